@@ -1,0 +1,148 @@
+"""Settings: defaults < user file < environment (`GPTCLI_*`) < flags.
+
+The user file is `config.toml` in the user's configuration directory (on Linux
+`~/.config/gptcli/config.toml`), flat, with the names of the long flags:
+
+    model = "gpt2"
+    temperature = 0.7
+    max-new-tokens = 100
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import platformdirs
+
+from gptcli.errors import InputError, UsageError
+from gptcli.types import LIMITS
+
+#: The model that is used when nothing names one.
+DEFAULT_MODEL = "smollm2"
+DEFAULT_NEW_TOKENS = 256
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+_DTYPE_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
+_DTYPE_SHORT |= {"fp16": "float16", "half": "float16"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may set once for all commands. None: nothing was said, the model may decide."""
+
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    ctx_size: int | None = None
+    max_new_tokens: int = DEFAULT_NEW_TOKENS
+    seed: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+
+    def over(self, **flags: object) -> Settings:
+        """These settings with every flag that was given (is not None) laid over them."""
+        given = {name: value for name, value in flags.items() if value is not None}
+        return replace(self, **given)  # type: ignore[arg-type]
+
+
+_KINDS = {f.name: str(f.type).removesuffix(" | None") for f in fields(Settings)}
+
+
+def check(name: str, value: object) -> object:
+    """`value` as the setting `name` wants it. Raises ValueError with the reason where it cannot.
+
+    Text is parsed (flags and environment are text), numbers are held to `types.LIMITS`.
+    """
+    kind = _KINDS[name]
+    if kind == "str":
+        return _check_word(name, value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"must be a number, not {value!r}")
+    try:
+        number: int | float = int(value) if kind == "int" else float(value)
+    except (ValueError, OverflowError):
+        what = "a whole number" if kind == "int" else "a number"
+        raise ValueError(f"must be {what}, not {value!r}") from None
+    if isinstance(value, float) and number != value:
+        raise ValueError(f"must be a whole number, not {value!r}")
+    reason = LIMITS[name].reason(number)
+    if reason:
+        raise ValueError(reason)
+    return number
+
+
+def _check_word(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a text, not {value!r}")
+    if name == "dtype":
+        value = _DTYPE_SHORT.get(value, value)
+        if value not in DTYPES:
+            raise ValueError(f"must be one of {', '.join(DTYPES)}, not {value!r}")
+    if name == "device":
+        kind, _, number = value.partition(":")
+        if kind not in DEVICES or (number and not (kind == "cuda" and number.isdecimal())):
+            raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {value!r}")
+    return value
+
+
+def user_file() -> Path:
+    """Where the user's settings file is, whether it exists or not."""
+    return Path(platformdirs.user_config_dir("gptcli", appauthor=False)) / "config.toml"
+
+
+def data_dir() -> Path:
+    """Where converted models live: `GPTCLI_DATA_DIR`, else the user's data directory."""
+    given = os.environ.get("GPTCLI_DATA_DIR")
+    if given:
+        return Path(given).expanduser().absolute()
+    return Path(platformdirs.user_data_dir("gptcli", appauthor=False))
+
+
+def load(env: Mapping[str, str] = os.environ, path: Path | None = None) -> Settings:
+    """Defaults, overlaid by the user file and by `GPTCLI_<NAME>` variables.
+
+    Raises InputError for a file that cannot be read as flat TOML, UsageError for a value or a
+    name in it, or in the environment, that cannot be.
+    """
+    path = path or user_file()
+    found: dict[str, object] = {}
+    for key, value in _read(path).items():
+        name = key.replace("-", "_")
+        if name not in _KINDS:
+            raise UsageError(str(path), f"{key!r} is not a setting", f"known: {_known()}")
+        found[name] = _checked(f"{path}: {key}", name, value)
+    for name in _KINDS:
+        variable = f"GPTCLI_{name.upper()}"
+        if env.get(variable):
+            found[name] = _checked(variable, name, env[variable])
+    return Settings().over(**found)
+
+
+def _checked(subject: str, name: str, value: object) -> object:
+    try:
+        return check(name, value)
+    except ValueError as error:
+        raise UsageError(subject, str(error)) from None
+
+
+def _known() -> str:
+    return ", ".join(name.replace("_", "-") for name in _KINDS)
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(str(path), f"cannot be read as settings: {error}") from None

@@ -1,0 +1,185 @@
+"""The frozen dataclasses that cross rooms. They hold plain values: no tensors, no open files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The closed range that a number must lie in; `above` excludes the lower end."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+
+    def reason(self, value: float) -> str | None:
+        """Why `value` is out of range, or None if it is in it. NaN and infinities are out."""
+        too_low = value <= self.low if self.above else value < self.low
+        if math.isfinite(value) and not too_low and value <= self.high:
+            return None
+        if math.isfinite(self.high):
+            form = "above {} and at most {}" if self.above else "from {} to {}"
+            return f"must be {form.format(f'{self.low:g}', f'{self.high:g}')}, not {value}"
+        form = "more than {}" if self.above else "{} or more"
+        return f"must be {form.format(f'{self.low:g}')}, not {value}"
+
+
+#: What each numeric setting may be; flags, environment and user file are all held to it.
+LIMITS: dict[str, Limit] = {
+    "max_new_tokens": Limit(-1),
+    "ctx_size": Limit(1),
+    "temperature": Limit(0),
+    "top_k": Limit(0),
+    "top_p": Limit(0, 1, above=True),
+    "min_p": Limit(0, 1),
+    "repeat_penalty": Limit(0, above=True),
+    "presence_penalty": Limit(-100, 100),
+    "frequency_penalty": Limit(-100, 100),
+    "seed": Limit(0, 2**63 - 1),
+    "samples": Limit(1, 4096),
+    "logprobs": Limit(0, 1000),
+    "threads": Limit(1, 4096),
+}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn from the logits. The defaults of each field leave them alone.
+
+    temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off; repeat_penalty divides positive
+    and multiplies negative logits of tokens already seen (1 is off), presence_penalty and
+    frequency_penalty are subtracted once, or once per occurrence, for tokens already generated.
+    logit_bias pairs a token id with a number that is added to its logit.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class SamplingWish:
+    """What the user asked of the sampler: None where nothing was said.
+
+    The backend fills the gaps from the model's own generation settings. logit_bias names a token
+    by its id (digits) or by its text, since only the backend can turn text into ids.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to be made.
+
+    max_new_tokens: None means until the model ends or the context is full.
+    stop: texts at which the completion ends; they are not part of it.
+    samples: how many completions of the same prompt; sample i uses seed + i.
+    logprobs: None for none, else how many alternatives to give beside each drawn token.
+    special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
+    """
+
+    prompt: str
+    sampling: SamplingWish = field(default_factory=SamplingWish)
+    max_new_tokens: int | None = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    samples: int = 1
+    logprobs: int | None = None
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """A token with its log-probability (natural log) under the model's raw distribution.
+
+    `token` is its text, U+FFFD where its bytes are not a character by themselves; `bytes` are exact.
+    """
+
+    token: str
+    id: int
+    logprob: float
+    bytes: bytes
+    top_logprobs: tuple[TokenInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of completion `index`: whole characters only, possibly none.
+
+    finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string)
+    or "length" (the token limit or the context was reached).
+    """
+
+    text: str
+    index: int = 0
+    tokens: tuple[TokenInfo, ...] = ()
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know, for stderr: a prompt that ends in a space, a full context."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request took. Seconds are wall-clock; memory is the process's peak, in bytes.
+
+    prompt_seconds runs from the request to the first logits, first_token_seconds to the first
+    token, decode_seconds from the first token to the last. `sampling` is what was really used.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    model: str
+    device: str
+    dtype: str
+    seed: int
+    sampling: Sampling
+    prompt_seconds: float
+    first_token_seconds: float
+    decode_seconds: float
+    peak_memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long task is; `total` is None where it is not known. Units are bytes."""
+
+    label: str
+    done: int
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelDir:
+    """A model on this disk, ready to be opened.
+
+    name: what the user called it; path: the directory with config.json and the weights;
+    source: where it came from, in words a user can act on; managed: gptcli put it there and may
+    remove it.
+    """
+
+    name: str
+    path: Path
+    source: str
+    managed: bool = False
