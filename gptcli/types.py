@@ -108,7 +108,7 @@ class Request:
 class TokenInfo:
     """A token with its log-probability (natural log) under the model's raw distribution.
 
-    `token` is its text, U+FFFD where its bytes are not a character by themselves; `bytes` are exact.
+    `token` is its text, U+FFFD where its bytes are no whole character; `bytes` are exact.
     """
 
     token: str

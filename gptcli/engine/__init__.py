@@ -1,0 +1,10 @@
+"""Token ids → logits → token ids.
+
+    spec, families   config.json as a ModelSpec, and which stored tensor is which of ours
+    weights, load    safetensors on disk → a Decoder on a device
+    rope, layers, decoder, cache    the forward pass
+    runner           prefill and decode: ids → logits
+    sampling, generate              logits → the next id, again and again
+
+It never sees text; import what you need from the modules (they import torch, this file does not).
+"""

@@ -1,0 +1,122 @@
+"""Reading config.json: typed, bounded, and strict about what would change the maths.
+
+A model directory is untrusted, so no number is believed before it is checked, and a feature that
+the decoder does not have is refused by name instead of being ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import ModelError
+
+_MAX_CONFIG_BYTES = 16 << 20
+_MAX_COUNT = 1 << 24
+
+
+class ConfigFields:
+    """The fields of one config.json. Every reader raises ModelError naming the file and field."""
+
+    def __init__(self, subject: str, fields: dict[str, Any]) -> None:
+        self.subject = subject
+        self._fields = fields
+
+    @classmethod
+    def read(cls, directory: Path) -> ConfigFields:
+        """The config.json of a model directory."""
+        path = directory / "config.json"
+        try:
+            if path.stat().st_size > _MAX_CONFIG_BYTES:
+                raise ModelError(str(path), "is larger than any config.json should be")
+            fields = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise ModelError(str(directory), "has no config.json, so it is not a model") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(str(path), f"cannot be read as JSON: {error}") from None
+        if not isinstance(fields, dict):
+            raise ModelError(str(path), "is not a JSON object")
+        return cls(str(path), fields)
+
+    def bad(self, name: str, reason: str) -> ModelError:
+        """The error that says what is wrong with a field."""
+        return ModelError(self.subject, f"{name!r} {reason}")
+
+    def get(self, name: str) -> Any:
+        """The raw value, None where it is absent or null."""
+        return self._fields.get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there, be it null."""
+        return name in self._fields
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """A whole number from 1 to 2**24: layers, heads, widths, tokens."""
+        value = self.get(name)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.bad(name, "is missing")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_COUNT:
+            raise self.bad(name, f"must be a whole number from 1 to {_MAX_COUNT}, not {value!r}")
+        return value
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A finite number above 0: an epsilon, a rope base, a scaling factor."""
+        value = self.get(name)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.bad(name, "is missing")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.bad(name, f"must be a number, not {value!r}")
+        if not math.isfinite(value) or value <= 0:
+            raise self.bad(name, f"must be finite and more than 0, not {value!r}")
+        return float(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A true or false."""
+        value = self.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.bad(name, f"must be true or false, not {value!r}")
+        return value
+
+    def word(self, name: str, default: str | None = None) -> str:
+        """A text."""
+        value = self.get(name)
+        if value is None:
+            value = default
+        if not isinstance(value, str):
+            raise self.bad(name, "is missing" if value is None else f"must be a text: {value!r}")
+        return value
+
+    def one_of(self, name: str, known: dict[str, Any], default: str) -> Any:
+        """What `known` has for the text in this field."""
+        value = self.word(name, default)
+        if value not in known:
+            raise self.bad(name, f"{value!r} is not supported (known: {', '.join(known)})")
+        return known[value]
+
+    def sub(self, name: str) -> ConfigFields | None:
+        """The object in this field, None where it is absent or null."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.bad(name, f"must be an object, not {value!r}")
+        return ConfigFields(f"{self.subject}: {name}", value)
+
+    def refuse_unless(self, name: str, *allowed: object) -> None:
+        """Refuse a feature that the decoder does not have. Absent and null are always allowed."""
+        value = self.get(name)
+        if value is not None and value not in allowed:
+            raise self.bad(name, f"is {_short(value)}, which gptcli does not support")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

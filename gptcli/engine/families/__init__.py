@@ -1,0 +1,54 @@
+"""One file per family, named as the `model_type` in config.json.
+
+A family states two pure things: `spec(config)`, how config.json becomes a ModelSpec, and
+`rules(spec)`, which stored tensor becomes which of ours. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.families.rules import Rules
+from gptcli.engine.spec import ModelSpec
+from gptcli.errors import ModelError
+
+_NOT_FAMILIES = {"rules", "rope_fields"}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A name and its two pure functions."""
+
+    name: str
+    spec: Callable[[ConfigFields], ModelSpec]
+    rules: Callable[[ModelSpec], Rules]
+
+
+def supported() -> list[str]:
+    """Every model_type that can be loaded."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_FAMILIES)
+
+
+def family_of(config: ConfigFields) -> Family:
+    """The family that config.json names. Raises ModelError listing those there are."""
+    name = config.word("model_type")
+    if name not in supported():
+        known = ", ".join(supported())
+        raise config.bad("model_type", f"{name!r} is not supported (supported: {known})")
+    module = importlib.import_module(f"{__name__}.{name}")
+    return Family(name, module.spec, module.rules)
+
+
+def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
+    """The family and the spec of a config, after what no family supports has been refused."""
+    quantised = config.sub("quantization_config")
+    if quantised is not None:
+        method = quantised.word("quant_method", "unknown")
+        raise ModelError(config.subject, f"quantised weights ({method}) are not supported yet")
+    config.refuse_unless("is_encoder_decoder", False)
+    family = family_of(config)
+    return family, family.spec(config)

@@ -1,0 +1,19 @@
+"""Mistral: stored and computed as Llama, with attention that may look back only `window` tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.families import llama
+from gptcli.engine.spec import ModelSpec
+
+rules = llama.rules
+
+
+def spec(config: ConfigFields) -> ModelSpec:
+    """`sliding_window` null (version 0.2 and later) means all; absent means 4096, as upstream."""
+    unlimited = config.has("sliding_window") and config.get("sliding_window") is None
+    return replace(
+        llama.spec(config), window=None if unlimited else config.count("sliding_window", 4096)
+    )

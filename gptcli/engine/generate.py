@@ -1,0 +1,124 @@
+"""Generation as an iterator of steps: draw, hand out, append, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gptcli.engine.runner import Runner
+from gptcli.engine.sampling import History, distribution, draw
+from gptcli.types import Sampling
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token and its log-probability (natural log) in the model's raw distribution."""
+
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The token that one sample drew. `ends`: it is an end token, and the sample is over.
+
+    logprob and top are there only where they were asked for.
+    """
+
+    sample: int
+    id: int
+    ends: bool
+    logprob: float | None = None
+    top: tuple[Alternative, ...] = ()
+
+
+class Generation:
+    """Several samples of one prompt, from one prefill; iterating gives one step after another.
+
+    A step is one Drawn for each sample that is still alive. A sample ends with an end token, at
+    the token limit, or when `stop` is called for it between two steps; ended samples leave the
+    batch. Sample i draws with a generator of its own, seeded with seed + i, so it does not depend
+    on how many samples there are.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        max_new_tokens: int,
+        end_ids: Collection[int] = (),
+        seed: int = 0,
+        samples: int = 1,
+        logprobs: int | None = None,
+    ) -> None:
+        self._runner = runner
+        self._prompt = list(prompt)
+        self._sampling = sampling
+        self._limit = max_new_tokens
+        self._end_ids = frozenset(end_ids)
+        self._logprobs = logprobs
+        self._alive = list(range(samples))
+        self._histories = [History(self._prompt) for _ in range(samples)]
+        self._generators = [
+            torch.Generator().manual_seed((seed + i) % 2**63) for i in range(samples)
+        ]
+
+    def stop(self, sample: int) -> None:
+        """End a sample: it takes no part in the next step."""
+        if sample in self._alive:
+            self._alive.remove(sample)
+
+    def __iter__(self) -> Iterator[list[Drawn]]:
+        """Yields the steps. The first comes after the prefill; limit 0 gives none."""
+        if self._limit <= 0:
+            return
+        cache = self._runner.new_cache()
+        logits = self._runner.prefill([self._prompt], cache)
+        cache.expand(len(self._alive))
+        logits = logits.expand(len(self._alive), -1)
+        for step in range(self._limit):
+            rows = list(self._alive)
+            drawn = self._draw(rows, logits)
+            for token in drawn:
+                if token.ends:
+                    self.stop(token.sample)
+            yield drawn
+            if not self._alive or step + 1 == self._limit:
+                return
+            if self._alive != rows:
+                cache.select([rows.index(sample) for sample in self._alive])
+            logits = self._runner.decode(
+                [self._histories[sample].generated[-1] for sample in self._alive], cache
+            )
+
+    @torch.inference_mode()
+    def _draw(self, rows: list[int], logits: Tensor) -> list[Drawn]:
+        histories = [self._histories[sample] for sample in rows]
+        final = distribution(logits, self._sampling, histories)
+        ids = draw(final, [self._generators[sample] for sample in rows])
+        for history, token in zip(histories, ids, strict=True):
+            history.generated.append(token)
+        ends = [token in self._end_ids for token in ids]
+        if self._logprobs is None:
+            return [Drawn(*each) for each in zip(rows, ids, ends, strict=True)]
+        drawn, top = logprobs_of(logits, ids, self._logprobs)
+        return [Drawn(*each) for each in zip(rows, ids, ends, drawn, top, strict=True)]
+
+
+def logprobs_of(
+    logits: Tensor, ids: Sequence[int], count: int
+) -> tuple[list[float], list[tuple[Alternative, ...]]]:
+    """Raw log-probabilities of one id per row, and of each row's `count` most probable tokens."""
+    logprobs = logits.log_softmax(dim=-1)  # (rows, vocab)
+    picked = logprobs.gather(-1, torch.tensor(ids, device=logits.device)[:, None])
+    best = logprobs.topk(min(count, logits.size(-1)), dim=-1)
+    top = [
+        tuple(Alternative(*pair) for pair in zip(row_ids, row, strict=True))
+        for row_ids, row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    ]
+    return picked.squeeze(-1).tolist(), top

@@ -1,0 +1,94 @@
+"""A model directory → a Runner: which device, which dtype, and the weights put in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.decoder import Decoder
+from gptcli.engine.families import read_spec
+from gptcli.engine.runner import Runner
+from gptcli.engine.weights import Checkpoint, cut, place
+from gptcli.errors import ResourceError, UsageError
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA, else MPS, else the CPU. Raises UsageError for one that is not there."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not cuda:
+        raise UsageError("--device", f"{name} is not available: this torch sees no CUDA GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError("--device", f"{name} is not available: {torch.cuda.device_count()} GPU(s)")
+    if device.type == "mps" and not mps:
+        raise UsageError("--device", "mps is not available on this machine")
+    return device
+
+
+def pick_dtype(name: str, stored: torch.dtype, device: torch.device) -> torch.dtype:
+    """`auto` is what the file holds, where the device computes in it well, else float32."""
+    if name != "auto":
+        return _DTYPES[name]
+    if stored == torch.float32 or _does_well(device, stored):
+        return stored
+    return torch.float32
+
+
+def _does_well(device: torch.device, dtype: torch.dtype) -> bool:
+    if device.type == "cuda":
+        # Before Ampere, bfloat16 is emulated.
+        return dtype == torch.float16 or torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "mps":
+        return True
+    # On a CPU, matrix products in float16 are several times slower than in float32; bfloat16 is
+    # faster, but only where the CPU has instructions for it.
+    if dtype != torch.bfloat16:
+        return False
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if supported is not None and supported():
+        return True
+    arm = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(arm is not None and torch.backends.mkldnn.is_available() and arm())
+
+
+def load(
+    directory: Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    limit: int | None = None,
+) -> Runner:
+    """Build the decoder that config.json describes, with the weights of the directory.
+
+    On a CPU and in the file's own dtype, the weights stay where the system mapped them. Raises
+    ModelError for anything wrong with the directory, UsageError for a device that is not there or
+    a limit beyond the model's context, ResourceError when memory runs out.
+    """
+    config = ConfigFields.read(directory)
+    family, spec = read_spec(config)
+    if limit is not None and limit > spec.context:
+        raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
+    checkpoint = Checkpoint(directory)
+    with torch.device("meta"):
+        decoder = Decoder(spec)
+    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
+    target = pick_device(device)
+    kind = pick_dtype(dtype, checkpoint.dtype, target)
+    state = {}
+    try:
+        for placement in placements:
+            parts = cut(placement, checkpoint.read(placement.stored.name), shapes)
+            for name, part in parts.items():
+                state[name] = nn.Parameter(part.to(target, kind), requires_grad=False)
+    except torch.OutOfMemoryError:
+        raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
+    decoder.load_state_dict(state, assign=True)
+    return Runner(decoder.eval(), limit)

@@ -1,0 +1,188 @@
+"""Safetensors on disk → tensors by our own names, memory-mapped, strict both ways."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gptcli.engine.families.rules import Rule, Rules
+from gptcli.errors import ModelError, ResourceError
+
+_SINGLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_MAX_INDEX_BYTES = 64 << 20
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file, before it is read."""
+
+    name: str
+    file: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Checkpoint:
+    """All tensors of a model directory, by stored name. Opening reads the headers only."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._files: dict[Path, Any] = {}
+        self.tensors: dict[str, Stored] = {}
+        for file, expected in _files(directory):
+            self._open(file, expected)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that most of the numbers have."""
+        counts: dict[torch.dtype, int] = {}
+        for stored in self.tensors.values():
+            size = torch.Size(stored.shape).numel()
+            counts[stored.dtype] = counts.get(stored.dtype, 0) + size
+        return max(counts, key=lambda dtype: counts[dtype])
+
+    def read(self, name: str) -> Tensor:
+        """The tensor, as a view of the mapped file."""
+        stored = self.tensors[name]
+        try:
+            tensor: Tensor = self._files[stored.file].get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise ModelError(str(stored.file), f"{name} cannot be read: {error}") from None
+        return tensor
+
+    def _open(self, file: Path, expected: set[str] | None) -> None:
+        try:
+            opened = safe_open(file, framework="pt")
+        except FileNotFoundError:
+            raise ModelError(str(file), "is missing") from None
+        except MemoryError:
+            raise ResourceError(str(file), "does not fit into the address space") from None
+        except (SafetensorError, OSError) as error:
+            raise ModelError(str(file), f"is not a whole safetensors file: {error}") from None
+        self._files[file] = opened
+        names = set(opened.keys())
+        for name in sorted((expected or set()) - names):
+            raise ModelError(str(file), f"lacks {name}, which the index says it holds")
+        for name in sorted(names):
+            if name in self.tensors:
+                other = self.tensors[name].file.name
+                raise ModelError(str(file), f"{name} is stored twice (also in {other})")
+            part = opened.get_slice(name)
+            kind = part.get_dtype()
+            # Kinds that are not floats are told apart later: only tensors that are used matter.
+            dtype = _DTYPES.get(kind, torch.uint8)
+            self.tensors[name] = Stored(name, file, tuple(part.get_shape()), dtype)
+
+
+def _files(directory: Path) -> Iterator[tuple[Path, set[str] | None]]:
+    """The safetensors files, and what the index says is in each (None without an index)."""
+    index = directory / _INDEX
+    if (directory / _SINGLE).exists():
+        yield directory / _SINGLE, None
+    elif index.exists():
+        shards: dict[str, set[str]] = {}
+        for name, shard in _weight_map(index).items():
+            shards.setdefault(shard, set()).add(name)
+        for shard, names in sorted(shards.items()):
+            yield directory / shard, names
+    else:
+        pickles = [
+            p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in directory.glob(pattern)
+        ]
+        if pickles:
+            raise ModelError(
+                str(directory),
+                f"has only pickled weights ({min(pickles)}), which can run code and are not loaded",
+                "convert them to safetensors",
+            )
+        raise ModelError(str(directory), f"has neither {_SINGLE} nor {_INDEX}")
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    try:
+        if index.stat().st_size > _MAX_INDEX_BYTES:
+            raise ModelError(str(index), "is larger than any index should be")
+        found = json.loads(index.read_bytes())["weight_map"]
+        if not isinstance(found, dict) or not found:
+            raise ValueError("weight_map is not an object with entries")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(str(index), f"cannot be read as an index: {error!r}") from None
+    for shard in found.values():
+        # A name, not a path: the index is untrusted and must not lead out of the directory.
+        if not isinstance(shard, str) or PurePosixPath(shard).name != shard or "\\" in shard:
+            raise ModelError(str(index), f"shard {shard!r} is not a file of this directory")
+    return found
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One rule at one layer, met with the stored tensor it applies to."""
+
+    rule: Rule
+    stored: Stored
+    targets: tuple[str, ...]
+
+
+def place(
+    checkpoint: Checkpoint, rules: Rules, shapes: dict[str, torch.Size], layers: int
+) -> list[Placement]:
+    """Match every parameter with a stored tensor, before any weights are read.
+
+    `shapes` are our parameters. Raises ModelError naming the first tensor that is missing,
+    unknown, or of another shape than config.json says.
+    """
+    subject = str(checkpoint.directory)
+    by_name: dict[str, Stored] = {}
+    for stored in checkpoint.tensors.values():
+        name = stored.name.removeprefix(rules.prefix)
+        if name in by_name:
+            raise ModelError(subject, f"{name} is stored with and without {rules.prefix!r}")
+        by_name[name] = stored
+    placed = []
+    for rule in rules.rules:
+        for layer in range(layers) if "{i}" in rule.stored else (0,):
+            name = rule.stored.replace("{i}", str(layer))
+            if name not in by_name:
+                raise ModelError(subject, f"tensor {rules.prefix}{name} is missing")
+            targets = tuple(target.replace("{i}", str(layer)) for target in rule.targets)
+            placement = Placement(rule, by_name.pop(name), targets)
+            _check_shape(placement, shapes)
+            placed.append(placement)
+    ignored = re.compile("|".join(rules.ignored) or r"(?!)")
+    for name, stored in by_name.items():
+        if not ignored.fullmatch(name):
+            reason = f"tensor {stored.name} is not part of a model as config.json describes it"
+            raise ModelError(subject, reason)
+    return placed
+
+
+def _check_shape(placement: Placement, shapes: dict[str, torch.Size]) -> None:
+    stored = placement.stored
+    parts = [shapes[target] for target in placement.targets]
+    wanted = (sum(part[0] for part in parts), *parts[0][1:])
+    if placement.rule.transpose:
+        wanted = (*wanted[1:], wanted[0])
+    if stored.shape != wanted:
+        reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(wanted)}"
+        raise ModelError(str(stored.file), f"{reason} as config.json says")
+    if stored.dtype not in _DTYPES.values():
+        known = ", ".join(_DTYPES)
+        raise ModelError(str(stored.file), f"tensor {stored.name} is not one of {known}")
+
+
+def cut(placement: Placement, tensor: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """The stored tensor as our parameters: views of it, nothing is copied."""
+    if placement.rule.transpose:
+        tensor = tensor.t()
+    sizes = [shapes[target][0] for target in placement.targets]
+    return dict(zip(placement.targets, tensor.split(sizes), strict=True))
