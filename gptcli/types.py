@@ -144,8 +144,9 @@ class Notice:
 class Usage:
     """What a request took. Seconds are wall-clock; memory is the process's peak, in bytes.
 
-    prompt_seconds runs from the request to the first logits, first_token_seconds to the first
-    token, decode_seconds from the first token to the last. `sampling` is what was really used.
+    prompt_seconds runs from the start to the first token, decode_seconds from the first token to
+    the last (of all samples together). `sampling` is what was really used. completion_tokens
+    counts tokens of text: an end token is not one of them.
     """
 
     prompt_tokens: int
@@ -154,9 +155,9 @@ class Usage:
     device: str
     dtype: str
     seed: int
+    samples: int
     sampling: Sampling
     prompt_seconds: float
-    first_token_seconds: float
     decode_seconds: float
     peak_memory: int | None = None
 

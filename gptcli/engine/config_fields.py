@@ -11,9 +11,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from gptcli import jsonfile
 from gptcli.errors import ModelError
 
-_MAX_CONFIG_BYTES = 16 << 20
 _MAX_COUNT = 1 << 24
 
 
@@ -28,17 +28,9 @@ class ConfigFields:
     def read(cls, directory: Path) -> ConfigFields:
         """The config.json of a model directory."""
         path = directory / "config.json"
-        try:
-            if path.stat().st_size > _MAX_CONFIG_BYTES:
-                raise ModelError(str(path), "is larger than any config.json should be")
-            fields = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise ModelError(str(directory), "has no config.json, so it is not a model") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(str(path), f"cannot be read as JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise ModelError(str(path), "is not a JSON object")
-        return cls(str(path), fields)
+        if not path.exists():
+            raise ModelError(str(directory), "has no config.json, so it is not a model")
+        return cls(str(path), jsonfile.read(path))
 
     def bad(self, name: str, reason: str) -> ModelError:
         """The error that says what is wrong with a field."""

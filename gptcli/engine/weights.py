@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gptcli import jsonfile
 from gptcli.engine.families.rules import Rule, Rules
 from gptcli.errors import ModelError, ResourceError
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_MAX_INDEX_BYTES = 64 << 20
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -109,14 +108,9 @@ def _files(directory: Path) -> Iterator[tuple[Path, set[str] | None]]:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    try:
-        if index.stat().st_size > _MAX_INDEX_BYTES:
-            raise ModelError(str(index), "is larger than any index should be")
-        found = json.loads(index.read_bytes())["weight_map"]
-        if not isinstance(found, dict) or not found:
-            raise ValueError("weight_map is not an object with entries")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(str(index), f"cannot be read as an index: {error!r}") from None
+    found = jsonfile.read(index, jsonfile.INDEX_LIMIT).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise ModelError(str(index), "has no weight_map that says which shard holds what")
     for shard in found.values():
         # A name, not a path: the index is untrusted and must not lead out of the directory.
         if not isinstance(shard, str) or PurePosixPath(shard).name != shard or "\\" in shard:

@@ -1,0 +1,38 @@
+"""Places to run: `local`, the engine of this machine, and `echo`, a fake for tests of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from gptcli.backends.base import Backend, Event
+from gptcli.types import Progress
+
+__all__ = ["ECHO", "Backend", "Event", "open_backend"]
+
+#: The model name that stands for the echo backend.
+ECHO = "echo"
+
+
+def open_backend(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    limit: int | None = None,
+) -> Generator[Progress, None, Backend]:
+    """The backend for a model's name, fetched first where it is not here yet.
+
+    Yields the progress of that, and returns the backend. `limit` caps the context, in tokens;
+    `threads` are those of a CPU. Raises the errors of `gptcli.models.obtain` and of the engine.
+    """
+    if name == ECHO:
+        from gptcli.backends.echo import EchoBackend
+
+        return EchoBackend()
+    from gptcli import models
+
+    model = yield from models.obtain(name)
+    from gptcli.backends.local import LocalBackend
+
+    return LocalBackend(model, device=device, dtype=dtype, threads=threads, limit=limit)

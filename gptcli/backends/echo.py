@@ -1,0 +1,54 @@
+"""A backend without a model: it completes a prompt with the prompt's own words, over again.
+
+It needs no weights and draws nothing at random, so it tests everything around a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import cycle, islice
+
+from gptcli.backends.base import Event
+from gptcli.errors import InputError
+from gptcli.text.stop import StopMatcher
+from gptcli.types import Chunk, Request, Sampling, TokenInfo, Usage
+
+
+class EchoBackend:
+    """Each word of the prompt, with the space before it, is a token."""
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        """The prompt's words, again and again, up to the limit (once where there is none)."""
+        words = [f" {word}" for word in re.findall(r"\S+", request.prompt)]
+        if not words:
+            raise InputError("prompt", "is empty")
+        limit = len(words) if request.max_new_tokens is None else request.max_new_tokens
+        count = 0
+        for index in range(request.samples):
+            stop = StopMatcher(request.stop)
+            for word in islice(cycle(words), limit):
+                count += 1
+                yield Chunk(stop.feed(word), index, _infos(request, word, words))
+                if stop.stopped:
+                    break
+            reason = "stop" if stop.stopped else "length"
+            yield Chunk(stop.finish(), index, finish_reason=reason)
+        yield Usage(
+            prompt_tokens=len(words),
+            completion_tokens=count,
+            model="echo",
+            device="none",
+            dtype="none",
+            seed=request.seed,
+            samples=request.samples,
+            sampling=Sampling(),
+            prompt_seconds=0,
+            decode_seconds=0,
+        )
+
+
+def _infos(request: Request, word: str, words: list[str]) -> tuple[TokenInfo, ...]:
+    if request.logprobs is None:
+        return ()
+    return (TokenInfo(word, words.index(word), 0.0, word.encode()),)

@@ -1,0 +1,56 @@
+"""The Typer app: the command table, and the options that stand before a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gptcli import __version__
+from gptcli.cli import complete, models
+from gptcli.cli.boundary import guarded
+
+#: A new subcommand is one word here; groups have subcommands of their own.
+COMMANDS = (complete.complete,)
+GROUPS = (models.app,)
+
+# Boxes are for people: help in a pipe or a dumb terminal is plain text.
+_PRETTY = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+app = typer.Typer(
+    name="gptcli",
+    rich_markup_mode="rich" if _PRETTY else None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in COMMANDS:
+    app.command()(guarded(_command))
+for _group in GROUPS:
+    app.add_typer(_group)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"gptcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def gptcli(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """A GPT in your terminal: complete text, and see how it is done.
+
+    A generative pre-trained transformer reads text and predicts what comes next. The first
+    command that needs the default model fetches it.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

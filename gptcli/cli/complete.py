@@ -1,0 +1,210 @@
+"""`gptcli complete`: a prompt in, its continuation out."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from gptcli import config
+from gptcli.cli import options
+from gptcli.cli.prompt_input import read_prompt
+from gptcli.errors import UsageError
+from gptcli.types import Request
+from gptcli.ui import stats as stats_lines
+from gptcli.ui.completion import AsJson, AsText, CompletionView, OnTerminal, chunks
+from gptcli.ui.completion import at_once as when_done
+from gptcli.ui.data import DataWriter
+from gptcli.ui.messages import Messages
+from gptcli.ui.progress import watch
+from gptcli.ui.terminal import TerminalWriter
+
+#: (what it is for, the command), for the man page.
+EXAMPLES = (
+    (
+        "Continue a text with the default model.",
+        'gptcli complete "The most effective way to learn computer science is"',
+    ),
+    ("The most probable text, always the same.", 'gptcli complete --temp 0 "Once upon a time"'),
+    (
+        "From a pipe: stdin comes first, then the argument, on a line of its own.",
+        'git log -5 | gptcli complete "In short:"',
+    ),
+    ("Up to the end of the line.", "gptcli complete --stop $'\\n' -n 40 \"My favourite word is\""),
+    ("Three ways on, from one reading of the prompt.", 'gptcli complete --samples 3 -n 20 "I am"'),
+    (
+        "JSON, with the five likeliest tokens at each place.",
+        'gptcli complete --json --logprobs 5 -n 3 "The capital of France is"',
+    ),
+    ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
+)
+
+
+def complete(
+    prompt: options.PromptArgument = None,
+    prompt_option: options.PromptOption = None,
+    file: options.PromptFile = None,
+    verbatim: options.Verbatim = False,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            "--max-new-tokens",
+            "--n-predict",
+            "--max-tokens",
+            callback=options.limited("max_new_tokens", "--max-new-tokens"),
+            show_default=False,
+            help="Generate at most N tokens; -1 goes on until the model ends or the context is"
+            f" full. Default: {config.DEFAULT_NEW_TOKENS}.",
+        ),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help="End before this text, which is not printed. Repeatable."),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            callback=options.limited("samples", "--samples"),
+            help="How many completions of the prompt.",
+        ),
+    ] = 1,
+    model: options.Model = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    ctx_size: options.CtxSize = None,
+    special: options.Special = False,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    repeat_penalty: options.RepeatPenalty = None,
+    presence_penalty: options.PresencePenalty = None,
+    frequency_penalty: options.FrequencyPenalty = None,
+    logit_bias: options.LogitBias = None,
+    seed: options.Seed = None,
+    echo: Annotated[
+        bool, typer.Option("--echo", rich_help_panel="Output", help="Print the prompt first.")
+    ] = False,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            rich_help_panel="Output",
+            show_default=False,
+            help="Print text as it comes, or when it is done. Text streams by itself; --json"
+            " prints one object, and with --stream JSON lines.",
+        ),
+    ] = None,
+    json: options.Json = False,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            callback=options.limited("logprobs", "--logprobs"),
+            rich_help_panel="Output",
+            show_default=False,
+            help="With --json: the log-probability of every token, and of the K likeliest there.",
+        ),
+    ] = None,
+    null: Annotated[
+        bool,
+        typer.Option(
+            "-0", "--null", rich_help_panel="Output", help="End each completion with a NUL byte."
+        ),
+    ] = False,
+    stats: options.Stats = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Continue a text.
+
+    The prompt is the argument, -p, -f FILE, or stdin. Where several are given they are joined by
+    newlines in this order: files, stdin, argument. Output to a pipe or a file is exactly the
+    completion; several samples each end with a newline there, or with NUL (-0).
+    """
+    if logprobs is not None and not json:
+        raise UsageError("--logprobs", "needs --json")
+    if null and json:
+        raise UsageError("--null", "cannot be combined with --json")
+    if any(not text for text in stop or ()):
+        raise UsageError("--stop", "must not be empty")
+    settings = config.load().over(
+        model=model,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        ctx_size=ctx_size,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repeat_penalty=repeat_penalty,
+        presence_penalty=presence_penalty,
+        frequency_penalty=frequency_penalty,
+    )
+    limit = settings.max_new_tokens
+    request = Request(
+        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
+        sampling=options.wish(settings, logit_bias),
+        max_new_tokens=None if limit < 0 else limit,
+        stop=tuple(stop or ()),
+        seed=random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed,
+        samples=samples,
+        logprobs=logprobs,
+        special=special,
+    )
+    messages = Messages(sys.stderr, quiet=quiet)
+    echoed = request.prompt if echo else ""
+    view: CompletionView
+    if json:
+        view = AsJson(
+            DataWriter(sys.stdout),
+            model=settings.model,
+            seed=request.seed,
+            lines=bool(stream),
+            echo=echoed,
+            logprobs=logprobs is not None,
+        )
+    elif sys.stdout.isatty() and not null:
+        view = OnTerminal(TerminalWriter(sys.stdout), samples=samples, echo=echoed)
+    else:
+        separator = "\0" if null else "\n" if samples > 1 else ""
+        view = AsText(DataWriter(sys.stdout), separator=separator, echo=echoed)
+    _run(view, request, settings, messages, wait=stream is False and not json, stats=stats)
+
+
+def _run(
+    view: CompletionView,
+    request: Request,
+    settings: config.Settings,
+    messages: Messages,
+    *,
+    wait: bool,
+    stats: bool,
+) -> None:
+    from gptcli.backends import open_backend
+
+    begun = time.perf_counter()
+    backend = watch(
+        open_backend(
+            settings.model,
+            device=settings.device,
+            dtype=settings.dtype,
+            threads=settings.threads,
+            limit=settings.ctx_size,
+        ),
+        messages,
+    )
+    ready = time.perf_counter() - begun
+    events = chunks(backend.stream(request), messages)
+    usage = view.show(when_done(events) if wait else events)
+    if stats and usage is not None:
+        for line in stats_lines.lines(usage, ready):
+            messages.always(line)

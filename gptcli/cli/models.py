@@ -1,0 +1,188 @@
+"""`gptcli models`: what is on this disk, and bringing, checking and removing it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gptcli import models
+from gptcli.cli import options
+from gptcli.cli.boundary import guarded
+from gptcli.cli.completers import complete_model
+from gptcli.errors import ModelError
+from gptcli.types import ModelDir
+from gptcli.ui.data import DataWriter
+from gptcli.ui.messages import Messages
+from gptcli.ui.models import pairs, table
+from gptcli.ui.progress import watch
+from gptcli.ui.units import millions, size
+
+EXAMPLES = (
+    ("Which names there are, and what is on this disk.", "gptcli models list"),
+    ("Fetch a model before it is needed.", "gptcli models pull smollm2"),
+    ("What a model is.", "gptcli models show smollm2"),
+    ("Whether its files are whole.", "gptcli models verify smollm2"),
+    ("Where its files are.", 'ls "$(gptcli models path smollm2)"'),
+    ("Free the space.", "gptcli models rm smollm2"),
+)
+
+app = typer.Typer(name="models")
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="A name, a directory, a .gguf file, or a Hugging Face org/name.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def group(context: typer.Context) -> None:
+    """List, fetch, describe, check and remove models.
+
+    The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
+    moves it); models of the Hugging Face hub in its own cache (HF_HOME).
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list")
+@guarded
+def list_models(json: options.Json = False, no_color: options.NoColor = False) -> None:
+    """List short names and the models on this disk.
+
+    In a pipe: name, size in bytes (empty where it is not here), source, path; tab-separated.
+    """
+    entries = models.listing()
+    if json:
+        found = [
+            {
+                "name": entry.name,
+                "installed": entry.installed,
+                "bytes": entry.size,
+                "path": None if entry.path is None else str(entry.path),
+                "source": entry.source,
+            }
+            for entry in entries
+        ]
+        DataWriter(sys.stdout).json(found)
+        return
+    if sys.stdout.isatty():
+        rows = [
+            (e.name, size(e.size) if e.installed and e.size else "not here", e.source)
+            for e in entries
+        ]
+        table(sys.stdout, ("Model", "On this disk", "Source"), rows)
+        return
+    exact = [
+        (e.name, str(e.size or "") if e.installed else "", e.source, str(e.path or ""))
+        for e in entries
+    ]
+    table(sys.stdout, (), exact)
+
+
+@app.command("pull")
+@guarded
+def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
+    """Fetch a model, and convert it where needed; nothing happens to one that is here."""
+    messages = Messages(sys.stderr, quiet=quiet)
+    model = watch(models.obtain(name), messages)
+    messages.info(f"{model.name} is at {model.path}")
+
+
+@app.command("show")
+@guarded
+def show(name: Name, json: options.Json = False, no_color: options.NoColor = False) -> None:
+    """Say what a model is: family, parameters, shape, size, licence, source."""
+    facts = models.describe(_here(name))
+    if json:
+        DataWriter(sys.stdout).json(
+            {
+                "name": facts.name,
+                "family": facts.family,
+                "parameters": facts.parameters,
+                "layers": facts.layers,
+                "heads": facts.heads,
+                "kv_heads": facts.kv_heads,
+                "width": facts.width,
+                "context": facts.context,
+                "vocabulary": facts.vocabulary,
+                "dtypes": facts.dtypes,
+                "bytes": facts.size,
+                "licence": facts.licence,
+                "source": facts.source,
+                "path": str(facts.path),
+            }
+        )
+        return
+    heads = _known(facts.heads)
+    if facts.kv_heads != facts.heads:
+        heads += f" (keys and values: {facts.kv_heads})"
+    rows = [
+        ("model", facts.name),
+        ("family", _known(facts.family)),
+        ("parameters", millions(facts.parameters)),
+        ("layers", _known(facts.layers)),
+        ("heads", heads),
+        ("width", _known(facts.width)),
+        ("context", f"{_known(facts.context)} tokens"),
+        ("vocabulary", f"{_known(facts.vocabulary)} tokens"),
+        ("dtype", ", ".join(facts.dtypes)),
+        ("size", size(facts.size)),
+        ("licence", _known(facts.licence)),
+        ("source", facts.source),
+        ("path", str(facts.path)),
+    ]
+    pairs(sys.stdout, rows)
+
+
+@app.command("verify")
+@guarded
+def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
+    """Check a model's files against their digests, and that they can be read."""
+    model = _here(name)
+    verdict = watch(models.verify(model), Messages(sys.stderr, quiet=quiet))
+    if not quiet:
+        rows = [(c.file, "ok" if c.problem is None else c.problem, c.how) for c in verdict.checks]
+        table(sys.stdout, ("File", "Result", "How"), rows)
+    bad = [check for check in verdict.checks if check.problem is not None]
+    if bad:
+        hint = f"gptcli models rm {name} and pull it again" if model.managed else None
+        raise ModelError(str(model.path / bad[0].file), str(bad[0].problem), hint)
+
+
+@app.command("rm")
+@guarded
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="MODEL...", autocompletion=complete_model)],
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Remove models from this disk; a directory of your own is never touched."""
+    messages = Messages(sys.stderr, quiet=quiet)
+    for name in names:
+        gone = models.remove(name)
+        messages.info(f"removed {gone.name}, {size(gone.freed)}")
+
+
+@app.command("path")
+@guarded
+def path(name: Name) -> None:
+    """Print the directory of a model that is on this disk."""
+    DataWriter(sys.stdout).write(f"{_here(name).path}\n")
+
+
+def _here(name: str) -> ModelDir:
+    found = models.find(name)
+    if found is None:
+        raise ModelError(name, "is not on this disk", f"gptcli models pull {name} fetches it")
+    return found
+
+
+def _known(value: Any) -> str:
+    return "unknown" if value is None else str(value)

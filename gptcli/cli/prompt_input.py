@@ -1,0 +1,102 @@
+"""The prompt, from wherever it was given: argument, option, files, stdin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gptcli.errors import InputError, UsageError
+
+#: More than any context holds, and little enough to read at once.
+_MAX_BYTES = 256 << 20
+_STDIN = "-"
+
+
+def read_prompt(
+    argument: str | None,
+    option: str | None,
+    files: Sequence[Path],
+    *,
+    verbatim: bool = False,
+) -> str:
+    """All parts of the prompt, in this order, joined by newlines: files, stdin, argument.
+
+    stdin is read where a `-` names it (at the place of a `-` among the files), and also where it
+    is a pipe or a file, so that `cat notes | gptcli complete "Summary:"` does what it looks like.
+    One newline at the end of each file and of stdin is dropped unless `verbatim`.
+
+    Raises UsageError where there is no prompt at all, InputError for a file that cannot be read,
+    text that is not UTF-8, or a prompt that is empty.
+    """
+    if argument is not None and option is not None:
+        raise UsageError("--prompt", "the prompt is given as an argument as well")
+    text = option if option is not None else argument
+    if text == _STDIN and option is None:
+        text, named = None, True
+    else:
+        named = False
+    parts = []
+    read_stdin = False
+    for file in files:
+        if str(file) == _STDIN:
+            read_stdin = True
+            parts.append(_text("stdin", _stdin_bytes(), verbatim))
+        else:
+            parts.append(_text(str(file), _file_bytes(file), verbatim))
+    if not read_stdin and (named or not _is_interactive()):
+        data = _stdin_bytes()
+        # An empty stdin beside another prompt is only what a script was started with.
+        if data or not (parts or text):
+            parts.append(_text("stdin", data, verbatim))
+    if text is not None:
+        parts.append(_checked(text))
+    if not parts:
+        raise UsageError("prompt", "is missing", 'for example: gptcli complete "Once upon a time"')
+    prompt = "\n".join(parts)
+    if not prompt:
+        raise InputError("prompt", "is empty")
+    return prompt
+
+
+def _is_interactive() -> bool:
+    return sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
+
+
+def _stdin_bytes() -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("stdin", "is closed")
+    try:
+        data: bytes = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError("stdin", error.strerror or str(error)) from None
+    return data
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or str(error)) from None
+
+
+def _text(subject: str, data: bytes, verbatim: bool) -> str:
+    if len(data) > _MAX_BYTES:
+        raise InputError(subject, f"is larger than {_MAX_BYTES >> 20} MiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise InputError(subject, reason) from None
+    if verbatim:
+        return text
+    return text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+
+
+def _checked(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError("prompt", f"is not UTF-8 at character {error.start}") from None
+    return text

@@ -1,0 +1,51 @@
+"""Which models there are: for shell completion and `gptcli models list`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.models import aliases, disk, hub_cache, manifest, store
+from gptcli.models.hub_cache import Repo
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model by the name that `--model` takes; size is in bytes, None where it is not on disk."""
+
+    name: str
+    installed: bool
+    size: int | None
+    path: Path | None
+    source: str
+
+
+def known_names() -> list[str]:
+    """Short names, gptcli's own models and the hub's repositories in the cache; no network."""
+    return list(dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()]))
+
+
+def listing() -> list[Entry]:
+    """Every model with a short name or on this disk, short names first."""
+    entries = [_managed(name, model.source) for name, model in aliases.WHEEL_ALIASES.items()]
+    entries += [_repo(name, repo) for name, repo in sorted(aliases.HUB_ALIASES.items())]
+    entries += [_managed(name, "") for name in store.names() if name not in aliases.WHEEL_ALIASES]
+    short = set(aliases.HUB_ALIASES.values())
+    return entries + [_repo(repo, repo) for repo in hub_cache.repos() if repo not in short]
+
+
+def _managed(name: str, source: str) -> Entry:
+    path = store.root() / name
+    if not (path / manifest.NAME).is_file():
+        return Entry(name, False, None, None, source)
+    found = store.find(name)
+    source = found.source if found else source or "made by another version of gptcli, or not whole"
+    return Entry(name, found is not None, disk.size_of(path), path, source)
+
+
+def _repo(name: str, repo: str) -> Entry:
+    found = hub_cache.find(Repo(repo))
+    source = f"Hugging Face hub: {repo}"
+    if found is None:
+        return Entry(name, False, None, None, source)
+    return Entry(name, True, disk.size_of(found.path), found.path, source)

@@ -1,0 +1,94 @@
+"""What a model is, for `gptcli models show`: from its settings and the headers of its weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import ModelError
+from gptcli.models import disk, jsonfile, local, manifest, shards, weights_header
+from gptcli.types import ModelDir
+
+_README_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A model's facts; None where its files do not say.
+
+    parameters are counted from the stored tensors; context is in tokens, size in bytes; dtypes
+    are those of the stored tensors, the most common one first; licence is an SPDX-like id.
+    """
+
+    name: str
+    family: str | None
+    parameters: int
+    layers: int | None
+    heads: int | None
+    kv_heads: int | None
+    width: int | None
+    context: int | None
+    vocabulary: int | None
+    dtypes: tuple[str, ...]
+    size: int
+    licence: str | None
+    source: str
+    path: Path
+
+
+def describe(model: ModelDir) -> Facts:
+    """The facts of a model. Raises ModelError where its files cannot be read."""
+    config = jsonfile.read(model.path / local.CONFIG)
+    counts: dict[str, int] = {}
+    for path in shards.files(model.path):
+        for tensor in weights_header.read(path).values():
+            counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.elements
+    heads = _number(config, "num_attention_heads", "n_head")
+    family = config.get("model_type")
+    return Facts(
+        name=model.name,
+        family=family if isinstance(family, str) else None,
+        parameters=sum(counts.values()),
+        layers=_number(config, "num_hidden_layers", "n_layer"),
+        heads=heads,
+        kv_heads=_number(config, "num_key_value_heads") or heads,
+        width=_number(config, "hidden_size", "n_embd"),
+        context=_number(config, "max_position_embeddings", "n_positions", "n_ctx"),
+        vocabulary=_number(config, "vocab_size"),
+        dtypes=tuple(sorted(counts, key=lambda dtype: -counts[dtype])),
+        size=disk.size_of(model.path),
+        licence=licence(model.path),
+        source=model.source,
+        path=model.path,
+    )
+
+
+def licence(path: Path) -> str | None:
+    """The licence in the manifest, else in the front matter of README.md, else None."""
+    found = manifest.read(path)
+    if found is not None:
+        return found.licence
+    try:
+        with (path / "README.md").open("rb") as file:
+            text = file.read(_README_LIMIT).decode(errors="replace")
+    except OSError:
+        return None
+    # YAML between two lines of dashes; a scalar on one line is all that is looked for.
+    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
+    line = (
+        re.search(r"^license:[ \t]*([^\s#].*?)[ \t]*$", front[1], re.MULTILINE) if front else None
+    )
+    return line[1].strip("'\"") if line else None
+
+
+def _number(config: dict[str, Any], *names: str) -> int | None:
+    for name in names:
+        found = config.get(name)
+        if found is None:
+            continue
+        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+            raise ModelError(local.CONFIG, f"{name} is {found!r}, not a whole number")
+        return found
+    return None

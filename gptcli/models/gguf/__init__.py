@@ -1,0 +1,1 @@
+"""GGUF files: a checked header, and their conversion to a model directory."""

@@ -1,0 +1,96 @@
+"""A GGUF file → config.json, model.safetensors, tokenizer.json and their companions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import ModelError
+from gptcli.models import disk, manifest, weights_file
+from gptcli.models.gguf import gpt2, header, llama, plan
+from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.tokenizer import Vocabulary
+from gptcli.types import Progress
+
+#: `general.architecture` → how its metadata becomes a plan.
+ARCHITECTURES = {"gpt2": gpt2.plan, "llama": llama.plan}
+_TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+def convert(
+    path: Path, target: Path, name: str, source: str, licence: str | None = None
+) -> Generator[Progress, None, None]:
+    """Writes the model in the GGUF file `path` into the directory `target`, manifest last.
+
+    licence: used where the file itself names none. Raises ModelError for a file that is broken or
+    not supported, OSError where `target` cannot be written.
+    """
+    head = header.read(path)
+    wanted = _plan(head)
+    plan.check(head, wanted)
+    vocabulary = Vocabulary(head)
+    config = _config(head, wanted, vocabulary)
+    if config["vocab_size"] != len(vocabulary.tokens):
+        raise ModelError(
+            str(path),
+            f"has {len(vocabulary.tokens)} tokens, but {config['vocab_size']} rows of embeddings",
+        )
+    tensors = plan.planned(head, wanted)
+    disk.need_space(target, sum(tensor.size for tensor in tensors))
+    context = config.get("max_position_embeddings") or config["n_positions"]
+    files = {
+        "config.json": _json(target / "config.json", config),
+        "generation_config.json": _json(target / "generation_config.json", _generation(vocabulary)),
+        "tokenizer.json": _json(target / "tokenizer.json", vocabulary.tokenizer(), compact=True),
+        "tokenizer_config.json": _json(
+            target / "tokenizer_config.json", vocabulary.config(context)
+        ),
+    }
+    weights = "model.safetensors"
+    digest = yield from weights_file.write(target / weights, tensors, f"converting {name}")
+    files[weights] = manifest.Stored(*digest)
+    found = head.fields.get("general.license")
+    licence = found if isinstance(found, str) and found else licence
+    manifest.write(target, manifest.Manifest(name, source, licence, files))
+
+
+def _plan(head: header.Header) -> plan.Plan:
+    path, fields = str(head.path), head.fields
+    kind = fields.get("general.type", "model")
+    if kind != "model":
+        raise ModelError(path, f"holds a {kind}, not a model")
+    if fields.get("split.count", 0) not in (0, 1):
+        raise ModelError(path, "is one part of several", "join them with llama-gguf-split --merge")
+    arch = fields.get("general.architecture")
+    build = ARCHITECTURES.get(arch) if isinstance(arch, str) else None
+    if not isinstance(arch, str) or build is None:
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(path, f"architecture {arch!r} is not supported (supported: {known})")
+    return build(Fields(head, arch))
+
+
+def _config(head: header.Header, wanted: plan.Plan, vocabulary: Vocabulary) -> dict[str, Any]:
+    dtype = _TORCH_NAMES[plan.stored_dtype(head, wanted)]
+    # Both names: `torch_dtype` until transformers 5, `dtype` from then on.
+    found = {**wanted.config, "dtype": dtype, "torch_dtype": dtype, "use_cache": True}
+    return found | _generation(vocabulary)
+
+
+def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
+    ends = vocabulary.ends()
+    found = {
+        "bos_token_id": vocabulary.id("bos"),
+        "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
+        "pad_token_id": vocabulary.id("padding"),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.Stored:
+    indent = None if compact else 2
+    text = (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode()
+    path.write_bytes(text)
+    return manifest.Stored(hashlib.sha256(text).hexdigest(), len(text))

@@ -1,0 +1,72 @@
+"""What huggingface_hub raises, as one line each of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from gptcli.config import DEFAULT_MODEL
+from gptcli.errors import GptcliError, ModelError, NetworkError, ResourceError
+from gptcli.models import disk
+from gptcli.models.hub_cache import Repo
+
+_HINT = f"connect to the network, use the built-in {DEFAULT_MODEL}, or name a local model directory"
+
+
+@contextmanager
+def translated(repo: Repo) -> Generator[None, None, None]:
+    """Raises the library's errors in the block as ModelError, NetworkError or ResourceError."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # The HTTP library under huggingface_hub has changed its name; this is its root of errors.
+    http_error: Any = HfHubHTTPError.__bases__[0]
+    try:
+        yield
+    except GptcliError:
+        raise
+    except (HFValidationError, http_error, OSError, ValueError) as error:
+        raise explain(repo, error) from error
+
+
+def explain(repo: Repo, error: BaseException) -> GptcliError:
+    """The error of ours that says what `error` means for the user."""
+    from huggingface_hub import errors as hub
+
+    name = str(repo)
+    if isinstance(error, hub.LocalEntryNotFoundError) and error.__cause__ is not None:
+        return explain(repo, error.__cause__)
+    if isinstance(error, hub.OfflineModeIsEnabled):
+        return NetworkError(
+            name, "is not on this disk, and HF_HUB_OFFLINE forbids to fetch it", "unset it"
+        )
+    if isinstance(error, hub.GatedRepoError):
+        hint = "accept its licence on the hub, then set HF_TOKEN"
+        return NetworkError(name, "is gated: its licence must be accepted first", hint)
+    if isinstance(error, hub.RepositoryNotFoundError):
+        return ModelError(
+            name, "is not on the hub, or is private", "for a private one set HF_TOKEN"
+        )
+    if isinstance(error, hub.RevisionNotFoundError):
+        return ModelError(name, f"has no revision {repo.revision!r}")
+    if isinstance(error, hub.HFValidationError):
+        return ModelError(name, "is not a valid name of a repository")
+    if isinstance(error, hub.HfHubHTTPError):
+        return _refused(name, error.response.status_code)
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        if disk.full(error):
+            return ResourceError(str(error.filename or name), "the disk is full")
+        if error.filename:
+            return ResourceError(str(error.filename), error.strerror or str(error))
+    if isinstance(error, OSError) and "onsistency check" in str(error):
+        return NetworkError(name, "the download broke off or was altered", "try again")
+    said = " ".join(str(error).split()) or type(error).__name__
+    return NetworkError(name, f"the hub cannot be reached: {said[:200]}", _HINT)
+
+
+def _refused(name: str, status: int) -> GptcliError:
+    if status in (401, 403):
+        return NetworkError(name, "the hub denies access", "check HF_TOKEN")
+    if status == 429:
+        return NetworkError(name, "the hub limits the rate of requests", "wait, or set HF_TOKEN")
+    return NetworkError(name, f"the hub answered with status {status}", "try again later")

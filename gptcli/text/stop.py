@@ -1,0 +1,40 @@
+"""Stop strings: matched on text, across token borders, and never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StopMatcher:
+    """Feed it text, get back what is certain not to be part of a stop string."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, text: str) -> str:
+        """The text that may be shown now. Once `stopped` is set, all that follows is dropped."""
+        if self.stopped:
+            return ""
+        self._held += text
+        ends = [at for at in map(self._held.find, self._stops) if at >= 0]
+        if ends:
+            self.stopped = True
+            shown, self._held = self._held[: min(ends)], ""
+            return shown
+        keep = max((self._overlap(stop) for stop in self._stops), default=0)
+        cut = len(self._held) - keep
+        shown, self._held = self._held[:cut], self._held[cut:]
+        return shown
+
+    def finish(self) -> str:
+        """What was held back, now that no more text can complete a stop string."""
+        shown, self._held = self._held, ""
+        return shown
+
+    def _overlap(self, stop: str) -> int:
+        """How much of the held text's end is a beginning of `stop`."""
+        longest = min(len(stop) - 1, len(self._held))
+        sizes = range(longest, 0, -1)
+        return next((n for n in sizes if self._held.endswith(stop[:n])), 0)

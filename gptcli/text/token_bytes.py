@@ -1,0 +1,59 @@
+"""The exact bytes that a token stands for.
+
+A token may be half a character, so text is made from bytes, not from tokens. Two schemes cover
+nearly all models: byte-level BPE, whose vocabulary spells each byte as a printable character
+(GPT-2's encoder.py), and SentencePiece with byte fallback, which spells a space as ▁ and a lone
+byte as <0xAB>.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+@cache
+def byte_of_character() -> dict[str, int]:
+    """GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(byte): byte for byte in printable}
+    hidden = (byte for byte in range(256) if byte not in set(printable))
+    return table | {chr(0x100 + i): byte for i, byte in enumerate(hidden)}
+
+
+def byte_level(token: str) -> bytes:
+    """The bytes of a byte-level token; characters outside the table stand for themselves."""
+    table = byte_of_character()
+    if all(character in table for character in token):
+        return bytes(table[character] for character in token)
+    return token.encode()
+
+
+def sentence_piece(token: str) -> bytes:
+    """The bytes of a SentencePiece token."""
+    match = _BYTE_TOKEN.fullmatch(token)
+    if match:
+        return bytes([int(match[1], 16)])
+    return token.replace("▁", " ").encode()
+
+
+def scheme(decoder: Any) -> Callable[[str], bytes] | None:
+    """The scheme that the `decoder` of a tokenizer.json describes, None for any other."""
+    kinds = _kinds(decoder)
+    if "ByteLevel" in kinds:
+        return byte_level
+    if kinds & {"ByteFallback", "Metaspace"}:
+        return sentence_piece
+    return None
+
+
+def _kinds(decoder: Any) -> set[str]:
+    if not isinstance(decoder, dict):
+        return set()
+    parts = decoder.get("decoders")
+    found = {str(decoder.get("type"))}
+    return found.union(*(_kinds(part) for part in parts)) if isinstance(parts, list) else found

@@ -1,0 +1,115 @@
+"""A model directory's tokenizer: text → ids, and id → exact bytes."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gptcli import jsonfile
+from gptcli.errors import ModelError
+from gptcli.text.token_bytes import scheme
+
+_FILE = "tokenizer.json"
+_SETTINGS = "tokenizer_config.json"
+
+
+class Tokenizer:
+    """The fast tokenizer of a model directory, and what its tokenizer_config.json adds."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises ModelError where tokenizer.json is missing or broken."""
+        import tokenizers
+
+        self._path = directory / _FILE
+        if not self._path.exists():
+            raise ModelError(str(directory), f"has no {_FILE}")
+        if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
+            raise ModelError(str(self._path), "is larger than any tokenizer should be")
+        try:
+            self._rust = tokenizers.Tokenizer.from_file(str(self._path))
+        except Exception as error:  # the library raises plain Exception
+            raise ModelError(str(self._path), f"cannot be read: {error}") from None
+        # Padding and truncation are for training batches; here they would lose or invent tokens.
+        self._rust.no_padding()
+        self._rust.no_truncation()
+        # The decoder's own state, since parsing all of tokenizer.json again would take longer.
+        decoder = self._rust.decoder
+        self._scheme = scheme(json.loads(decoder.__getstate__()) if decoder else None)
+        self._settings = _settings(directory)
+        self._added = self._rust.get_added_tokens_decoder()
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, added ones included."""
+        return self._rust.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """The ids of a text, and nothing before or after it.
+
+        special: texts of control tokens (`<|im_end|>`) become those tokens. Without it they are
+        text like any other, so that text can never give an order.
+        """
+        self._rust.encode_special_tokens = not special
+        return list(self._rust.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def prefix(self) -> list[int]:
+        """What the model expects before every document: usually nothing, or a BOS token.
+
+        tokenizer_config.json's add_bos_token decides where it is there, else the post-processor.
+        An end token that a post-processor would append is left out: the document goes on.
+        """
+        wanted = self._settings.get("add_bos_token")
+        if isinstance(wanted, bool):
+            bos = self.id_of(_content(self._settings.get("bos_token")))
+            return [bos] if wanted and bos is not None else []
+        encoding = self._rust.encode("a", add_special_tokens=True)
+        bare = len(self._rust.encode("a", add_special_tokens=False).ids)
+        before = next((i for i, m in enumerate(encoding.special_tokens_mask) if not m), 0)
+        return list(encoding.ids[:before]) if len(encoding.ids) > bare else []
+
+    @property
+    def end_text(self) -> str | None:
+        """The text of the end token that tokenizer_config.json names."""
+        return _content(self._settings.get("eos_token"))
+
+    def id_of(self, token: str | None) -> int | None:
+        """The id of a token by its exact spelling in the vocabulary."""
+        return None if token is None else self._rust.token_to_id(token)
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether it is a control token, which has no place in text."""
+        added = self._added.get(token_id)
+        return added is not None and added.special
+
+    def bytes_of(self, token_id: int) -> bytes:
+        """The bytes that a token adds to the text; a control token's are those of its name."""
+        added = self._added.get(token_id)
+        if added is not None:
+            return added.content.encode()
+        spelling = self._rust.id_to_token(token_id)
+        if spelling is None:
+            # A model may have more rows than its tokenizer has tokens.
+            return b""
+        if self._scheme is not None:
+            return self._scheme(spelling)
+        return self._rust.decode([token_id], skip_special_tokens=False).encode()
+
+    def special_in(self, text: str) -> str | None:
+        """The first control token whose name stands in a text, None for none."""
+        names = [t.content for t in self._added.values() if t.special and t.content in text]
+        return min(names, key=text.index, default=None)
+
+
+def _content(token: Any) -> str | None:
+    """A token of tokenizer_config.json: a text, or an object that holds one."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
+
+
+def _settings(directory: Path) -> dict[str, Any]:
+    path = directory / _SETTINGS
+    return jsonfile.read(path) if path.exists() else {}

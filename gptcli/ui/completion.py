@@ -1,0 +1,182 @@
+"""Completions as they are shown: text for a terminal, exact text, one JSON object, JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from gptcli.types import Chunk, Notice, TokenInfo, Usage
+from gptcli.ui.data import DataWriter
+from gptcli.ui.messages import Messages
+from gptcli.ui.terminal import TerminalWriter
+
+Event = Chunk | Notice | Usage
+
+
+def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usage]:
+    """The events but the notices, which go to stderr as they come."""
+    for event in events:
+        if isinstance(event, Notice):
+            messages.hint(f"{event.subject}: {event.text}")
+        else:
+            yield event
+
+
+def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
+    """The chunks of sample 0, then those of sample 1, and so on; the first flows as it comes."""
+    waiting: dict[int, list[Chunk]] = {}
+    current = 0
+    for event in events:
+        if isinstance(event, Usage):
+            yield event
+            continue
+        waiting.setdefault(event.index, []).append(event)
+        while waiting.get(current):
+            chunk = waiting[current].pop(0)
+            yield chunk
+            if chunk.finish_reason:
+                current += 1
+
+
+def at_once(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
+    """Every sample as a single chunk, when all are done."""
+    texts: dict[int, Chunk] = {}
+    for event in events:
+        if isinstance(event, Usage):
+            yield from (texts[index] for index in sorted(texts))
+            yield event
+            continue
+        before = texts.get(event.index, Chunk("", event.index))
+        texts[event.index] = replace(
+            event, text=before.text + event.text, tokens=before.tokens + event.tokens
+        )
+
+
+class CompletionView(Protocol):
+    """Something that shows a completion."""
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """Write everything; the Usage that came last."""
+        ...
+
+
+class OnTerminal:
+    """Streams to a terminal; samples under headings; the prompt, if echoed, dimmed."""
+
+    def __init__(self, writer: TerminalWriter, *, samples: int, echo: str) -> None:
+        self._writer, self._samples, self._echo = writer, samples, echo
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        usage = None
+        begun: set[int] = set()
+        try:
+            for event in in_order(events):
+                if isinstance(event, Usage):
+                    usage = event
+                    continue
+                if event.index not in begun:
+                    begun.add(event.index)
+                    self._begin(event.index)
+                self._writer.write(event.text)
+        finally:
+            # Also after an error or Ctrl-C: what comes next begins on a line of its own.
+            self._writer.end_line()
+        return usage
+
+    def _begin(self, index: int) -> None:
+        if self._samples > 1:
+            self._writer.end_line()
+            self._writer.write(f"── {index + 1} of {self._samples} ──\n", style="bold")
+        self._writer.write(self._echo, style="dim")
+
+
+class AsText:
+    """Exactly the text; several samples each end with `separator`."""
+
+    def __init__(self, writer: DataWriter, *, separator: str, echo: str) -> None:
+        self._writer, self._separator, self._echo = writer, separator, echo
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        usage = None
+        begun: set[int] = set()
+        for event in in_order(events):
+            if isinstance(event, Usage):
+                usage = event
+                continue
+            text = event.text
+            if event.index not in begun:
+                begun.add(event.index)
+                text = self._echo + text
+            if event.finish_reason:
+                text += self._separator
+            if text:
+                self._writer.write(text)
+        return usage
+
+
+class AsJson:
+    """OpenAI's completion object: one when all is done, or (`lines`) one for each piece."""
+
+    def __init__(
+        self, writer: DataWriter, *, model: str, seed: int, lines: bool, echo: str, logprobs: bool
+    ) -> None:
+        self._writer, self._lines, self._echo, self._logprobs = writer, lines, echo, logprobs
+        self._head = {"object": "text_completion", "model": model, "seed": seed}
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        choices: list[dict[str, Any]] = []
+        begun: set[int] = set()
+        usage = None
+        for event in events if self._lines else at_once(events):
+            if isinstance(event, Usage):
+                usage = event
+                self._writer.json(self._head | {"choices": choices} | _usage(usage))
+                continue
+            choice = self._choice(event, first=event.index not in begun)
+            begun.add(event.index)
+            if self._lines:
+                self._writer.json(self._head | {"choices": [choice]})
+            else:
+                choices.append(choice)
+        return usage
+
+    def _choice(self, chunk: Chunk, *, first: bool) -> dict[str, Any]:
+        content = [token(info) for info in chunk.tokens]
+        return {
+            "text": (self._echo if first else "") + chunk.text,
+            "index": chunk.index,
+            "finish_reason": chunk.finish_reason,
+            "logprobs": {"content": content} if self._logprobs else None,
+        }
+
+
+def token(info: TokenInfo) -> dict[str, Any]:
+    """A token in OpenAI's chat shape, with its id; -inf, which JSON has not, becomes null."""
+    found = _token(info)
+    found["top_logprobs"] = [_token(top) for top in info.top_logprobs]
+    return found
+
+
+def _token(info: TokenInfo) -> dict[str, Any]:
+    logprob = None if info.logprob == float("-inf") else info.logprob
+    return {"token": info.token, "id": info.id, "logprob": logprob, "bytes": list(info.bytes)}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    sampling = asdict(usage.sampling)
+    sampling["logit_bias"] = {str(token): bias for token, bias in usage.sampling.logit_bias}
+    total = usage.prompt_tokens + usage.completion_tokens
+    return {
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": total,
+        },
+        "sampling": sampling,
+        "device": usage.device,
+        "dtype": usage.dtype,
+    }

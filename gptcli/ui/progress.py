@@ -1,0 +1,74 @@
+"""Long tasks: a bar on a terminal, one line elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TypeVar
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+
+from gptcli.types import Progress
+from gptcli.ui.messages import Messages
+from gptcli.ui.terminal import one_line
+from gptcli.ui.units import size
+
+T = TypeVar("T")
+
+
+def watch(task: Generator[Progress, None, T], messages: Messages) -> T:
+    """Run a task to its end, showing how far it is, and give its result."""
+    if messages.console.is_terminal and not messages.console.is_dumb_terminal:
+        return _with_bars(task, messages)
+    return _with_lines(task, messages)
+
+
+def _with_bars(task: Generator[Progress, None, T], messages: Messages) -> T:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    # Nothing is drawn before the first step, so that a task without steps shows nothing.
+    bars = Bars(*columns, console=messages.console, transient=True, disable=messages.quiet)
+    shown: dict[str, TaskID] = {}
+    try:
+        while True:
+            step = next(task)
+            if not shown:
+                bars.start()
+            total = None if step.total is None else float(step.total)
+            label = one_line(step.label)
+            if label not in shown:
+                shown[label] = bars.add_task(label, total=total)
+            bars.update(shown[label], completed=step.done, total=total)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        bars.stop()
+        task.close()
+
+
+def _with_lines(task: Generator[Progress, None, T], messages: Messages) -> T:
+    shown: set[str] = set()
+    try:
+        while True:
+            step = next(task)
+            if step.label not in shown:
+                shown.add(step.label)
+                messages.info(step.label + (f" ({size(step.total)})" if step.total else ""))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        task.close()

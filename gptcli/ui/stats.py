@@ -1,0 +1,28 @@
+"""What a request took, for `--stats`."""
+
+from __future__ import annotations
+
+from gptcli.types import Usage
+from gptcli.ui.units import seconds, size
+
+
+def lines(usage: Usage, load_seconds: float) -> list[str]:
+    """A few short lines, each sensible by itself."""
+    found = [
+        f"model: {usage.model} ({usage.dtype} on {usage.device}), ready in {seconds(load_seconds)}"
+    ]
+    prompt = f"prompt: {usage.prompt_tokens} tokens"
+    if usage.completion_tokens and usage.prompt_seconds > 0:
+        rate = usage.prompt_tokens / usage.prompt_seconds
+        prompt += f", first token after {seconds(usage.prompt_seconds)} ({rate:.1f} tokens/s)"
+    found.append(prompt)
+    generated = f"generated: {usage.completion_tokens} tokens"
+    # The first token of each sample comes from the prompt's logits, so decoding did not make it.
+    decoded = usage.completion_tokens - usage.samples
+    if decoded > 0 and usage.decode_seconds > 0:
+        rate = decoded / usage.decode_seconds
+        generated += f" in {seconds(usage.decode_seconds)} ({rate:.1f} tokens/s)"
+    found.append(f"{generated}, seed {usage.seed}")
+    if usage.peak_memory is not None:
+        found.append(f"peak memory: {size(usage.peak_memory)}")
+    return found

@@ -1,0 +1,59 @@
+"""The writer for terminals: control characters are shown, not obeyed."""
+
+from __future__ import annotations
+
+import re
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+# C0 but newline and tab, DEL, C1, and the characters that reorder or hide text (bidi controls,
+# line and paragraph separators, zero-width no-break space, tags).
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def neutral(text: str) -> str:
+    """The text with every control character but newline and tab spelled out."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """As `neutral`, newlines and tabs spelled out as well."""
+    return neutral(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+class TerminalWriter:
+    """Writes texts of unknown origin to a terminal, at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._styled = Console(file=stream, soft_wrap=True, highlight=False, markup=False)
+        self._at_line_start = True
+
+    def write(self, text: str, style: str | None = None) -> None:
+        """The text, neutralised; with a style where colours are wanted."""
+        if not text:
+            return
+        text = neutral(text)
+        if style is None:
+            self._stream.write(text)
+        else:
+            self._styled.print(Text(text), style=style, end="")
+        self._stream.flush()
+        self._at_line_start = text.endswith("\n")
+
+    def end_line(self) -> None:
+        """Begin a new line, unless one has just begun."""
+        if not self._at_line_start:
+            self.write("\n")
