@@ -2,24 +2,112 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
+_TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes what belongs to the person who runs it."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("GPTCLI_", "HF_", "XDG_")) and name != "GPTCLI_TEST_CACHE":
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GPTCLI_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("HF_HOME", str(home / "hf"))
+    return home
+
 
 @pytest.fixture(scope="session")
-def default_model() -> Path:
+def shared_data_dir() -> Path:
+    """A data directory that outlives the run, since the default model takes a while to make."""
+    cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
+    return Path(cache) / "data"
+
+
+@pytest.fixture(scope="session")
+def default_model(shared_data_dir: Path) -> Path:
     """The default model's directory, made once by `models.obtain` and kept between runs."""
     from gptcli import models
 
-    cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GPTCLI_DATA_DIR", str(Path(cache) / "data"))
+        patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
         steps = models.obtain("smollm2")
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return Path(end.value.path)
+
+
+@pytest.fixture
+def with_default_model(
+    default_model: Path, shared_data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The default model is there under its own name."""
+    monkeypatch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
+    return default_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of a few thousand random weights with a real byte-level tokenizer."""
+    import tokenizers
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    directory = tmp_path_factory.mktemp("tiny")
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|end|>", "<|role|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([_TEXT], trainer)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    config = {
+        "model_type": "llama",
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": True,
+        "eos_token_id": 0,
+    }
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>"}))
+
+    from gptcli.engine.config_fields import ConfigFields
+    from gptcli.engine.decoder import Decoder
+    from gptcli.engine.families import read_spec
+
+    family, spec = read_spec(ConfigFields.read(directory))
+    shapes = {name: p.shape for name, p in Decoder(spec).named_parameters()}
+    torch.manual_seed(5)
+    tensors = {}
+    rules = family.rules(spec)
+    for rule in rules.rules:
+        for layer in range(spec.layers):
+            (target,) = (name.replace("{i}", str(layer)) for name in rule.targets)
+            name = rules.prefix + rule.stored.replace("{i}", str(layer))
+            is_norm = len(shapes[target]) == 1
+            tensors[name] = torch.ones(shapes[target]) if is_norm else torch.randn(shapes[target])
+    save_file(tensors, directory / "model.safetensors")
+    return directory

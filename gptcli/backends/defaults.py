@@ -10,8 +10,10 @@ from gptcli.errors import InputError, ModelError
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types import LIMITS, Sampling, SamplingWish
 
-#: Where neither the user nor the model says anything.
+#: Where neither the user nor the model says anything. The low min-p takes away the tail of rare
+#: tokens, with which a small model loses its thread.
 DEFAULT_TEMPERATURE = 0.8
+DEFAULT_MIN_P = 0.05
 #: generation_config.json's names for ours.
 _NAMES = {
     "temperature": "temperature",
@@ -32,13 +34,16 @@ class ModelDefaults:
         self._config = jsonfile.read(directory / "config.json")
 
     def sampling(self, wish: SamplingWish, tokenizer: Tokenizer) -> Sampling:
-        """The wish, its gaps filled by generation_config.json, else by temperature 0.8 alone.
+        """The wish, its gaps filled by generation_config.json, else by temperature 0.8, min-p 0.05.
 
-        A model that says `do_sample: false` wants its most probable text: temperature 0.
+        A model that says anything about sampling has its own filters, so min-p stays off there.
+        One that says `do_sample: false` wants its most probable text: temperature 0.
         """
         found = {ours: self._number(theirs, ours) for theirs, ours in _NAMES.items()}
         if self._generation.get("do_sample") is False:
             found["temperature"] = 0
+        elif all(value is None for value in found.values()):
+            found["min_p"] = DEFAULT_MIN_P
         for name in (*_NAMES.values(), "presence_penalty", "frequency_penalty"):
             if getattr(wish, name) is not None:
                 found[name] = getattr(wish, name)

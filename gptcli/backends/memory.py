@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 
 def peak_bytes(device: str) -> int | None:
@@ -11,10 +13,14 @@ def peak_bytes(device: str) -> int | None:
         import torch
 
         return torch.cuda.max_memory_allocated()
+    if sys.platform == "linux":
+        # getrusage would also count what the parent had when it started us.
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024 if found else None
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
+    # macOS counts in bytes, the BSDs in KiB.
     return peak if sys.platform == "darwin" else peak * 1024

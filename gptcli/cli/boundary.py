@@ -22,6 +22,9 @@ OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
 def main(argv: Sequence[str]) -> int:
     """Run one command line and give its exit code. See design: 0, 1 to 8, 130, 141, 143."""
     _open_missing_streams()
+    if "_GPTCLI_COMPLETE" in os.environ:
+        # Typer wraps the help that it hands to the shell, which takes each line for a candidate.
+        os.environ["COLUMNS"] = "9999"
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(list(argv))
@@ -126,9 +129,14 @@ def _usage(error: typer.TyperException) -> UsageError:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     param = getattr(error, "param", None)
     if param is not None:
-        subject = max(param.opts, key=len)
+        # An argument is known to people by what --help shows, an option by its long name.
+        option = max(param.opts, key=len)
+        subject = option if option.startswith("-") else param.metavar or option
         return UsageError(subject, getattr(error, "message", "") or "is missing")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "gptcli"
     message = message.rstrip(".")
-    return UsageError(where, message[:1].lower() + message[1:], f"see {where} --help")
+    hint = f"see {where} --help"
+    if "unexpected extra argument" in message:
+        hint = f"put a prompt of several words in quotes; {hint}"
+    return UsageError(where, message[:1].lower() + message[1:], hint)

@@ -55,6 +55,7 @@ def complete(
             "--max-new-tokens",
             "--n-predict",
             "--max-tokens",
+            metavar="N",
             callback=options.limited("max_new_tokens", "--max-new-tokens"),
             show_default=False,
             help="Generate at most N tokens; -1 goes on until the model ends or the context is"
@@ -63,13 +64,19 @@ def complete(
     ] = None,
     stop: Annotated[
         list[str] | None,
-        typer.Option(help="End before this text, which is not printed. Repeatable."),
+        typer.Option(
+            metavar="TEXT",
+            show_default=False,
+            help="End before this text, which is not printed. Repeatable.",
+        ),
     ] = None,
     samples: Annotated[
         int,
         typer.Option(
+            metavar="N",
             callback=options.limited("samples", "--samples"),
-            help="How many completions of the prompt.",
+            show_default=False,
+            help="How many completions of the prompt. Default: 1.",
         ),
     ] = 1,
     model: options.Model = None,

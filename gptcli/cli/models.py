@@ -89,7 +89,10 @@ def list_models(json: options.Json = False, no_color: options.NoColor = False) -
 @app.command("pull")
 @guarded
 def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
-    """Fetch a model, and convert it where needed; nothing happens to one that is here."""
+    """Fetch a model, unless it is here already.
+
+    What is not safetensors is converted once.
+    """
     messages = Messages(sys.stderr, quiet=quiet)
     model = watch(models.obtain(name), messages)
     messages.info(f"{model.name} is at {model.path}")
@@ -98,7 +101,10 @@ def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = F
 @app.command("show")
 @guarded
 def show(name: Name, json: options.Json = False, no_color: options.NoColor = False) -> None:
-    """Say what a model is: family, parameters, shape, size, licence, source."""
+    """Say what a model is.
+
+    Family, parameters, layers, heads, context, vocabulary, dtype, size, licence and source.
+    """
     facts = models.describe(_here(name))
     if json:
         DataWriter(sys.stdout).json(
@@ -144,7 +150,10 @@ def show(name: Name, json: options.Json = False, no_color: options.NoColor = Fal
 @app.command("verify")
 @guarded
 def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
-    """Check a model's files against their digests, and that they can be read."""
+    """Check that a model's files are whole.
+
+    Files are held to their digests where these are known, and their headers are read.
+    """
     model = _here(name)
     verdict = watch(models.verify(model), Messages(sys.stderr, quiet=quiet))
     if not quiet:
@@ -159,11 +168,17 @@ def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor =
 @app.command("rm")
 @guarded
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="MODEL...", autocompletion=complete_model)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL", autocompletion=complete_model, help="Names, as for pull."),
+    ],
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> None:
-    """Remove models from this disk; a directory of your own is never touched."""
+    """Remove models from this disk.
+
+    A directory of your own is never touched.
+    """
     messages = Messages(sys.stderr, quiet=quiet)
     for name in names:
         gone = models.remove(name)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gptcli import config
-from gptcli.cli.completers import complete_model
+from gptcli.cli.completers import complete_device, complete_dtype, complete_model
 from gptcli.config import Settings
 from gptcli.errors import UsageError
 from gptcli.types import LIMITS, SamplingWish
@@ -55,6 +55,7 @@ Model = Annotated[
     typer.Option(
         "-m",
         "--model",
+        metavar="MODEL",
         callback=_setting("model", "--model"),
         autocompletion=complete_model,
         rich_help_panel=_MODEL,
@@ -66,6 +67,8 @@ Model = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
+        metavar="DEVICE",
+        autocompletion=complete_device,
         callback=_setting("device", "--device"),
         rich_help_panel=_MODEL,
         show_default=False,
@@ -75,6 +78,8 @@ Device = Annotated[
 Dtype = Annotated[
     str | None,
     typer.Option(
+        metavar="DTYPE",
+        autocompletion=complete_dtype,
         callback=_setting("dtype", "--dtype"),
         rich_help_panel=_MODEL,
         show_default=False,
@@ -84,6 +89,7 @@ Dtype = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         callback=_setting("threads", "--threads"),
         rich_help_panel=_MODEL,
         show_default=False,
@@ -93,6 +99,7 @@ Threads = Annotated[
 CtxSize = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         callback=_setting("ctx_size", "--ctx-size"),
         rich_help_panel=_MODEL,
         show_default=False,
@@ -104,16 +111,18 @@ Temperature = Annotated[
     typer.Option(
         "--temperature",
         "--temp",
+        metavar="T",
         callback=_setting("temperature", "--temperature"),
         rich_help_panel=_SAMPLING,
         show_default=False,
-        help="How boldly to draw; 0 always takes the most probable token. Default: the model's"
+        help="How boldly to draw: 0 always takes the most probable token. Default: the model's"
         " own, else 0.8.",
     ),
 ]
 TopK = Annotated[
     int | None,
     typer.Option(
+        metavar="K",
         callback=_setting("top_k", "--top-k"),
         rich_help_panel=_SAMPLING,
         show_default=False,
@@ -123,6 +132,7 @@ TopK = Annotated[
 TopP = Annotated[
     float | None,
     typer.Option(
+        metavar="P",
         callback=_setting("top_p", "--top-p"),
         rich_help_panel=_SAMPLING,
         show_default=False,
@@ -132,37 +142,42 @@ TopP = Annotated[
 MinP = Annotated[
     float | None,
     typer.Option(
+        metavar="P",
         callback=_setting("min_p", "--min-p"),
         rich_help_panel=_SAMPLING,
         show_default=False,
-        help="Draw from tokens at least P times as probable as the best one; 0 is off.",
+        help="Draw from tokens at least P times as probable as the best one; 0 is off. Default:"
+        " 0.05, unless the model's own settings say how to draw.",
     ),
 ]
 RepeatPenalty = Annotated[
     float | None,
     typer.Option(
+        metavar="X",
         callback=_setting("repeat_penalty", "--repeat-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
-        help="Make tokens that the prompt or the text has already less likely; 1 is off.",
+        help="Divide the logits of tokens that came before by X; 1 is off.",
     ),
 ]
 PresencePenalty = Annotated[
     float | None,
     typer.Option(
+        metavar="X",
         callback=_setting("presence_penalty", "--presence-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
-        help="Subtracted from the logit of every token generated before; 0 is off.",
+        help="Subtract X from the logit of every token generated before; 0 is off.",
     ),
 ]
 FrequencyPenalty = Annotated[
     float | None,
     typer.Option(
+        metavar="X",
         callback=_setting("frequency_penalty", "--frequency-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
-        help="Subtracted once for each time that a token was generated before; 0 is off.",
+        help="Subtract X for each time that a token was generated before; 0 is off.",
     ),
 ]
 LogitBias = Annotated[
@@ -177,6 +192,7 @@ LogitBias = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         callback=_setting("seed", "--seed"),
         rich_help_panel=_SAMPLING,
         show_default=False,
@@ -194,11 +210,13 @@ Special = Annotated[
 ]
 PromptArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[PROMPT]", show_default=False, help="The text; - reads stdin."),
+    typer.Argument(metavar="PROMPT", show_default=False, help="The text; - reads stdin."),
 ]
 PromptOption = Annotated[
     str | None,
-    typer.Option("-p", "--prompt", show_default=False, help="The text, for scripts."),
+    typer.Option(
+        "-p", "--prompt", metavar="TEXT", show_default=False, help="The text, for scripts."
+    ),
 ]
 PromptFile = Annotated[
     list[Path] | None,

@@ -32,22 +32,14 @@ def read_prompt(
     if argument is not None and option is not None:
         raise UsageError("--prompt", "the prompt is given as an argument as well")
     text = option if option is not None else argument
-    if text == _STDIN and option is None:
-        text, named = None, True
-    else:
-        named = False
-    parts = []
-    read_stdin = False
-    for file in files:
-        if str(file) == _STDIN:
-            read_stdin = True
-            parts.append(_text("stdin", _stdin_bytes(), verbatim))
-        else:
-            parts.append(_text(str(file), _file_bytes(file), verbatim))
-    if not read_stdin and (named or not _is_interactive()):
+    stdin_named = argument == _STDIN
+    if stdin_named:
+        text = None
+    parts = [_part(file, verbatim) for file in files]
+    if _STDIN not in map(str, files) and (stdin_named or not _is_interactive()):
         data = _stdin_bytes()
         # An empty stdin beside another prompt is only what a script was started with.
-        if data or not (parts or text):
+        if data or (not parts and text is None):
             parts.append(_text("stdin", data, verbatim))
     if text is not None:
         parts.append(_checked(text))
@@ -57,6 +49,12 @@ def read_prompt(
     if not prompt:
         raise InputError("prompt", "is empty")
     return prompt
+
+
+def _part(file: Path, verbatim: bool) -> str:
+    if str(file) == _STDIN:
+        return _text("stdin", _stdin_bytes(), verbatim)
+    return _text(str(file), _file_bytes(file), verbatim)
 
 
 def _is_interactive() -> bool:

@@ -7,7 +7,7 @@ the decoder does not have is refused by name instead of being ignored.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ class ConfigFields:
         if value is None:
             raise self.bad(name, "is missing")
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_COUNT:
-            raise self.bad(name, f"must be a whole number from 1 to {_MAX_COUNT}, not {value!r}")
+            reason = f"must be a whole number from 1 to {_MAX_COUNT}, not {_short(value)}"
+            raise self.bad(name, reason)
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
@@ -63,9 +64,10 @@ class ConfigFields:
         if value is None:
             raise self.bad(name, "is missing")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.bad(name, f"must be a number, not {value!r}")
-        if not math.isfinite(value) or value <= 0:
-            raise self.bad(name, f"must be finite and more than 0, not {value!r}")
+            raise self.bad(name, f"must be a number, not {_short(value)}")
+        # Compared, not converted: a whole number may be too large for a float.
+        if not 0 < value <= sys.float_info.max:
+            raise self.bad(name, f"must be finite and more than 0, not {_short(value)}")
         return float(value)
 
     def flag(self, name: str, default: bool) -> bool:
@@ -74,7 +76,7 @@ class ConfigFields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise self.bad(name, f"must be true or false, not {value!r}")
+            raise self.bad(name, f"must be true or false, not {_short(value)}")
         return value
 
     def word(self, name: str, default: str | None = None) -> str:
@@ -83,14 +85,15 @@ class ConfigFields:
         if value is None:
             value = default
         if not isinstance(value, str):
-            raise self.bad(name, "is missing" if value is None else f"must be a text: {value!r}")
+            reason = "is missing" if value is None else f"must be a text, not {_short(value)}"
+            raise self.bad(name, reason)
         return value
 
     def one_of(self, name: str, known: dict[str, Any], default: str) -> Any:
         """What `known` has for the text in this field."""
         value = self.word(name, default)
         if value not in known:
-            raise self.bad(name, f"{value!r} is not supported (known: {', '.join(known)})")
+            raise self.bad(name, f"{_short(value)} is not supported (known: {', '.join(known)})")
         return known[value]
 
     def sub(self, name: str) -> ConfigFields | None:
@@ -99,7 +102,7 @@ class ConfigFields:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise self.bad(name, f"must be an object, not {value!r}")
+            raise self.bad(name, f"must be an object, not {_short(value)}")
         return ConfigFields(f"{self.subject}: {name}", value)
 
     def refuse_unless(self, name: str, *allowed: object) -> None:

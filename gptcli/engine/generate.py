@@ -75,7 +75,7 @@ class Generation:
 
     def __iter__(self) -> Iterator[list[Drawn]]:
         """Yields the steps. The first comes after the prefill; limit 0 gives none."""
-        if self._limit <= 0:
+        if self._limit <= 0 or not self._alive:
             return
         cache = self._runner.new_cache()
         logits = self._runner.prefill([self._prompt], cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
 from gptcli.engine.runner import Runner
 from gptcli.engine.weights import Checkpoint, cut, place
-from gptcli.errors import ResourceError, UsageError
+from gptcli.errors import ModelError, ResourceError, UsageError
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -22,14 +23,15 @@ def pick_device(name: str) -> torch.device:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not cuda:
+    # Read here, since torch.device takes an index modulo 256: cuda:256 would be cuda:0.
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and not cuda:
         raise UsageError("--device", f"{name} is not available: this torch sees no CUDA GPU")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UsageError("--device", f"{name} is not available: {torch.cuda.device_count()} GPU(s)")
-    if device.type == "mps" and not mps:
+    if kind == "mps" and not mps:
         raise UsageError("--device", "mps is not available on this machine")
-    return device
+    return torch.device(kind, int(number)) if number else torch.device(kind)
 
 
 def pick_dtype(name: str, stored: torch.dtype, device: torch.device) -> torch.dtype:
@@ -54,8 +56,11 @@ def _does_well(device: torch.device, dtype: torch.dtype) -> bool:
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     if supported is not None and supported():
         return True
+    # On x86 this says yes to every AVX-512, which emulates bfloat16 where it has no instructions.
     arm = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return bool(arm is not None and torch.backends.mkldnn.is_available() and arm())
+    if arm is None or platform.machine().lower() not in {"aarch64", "arm64"}:
+        return False
+    return bool(torch.backends.mkldnn.is_available() and arm())
 
 
 def load(
@@ -76,6 +81,10 @@ def load(
     if limit is not None and limit > spec.context:
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     checkpoint = Checkpoint(directory)
+    # Every layer has tensors of its own: millions of layers are refused before they are built.
+    if spec.layers > len(checkpoint.tensors):
+        stored = f"only {len(checkpoint.tensors)} tensors are stored"
+        raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
     with torch.device("meta"):
         decoder = Decoder(spec)
     shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}

@@ -43,6 +43,8 @@ def stages(
     yield "logits", logits
     if sampling.repeat_penalty != 1:
         logits = repeat_penalty(logits, sampling.repeat_penalty, histories)
+        # A penalty near 0 makes numbers that float32 does not hold.
+        check_finite(logits)
         yield "repeat-penalty", logits
     if sampling.presence_penalty or sampling.frequency_penalty:
         logits = count_penalties(
@@ -136,9 +138,11 @@ def temperature(logits: Tensor, value: float) -> Tensor:
     """Divide by the temperature: below 1 the likely grow likelier, above 1 all grow alike.
 
     The largest logit is taken away first, which changes no probability and keeps a tiny
-    temperature from overflowing.
+    temperature from overflowing. A temperature that float32 takes for 0 or infinite would make
+    0/0 or inf/inf, so it becomes the nearest that is neither.
     """
-    return (logits - logits.amax(dim=-1, keepdim=True)) / value
+    limits = torch.finfo(logits.dtype)
+    return (logits - logits.amax(dim=-1, keepdim=True)) / min(max(value, limits.tiny), limits.max)
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:

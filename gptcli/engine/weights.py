@@ -43,11 +43,11 @@ class Checkpoint:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype that most of the numbers have."""
-        counts: dict[torch.dtype, int] = {}
+        """The dtype that most of the weights have; masks and the like are none."""
+        counts = dict.fromkeys(_DTYPES.values(), 0)
         for stored in self.tensors.values():
-            size = torch.Size(stored.shape).numel()
-            counts[stored.dtype] = counts.get(stored.dtype, 0) + size
+            if stored.dtype in counts:
+                counts[stored.dtype] += torch.Size(stored.shape).numel()
         return max(counts, key=lambda dtype: counts[dtype])
 
     def read(self, name: str) -> Tensor:

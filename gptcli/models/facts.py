@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.models import disk, jsonfile, local, manifest, shards, weights_header
+from gptcli.models import disk, local, manifest, shards, weights_header
 from gptcli.types import ModelDir
 
 _README_LIMIT = 1 << 20
@@ -72,7 +73,7 @@ def licence(path: Path) -> str | None:
         return found.licence
     try:
         with (path / "README.md").open("rb") as file:
-            text = file.read(_README_LIMIT).decode(errors="replace")
+            text = file.read(_README_LIMIT).decode(errors="replace").replace("\r\n", "\n")
     except OSError:
         return None
     # YAML between two lines of dashes; a scalar on one line is all that is looked for.

@@ -24,11 +24,7 @@ _SMALL = (
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
-    "special_tokens_map.json",
     "chat_template.jinja",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
     "README.md",
 )
 _TIMEOUT_SECONDS = 10
@@ -111,8 +107,8 @@ def _refuse(repo: Repo, listing: _Listing) -> None:
         if any(name.endswith(local.PICKLES) for name in names):
             raise ModelError(str(repo), local.NO_PICKLES, "look for a safetensors version")
         raise ModelError(str(repo), "has no safetensors weights")
-    if not hub_cache.has_tokenizer(names):
-        raise ModelError(str(repo), "has neither tokenizer.json nor vocab.json and merges.txt")
+    if local.TOKENIZER not in names:
+        raise ModelError(str(repo), f"has no {local.TOKENIZER}")
 
 
 def snapshot_bytes(repo: Repo, commit: str, names: list[str]) -> int:
@@ -170,7 +166,12 @@ class _Worker(threading.Thread):
         options = _bar_options(self._stop_now)
         try:
             path = hf_hub_download(
-                repo, name, revision=commit, etag_timeout=_TIMEOUT_SECONDS, **options
+                repo,
+                name,
+                revision=commit,
+                cache_dir=hub_cache.cache(),
+                etag_timeout=_TIMEOUT_SECONDS,
+                **options,
             )
             self.path = Path(path)
         except Exception as error:  # carried to the thread that waits
@@ -215,8 +216,11 @@ def _note_revision(repo: Repo, commit: str) -> None:
 
 def _quiet() -> None:
     """The library's own warnings would mix with our progress."""
+    import importlib
     import logging
 
+    # The library sets its level when this is first imported.
+    importlib.import_module("huggingface_hub.utils.logging")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 

@@ -86,17 +86,12 @@ def snapshot(repo: Repo) -> Path | None:
 
 def whole(path: Path) -> bool:
     """Whether a snapshot has all that a model needs."""
-    if not (path / local.CONFIG).is_file() or not has_tokenizer({e.name for e in path.iterdir()}):
+    if not all((path / name).is_file() for name in (local.CONFIG, local.TOKENIZER)):
         return False
     try:
         return all(shard.is_file() for shard in shards.files(path))
     except ModelError:
         return False
-
-
-def has_tokenizer(names: set[str]) -> bool:
-    """Whether the file names include what a tokenizer can be made from."""
-    return "tokenizer.json" in names or {"vocab.json", "merges.txt"} <= names
 
 
 def repos() -> list[str]:

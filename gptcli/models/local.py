@@ -8,6 +8,7 @@ from gptcli.errors import ModelError
 from gptcli.types import ModelDir
 
 CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")

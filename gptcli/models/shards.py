@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.models import jsonfile, local
+from gptcli.models import local
 
 
 def files(directory: Path) -> list[Path]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.models import disk, hub_cache, jsonfile, local, manifest, shards, weights_header
+from gptcli.models import disk, local, manifest, shards, weights_header
 from gptcli.types import ModelDir, Progress
 
 _JSON = {
     local.CONFIG: jsonfile.CONFIG_LIMIT,
     "generation_config.json": jsonfile.CONFIG_LIMIT,
-    "tokenizer.json": jsonfile.TOKENIZER_LIMIT,
+    local.TOKENIZER: jsonfile.TOKENIZER_LIMIT,
     "tokenizer_config.json": jsonfile.CONFIG_LIMIT,
 }
 
@@ -68,10 +69,8 @@ def _forms(directory: Path) -> Iterator[Check]:
         path = directory / name
         if path.exists():
             yield _check(path, "parsed as JSON", partial(jsonfile.read, path, limit))
-        elif name == local.CONFIG:
+        elif name in (local.CONFIG, local.TOKENIZER):
             yield Check(name, "is missing", "looked for")
-    if not hub_cache.has_tokenizer({path.name for path in directory.iterdir()}):
-        yield Check("tokenizer.json", "is missing", "looked for")
     try:
         weights = shards.files(directory)
     except ModelError as error:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.models import jsonfile
 
 #: The limit of the safetensors library itself.
 _HEADER_LIMIT = 100_000_000

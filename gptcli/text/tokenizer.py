@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,8 @@ class Tokenizer:
             raise ModelError(str(directory), f"has no {_FILE}")
         if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
             raise ModelError(str(self._path), "is larger than any tokenizer should be")
-        try:
+        with self._blamed("cannot be read"):
             self._rust = tokenizers.Tokenizer.from_file(str(self._path))
-        except Exception as error:  # the library raises plain Exception
-            raise ModelError(str(self._path), f"cannot be read: {error}") from None
         # Padding and truncation are for training batches; here they would lose or invent tokens.
         self._rust.no_padding()
         self._rust.no_truncation()
@@ -39,6 +39,7 @@ class Tokenizer:
         self._scheme = scheme(json.loads(decoder.__getstate__()) if decoder else None)
         self._settings = _settings(directory)
         self._added = self._rust.get_added_tokens_decoder()
+        self._special = {token for token, added in self._added.items() if added.special}
 
     @property
     def size(self) -> int:
@@ -52,7 +53,21 @@ class Tokenizer:
         text like any other, so that text can never give an order.
         """
         self._rust.encode_special_tokens = not special
-        return list(self._rust.encode(text, add_special_tokens=False).ids)
+        with self._blamed("cannot encode this text"):
+            found = self._rust.encode(text, add_special_tokens=False)
+        if special or self._special.isdisjoint(found.ids):
+            return list(found.ids)
+        cut = zip(found.ids, found.offsets, strict=True)
+        return [i for token, (start, end) in cut for i in self._as_text(token, text[start:end])]
+
+    def _as_text(self, token: int, text: str) -> list[int]:
+        """The token, but letter by letter where the model itself made a control token of its name.
+
+        A Unigram model may, if its vocabulary holds the name; so may BPE that ignores merges.
+        """
+        if token not in self._special or text != self._added[token].content:
+            return [token]
+        return [part.id for letter in text for part in self._rust.model.tokenize(letter)]
 
     @cached_property
     def prefix(self) -> list[int]:
@@ -65,7 +80,8 @@ class Tokenizer:
         if isinstance(wanted, bool):
             bos = self.id_of(_content(self._settings.get("bos_token")))
             return [bos] if wanted and bos is not None else []
-        encoding = self._rust.encode("a", add_special_tokens=True)
+        with self._blamed("has a broken post-processor"):
+            encoding = self._rust.encode("a", add_special_tokens=True)
         bare = len(self._rust.encode("a", add_special_tokens=False).ids)
         before = next((i for i, m in enumerate(encoding.special_tokens_mask) if not m), 0)
         return list(encoding.ids[:before]) if len(encoding.ids) > bare else []
@@ -81,8 +97,7 @@ class Tokenizer:
 
     def is_special(self, token_id: int) -> bool:
         """Whether it is a control token, which has no place in text."""
-        added = self._added.get(token_id)
-        return added is not None and added.special
+        return token_id in self._special
 
     def bytes_of(self, token_id: int) -> bytes:
         """The bytes that a token adds to the text; a control token's are those of its name."""
@@ -101,6 +116,16 @@ class Tokenizer:
         """The first control token whose name stands in a text, None for none."""
         names = [t.content for t in self._added.values() if t.special and t.content in text]
         return min(names, key=text.index, default=None)
+
+    @contextmanager
+    def _blamed(self, reason: str) -> Iterator[None]:
+        """Errors of the library as ours; it raises plain Exception, and panics beyond Exception."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            raise ModelError(str(self._path), f"{reason}: {error}") from None
 
 
 def _content(token: Any) -> str | None:

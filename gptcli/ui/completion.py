@@ -168,7 +168,11 @@ def _token(info: TokenInfo) -> dict[str, Any]:
 
 def _usage(usage: Usage) -> dict[str, Any]:
     sampling = asdict(usage.sampling)
-    sampling["logit_bias"] = {str(token): bias for token, bias in usage.sampling.logit_bias}
+    # JSON has no infinity, so a bias that forbids a token is a text there.
+    sampling["logit_bias"] = {
+        str(token): "-inf" if bias == float("-inf") else bias
+        for token, bias in usage.sampling.logit_bias
+    }
     total = usage.prompt_tokens + usage.completion_tokens
     return {
         "usage": {

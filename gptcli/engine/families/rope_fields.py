@@ -18,9 +18,10 @@ def rope(config: ConfigFields, head_dim: int) -> Rope:
         fields = config.sub("rope_scaling")
     holder = fields or config
     partial = holder.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0))
-    dim = int(head_dim * partial)
-    if dim % 2 or not 0 < dim <= head_dim:
-        raise config.bad("partial_rotary_factor", f"rotates {dim} of {head_dim} features")
+    dim = int(head_dim * min(partial, 1))
+    if partial > 1 or dim % 2 or not dim:
+        reason = f"must make an even number of {head_dim} features, not {partial:g} of them"
+        raise config.bad("partial_rotary_factor", reason)
     return Rope(theta, dim, _scaling(fields) if fields else None)
 
 

@@ -1,0 +1,32 @@
+"""What gptcli(1) says that the app itself does not: environment and files."""
+
+from __future__ import annotations
+
+ENVIRONMENT = (
+    ("GPTCLI_DATA_DIR", "Where converted models live."),
+    ("GPTCLI_DEBUG", "Not empty: a failure also prints its traceback."),
+    ("HF_HOME", "Where the Hugging Face hub's cache and token live."),
+    ("HF_HUB_OFFLINE", "1: models are not looked for on the network."),
+    ("HF_TOKEN", "Gives access to models of the Hugging Face hub that ask for it."),
+    ("NO_COLOR", "Not empty: no colours."),
+    ("FORCE_COLOR", "Not empty: colours even where the output is no terminal."),
+    ("COLUMNS", "How wide help and tables are."),
+)
+FILES = (
+    (
+        "~/.config/gptcli/config.toml",
+        "Settings for all commands, with the names of the long flags. XDG_CONFIG_HOME moves it;"
+        " on macOS it is in ~/Library/Application Support/gptcli.",
+        'model = "gpt2"\ntemperature = 0.7\nmax-new-tokens = 100',
+    ),
+    (
+        "~/.local/share/gptcli/",
+        "Converted models. XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is"
+        " ~/Library/Application Support/gptcli.",
+        "",
+    ),
+)
+PRECEDENCE = (
+    "A flag outweighs the environment, which outweighs the user's file (see FILES), which outweighs"
+    " the default. These variables do what the flag does:"
+)

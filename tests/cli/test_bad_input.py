@@ -1,0 +1,210 @@
+"""Every bad input: one line on stderr, the right exit code, nothing on stdout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.helpers import Done, run
+
+
+def assert_one_line(done: Done, code: int, *parts: str) -> None:
+    assert done.err.startswith("gptcli: error: ")
+    assert done.err.count("\n") == 1, done.err
+    assert "Traceback" not in done.err
+    for part in parts:
+        assert part in done.err
+    assert done.code == code
+    assert done.out == b""
+
+
+ECHO = ("complete", "-m", "echo")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "part"),
+    [
+        (("--nope",), 2, "--nope"),
+        (("compleet",), 2, "Did you mean 'complete'"),
+        ((*ECHO, "--temperature", "-1", "a"), 2, "--temperature: must be 0 or more"),
+        ((*ECHO, "--temperature", "nan", "a"), 2, "--temperature"),
+        ((*ECHO, "--temperature", "hot", "a"), 2, "--temperature"),
+        ((*ECHO, "--top-k", "-1", "a"), 2, "--top-k"),
+        ((*ECHO, "--top-k", "1.5", "a"), 2, "--top-k"),
+        ((*ECHO, "--top-p", "0", "a"), 2, "--top-p: must be above 0 and at most 1"),
+        ((*ECHO, "--top-p", "1.1", "a"), 2, "--top-p"),
+        ((*ECHO, "--min-p", "2", "a"), 2, "--min-p"),
+        ((*ECHO, "--repeat-penalty", "0", "a"), 2, "--repeat-penalty: must be more than 0"),
+        ((*ECHO, "--presence-penalty", "inf", "a"), 2, "--presence-penalty"),
+        ((*ECHO, "--seed", "-1", "a"), 2, "--seed"),
+        ((*ECHO, "--seed", "99999999999999999999", "a"), 2, "--seed"),
+        ((*ECHO, "-n", "-2", "a"), 2, "--max-new-tokens"),
+        ((*ECHO, "--samples", "0", "a"), 2, "--samples"),
+        ((*ECHO, "--logprobs", "-1", "--json", "a"), 2, "--logprobs"),
+        ((*ECHO, "--logprobs", "3", "a"), 2, "needs --json"),
+        ((*ECHO, "-0", "--json", "a"), 2, "--null"),
+        ((*ECHO, "--stop", "", "a"), 2, "--stop"),
+        ((*ECHO, "--logit-bias", "x", "a"), 2, "--logit-bias"),
+        ((*ECHO, "--logit-bias", "x=nan", "a"), 2, "--logit-bias"),
+        ((*ECHO, "--dtype", "int9", "a"), 2, "--dtype"),
+        ((*ECHO, "--device", "tpu", "a"), 2, "--device"),
+        ((*ECHO, "--device", "cuda:x", "a"), 2, "--device"),
+        ((*ECHO, "--threads", "0", "a"), 2, "--threads"),
+        ((*ECHO, "--ctx-size", "0", "a"), 2, "--ctx-size"),
+        ((*ECHO, "a", "b"), 2, "in quotes"),
+        ((*ECHO, "a", "-p", "b"), 2, "--prompt"),
+        ((*ECHO, ""), 4, "prompt: is empty"),
+        ((*ECHO, "  "), 4, "prompt: is empty"),
+        ((*ECHO, "-f", "/no/such/file"), 4, "/no/such/file: No such file"),
+        ((*ECHO, "-f", "/"), 4, "Is a directory"),
+        ((*ECHO, "\udcff"), 4, "not UTF-8"),
+        (("complete", "-m", "nope", "a"), 3, "unknown model"),
+        (("complete", "-m", "./nope", "a"), 3, "no such file or directory"),
+        (("models", "show", "nope"), 3, "unknown model"),
+        (("models", "show", "smollm2"), 3, "gptcli models pull smollm2"),
+        (("models", "path", "gpt2"), 3, "not on this disk"),
+        (("models", "rm", "smollm2"), 3, "not on this disk"),
+        (("models", "show"), 2, "MODEL: is missing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_command_lines(argv, code, part):
+    """Catches a traceback, a wrong code, or a bad value that is taken as if it were good."""
+    assert_one_line(run(*argv), code, part)
+
+
+def test_stdin_that_is_not_utf8():
+    """Catches bytes that are replaced in silence."""
+    assert_one_line(run(*ECHO, stdin=b"ok \xff"), 4, "0xff at offset 3")
+
+
+def test_no_prompt_at_all():
+    """Catches waiting for ever on a terminal; an empty pipe is an empty prompt."""
+    assert_one_line(run(*ECHO, stdin=None), 2, "prompt: is missing")
+    assert_one_line(run(*ECHO, stdin=b""), 4, "prompt: is empty")
+
+
+@pytest.fixture
+def broken(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model, to be broken."""
+    directory = tmp_path / "broken"
+    shutil.copytree(tiny_model, directory)
+    return directory
+
+
+def edit_config(directory: Path, **fields: object) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def assert_refused(directory: Path, code: int, *parts: str) -> None:
+    before = sorted((p.name, p.stat().st_size) for p in directory.iterdir())
+    assert_one_line(run("complete", "-m", str(directory), "the cat"), code, *parts)
+    assert sorted((p.name, p.stat().st_size) for p in directory.iterdir()) == before
+
+
+def test_directory_without_config(broken):
+    """Catches a guess at what the directory might be."""
+    (broken / "config.json").unlink()
+    assert_refused(broken, 3, "config.json")
+
+
+def test_unsupported_family_is_named_with_those_there_are(broken):
+    """Catches "not supported" that leaves the user alone."""
+    edit_config(broken, model_type="mamba")
+    assert_refused(broken, 3, "'mamba'", "gpt2, llama, mistral")
+
+
+def test_wrong_shape(broken):
+    """Catches weights cut or read past their end to fit."""
+    edit_config(broken, intermediate_size=47)
+    assert_refused(broken, 3, "mlp.", "has shape")
+
+
+def test_missing_tensor(broken):
+    """Catches a layer left with whatever was in memory."""
+    edit_config(broken, num_hidden_layers=3)
+    assert_refused(broken, 3, "model.layers.2.", "is missing")
+
+
+def test_truncated_weights(broken):
+    """Catches a half-downloaded file that is used as far as it goes."""
+    path = broken / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert_refused(broken, 3, "model.safetensors")
+
+
+def test_pickle_only(broken):
+    """Catches loading a pickle, which can run code."""
+    (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
+    assert_refused(broken, 3, "pickle", "can run code")
+
+
+def test_missing_tokenizer(broken):
+    """Catches a model without a tokenizer being loaded for nothing."""
+    (broken / "tokenizer.json").unlink()
+    assert_refused(broken, 3, "tokenizer")
+
+
+def test_not_a_number_in_the_weights(broken):
+    """Catches a token drawn from NaN."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, broken / "model.safetensors")
+    assert_refused(broken, 8, "NaN")
+
+
+def test_prompt_longer_than_the_context(tiny_model):
+    """Catches a prompt that is cut in silence; both counts are told."""
+    done = run("complete", "-m", str(tiny_model), "1 " * 100)
+    assert_one_line(done, 5, "more than the context of 64")
+    small = run("complete", "-m", str(tiny_model), "--ctx-size", "2", "1 2 3")
+    assert_one_line(small, 5, "more than the context of 2")
+
+
+def test_context_beyond_the_models(tiny_model):
+    """Catches positions that the model was never made for."""
+    done = run("complete", "-m", str(tiny_model), "--ctx-size", "65", "a")
+    assert_one_line(done, 2, "--ctx-size", "64")
+
+
+def test_no_such_token(tiny_model):
+    """Catches a bias on a token that is not there, or on a text of several tokens."""
+    assert_one_line(
+        run("complete", "-m", str(tiny_model), "--logit-bias", "9999=1", "a"), 4, "9999"
+    )
+    assert_one_line(
+        run("complete", "-m", str(tiny_model), "--logit-bias", "xyz=1", "a"), 4, "tokens"
+    )
+
+
+def test_bad_settings(own_home, monkeypatch):
+    """Catches settings that are ignored because they are wrong."""
+    monkeypatch.setenv("GPTCLI_TOP_P", "7")
+    assert_one_line(run(*ECHO, "a"), 2, "GPTCLI_TOP_P")
+    monkeypatch.delenv("GPTCLI_TOP_P")
+    file = own_home / "config" / "gptcli" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("temprature = 1\n")
+    assert_one_line(run(*ECHO, "a"), 2, "temprature", "temperature")
+    file.write_text("= 1\n")
+    assert_one_line(run(*ECHO, "a"), 4, "config.toml")
+
+
+def test_a_bug_is_called_a_bug(monkeypatch):
+    """Catches a traceback in a user's face, or a bug dressed as their mistake."""
+    from gptcli.backends import echo
+
+    monkeypatch.setattr(echo.EchoBackend, "stream", lambda *_: 1 / 0)
+    assert_one_line(run(*ECHO, "a"), 1, "bug: ZeroDivisionError")
+
+
+def test_a_file_name_cannot_drive_the_terminal():
+    """Catches escape sequences of a hostile name in the error line."""
+    done = run(*ECHO, "-f", "/no\x1b[31m\nsuch")
+    assert_one_line(done, 4, "\\x1b[31m\\nsuch")

@@ -1,0 +1,164 @@
+"""The tool as a process: pipes that close, signals, terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+COMMAND = [sys.executable, "-m", "gptcli"]
+FOREVER = ["complete", "-m", "echo", "-n", "100000000", "word"]
+
+
+def wait_for(condition, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.02)
+
+
+def test_a_reader_that_leaves_ends_it_quietly():
+    """Catches "Broken pipe" noise, or running on for nobody (`| head`)."""
+    process = subprocess.Popen(
+        [*COMMAND, *FOREVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    assert process.stdout.read(10) == b" word word"
+    process.stdout.close()
+    assert process.wait(30) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_keep_what_was_printed(number, code, tmp_path):
+    """Catches a traceback, a wrong code, or text that was held back and lost."""
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        process = subprocess.Popen(
+            [*COMMAND, *FOREVER], stdout=file, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        wait_for(lambda: out.stat().st_size > 0)
+        process.send_signal(number)
+        assert process.wait(30) == code
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert out.read_bytes().startswith(b" word word")
+
+
+def test_a_full_disk_is_one_line():
+    """Catches a traceback, or success, where the output could not be written."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "complete", "-m", "echo", "a"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+    assert done.returncode == 6
+    assert done.stderr == b"gptcli: error: output: No space left on device\n"
+
+
+def spawn(*argv: str, columns: int = 60, **env: str) -> pexpect.spawn:
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "gptcli", *argv],
+        dimensions=(24, columns),
+        encoding="utf-8",
+        timeout=60,
+        env=os.environ | {"TERM": "xterm-256color"} | env,
+    )
+
+
+def screen_of(child: pexpect.spawn, columns: int = 60) -> list[str]:
+    screen = pyte.Screen(columns, 24)
+    pyte.Stream(screen).feed(child.before)
+    return [line.rstrip() for line in screen.display]
+
+
+def test_ctrl_c_on_a_terminal_starts_a_new_line():
+    """Catches a prompt that the shell draws in the middle of the text."""
+    child = spawn(*FOREVER)
+    child.expect("word word")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert child.before.endswith("\r\n")
+    assert "Traceback" not in child.before
+
+
+def test_terminal_shows_the_text_and_ends_its_line():
+    """Catches escape sequences of a text that reach the terminal."""
+    child = spawn("complete", "-m", "echo", "-n", "2", "\x1b[2Jab")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert screen_of(child)[0] == " \\x1b[2Jab \\x1b[2Jab"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 200])
+def test_help_fits_the_terminal(columns):
+    """Catches help that is wider than the terminal, or whose boxes break."""
+    child = spawn("complete", "--help", columns=columns, NO_COLOR="1")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", child.before)
+    assert max(map(len, plain.split("\r\n"))) <= columns
+
+
+def test_no_prompt_on_a_terminal_is_an_error_at_once():
+    """Catches waiting for stdin that nobody knows to type."""
+    child = spawn("complete", "-m", "echo")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 2
+    assert "prompt: is missing" in child.before
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_python_dash_m(flag):
+    """Catches a package that runs as `gptcli` only."""
+    done = subprocess.run([*COMMAND, flag], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stdout.startswith("gptcli 0." if flag == "--version" else "Usage: gptcli ")
+    assert done.stderr == ""
+
+
+def test_default_model_streams_in_a_terminal(with_default_model):
+    """Catches a model, device or dtype that only works where tests replace it."""
+    child = spawn("complete", "--temp", "0", "-n", "12", "--stats", "The capital of France is")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    lines = screen_of(child)
+    assert lines[0].startswith(" Paris")
+    assert any("tokens/s" in line for line in lines)
+
+
+def test_default_model_in_a_pipe(with_default_model):
+    """Catches progress or notices on stdout."""
+    done = subprocess.run(
+        [*COMMAND, "complete", "--json", "--temp", "0", "-n", "1", "--logprobs", "1"],
+        input="The capital of France is\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    choice = json.loads(done.stdout)["choices"][0]
+    assert choice["text"] == " Paris"
+    assert done.stderr == ""

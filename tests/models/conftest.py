@@ -1,0 +1,250 @@
+"""Tiny GGUF files, made from transformers' own models as llama.cpp's converter makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+
+VOCABULARY = 288
+QUANTISED = {gguf.GGMLQuantizationType.Q4_1, gguf.GGMLQuantizationType.Q8_0}
+
+
+@pytest.fixture(autouse=True)
+def private_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here may touch the user's models or caches, or reach a network."""
+    monkeypatch.setenv("GPTCLI_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def drain() -> Callable[[Generator[Any, None, Any]], Any]:
+    """Runs a generator to its end and gives its return value."""
+
+    def run(steps: Generator[Any, None, Any]) -> Any:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    return run
+
+
+def _bytes_to_unicode() -> list[str]:
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return [chr(byte) for byte in shown] + [chr(256 + at) for at in range(len(hidden))]
+
+
+def add_tokenizer(writer: gguf.GGUFWriter, pre: str = "gpt-2") -> None:
+    """256 bytes, a few merges, and control tokens up to VOCABULARY."""
+    tokens = _bytes_to_unicode()
+    merges = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "1 2"]
+    tokens += [merge.replace(" ", "") for merge in merges]
+    control = VOCABULARY - len(tokens)
+    types = [1] * len(tokens) + [3] * control
+    tokens += [f"<|control_{at}|>" for at in range(control)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(VOCABULARY - 2)
+    writer.add_eos_token_id(VOCABULARY - 1)
+
+
+def permute(weights: np.ndarray, heads: int) -> np.ndarray:
+    """llama.cpp's `LlamaModel.permute`, copied."""
+    return (
+        weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
+        .swapaxes(1, 2)
+        .reshape(weights.shape)
+    )
+
+
+LLAMA_NAMES = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+GPT2_NAMES = {
+    "ln_1": "attn_norm",
+    "ln_2": "ffn_norm",
+    "attn.c_attn": "attn_qkv",
+    "attn.c_proj": "attn_output",
+    "mlp.c_fc": "ffn_up",
+    "mlp.c_proj": "ffn_down",
+}
+TOP_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "transformer.wte": "token_embd",
+    "transformer.wpe": "position_embd",
+    "transformer.ln_f": "output_norm",
+}
+
+
+def gguf_name(name: str) -> str:
+    """The GGUF name of a tensor of a Hugging Face llama or gpt2 model."""
+    stem, _, kind = name.rpartition(".")
+    if stem in TOP_NAMES:
+        return f"{TOP_NAMES[stem]}.{kind}"
+    _, _, layer, part = stem.split(".", 3)
+    return f"blk.{layer}.{(LLAMA_NAMES | GPT2_NAMES)[part]}.{kind}"
+
+
+def add_tensors(
+    writer: gguf.GGUFWriter,
+    state: dict[str, Any],
+    kind: gguf.GGMLQuantizationType,
+    heads: tuple[int, int] | None,
+) -> None:
+    """Writes a state dict: matrices as `kind`, vectors as F32; heads: (queries', keys')."""
+    for name, tensor in state.items():
+        array = tensor.detach().float().numpy()
+        if heads and ".q_proj." in name:
+            array = permute(array, heads[0])
+        elif heads and ".k_proj." in name:
+            array = permute(array, heads[1])
+        elif not heads and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            array = array.T
+        array = np.ascontiguousarray(array)
+        if array.ndim > 1:
+            data = gguf.quants.quantize(array, kind)
+            writer.add_tensor(gguf_name(name), data, raw_dtype=kind)
+        else:
+            writer.add_tensor(gguf_name(name), array)
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def rounded(state: dict[str, Any], kind: gguf.GGMLQuantizationType) -> dict[str, Any]:
+    """The state as the file's type holds it, so that what is compared exactly was representable."""
+    import torch
+
+    name = {"F16": torch.float16, "BF16": torch.bfloat16}.get(kind.name, torch.float32)
+    return {key: tensor.to(name) for key, tensor in state.items() if key != "lm_head.weight"} | (
+        {"lm_head.weight": state["lm_head.weight"].to(name)} if "lm_head.weight" in state else {}
+    )
+
+
+@pytest.fixture(scope="session")
+def write_llama() -> Callable[..., dict[str, Any]]:
+    """Writes a random tiny llama as GGUF; returns the state dict it holds."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def write(
+        path: Path,
+        kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+        tied: bool = True,
+        pre: str = "gpt-2",
+        extra: Callable[[gguf.GGUFWriter], None] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        torch.manual_seed(1)
+        config = LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=128,
+            tie_word_embeddings=tied,
+            **options,
+        )
+        state = dict(LlamaForCausalLM(config).state_dict())
+        for name, tensor in state.items():
+            # Norms of all ones and biases of all zeros would hide a mistake.
+            if tensor.ndim == 1:
+                state[name] = tensor + torch.randn_like(tensor) / 8
+        if tied:
+            del state["lm_head.weight"]
+        state = rounded(state, kind)
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_block_count(2)
+        writer.add_context_length(128)
+        writer.add_embedding_length(64)
+        writer.add_feed_forward_length(96)
+        writer.add_head_count(4)
+        writer.add_head_count_kv(2)
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_rope_freq_base(10000.0)
+        writer.add_rope_dimension_count(16)
+        writer.add_vocab_size(VOCABULARY)
+        add_tokenizer(writer, pre)
+        if extra:
+            extra(writer)
+        add_tensors(writer, state, kind, (4, 2))
+        finish(writer)
+        return state
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_gpt2() -> Callable[..., dict[str, Any]]:
+    """Writes a random tiny gpt2 as GGUF; returns the state dict it holds."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    def write(
+        path: Path, kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32
+    ) -> dict[str, Any]:
+        torch.manual_seed(2)
+        config = GPT2Config(vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=128)
+        state = dict(GPT2LMHeadModel(config).state_dict())
+        del state["lm_head.weight"]
+        for name, tensor in state.items():
+            if tensor.ndim == 1:
+                state[name] = tensor + torch.randn_like(tensor) / 8
+        state = rounded(state, kind)
+        writer = gguf.GGUFWriter(path, "gpt2")
+        writer.add_block_count(2)
+        writer.add_context_length(128)
+        writer.add_embedding_length(64)
+        writer.add_feed_forward_length(256)
+        writer.add_head_count(4)
+        writer.add_layer_norm_eps(1e-5)
+        add_tokenizer(writer)
+        add_tensors(writer, state, kind, None)
+        finish(writer)
+        return state
+
+    return write
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    """A user's own small model directory."""
+    import json
+
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "mine"
+    path.mkdir()
+    config = {"model_type": "gpt2", "n_layer": 2, "n_head": 4, "n_embd": 8, "n_ctx": 16}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "tokenizer.json").write_text("{}")
+    save_file({"a": np.zeros((3, 5), np.float32)}, path / "model.safetensors")
+    return path

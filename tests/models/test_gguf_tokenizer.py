@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+import regex
+from tokenizers import Tokenizer
+
+from gptcli.errors import ModelError
+from gptcli.models.gguf import header
+from gptcli.models.gguf.convert import convert
+from gptcli.models.gguf.tokenizer import Vocabulary
+
+GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+LLAMA3_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+TEXTS = [
+    "Hello world",
+    "  leading, trailing  ",
+    "It's they'll we've I'M DON'T",
+    "In 1984 there were 12,345.67 things; x2 = 3½ ④ ٣٤",
+    "def f(x: int) -> int:\n\treturn x**2  # ok\n\n\n    pass\r\n",
+    "emoji 🙂🙃 👩‍👩‍👧 flags 🇩🇪 and\u00a0nbsp\u200bzw",
+    "漢字とかな、混ぜて 中文。한국어 العربية हिन्दी",
+    "naïve café Straße ﬁ e\u0301 Ångström",
+    "\x00\x07 \x7f control \ufeff bom",
+    "<b>&amp;</b> https://x.org/?q=1&r=2 $E=mc^2$",
+    " ",
+    "\n\n \n\t",
+    "",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+]
+
+
+class SlowBpe:
+    """Byte-level BPE by definition: split, spell as bytes, merge the best pair, then again."""
+
+    def __init__(self, tokenizer: dict[str, Any], split: str, digits: bool, whole: bool) -> None:
+        model = tokenizer["model"]
+        self.vocabulary = dict(model["vocab"])
+        self.ranks = {tuple(merge): rank for rank, merge in enumerate(model["merges"])}
+        self.split, self.digits, self.whole = regex.compile(split), digits, whole
+        self.special = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+        shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+        self.letters = {byte: chr(byte) for byte in shown}
+        for byte in range(256):
+            if byte not in self.letters:
+                self.letters[byte] = chr(256 + len(self.letters) - len(shown))
+
+    def encode(self, text: str) -> list[int]:
+        marks = "|".join(regex.escape(mark) for mark in sorted(self.special, key=len)[::-1])
+        ids = []
+        for piece in regex.split(f"({marks})", text) if marks else [text]:
+            if piece in self.special:
+                ids.append(self.special[piece])
+                continue
+            parts = regex.findall(r"\p{N}|\P{N}+", piece) if self.digits else [piece]
+            for part in parts:
+                for word in self.split.findall(part):
+                    ids += self._merge("".join(self.letters[byte] for byte in word.encode()))
+        return ids
+
+    def _merge(self, word: str) -> list[int]:
+        if self.whole and word in self.vocabulary:
+            return [self.vocabulary[word]]
+        parts = list(word)
+        while True:
+            pairs = [
+                (self.ranks.get(pair, 1 << 30), at)
+                for at, pair in enumerate(itertools.pairwise(parts))
+            ]
+            rank, at = min(pairs, default=(1 << 30, 0))
+            if rank == 1 << 30:
+                return [self.vocabulary[part] for part in parts]
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+
+
+@functools.cache
+def _default(path: Path) -> tuple[SlowBpe, Tokenizer]:
+    tokenizer = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))
+    return (
+        SlowBpe(tokenizer, GPT2_SPLIT, digits=True, whole=False),
+        Tokenizer.from_file(str(path / "tokenizer.json")),
+    )
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "<|im_start|>user\nHi 42<|im_end|>\n", "a<|im_end|>b"])
+def test_default_model_s_ids(default_model: Path, text: str) -> None:
+    """Digits merged into numbers, a wrong split, merges out of order, specials spelled out."""
+    slow, fast = _default(default_model)
+    assert fast.encode(text).ids == slow.encode(text)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_default_model_decodes_what_it_encodes(default_model: Path, text: str) -> None:
+    """A decoder that adds a space or loses bytes."""
+    _, fast = _default(default_model)
+    assert fast.decode(fast.encode(text).ids, skip_special_tokens=False) == text
+
+
+def test_default_model_s_special_tokens(default_model: Path) -> None:
+    """Control tokens that are not special, or at other ids than in the file."""
+    _, fast = _default(default_model)
+    added = fast.get_added_tokens_decoder()
+    assert sorted(added) == list(range(17)) and all(token.special for token in added.values())
+    assert added[1].content == "<|im_start|>" and added[2].content == "<|im_end|>"
+    config = json.loads((default_model / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert (config["bos_token"], config["eos_token"]) == ("<|im_start|>", "<|im_end|>")
+    assert (config["unk_token"], config["pad_token"]) == ("<|endoftext|>", "<|im_end|>")
+    assert config["add_bos_token"] is False and config["model_max_length"] == 8192
+    assert "<|im_start|>" in config["chat_template"]
+    generation = json.loads((default_model / "generation_config.json").read_text())
+    assert generation == {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+
+
+def test_transformers_gives_the_same_ids(default_model: Path) -> None:
+    """A tokenizer_config.json that makes transformers rebuild the tokenizer otherwise."""
+    from transformers import AutoTokenizer
+
+    theirs = AutoTokenizer.from_pretrained(default_model)
+    slow, _ = _default(default_model)
+    for text in TEXTS:
+        assert theirs(text)["input_ids"] == slow.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("pre", "split", "digits", "whole"),
+    [
+        ("gpt-2", GPT2_SPLIT, False, False),
+        ("smollm", GPT2_SPLIT, True, False),
+        ("llama-bpe", LLAMA3_SPLIT, False, True),
+    ],
+)
+def test_every_way_to_split(
+    tmp_path: Path, write_llama, drain, pre: str, split: str, digits: bool, whole: bool
+) -> None:
+    """One scheme's pre-tokenizer used for another; Llama 3's BOS left out."""
+    write_llama(tmp_path / "x.gguf", pre=pre)
+    out = tmp_path / "out"
+    out.mkdir()
+    drain(convert(tmp_path / "x.gguf", out, "tiny", "a test"))
+    tokenizer = json.loads((out / "tokenizer.json").read_text(encoding="utf-8"))
+    fast = Tokenizer.from_file(str(out / "tokenizer.json"))
+    slow = SlowBpe(tokenizer, split, digits, whole)
+    bos = [286] if pre == "llama-bpe" else []
+    for text in [*TEXTS, "hello world 1212 122 <|control_0|>x"]:
+        assert fast.encode(text).ids == bos + slow.encode(text)
+
+
+def _add(key: str, value: object):
+    def add(writer: gguf.GGUFWriter) -> None:
+        field = f"tokenizer.ggml.{key}"
+        for fields in writer.kv_data:
+            fields.pop(field, None)
+        if isinstance(value, list):
+            writer.add_array(field, value)
+        elif isinstance(value, str):
+            writer.add_string(field, value)
+        else:
+            writer.add_uint32(field, value)
+
+    return add
+
+
+REFUSED = {
+    "SentencePiece": ("model", "llama"),
+    "deepseek": ("pre", "deepseek"),
+    "merge": ("merges", ["a b c"]),
+    "rebuilt": ("merges", ["漢 字"]),
+    "token twice": ("tokens", ["a"] * 288),
+    "token_type": ("token_type", [1, 2]),
+    "vocabulary": ("eos_token_id", 288),
+    "wrong type": ("tokens", [1, 2]),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_tokenizers_that_cannot_be_rebuilt_are_refused(
+    tmp_path: Path, write_llama, what: str
+) -> None:
+    """A wrong tokenizer made in silence, or an exception of a library."""
+    write_llama(tmp_path / "x.gguf", extra=_add(*REFUSED[what]))
+    with pytest.raises(ModelError, match=what):
+        vocabulary = Vocabulary(header.read(tmp_path / "x.gguf"))
+        vocabulary.tokenizer()
+        vocabulary.ends()
+
+
+def test_second_end_token_is_kept(tmp_path: Path, write_llama) -> None:
+    """A chat model that runs on since only its EOS ends a completion."""
+    write_llama(tmp_path / "x.gguf", extra=_add("eot_token_id", 280))
+    assert Vocabulary(header.read(tmp_path / "x.gguf")).ends() == [287, 280]

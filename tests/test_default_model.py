@@ -1,0 +1,107 @@
+"""The default model against transformers, on the same converted directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gptcli.engine.generate import Generation
+from gptcli.engine.load import load
+from gptcli.types import Sampling
+
+PROMPTS = [
+    "The most effective way to learn computer science is",
+    "Once upon a time, in a small village by the sea,",
+    "def fibonacci(n):\n    ",
+    "The capital of France is",
+    "Q: What is 12 times 12?\nA:",
+    "Dear Sir or Madam,\n\nI am writing to",
+    "In 1969, the first humans",
+    "Die Hauptstadt von Deutschland ist",
+    "<html>\n<head>\n<title>",
+    "我喜欢",
+]
+TOKENS = 64
+
+
+@pytest.fixture(scope="module")
+def runner(default_model):
+    return load(default_model, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def oracle(default_model):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(default_model):
+    from gptcli.text.tokenizer import Tokenizer
+
+    return Tokenizer(default_model)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_greedy_text_equals_transformers(prompt, runner, oracle, tokenizer):
+    """Catches a wrong conversion (permuted rows, rope base, norm) that tiny models cannot show."""
+    ids = tokenizer.encode(prompt)
+    generation = Generation(runner, ids, Sampling(temperature=0), max_new_tokens=TOKENS)
+    ours = [step[0].id for step in generation]
+    with torch.no_grad():
+        theirs = oracle.generate(
+            torch.tensor([ids]),
+            attention_mask=torch.ones(1, len(ids)),
+            do_sample=False,
+            max_new_tokens=TOKENS,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+    assert ours == theirs[0, len(ids) :].tolist()
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_top_20_log_probabilities_equal_transformers(prompt, runner, oracle, tokenizer):
+    """Catches drift in the numbers that greedy text would hide."""
+    ids = tokenizer.encode(prompt)
+    ours = runner.prefill([ids], runner.new_cache())[0].log_softmax(-1)
+    with torch.no_grad():
+        theirs = oracle(torch.tensor([ids])).logits[0, -1].float().log_softmax(-1)
+    best = theirs.topk(20).indices
+    assert (ours[best] - theirs[best]).abs().max().item() < 1e-3
+    assert ours.topk(20).indices.tolist() == best.tolist()
+
+
+def test_peak_memory(with_default_model: Path, tmp_path: Path):
+    """Catches a second copy of the weights, or a prefill that keeps logits of the whole prompt."""
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("The history of computing is long. " * 100)
+    generated = 16
+    code = (
+        "import sys\nfrom gptcli.backends.memory import peak_bytes\n"
+        "from gptcli.cli.boundary import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "print(peak_bytes('cpu'), file=sys.stderr)"
+    )
+    flags = ["--json", "-q", "-n", str(generated), "--dtype", "bfloat16", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "complete", *flags, "-f", str(prompt)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"GPTCLI_DATA_DIR": str(with_default_model.parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    tokens = json.loads(done.stdout)["usage"]["total_tokens"]
+    weights = (with_default_model / "model.safetensors").stat().st_size
+    spec = load(with_default_model, device="cpu", dtype="bfloat16").spec
+    cache = spec.cache_bytes(tokens, element_size=2)
+    assert int(done.stderr) <= weights + cache + 350e6
