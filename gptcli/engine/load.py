@@ -6,7 +6,6 @@ import platform
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
@@ -86,7 +85,7 @@ def load(
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
     with torch.device("meta"):
-        decoder = Decoder(spec)
+        decoder = Decoder(spec).requires_grad_(False)
     shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
     placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
     target = pick_device(device)
@@ -96,7 +95,7 @@ def load(
         for placement in placements:
             parts = cut(placement, checkpoint.read(placement.stored.name), shapes)
             for name, part in parts.items():
-                state[name] = nn.Parameter(part.to(target, kind), requires_grad=False)
+                state[name] = part.to(target, kind)
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
     decoder.load_state_dict(state, assign=True)

@@ -112,10 +112,14 @@ def _weight_map(index: Path) -> dict[str, str]:
     if not isinstance(found, dict) or not found:
         raise ModelError(str(index), "has no weight_map that says which shard holds what")
     for shard in found.values():
-        # A name, not a path: the index is untrusted and must not lead out of the directory.
-        if not isinstance(shard, str) or PurePosixPath(shard).name != shard or "\\" in shard:
+        if not isinstance(shard, str) or not _is_file_name(shard):
             raise ModelError(str(index), f"shard {shard!r} is not a file of this directory")
     return found
+
+
+def _is_file_name(text: str) -> bool:
+    """A name, not a path: the index is untrusted and must not lead out of the directory."""
+    return PurePosixPath(text).name == text not in {"", ".."} and not {"\\", "\0"} & set(text)
 
 
 @dataclass(frozen=True)

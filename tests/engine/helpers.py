@@ -1,0 +1,50 @@
+"""What the engine's tests share: the golden checkpoints, opened once, and a copy to break."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from gptcli.engine.load import load
+from gptcli.engine.runner import Runner
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
+
+
+@functools.cache
+def runner_of(case: str, dtype: str = "float32") -> Runner:
+    """The golden checkpoint, opened once; no test changes it."""
+    return load(GOLDENS / case, device="cpu", dtype=dtype)
+
+
+@functools.cache
+def rows_of(case: str) -> tuple[tuple[int, ...], ...]:
+    """The golden rows of ids."""
+    return tuple(map(tuple, load_file(GOLDENS / case / "golden.safetensors")["ids"].tolist()))
+
+
+@functools.cache
+def whole(case: str, dtype: str = "float32") -> tuple[torch.Tensor, ...]:
+    """Logits after every token of each golden row, each row in one piece and by itself."""
+    runner = runner_of(case, dtype)
+    return tuple(runner.all_logits(row, runner.new_cache()) for row in rows_of(case))
+
+
+def copy_case(
+    case: str, to: Path, change: Callable[[dict[str, Any]], object] | None = None
+) -> Path:
+    """A copy of a golden model directory, its config.json changed by `change`."""
+    shutil.copytree(GOLDENS / case, to, ignore=shutil.ignore_patterns("golden.*"))
+    if change is not None:
+        config = json.loads((to / "config.json").read_text())
+        change(config)
+        (to / "config.json").write_text(json.dumps(config))
+    return to

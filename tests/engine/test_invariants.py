@@ -1,0 +1,294 @@
+"""One model, many ways through it: the numbers must not depend on the way.
+
+Every test runs on every golden checkpoint, so on every family and option of the decoder.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gptcli.engine.load import load
+from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
+
+#: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
+NEAR = {"rtol": 0, "atol": 2e-5}
+
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def near(ours: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(ours, expected, **NEAR)
+
+
+@every_case
+def test_token_by_token_equals_whole(case):
+    """Catches wrong positions, masks or windows when a cache is decoded from."""
+    runner, row = runner_of(case), rows_of(case)[0]
+    cache = runner.new_cache()
+    steps = [runner.decode([token], cache) for token in row]
+    near(torch.cat(steps), whole(case)[0])
+    assert cache.lengths == [len(row)]
+
+
+@every_case
+@pytest.mark.parametrize("chunk", [1, 3, 7, 39, 40])
+def test_chunked_prefill_equals_whole(case, chunk):
+    """Catches a later chunk that is masked or placed as if it were the first."""
+    runner, rows = runner_of(case), rows_of(case)
+    cache = runner.new_cache(len(rows))
+    near(runner.prefill(rows, cache, chunk=chunk), torch.stack([w[-1] for w in whole(case)]))
+    assert cache.lengths == [len(row) for row in rows]
+
+
+@every_case
+@pytest.mark.parametrize("chunk", [4, 512])
+def test_row_of_a_ragged_batch_equals_row_alone(case, chunk):
+    """Catches padding that is seen, or rows that read each other's slots, during and after it.
+
+    The longest row is first, in the middle and last; one row is a single token.
+    """
+    runner, (a, b) = runner_of(case), rows_of(case)
+    texts = [(a, 9), (b, 1), (b, 17), (a, 5), (b, 17)]
+    expected = [whole(case)[0 if row is a else 1] for row, _ in texts]
+    cache = runner.new_cache(len(texts))
+    logits = runner.prefill([row[:n] for row, n in texts], cache, chunk=chunk)
+    for step in range(12):
+        near(
+            logits,
+            torch.stack([e[n + step - 1] for e, (_, n) in zip(expected, texts, strict=True)]),
+        )
+        logits = runner.decode([row[n + step] for row, n in texts], cache)
+    assert cache.lengths == [n + 12 for _, n in texts]
+
+
+@every_case
+def test_row_of_an_equal_batch_equals_row_alone(case):
+    """Catches the faster way for equal rows mixing rows or heads up."""
+    runner, rows = runner_of(case), rows_of(case)
+    cache = runner.new_cache(len(rows))
+    logits = runner.prefill([row[:20] for row in rows], cache)
+    for at in range(20, 40):
+        near(logits, torch.stack([w[at - 1] for w in whole(case)]))
+        logits = runner.decode([row[at] for row in rows], cache)
+    near(logits, torch.stack([w[39] for w in whole(case)]))
+
+
+@every_case
+def test_selected_rows_go_on_as_if_alone(case):
+    """Catches select that moves keys without lengths, or lets copies of a row share memory."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_cache(3)
+    runner.prefill([a[:4], b[:11], a[:8]], cache)
+    cache.select([2, 1, 1, 0, 2])
+    assert cache.lengths == [8, 11, 11, 4, 8]
+    alone = [(a, 8), (b, 11), (b, 11), (a, 4), (a, 8)]
+    # The copies of a row go on differently: each must see its own past only.
+    ends = [a[8:14], b[11:17], a[20:26], b[30:36], b[2:8]]
+    for step in range(6):
+        logits = runner.decode([end[step] for end in ends], cache)
+    for row, ((text, n), end) in enumerate(zip(alone, ends, strict=True)):
+        ids = [*text[:n], *end]
+        near(logits[row], runner.all_logits(ids, runner.new_cache())[-1])
+    cache.select([1])
+    near(
+        runner.decode([5], cache)[0],
+        runner.all_logits([*b[:17], 5], runner.new_cache())[-1],
+    )
+
+
+@every_case
+def test_expanded_rows_equal_separate_rows(case):
+    """Catches copies of one prefill that write into each other."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_cache()
+    runner.prefill([a[:10]], cache)
+    cache.expand(3)
+    assert cache.batch == 3
+    ends = [a[10:16], b[10:16], b[20:26]]
+    for step in range(6):
+        logits = runner.decode([end[step] for end in ends], cache)
+    for row, end in enumerate(ends):
+        near(logits[row], runner.all_logits([*a[:10], *end], runner.new_cache())[-1])
+
+
+@every_case
+@pytest.mark.parametrize("ragged", [False, True])
+def test_truncate_and_continue_equals_fresh(case, ragged):
+    """Catches keys of a forgotten text that are still seen."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_cache(2)
+    runner.prefill([a[:30], b[:6] if ragged else b[:30]], cache)
+    cache.truncate(8)
+    lengths = [8, 6 if ragged else 8]
+    assert cache.lengths == lengths
+    logits = runner.prefill([b[20:29], a[20:29]], cache)
+    near(logits[0], runner.all_logits([*a[:8], *b[20:29]], runner.new_cache())[-1])
+    near(logits[1], runner.all_logits([*b[: lengths[1]], *a[20:29]], runner.new_cache())[-1])
+
+
+@every_case
+def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
+    """Catches a probe point that is missing, doubled, misplaced, or that changes the result."""
+    runner, row = runner_of(case), rows_of(case)[0]
+    seen: dict[tuple[str, int], Tensor] = {}
+
+    def probe(point: str, layer: int, tensor: Tensor) -> None:
+        assert (point, layer) not in seen
+        seen[point, layer] = tensor.clone()
+
+    logits = runner.all_logits(row, runner.new_cache(), probe=probe)
+    assert torch.equal(logits, whole(case)[0])
+    layers = range(runner.spec.layers)
+    assert list(seen) == [
+        ("embedding", -1),
+        *[(point, layer) for layer in layers for point in ("attention", "mlp", "stream")],
+    ]
+    assert {tuple(t.shape) for t in seen.values()} == {(1, len(row), runner.spec.width)}
+    stream = seen["embedding", -1]
+    for layer in layers:
+        stream = stream + seen["attention", layer] + seen["mlp", layer]
+        # The very same additions in the same order.
+        assert torch.equal(stream, seen["stream", layer])
+    total = sum(t for (point, _), t in seen.items() if point != "stream")
+    torch.testing.assert_close(total, stream, rtol=0, atol=1e-5)
+    assert torch.equal(runner.decoder.logits(stream)[0], logits)
+
+
+@every_case
+def test_probed_prefill_and_decode_equal_unprobed(case):
+    """Catches a probe that is dropped on the way, or that takes another way through the maths."""
+    runner, rows = runner_of(case), rows_of(case)
+    points: list[tuple[str, int]] = []
+    caches = runner.new_cache(2), runner.new_cache(2)
+    ragged = [rows[0][:9], rows[1][:5]]
+
+    def probe(point: str, layer: int, tensor: Tensor) -> None:
+        points.append((point, tensor.size(1)))
+
+    probed = runner.prefill(ragged, caches[0], chunk=4, probe=probe)
+    assert torch.equal(probed, runner.prefill(ragged, caches[1], chunk=4))
+    assert [time for point, time in points if point == "embedding"] == [4, 4, 1]
+    probed = runner.decode([3, 4], caches[0], probe=probe)
+    assert torch.equal(probed, runner.decode([3, 4], caches[1]))
+    assert len(points) == 4 * (1 + 3 * runner.spec.layers)
+
+
+@every_case
+def test_growth_changes_nothing(case, monkeypatch):
+    """Catches a cache that loses, moves or shows the wrong slots when it grows."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    texts = [a[:7], b[:3]]
+
+    def run() -> tuple[Tensor, list[int]]:
+        cache = runner.new_cache(2)
+        logits, capacities = [runner.prefill(texts, cache, chunk=3)], []
+        for at in range(10, 30):
+            logits.append(runner.decode([a[at], b[at]], cache))
+            capacities.append(cache.capacity)
+        return torch.stack(logits), capacities
+
+    ungrown, capacities = run()
+    assert set(capacities) == {runner.limit}
+    monkeypatch.setattr("gptcli.engine.cache.GROWTH", 4)
+    grown, capacities = run()
+    assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
+    assert torch.equal(grown, ungrown)
+
+
+@every_case
+def test_full_context_works_and_one_more_is_refused(case):
+    """Catches an off-by-one at the end of the context, where positions run out."""
+    runner = runner_of(case)
+    context = runner.spec.context
+    ids = [(7 * i) % runner.spec.vocab for i in range(context)]
+    cache = runner.new_cache()
+    whole_text = runner.all_logits(ids, cache)
+    with pytest.raises(ValueError, match=f"{context + 1} tokens do not fit .* {context}"):
+        runner.decode([1], cache)
+    assert cache.lengths == [context]
+    prefilled = runner.new_cache()
+    near(runner.prefill([ids], prefilled, chunk=13)[0], whole_text[-1])
+    stepped = runner.new_cache()
+    runner.prefill([ids[:-2]], stepped)
+    near(runner.decode(ids[-2:-1], stepped)[0], whole_text[-2])
+    near(runner.decode(ids[-1:], stepped)[0], whole_text[-1])
+
+
+@every_case
+def test_ragged_rows_up_to_the_full_context(case):
+    """Catches padding of a short row that is refused, or looked up, beyond the last position."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    context = runner.spec.context
+    ids = [*a, *b][:context]
+    cache = runner.new_cache(2)
+    runner.prefill([ids[:-1], b[:2]], cache)
+    logits = runner.prefill([ids[-1:], b[2:30]], cache)
+    near(logits[0], runner.all_logits(ids, runner.new_cache())[-1])
+    near(logits[1], whole(case)[1][29])
+
+
+@pytest.mark.parametrize("limit", [1, 11, 48])
+def test_reserve_refuses_beyond_a_smaller_limit(limit):
+    """Catches a --ctx-size that is read but not held to."""
+    runner = load(GOLDENS / "llama/tied", device="cpu", dtype="float32", limit=limit)
+    cache = runner.new_cache(2)
+    assert cache.limit == limit
+    cache.reserve([limit, 1])
+    assert cache.capacity == limit
+    with pytest.raises(ValueError, match=f"{limit + 1} tokens do not fit"):
+        cache.reserve([1, limit + 1])
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_types_stay_near_float32(case, dtype):
+    """Catches sums or norms that lose a half type's few bits, logits in it, or a dtype ignored.
+
+    Each of the 2 layers adds some ten roundings of relative size eps / 2 to what the logits are
+    made of. Errors of many roundings add up as their root: a few eps on the scale of the logits
+    are due (the largest seen is 5), and 10 are allowed.
+    """
+    runner = runner_of(case, dtype)
+    assert runner.dtype == getattr(torch, dtype)
+    ours = whole(case, dtype)[0]
+    assert ours.dtype == torch.float32
+    exact = whole(case)[0]
+    eps = torch.finfo(runner.dtype).eps
+    error = (ours - exact).square().mean().sqrt() / exact.std()
+    assert 0 < error < 10 * eps
+    # Decoding in the half type agrees with itself as closely as it does with float32.
+    cache = runner.new_cache()
+    stepped = torch.cat([runner.decode([token], cache) for token in rows_of(case)[0]])
+    assert stepped.dtype == torch.float32
+    assert ((stepped - exact).square().mean().sqrt() / exact.std()) < 10 * eps
+
+
+@pytest.mark.parametrize(
+    ("case", "counts", "steps"),
+    [("gpt2/tied", (5, 5), 1), ("llama/tied", (5, 2), 0), ("mistral/window", (9, 3), 1)],
+)
+def test_compiled_equals_eager(case, counts, steps):
+    """Catches Python in the forward pass that a compiler bakes in: lengths, masks, the cache.
+
+    One graph each for a prefill and a decode step, of equal and of ragged rows; with this backend
+    the operations are the same, so the numbers are. Few cases, as each graph takes seconds.
+    """
+    runner, rows = runner_of(case), rows_of(case)
+    torch._dynamo.reset()
+    compiled = torch.compile(runner.decoder, backend="aot_eager", dynamic=True, fullgraph=True)
+    caches = runner.new_cache(2), runner.new_cache(2)
+    widest = max(counts)
+    with torch.inference_mode():
+        for start, time, taken in [(0, widest, list(counts)), *[(widest, 1, [1, 1])] * steps]:
+            ids = torch.tensor([row[start : start + time] for row in rows])
+            streams = []
+            for decoder, cache in zip((compiled, runner.decoder), caches, strict=True):
+                cache.reserve(taken)
+                streams.append(decoder(ids, cache, taken))
+            assert torch.equal(*streams)
+            assert caches[0].lengths == caches[1].lengths
+    assert caches[0].lengths == [count + steps for count in counts]
+    for ours, theirs in zip(caches[0].keys, caches[1].keys, strict=True):
+        assert torch.equal(ours, theirs)
