@@ -11,6 +11,7 @@ The user file is `config.toml` in the user's configuration directory (on Linux
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -89,8 +90,7 @@ def _check_word(name: str, value: object) -> str:
         if value not in DTYPES:
             raise ValueError(f"must be one of {', '.join(DTYPES)}, not {value!r}")
     if name == "device":
-        kind, _, number = value.partition(":")
-        if kind not in DEVICES or (number and not (kind == "cuda" and number.isdecimal())):
+        if value not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", value):
             raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {value!r}")
     return value
 

@@ -38,7 +38,8 @@ LIMITS: dict[str, Limit] = {
     "repeat_penalty": Limit(0, above=True),
     "presence_penalty": Limit(-100, 100),
     "frequency_penalty": Limit(-100, 100),
-    "seed": Limit(0, 2**63 - 1),
+    # torch's CPU generator looks at 32 bits of a seed.
+    "seed": Limit(0, 2**32 - 1),
     "samples": Limit(1, 4096),
     "logprobs": Limit(0, 1000),
     "threads": Limit(1, 4096),

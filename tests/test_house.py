@@ -17,6 +17,7 @@ FLOORS = {
     "types": 0,
     "config": 0,
     "jsonfile": 0,
+    "shards": 0,
     "text": 1,
     "engine": 1,
     "models": 1,
@@ -28,7 +29,13 @@ FLOORS = {
 #: What a room must never know although it stands lower, as the design says.
 FORBIDDEN = {"ui": {"backends", "models", "engine", "text"}, "cli": {"engine", "text"}}
 #: errors is the ground that all of floor 0 stands on; config knows what types limits.
-GROUND = {"errors": set(), "types": set(), "jsonfile": {"errors"}, "config": {"errors", "types"}}
+GROUND = {
+    "errors": set(),
+    "types": set(),
+    "jsonfile": {"errors"},
+    "shards": {"errors", "jsonfile"},
+    "config": {"errors", "types"},
+}
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {
     "text": {"torch", "rich", "typer"},

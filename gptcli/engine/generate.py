@@ -65,7 +65,7 @@ class Generation:
         self._alive = list(range(samples))
         self._histories = [History(self._prompt) for _ in range(samples)]
         self._generators = [
-            torch.Generator().manual_seed((seed + i) % 2**63) for i in range(samples)
+            torch.Generator().manual_seed((seed + i) % 2**32) for i in range(samples)
         ]
 
     def stop(self, sample: int) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from gptcli import jsonfile
+from gptcli import shards
 from gptcli.engine.families.rules import Rule, Rules
 from gptcli.errors import ModelError, ResourceError
 
-_SINGLE = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -59,7 +57,7 @@ class Checkpoint:
             raise ModelError(str(stored.file), f"{name} cannot be read: {error}") from None
         return tensor
 
-    def _open(self, file: Path, expected: set[str] | None) -> None:
+    def _open(self, file: Path, expected: set[str]) -> None:
         try:
             opened = safe_open(file, framework="pt")
         except FileNotFoundError:
@@ -70,7 +68,7 @@ class Checkpoint:
             raise ModelError(str(file), f"is not a whole safetensors file: {error}") from None
         self._files[file] = opened
         names = set(opened.keys())
-        for name in sorted((expected or set()) - names):
+        for name in sorted(expected - names):
             raise ModelError(str(file), f"lacks {name}, which the index says it holds")
         for name in sorted(names):
             if name in self.tensors:
@@ -83,43 +81,14 @@ class Checkpoint:
             self.tensors[name] = Stored(name, file, tuple(part.get_shape()), dtype)
 
 
-def _files(directory: Path) -> Iterator[tuple[Path, set[str] | None]]:
-    """The safetensors files, and what the index says is in each (None without an index)."""
-    index = directory / _INDEX
-    if (directory / _SINGLE).exists():
-        yield directory / _SINGLE, None
-    elif index.exists():
-        shards: dict[str, set[str]] = {}
-        for name, shard in _weight_map(index).items():
-            shards.setdefault(shard, set()).add(name)
-        for shard, names in sorted(shards.items()):
-            yield directory / shard, names
-    else:
-        pickles = [
-            p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in directory.glob(pattern)
-        ]
-        if pickles:
-            raise ModelError(
-                str(directory),
-                f"has only pickled weights ({min(pickles)}), which can run code and are not loaded",
-                "convert them to safetensors",
-            )
-        raise ModelError(str(directory), f"has neither {_SINGLE} nor {_INDEX}")
-
-
-def _weight_map(index: Path) -> dict[str, str]:
-    found = jsonfile.read(index, jsonfile.INDEX_LIMIT).get("weight_map")
-    if not isinstance(found, dict) or not found:
-        raise ModelError(str(index), "has no weight_map that says which shard holds what")
-    for shard in found.values():
-        if not isinstance(shard, str) or not _is_file_name(shard):
-            raise ModelError(str(index), f"shard {shard!r} is not a file of this directory")
-    return found
-
-
-def _is_file_name(text: str) -> bool:
-    """A name, not a path: the index is untrusted and must not lead out of the directory."""
-    return PurePosixPath(text).name == text not in {"", ".."} and not {"\\", "\0"} & set(text)
+def _files(directory: Path) -> Iterator[tuple[Path, set[str]]]:
+    """The safetensors files, and what an index says is in each (nothing where there is none)."""
+    expected: dict[str, set[str]] = {}
+    if not (directory / shards.WEIGHTS).is_file() and (directory / shards.INDEX).is_file():
+        for name, shard in shards.weight_map(directory / shards.INDEX).items():
+            expected.setdefault(shard, set()).add(name)
+    for file in shards.files(directory):
+        yield file, expected.get(file.name, set())
 
 
 @dataclass(frozen=True)

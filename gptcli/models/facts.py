@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile
+from gptcli import jsonfile, shards
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, shards, weights_header
+from gptcli.models import disk, local, manifest, weights_header
 from gptcli.types import ModelDir
 
 _README_LIMIT = 1 << 20

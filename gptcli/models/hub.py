@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli import shards
 from gptcli.errors import ModelError, NetworkError
-from gptcli.models import disk, hub_cache, hub_errors, local, shards
+from gptcli.models import disk, hub_cache, hub_errors, local
 from gptcli.models.hub_cache import Repo
 from gptcli.types import ModelDir, Progress
 
@@ -78,9 +79,9 @@ def _list(repo: Repo) -> _Listing:
 def _fetch_all(repo: Repo, listing: _Listing) -> Generator[Progress, None, None]:
     _refuse(repo, listing)
     names = [name for name in _SMALL if name in listing.files]
-    weights = [local.WEIGHTS]
-    if local.WEIGHTS not in listing.files:
-        index = yield from _fetch(repo, local.INDEX, listing, 0, None)
+    weights = [shards.WEIGHTS]
+    if shards.WEIGHTS not in listing.files:
+        index = yield from _fetch(repo, shards.INDEX, listing, 0, None)
         weights = sorted(set(shards.weight_map(index).values()))
         missing = [name for name in weights if name not in listing.files]
         if missing:
@@ -103,9 +104,9 @@ def _refuse(repo: Repo, listing: _Listing) -> None:
     names = set(listing.files)
     if local.CONFIG not in names:
         raise ModelError(str(repo), f"has no {local.CONFIG}: it is not a transformers model")
-    if not {local.WEIGHTS, local.INDEX} & names:
-        if any(name.endswith(local.PICKLES) for name in names):
-            raise ModelError(str(repo), local.NO_PICKLES, "look for a safetensors version")
+    if not {shards.WEIGHTS, shards.INDEX} & names:
+        if any(name.endswith(shards.PICKLES) for name in names):
+            raise ModelError(str(repo), shards.NO_PICKLES, "look for a safetensors version")
         raise ModelError(str(repo), "has no safetensors weights")
     if local.TOKENIZER not in names:
         raise ModelError(str(repo), f"has no {local.TOKENIZER}")

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli import shards
 from gptcli.errors import ModelError
-from gptcli.models import local, shards
+from gptcli.models import local
 from gptcli.types import ModelDir
 
 _MAIN = "main"
@@ -102,8 +103,8 @@ def repos() -> list[str]:
     found = []
     for folder in cache().glob(f"{_PREFIX}*--*"):
         weights = (
-            *folder.glob(f"snapshots/*/{local.WEIGHTS}"),
-            *folder.glob(f"snapshots/*/{local.INDEX}"),
+            *folder.glob(f"snapshots/*/{shards.WEIGHTS}"),
+            *folder.glob(f"snapshots/*/{shards.INDEX}"),
         )
         if weights:
             found.append(folder.name.removeprefix(_PREFIX).replace("--", "/", 1))

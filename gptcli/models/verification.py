@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gptcli import jsonfile
+from gptcli import jsonfile, shards
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, shards, weights_header
+from gptcli.models import disk, local, manifest, weights_header
 from gptcli.types import ModelDir, Progress
 
 _JSON = {
@@ -74,7 +74,7 @@ def _forms(directory: Path) -> Iterator[Check]:
     try:
         weights = shards.files(directory)
     except ModelError as error:
-        yield Check(local.INDEX, error.reason, "index of shards read")
+        yield Check(shards.INDEX, error.reason, "index of shards read")
         return
     for path in weights:
         yield _check(
@@ -82,16 +82,16 @@ def _forms(directory: Path) -> Iterator[Check]:
             "header checked against the file's size",
             partial(weights_header.read, path),
         )
-    if not (directory / local.WEIGHTS).is_file():
+    if not (directory / shards.WEIGHTS).is_file():
         yield _check(
-            directory / local.INDEX,
+            directory / shards.INDEX,
             "each tensor looked up in its shard",
             partial(_indexed, directory),
         )
 
 
 def _indexed(directory: Path) -> None:
-    index = directory / local.INDEX
+    index = directory / shards.INDEX
     wanted = shards.weight_map(index)
     there = {
         (name, path.name) for path in shards.files(directory) for name in weights_header.read(path)

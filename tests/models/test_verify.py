@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gptcli import models
+from gptcli import models, shards
 from gptcli.errors import ModelError
-from gptcli.models import facts, shards
+from gptcli.models import facts
 from gptcli.types import ModelDir
 
 

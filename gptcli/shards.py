@@ -1,4 +1,4 @@
-"""The weight files of a model directory, held inside it."""
+"""The weight files of a model directory: which there are, and that they stay inside it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,39 @@ from pathlib import Path, PurePosixPath
 
 from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.models import local
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+#: Said wherever pickled weights are all there is.
+NO_PICKLES = "has only pickled weights, which are not loaded since they can run code"
 
 
 def files(directory: Path) -> list[Path]:
     """The safetensors files, one or as many as the index names; they may be missing.
 
-    Raises ModelError for an index that cannot be read or names a file outside the directory.
+    Raises ModelError for an index that cannot be read or names a file outside the directory, and
+    for a directory without weights.
     """
-    whole = directory / local.WEIGHTS
-    if whole.is_file():
-        return [whole]
-    index = directory / local.INDEX
-    if not index.is_file():
-        raise ModelError(str(directory), f"has neither {local.WEIGHTS} nor {local.INDEX}")
-    return [directory / name for name in sorted(set(weight_map(index).values()))]
+    require(directory)
+    if (directory / WEIGHTS).is_file():
+        return [directory / WEIGHTS]
+    return [directory / name for name in sorted(set(weight_map(directory / INDEX).values()))]
+
+
+def require(directory: Path) -> None:
+    """Raises ModelError where there are no safetensors weights, naming pickles if there are."""
+    if (directory / WEIGHTS).is_file() or (directory / INDEX).is_file():
+        return
+    try:
+        pickles = [entry.name for entry in directory.iterdir() if entry.suffix in PICKLES]
+    except OSError as error:
+        raise ModelError(str(directory), f"cannot be read: {error.strerror}") from None
+    if pickles:
+        raise ModelError(
+            str(directory), f"{NO_PICKLES} ({min(pickles)})", "convert them to safetensors"
+        )
+    raise ModelError(str(directory), f"has no weights: neither {WEIGHTS} nor {INDEX}")
 
 
 def weight_map(index: Path) -> dict[str, str]:
