@@ -89,9 +89,9 @@ def _check_word(name: str, value: object) -> str:
         value = _DTYPE_SHORT.get(value, value)
         if value not in DTYPES:
             raise ValueError(f"must be one of {', '.join(DTYPES)}, not {value!r}")
-    if name == "device":
-        if value not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", value):
-            raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {value!r}")
+    known = value in DEVICES or re.fullmatch(r"cuda:[0-9]{1,3}", value)
+    if name == "device" and not known:
+        raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {value!r}")
     return value
 
 
