@@ -11,6 +11,7 @@ import typer
 
 from gptcli import config
 from gptcli.cli import options
+from gptcli.cli.opening import open_for
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UsageError
 from gptcli.types import Request
@@ -19,7 +20,6 @@ from gptcli.ui.completion import AsJson, AsText, CompletionView, OnTerminal, chu
 from gptcli.ui.completion import at_once as when_done
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
-from gptcli.ui.progress import watch
 from gptcli.ui.terminal import TerminalWriter
 
 #: (what it is for, the command), for the man page.
@@ -196,19 +196,8 @@ def _run(
     wait: bool,
     stats: bool,
 ) -> None:
-    from gptcli.backends import open_backend
-
     begun = time.perf_counter()
-    backend = watch(
-        open_backend(
-            settings.model,
-            device=settings.device,
-            dtype=settings.dtype,
-            threads=settings.threads,
-            limit=settings.ctx_size,
-        ),
-        messages,
-    )
+    backend = open_for(settings, messages)
     ready = time.perf_counter() - begun
     events = chunks(backend.stream(request), messages)
     usage = view.show(when_done(events) if wait else events)

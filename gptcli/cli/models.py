@@ -15,8 +15,8 @@ from gptcli.errors import ModelError
 from gptcli.types import ModelDir
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
-from gptcli.ui.models import pairs, table
 from gptcli.ui.progress import watch
+from gptcli.ui.table import pairs, table
 from gptcli.ui.units import millions, size
 
 EXAMPLES = (

@@ -1,4 +1,4 @@
-"""The engine of this machine: the only place where text meets token ids and tensors."""
+"""Completing a prompt: token ids from the engine, as they come, become chunks of text."""
 
 from __future__ import annotations
 
@@ -8,57 +8,27 @@ from typing import TYPE_CHECKING
 
 from gptcli.backends import memory
 from gptcli.backends.base import Event
-from gptcli.backends.defaults import ModelDefaults
-from gptcli.errors import ContextError, InputError
+from gptcli.backends.local.opened import OpenModel
 from gptcli.text.boundary import ends_in_stray_space, splits_token
 from gptcli.text.stop import StopMatcher
 from gptcli.text.stream import TextStream
-from gptcli.text.tokenizer import Tokenizer
-from gptcli.types import Chunk, ModelDir, Notice, Request, TokenInfo, Usage
+from gptcli.types import Chunk, Notice, Request, TokenInfo, Usage
 
 if TYPE_CHECKING:
     from gptcli.engine.generate import Drawn
 
 
-class LocalBackend:
-    """A model of this disk, loaded. Raises the errors of the engine while it is."""
-
-    def __init__(
-        self,
-        model: ModelDir,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        threads: int | None = None,
-        limit: int | None = None,
-    ) -> None:
-        self._model = model
-        self._tokenizer = Tokenizer(model.path)
-        self._defaults = ModelDefaults(model.path)
-        import torch
-
-        from gptcli.engine.load import load
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._runner = load(model.path, device=device, dtype=dtype, limit=limit)
-
-    def stream(self, request: Request) -> Iterator[Event]:
-        """See Backend.stream. Notices about the prompt come first."""
-        yield from _Completion(self, request).events()
-
-
-class _Completion:
+class Completion:
     """One request under way."""
 
-    def __init__(self, backend: LocalBackend, request: Request) -> None:
+    def __init__(self, model: OpenModel, request: Request) -> None:
         self.request = request
-        self.model = backend._model
-        self.runner = backend._runner
-        self.tokenizer = backend._tokenizer
-        self.sampling = backend._defaults.sampling(request.sampling, self.tokenizer)
-        self.end_ids = backend._defaults.end_ids(self.tokenizer)
-        self.prompt = self._encode()
+        self.model = model
+        self.runner = model.runner
+        self.tokenizer = model.tokenizer
+        self.sampling = model.defaults.sampling(request.sampling, self.tokenizer)
+        self.end_ids = model.defaults.end_ids(self.tokenizer)
+        self.prompt = model.encode(request.prompt, special=request.special)
         room = self.runner.limit - len(self.prompt)
         wanted = request.max_new_tokens
         self.limit = room if wanted is None else min(wanted, room)
@@ -100,8 +70,8 @@ class _Completion:
             prompt_tokens=len(self.prompt),
             completion_tokens=sum(sample.tokens for sample in self.samples),
             model=self.model.name,
-            device=str(self.runner.device),
-            dtype=str(self.runner.dtype).removeprefix("torch."),
+            device=self.model.source.device,
+            dtype=self.model.source.dtype,
             seed=self.request.seed,
             samples=self.request.samples,
             sampling=self.sampling,
@@ -109,21 +79,6 @@ class _Completion:
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.device.type),
         )
-
-    def _encode(self) -> list[int]:
-        ids = self.tokenizer.encode(self.request.prompt, special=self.request.special)
-        if not ids:
-            raise InputError("prompt", "is empty", "give at least one character")
-        prefix = self.tokenizer.prefix
-        if ids[: len(prefix)] != prefix:
-            ids = [*prefix, *ids]
-        if len(ids) > self.runner.limit:
-            reason = f"has {len(ids)} tokens, more than the context of {self.runner.limit}"
-            raise ContextError("prompt", reason)
-        beyond = next((token for token in ids if token >= self.runner.spec.vocab), None)
-        if beyond is not None:
-            raise InputError("prompt", f"has token {beyond}, for which the model has no embedding")
-        return ids
 
     def _chunk(self, sample: _Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""

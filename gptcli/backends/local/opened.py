@@ -1,0 +1,79 @@
+"""An open model: its text side, its tensor side, and how text gets from one to the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gptcli.backends.defaults import ModelDefaults
+from gptcli.errors import ContextError, InputError
+from gptcli.inspection.token import Source, Token
+from gptcli.text.tokenizer import Tokenizer
+from gptcli.types import ModelDir
+
+if TYPE_CHECKING:
+    from gptcli.engine.runner import Runner
+
+
+class OpenModel:
+    """Tokenizer, runner and settings of one model directory."""
+
+    def __init__(
+        self,
+        model: ModelDir,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Raises the errors of the tokenizer and of the engine's `load`."""
+        self.name = model.name
+        self.tokenizer = Tokenizer(model.path)
+        self.defaults = ModelDefaults(model.path)
+        import torch
+
+        from gptcli.engine.load import load
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.runner: Runner = load(model.path, device=device, dtype=dtype, limit=limit)
+
+    @property
+    def source(self) -> Source:
+        """What to say about where numbers come from."""
+        dtype = str(self.runner.dtype).removeprefix("torch.")
+        return Source(self.name, str(self.runner.device), dtype)
+
+    def encode(self, text: str, *, special: bool = False, subject: str = "prompt") -> list[int]:
+        """The ids of a document's beginning, with what the model expects before it.
+
+        Raises InputError where the text is empty or has a token without an embedding, ContextError
+        where it has more tokens than the context in use.
+        """
+        ids = self.encode_part(text, special=special, subject=subject)
+        if not ids:
+            raise InputError(subject, "is empty", "give at least one character")
+        prefix = self.tokenizer.prefix
+        if ids[: len(prefix)] != prefix:
+            ids = [*prefix, *ids]
+        self.check_length(len(ids), subject)
+        return ids
+
+    def encode_part(self, text: str, *, special: bool = False, subject: str = "text") -> list[int]:
+        """The ids of a text that stands somewhere in a document; it may be empty."""
+        ids = self.tokenizer.encode(text, special=special)
+        beyond = next((token for token in ids if token >= self.runner.spec.vocab), None)
+        if beyond is not None:
+            raise InputError(subject, f"has token {beyond}, for which the model has no embedding")
+        return ids
+
+    def check_length(self, tokens: int, subject: str = "prompt") -> None:
+        """Raise ContextError where that many tokens are more than the context in use."""
+        if tokens > self.runner.limit:
+            reason = f"has {tokens} tokens, more than the context of {self.runner.limit}"
+            raise ContextError(subject, reason)
+
+    def token(self, token_id: int) -> Token:
+        """A token as inspection shows it."""
+        data = self.tokenizer.bytes_of(token_id)
+        return Token(token_id, data, self.tokenizer.is_special(token_id))

@@ -1,0 +1,28 @@
+"""What every answer is made of: tokens, and where the numbers come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token: its id, its exact bytes, and whether it is a control token."""
+
+    id: int
+    bytes: bytes
+    special: bool = False
+
+    @property
+    def text(self) -> str:
+        """The bytes as text, U+FFFD where they are no whole character."""
+        return self.bytes.decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which model computed the numbers, on what, in which precision."""
+
+    model: str
+    device: str
+    dtype: str

@@ -1,0 +1,55 @@
+"""Tokens made visible: spaces, newlines, control characters, bytes that are no character."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.cells import cell_len
+
+_SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+
+
+def visible(data: bytes) -> str:
+    r"""The bytes of a token as one line in which nothing is hidden: `␣the`, `⏎`, `\x1b`, `\xe2`.
+
+    A byte that is part of no whole character is shown as `\xNN`; what would join the character
+    before it, reorder the line or take no room is shown by its code, `\u0301`.
+    """
+    text = data.decode("utf-8", errors="backslashreplace")
+    return "".join(map(_sign, text))
+
+
+def _sign(character: str) -> str:
+    if character in _SIGNS:
+        return _SIGNS[character]
+    if character.isascii():
+        return character if character.isprintable() else f"\\x{ord(character):02x}"
+    category = unicodedata.category(character)
+    hidden = category[0] in "CM" or category in ("Zl", "Zp", "Zs")
+    if hidden or cell_len(character) == 0:
+        code = ord(character)
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return character
+
+
+def right_to_left(text: str) -> bool:
+    """Whether a terminal may draw the text from the right, and its neighbours with it."""
+    return any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text)
+
+
+def isolated(text: str) -> str:
+    """The text so that it cannot reorder what stands beside it (Unicode's first strong isolate)."""
+    return f"\u2068{text}\u2069" if right_to_left(text) else text
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in at most `width` cells, the end cut off and marked with … where it is longer."""
+    if cell_len(text) <= width:
+        return text
+    kept, used = "", 0
+    for character in text:
+        used += cell_len(character)
+        if used > width - 1:
+            break
+        kept += character
+    return kept + "…" if width > 0 else ""
