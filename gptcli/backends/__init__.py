@@ -34,5 +34,6 @@ def open_backend(
 
     model = yield from models.obtain(name)
     from gptcli.backends.local import LocalBackend
+    from gptcli.backends.local.opened import OpenModel
 
-    return LocalBackend(model, device=device, dtype=dtype, threads=threads, limit=limit)
+    return LocalBackend(OpenModel(model, device=device, dtype=dtype, threads=threads, limit=limit))

@@ -9,22 +9,14 @@ from collections.abc import Iterator
 
 from gptcli.backends.base import Event
 from gptcli.backends.local.opened import OpenModel
-from gptcli.types import ModelDir, Request
+from gptcli.types import Request
 
 
 class LocalBackend:
-    """A model of this disk, loaded. Raises the errors of `OpenModel` while it is."""
+    """A model of this disk, loaded."""
 
-    def __init__(
-        self,
-        model: ModelDir,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        threads: int | None = None,
-        limit: int | None = None,
-    ) -> None:
-        self._open = OpenModel(model, device=device, dtype=dtype, threads=threads, limit=limit)
+    def __init__(self, model: OpenModel) -> None:
+        self._open = model
 
     def stream(self, request: Request) -> Iterator[Event]:
         """See Backend.stream. Notices about the prompt come first."""
