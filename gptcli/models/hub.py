@@ -180,18 +180,10 @@ class _Worker(threading.Thread):
 
 
 def _bar_options(stop: threading.Event) -> dict[str, Any]:
-    """What silences the library's own progress bar and, where it can, ends a download by it."""
-    import inspect
+    """What silences the library's own progress bar, and ends a download by it."""
+    from huggingface_hub.utils import tqdm
 
-    from huggingface_hub import hf_hub_download, utils
-
-    if "tqdm_class" not in inspect.signature(hf_hub_download).parameters:
-        # The first 1.x releases; what they leave of a cancelled download they resume.
-        utils.disable_progress_bars()  # type: ignore[attr-defined]
-        return {}
-    from tqdm import tqdm  # type: ignore[import-untyped]
-
-    class Silent(tqdm):  # type: ignore[misc]
+    class Silent(tqdm):
         """Shows nothing; raises in the download that feeds it once `stop` is set."""
 
         def __init__(self, *args: object, **options: object) -> None:
