@@ -181,13 +181,13 @@ class _Worker(threading.Thread):
 
 def _bar_options(stop: threading.Event) -> dict[str, Any]:
     """What silences the library's own progress bar, and ends a download by it."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
     class Silent(tqdm):
         """Shows nothing; raises in the download that feeds it once `stop` is set."""
 
         def __init__(self, *args: object, **options: object) -> None:
-            super().__init__(*args, **{**options, "disable": True})
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
 
         def update(self, n: float = 1) -> None:
             """Counts `n` more bytes as here."""
