@@ -7,9 +7,14 @@ import sys
 
 def run() -> None:
     """Run the command line and exit with its code."""
-    from gptcli.cli.boundary import main
+    try:
+        from gptcli.cli.boundary import main
 
-    sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        # It came before the boundary stood, or after it was left.
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -73,13 +74,19 @@ def check(name: str, value: object) -> object:
         number: int | float = int(value) if kind == "int" else float(value)
     except (ValueError, OverflowError):
         what = "a whole number" if kind == "int" else "a number"
-        raise ValueError(f"must be {what}, not {value!r}") from None
-    if isinstance(value, float) and number != value:
+        raise ValueError(f"must be {what}, not {_short(value)}") from None
+    if kind == "int" and isinstance(value, float) and number != value:
         raise ValueError(f"must be a whole number, not {value!r}")
     reason = LIMITS[name].reason(number)
     if reason:
         raise ValueError(reason)
     return number
+
+
+def _short(value: object) -> str:
+    # Not even spelt out in full before it is cut: that has a limit of its own for whole numbers.
+    text = repr(value) if isinstance(value, str | float) else "a number that large"
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _check_word(name: str, value: object) -> str:
@@ -97,15 +104,28 @@ def _check_word(name: str, value: object) -> str:
 
 def user_file() -> Path:
     """Where the user's settings file is, whether it exists or not."""
-    return Path(platformdirs.user_config_dir("gptcli", appauthor=False)) / "config.toml"
+    with _home("XDG_CONFIG_HOME"):
+        return Path(platformdirs.user_config_dir("gptcli", appauthor=False)) / "config.toml"
 
 
 def data_dir() -> Path:
     """Where converted models live: `GPTCLI_DATA_DIR`, else the user's data directory."""
     given = os.environ.get("GPTCLI_DATA_DIR")
-    if given:
-        return Path(given).expanduser().absolute()
-    return Path(platformdirs.user_data_dir("gptcli", appauthor=False))
+    with _home("GPTCLI_DATA_DIR"):
+        if given:
+            return Path(given).expanduser().absolute()
+        return Path(platformdirs.user_data_dir("gptcli", appauthor=False))
+
+
+@contextmanager
+def _home(variable: str) -> Iterator[None]:
+    """Without HOME, or for a `~user` who is not there, Python raises RuntimeError."""
+    try:
+        yield
+    except RuntimeError:
+        raise UsageError(
+            variable, "there is no home directory", f"set HOME or {variable}"
+        ) from None
 
 
 def load(env: Mapping[str, str] = os.environ, path: Path | None = None) -> Settings:
@@ -141,8 +161,10 @@ def _known() -> str:
 
 def _read(path: Path) -> dict[str, object]:
     try:
+        if not path.exists():
+            return {}
+        if not path.is_file():
+            raise InputError(str(path), "is not a file")
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(path), f"cannot be read as settings: {error}") from None

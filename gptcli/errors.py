@@ -7,7 +7,8 @@
     ├── ContextError       5  more tokens than the context holds
     ├── ResourceError      6  memory or disk
     ├── NetworkError       7  network or remote
-    └── NonFiniteError     8  NaN or infinite numbers where a probability was due
+    ├── NonFiniteError     8  NaN or infinite numbers where a probability was due
+    └── UncertainError     9  a token less probable than was allowed
 
 An error has a subject (the file, the argument, the model), a reason and, where one helps, a hint.
 """
@@ -71,3 +72,9 @@ class NonFiniteError(GptcliError):
     """NaN, or nothing but -inf, where a distribution over tokens was due."""
 
     exit_code = 8
+
+
+class UncertainError(GptcliError):
+    """A token was drawn that is less probable than --fail-below allows."""
+
+    exit_code = 9

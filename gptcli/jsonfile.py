@@ -26,6 +26,9 @@ def parse(text: bytes, subject: str) -> dict[str, Any]:
 
 def read(path: Path, limit: int = CONFIG_LIMIT) -> dict[str, Any]:
     """The JSON object in the file. Raises ModelError, also where it has more than `limit` bytes."""
+    # A pipe or a device might never end.
+    if path.exists() and not path.is_file():
+        raise ModelError(str(path), "is not a file")
     try:
         with path.open("rb") as file:
             text = file.read(limit + 1)

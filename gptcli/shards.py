@@ -10,6 +10,7 @@ from gptcli.errors import ModelError
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_MAX_NAME = 255
 #: Said wherever pickled weights are all there is.
 NO_PICKLES = "has only pickled weights, which are not loaded since they can run code"
 
@@ -23,7 +24,11 @@ def files(directory: Path) -> list[Path]:
     require(directory)
     if (directory / WEIGHTS).is_file():
         return [directory / WEIGHTS]
-    return [directory / name for name in sorted(set(weight_map(directory / INDEX).values()))]
+    found = [directory / name for name in sorted(set(weight_map(directory / INDEX).values()))]
+    for path in found:
+        if path.exists() and not path.is_file():
+            raise ModelError(str(path), "is not a file")
+    return found
 
 
 def require(directory: Path) -> None:
@@ -59,7 +64,8 @@ def check_name(subject: Path, name: object) -> None:
         not isinstance(name, str)
         or PurePosixPath(name).name != name
         or "\\" in name
-        or "\0" in name
+        or not name.isprintable()
+        or len(name.encode()) > _MAX_NAME
         or not name.endswith(".safetensors")
     ):
         raise ModelError(str(subject), f"names the shard {name!r}, which is not a file beside it")
@@ -73,5 +79,9 @@ def _check_link(index: Path, shard: Path) -> None:
     if place.parent.name == "snapshots":
         # <cache>/<repository>/snapshots/<commit>: blobs are the repository's or the cache's.
         place = place.parents[2]
-    if not shard.resolve().is_relative_to(place):
+    try:
+        target = shard.resolve()
+    except (OSError, RuntimeError):
+        raise ModelError(str(shard), "is a link that leads nowhere") from None
+    if not target.is_relative_to(place):
         raise ModelError(str(shard), "is a link that leads out of the model's directory")

@@ -18,21 +18,31 @@ class Limit:
     def reason(self, value: float) -> str | None:
         """Why `value` is out of range, or None if it is in it. NaN and infinities are out."""
         too_low = value <= self.low if self.above else value < self.low
-        if math.isfinite(value) and not too_low and value <= self.high:
+        # Compared, not converted: a whole number may be too large for a float. NaN compares false.
+        if -math.inf < value < math.inf and not too_low and value <= self.high:
             return None
+        # Spelt out, such a number may fill pages.
+        shown = "a number that large" if abs(value) >= 1e40 else value
+        low, high = _plain(self.low), _plain(self.high)
         if math.isfinite(self.high):
-            form = "above {} and at most {}" if self.above else "from {} to {}"
-            return f"must be {form.format(f'{self.low:g}', f'{self.high:g}')}, not {value}"
-        form = "more than {}" if self.above else "{} or more"
-        return f"must be {form.format(f'{self.low:g}')}, not {value}"
+            span = f"above {low} and at most {high}" if self.above else f"from {low} to {high}"
+            return f"must be {span}, not {shown}"
+        return f"must be {f'more than {low}' if self.above else f'{low} or more'}, not {shown}"
 
+
+def _plain(number: float) -> str:
+    """A limit as people write it: 2147483647, not 2.14748e+09."""
+    return str(int(number)) if math.isfinite(number) and number == int(number) else f"{number:g}"
+
+
+_MOST_TOKENS = 2**31 - 1
 
 #: What each numeric setting may be; flags, environment and user file are all held to it.
 LIMITS: dict[str, Limit] = {
-    "max_new_tokens": Limit(-1),
-    "ctx_size": Limit(1),
+    "max_new_tokens": Limit(-1, _MOST_TOKENS),
+    "ctx_size": Limit(1, _MOST_TOKENS),
     "temperature": Limit(0),
-    "top_k": Limit(0),
+    "top_k": Limit(0, _MOST_TOKENS),
     "top_p": Limit(0, 1, above=True),
     "min_p": Limit(0, 1),
     "repeat_penalty": Limit(0, above=True),
@@ -42,7 +52,14 @@ LIMITS: dict[str, Limit] = {
     "seed": Limit(0, 2**32 - 1),
     "samples": Limit(1, 4096),
     "logprobs": Limit(0, 1000),
+    "rows": Limit(1, _MOST_TOKENS),
+    "steps": Limit(1, _MOST_TOKENS),
     "threads": Limit(1, 4096),
+    "stride": Limit(1, _MOST_TOKENS),
+    "depth": Limit(1, 100),
+    "width": Limit(1, 10_000),
+    "joint_min_p": Limit(0, 1),
+    "fail_below": Limit(0, 1, above=True),
 }
 
 
@@ -93,6 +110,9 @@ class Request:
     samples: how many completions of the same prompt; sample i uses seed + i.
     logprobs: None for none, else how many alternatives to give beside each drawn token.
     special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
+    heal: where the prompt ends within a token, go back to where that begins (see text.healing).
+    fail_below: end a completion, without the token, where the raw probability of the one that was
+    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it.
     """
 
     prompt: str
@@ -103,6 +123,8 @@ class Request:
     samples: int = 1
     logprobs: int | None = None
     special: bool = False
+    heal: bool = False
+    fail_below: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,8 +145,8 @@ class TokenInfo:
 class Chunk:
     """A piece of completion `index`: whole characters only, possibly none.
 
-    finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string)
-    or "length" (the token limit or the context was reached).
+    finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string),
+    "length" (the token limit or the context was reached) or "uncertain" (see Request.fail_below).
     """
 
     text: str
@@ -142,12 +164,26 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Uncertain:
+    """Why a completion ended as "uncertain": the token, and its place in the text, from 1.
+
+    probability is what was held to Request.fail_below.
+    """
+
+    index: int
+    position: int
+    token: TokenInfo
+    probability: float
+
+
+@dataclass(frozen=True)
 class Usage:
     """What a request took. Seconds are wall-clock; memory is the process's peak, in bytes.
 
     prompt_seconds runs from the start to the first token, decode_seconds from the first token to
     the last (of all samples together). `sampling` is what was really used. completion_tokens
-    counts tokens of text: an end token is not one of them.
+    counts tokens of text: an end token is not one of them, nor is a token that only draws anew
+    what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     """
 
     prompt_tokens: int
@@ -161,6 +197,7 @@ class Usage:
     prompt_seconds: float
     decode_seconds: float
     peak_memory: int | None = None
+    uncertain: tuple[Uncertain, ...] = ()
 
 
 @dataclass(frozen=True)

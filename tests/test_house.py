@@ -19,6 +19,7 @@ FLOORS = {
     "inspection": 0,
     "jsonfile": 0,
     "shards": 0,
+    "signals": 0,
     "text": 1,
     "engine": 1,
     "models": 1,
@@ -37,6 +38,7 @@ GROUND = {
     "shards": {"errors", "jsonfile"},
     "config": {"errors", "types"},
     "inspection": {"types"},
+    "signals": set(),
 }
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {

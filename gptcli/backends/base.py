@@ -5,9 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from gptcli.inspection.choose import Choices, ChooseRequest
+from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
+from gptcli.inspection.score import Score, ScoreRequest
+from gptcli.inspection.tree import Tree, TreeRequest
 from gptcli.types import Chunk, Notice, Request, Usage
 
 Event = Chunk | Notice | Usage
+
+
+class Walk(Protocol):
+    """A prompt that goes on one token at a time. Each new place costs one forward."""
+
+    @property
+    def room(self) -> int:
+        """How many tokens the context still has room for."""
+        ...
+
+    @property
+    def taken(self) -> bytes:
+        """The bytes of all tokens that were taken."""
+        ...
+
+    def look(self) -> Distribution:
+        """What may come here. Raises NonFiniteError where that is no distribution."""
+        ...
+
+    def draw(self) -> Candidate:
+        """A token, drawn as `stream` with the same settings and seed would; not yet taken."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Append a token, by its id. Raises ValueError where there is no room."""
+        ...
 
 
 class Backend(Protocol):
@@ -18,5 +48,36 @@ class Backend(Protocol):
 
         Raises the errors of `gptcli.errors`; the chunks before one stand. Nothing runs before the
         first event is asked for, and closing the iterator stops the work.
+        """
+        ...
+
+    def next_tokens(self, request: NextTokensRequest) -> Distribution:
+        """What comes after a prompt: the distribution, before and after the sampler."""
+        ...
+
+    def walk(self, request: NextTokensRequest, *, seed: int) -> Walk:
+        """The same, to go on from; the seed is that of its draws."""
+        ...
+
+    def score(self, request: ScoreRequest) -> Score:
+        """How probable each token of a text was.
+
+        Raises InputError where there is nothing to score, UsageError for a stride that is not
+        less than the context, NonFiniteError.
+        """
+        ...
+
+    def choose(self, request: ChooseRequest) -> Choices:
+        """Which of several continuations is the most probable.
+
+        Raises InputError for a choice without a token and for a prompt too short to begin from,
+        ContextError where prompt and choice do not fit, NonFiniteError.
+        """
+        ...
+
+    def tree(self, request: TreeRequest) -> Tree:
+        """The most probable continuations, as a tree.
+
+        Raises UsageError for a tree of too many nodes, and the errors of a prompt.
         """
         ...

@@ -33,9 +33,10 @@ class ModelDefaults:
         self._generation = jsonfile.read(self._path) if self._path.exists() else {}
         self._config = jsonfile.read(directory / "config.json")
 
-    def sampling(self, wish: SamplingWish, tokenizer: Tokenizer) -> Sampling:
+    def sampling(self, wish: SamplingWish, tokenizer: Tokenizer, vocab: int) -> Sampling:
         """The wish, its gaps filled by generation_config.json, else by temperature 0.8, min-p 0.05.
 
+        `vocab` is how many tokens have a logit, which a bias can be added to.
         A model that says anything about sampling has its own filters, so min-p stays off there.
         One that says `do_sample: false` wants its most probable text: temperature 0.
         """
@@ -49,7 +50,9 @@ class ModelDefaults:
                 found[name] = getattr(wish, name)
         known: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
         known.setdefault("temperature", DEFAULT_TEMPERATURE)
-        biases = tuple((_token_id(name, tokenizer), amount) for name, amount in wish.logit_bias)
+        biases = tuple(
+            (_token_id(name, tokenizer, vocab), amount) for name, amount in wish.logit_bias
+        )
         return Sampling(logit_bias=biases, **known)
 
     def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
@@ -77,16 +80,15 @@ class ModelDefaults:
         return int(value) if ours in _WHOLE else value
 
 
-def _token_id(name: str, tokenizer: Tokenizer) -> int:
+def _token_id(name: str, tokenizer: Tokenizer, vocab: int) -> int:
     """A token named by its id, or by a text that is one token."""
     if name.isascii() and name.isdecimal():
-        token = int(name)
-        if token < tokenizer.size:
+        # More digits than any vocabulary's ids are not even read.
+        token = int(name) if len(name) <= 9 else vocab
+        if token < vocab:
             return token
-        raise InputError(
-            "--logit-bias", f"there is no token {token}, the last is {tokenizer.size - 1}"
-        )
+        raise InputError("--logit-bias", f"there is no token {name[:12]}, the last is {vocab - 1}")
     ids = tokenizer.encode(name, special=True)
-    if len(ids) == 1:
+    if len(ids) == 1 and ids[0] < vocab:
         return ids[0]
     raise InputError("--logit-bias", f"{name!r} is {len(ids)} tokens ({ids}), name one by its id")

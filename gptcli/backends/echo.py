@@ -8,9 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import cycle, islice
+from typing import NoReturn
 
 from gptcli.backends.base import Event
-from gptcli.errors import InputError
+from gptcli.errors import InputError, UsageError
+from gptcli.inspection.choose import ChooseRequest
+from gptcli.inspection.next_tokens import NextTokensRequest
+from gptcli.inspection.score import ScoreRequest
+from gptcli.inspection.tree import TreeRequest
 from gptcli.text.stop import StopMatcher
 from gptcli.types import Chunk, Request, Sampling, TokenInfo, Usage
 
@@ -46,6 +51,31 @@ class EchoBackend:
             prompt_seconds=0,
             decode_seconds=0,
         )
+
+    def next_tokens(self, request: NextTokensRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("tell probabilities")
+
+    def walk(self, request: NextTokensRequest, *, seed: int) -> NoReturn:
+        """Raises UsageError."""
+        refuse("tell probabilities")
+
+    def score(self, request: ScoreRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("score a text")
+
+    def choose(self, request: ChooseRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("tell probabilities")
+
+    def tree(self, request: TreeRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("tell probabilities")
+
+
+def refuse(what: str) -> NoReturn:
+    """Raise the UsageError for what only a model can do."""
+    raise UsageError("echo", f"cannot {what}, since it is no model", "choose one with -m")
 
 
 def _infos(request: Request, word: str, words: list[str]) -> tuple[TokenInfo, ...]:

@@ -7,6 +7,18 @@ import sys
 from pathlib import Path
 
 
+def available_bytes(device: str) -> int | None:
+    """Bytes that can still be taken on a CUDA device or, on Linux, in main memory; else None."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    if sys.platform != "linux":
+        return None
+    found = re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found[1]) * 1024 if found else None
+
+
 def peak_bytes(device: str) -> int | None:
     """Peak bytes on a CUDA device, else the process's peak resident size; None on Windows."""
     if device == "cuda":

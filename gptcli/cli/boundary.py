@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command line and give its exit code. See design: 0, 1 to 8, 130, 141, 143."""
+    """Run one command line and give its exit code. See design: 0, 1 to 9, 130, 141, 143."""
     _open_missing_streams()
     if "_GPTCLI_COMPLETE" in os.environ:
         # Typer wraps the help that it hands to the shell, which takes each line for a candidate.
@@ -85,6 +86,9 @@ def _open_missing_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that is not UTF-8 shows what it cannot by its code, as stderr does anyway.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _discard_stdout() -> None:
@@ -100,11 +104,9 @@ def _report(error: Exception) -> int:
         text = f"bug: {type(error).__name__}: {error} (set GPTCLI_DEBUG=1 for the traceback)"
     else:
         text = str(known)
-    try:
+    # Where even this cannot be written, the exit code is all that is left to say it.
+    with suppress(OSError):
         Messages(sys.stderr).error(text)
-    except OSError as failed:
-        if failed.errno != errno.EPIPE:
-            raise
     return BUG if known is None else known.exit_code
 
 
@@ -121,7 +123,9 @@ def _known(error: Exception) -> GptcliError | None:
 def _is_torch_memory(error: Exception) -> bool:
     if not isinstance(error, RuntimeError):
         return False
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return type(error).__name__ == "OutOfMemoryError" or any(
+        sign in str(error) for sign in ("can't allocate memory", "Cannot allocate memory")
+    )
 
 
 def _usage(error: typer.TyperException) -> UsageError:

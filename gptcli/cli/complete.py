@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,14 +14,15 @@ from gptcli import config
 from gptcli.cli import options
 from gptcli.cli.opening import open_for
 from gptcli.cli.prompt_input import read_prompt
-from gptcli.errors import UsageError
-from gptcli.types import Request
+from gptcli.errors import UncertainError, UsageError
+from gptcli.types import Request, Uncertain
 from gptcli.ui import stats as stats_lines
 from gptcli.ui.completion import AsJson, AsText, CompletionView, OnTerminal, chunks
 from gptcli.ui.completion import at_once as when_done
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
 from gptcli.ui.terminal import TerminalWriter
+from gptcli.ui.visible import visible
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -39,6 +41,11 @@ EXAMPLES = (
         "JSON, with the five likeliest tokens at each place.",
         'gptcli complete --json --logprobs 5 -n 3 "The capital of France is"',
     ),
+    (
+        "Only what the model is sure of: exit code 9 where it is not.",
+        'gptcli complete --temp 0 --fail-below 0.3 "The capital of France is"',
+    ),
+    ("A prompt that ends within a word.", 'gptcli complete --heal -n 5 "The capital of Fran"'),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 
@@ -79,6 +86,24 @@ def complete(
             help="How many completions of the prompt. Default: 1.",
         ),
     ] = 1,
+    heal: Annotated[
+        bool,
+        typer.Option(
+            "--heal",
+            help='Where the prompt ends within a token ("The capital of Fran"), go back to where'
+            " that begins and draw it anew to fit.",
+        ),
+    ] = False,
+    fail_below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            callback=options.limited("fail_below", "--fail-below"),
+            show_default=False,
+            help="End with exit code 9 before a token whose probability, by the model before any"
+            " sampling, is under P.",
+        ),
+    ] = None,
     model: options.Model = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -166,6 +191,8 @@ def complete(
         samples=samples,
         logprobs=logprobs,
         special=special,
+        heal=heal,
+        fail_below=fail_below,
     )
     messages = Messages(sys.stderr, quiet=quiet)
     echoed = request.prompt if echo else ""
@@ -204,3 +231,17 @@ def _run(
     if stats and usage is not None:
         for line in stats_lines.lines(usage, ready):
             messages.always(line)
+    if usage is not None and usage.uncertain:
+        raise _uncertain(request, usage.uncertain)
+
+
+def _uncertain(request: Request, found: Sequence[Uncertain]) -> UncertainError:
+    """The error for completions that ended at an improbable token: the first one is named."""
+    first = found[0]
+    where = f" of sample {first.index + 1}" if request.samples > 1 else ""
+    reason = (
+        f"token {first.position}{where} ({visible(first.token.bytes)}) has a probability of"
+        f" {first.probability:.3g}"
+    )
+    more = f"and {len(found) - 1} more of {request.samples} samples" if len(found) > 1 else None
+    return UncertainError(f"--fail-below {request.fail_below:g}", reason, more)

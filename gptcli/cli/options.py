@@ -208,9 +208,21 @@ Special = Annotated[
         " that the model writes.",
     ),
 ]
+SpecialInText = Annotated[
+    bool,
+    typer.Option(
+        "--special",
+        rich_help_panel=_MODEL,
+        help="Read control tokens such as <|im_end|> in the text as tokens, not as text.",
+    ),
+]
 PromptArgument = Annotated[
     str | None,
     typer.Argument(metavar="PROMPT", show_default=False, help="The text; - reads stdin."),
+]
+TextArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="TEXT", show_default=False, help="The text; - reads stdin."),
 ]
 PromptOption = Annotated[
     str | None,
@@ -279,7 +291,9 @@ def _bias(text: str) -> tuple[str, float]:
         if not (token and equals):
             raise ValueError
         bias = float(amount)
-        if bias != bias or bias == float("inf"):
+        token.encode()
+        # Beyond what float32 logits can take; -inf forbids the token.
+        if not (bias == float("-inf") or abs(bias) <= 1e30):
             raise ValueError
     except ValueError:
         raise UsageError("--logit-bias", f"must be TOKEN=NUMBER, not {text!r}") from None

@@ -19,6 +19,9 @@ def read_prompt(
     files: Sequence[Path],
     *,
     verbatim: bool = False,
+    what: str = "prompt",
+    example: str = 'gptcli complete "Once upon a time"',
+    empty: bool = False,
 ) -> str:
     """All parts of the prompt, in this order, joined by newlines: files, stdin, argument.
 
@@ -26,11 +29,12 @@ def read_prompt(
     is a pipe or a file, so that `cat notes | gptcli complete "Summary:"` does what it looks like.
     One newline at the end of each file and of stdin is dropped unless `verbatim`.
 
-    Raises UsageError where there is no prompt at all, InputError for a file that cannot be read,
-    text that is not UTF-8, or a prompt that is empty.
+    what: the word for it in errors; example: a command that has one. Raises UsageError where
+    there is no prompt at all, InputError for a file that cannot be read, text that is not UTF-8,
+    or a prompt that is empty, unless it may be (`empty`).
     """
     if argument is not None and option is not None:
-        raise UsageError("--prompt", "the prompt is given as an argument as well")
+        raise UsageError("--prompt", f"the {what} is given as an argument as well")
     text = option if option is not None else argument
     stdin_named = argument == _STDIN
     if stdin_named:
@@ -42,13 +46,36 @@ def read_prompt(
         if data or (not parts and text is None):
             parts.append(_text("stdin", data, verbatim))
     if text is not None:
-        parts.append(_checked(text))
+        parts.append(checked(text, what))
     if not parts:
-        raise UsageError("prompt", "is missing", 'for example: gptcli complete "Once upon a time"')
+        raise UsageError(what, "is missing", f"for example: {example}")
     prompt = "\n".join(parts)
-    if not prompt:
-        raise InputError("prompt", "is empty")
+    if not prompt and not empty:
+        raise InputError(what, "is empty")
     return prompt
+
+
+def read_file(file: Path, *, verbatim: bool = False) -> str:
+    """The text of one file. Raises InputError where it cannot be read or is not UTF-8."""
+    return _part(file, verbatim)
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a file, or of stdin for `-`; the last needs no newline at its end.
+
+    Raises InputError for a file that cannot be read and for text that is not UTF-8.
+    """
+    text = _part(file, verbatim=False)
+    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+
+
+def checked(text: str, subject: str = "prompt") -> str:
+    """A text of the command line. Raises InputError where it was not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(subject, f"is not UTF-8 at character {error.start}") from None
+    return text
 
 
 def _part(file: Path, verbatim: bool) -> str:
@@ -90,11 +117,3 @@ def _text(subject: str, data: bytes, verbatim: bool) -> str:
     if verbatim:
         return text
     return text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
-
-
-def _checked(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError("prompt", f"is not UTF-8 at character {error.start}") from None
-    return text

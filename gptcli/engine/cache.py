@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -120,6 +122,13 @@ class KVCache:
         for tensors in (self.keys, self.values):
             for layer, old in enumerate(tensors):
                 tensors[layer] = old.index_select(0, index)
+
+    def picked(self, rows: list[int]) -> KVCache:
+        """A new cache of these rows, as `select` would leave them; this one stays as it is."""
+        other = copy.copy(self)
+        other.keys, other.values = list(self.keys), list(self.values)
+        other.select(rows)
+        return other
 
     def expand(self, batch: int) -> None:
         """Make `batch` copies of a single row."""

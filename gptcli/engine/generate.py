@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,8 @@ class Alternative:
 class Drawn:
     """The token that one sample drew. `ends`: it is an end token, and the sample is over.
 
-    logprob and top are there only where they were asked for.
+    logprob and top are there only where they were asked for. allowed: the log-probability, in the
+    same raw distribution, of all tokens that could be drawn: 0 where no constraint forbade any.
     """
 
     sample: int
@@ -33,6 +35,11 @@ class Drawn:
     ends: bool
     logprob: float | None = None
     top: tuple[Alternative, ...] = ()
+    allowed: float = 0.0
+
+
+#: The ids that may follow the tokens that a sample has drawn so far; None where all may.
+Constraint = Callable[[Sequence[int]], Collection[int] | None]
 
 
 class Generation:
@@ -41,7 +48,8 @@ class Generation:
     A step is one Drawn for each sample that is still alive. A sample ends with an end token, at
     the token limit, or when `stop` is called for it between two steps; ended samples leave the
     batch. Sample i draws with a generator of its own, seeded with seed + i, so it does not depend
-    on how many samples there are.
+    on how many samples there are. What `constraint` forbids is taken away before the sampler's
+    stages; log-probabilities stay those of the raw distribution.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class Generation:
         seed: int = 0,
         samples: int = 1,
         logprobs: int | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         self._runner = runner
         self._prompt = list(prompt)
@@ -62,6 +71,7 @@ class Generation:
         self._limit = max_new_tokens
         self._end_ids = frozenset(end_ids)
         self._logprobs = logprobs
+        self._constraint = constraint
         self._alive = list(range(samples))
         self._histories = [History(self._prompt) for _ in range(samples)]
         self._generators = [
@@ -99,7 +109,8 @@ class Generation:
     @torch.inference_mode()
     def _draw(self, rows: list[int], logits: Tensor) -> list[Drawn]:
         histories = [self._histories[sample] for sample in rows]
-        final = distribution(logits, self._sampling, histories)
+        limited, allowed = self._limited(logits, histories)
+        final = distribution(limited, self._sampling, histories)
         ids = draw(final, [self._generators[sample] for sample in rows])
         for history, token in zip(histories, ids, strict=True):
             history.generated.append(token)
@@ -107,7 +118,32 @@ class Generation:
         if self._logprobs is None:
             return [Drawn(*each) for each in zip(rows, ids, ends, strict=True)]
         drawn, top = logprobs_of(logits, ids, self._logprobs)
-        return [Drawn(*each) for each in zip(rows, ids, ends, drawn, top, strict=True)]
+        return [Drawn(*each) for each in zip(rows, ids, ends, drawn, top, allowed, strict=True)]
+
+    def _limited(
+        self, logits: Tensor, histories: Sequence[History]
+    ) -> tuple[Tensor, Sequence[float]]:
+        """Logits with -inf where the constraint forbids, and what is left of the probability."""
+        allowed = [0.0] * len(histories)
+        wanted = (
+            [None] * len(histories)
+            if self._constraint is None
+            else [self._constraint(history.generated) for history in histories]
+        )
+        if not any(ids is not None for ids in wanted):
+            return logits, allowed
+        limited = logits.clone()
+        for row, ids in enumerate(wanted):
+            if ids is not None:
+                limited[row] = only(logits[row], ids)
+                allowed[row] = float(limited[row].logsumexp(-1) - logits[row].logsumexp(-1))
+        return limited, allowed
+
+
+def only(logits: Tensor, ids: Collection[int]) -> Tensor:
+    """Logits (vocab,) with -inf for all but some ids."""
+    index = torch.tensor(list(ids), device=logits.device)
+    return torch.full_like(logits, -math.inf).index_copy(-1, index, logits[index])
 
 
 def logprobs_of(

@@ -84,8 +84,12 @@ def load(
     if spec.layers > len(checkpoint.tensors):
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
-    with torch.device("meta"):
-        decoder = Decoder(spec).requires_grad_(False)
+    try:
+        with torch.device("meta"):
+            decoder = Decoder(spec).requires_grad_(False)
+    except RuntimeError as error:
+        # Sizes that are sensible each by itself may multiply beyond what torch can count.
+        raise ModelError(config.subject, f"describes an impossible model: {error}") from None
     shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
     placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
     target = pick_device(device)

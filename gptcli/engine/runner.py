@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from gptcli.engine.layers import Probe
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.
 CHUNK = 512
+#: Positions of one text whose logits are held at once where all of them are wanted.
+HEAD_ROWS = 128
 
 
 class Runner:
@@ -64,10 +66,39 @@ class Runner:
         return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
 
     @torch.inference_mode()
+    def logits_in_parts(
+        self,
+        row: Sequence[int],
+        cache: KVCache,
+        *,
+        first: int = 0,
+        chunk: int = CHUNK,
+        rows: int = HEAD_ROWS,
+    ) -> Iterator[Tensor]:
+        """Logits after every token of one row from position `first` on, in order.
+
+        Each part is (at most `rows`, vocab), so that memory does not grow with the text.
+        """
+        for start in range(0, len(row), chunk):
+            piece = row[start : start + chunk]
+            stream = self._forward([piece], [len(piece)], cache, None)[0]
+            for at in range(max(first - start, 0), len(piece), rows):
+                yield self.decoder.logits(stream[at : at + rows])
+
+    @torch.inference_mode()
     def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
         """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
         stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
         return self.decoder.logits(stream[:, -1])
+
+    @torch.inference_mode()
+    def streams(self, rows: Sequence[Sequence[int]], cache: KVCache) -> Tensor:
+        """Append ids to every row of the cache, some rows perhaps none; (batch, time, width).
+
+        That is the residual stream, from which `Decoder.logits` makes logits; shorter rows are
+        padded at their end, and what stands there means nothing.
+        """
+        return self._forward(rows, [len(row) for row in rows], cache, None)
 
     def _forward(
         self,

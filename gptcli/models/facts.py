@@ -71,6 +71,8 @@ def licence(path: Path) -> str | None:
     found = manifest.read(path)
     if found is not None:
         return found.licence
+    if not (path / "README.md").is_file():
+        return None
     try:
         with (path / "README.md").open("rb") as file:
             text = file.read(_README_LIMIT).decode(errors="replace").replace("\r\n", "\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import shards
-from gptcli.errors import ModelError
+from gptcli.errors import ModelError, UsageError
 from gptcli.models import local
 from gptcli.types import ModelDir
 
@@ -58,9 +58,16 @@ def cache() -> Path:
     ):
         given = os.environ.get(variable)
         if given:
-            return Path(os.path.expandvars(given)).expanduser() / below
+            return _expanded(os.path.expandvars(given), variable) / below
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "huggingface" / "hub"
+    return _expanded(home, "XDG_CACHE_HOME") / "huggingface" / "hub"
+
+
+def _expanded(text: str, variable: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(variable, f"there is no home directory for {text}") from None
 
 
 def find(repo: Repo, called: str | None = None) -> ModelDir | None:

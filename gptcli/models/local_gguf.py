@@ -7,6 +7,7 @@ import re
 from collections.abc import Generator
 from pathlib import Path
 
+from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.models import store
 from gptcli.types import ModelDir, Progress
@@ -20,7 +21,8 @@ def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
     name = managed_name(path)
 
     def make(staging: Path) -> Generator[Progress, None, None]:
-        from gptcli.models.gguf.convert import convert
+        with signals.held():
+            from gptcli.models.gguf.convert import convert
 
         yield from convert(path, staging, name, str(path.resolve()))
 

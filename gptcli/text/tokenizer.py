@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,10 +28,15 @@ class Tokenizer:
         self._path = directory / _FILE
         if not self._path.exists():
             raise ModelError(str(directory), f"has no {_FILE}")
+        if not self._path.is_file():
+            raise ModelError(str(self._path), "is not a file")
         if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
             raise ModelError(str(self._path), "is larger than any tokenizer should be")
         with self._blamed("cannot be read"):
             self._rust = tokenizers.Tokenizer.from_file(str(self._path))
+        if getattr(self._rust.model, "dropout", None):
+            # It makes the cut random, which is for training too.
+            self._rust.model.dropout = None
         # Padding and truncation are for training batches; here they would lose or invent tokens.
         self._rust.no_padding()
         self._rust.no_truncation()
@@ -67,7 +73,8 @@ class Tokenizer:
         """
         if token not in self._special or text != self._added[token].content:
             return [token]
-        return [part.id for letter in text for part in self._rust.model.tokenize(letter)]
+        with self._blamed("cannot encode this text"):
+            return [part.id for letter in text for part in self._rust.model.tokenize(letter)]
 
     @cached_property
     def prefix(self) -> list[int]:
@@ -95,6 +102,11 @@ class Tokenizer:
         """The id of a token by its exact spelling in the vocabulary."""
         return None if token is None else self._rust.token_to_id(token)
 
+    def has(self, token_id: int) -> bool:
+        """Whether there is a token of that id; a vocabulary may have gaps."""
+        # Larger numbers than the library's type holds would be an OverflowError there.
+        return 0 <= token_id < 2**32 and self._rust.id_to_token(token_id) is not None
+
     def is_special(self, token_id: int) -> bool:
         """Whether it is a control token, which has no place in text."""
         return token_id in self._special
@@ -110,7 +122,8 @@ class Tokenizer:
             return b""
         if self._scheme is not None:
             return self._scheme(spelling)
-        return self._rust.decode([token_id], skip_special_tokens=False).encode()
+        with self._blamed(f"cannot decode token {token_id}"):
+            return self._rust.decode([token_id], skip_special_tokens=False).encode()
 
     def special_in(self, text: str) -> str | None:
         """The first control token whose name stands in a text, None for none."""
@@ -121,18 +134,43 @@ class Tokenizer:
     def _blamed(self, reason: str) -> Iterator[None]:
         """Errors of the library as ours; it raises plain Exception, and panics beyond Exception."""
         try:
-            yield
+            with _stderr_closed():
+                yield
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             raise ModelError(str(self._path), f"{reason}: {error}") from None
 
 
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """A panic prints itself to the descriptor before it is raised."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # It is closed already.
+        yield
+        return
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _content(token: Any) -> str | None:
     """A token of tokenizer_config.json: a text, or an object that holds one."""
     if isinstance(token, dict):
         token = token.get("content")
-    return token if isinstance(token, str) else None
+    # A lone surrogate, which JSON can spell, is no text.
+    return token if isinstance(token, str) and _is_utf8(token) else None
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _settings(directory: Path) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gptcli.types import Chunk, Notice, TokenInfo, Usage
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
+from gptcli.ui.sampling import as_json
 from gptcli.ui.terminal import TerminalWriter
 
 Event = Chunk | Notice | Usage
@@ -167,20 +168,19 @@ def _token(info: TokenInfo) -> dict[str, Any]:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    sampling = asdict(usage.sampling)
-    # JSON has no infinity, so a bias that forbids a token is a text there.
-    sampling["logit_bias"] = {
-        str(token): "-inf" if bias == float("-inf") else bias
-        for token, bias in usage.sampling.logit_bias
-    }
     total = usage.prompt_tokens + usage.completion_tokens
-    return {
+    uncertain = [
+        {"index": each.index, "position": each.position, "probability": each.probability}
+        | _token(each.token)
+        for each in usage.uncertain
+    ]
+    return ({"uncertain": uncertain} if uncertain else {}) | {
         "usage": {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "total_tokens": total,
         },
-        "sampling": sampling,
+        "sampling": as_json(usage.sampling),
         "device": usage.device,
         "dtype": usage.dtype,
     }

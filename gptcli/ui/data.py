@@ -18,13 +18,33 @@ class DataWriter:
         if self._bytes is None:
             self._stream.write(text)
         else:
-            self._bytes.write(text.encode())
+            # A path's bytes that are no UTF-8 come as lone surrogates, and leave as they were.
+            self._bytes.write(text.encode(errors="surrogateescape"))
+        self.flush()
+
+    def write_bytes(self, data: bytes) -> None:
+        """The bytes exactly, at once, whether they are UTF-8 or not."""
+        if self._bytes is None:
+            self._stream.write(data.decode(errors="replace"))
+        else:
+            self._bytes.write(data)
         self.flush()
 
     def json(self, value: Any) -> None:
         """One line of JSON. Raises ValueError for NaN and infinities, which JSON has not."""
-        self.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if _has_surrogates(text):
+            text = json.dumps(value, allow_nan=False)
+        self.write(f"{text}\n")
 
     def flush(self) -> None:
         """Hand everything to the system."""
         (self._stream if self._bytes is None else self._bytes).flush()
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

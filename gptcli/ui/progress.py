@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 def watch(task: Generator[Progress, None, T], messages: Messages) -> T:
     """Run a task to its end, showing how far it is, and give its result."""
-    if messages.console.is_terminal and not messages.console.is_dumb_terminal:
+    # Not what Rich takes for a terminal: FORCE_COLOR asks for colour in a pipe, not for animation.
+    if messages.console.file.isatty() and not messages.console.is_dumb_terminal:
         return _with_bars(task, messages)
     return _with_lines(task, messages)
 

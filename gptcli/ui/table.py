@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gptcli.ui.terminal import one_line
+from gptcli.ui.terminal import one_line, width_of
 from gptcli.ui.visible import isolated, shortened
 
 _GAP = 2
@@ -56,15 +56,47 @@ def fitted(stream: TextIO, columns: Sequence[Column], rows: Sequence[Sequence[st
             print("\t".join(map(one_line, texts)), file=stream)
         return
     console = Console(file=stream, highlight=False, markup=False)
-    widths = _widths(columns, cells, console.width)
+    for line in lines(columns, cells, width_of(stream)):
+        console.print(line, soft_wrap=True)
+
+
+def lines(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room: int) -> list[Text]:
+    """The heads and the rows of `fitted` as lines of at most `room` cells."""
+    cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
+    widths = _widths(columns, cells, room)
     kept = [index for index, width in enumerate(widths) if width]
-    lines = [[Cell(column.head, "dim") for column in columns], *cells]
-    for row in lines:
+    found = []
+    for row in [[Cell(column.head, "dim") for column in columns], *cells]:
         line = Text(no_wrap=True, overflow="crop", end="")
         for place, index in enumerate(kept):
             last = place == len(kept) - 1
             _append(line, columns[index], row[index], widths[index], last=last)
-        console.print(line, soft_wrap=True)
+        found.append(line)
+    return found
+
+
+def banded(stream: TextIO, columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> None:
+    """As `fitted`, but no column is lost: on a narrow terminal the columns after the first stand
+    in several tables below each other, each with the first column before them.
+    """
+    if not stream.isatty():
+        fitted(stream, columns, rows)
+        return
+    cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
+    widths = _natural(columns, cells)
+    least = min(widths[0], columns[0].least) if columns[0].shrink else widths[0]
+    room = width_of(stream) - least
+    band: list[int] = []
+    bands = [band]
+    for index in range(1, len(columns)):
+        if band and sum(widths[i] + _GAP for i in [*band, index]) > room:
+            bands.append(band := [])
+        band.append(index)
+    for number, chosen in enumerate(bands):
+        if number:
+            print(file=stream)
+        picked = [0, *chosen]
+        fitted(stream, [columns[i] for i in picked], [[row[i] for i in picked] for row in cells])
 
 
 def _append(line: Text, column: Column, cell: Cell, width: int, *, last: bool) -> None:
@@ -78,12 +110,17 @@ def _append(line: Text, column: Column, cell: Cell, width: int, *, last: bool) -
         line.append(("" if column.right else pad) + " " * _GAP)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """Cells for each column, 0 for those that are dropped."""
-    widths = [
+def _natural(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
+    """Cells that each column would like to have."""
+    return [
         max([cell_len(column.head), *(cell_len(one_line(row[index].text)) for row in rows)])
         for index, column in enumerate(columns)
     ]
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    """Cells for each column, 0 for those that are dropped."""
+    widths = _natural(columns, rows)
     droppable = sorted(
         (index for index, column in enumerate(columns) if column.keep),
         key=lambda index: columns[index].keep,
@@ -113,7 +150,7 @@ def table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]]) -
     found = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         found.add_row(*(Text(one_line(cell), overflow="fold") for cell in row))
-    Console(file=stream).print(found)
+    Console(file=stream, width=width_of(stream)).print(found)
 
 
 def pairs(stream: TextIO, rows: Sequence[tuple[str, str]]) -> None:
@@ -127,4 +164,4 @@ def pairs(stream: TextIO, rows: Sequence[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in rows:
         grid.add_row(name, Text(one_line(value)))
-    Console(file=stream).print(grid)
+    Console(file=stream, width=width_of(stream)).print(grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TextIO
 
@@ -31,6 +32,20 @@ def neutral(text: str) -> str:
 def one_line(text: str) -> str:
     """As `neutral`, newlines and tabs spelled out as well."""
     return neutral(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def width_of(stream: TextIO) -> int:
+    """How many cells a line of the terminal has: COLUMNS, else what it says, else 80.
+
+    Rich takes every terminal with TERM=dumb for one of 80.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 class TerminalWriter:

@@ -26,3 +26,10 @@ def millions(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.2f} B"
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
+
+
+def percent(share: float) -> str:
+    """A probability: 61.23%, 0.05%, <0.01%; 0% is nothing at all."""
+    if 0 < share < 5e-5:
+        return "<0.01%"
+    return f"{share * 100:.2f}%" if share else "0%"

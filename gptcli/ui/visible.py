@@ -26,6 +26,8 @@ def _sign(character: str) -> str:
         return character if character.isprintable() else f"\\x{ord(character):02x}"
     category = unicodedata.category(character)
     hidden = category[0] in "CM" or category in ("Zl", "Zp", "Zs")
+    # Two of these make a flag, to which terminals give two cells, or four.
+    hidden = hidden or "\U0001f1e6" <= character <= "\U0001f1ff"
     if hidden or cell_len(character) == 0:
         code = ord(character)
         return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
@@ -53,3 +55,21 @@ def shortened(text: str, width: int) -> str:
             break
         kept += character
     return kept + "…" if width > 0 else ""
+
+
+def ending(text: str, width: int) -> str:
+    """The text in at most `width` cells, its beginning cut off and marked with … where longer."""
+    if cell_len(text) <= width:
+        return text
+    kept, used = "", 0
+    for character in reversed(text):
+        used += cell_len(character)
+        if used > width - 1:
+            break
+        kept = character + kept
+    return "…" + kept if width > 0 else ""
+
+
+def plainly(text: str) -> str:
+    """A text to be recognised, as one line: as `visible`, but with its spaces as they are."""
+    return "".join(character if character == " " else _sign(character) for character in text)

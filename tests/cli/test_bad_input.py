@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -208,3 +209,88 @@ def test_a_file_name_cannot_drive_the_terminal():
     """Catches escape sequences of a hostile name in the error line."""
     done = run(*ECHO, "-f", "/no\x1b[31m\nsuch")
     assert_one_line(done, 4, "\\x1b[31m\\nsuch")
+
+
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize("flag", ["--seed", "-n", "--top-k", "--samples", "--threads"])
+def test_numbers_too_large_for_a_float(flag):
+    """Catches an OverflowError in the check of a limit."""
+    done = run(*ECHO, flag, HUGE, "a")
+    assert_one_line(done, 2)
+    assert len(done.err) < 200
+
+
+def test_settings_that_python_cannot_even_parse(own_home):
+    """Catches exceptions of the TOML parser that are not its own."""
+    file = own_home / "config" / "gptcli" / "config.toml"
+    file.parent.mkdir(parents=True)
+    for text in (f"seed = {'9' * 5000}", f"a = {'[' * 5000}", f"seed = {HUGE}"):
+        file.write_text(text)
+        assert run(*ECHO, "a").code in (2, 4)
+        assert_one_line(run(*ECHO, "a"), run(*ECHO, "a").code)
+    file.write_text("temperature = nan")
+    assert_one_line(run(*ECHO, "a"), 2, "must be 0 or more, not nan")
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer.json", "generation_config.json", "config.json", "model.safetensors"]
+)
+def test_a_pipe_in_place_of_a_file(broken, name):
+    """Catches waiting for ever on a FIFO that nobody writes to."""
+    (broken / name).unlink(missing_ok=True)
+    os.mkfifo(broken / name)
+    assert_refused(broken, 3)
+
+
+@pytest.mark.parametrize("bias", ["5=1e39", "5=inf", "\udcff=1"])
+def test_biases_that_cannot_be(bias):
+    """Catches blaming the model for a number that the flag brought."""
+    assert_one_line(run(*ECHO, "--logit-bias", bias, "a"), 2, "--logit-bias")
+
+
+def test_bias_beyond_the_embedding(tiny_model):
+    """Catches an index past the logits, and digits without end."""
+    for name in ("300", "9" * 5000):
+        done = run("complete", "-m", str(tiny_model), "--logit-bias", f"{name}=5", "a")
+        assert_one_line(done, 4, "there is no token")
+
+
+def test_a_begin_token_without_an_embedding(broken):
+    """Catches a tokenizer whose prefix is of another model: torch would only see a bad index."""
+    path = broken / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+        ],
+        "pair": [],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [99999], "tokens": ["<s>"]}},
+    }
+    path.write_text(json.dumps(tokenizer))
+    assert_refused(broken, 3, "no embedding")
+
+
+def test_samples_that_cannot_fit(tiny_model, monkeypatch):
+    """Catches filling the memory to find out that it is too small."""
+    from gptcli.backends import memory
+
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 100_000)
+    done = run("complete", "-m", str(tiny_model), "--samples", "500", "-n", "4", "a")
+    assert_one_line(done, 6, "--samples", "GB are free")
+
+
+def test_no_home_at_all(monkeypatch):
+    """Catches a traceback for a ~user who is not there."""
+    monkeypatch.setenv("GPTCLI_DATA_DIR", "~nosuchuser/x")
+    assert_one_line(run("models", "list"), 2, "GPTCLI_DATA_DIR")
+
+
+def test_a_full_context_without_a_limit_is_told(tiny_model):
+    """Catches nothing at all being said where -n -1 finds no room."""
+    done = run("complete", "-m", str(tiny_model), "-n", "-1", "--ctx-size", "1", "a")
+    assert (done.code, done.out) == (0, b"")
+    assert "context of 1 tokens is full; there is room for none" in done.err

@@ -22,8 +22,13 @@ def task(log: list[str]):
         log.append("closed")
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def messages(*, terminal: bool, quiet: bool = False) -> tuple[Messages, io.StringIO]:
-    stream = io.StringIO()
+    stream = _Terminal() if terminal else io.StringIO()
     found = Messages(stream, quiet=quiet)
     found.console = Console(file=stream, force_terminal=terminal, width=60)
     return found, stream
@@ -83,3 +88,11 @@ def test_a_task_without_steps_shows_nothing(terminal):
     to, stream = messages(terminal=terminal)
     assert watch(ready(), to) == "result"
     assert stream.getvalue() == ""
+
+
+def test_force_color_does_not_animate_a_pipe(monkeypatch):
+    """Catches a bar in the log of a machine that only wants colours."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    watch(task([]), Messages(stream))
+    assert stream.getvalue() == "gptcli: fetching (10 B)\ngptcli: converting\n"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends import memory
 from gptcli.backends.base import Event
 from gptcli.backends.local.opened import OpenModel
-from gptcli.text.boundary import ends_in_stray_space, splits_token
+from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
+from gptcli.errors import ResourceError
+from gptcli.text.boundary import splits_token
+from gptcli.text.healing import Healing, heal
 from gptcli.text.stop import StopMatcher
 from gptcli.text.stream import TextStream
-from gptcli.types import Chunk, Notice, Request, TokenInfo, Usage
+from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
 
 if TYPE_CHECKING:
     from gptcli.engine.generate import Drawn
@@ -26,29 +30,38 @@ class Completion:
         self.model = model
         self.runner = model.runner
         self.tokenizer = model.tokenizer
-        self.sampling = model.defaults.sampling(request.sampling, self.tokenizer)
+        self.sampling = model.sampling(request.sampling)
         self.end_ids = model.defaults.end_ids(self.tokenizer)
         self.prompt = model.encode(request.prompt, special=request.special)
         room = self.runner.limit - len(self.prompt)
         wanted = request.max_new_tokens
         self.limit = room if wanted is None else min(wanted, room)
-        self.cut_short = wanted is not None and wanted > room
-        self.samples = [_Sample(request) for _ in range(request.samples)]
+        # "Until the context is full" is not cut short, unless it is full before anything is drawn.
+        self.cut_short = room == 0 if wanted is None else wanted > room
+        self._check_memory()
+        self.healing = self._healing() if request.heal else None
+        taken = len(self.healing.taken) if self.healing else 0
+        self.samples = [_Sample(request, skip=taken) for _ in range(request.samples)]
+        self.uncertain: list[Uncertain] = []
 
     def events(self) -> Iterator[Event]:
         """Everything the request gives, in order."""
         from gptcli.engine.generate import Generation
 
         yield from self._prompt_notices()
+        judged = self.request.fail_below is not None
+        logprobs = 0 if judged and self.request.logprobs is None else self.request.logprobs
+        healing = self.healing
         generation = Generation(
             self.runner,
-            self.prompt,
+            self.prompt if healing is None else healing.ids,
             self.sampling,
-            max_new_tokens=self.limit,
+            max_new_tokens=self.limit if healing is None else self._draws(healing),
             end_ids=self.end_ids,
             seed=self.request.seed,
             samples=self.request.samples,
-            logprobs=self.request.logprobs,
+            logprobs=logprobs,
+            constraint=None if healing is None else self._fits,
         )
         start = time.perf_counter()
         first = last = start
@@ -58,7 +71,7 @@ class Completion:
             for drawn in step:
                 sample = self.samples[drawn.sample]
                 chunk = self._chunk(sample, drawn)
-                if sample.finish_reason and not drawn.ends:
+                if sample.finish_reason or sample.tokens >= self.limit:
                     generation.stop(drawn.sample)
                 if chunk.text or chunk.tokens or chunk.finish_reason:
                     yield chunk
@@ -78,18 +91,69 @@ class Completion:
             prompt_seconds=first - start,
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.device.type),
+            uncertain=tuple(self.uncertain),
         )
+
+    def _check_memory(self) -> None:
+        """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
+        from gptcli.engine.cache import GROWTH
+
+        tokens = min(len(self.prompt) + self.limit, self.runner.limit)
+        size = self.runner.dtype.itemsize
+        # A first step of the cache at the least: most texts end long before their limit.
+        tokens = min(tokens, len(self.prompt) + GROWTH)
+        needed = self.runner.spec.cache_bytes(tokens, size, self.request.samples)
+        available = memory.available_bytes(self.runner.device.type)
+        if available is not None and needed > available:
+            reason = f"need {needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free"
+            raise ResourceError("--samples", f"{self.request.samples} at once {reason}")
+
+    def _healing(self) -> Healing | None:
+        """What to take back of the prompt, None for nothing."""
+        pieces = [
+            None if self.tokenizer.is_special(token) else self.tokenizer.bytes_of(token)
+            for token in self.prompt
+        ]
+        found = heal(self.model.token_index, self.prompt, pieces)
+        return found if found.taken else None
+
+    def _draws(self, healing: Healing) -> int:
+        """How many tokens may be drawn: those of the limit, and those that only heal."""
+        if self.limit <= 0:
+            return 0
+        return min(self.limit + len(healing.taken), self.runner.limit - len(healing.ids))
+
+    def _fits(self, drawn: Sequence[int]) -> list[int] | None:
+        """The tokens that may come after those drawn, so that the prompt is spelled anew."""
+        # Every token has a byte at least.
+        if self.healing is None or len(drawn) >= len(self.healing.taken):
+            return None
+        return self.healing.allowed(sum(len(self.tokenizer.bytes_of(token)) for token in drawn))
 
     def _chunk(self, sample: _Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""
+        if self._is_uncertain(sample, drawn):
+            return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
         if drawn.ends:
             return Chunk(sample.finish("stop"), drawn.sample, finish_reason="stop")
         infos: tuple[TokenInfo, ...] = ()
-        if drawn.logprob is not None:
+        if drawn.logprob is not None and self.request.logprobs is not None:
             top = tuple(self._info(each.id, each.logprob) for each in drawn.top)
             infos = (self._info(drawn.id, drawn.logprob, top),)
         text = sample.feed(self._visible_bytes(drawn.id))
         return Chunk(text, drawn.sample, infos, sample.finish_reason)
+
+    def _is_uncertain(self, sample: _Sample, drawn: Drawn) -> bool:
+        """Whether the token is less probable than is allowed; if so, it is noted."""
+        if self.request.fail_below is None or drawn.logprob is None:
+            return False
+        probability = math.exp(drawn.logprob - drawn.allowed)
+        if probability >= self.request.fail_below:
+            return False
+        token = self._info(drawn.id, drawn.logprob)
+        found = Uncertain(drawn.sample, sample.tokens + 1, token, probability)
+        self.uncertain.append(found)
+        return True
 
     def _visible_bytes(self, token: int) -> bytes:
         if self.tokenizer.is_special(token) and not self.request.special:
@@ -101,38 +165,43 @@ class Completion:
         return TokenInfo(data.decode(errors="replace"), token, logprob, data, top)
 
     def _prompt_notices(self) -> Iterator[Notice]:
-        prompt = self.request.prompt
-        if ends_in_stray_space(self.tokenizer, prompt):
-            text = "ends in a space, which usually belongs to the next token; try without it"
-            yield Notice("prompt", text)
-        special = self.tokenizer.special_in(prompt)
-        if special and not self.request.special:
-            yield Notice("prompt", f"{special} is read as plain text; --special makes it a token")
+        if self.healing is None:
+            advice = "try without it" if self.request.heal else "try without it, or with --heal"
+            yield from stray_space(self.tokenizer, self.request.prompt, advice)
+        if not self.request.special:
+            yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
-        texts = [sample.text for sample in self.samples]
+        texts = [] if self.healing else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
-            yield Notice(
-                "prompt", "ended in the middle of a token; a whole word is continued better"
-            )
+            advice = "a whole word is continued better"
+            advice += "" if self.request.heal else ", and --heal mends it"
+            yield Notice("prompt", f"ended in the middle of a token; {advice}")
         if self.cut_short and any(s.finish_reason == "length" for s in self.samples):
             wanted, limit = self.request.max_new_tokens, self.runner.limit
-            text = f"the context of {limit} tokens is full; {self.limit} of {wanted} tokens fit"
+            fit = f"{self.limit} of {wanted} tokens fit" if wanted else "there is room for none"
+            text = f"the context of {limit} tokens is full; {fit}"
             yield Notice(self.model.name, text)
 
 
 class _Sample:
-    """The text of one completion as it grows."""
+    """The text of one completion as it grows, less its first `skip` bytes."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, skip: int = 0) -> None:
         self._stream = TextStream()
         self._stop = StopMatcher(request.stop)
+        self._skip = skip
         self.tokens = 0
         self.text = ""
         self.finish_reason: str | None = None
 
     def feed(self, data: bytes) -> str:
         """The text that a token of these bytes makes certain."""
+        skipped = min(self._skip, len(data))
+        self._skip -= skipped
+        data = data[skipped:]
+        if skipped and not data:
+            return ""
         self.tokens += 1
         shown = self._stop.feed(self._stream.feed(data))
         if self._stop.stopped:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gptcli import signals
 from gptcli.backends.defaults import ModelDefaults
-from gptcli.errors import ContextError, InputError
+from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.inspection.token import Source, Token
+from gptcli.text.healing import TokenIndex
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types import ModelDir
+from gptcli.types import ModelDir, Sampling, SamplingWish
 
 if TYPE_CHECKING:
     from gptcli.engine.runner import Runner
@@ -30,9 +34,10 @@ class OpenModel:
         self.name = model.name
         self.tokenizer = Tokenizer(model.path)
         self.defaults = ModelDefaults(model.path)
-        import torch
+        with signals.held():
+            import torch
 
-        from gptcli.engine.load import load
+            from gptcli.engine.load import load
 
         if threads is not None:
             torch.set_num_threads(threads)
@@ -44,6 +49,21 @@ class OpenModel:
         dtype = str(self.runner.dtype).removeprefix("torch.")
         return Source(self.name, str(self.runner.device), dtype)
 
+    @cached_property
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """The bytes of every token, by id."""
+        return tuple(map(self.tokenizer.bytes_of, range(self.runner.spec.vocab)))
+
+    @cached_property
+    def token_index(self) -> TokenIndex:
+        """Every token of text, by its bytes; control tokens are none."""
+        special = self.tokenizer.is_special
+        return TokenIndex((i, data) for i, data in enumerate(self.vocabulary) if not special(i))
+
+    def sampling(self, wish: SamplingWish) -> Sampling:
+        """The wish, its gaps filled by the model's own settings and our defaults."""
+        return self.defaults.sampling(wish, self.tokenizer, self.runner.spec.vocab)
+
     def encode(self, text: str, *, special: bool = False, subject: str = "prompt") -> list[int]:
         """The ids of a document's beginning, with what the model expects before it.
 
@@ -51,21 +71,29 @@ class OpenModel:
         where it has more tokens than the context in use.
         """
         ids = self.encode_part(text, special=special, subject=subject)
-        if not ids:
+        if not text:
             raise InputError(subject, "is empty", "give at least one character")
+        if not ids:
+            raise ModelError(self.name, "its tokenizer makes no tokens of this text")
         prefix = self.tokenizer.prefix
         if ids[: len(prefix)] != prefix:
             ids = [*prefix, *ids]
+            self.check_ids(ids, subject)
         self.check_length(len(ids), subject)
         return ids
 
     def encode_part(self, text: str, *, special: bool = False, subject: str = "text") -> list[int]:
         """The ids of a text that stands somewhere in a document; it may be empty."""
         ids = self.tokenizer.encode(text, special=special)
+        self.check_ids(ids, subject)
+        return ids
+
+    def check_ids(self, ids: Sequence[int], subject: str = "text") -> None:
+        """Raise ModelError where the tokenizer has a token without an embedding."""
         beyond = next((token for token in ids if token >= self.runner.spec.vocab), None)
         if beyond is not None:
-            raise InputError(subject, f"has token {beyond}, for which the model has no embedding")
-        return ids
+            reason = f"its tokenizer gives token {beyond}, for which it has no embedding"
+            raise ModelError(self.name, f"{reason} ({subject})")
 
     def check_length(self, tokens: int, subject: str = "prompt") -> None:
         """Raise ContextError where that many tokens are more than the context in use."""

@@ -62,6 +62,8 @@ class _BadFileError(Exception):
 
 def read(path: Path) -> Header:
     """The header of a GGUF file. Raises ModelError for anything the format does not allow."""
+    if path.exists() and not path.is_file():
+        raise ModelError(str(path), "is not a file")
     try:
         with (
             path.open("rb") as file,

@@ -1,0 +1,131 @@
+"""Ranking given continuations of a prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.prompt_notices import plain_control_token
+from gptcli.errors import InputError
+from gptcli.inspection.choose import Choice, Choices, ChooseRequest, ScoredToken
+from gptcli.text.continuation import split_continuation
+from gptcli.types import Notice
+
+
+def choose(model: OpenModel, request: ChooseRequest) -> Choices:
+    """See Backend.choose."""
+    cut = _cut(model, request, request.prompt, request.choices, "prompt")
+    logprobs = _logprobs(model, cut)
+    totals = list(map(math.fsum, logprobs))
+    rows = enumerate(zip(request.choices, cut.rows, logprobs, totals, _shares(totals), strict=True))
+    found = [
+        Choice(index, text, _tokens(model, ids, values), total, share)
+        for index, (text, ids, values, total, share) in rows
+    ]
+    if request.calibrate is not None:
+        found = _calibrated(model, request, request.calibrate, found)
+    # sorted keeps the order of equals.
+    ranked = sorted(found, key=lambda choice: -choice.score(request.by))
+    notices = tuple(_notices(model, request, cut))
+    return Choices(request, tuple(ranked), len(cut.prompt), model.source, notices)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The tokens that all choices stand after, and those of each choice.
+
+    moved: the bytes of the prompt that went over to the choices, less its last white space.
+    """
+
+    prompt: list[int]
+    rows: list[list[int]]
+    moved: int
+
+
+def _cut(
+    model: OpenModel, request: ChooseRequest, prompt: str, texts: Sequence[str], subject: str
+) -> _Cut:
+    """Prompt and choices as tokens, each pair cut as one text.
+
+    Where a choice joins the prompt's last token, the border moves back for all choices, so that
+    all are compared from the same place: what they have in common changes no comparison.
+    """
+    split = [
+        split_continuation(model.tokenizer, prompt, text, special=request.special) for text in texts
+    ]
+    border = min(len(before) for before, _ in split)
+    before = split[0][0][:border]
+    rows = [[*ids[border:], *after] for ids, after in split]
+    for text, (_, after), row in zip(texts, split, rows, strict=True):
+        if not (text and after):
+            raise InputError(f"choice {text!r}", "adds no token to the prompt")
+        model.check_ids(row, f"choice {text!r}")
+    model.check_ids(before, subject)
+    prefix = model.tokenizer.prefix
+    ids = before if before[: len(prefix)] == prefix else [*prefix, *before]
+    if not ids:
+        raise InputError(
+            subject, "has no whole token before the choices", "give more text, at least a word"
+        )
+    for text, row in zip(texts, rows, strict=True):
+        model.check_length(len(ids) + len(row), f"{subject} with choice {text!r}")
+    whole = model.tokenizer.encode(prompt.rstrip(), special=request.special)
+    moved = sum(len(model.tokenizer.bytes_of(token)) for token in whole[border:])
+    return _Cut(ids, rows, moved)
+
+
+def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
+    from gptcli.engine.continuations import logprobs_after
+
+    return logprobs_after(model.runner, cut.prompt, cut.rows)
+
+
+def _tokens(
+    model: OpenModel, ids: Sequence[int], logprobs: Sequence[float]
+) -> tuple[ScoredToken, ...]:
+    pairs = zip(ids, logprobs, strict=True)
+    return tuple(ScoredToken(model.token(token), logprob) for token, logprob in pairs)
+
+
+def _shares(totals: Sequence[float]) -> list[float]:
+    """softmax: what each is of all, where some are less than float64 holds as probabilities."""
+    best = max(totals)
+    if best == -math.inf:
+        return [1 / len(totals)] * len(totals)
+    weights = [math.exp(total - best) for total in totals]
+    return [weight / math.fsum(weights) for weight in weights]
+
+
+def _calibrated(
+    model: OpenModel, request: ChooseRequest, calibrate: str, found: list[Choice]
+) -> list[Choice]:
+    """The choices with what they are worth beyond what they are worth after `calibrate`.
+
+    log p(choice | prompt) - log p(choice | calibrate): the domain-conditional pointwise mutual
+    information of Holtzman et al., arXiv:2104.08315; a text without content as in contextual
+    calibration, Zhao et al., arXiv:2102.09690.
+    """
+    space = request.prompt[len(request.prompt.rstrip()) :]
+    texts = [space + choice.text for choice in found]
+    cut = _cut(model, request, calibrate.rstrip(), texts, "--calibrate")
+    totals = [
+        choice.logprob - math.fsum(logprobs)
+        for choice, logprobs in zip(found, _logprobs(model, cut), strict=True)
+    ]
+    return [
+        replace(choice, calibrated=total, calibrated_probability=share)
+        for choice, total, share in zip(found, totals, _shares(totals), strict=True)
+    ]
+
+
+def _notices(model: OpenModel, request: ChooseRequest, cut: _Cut) -> Iterator[Notice]:
+    if not request.special:
+        for text in (request.prompt, *request.choices):
+            yield from plain_control_token(model.tokenizer, text)
+    if cut.moved:
+        text = f"joins the choices within a token; its last {cut.moved} bytes count with each"
+        yield Notice("prompt", text)
+    elif request.prompt[-1:].isalnum() and any(text[:1].isalnum() for text in request.choices):
+        yield Notice("choices", "follow the prompt without a space; begin them with one, or end it")

@@ -1,0 +1,162 @@
+"""What comes next: one look, or a walk of looks and choices that rides on the KV cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local import prompt_notices
+from gptcli.backends.local.opened import OpenModel
+from gptcli.errors import UsageError
+from gptcli.inspection.next_tokens import (
+    AtStage,
+    Candidate,
+    Distribution,
+    NextTokensRequest,
+    Spread,
+    Whole,
+)
+from gptcli.text.tokenizer import Tokenizer
+from gptcli.types import Notice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gptcli.engine.distribution import Staged
+
+
+class LocalWalk:
+    """See backends.base.Walk. Each look at a new place costs one forward."""
+
+    def __init__(self, model: OpenModel, request: NextTokensRequest, *, seed: int = 0) -> None:
+        """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
+        import torch
+
+        from gptcli.engine.sampling import History
+
+        vocabulary = model.runner.spec.vocab
+        if request.rows > vocabulary:
+            reason = f"must be at most {vocabulary}, the number of tokens, not {request.rows}"
+            raise UsageError("--rows", reason)
+        self._model = model
+        self._request = request
+        self._sampling = model.sampling(request.sampling)
+        self._end_ids = model.defaults.end_ids(model.tokenizer)
+        ids = model.encode(request.prompt, special=request.special, subject=request.subject)
+        self._history = History(ids)
+        self._generator = torch.Generator().manual_seed(seed % 2**32)
+        self._cache = model.runner.new_cache()
+        self._notices = tuple(_notices(model.tokenizer, request))
+        self._stages: list[Staged] | None = None
+
+    @property
+    def room(self) -> int:
+        """How many tokens the context still has room for."""
+        used = len(self._history.prompt) + len(self._history.generated)
+        return self._model.runner.limit - used
+
+    @property
+    def taken(self) -> bytes:
+        """The bytes of all tokens that were taken."""
+        return b"".join(map(self._model.tokenizer.bytes_of, self._history.generated))
+
+    def look(self) -> Distribution:
+        """What may come here."""
+        from gptcli.engine import distribution as engine
+
+        stages = self._here()
+        raw, final = stages[0], stages[-1]
+        order = engine.ranked((final if self._request.by_drawn else raw).logits)
+        temperatures = [
+            (value, engine.at_temperature(raw.logits, value))
+            for value in self._request.temperatures
+        ]
+        best = order[: self._request.rows].tolist()
+        columns = [rows.softmax(dim=-1) for _, rows in temperatures]
+        return Distribution(
+            source=self._model.source,
+            prompt=self._request.prompt,
+            prompt_tokens=len(self._history.prompt),
+            vocabulary=len(order),
+            sampling=self._sampling,
+            stages=tuple(stage.name for stage in stages),
+            candidates=tuple(self._candidates(best, columns)),
+            raw=_spread(raw.logits),
+            drawn=_spread(final.logits),
+            temperatures=tuple((value, _spread(rows)) for value, rows in temperatures),
+            whole=self._whole(raw.logits) if self._request.whole else None,
+            notices=self._notices,
+        )
+
+    def draw(self) -> Candidate:
+        """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
+        from gptcli.engine.sampling import draw
+
+        (token,) = draw(self._here()[-1].logits[None], [self._generator])
+        return self._candidates([token])[0]
+
+    def take(self, token: int) -> None:
+        """Append a token. Raises ValueError where there is no room."""
+        if self.room <= 0:
+            raise ValueError("the context is full")
+        self._here()
+        self._history.generated.append(token)
+        self._stages = None
+
+    def _here(self) -> list[Staged]:
+        """The stages at this place; the forward is run where it was not yet."""
+        if self._stages is None:
+            from gptcli.engine.distribution import ranked, staged
+
+            runner, history = self._model.runner, self._history
+            if history.generated:
+                logits = runner.decode([history.generated[-1]], self._cache)
+            else:
+                logits = runner.prefill([history.prompt], self._cache)
+            self._stages = staged(logits[0], self._sampling, history)
+            # The inverse of a permutation is the order that sorts it.
+            self._ranks = ranked(logits[0]).argsort()
+        return self._stages
+
+    def _candidates(self, ids: list[int], columns: Sequence[Tensor] = ()) -> list[Candidate]:
+        """What there is to tell about some tokens, each number gathered for all of them at once."""
+        from gptcli.engine.distribution import cuts
+
+        stages = self._here()
+        logits = [stage.logits[ids].tolist() for stage in stages]
+        chances = [stage.probabilities[ids].tolist() for stage in stages]
+        logprobs = stages[0].logits.log_softmax(dim=-1)[ids].tolist()
+        ranks = self._ranks[ids].tolist()
+        warmths = [column[ids].tolist() for column in columns]
+        return [
+            Candidate(
+                rank=ranks[i] + 1,
+                token=self._model.token(token),
+                logit=logits[0][i],
+                logprob=logprobs[i],
+                probability=chances[0][i],
+                drawn=chances[-1][i],
+                cut_by=cut,
+                stages=tuple(
+                    AtStage(at[i], chance[i]) for at, chance in zip(logits, chances, strict=True)
+                ),
+                at_temperatures=tuple(warmth[i] for warmth in warmths),
+                ends=token in self._end_ids,
+            )
+            for i, (token, cut) in enumerate(zip(ids, cuts(stages, ids), strict=True))
+        ]
+
+    def _whole(self, logits: Tensor) -> Whole:
+        return Whole(tuple(logits.log_softmax(dim=-1).tolist()), self._model.vocabulary)
+
+
+def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notice]:
+    yield from prompt_notices.stray_space(tokenizer, request.prompt, "try without it")
+    if not request.special:
+        yield from prompt_notices.plain_control_token(tokenizer, request.prompt)
+
+
+def _spread(logits: Tensor) -> Spread:
+    from gptcli.engine.distribution import entropy_bits
+
+    return Spread(entropy_bits(logits), int((logits.softmax(dim=-1) > 0).sum()))

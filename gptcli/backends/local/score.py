@@ -1,0 +1,90 @@
+"""Scoring a text: cut into tokens with what stands before it, run in windows, told by token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.prompt_notices import plain_control_token
+from gptcli.errors import InputError, UsageError
+from gptcli.inspection.score import Score, ScoreRequest, TokenScore
+from gptcli.inspection.token import Token
+from gptcli.text.continuation import split_continuation
+from gptcli.types import Notice
+
+
+def score(model: OpenModel, request: ScoreRequest) -> Score:
+    """See Backend.score."""
+    from gptcli.engine import scoring
+
+    size = model.runner.limit
+    stride = _stride(request, size)
+    before, ids = _cut(model, request)
+    whole = before + ids
+    plan = scoring.windows(len(whole), max(len(before), 1), size, stride)
+    known: dict[int, Token] = {}
+
+    def token(token_id: int) -> Token:
+        if token_id not in known:
+            known[token_id] = model.token(token_id)
+        return known[token_id]
+
+    # Only a text's very first token, with nothing at all before it, cannot be scored.
+    found = [] if before else [TokenScore(token(ids[0]))]
+    found += [
+        TokenScore(token(each.id), each.logprob, each.rank, token(each.best), each.best_logprob)
+        for each in scoring.score(model.runner, whole, plan)
+    ]
+    return Score(
+        source=model.source,
+        tokens=tuple(found),
+        context_tokens=len(before),
+        windows=len(plan),
+        context_size=size,
+        stride=stride,
+        notices=_notices(model, request),
+    )
+
+
+def _stride(request: ScoreRequest, size: int) -> int:
+    if size < 2:
+        reason = f"{size} leaves a token nothing before it, from which it could be predicted"
+        raise UsageError("--ctx-size", reason)
+    stride = size // 2 if request.stride is None else request.stride
+    if not 1 <= stride < size:
+        reason = f"must be from 1 to {size - 1}, less than the context, not {stride}"
+        raise UsageError("--stride", reason)
+    return stride
+
+
+def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int]]:
+    """What stands before the text, and the text, in ids."""
+    if not request.text:
+        raise InputError(request.subject, "is empty")
+    before, ids = split_continuation(
+        model.tokenizer, request.context, request.text, special=request.special
+    )
+    model.check_ids([*before, *ids], request.subject)
+    bos = model.tokenizer.prefix
+    whole = before + ids
+    if bos and whole[: len(bos)] != bos:
+        before = [*bos, *before]
+    elif bos and not before:
+        # The text brings its own beginning, which is not its to be scored.
+        before, ids = ids[: len(bos)], ids[len(bos) :]
+    if len(before) + len(ids) < 2 or not ids:
+        raise InputError(
+            request.subject,
+            "is one token with nothing before it, so there is nothing to score"
+            if ids
+            else "has no token to score",
+            "--context says what stands before it",
+        )
+    return before, ids
+
+
+def _notices(model: OpenModel, request: ScoreRequest) -> tuple[Notice, ...]:
+    if request.special:
+        return ()
+    found = plain_control_token(model.tokenizer, request.context + request.text)
+    return tuple(replace(notice, subject=request.subject) for notice in found)

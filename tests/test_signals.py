@@ -1,0 +1,56 @@
+"""Signals while libraries load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gptcli import signals
+
+
+def test_a_signal_waits_for_the_end_of_the_block():
+    """Catches an exception in the middle of an import, which the import may swallow."""
+    reached = False
+    with pytest.raises(KeyboardInterrupt):
+        with signals.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached = True
+        # Python runs the handler at the next chance after the signal is let through.
+        for _ in range(1000):
+            time.sleep(0.001)
+    assert reached
+
+
+def test_signals_pass_again_afterwards():
+    """Catches a mask that stays, with which Ctrl-C would do nothing for good."""
+    with signals.held():
+        pass
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+COMMAND = ["complete", "-n", "50", "--samples", "4096", "--logit-bias", "0=-inf", "a"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_while_the_engine_loads(seconds, number, code, tiny_model):
+    """Catches a signal that is lost in torch's import, or a process that aborts there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptcli", *COMMAND, "-m", str(tiny_model)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    maps = Path(f"/proc/{process.pid}/maps")
+    while maps.exists() and "torch" not in maps.read_text() and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(seconds)
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (code, b"")
