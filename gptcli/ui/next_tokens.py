@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.inspection.next_tokens import Candidate, Distribution, Spread
@@ -12,7 +11,7 @@ from gptcli.inspection.token import Source
 from gptcli.ui.bars import bar
 from gptcli.ui.sampling import in_words, stage_head
 from gptcli.ui.table import Cell, Column, banded, fitted
-from gptcli.ui.terminal import one_line, width_of
+from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.units import percent
 from gptcli.ui.visible import visible
 
@@ -164,5 +163,5 @@ def where(source: Source) -> str:
 
 def caption(stream: TextIO, text: str) -> None:
     """A dim line below a table, broken at spaces where it is longer than the terminal is wide."""
-    console = Console(file=stream, highlight=False, markup=False, width=width_of(stream))
+    console = console_for(stream)
     console.print(Text(one_line(text), style="dim", overflow="fold"))

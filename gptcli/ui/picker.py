@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -13,7 +13,7 @@ from gptcli.inspection.next_tokens import Candidate, Distribution
 from gptcli.ui.keys import Keys
 from gptcli.ui.next_tokens import terminal_table
 from gptcli.ui.table import lines
-from gptcli.ui.terminal import width_of
+from gptcli.ui.terminal import console_for, width_of
 from gptcli.ui.visible import ending, plainly, shortened
 
 _HELP = "↑ ↓ move, Enter takes, q leaves"
@@ -26,7 +26,7 @@ class Picker:
 
     def __init__(self, stream: TextIO, keys: Keys) -> None:
         self._stream, self._keys = stream, keys
-        console = Console(file=stream, highlight=False, markup=False)
+        console = console_for(stream)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Picker:

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from gptcli.ui.terminal import width_of
+from gptcli.ui.terminal import console_for
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -29,7 +29,7 @@ def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:
     `visible` already: what keeps right-to-left words apart has to pass.
     """
     # Without a height, Rich takes a dumb terminal for one of 80 columns whatever it is told.
-    console = Console(file=stream, width=width_of(stream), height=25, highlight=False, markup=False)
+    console = console_for(stream)
     line = Text(overflow="fold")
     for text, style in pieces:
         first, *others = text.split("\n")

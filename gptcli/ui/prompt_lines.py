@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.inspection.next_tokens import Distribution
 from gptcli.ui.next_tokens import number
-from gptcli.ui.terminal import one_line, width_of
+from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.units import percent
 from gptcli.ui.visible import ending, isolated, plainly, shortened, visible
 
@@ -21,7 +20,7 @@ _GAP = "  "
 def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
     """Lines as they come; tab-separated with heads off a terminal: raw probabilities."""
     if stream.isatty():
-        console = Console(file=stream, highlight=False, markup=False)
+        console = console_for(stream)
         for each in distributions:
             console.print(_line(each, width_of(stream)), soft_wrap=True)
         return

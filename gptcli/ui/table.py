@@ -8,11 +8,10 @@ from typing import TextIO
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gptcli.ui.terminal import one_line, width_of
+from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.visible import isolated, shortened
 
 _GAP = 2
@@ -55,7 +54,7 @@ def fitted(stream: TextIO, columns: Sequence[Column], rows: Sequence[Sequence[st
             texts = (cell.text if cell.data is None else cell.data for cell in row)
             print("\t".join(map(one_line, texts)), file=stream)
         return
-    console = Console(file=stream, highlight=False, markup=False)
+    console = console_for(stream)
     for line in lines(columns, cells, width_of(stream)):
         console.print(line, soft_wrap=True)
 
@@ -150,7 +149,7 @@ def table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]]) -
     found = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         found.add_row(*(Text(one_line(cell), overflow="fold") for cell in row))
-    Console(file=stream, width=width_of(stream)).print(found)
+    console_for(stream).print(found)
 
 
 def pairs(stream: TextIO, rows: Sequence[tuple[str, str]]) -> None:
@@ -164,4 +163,4 @@ def pairs(stream: TextIO, rows: Sequence[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in rows:
         grid.add_row(name, Text(one_line(value)))
-    Console(file=stream, width=width_of(stream)).print(grid)
+    console_for(stream).print(grid)

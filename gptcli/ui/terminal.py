@@ -48,6 +48,14 @@ def width_of(stream: TextIO) -> int:
         return 80
 
 
+def console_for(stream: TextIO) -> Console:
+    """A Rich console of the width that the terminal has, also where TERM is dumb.
+
+    Rich only believes a width that comes with a height.
+    """
+    return Console(file=stream, width=width_of(stream), height=25, highlight=False, markup=False)
+
+
 class TerminalWriter:
     """Writes texts of unknown origin to a terminal, at once."""
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.inspection.tree import Node, Tree
 from gptcli.ui.bars import bar
-from gptcli.ui.terminal import width_of
+from gptcli.ui.terminal import console_for, width_of
 from gptcli.ui.units import percent
 from gptcli.ui.visible import isolated, shortened, visible
 
@@ -76,7 +75,7 @@ def _walk(
 def _draw(tree: Tree, stream: TextIO) -> None:
     plain = os.environ.get("TERM") == "dumb"
     guides = _ASCII if plain else _LINES
-    console = Console(file=stream, highlight=False, markup=False)
+    console = console_for(stream)
     drawn = list(_drawn(tree.children, guides))
     if not drawn:
         console.print(Text(f"no token is {percent(tree.request.min_p)} probable", style="dim"))

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.inspection.next_tokens import Candidate, Step
 from gptcli.ui.next_tokens import number, token_cell
-from gptcli.ui.terminal import one_line, width_of
+from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.units import percent
 from gptcli.ui.visible import isolated, shortened, visible
 
@@ -32,7 +31,7 @@ _LEAST_REST = 12
 
 def on_terminal(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
     """Print a line for each step and hand the step on."""
-    console = Console(file=stream, highlight=False, markup=False)
+    console = console_for(stream)
     width = width_of(stream)
     for step in steps:
         if step.number == 1:
