@@ -79,7 +79,7 @@ def test_config_that_is_no_object(tmp_path, text, word):
 def test_config_that_is_a_directory(tmp_path):
     """Catches an OSError that nobody turns into a line."""
     (tmp_path / "config.json").mkdir()
-    refused(tmp_path, str(tmp_path / "config.json"), "cannot be read")
+    refused(tmp_path, str(tmp_path / "config.json"), "is not a file")
 
 
 REQUIRED = (
