@@ -8,9 +8,8 @@ from typing import Annotated, cast
 
 import typer
 
-from gptcli import config
 from gptcli.cli import options
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_lines, read_prompt
 from gptcli.errors import InputError, UsageError
 from gptcli.inspection.choose import By, ChooseRequest
@@ -115,12 +114,10 @@ def choose(
     prompt) - log p(choice | TEXT), the pointwise mutual information of arXiv:2104.08315. To a
     pipe go tab-separated values under a line of heads.
     """
+    settings = settings_of(locals())
     texts = _choices(choice or [], choices_file)
     if calibrate is not None and not checked(calibrate, "--calibrate").strip():
         raise UsageError("--calibrate", "must not be empty")
-    settings = config.load().over(
-        model=model, device=device, dtype=dtype, threads=threads, ctx_size=ctx_size
-    )
     request = ChooseRequest(
         prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
         choices=texts,

@@ -12,7 +12,7 @@ import typer
 
 from gptcli import config
 from gptcli.cli import options
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UncertainError, UsageError
 from gptcli.types import Request, Uncertain
@@ -159,28 +159,13 @@ def complete(
     newlines in this order: files, stdin, argument. Output to a pipe or a file is exactly the
     completion; several samples each end with a newline there, or with NUL (-0).
     """
+    settings = settings_of(locals())
     if logprobs is not None and not json:
         raise UsageError("--logprobs", "needs --json")
     if null and json:
         raise UsageError("--null", "cannot be combined with --json")
     if any(not text for text in stop or ()):
         raise UsageError("--stop", "must not be empty")
-    settings = config.load().over(
-        model=model,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        ctx_size=ctx_size,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repeat_penalty=repeat_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-    )
     limit = settings.max_new_tokens
     request = Request(
         prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),

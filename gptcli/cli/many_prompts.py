@@ -1,50 +1,40 @@
-"""Many prompts from one input: a line each, or a JSON object each."""
+"""Many prompts from one input: a line each, or a JSON object each.
+
+Both come as they are asked for, so that a bad line takes nothing from those before it.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 
+from gptcli.cli.json_lines import parse_object, text_of
 from gptcli.errors import InputError
 
 
-def lines(text: str, subject: str) -> list[tuple[str, str]]:
+def lines(text: str, subject: str) -> Iterator[tuple[str, str]]:
     """(what to call it in an error, prompt) of each line. Raises InputError for an empty line."""
-    found = []
     for name, line in _numbered(text, subject):
         if not line:
             raise InputError(name, "is empty")
-        found.append((name, line))
-    return found
+        yield name, line
 
 
-def objects(text: str, subject: str) -> list[tuple[str, str]]:
+def objects(text: str, subject: str) -> Iterator[tuple[str, str]]:
     """As `lines`, where each line is a JSON object that holds the prompt as `prompt`.
 
-    Raises InputError for a line that is none, and for a prompt that is no text or empty.
+    Empty lines are passed over. Raises InputError for a line that is no such object, and for a
+    prompt that is empty.
     """
-    found = []
     for name, line in _numbered(text, subject):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(name, f"is not JSON: {error}") from None
-        prompt = value.get("prompt") if isinstance(value, dict) else None
-        if not isinstance(prompt, str):
-            raise InputError(name, 'is not an object with a text "prompt"')
-        try:
-            prompt.encode()
-        except UnicodeEncodeError:
-            raise InputError(name, "has half of a surrogate pair") from None
+        if not line.strip():
+            continue
+        prompt = text_of(parse_object(line, name), "prompt", name)
         if not prompt:
             raise InputError(name, "is empty")
-        found.append((name, prompt))
-    return found
+        yield name, prompt
 
 
-def _numbered(text: str, subject: str) -> list[tuple[str, str]]:
+def _numbered(text: str, subject: str) -> Iterator[tuple[str, str]]:
     # Not splitlines: other separators may stand in a prompt.
-    pieces = text.split("\n")
-    return [
-        (f"{subject}, line {number}", piece.removesuffix("\r"))
-        for number, piece in enumerate(pieces, 1)
-    ]
+    for number, piece in enumerate(text.removesuffix("\n").split("\n"), 1):
+        yield f"{subject}: line {number}", piece.removesuffix("\r")

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+
+from gptcli import config
 from gptcli.backends import Backend, open_backend
 from gptcli.config import Settings
 from gptcli.ui.messages import Messages
 from gptcli.ui.progress import watch
+
+
+def settings_of(flags: Mapping[str, object]) -> Settings:
+    """The user's settings, with those flags over them that are settings and were given.
+
+    `flags` are the arguments of a command's function, by name: its `locals()`, taken first.
+    """
+    names = {field.name for field in fields(Settings)}
+    return config.load().over(**{name: v for name, v in flags.items() if name in names})
 
 
 def open_for(settings: Settings, messages: Messages) -> Backend:

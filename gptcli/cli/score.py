@@ -12,7 +12,7 @@ import typer
 from gptcli import config
 from gptcli.backends import Backend
 from gptcli.cli import options
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_file, read_prompt
 from gptcli.cli.text_lines import TextLine, read_text_lines
 from gptcli.errors import UsageError
@@ -129,10 +129,8 @@ def score(
     the one before did not hold, so each token is scored once, and has at least the context less
     the stride before it.
     """
+    settings = settings_of(locals())
     _check(diff, diff_file, jsonl=jsonl, context=context, table=table, json=json, totals=totals)
-    settings = config.load().over(
-        model=model, device=device, dtype=dtype, threads=threads, ctx_size=ctx_size
-    )
     messages = Messages(sys.stderr, quiet=quiet)
     if jsonl:
         if prompt_option is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
+from gptcli.cli.json_lines import parse_object, text_of
 from gptcli.errors import InputError, UsageError
 
 _STDIN = "-"
@@ -63,21 +63,9 @@ def _lines(file: Path) -> Iterator[TextLine]:
 
 def _parsed(subject: str, number: int, line: bytes) -> TextLine:
     try:
-        value: Any = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        decoded = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise InputError(subject, f"is not UTF-8 at byte {error.start}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(subject, f"is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InputError(subject, 'must be an object like {"text": "…"}')
-    found = {}
-    for key in ("text", "context"):
-        each = value.get(key, "" if key == "context" else None)
-        if not isinstance(each, str):
-            raise InputError(subject, f'has no "{key}" that is a text')
-        try:
-            each.encode()
-        except UnicodeEncodeError:
-            raise InputError(subject, f'"{key}" holds half of a surrogate pair') from None
-        found[key] = each
-    return TextLine(subject, number, **found)
+    value = parse_object(decoded, subject)
+    text, context = text_of(value, "text", subject), text_of(value, "context", subject, "")
+    return TextLine(subject, number, text, context)

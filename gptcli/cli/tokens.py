@@ -13,6 +13,7 @@ from gptcli import config
 from gptcli.backends import ECHO
 from gptcli.backends.echo import refuse
 from gptcli.cli import options
+from gptcli.cli.opening import settings_of
 from gptcli.cli.prompt_input import read_file, read_prompt
 from gptcli.errors import UsageError
 from gptcli.ui import tokens as view
@@ -87,7 +88,7 @@ def tokens(
     """
     if sum((ids, count, json)) > 1:
         raise UsageError("--ids, --count, --json", "exclude each other")
-    settings = config.load().over(model=model)
+    settings = settings_of(locals())
     messages = Messages(sys.stderr, quiet=quiet)
     if decode is not None:
         if text is not None or prompt_option is not None or file:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from gptcli import config
 from gptcli.cli import options, top_k_modes
 from gptcli.cli.completers import complete_model
+from gptcli.cli.opening import settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UsageError
 from gptcli.inspection.next_tokens import NextTokensRequest
@@ -131,7 +131,8 @@ def top_k(
             metavar="PROMPT",
             rich_help_panel=_COMPARE,
             show_default=False,
-            help="Set what follows this prompt beside it, with divergences in bits. Repeatable.",
+            help="Set what follows this prompt beside it, with divergences in bits (in a pipe these"
+            " are in --json only). Repeatable.",
         ),
     ] = None,
     compare_model: Annotated[
@@ -172,6 +173,7 @@ def top_k(
     A terminal gets a table, and below it entropies and sums; a pipe gets tab-separated rows under
     heads; --json has everything.
     """
+    settings = settings_of(locals() | ({"temperature": 0.0} if greedy else {}))
     if greedy and temperature is not None:
         raise UsageError("--greedy", "cannot be combined with --temperature")
     modes = top_k_modes.Modes(
@@ -186,21 +188,6 @@ def top_k(
         json=json,
     )
     modes.check()
-    settings = config.load().over(
-        model=model,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        ctx_size=ctx_size,
-        seed=seed,
-        temperature=0.0 if greedy else temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repeat_penalty=repeat_penalty,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-    )
     request = NextTokensRequest(
         prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
         sampling=options.wish(settings, logit_bias),

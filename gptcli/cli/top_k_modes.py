@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
@@ -97,7 +97,7 @@ def run(
         seed = random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed
         found = open_for(settings, messages).walk(request, seed=seed)
         if modes.pick:
-            _pick(found, request.prompt)
+            _pick(found, request.prompt, messages)
         else:
             _steps(modes, found, request.prompt, seed, messages)
     else:
@@ -115,7 +115,7 @@ def _once(modes: Modes, found: Distribution, messages: Messages) -> None:
 def _many(
     modes: Modes,
     request: NextTokensRequest,
-    prompts: list[tuple[str, str]],
+    prompts: Iterable[tuple[str, str]],
     backend: Backend,
     messages: Messages,
 ) -> None:
@@ -188,12 +188,14 @@ def _walk(found: Walk, steps: int) -> Iterator[Step]:
         found.take(taken.token.id)
 
 
-def _pick(found: Walk, prompt: str) -> None:
+def _pick(found: Walk, prompt: str, messages: Messages) -> None:
     from gptcli.ui.keys import Keys
     from gptcli.ui.picker import Picker
 
     writer = TerminalWriter(sys.stdout)
     text = ""
+    if found.room > 0:
+        _hint(found.look(), messages)
     try:
         with Keys(sys.stdin) as keys, Picker(sys.stdout, keys) as picker:
             while found.room > 0:
@@ -205,6 +207,8 @@ def _pick(found: Walk, prompt: str) -> None:
     finally:
         # Also after Ctrl-C: what was picked is the result.
         writer.write(f"{prompt}{text}\n")
+    if found.room <= 0:
+        messages.hint("prompt: the context is full")
 
 
 def _hint(found: Distribution, messages: Messages) -> None:

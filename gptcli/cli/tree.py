@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gptcli import config
 from gptcli.cli import options
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UsageError
 from gptcli.inspection.tree import MAX_NODES, TreeRequest
@@ -81,11 +80,9 @@ def tree(
     `joint` of the whole path from the prompt to it. An end token is a leaf. To a pipe go
     tab-separated values, one line per token under a line of heads, parents before children.
     """
+    settings = settings_of(locals())
     if json and dot:
         raise UsageError("--dot", "cannot be combined with --json")
-    settings = config.load().over(
-        model=model, device=device, dtype=dtype, threads=threads, ctx_size=ctx_size
-    )
     request = TreeRequest(
         prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
         depth=depth,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.runner import Runner
-from gptcli.engine.sampling import History, distribution, draw
+from gptcli.engine.sampling import History, distribution, draw, likeliest
 from gptcli.types import Sampling
 
 
@@ -152,9 +152,9 @@ def logprobs_of(
     """Raw log-probabilities of one id per row, and of each row's `count` most probable tokens."""
     logprobs = logits.log_softmax(dim=-1)  # (rows, vocab)
     picked = logprobs.gather(-1, torch.tensor(ids, device=logits.device)[:, None])
-    best = logprobs.topk(min(count, logits.size(-1)), dim=-1)
+    values, indices = likeliest(logprobs, count) if count else (logprobs[:, :0], logprobs[:, :0])
     top = [
         tuple(Alternative(*pair) for pair in zip(row_ids, row, strict=True))
-        for row_ids, row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        for row_ids, row in zip(indices.tolist(), values.tolist(), strict=True)
     ]
     return picked.squeeze(-1).tolist(), top

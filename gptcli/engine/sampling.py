@@ -74,6 +74,20 @@ def stages(
         yield "min-p", logits
 
 
+def likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` largest of each row (rows, vocab): values and ids, of equals the lowest id first.
+
+    `topk` alone breaks ties by chance, so that the same logits would give other tokens for another
+    count. It only finds how many are in question: all that tie with the last of them.
+    """
+    count = min(count, logits.size(-1))
+    least = logits.topk(count, dim=-1).values[..., -1:]
+    wide = int((logits >= least).sum(dim=-1).max())
+    ids = logits.topk(wide, dim=-1).indices.sort(dim=-1).values
+    order = logits.gather(-1, ids).sort(dim=-1, descending=True, stable=True)
+    return order.values[..., :count], ids.gather(-1, order.indices[..., :count])
+
+
 def distribution(logits: Tensor, sampling: Sampling, histories: Sequence[History]) -> Tensor:
     """Logits after all stages, (rows, vocab); their softmax is what is drawn from."""
     for _, last in stages(logits, sampling, histories):

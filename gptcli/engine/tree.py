@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import Runner
-from gptcli.engine.sampling import check_finite
+from gptcli.engine.sampling import check_finite, likeliest
 
 #: What bounds a batch: rows, and bytes of the caches of all levels together.
 ROWS = 64
@@ -97,8 +97,8 @@ class TreeGrower:
     def _likeliest(self, logits: Tensor, joints: Sequence[float]) -> list[list[Branch]]:
         """For each row of the logits (rows, vocab), the branches that follow it."""
         check_finite(logits)
-        best = logits.log_softmax(dim=-1).topk(self._width, dim=-1)
-        pairs = zip(best.indices.tolist(), best.values.tolist(), joints, strict=True)
+        values, ids = likeliest(logits.log_softmax(dim=-1), self._width)
+        pairs = zip(ids.tolist(), values.tolist(), joints, strict=True)
         found = [list(self._kept(*each)) for each in pairs]
         self._count += sum(map(len, found))
         if self._count > self._most:

@@ -12,6 +12,10 @@ from gptcli.inspection.score import Score, TokenScore
 Change = Literal["same", "changed", "removed", "added"]
 
 
+#: Above this product of lengths, difflib's own shortcut is taken.
+_MOST_PAIRS = 2_000_000
+
+
 @dataclass(frozen=True)
 class Pair:
     """A row of the alignment; None where only the other text has a token."""
@@ -46,8 +50,10 @@ def difference(a: Score, b: Score) -> Difference:
     """
     ids_a, ids_b = ([each.token.id for each in score.tokens] for score in (a, b))
     pairs: list[Pair] = []
-    # autojunk would take the commonest tokens, spaces and commas, out of the alignment.
-    for _, i, j, k, m in SequenceMatcher(None, ids_a, ids_b, autojunk=False).get_opcodes():
+    # autojunk takes the commonest tokens, spaces and commas, out of the alignment, so it is for
+    # long texts only, where a repetitive one would otherwise take minutes.
+    junk = len(ids_a) * len(ids_b) > _MOST_PAIRS
+    for _, i, j, k, m in SequenceMatcher(None, ids_a, ids_b, autojunk=junk).get_opcodes():
         for left, right in zip_longest(a.tokens[i:j], b.tokens[k:m]):
             pairs.append(Pair(_change(left, right), left, right))
     return Difference(a, b, tuple(pairs))

@@ -46,7 +46,7 @@ def terminal_table(distribution: Distribution, width: int) -> Table:
         Column("logit", right=True, keep=1),
         Column("logprob", right=True, keep=4),
         Column("probability", right=True, keep=8, style="cyan"),
-        Column("drawn", right=True, style="green"),
+        Column("drawn", right=True, shrink=True, least=8, style="green"),
         Column("", keep=2, style="cyan"),
     ]
     length = min(max(width // 8, 4), 32)
@@ -119,7 +119,7 @@ def _sums(stream: TextIO, distribution: Distribution) -> None:
     columns = [
         Column("", shrink=True, least=4, style="dim"),
         Column("probability", right=True, keep=1),
-        Column("drawn", right=True),
+        Column("drawn", right=True, shrink=True, least=8),
     ]
     spreads = (distribution.raw, distribution.drawn)
     rows: list[list[str | Cell]] = [

@@ -136,6 +136,10 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int
                 cut = min(excess, max(widths[index] - columns[index].least, 0))
                 widths[index] -= cut
                 excess -= cut
+            # Columns that should stay whole: an end that is cut off is marked, a broken row is not.
+            for _ in range(max(excess, 0)):
+                widest = max(kept, key=lambda index: widths[index])
+                widths[widest] = max(widths[widest] - 1, 1)
             return widths
         widths[droppable.pop(0)] = 0
 

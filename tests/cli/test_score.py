@@ -133,7 +133,7 @@ def test_json_lines(score, tmp_path):
     ("line", "reason"),
     [
         (b"nope", "is not JSON"),
-        (b"[1]", "must be an object"),
+        (b"[1]", "is not a JSON object"),
         (b"{}", 'has no "text"'),
         (b'{"text": 1}', 'has no "text"'),
         (b'{"text": "a b", "context": null}', 'has no "context"'),
@@ -205,3 +205,27 @@ def test_weights_that_are_not_finite(tiny_model, tmp_path):
     tensors["model.norm.weight"][3] = float("nan")
     save_file(tensors, directory / "model.safetensors")
     assert_one_line(run("score", "-m", str(directory), "the cat"), 8, "NaN")
+
+
+def test_a_context_that_joins_the_text_is_told(score):
+    """Catches context being scored in silence, where it ends within a token of the text."""
+    apart = score("--context", "the cat", " sat on")
+    assert apart.err == ""
+    joined = score("--context", "the ca", "t sat on")
+    assert "hint: --context: joins the text within a token; its last" in joined.err
+
+
+def test_repetitive_texts_are_lined_up_in_time(tmp_path):
+    """Catches difflib's worst case, which takes minutes on a few thousand tokens of few kinds."""
+    from gptcli.inspection.difference import difference
+    from gptcli.inspection.score import Score, TokenScore
+    from gptcli.inspection.token import Source, Token
+
+    def scored(ids: list[int]) -> Score:
+        tokens = tuple(TokenScore(Token(i, bytes([65 + i]))) for i in ids)
+        return Score(Source("m", "cpu", "float32"), tokens, 0, 1, 8192, 4096)
+
+    a, b = [1, 2, 3] * 1500, [2, 1, 3, 3] * 1200
+    pairs = difference(scored(a), scored(b)).pairs
+    assert [p.a.token.id for p in pairs if p.a] == a
+    assert [p.b.token.id for p in pairs if p.b] == b

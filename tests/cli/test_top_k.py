@@ -150,13 +150,23 @@ def test_each_line_is_a_prompt(top_k, tmp_path):
     assert [each["prompt"] for each in found] == ["the cat", "the\ndog"]
 
 
+def test_what_stands_before_a_bad_line_is_printed(top_k, tmp_path):
+    """Catches a long run that a mistake near its end takes away."""
+    file = tmp_path / "p"
+    file.write_text('{"prompt": "the cat"}\n\n{"prompt": 3}\n')
+    done = top_k("-f", str(file), "--jsonl", "--json")
+    assert done.code == 4
+    assert done.err.startswith(f"gptcli: error: {file}: line 3: ")
+    assert [json.loads(line)["prompt"] for line in done.text.splitlines()] == ["the cat"]
+
+
 def test_a_bad_line_is_named(top_k, tmp_path):
     """Catches an error that leaves the user to search a file of prompts."""
     file = tmp_path / "p"
-    file.write_text("a\n\nb\n")
-    assert_one_line(top_k("-f", str(file), "--lines"), 4, f"{file}, line 2: is empty")
-    file.write_text('{"prompt": "a"}\n{"prompt": 3}\n')
-    assert_one_line(top_k("-f", str(file), "--jsonl"), 4, "line 2: is not an object")
+    file.write_text("\na\n")
+    assert_one_line(top_k("-f", str(file), "--lines"), 4, f"{file}: line 1: is empty")
+    file.write_text('\n{"prompt": 3}\n')
+    assert_one_line(top_k("-f", str(file), "--jsonl"), 4, 'line 2: has no "prompt"')
     file.write_text("{\n")
     assert_one_line(top_k("-f", str(file), "--jsonl"), 4, "line 1: is not JSON")
     file.write_text('{"prompt": "\\ud800"}\n')

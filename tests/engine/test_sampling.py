@@ -52,6 +52,20 @@ def theirs() -> ModuleType:
     return logits_process
 
 
+# Ranking
+
+
+@quick
+@given(_row, st.integers(1, 14))
+def test_likeliest_breaks_ties_by_id(row, count):
+    """Catches ties that fall by chance, so that a width or a count changes what comes first."""
+    values, ids = sampling.likeliest(torch.tensor([row, row[::-1]]), count)
+    for logits, got, at in zip((row, row[::-1]), values.tolist(), ids.tolist(), strict=True):
+        order = sorted(range(len(logits)), key=lambda i: (-logits[i], i))[:count]
+        assert at == order
+        assert got == [pytest.approx(logits[i]) for i in order]
+
+
 # Filters
 
 

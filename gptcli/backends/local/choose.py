@@ -95,7 +95,8 @@ def _shares(totals: Sequence[float]) -> list[float]:
     if best == -math.inf:
         return [1 / len(totals)] * len(totals)
     weights = [math.exp(total - best) for total in totals]
-    return [weight / math.fsum(weights) for weight in weights]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
 
 
 def _calibrated(

@@ -42,7 +42,7 @@ def score(model: OpenModel, request: ScoreRequest) -> Score:
         windows=len(plan),
         context_size=size,
         stride=stride,
-        notices=_notices(model, request),
+        notices=_notices(model, request, ids),
     )
 
 
@@ -83,8 +83,16 @@ def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int]]
     return before, ids
 
 
-def _notices(model: OpenModel, request: ScoreRequest) -> tuple[Notice, ...]:
-    if request.special:
-        return ()
-    found = plain_control_token(model.tokenizer, request.context + request.text)
-    return tuple(replace(notice, subject=request.subject) for notice in found)
+def _notices(model: OpenModel, request: ScoreRequest, ids: list[int]) -> tuple[Notice, ...]:
+    found: list[Notice] = []
+    text = request.context[len(request.context.rstrip()) :] + request.text
+    scored = sum(len(model.tokenizer.bytes_of(token)) for token in ids)
+    # What is scored beyond the text, and the spaces that go over to it by rule, is the context's.
+    moved = scored - len(text.encode())
+    if request.context and moved > 0:
+        what = f"joins the text within a token; its last {moved} bytes are scored with it"
+        found.append(Notice("--context", what))
+    if not request.special:
+        plain = plain_control_token(model.tokenizer, request.context + request.text)
+        found += [replace(notice, subject=request.subject) for notice in plain]
+    return tuple(found)
