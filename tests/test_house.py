@@ -20,6 +20,7 @@ FLOORS = {
     "jsonfile": 0,
     "shards": 0,
     "signals": 0,
+    "units": 0,
     "text": 1,
     "engine": 1,
     "models": 1,
@@ -39,6 +40,7 @@ GROUND = {
     "config": {"errors", "types"},
     "inspection": {"types"},
     "signals": set(),
+    "units": set(),
 }
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {

@@ -17,7 +17,7 @@ from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
 from gptcli.ui.progress import watch
 from gptcli.ui.table import pairs, table
-from gptcli.ui.units import millions, size
+from gptcli.units import millions, size
 
 EXAMPLES = (
     ("Which names there are, and what is on this disk.", "gptcli models list"),

@@ -10,20 +10,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gptcli import units
 from gptcli.errors import ModelError, ResourceError
 from gptcli.types import Progress
 
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-def human(size: float) -> str:
-    """`size` bytes for a message: decimal units, as file managers and hubs show them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def size_of(directory: Path) -> int:
@@ -43,7 +35,8 @@ def need_space(directory: Path, size: int) -> None:
     free = shutil.disk_usage(place).free
     if free < size:
         raise ResourceError(
-            str(directory), f"needs {human(size)} of free disk space, but {human(free)} are free"
+            str(directory),
+            f"needs {units.size(size)} of free disk space, but {units.size(free)} are free",
         )
 
 

@@ -11,8 +11,8 @@ from gptcli.ui.bars import bar
 from gptcli.ui.data import DataWriter
 from gptcli.ui.table import Cell, Column, fitted
 from gptcli.ui.terminal import TerminalWriter
-from gptcli.ui.units import percent
 from gptcli.ui.visible import visible
+from gptcli.units import percent
 
 _BAR = 12
 _BYS: tuple[By, ...] = ("total", "token", "byte")

@@ -9,8 +9,8 @@ from gptcli.inspection.comparison import ComparedToken, Comparison
 from gptcli.ui.next_tokens import caption, number, where
 from gptcli.ui.table import Cell, Column, banded, fitted
 from gptcli.ui.terminal import width_of
-from gptcli.ui.units import percent
 from gptcli.ui.visible import plainly, shortened, visible
+from gptcli.units import percent
 
 NOT_COMPARABLE = "not comparable: the vocabularies differ"
 

@@ -12,8 +12,8 @@ from gptcli.ui.bars import bar
 from gptcli.ui.sampling import in_words, stage_head
 from gptcli.ui.table import Cell, Column, banded, fitted
 from gptcli.ui.terminal import console_for, one_line, width_of
-from gptcli.ui.units import percent
 from gptcli.ui.visible import visible
+from gptcli.units import percent
 
 Table = tuple[list[Column], list[list[str | Cell]]]
 _TOKEN = Column("token", shrink=True, least=8, style="bold")

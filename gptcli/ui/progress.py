@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 from gptcli.types import Progress
 from gptcli.ui.messages import Messages
 from gptcli.ui.terminal import one_line
-from gptcli.ui.units import size
+from gptcli.units import size
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from rich.text import Text
 from gptcli.inspection.next_tokens import Distribution
 from gptcli.ui.next_tokens import number
 from gptcli.ui.terminal import console_for, one_line, width_of
-from gptcli.ui.units import percent
 from gptcli.ui.visible import ending, isolated, plainly, shortened, visible
+from gptcli.units import percent
 
 _GAP = "  "
 

@@ -11,8 +11,8 @@ from gptcli.ui.pieces import has_colour, print_pieces
 from gptcli.ui.surprisal import Palette
 from gptcli.ui.table import Cell, Column, fitted
 from gptcli.ui.terminal import neutral
-from gptcli.ui.units import percent
 from gptcli.ui.visible import visible
+from gptcli.units import percent
 
 _COLUMNS = (
     Column("#", right=True, keep=2, style="dim"),

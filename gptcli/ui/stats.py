@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.types import Usage
-from gptcli.ui.units import seconds, size
+from gptcli.units import seconds, size
 
 
 def lines(usage: Usage, load_seconds: float) -> list[str]:

@@ -14,8 +14,8 @@ from rich.text import Text
 from gptcli.inspection.tree import Node, Tree
 from gptcli.ui.bars import bar
 from gptcli.ui.terminal import console_for, width_of
-from gptcli.ui.units import percent
 from gptcli.ui.visible import isolated, shortened, visible
+from gptcli.units import percent
 
 _GAP = 2
 _BAR = 12

@@ -11,8 +11,8 @@ from rich.text import Text
 from gptcli.inspection.next_tokens import Candidate, Step
 from gptcli.ui.next_tokens import number, token_cell
 from gptcli.ui.terminal import console_for, one_line, width_of
-from gptcli.ui.units import percent
 from gptcli.ui.visible import isolated, shortened, visible
+from gptcli.units import percent
 
 _GAP = "  "
 #: (head, cells, from which width of the terminal on); rows come one by one, so widths are fixed.

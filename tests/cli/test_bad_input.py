@@ -280,7 +280,7 @@ def test_samples_that_cannot_fit(tiny_model, monkeypatch):
 
     monkeypatch.setattr(memory, "available_bytes", lambda _: 100_000)
     done = run("complete", "-m", str(tiny_model), "--samples", "500", "-n", "4", "a")
-    assert_one_line(done, 6, "--samples", "GB are free")
+    assert_one_line(done, 6, "--samples", "are free")
 
 
 def test_no_home_at_all(monkeypatch):

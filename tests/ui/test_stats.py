@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gptcli import units
 from gptcli.types import Sampling, Usage
-from gptcli.ui import stats, units
+from gptcli.ui import stats
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from gptcli.text.healing import Healing, heal
 from gptcli.text.stop import StopMatcher
 from gptcli.text.stream import TextStream
 from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
+from gptcli.units import size
 
 if TYPE_CHECKING:
     from gptcli.engine.generate import Drawn
@@ -99,13 +100,14 @@ class Completion:
         from gptcli.engine.cache import GROWTH
 
         tokens = min(len(self.prompt) + self.limit, self.runner.limit)
-        size = self.runner.dtype.itemsize
         # A first step of the cache at the least: most texts end long before their limit.
         tokens = min(tokens, len(self.prompt) + GROWTH)
-        needed = self.runner.spec.cache_bytes(tokens, size, self.request.samples)
+        needed = self.runner.spec.cache_bytes(
+            tokens, self.runner.dtype.itemsize, self.request.samples
+        )
         available = memory.available_bytes(self.runner.device.type)
         if available is not None and needed > available:
-            reason = f"need {needed / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free"
+            reason = f"need {size(needed)} of memory, {size(available)} are free"
             raise ResourceError("--samples", f"{self.request.samples} at once {reason}")
 
     def _healing(self) -> Healing | None:
