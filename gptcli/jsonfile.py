@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gptcli import files
 from gptcli.errors import ModelError
 
 CONFIG_LIMIT = 4 << 20
@@ -26,9 +27,7 @@ def parse(text: bytes, subject: str) -> dict[str, Any]:
 
 def read(path: Path, limit: int = CONFIG_LIMIT) -> dict[str, Any]:
     """The JSON object in the file. Raises ModelError, also where it has more than `limit` bytes."""
-    # A pipe or a device might never end.
-    if path.exists() and not path.is_file():
-        raise ModelError(str(path), "is not a file")
+    files.refuse_special(path)
     try:
         with path.open("rb") as file:
             text = file.read(limit + 1)

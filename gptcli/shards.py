@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from gptcli import jsonfile
 from gptcli.errors import ModelError
+from gptcli.files import refuse_special
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -26,8 +27,7 @@ def files(directory: Path) -> list[Path]:
         return [directory / WEIGHTS]
     found = [directory / name for name in sorted(set(weight_map(directory / INDEX).values()))]
     for path in found:
-        if path.exists() and not path.is_file():
-            raise ModelError(str(path), "is not a file")
+        refuse_special(path)
     return found
 
 

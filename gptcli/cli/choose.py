@@ -127,8 +127,7 @@ def choose(
     )
     messages = Messages(sys.stderr, quiet=quiet)
     found = open_for(settings, messages).choose(request)
-    for notice in found.notices:
-        messages.hint(f"{notice.subject}: {notice.text}")
+    messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(view.as_json(found))
     elif quiet:

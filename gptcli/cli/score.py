@@ -197,8 +197,7 @@ def _check(
 
 def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Score:
     found = backend.score(request)
-    for notice in found.notices:
-        messages.hint(f"{notice.subject}: {notice.text}")
+    messages.notices(found.notices)
     return found
 
 

@@ -105,7 +105,7 @@ def run(
 
 
 def _once(modes: Modes, found: Distribution, messages: Messages) -> None:
-    _hint(found, messages)
+    messages.notices(found.notices)
     if modes.json:
         DataWriter(sys.stdout).json(as_json.distribution(found, stages=modes.stages))
     else:
@@ -144,7 +144,7 @@ def _compare(
         other_settings = replace(settings, model=modes.compare_model)
         found.append(open_for(other_settings, messages).next_tokens(request))
     for each in found:
-        _hint(each, messages)
+        messages.notices(each.notices)
     result = compare(found, request.rows)
     if modes.json:
         DataWriter(sys.stdout).json(as_json.comparison(result))
@@ -174,7 +174,7 @@ def _steps(modes: Modes, found: Walk, prompt: str, seed: int, messages: Messages
         drawn = f"drawn with {in_words(first.sampling)}, seed {seed}"
         table_view.caption(sys.stdout, drawn)
         table_view.caption(sys.stdout, table_view.where(first.source))
-    _hint(first, messages)
+    messages.notices(first.notices)
     if len(taken) < modes.steps and not last.taken.ends:
         messages.hint(f"prompt: the context is full after {len(taken)} of {modes.steps} steps")
 
@@ -194,23 +194,20 @@ def _pick(found: Walk, prompt: str, messages: Messages) -> None:
 
     writer = TerminalWriter(sys.stdout)
     text = ""
-    if found.room > 0:
-        _hint(found.look(), messages)
+    looked = found.look() if found.room > 0 else None
+    if looked is not None:
+        messages.notices(looked.notices)
     try:
         with Keys(sys.stdin) as keys, Picker(sys.stdout, keys) as picker:
-            while found.room > 0:
-                taken = picker.pick(found.look(), prompt + text)
+            while looked is not None:
+                taken = picker.pick(looked, prompt + text)
                 if taken is None or taken.ends:
                     break
                 found.take(taken.token.id)
                 text = found.taken.decode(errors="replace")
+                looked = found.look() if found.room > 0 else None
     finally:
         # Also after Ctrl-C: what was picked is the result.
         writer.write(f"{prompt}{text}\n")
     if found.room <= 0:
         messages.hint("prompt: the context is full")
-
-
-def _hint(found: Distribution, messages: Messages) -> None:
-    for notice in found.notices:
-        messages.hint(f"{notice.subject}: {notice.text}")

@@ -92,8 +92,7 @@ def tree(
     )
     messages = Messages(sys.stderr, quiet=quiet)
     found = open_for(settings, messages).tree(request)
-    for notice in found.notices:
-        messages.hint(f"{notice.subject}: {notice.text}")
+    messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(view.as_json(found))
     elif dot:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile
+from gptcli import files, jsonfile
 from gptcli.errors import ModelError
 from gptcli.text.token_bytes import scheme
 
@@ -28,8 +28,7 @@ class Tokenizer:
         self._path = directory / _FILE
         if not self._path.exists():
             raise ModelError(str(directory), f"has no {_FILE}")
-        if not self._path.is_file():
-            raise ModelError(str(self._path), "is not a file")
+        files.refuse_special(self._path)
         if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
             raise ModelError(str(self._path), "is larger than any tokenizer should be")
         with self._blamed("cannot be read"):

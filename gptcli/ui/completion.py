@@ -19,7 +19,7 @@ def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usag
     """The events but the notices, which go to stderr as they come."""
     for event in events:
         if isinstance(event, Notice):
-            messages.hint(f"{event.subject}: {event.text}")
+            messages.notices([event])
         else:
             yield event
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from gptcli.types import Notice
 from gptcli.ui.terminal import one_line
 
 
@@ -25,6 +27,11 @@ class Messages:
         """Something that may explain a poor result."""
         if not self.quiet:
             self._line("hint", text, "yellow")
+
+    def notices(self, found: Iterable[Notice]) -> None:
+        """What came with an answer that a user should know, a hint each."""
+        for notice in found:
+            self.hint(f"{notice.subject}: {notice.text}")
 
     def info(self, text: str) -> None:
         """Something that happened."""

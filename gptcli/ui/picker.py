@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TextIO
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -13,7 +12,7 @@ from gptcli.inspection.next_tokens import Candidate, Distribution
 from gptcli.ui.keys import Keys
 from gptcli.ui.next_tokens import terminal_table
 from gptcli.ui.table import lines
-from gptcli.ui.terminal import console_for, width_of
+from gptcli.ui.terminal import height_of, width_of
 from gptcli.ui.visible import ending, plainly, shortened
 
 _HELP = "↑ ↓ move, Enter takes, q leaves"
@@ -26,7 +25,8 @@ class Picker:
 
     def __init__(self, stream: TextIO, keys: Keys) -> None:
         self._stream, self._keys = stream, keys
-        console = console_for(stream)
+        # Not `console_for`, whose size is that of its making: the terminal may be resized.
+        console = Console(file=stream, highlight=False, markup=False)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Picker:
@@ -60,7 +60,7 @@ def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) ->
     width = width_of(stream)
     # Two cells for the pointer, and the last one stays free: some terminals wrap at once.
     table = lines(*terminal_table(distribution, width), max(width - 3, 1))
-    height = max(_height(stream) - _AROUND, 1)
+    height = max(height_of(stream) - _AROUND, 1)
     start = min(max(chosen - height // 2, 0), max(len(table) - 1 - height, 0))
     shown = [Text("  ") + table[0]]
     for place, line in enumerate(table[1:][start : start + height], start):
@@ -77,10 +77,3 @@ def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) ->
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"
     return Group(*parts)
-
-
-def _height(stream: TextIO) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).lines or 24
-    except (OSError, ValueError):
-        return 24

@@ -48,12 +48,22 @@ def width_of(stream: TextIO) -> int:
         return 80
 
 
+def height_of(stream: TextIO) -> int:
+    """How many lines the terminal has, 24 where it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).lines or 24
+    except (OSError, ValueError):
+        return 24
+
+
 def console_for(stream: TextIO) -> Console:
-    """A Rich console of the width that the terminal has, also where TERM is dumb.
+    """A Rich console of the size that the terminal has, also where TERM is dumb.
 
     Rich only believes a width that comes with a height.
     """
-    return Console(file=stream, width=width_of(stream), height=25, highlight=False, markup=False)
+    return Console(
+        file=stream, width=width_of(stream), height=height_of(stream), highlight=False, markup=False
+    )
 
 
 class TerminalWriter:

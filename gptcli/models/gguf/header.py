@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli import files
 from gptcli.errors import ModelError
 
 #: Limits far above any real header: a sparse file can claim any size for free.
@@ -62,8 +63,7 @@ class _BadFileError(Exception):
 
 def read(path: Path) -> Header:
     """The header of a GGUF file. Raises ModelError for anything the format does not allow."""
-    if path.exists() and not path.is_file():
-        raise ModelError(str(path), "is not a file")
+    files.refuse_special(path)
     try:
         with (
             path.open("rb") as file,
