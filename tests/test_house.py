@@ -17,6 +17,7 @@ FLOORS = {
     "types": 0,
     "config": 0,
     "inspection": 0,
+    "conversation": 0,
     "files": 0,
     "jsonfile": 0,
     "shards": 0,
@@ -41,6 +42,7 @@ GROUND = {
     "shards": {"errors", "files", "jsonfile"},
     "config": {"errors", "types"},
     "inspection": {"types"},
+    "conversation": {"inspection", "types"},
     "signals": set(),
     "units": set(),
 }
