@@ -18,6 +18,7 @@ FLOORS = {
     "config": 0,
     "inspection": 0,
     "conversation": 0,
+    "few_shot": 0,
     "files": 0,
     "jsonfile": 0,
     "shards": 0,
@@ -43,6 +44,7 @@ GROUND = {
     "config": {"errors", "types"},
     "inspection": {"types"},
     "conversation": {"inspection", "types"},
+    "few_shot": {"conversation", "types"},
     "signals": set(),
     "units": set(),
 }
