@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.engine.generate import Generation
 from gptcli.engine.load import load
 from gptcli.types import Sampling
+from tests.engine.helpers import generate
 
 PROMPTS = [
     "The most effective way to learn computer science is",
@@ -53,7 +53,7 @@ def tokenizer(default_model):
 def test_greedy_text_equals_transformers(prompt, runner, oracle, tokenizer):
     """Catches a wrong conversion (permuted rows, rope base, norm) that tiny models cannot show."""
     ids = tokenizer.encode(prompt)
-    generation = Generation(runner, ids, Sampling(temperature=0), max_new_tokens=TOKENS)
+    generation = generate(runner, ids, Sampling(temperature=0), max_new_tokens=TOKENS)
     ours = [step[0].id for step in generation]
     with torch.no_grad():
         theirs = oracle.generate(

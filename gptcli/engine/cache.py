@@ -32,6 +32,8 @@ class KVCache:
         self.spec = spec
         self.limit = min(limit or spec.context, spec.context)
         self.lengths = [0] * batch
+        #: Tokens per row that every layer has memory for.
+        self.capacity = 0
         empty = torch.empty(batch, spec.kv_heads, 0, spec.head_dim, device=device, dtype=dtype)
         self.keys: list[Tensor] = [empty] * spec.layers
         self.values: list[Tensor] = [empty] * spec.layers
@@ -40,11 +42,6 @@ class KVCache:
     def batch(self) -> int:
         """How many rows there are."""
         return len(self.lengths)
-
-    @property
-    def capacity(self) -> int:
-        """Tokens per row that there is memory for."""
-        return self.keys[-1].size(2)
 
     @property
     def uniform(self) -> bool:
@@ -71,11 +68,15 @@ class KVCache:
         capacity = max(needed, min(-(-needed // GROWTH) * GROWTH, self.limit))
         # Layer by layer, so that only one layer is ever held twice. Zeros, not what memory held:
         # a masked NaN would still poison the sums of a short row.
+        # An interruption may leave some layers grown: the next call then grows the others.
         for tensors in (self.keys, self.values):
             for layer, old in enumerate(tensors):
+                if old.size(2) >= capacity:
+                    continue
                 grown = old.new_zeros(old.size(0), old.size(1), capacity, old.size(3))
                 grown[:, :, :used] = old[:, :, :used]
                 tensors[layer] = grown
+        self.capacity = capacity
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store (batch, kv_heads, time, head_dim) after each row's end; give all keys and values.
@@ -129,8 +130,3 @@ class KVCache:
         other.keys, other.values = list(self.keys), list(self.values)
         other.select(rows)
         return other
-
-    def expand(self, batch: int) -> None:
-        """Make `batch` copies of a single row."""
-        if batch != self.batch:
-            self.select([0] * batch)

@@ -1,4 +1,4 @@
-"""Log-probabilities of several continuations of one prompt, on one prefill of it."""
+"""Log-probabilities of several continuations of each of some prompts, each computed once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gptcli.engine.prefix import PrefixCache, begin
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.sampling import check_finite
 
@@ -18,31 +19,38 @@ TOKENS = 4 * CHUNK
 
 
 def logprobs_after(
-    runner: Runner, prompt: Sequence[int], rows: Sequence[Sequence[int]]
-) -> list[list[float]]:
-    """Natural log-probability of every token of each row, all rows following the same prompt.
+    prefix: PrefixCache,
+    prompts: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[Sequence[int]]],
+) -> list[list[list[float]]]:
+    """Natural log-probability of every token of each row after its prompt: [prompt][row][token].
 
-    Neither the prompt nor a row may be empty, and together they must fit the context. Rows run in
-    batches on copies of the prompt's keys and values. Raises NonFiniteError where the model gives
-    no distribution.
+    Neither a prompt nor a row may be empty, and together they must fit the context; every prompt
+    has as many rows as the others. What the prompts have in common is computed once; rows run in
+    batches on copies of their prompts' keys and values. Raises NonFiniteError where the model
+    gives no distribution.
     """
-    cache = runner.new_cache()
-    first = _logprobs(runner.prefill([prompt], cache), [[row[0] for row in rows]])
-    found = [[logprob] for logprob in first]
-    for batch in _batches(runner, len(prompt), rows):
+    runner = prefix.runner
+    cache, logits = begin(prefix, prompts)
+    firsts = _logprobs(logits, [[row[0] for row in each] for each in rows])
+    flat = [row for each in rows for row in each]
+    prompt_of = [at for at, each in enumerate(rows) for _ in each]
+    found = [[logprob] for logprob in firsts]
+    for batch in _batches(runner, max(map(len, prompts)), flat):
         # What stands before a token gives its logits, so the last token of a row is not run.
-        longest = len(rows[batch[0]]) - 1
+        longest = len(flat[batch[0]]) - 1
         step = max(TOKENS // len(batch), 1)
-        branch = cache.picked([0] * len(batch)) if longest else cache
+        branch = cache.picked([prompt_of[index] for index in batch]) if longest else cache
         for start in range(0, longest, step):
             end = start + step
-            streams = runner.streams([rows[index][:-1][start:end] for index in batch], branch)
-            targets = [rows[index][start + 1 : end + 1] for index in batch]
+            streams = runner.streams([flat[index][:-1][start:end] for index in batch], branch)
+            targets = [flat[index][start + 1 : end + 1] for index in batch]
             real = torch.cat([streams[i, : len(ids)] for i, ids in enumerate(targets)])
             values = iter(_after(runner, real, [token for ids in targets for token in ids]))
             for index, ids in zip(batch, targets, strict=True):
                 found[index] += [next(values) for _ in ids]
-    return found
+    pieces = iter(found)
+    return [[next(pieces) for _ in each] for each in rows]
 
 
 def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:

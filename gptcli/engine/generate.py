@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gptcli.engine.runner import Runner
+from gptcli.engine.prefix import PrefixCache, begin
 from gptcli.engine.sampling import History, distribution, draw, likeliest
 from gptcli.types import Sampling
 
@@ -43,39 +43,40 @@ Constraint = Callable[[Sequence[int]], Collection[int] | None]
 
 
 class Generation:
-    """Several samples of one prompt, from one prefill; iterating gives one step after another.
+    """Samples of one prompt or of several, in one batch; iterating gives one step after another.
 
-    A step is one Drawn for each sample that is still alive. A sample ends with an end token, at
-    the token limit, or when `stop` is called for it between two steps; ended samples leave the
-    batch. Sample i draws with a generator of its own, seeded with seed + i, so it does not depend
-    on how many samples there are. What `constraint` forbids is taken away before the sampler's
-    stages; log-probabilities stay those of the raw distribution.
+    Each prompt is a sample; the same prompt may come several times. A step is one Drawn for each
+    sample that is still alive. A sample ends with an end token, at the token limit, or when `stop`
+    is called for it between two steps; ended samples leave the batch. Sample i draws with a
+    generator of its own, seeded with seed + i, so it does not depend on how many samples there
+    are. What the prompts have in common, also with what `prefix` holds, is computed once. What
+    `constraint` forbids is taken away before the sampler's stages; log-probabilities stay those of
+    the raw distribution.
     """
 
     def __init__(
         self,
-        runner: Runner,
-        prompt: Sequence[int],
+        prefix: PrefixCache,
+        prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         *,
         max_new_tokens: int,
         end_ids: Collection[int] = (),
         seed: int = 0,
-        samples: int = 1,
         logprobs: int | None = None,
         constraint: Constraint | None = None,
     ) -> None:
-        self._runner = runner
-        self._prompt = list(prompt)
+        self._prefix = prefix
+        self._prompts = [list(prompt) for prompt in prompts]
         self._sampling = sampling
         self._limit = max_new_tokens
         self._end_ids = frozenset(end_ids)
         self._logprobs = logprobs
         self._constraint = constraint
-        self._alive = list(range(samples))
-        self._histories = [History(self._prompt) for _ in range(samples)]
+        self._alive = list(range(len(prompts)))
+        self._histories = [History(prompt) for prompt in self._prompts]
         self._generators = [
-            torch.Generator().manual_seed((seed + i) % 2**32) for i in range(samples)
+            torch.Generator().manual_seed((seed + i) % 2**32) for i in range(len(prompts))
         ]
 
     def stop(self, sample: int) -> None:
@@ -87,10 +88,7 @@ class Generation:
         """Yields the steps. The first comes after the prefill; limit 0 gives none."""
         if self._limit <= 0 or not self._alive:
             return
-        cache = self._runner.new_cache()
-        logits = self._runner.prefill([self._prompt], cache)
-        cache.expand(len(self._alive))
-        logits = logits.expand(len(self._alive), -1)
+        cache, logits = begin(self._prefix, [self._prompts[sample] for sample in self._alive])
         for step in range(self._limit):
             rows = list(self._alive)
             drawn = self._draw(rows, logits)
@@ -102,9 +100,10 @@ class Generation:
                 return
             if self._alive != rows:
                 cache.select([rows.index(sample) for sample in self._alive])
-            logits = self._runner.decode(
-                [self._histories[sample].generated[-1] for sample in self._alive], cache
-            )
+            last = [self._histories[sample].generated[-1] for sample in self._alive]
+            logits = self._prefix.runner.decode(last, cache)
+            if cache is self._prefix.cache:
+                self._prefix.note(last[0])
 
     @torch.inference_mode()
     def _draw(self, rows: list[int], logits: Tensor) -> list[Drawn]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
+from gptcli.engine.generate import Generation
 from gptcli.engine.load import load
+from gptcli.engine.prefix import PrefixCache
 from gptcli.engine.runner import Runner
+from gptcli.types import Sampling
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
@@ -36,6 +39,13 @@ def whole(case: str, dtype: str = "float32") -> tuple[torch.Tensor, ...]:
     """Logits after every token of each golden row, each row in one piece and by itself."""
     runner = runner_of(case, dtype)
     return tuple(runner.all_logits(row, runner.new_cache()) for row in rows_of(case))
+
+
+def generate(
+    runner: Runner, prompt: Sequence[int], sampling: Sampling, *, samples: int = 1, **flags: Any
+) -> Generation:
+    """Samples of one prompt, with nothing kept from before."""
+    return Generation(PrefixCache(runner), [prompt] * samples, sampling, **flags)
 
 
 def copy_case(

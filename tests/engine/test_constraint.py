@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gptcli.engine.generate import Generation, only
+from gptcli.engine.generate import only
 from gptcli.types import Sampling
-from tests.engine.helpers import rows_of, runner_of
+from tests.engine.helpers import generate, rows_of, runner_of
 
 both = pytest.mark.parametrize("case", ["gpt2/tied", "llama/tied"])
 WARM = Sampling(temperature=1.2, top_k=15)
@@ -18,8 +18,8 @@ def test_no_constraint_is_no_change(case):
     """Catches a hook that costs a draw, or changes logits where everything is allowed."""
     runner, prompt = runner_of(case), rows_of(case)[0][:9]
     flags = {"max_new_tokens": 9, "seed": 4, "samples": 3, "logprobs": 2}
-    free = list(Generation(runner, prompt, WARM, **flags))
-    assert list(Generation(runner, prompt, WARM, constraint=lambda _: None, **flags)) == free
+    free = list(generate(runner, prompt, WARM, **flags))
+    assert list(generate(runner, prompt, WARM, constraint=lambda _: None, **flags)) == free
     assert all(drawn.allowed == 0 for step in free for drawn in step)
 
 
@@ -31,7 +31,7 @@ def test_draws_are_of_the_raw_distribution_renormalised(case):
     # The least probable tokens, none of which would pass top-k on its own.
     ids = raw.topk(6, largest=False).indices.tolist()
     samples = 4000
-    generation = Generation(
+    generation = generate(
         runner,
         prompt,
         Sampling(temperature=1, top_k=15),
@@ -62,9 +62,7 @@ def test_each_sample_is_asked_with_its_own_tokens(case):
         asked.append(tuple(drawn))
         return None if len(drawn) == 1 else [len(drawn) + 1, len(drawn) + 2]
 
-    steps = list(
-        Generation(runner, prompt, WARM, max_new_tokens=3, samples=2, constraint=constraint)
-    )
+    steps = list(generate(runner, prompt, WARM, max_new_tokens=3, samples=2, constraint=constraint))
     texts = [[step[i].id for step in steps] for i in range(2)]
     assert asked == [(), ()] + [tuple(t[:1]) for t in texts] + [tuple(t[:2]) for t in texts]
     assert all(text[0] in (1, 2) and text[2] in (3, 4) for text in texts)

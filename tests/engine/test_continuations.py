@@ -7,6 +7,7 @@ import torch
 
 from gptcli.engine import continuations
 from gptcli.engine.continuations import logprobs_after
+from gptcli.engine.prefix import PrefixCache
 from gptcli.engine.runner import Runner
 from gptcli.errors import NonFiniteError
 from tests.engine.helpers import rows_of, runner_of
@@ -26,6 +27,11 @@ def case(request) -> tuple[Runner, list[int]]:
     return runner_of(request.param), list(rows_of(request.param)[0][:9])
 
 
+def after(runner: Runner, prompt: list[int], rows: list[list[int]]) -> list[list[float]]:
+    """One prompt, nothing kept from before."""
+    return logprobs_after(PrefixCache(runner), [prompt], [rows])[0]
+
+
 def close(found: list[list[float]], expected: list[list[float]]) -> bool:
     return all(a == pytest.approx(b, abs=2e-5) for a, b in zip(found, expected, strict=True))
 
@@ -33,7 +39,7 @@ def close(found: list[list[float]], expected: list[list[float]]) -> bool:
 def test_together_equals_alone(case):
     """Catches padding that is seen, a logit of the wrong place, rows handed back out of order."""
     runner, prompt = case
-    assert close(logprobs_after(runner, prompt, ROWS), [alone(runner, prompt, r) for r in ROWS])
+    assert close(after(runner, prompt, ROWS), [alone(runner, prompt, r) for r in ROWS])
 
 
 def test_bounds_change_nothing(case, monkeypatch):
@@ -42,7 +48,20 @@ def test_bounds_change_nothing(case, monkeypatch):
     expected = [alone(runner, prompt, row) for row in ROWS]
     for name, value in [("ROWS", 2), ("TOKENS", 5), ("HEAD_ROWS", 3), ("CACHE_BYTES", 1)]:
         monkeypatch.setattr(continuations, name, value)
-        assert close(logprobs_after(runner, prompt, ROWS), expected), name
+        assert close(after(runner, prompt, ROWS), expected), name
+
+
+def test_each_prompt_has_its_own_rows(case, monkeypatch):
+    """Catches rows that ride on another prompt's keys, and unlike prompts padded wrong."""
+    runner, prompt = case
+    prompts = [prompt, prompt[:5], [*prompt[:5], 4], [8, 8]]
+    sets = [[[5], [6, 7]], [[1, 2, 3], [9]], [[4], [4, 4, 4, 4]], [[2, 2], [3]]]
+    expected = [[alone(runner, p, r) for r in rows] for p, rows in zip(prompts, sets, strict=True)]
+    prefix = PrefixCache(runner)
+    for rows in (32, 2):
+        monkeypatch.setattr(continuations, "ROWS", rows)
+        found = logprobs_after(prefix, prompts, sets)
+        assert all(close(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_the_prompt_runs_once_and_batches_are_bounded(case, monkeypatch):
@@ -52,7 +71,7 @@ def test_the_prompt_runs_once_and_batches_are_bounded(case, monkeypatch):
     hook = runner.decoder.register_forward_pre_hook(lambda _, args: shapes.append(args[0].shape))
     monkeypatch.setattr(continuations, "ROWS", 3)
     try:
-        logprobs_after(runner, prompt, ROWS)
+        after(runner, prompt, ROWS)
     finally:
         hook.remove()
     assert shapes == [(1, len(prompt)), (3, 8), (3, 1)]
@@ -62,7 +81,7 @@ def test_a_full_context_is_enough(case):
     """Catches running the last token of a row, after which nothing is asked."""
     runner, prompt = case
     row = [i % 7 for i in range(runner.limit - len(prompt))]
-    assert close(logprobs_after(runner, prompt, [row, [3]]), [
+    assert close(after(runner, prompt, [row, [3]]), [
         alone(runner, prompt, row), alone(runner, prompt, [3]),
     ])  # fmt: skip
 
@@ -77,7 +96,7 @@ def test_nan_is_an_error():
         with torch.no_grad():
             weight[0] = float("nan")
         with pytest.raises(NonFiniteError):
-            logprobs_after(bad, [1, 2], [[3], [4]])
+            after(bad, [1, 2], [[3], [4]])
     finally:
         with torch.no_grad():
             weight.copy_(old)

@@ -104,7 +104,7 @@ def test_expanded_rows_equal_separate_rows(case):
     runner, (a, b) = runner_of(case), rows_of(case)
     cache = runner.new_cache()
     runner.prefill([a[:10]], cache)
-    cache.expand(3)
+    cache.select([0] * 3)
     assert cache.batch == 3
     ends = [a[10:16], b[10:16], b[20:26]]
     for step in range(6):

@@ -78,8 +78,9 @@ def _cut(
 
 def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
     from gptcli.engine.continuations import logprobs_after
+    from gptcli.engine.prefix import PrefixCache
 
-    return logprobs_after(model.runner, cut.prompt, cut.rows)
+    return logprobs_after(PrefixCache(model.runner), [cut.prompt], [cut.rows])[0]
 
 
 def _tokens(

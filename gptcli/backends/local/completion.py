@@ -48,19 +48,19 @@ class Completion:
     def events(self) -> Iterator[Event]:
         """Everything the request gives, in order."""
         from gptcli.engine.generate import Generation
+        from gptcli.engine.prefix import PrefixCache
 
         yield from self._prompt_notices()
         judged = self.request.fail_below is not None
         logprobs = 0 if judged and self.request.logprobs is None else self.request.logprobs
         healing = self.healing
         generation = Generation(
-            self.runner,
-            self.prompt if healing is None else healing.ids,
+            PrefixCache(self.runner),
+            [self.prompt if healing is None else healing.ids] * self.request.samples,
             self.sampling,
             max_new_tokens=self.limit if healing is None else self._draws(healing),
             end_ids=self.end_ids,
             seed=self.request.seed,
-            samples=self.request.samples,
             logprobs=logprobs,
             constraint=None if healing is None else self._fits,
         )
