@@ -25,7 +25,9 @@ from gptcli.types import LIMITS
 
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"
+#: Where nothing says how many tokens to generate at most: of a text, of an answer in a chat.
 DEFAULT_NEW_TOKENS = 256
+DEFAULT_ANSWER_TOKENS = 1024
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DTYPE_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -41,7 +43,7 @@ class Settings:
     dtype: str = "auto"
     threads: int | None = None
     ctx_size: int | None = None
-    max_new_tokens: int = DEFAULT_NEW_TOKENS
+    max_new_tokens: int | None = None
     seed: int | None = None
     temperature: float | None = None
     top_k: int | None = None
@@ -55,6 +57,11 @@ class Settings:
         """These settings with every flag that was given (is not None) laid over them."""
         given = {name: value for name, value in flags.items() if value is not None}
         return replace(self, **given)  # type: ignore[arg-type]
+
+    def new_tokens(self, default: int) -> int | None:
+        """The most tokens to generate; None, which -1 asks for, for as many as there is room."""
+        limit = default if self.max_new_tokens is None else self.max_new_tokens
+        return None if limit < 0 else limit
 
 
 _KINDS = {f.name: str(f.type).removesuffix(" | None") for f in fields(Settings)}

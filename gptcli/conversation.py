@@ -73,15 +73,17 @@ class DocumentTurn:
     """A stretch of the document: one message with all that is put around it.
 
     role: None where a stretch belongs to no single message. ending: the token that stands right
-    after the content, and ending_probability what the model gives to it there; None for both where
-    the turn is open, or where the content is not found in it. In the open turn at the document's
-    end, ending_probability is that of saying nothing: of all end tokens together.
+    after the content, ending_at how many of `tokens` are before it, and ending_probability what
+    the model gives to it there; None where the turn is open, or where the content is not found in
+    it. In the open turn at the document's end, ending_probability is that of saying nothing: of
+    all end tokens together.
     """
 
     role: Role | None
     text: str
     tokens: tuple[Token, ...]
     ending: Token | None = None
+    ending_at: int | None = None
     ending_probability: float | None = None
 
 

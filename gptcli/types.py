@@ -59,6 +59,8 @@ LIMITS: dict[str, Limit] = {
     "depth": Limit(1, 100),
     "width": Limit(1, 10_000),
     "joint_min_p": Limit(0, 1),
+    "shots": Limit(0, _MOST_TOKENS),
+    "orders": Limit(2, 1000),
     "fail_below": Limit(0, 1, above=True),
 }
 
@@ -184,6 +186,7 @@ class Usage:
     the last (of all samples together). `sampling` is what was really used. completion_tokens
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
+    reused_tokens of the prompt were in the KV cache already.
     """
 
     prompt_tokens: int
@@ -198,6 +201,7 @@ class Usage:
     decode_seconds: float
     peak_memory: int | None = None
     uncertain: tuple[Uncertain, ...] = ()
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ FLOORS = {
     "signals": 0,
     "units": 0,
     "text": 1,
+    "sessions": 1,
     "engine": 1,
     "models": 1,
     "backends": 2,
@@ -51,6 +52,7 @@ GROUND = {
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {
     "text": {"torch", "rich", "typer"},
+    "sessions": {"torch", "rich", "typer"},
     "engine": {"rich", "typer", "tokenizers"},
     "models": {"torch", "rich", "typer"},
     "backends": {"rich", "typer"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from gptcli.conversation import ChatDocument, ChatRequest
+from gptcli.few_shot import FewShotEvent, FewShotRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
 from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
 from gptcli.inspection.score import Score, ScoreRequest
@@ -80,4 +82,32 @@ class Backend(Protocol):
 
         Raises UsageError for a tree of too many nodes, and the errors of a prompt.
         """
+        ...
+
+    def chat(self, request: ChatRequest) -> Iterator[Event]:
+        """The assistant's answer, as `stream` gives a completion: chunks of one sample.
+
+        Turns that were computed for an earlier request are not computed again. Raises InputError
+        for messages that the model's form cannot take, ContextError where they do not fit.
+        """
+        ...
+
+    def chat_document(self, request: ChatRequest) -> ChatDocument:
+        """The exact document that `chat` would continue."""
+        ...
+
+    def chat_next_tokens(self, request: ChatRequest, rows: int) -> Distribution:
+        """What may come where the conversation ends: after the last answer, or for its begin."""
+        ...
+
+    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+        """An Answer to each query, in order and as they come, and one FewShotUsage last.
+
+        What an error of `queries` comes after is answered first. Raises ContextError for a query
+        that does not fit with its examples.
+        """
+        ...
+
+    def few_shot_document(self, request: FewShotRequest, query: str) -> ChatDocument:
+        """The exact document that `few_shot` would continue for a query."""
         ...

@@ -6,12 +6,14 @@ It needs no weights and draws nothing at random, so it tests everything around a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle, islice
 from typing import NoReturn
 
 from gptcli.backends.base import Event
+from gptcli.conversation import ChatRequest
 from gptcli.errors import InputError, UsageError
+from gptcli.few_shot import FewShotRequest
 from gptcli.inspection.choose import ChooseRequest
 from gptcli.inspection.next_tokens import NextTokensRequest
 from gptcli.inspection.score import ScoreRequest
@@ -67,6 +69,34 @@ class EchoBackend:
     def choose(self, request: ChooseRequest) -> NoReturn:
         """Raises UsageError."""
         refuse("tell probabilities")
+
+    def chat(self, request: ChatRequest) -> Iterator[Event]:
+        """The last message's words, as `stream` would complete it."""
+        yield from self.stream(
+            Request(
+                request.messages[-1].content,
+                max_new_tokens=request.max_new_tokens,
+                stop=request.stop,
+                seed=request.seed,
+                logprobs=request.logprobs,
+            )
+        )
+
+    def chat_document(self, request: ChatRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("make a document")
+
+    def chat_next_tokens(self, request: ChatRequest, rows: int) -> NoReturn:
+        """Raises UsageError."""
+        refuse("tell probabilities")
+
+    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> NoReturn:
+        """Raises UsageError."""
+        refuse("learn from examples")
+
+    def few_shot_document(self, request: FewShotRequest, query: str) -> NoReturn:
+        """Raises UsageError."""
+        refuse("make a document")
 
     def tree(self, request: TreeRequest) -> NoReturn:
         """Raises UsageError."""

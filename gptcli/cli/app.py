@@ -9,11 +9,19 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.cli import choose, complete, models, score, tokens, top_k, tree
+from gptcli.cli import chat, choose, complete, models, score, tokens, top_k, tree
 from gptcli.cli.boundary import guarded
 
 #: A new subcommand is one word here; groups have subcommands of their own.
-COMMANDS = (complete.complete, top_k.top_k, choose.choose, score.score, tokens.tokens, tree.tree)
+COMMANDS = (
+    complete.complete,
+    chat.chat,
+    top_k.top_k,
+    choose.choose,
+    score.score,
+    tokens.tokens,
+    tree.tree,
+)
 GROUPS = (models.app,)
 
 # Boxes are for people: help in a pipe or a dumb terminal is plain text.

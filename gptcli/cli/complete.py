@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gptcli import config
-from gptcli.cli import options
+from gptcli.cli import generation_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UncertainError, UsageError
@@ -55,28 +54,8 @@ def complete(
     prompt_option: options.PromptOption = None,
     file: options.PromptFile = None,
     verbatim: options.Verbatim = False,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "-n",
-            "--max-new-tokens",
-            "--n-predict",
-            "--max-tokens",
-            metavar="N",
-            callback=options.limited("max_new_tokens", "--max-new-tokens"),
-            show_default=False,
-            help="Generate at most N tokens; -1 goes on until the model ends or the context is"
-            f" full. Default: {config.DEFAULT_NEW_TOKENS}.",
-        ),
-    ] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            show_default=False,
-            help="End before this text, which is not printed. Repeatable.",
-        ),
-    ] = None,
+    max_new_tokens: generation_options.MaxNewTokens = None,
+    stop: generation_options.Stop = None,
     samples: Annotated[
         int,
         typer.Option(
@@ -122,27 +101,9 @@ def complete(
     echo: Annotated[
         bool, typer.Option("--echo", rich_help_panel="Output", help="Print the prompt first.")
     ] = False,
-    stream: Annotated[
-        bool | None,
-        typer.Option(
-            "--stream/--no-stream",
-            rich_help_panel="Output",
-            show_default=False,
-            help="Print text as it comes, or when it is done. Text streams by itself; --json"
-            " prints one object, and with --stream JSON lines.",
-        ),
-    ] = None,
+    stream: generation_options.Stream = None,
     json: options.Json = False,
-    logprobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            callback=options.limited("logprobs", "--logprobs"),
-            rich_help_panel="Output",
-            show_default=False,
-            help="With --json: the log-probability of every token, and of the K likeliest there.",
-        ),
-    ] = None,
+    logprobs: generation_options.Logprobs = None,
     null: Annotated[
         bool,
         typer.Option(
@@ -164,15 +125,12 @@ def complete(
         raise UsageError("--logprobs", "needs --json")
     if null and json:
         raise UsageError("--null", "cannot be combined with --json")
-    if any(not text for text in stop or ()):
-        raise UsageError("--stop", "must not be empty")
-    limit = settings.max_new_tokens
     request = Request(
         prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
         sampling=options.wish(settings, logit_bias),
-        max_new_tokens=None if limit < 0 else limit,
-        stop=tuple(stop or ()),
-        seed=random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed,
+        max_new_tokens=settings.new_tokens(config.DEFAULT_NEW_TOKENS),
+        stop=generation_options.stops(stop),
+        seed=generation_options.seed_of(settings),
         samples=samples,
         logprobs=logprobs,
         special=special,

@@ -20,3 +20,10 @@ def complete_device(incomplete: str) -> list[str]:
 def complete_dtype(incomplete: str) -> list[str]:
     """Dtypes, by their long names."""
     return [name for name in config.DTYPES if name.startswith(incomplete)]
+
+
+def complete_session(incomplete: str) -> list[str]:
+    """Names of kept conversations that begin with what was typed."""
+    from gptcli import sessions
+
+    return [each.name for each in sessions.list_sessions() if each.name.startswith(incomplete)]

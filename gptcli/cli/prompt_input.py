@@ -40,7 +40,7 @@ def read_prompt(
     if stdin_named:
         text = None
     parts = [_part(file, verbatim) for file in files]
-    if _STDIN not in map(str, files) and (stdin_named or not _is_interactive()):
+    if _STDIN not in map(str, files) and (stdin_named or not is_interactive()):
         data = _stdin_bytes()
         # An empty stdin beside another prompt is only what a script was started with.
         if data or (not parts and text is None):
@@ -84,7 +84,8 @@ def _part(file: Path, verbatim: bool) -> str:
     return _text(str(file), _file_bytes(file), verbatim)
 
 
-def _is_interactive() -> bool:
+def is_interactive() -> bool:
+    """Whether a person could type into stdin."""
     return sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
 
 

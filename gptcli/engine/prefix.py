@@ -22,8 +22,10 @@ class PrefixCache:
         self.runner = runner
         self.cache = runner.new_cache()
         self.ids: list[int] = []
-        #: How many tokens of the last prompt were here already.
+        #: How many tokens of the last prompt, or of what the last prompts share, were here already.
         self.reused = 0
+        #: How many tokens the last prompts share.
+        self.shared = 0
 
     def prefill(self, prompt: Sequence[int]) -> Tensor:
         """Make the cache hold exactly this prompt, not empty; logits after it, (1, vocab).
@@ -51,12 +53,13 @@ def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCach
     first = prompts[0]
     shared = min(common_length(first, prompt) for prompt in prompts)
     if all(len(prompt) == shared for prompt in prompts):
+        prefix.shared = shared
         logits = prefix.prefill(first)
         if len(prompts) == 1:
             return prefix.cache, logits
         return prefix.cache.picked([0] * len(prompts)), logits.expand(len(prompts), -1)
     # Every row has to run a token of its own.
-    shared = min(shared, min(map(len, prompts)) - 1)
+    prefix.shared = shared = min(shared, min(map(len, prompts)) - 1)
     cache = prefix.runner.new_cache(len(prompts))
     prefix.reused = 0
     if shared:

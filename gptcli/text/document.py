@@ -10,29 +10,44 @@ from gptcli.conversation import Message, Role
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Part of a document: text[start:end] is ids[first:last]; the parts are the whole, in order.
+class Turn:
+    """A stretch of a document's text, [start, end): one message with all that is put around it.
 
-    role: whose turn it is, None where several messages could not be told apart. closing: where in
-    `ids` the first token after the message's content stands, None where there is none or where
-    the content cannot be found as it was given.
+    role: None where several messages could not be told apart. content_end: where the message's
+    content ends, None where it is not there as it was given, or where the turn is still open.
     """
 
     role: Role | None
     start: int
     end: int
-    first: int
-    last: int
-    closing: int | None = None
+    content_end: int | None = None
 
 
 @dataclass(frozen=True)
 class Document:
-    """Text and ids of a conversation, as the model is to see it, nothing more before or after."""
+    """Text and ids of a conversation, as the model is to see it, nothing more before or after.
+
+    spans: [start, end) of each token in the text, in characters; a token that is not in the text
+    (a BOS before it) has an empty one.
+    """
 
     text: str
     ids: tuple[int, ...]
-    stretches: tuple[Stretch, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def tokens_before(self, place: int) -> int | None:
+        """How many tokens stand before a place in the text; None where one goes across it."""
+        count = sum(1 for start, _ in self.spans if start < place)
+        return None if count and self.spans[count - 1][1] > place else count
+
+
+def document_of(text: str, cut: Sequence[tuple[int, int, int]], before: Sequence[int]) -> Document:
+    """A document from (id, start, end) of its tokens, and ids that stand before its text."""
+    return Document(
+        text,
+        (*before, *(token for token, _, _ in cut)),
+        (*((0, 0) for _ in before), *((start, end) for _, start, end in cut)),
+    )
 
 
 class DocumentForm(Protocol):
@@ -58,4 +73,8 @@ class DocumentForm(Protocol):
 
         Raises InputError for messages that the form cannot take, ModelError for a bad template.
         """
+        ...
+
+    def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
+        """The turns of that document, in order, all of it together."""
         ...

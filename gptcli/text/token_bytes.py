@@ -25,6 +25,12 @@ def byte_of_character() -> dict[str, int]:
     return table | {chr(0x100 + i): byte for i, byte in enumerate(hidden)}
 
 
+@cache
+def character_of_byte() -> dict[int, str]:
+    """The same the other way."""
+    return {byte: character for character, byte in byte_of_character().items()}
+
+
 def byte_level(token: str) -> bytes:
     """The bytes of a byte-level token; characters outside the table stand for themselves."""
     table = byte_of_character()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gptcli import files, jsonfile
 from gptcli.errors import ModelError
-from gptcli.text.token_bytes import scheme
+from gptcli.text.token_bytes import byte_level, character_of_byte, scheme
 
 _FILE = "tokenizer.json"
 _SETTINGS = "tokenizer_config.json"
+_NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 
 
 class Tokenizer:
@@ -51,29 +52,95 @@ class Tokenizer:
         """How many tokens there are, added ones included."""
         return self._rust.get_vocab_size(with_added_tokens=True)
 
-    def encode(self, text: str, *, special: bool = False) -> list[int]:
+    def encode(
+        self,
+        text: str,
+        *,
+        special: bool = False,
+        inside: bool = False,
+        never: Collection[int] = (),
+    ) -> list[int]:
         """The ids of a text, and nothing before or after it.
 
         special: texts of control tokens (`<|im_end|>`) become those tokens. Without it they are
-        text like any other, so that text can never give an order.
+        text like any other, so that text can never give an order. inside: the text stands after
+        another token, so it gets no space of a document's beginning. never: more added tokens,
+        which are text here even if they are no control tokens elsewhere.
         """
+        cut = self.cut(text, special=special, inside=inside, never=never)
+        return [token for token, _, _ in cut]
+
+    def cut(
+        self,
+        text: str,
+        *,
+        special: bool = False,
+        inside: bool = False,
+        never: Collection[int] = (),
+    ) -> list[tuple[int, int, int]]:
+        """As `encode`, with the place of each token: (id, start, end), in characters."""
         self._rust.encode_special_tokens = not special
-        with self._blamed("cannot encode this text"):
+        with self._inside() if inside else nullcontext(), self._blamed("cannot encode this text"):
             found = self._rust.encode(text, add_special_tokens=False)
-        if special or self._special.isdisjoint(found.ids):
-            return list(found.ids)
-        cut = zip(found.ids, found.offsets, strict=True)
-        return [i for token, (start, end) in cut for i in self._as_text(token, text[start:end])]
+        cut = [(i, a, b) for i, (a, b) in zip(found.ids, found.offsets, strict=True)]
+        named = self._special.union(never)
+        if special or named.isdisjoint(found.ids):
+            return cut
+        return [part for token in cut for part in self._as_text(token, text, named)]
 
-    def _as_text(self, token: int, text: str) -> list[int]:
-        """The token, but letter by letter where the model itself made a control token of its name.
+    def controls(self, text: str, controls: Collection[int]) -> list[tuple[int, int, int]]:
+        """(id, start, end) in characters of those control tokens that stand in a text.
 
-        A Unigram model may, if its vocabulary holds the name; so may BPE that ignores merges.
+        White space that such a token takes with it belongs to it.
         """
-        if token not in self._special or text != self._added[token].content:
-            return [token]
+        return [each for each in self.cut(text, special=True) if each[0] in controls]
+
+    def control_names(self, document: str = "") -> dict[int, str]:
+        """The control tokens by id, with those added tokens whose names stand in `document`."""
+        return {
+            token: added.content
+            for token, added in self._added.items()
+            if added.special or added.content in document
+        }
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """Metaspace with prepend_scheme "first" marks a beginning wherever `encode` begins."""
+        cutter = self._rust.pre_tokenizer
+        # A sequence of pre-tokenizers can be indexed, and so be gone through.
+        cutters = list(cutter) if hasattr(cutter, "__getitem__") else [cutter]
+        first = [each for each in cutters if getattr(each, "prepend_scheme", None) == "first"]
+        for each in first:
+            each.prepend_scheme = "never"
+        try:
+            yield
+        finally:
+            for each in first:
+                each.prepend_scheme = "first"
+
+    def _as_text(
+        self, cut: tuple[int, int, int], text: str, named: Collection[int]
+    ) -> list[tuple[int, int, int]]:
+        """A token as it is, but letter by letter where it was made of the name of one of those.
+
+        A Unigram model may make a control token of a text, if its vocabulary holds the name; so
+        may BPE that ignores merges; and added tokens that are no control tokens always count.
+        """
+        token, start, end = cut
+        if token not in named or self._added[token].content not in text[start:end]:
+            return [cut]
         with self._blamed("cannot encode this text"):
-            return [part.id for letter in text for part in self._rust.model.tokenize(letter)]
+            return [
+                (part.id, place, place + 1)
+                for place in range(start, end)
+                for part in self._rust.model.tokenize(self._spelled(text[place]))
+            ]
+
+    def _spelled(self, letter: str) -> str:
+        """A letter as the vocabulary spells it."""
+        if self._scheme is byte_level:
+            return "".join(map(character_of_byte().__getitem__, letter.encode()))
+        return letter.replace(" ", "▁")
 
     @cached_property
     def prefix(self) -> list[int]:
@@ -91,6 +158,12 @@ class Tokenizer:
         bare = len(self._rust.encode("a", add_special_tokens=False).ids)
         before = next((i for i, m in enumerate(encoding.special_tokens_mask) if not m), 0)
         return list(encoding.ids[:before]) if len(encoding.ids) > bare else []
+
+    @cached_property
+    def named_tokens(self) -> dict[str, str]:
+        """The tokens that tokenizer_config.json names by their part: `bos_token`, `eos_token`, …"""
+        found = {name: _content(self._settings.get(name)) for name in _NAMED}
+        return {name: text for name, text in found.items() if text is not None}
 
     @property
     def end_text(self) -> str | None:

@@ -125,7 +125,7 @@ class AsJson:
         self, writer: DataWriter, *, model: str, seed: int, lines: bool, echo: str, logprobs: bool
     ) -> None:
         self._writer, self._lines, self._echo, self._logprobs = writer, lines, echo, logprobs
-        self._head = {"object": "text_completion", "model": model, "seed": seed}
+        self._head: dict[str, Any] = {"object": "text_completion", "model": model, "seed": seed}
 
     def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
         """See CompletionView."""
@@ -148,11 +148,30 @@ class AsJson:
     def _choice(self, chunk: Chunk, *, first: bool) -> dict[str, Any]:
         content = [token(info) for info in chunk.tokens]
         return {
-            "text": (self._echo if first else "") + chunk.text,
+            **self._said((self._echo if first else "") + chunk.text, first=first),
             "index": chunk.index,
             "finish_reason": chunk.finish_reason,
             "logprobs": {"content": content} if self._logprobs else None,
         }
+
+    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
+        return {"text": text}
+
+
+class AsChatJson(AsJson):
+    """OpenAI's chat completion: one when all is done, or (`lines`) a chunk for each piece."""
+
+    def __init__(
+        self, writer: DataWriter, *, model: str, seed: int, lines: bool, logprobs: bool
+    ) -> None:
+        super().__init__(writer, model=model, seed=seed, lines=lines, echo="", logprobs=logprobs)
+        self._head["object"] = "chat.completion.chunk" if lines else "chat.completion"
+
+    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
+        role = {"role": "assistant"}
+        if self._lines:
+            return {"delta": (role if first else {}) | {"content": text}}
+        return {"message": role | {"content": text}}
 
 
 def token(info: TokenInfo) -> dict[str, Any]:
@@ -179,6 +198,11 @@ def _usage(usage: Usage) -> dict[str, Any]:
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "total_tokens": total,
+            **(
+                {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
+                if usage.reused_tokens
+                else {}
+            ),
         },
         "sampling": as_json(usage.sampling),
         "device": usage.device,

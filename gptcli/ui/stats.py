@@ -6,14 +6,15 @@ from gptcli.types import Usage
 from gptcli.units import seconds, size
 
 
-def lines(usage: Usage, load_seconds: float) -> list[str]:
-    """A few short lines, each sensible by itself."""
-    found = [
-        f"model: {usage.model} ({usage.dtype} on {usage.device}), ready in {seconds(load_seconds)}"
-    ]
+def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
+    """A few short lines, each sensible by itself; without load_seconds nothing about loading."""
+    ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
+    found = [f"model: {usage.model} ({usage.dtype} on {usage.device}){ready}"]
     prompt = f"prompt: {usage.prompt_tokens} tokens"
+    if usage.reused_tokens:
+        prompt += f" ({usage.reused_tokens} of them reused)"
     if usage.completion_tokens and usage.prompt_seconds > 0:
-        rate = usage.prompt_tokens / usage.prompt_seconds
+        rate = (usage.prompt_tokens - usage.reused_tokens) / usage.prompt_seconds
         prompt += f", first token after {seconds(usage.prompt_seconds)} ({rate:.1f} tokens/s)"
     found.append(prompt)
     generated = f"generated: {usage.completion_tokens} tokens"

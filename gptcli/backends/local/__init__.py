@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gptcli.backends.base import Event, Walk
 from gptcli.backends.local.opened import OpenModel
+from gptcli.conversation import ChatDocument, ChatRequest
+from gptcli.few_shot import FewShotEvent, FewShotRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
 from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
 from gptcli.inspection.score import Score, ScoreRequest
 from gptcli.inspection.tree import Tree, TreeRequest
 from gptcli.types import Request
+
+if TYPE_CHECKING:
+    from gptcli.backends.local.chat import LocalChat
 
 
 class LocalBackend:
@@ -57,3 +64,33 @@ class LocalBackend:
         from gptcli.backends.local.tree import tree
 
         return tree(self._open, request)
+
+    def chat(self, request: ChatRequest) -> Iterator[Event]:
+        """See Backend.chat."""
+        yield from self._chat.answer(request)
+
+    def chat_document(self, request: ChatRequest) -> ChatDocument:
+        """See Backend.chat_document."""
+        return self._chat.document(request)
+
+    def chat_next_tokens(self, request: ChatRequest, rows: int) -> Distribution:
+        """See Backend.chat_next_tokens."""
+        return self._chat.next_tokens(request, rows)
+
+    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+        """See Backend.few_shot."""
+        from gptcli.backends.local.few_shot import FewShot
+
+        yield from FewShot(self._open, request).answers(queries)
+
+    def few_shot_document(self, request: FewShotRequest, query: str) -> ChatDocument:
+        """See Backend.few_shot_document."""
+        from gptcli.backends.local.few_shot import FewShot
+
+        return FewShot(self._open, request).document(query)
+
+    @cached_property
+    def _chat(self) -> LocalChat:
+        from gptcli.backends.local.chat import LocalChat
+
+        return LocalChat(self._open)

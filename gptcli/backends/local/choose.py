@@ -19,7 +19,7 @@ def choose(model: OpenModel, request: ChooseRequest) -> Choices:
     cut = _cut(model, request, request.prompt, request.choices, "prompt")
     logprobs = _logprobs(model, cut)
     totals = list(map(math.fsum, logprobs))
-    rows = enumerate(zip(request.choices, cut.rows, logprobs, totals, _shares(totals), strict=True))
+    rows = enumerate(zip(request.choices, cut.rows, logprobs, totals, shares(totals), strict=True))
     found = [
         Choice(index, text, _tokens(model, ids, values), total, share)
         for index, (text, ids, values, total, share) in rows
@@ -90,7 +90,7 @@ def _tokens(
     return tuple(ScoredToken(model.token(token), logprob) for token, logprob in pairs)
 
 
-def _shares(totals: Sequence[float]) -> list[float]:
+def shares(totals: Sequence[float]) -> list[float]:
     """softmax: what each is of all, where some are less than float64 holds as probabilities."""
     best = max(totals)
     if best == -math.inf:
@@ -118,7 +118,7 @@ def _calibrated(
     ]
     return [
         replace(choice, calibrated=total, calibrated_probability=share)
-        for choice, total, share in zip(found, totals, _shares(totals), strict=True)
+        for choice, total, share in zip(found, totals, shares(totals), strict=True)
     ]
 
 

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends import memory
 from gptcli.backends.base import Event
 from gptcli.backends.local.opened import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
+from gptcli.backends.local.sample import Sample
 from gptcli.errors import ResourceError
 from gptcli.text.boundary import splits_token
 from gptcli.text.healing import Healing, heal
-from gptcli.text.stop import StopMatcher
-from gptcli.text.stream import TextStream
 from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
 from gptcli.units import size
 
 if TYPE_CHECKING:
     from gptcli.engine.generate import Drawn
+    from gptcli.engine.prefix import PrefixCache
 
 
 class Completion:
-    """One request under way."""
+    """One request under way.
 
-    def __init__(self, model: OpenModel, request: Request) -> None:
+    ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
+    prefix: the KV cache of prompts before, whose beginnings need not be computed again. ends:
+    tokens that end the text beside those of the model's files.
+    """
+
+    def __init__(
+        self,
+        model: OpenModel,
+        request: Request,
+        *,
+        ids: Sequence[int] | None = None,
+        prefix: PrefixCache | None = None,
+        ends: Collection[int] = (),
+    ) -> None:
         self.request = request
         self.model = model
         self.runner = model.runner
         self.tokenizer = model.tokenizer
         self.sampling = model.sampling(request.sampling)
-        self.end_ids = model.defaults.end_ids(self.tokenizer)
-        self.prompt = model.encode(request.prompt, special=request.special)
+        self.end_ids = model.defaults.end_ids(self.tokenizer) | frozenset(ends)
+        self.prompt = (
+            model.encode(request.prompt, special=request.special) if ids is None else list(ids)
+        )
+        self._prefix = prefix
         room = self.runner.limit - len(self.prompt)
         wanted = request.max_new_tokens
         self.limit = room if wanted is None else min(wanted, room)
@@ -42,10 +58,10 @@ class Completion:
         self._check_memory()
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
-        self.samples = [_Sample(request, skip=taken) for _ in range(request.samples)]
+        self.samples = [Sample(request.stop, skip=taken) for _ in range(request.samples)]
         self.uncertain: list[Uncertain] = []
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Everything the request gives, in order."""
         from gptcli.engine.generate import Generation
         from gptcli.engine.prefix import PrefixCache
@@ -54,8 +70,9 @@ class Completion:
         judged = self.request.fail_below is not None
         logprobs = 0 if judged and self.request.logprobs is None else self.request.logprobs
         healing = self.healing
+        prefix = self._prefix or PrefixCache(self.runner)
         generation = Generation(
-            PrefixCache(self.runner),
+            prefix,
             [self.prompt if healing is None else healing.ids] * self.request.samples,
             self.sampling,
             max_new_tokens=self.limit if healing is None else self._draws(healing),
@@ -93,6 +110,7 @@ class Completion:
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.device.type),
             uncertain=tuple(self.uncertain),
+            reused_tokens=prefix.reused if self.limit > 0 else 0,
         )
 
     def _check_memory(self) -> None:
@@ -132,7 +150,7 @@ class Completion:
             return None
         return self.healing.allowed(sum(len(self.tokenizer.bytes_of(token)) for token in drawn))
 
-    def _chunk(self, sample: _Sample, drawn: Drawn) -> Chunk:
+    def _chunk(self, sample: Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""
         if self._is_uncertain(sample, drawn):
             return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
@@ -145,7 +163,7 @@ class Completion:
         text = sample.feed(self._visible_bytes(drawn.id))
         return Chunk(text, drawn.sample, infos, sample.finish_reason)
 
-    def _is_uncertain(self, sample: _Sample, drawn: Drawn) -> bool:
+    def _is_uncertain(self, sample: Sample, drawn: Drawn) -> bool:
         """Whether the token is less probable than is allowed; if so, it is noted."""
         if self.request.fail_below is None or drawn.logprob is None:
             return False
@@ -184,36 +202,3 @@ class Completion:
             fit = f"{self.limit} of {wanted} tokens fit" if wanted else "there is room for none"
             text = f"the context of {limit} tokens is full; {fit}"
             yield Notice(self.model.name, text)
-
-
-class _Sample:
-    """The text of one completion as it grows, less its first `skip` bytes."""
-
-    def __init__(self, request: Request, *, skip: int = 0) -> None:
-        self._stream = TextStream()
-        self._stop = StopMatcher(request.stop)
-        self._skip = skip
-        self.tokens = 0
-        self.text = ""
-        self.finish_reason: str | None = None
-
-    def feed(self, data: bytes) -> str:
-        """The text that a token of these bytes makes certain."""
-        skipped = min(self._skip, len(data))
-        self._skip -= skipped
-        data = data[skipped:]
-        if skipped and not data:
-            return ""
-        self.tokens += 1
-        shown = self._stop.feed(self._stream.feed(data))
-        if self._stop.stopped:
-            self.finish_reason = "stop"
-        self.text += shown
-        return shown
-
-    def finish(self, reason: str) -> str:
-        """The text that was held back, now that the sample is over."""
-        self.finish_reason = reason
-        shown = self._stop.feed(self._stream.finish()) + self._stop.finish()
-        self.text += shown
-        return shown

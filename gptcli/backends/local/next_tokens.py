@@ -23,15 +23,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gptcli.engine.distribution import Staged
+    from gptcli.engine.prefix import PrefixCache
 
 
 class LocalWalk:
-    """See backends.base.Walk. Each look at a new place costs one forward."""
+    """See backends.base.Walk. Each look at a new place costs one forward.
 
-    def __init__(self, model: OpenModel, request: NextTokensRequest, *, seed: int = 0) -> None:
+    ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
+    prefix: the KV cache of prompts before, whose beginnings need not be computed again.
+    """
+
+    def __init__(
+        self,
+        model: OpenModel,
+        request: NextTokensRequest,
+        *,
+        seed: int = 0,
+        ids: Sequence[int] | None = None,
+        prefix: PrefixCache | None = None,
+    ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
         import torch
 
+        from gptcli.engine.prefix import PrefixCache
         from gptcli.engine.sampling import History
 
         vocabulary = model.runner.spec.vocab
@@ -42,10 +56,11 @@ class LocalWalk:
         self._request = request
         self._sampling = model.sampling(request.sampling)
         self._end_ids = model.defaults.end_ids(model.tokenizer)
-        ids = model.encode(request.prompt, special=request.special, subject=request.subject)
+        if ids is None:
+            ids = model.encode(request.prompt, special=request.special, subject=request.subject)
         self._history = History(ids)
         self._generator = torch.Generator().manual_seed(seed % 2**32)
-        self._cache = model.runner.new_cache()
+        self._prefix = prefix or PrefixCache(model.runner)
         self._notices = tuple(_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
 
@@ -110,9 +125,11 @@ class LocalWalk:
 
             runner, history = self._model.runner, self._history
             if history.generated:
-                logits = runner.decode([history.generated[-1]], self._cache)
+                last = history.generated[-1]
+                logits = runner.decode([last], self._prefix.cache)
+                self._prefix.note(last)
             else:
-                logits = runner.prefill([history.prompt], self._cache)
+                logits = self._prefix.prefill(history.prompt)
             self._stages = staged(logits[0], self._sampling, history)
             # The inverse of a permutation is the order that sorts it.
             self._ranks = ranked(logits[0]).argsort()

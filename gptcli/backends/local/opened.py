@@ -32,6 +32,7 @@ class OpenModel:
     ) -> None:
         """Raises the errors of the tokenizer and of the engine's `load`."""
         self.name = model.name
+        self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self.defaults = ModelDefaults(model.path)
         with signals.held():

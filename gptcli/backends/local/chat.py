@@ -1,0 +1,146 @@
+"""Chat: messages become a document, the document is continued, and what was computed is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from gptcli.backends.base import Event
+from gptcli.backends.local.completion import Completion
+from gptcli.backends.local.document_view import viewed
+from gptcli.backends.local.next_tokens import LocalWalk
+from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.overflow import oldest_left_out
+from gptcli.conversation import ChatDocument, ChatForm, ChatRequest, Message
+from gptcli.errors import ContextError, InputError
+from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
+from gptcli.text.chat_form import open_form
+from gptcli.text.document import Document, DocumentForm
+from gptcli.text.transcript import Transcript
+from gptcli.types import Chunk, Notice, Request
+
+
+class LocalChat:
+    """An open model in conversation: one KV cache, from which each turn takes what it can."""
+
+    def __init__(self, model: OpenModel) -> None:
+        from gptcli.engine.prefix import PrefixCache
+
+        self._model = model
+        self._prefix = PrefixCache(model.runner)
+        self._forms: dict[ChatForm, DocumentForm] = {}
+
+    def form(self, form: ChatForm) -> DocumentForm:
+        """The way to write conversations down, opened once."""
+        if form not in self._forms:
+            self._forms[form] = open_form(form, self._model.path, self._model.tokenizer)
+        return self._forms[form]
+
+    def ends(self, form: DocumentForm) -> set[int]:
+        """Tokens that end a turn of the assistant in this form."""
+        found = map(self._model.tokenizer.id_of, form.end_names)
+        return {token for token in found if token is not None}
+
+    def answer(self, request: ChatRequest) -> Iterator[Event]:
+        """See Backend.chat."""
+        if not request.messages or request.messages[-1].role != "user":
+            raise InputError("conversation", "does not end with a message of the user")
+        form = self.form(request.form)
+        document, _, notices = self._fitted(request, form)
+        yield from notices
+        completion = Completion(
+            self._model,
+            Request(
+                prompt="",
+                sampling=request.sampling,
+                max_new_tokens=request.max_new_tokens,
+                stop=(*request.stop, *form.stops),
+                seed=request.seed,
+                logprobs=request.logprobs,
+            ),
+            ids=document.ids,
+            prefix=self._prefix,
+            ends=self.ends(form),
+        )
+        # Closed at once where the caller stops: the generator must not outlive the turn.
+        with closing(completion.events()) as events:
+            yield from _begun(events) if isinstance(form, Transcript) else events
+
+    def document(self, request: ChatRequest) -> ChatDocument:
+        """See Backend.chat_document."""
+        form = self.form(request.form)
+        found, messages, notices = self._fitted(request, form)
+        ends = self._model.defaults.end_ids(self._model.tokenizer) | self.ends(form)
+        return viewed(
+            self._model,
+            self._prefix,
+            found,
+            form.turns(messages, answer=messages[-1].role == "user"),
+            form=form.description,
+            ends=ends,
+            notices=notices,
+        )
+
+    def next_tokens(self, request: ChatRequest, rows: int) -> Distribution:
+        """See Backend.chat_next_tokens."""
+        last = request.messages[-1:]
+        spoken = bool(last) and last[0].role == "assistant"
+        asked = replace(request, messages=request.messages[:-1]) if spoken else request
+        form = self.form(request.form)
+        document, _, _ = self._fitted(asked, form)
+        ids = list(document.ids)
+        if spoken:
+            ids += after(form, document, [*asked.messages, last[0]], self._model)
+            self._model.check_length(len(ids), "conversation")
+        wish = NextTokensRequest(prompt="", sampling=request.sampling, rows=rows)
+        return LocalWalk(self._model, wish, ids=ids, prefix=self._prefix).look()
+
+    def _fitted(
+        self, request: ChatRequest, form: DocumentForm
+    ) -> tuple[Document, tuple[Message, ...], list[Notice]]:
+        """The document of the request, with room for a token at least, and what it holds."""
+        messages, notices = request.messages, list[Notice]()
+        answer = messages[-1].role == "user"
+        document = form.document(messages, answer=answer)
+        limit = self._model.runner.limit
+        if request.drop_oldest:
+            messages = oldest_left_out(self._model, form, request)
+            if messages != request.messages:
+                document = form.document(messages, answer=answer)
+                count = len(request.messages) - len(messages)
+                text = (
+                    f"the context of {limit} tokens is full; left out the {count} oldest messages"
+                )
+                notices.append(Notice("conversation", text))
+        if len(document.ids) >= limit:
+            reason = f"has {len(document.ids)} tokens, which leave no room in a context of {limit}"
+            hint = None if request.drop_oldest else "--on-overflow drop-oldest leaves turns out"
+            raise ContextError("conversation", reason, hint)
+        self._model.check_ids(document.ids, "conversation")
+        return document, messages, notices
+
+
+def after(
+    form: DocumentForm, document: Document, messages: Sequence[Message], model: OpenModel
+) -> list[int]:
+    """The ids of the last message, an answer, as they follow a document that awaits it."""
+    whole = form.document(messages, answer=False)
+    size = len(document.ids)
+    content = messages[-1].content.strip()
+    at = whole.text.rfind(content, len(document.text))
+    end = whole.tokens_before(at + len(content)) if at >= 0 else None
+    if whole.ids[:size] == document.ids and end is not None and end > size:
+        return list(whole.ids[size:end])
+    # A template may write an old answer in another way than it begins a new one.
+    return model.encode_part(messages[-1].content)
+
+
+def _begun(events: Iterator[Event]) -> Iterator[Event]:
+    """The events of a transcript's answer, which begins with the space after the name."""
+    begun = False
+    for event in events:
+        if isinstance(event, Chunk) and not begun:
+            event = replace(event, text=event.text.lstrip())
+            begun = bool(event.text)
+        yield event

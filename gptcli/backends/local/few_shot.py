@@ -1,0 +1,263 @@
+"""Answers to queries that all come after the same examples: computed once, ridden on in batches."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from gptcli.backends.local.choose import shares
+from gptcli.backends.local.document_view import viewed
+from gptcli.backends.local.few_shot_prompts import prompts_for
+from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.sample import Sample
+from gptcli.conversation import ChatDocument
+from gptcli.errors import ContextError, GptcliError
+from gptcli.few_shot import (
+    Answer,
+    Example,
+    FewShotEvent,
+    FewShotRequest,
+    FewShotUsage,
+    LabelShare,
+)
+from gptcli.text.similarity import Similarity
+
+#: What bounds a batch: rows, and bytes of keys and values, each row having a copy of the prompt's.
+ROWS = 32
+CACHE_BYTES = 512 << 20
+#: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
+CONTENT_FREE = ("N/A", "[MASK]", "")
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A query in tokens; labels: the ids of each label after it."""
+
+    index: int
+    text: str
+    examples: tuple[Example, ...]
+    ids: list[int]
+    labels: list[list[int]] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        return len(self.ids) + max(map(len, self.labels), default=0)
+
+
+class FewShot:
+    """Examples, and the model that is to go on with them."""
+
+    def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
+        from gptcli.engine.prefix import PrefixCache
+
+        self._model = model
+        self._request = request
+        self._prompts = prompts_for(model, request)
+        self._prefix = PrefixCache(model.runner)
+        self._sampling = model.sampling(request.sampling)
+        self._similarity = Similarity([example.input for example in request.examples])
+        self._calibrations: dict[tuple[Example, ...], list[float]] = {}
+        examples = list(request.examples)
+        if request.order == "random":
+            random.Random(request.order_seed).shuffle(examples)
+        self._chosen = tuple(examples[: request.shots])
+
+    def answers(self, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+        """See Backend.few_shot."""
+        start = time.perf_counter()
+        found = prompt = computed = completion = 0
+        for batch in self._batches(queries):
+            for answer in self._labelled(batch) if self._request.labels else self._free(batch):
+                found += 1
+                prompt += answer.prompt_tokens
+                computed += answer.prompt_tokens - answer.reused_tokens
+                completion += answer.completion_tokens
+                yield answer
+        yield FewShotUsage(
+            queries=found,
+            prompt_tokens=prompt,
+            computed_tokens=computed,
+            completion_tokens=completion,
+            seconds=time.perf_counter() - start,
+            model=self._model.name,
+            device=self._model.source.device,
+            dtype=self._model.source.dtype,
+            seed=self._request.seed,
+            sampling=self._sampling,
+        )
+
+    def document(self, query: str) -> ChatDocument:
+        """See Backend.few_shot_document."""
+        examples = self._examples(query)
+        document = self._prompts.document(examples, query)
+        self._model.check_length(len(document.ids) + 1, "query")
+        return viewed(
+            self._model,
+            self._prefix,
+            document,
+            self._prompts.turns(examples, query),
+            form=self._prompts.description,
+            ends=self._prompts.ends,
+        )
+
+    def _examples(self, query: str) -> tuple[Example, ...]:
+        if self._request.order != "similar":
+            return self._chosen
+        examples = self._request.examples
+        most = len(examples) if self._request.shots is None else self._request.shots
+        return tuple(examples[place] for place in self._similarity.pick(query, most))
+
+    def _batches(self, queries: Iterable[str]) -> Iterator[list[_Query]]:
+        """Queries that run together. An error comes after what stands before it is answered."""
+        batch: list[_Query] = []
+        numbered = zip(count(), iter(queries), strict=False)
+        while True:
+            try:
+                pair = next(numbered, None)
+                query = None if pair is None else self._query(*pair)
+            except GptcliError:
+                if batch:
+                    yield batch
+                raise
+            if query is None:
+                break
+            if batch and self._is_full([*batch, query]):
+                yield batch
+                batch = []
+            batch.append(query)
+        if batch:
+            yield batch
+
+    def _is_full(self, batch: list[_Query]) -> bool:
+        runner = self._model.runner
+        tokens = max(query.longest for query in batch)
+        tokens += 0 if self._request.labels else self._request.max_new_tokens
+        size = runner.spec.cache_bytes(tokens, runner.dtype.itemsize, len(batch))
+        return len(batch) > ROWS or size > CACHE_BYTES
+
+    def _query(self, index: int, text: str) -> _Query:
+        """Raises ContextError where it does not fit."""
+        examples = self._examples(text)
+        if self._request.labels:
+            ids, labels = self._prompts.labelled(examples, text, self._request.labels)
+            query = _Query(index, text, examples, ids, labels)
+            needed = query.longest
+        else:
+            query = _Query(index, text, examples, list(self._prompts.document(examples, text).ids))
+            needed = len(query.ids) + 1
+        subject = f"query {index + 1}"
+        limit = self._model.runner.limit
+        if needed > limit:
+            what = f"its {len(examples)} examples has {len(query.ids)} tokens"
+            reason = f"with {what}, which leave no room in the context of {limit}"
+            raise ContextError(subject, reason, "--shots takes fewer of the examples")
+        self._model.check_ids(query.ids, subject)
+        return query
+
+    def _free(self, batch: Sequence[_Query]) -> Iterator[Answer]:
+        """Texts, in order, each as soon as those before it are done."""
+        from gptcli.engine.generate import Generation
+
+        rooms = [self._model.runner.limit - len(query.ids) for query in batch]
+        samples = [Sample((*self._request.stop, *self._prompts.stops)) for _ in batch]
+        generation = Generation(
+            self._prefix,
+            [query.ids for query in batch],
+            self._sampling,
+            max_new_tokens=min(self._request.max_new_tokens, max(rooms)),
+            end_ids=self._prompts.ends,
+            seed=self._request.seed + batch[0].index,
+        )
+        shown = 0
+        for step in generation:
+            for drawn in step:
+                sample = samples[drawn.sample]
+                if drawn.ends:
+                    sample.finish("stop")
+                elif self._model.tokenizer.is_special(drawn.id):
+                    sample.feed(b"")
+                else:
+                    sample.feed(self._model.tokenizer.bytes_of(drawn.id))
+                if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
+                    sample.finish("length")
+                if sample.finish_reason:
+                    generation.stop(drawn.sample)
+            while shown < len(batch) and samples[shown].finish_reason:
+                yield self._answer(batch, shown, samples[shown])
+                shown += 1
+        for place in range(shown, len(batch)):
+            if samples[place].finish_reason is None:
+                samples[place].finish("length")
+            yield self._answer(batch, place, samples[place])
+
+    def _answer(self, batch: Sequence[_Query], place: int, sample: Sample) -> Answer:
+        query = batch[place]
+        return Answer(
+            index=query.index,
+            input=query.text,
+            text=sample.text.strip(),
+            finish_reason=sample.finish_reason or "length",
+            prompt_tokens=len(query.ids),
+            reused_tokens=self._reused(place),
+            completion_tokens=sample.tokens,
+        )
+
+    def _reused(self, place: int) -> int:
+        """The first of a batch computes what the others ride on."""
+        return self._prefix.shared if place else self._prefix.reused
+
+    def _labelled(self, batch: Sequence[_Query]) -> Iterator[Answer]:
+        from gptcli.engine.continuations import logprobs_after
+
+        rows = [query.labels for query in batch]
+        found = logprobs_after(self._prefix, [query.ids for query in batch], rows)
+        reused = [self._reused(place) for place in range(len(batch))]
+        for query, logprobs, kept in zip(batch, found, reused, strict=True):
+            labels = self._shares([sum(each) for each in logprobs])
+            if self._request.calibrate:
+                labels = _calibrated(labels, self._without_content(query.examples))
+            # max keeps the first of equals.
+            best = max(labels, key=lambda label: label.share)
+            yield Answer(
+                index=query.index,
+                input=query.text,
+                text=best.label,
+                finish_reason="label",
+                prompt_tokens=len(query.ids),
+                reused_tokens=kept,
+                completion_tokens=0,
+                shares=tuple(labels),
+            )
+
+    def _shares(self, totals: Sequence[float]) -> list[LabelShare]:
+        triples = zip(self._request.labels, totals, shares(totals), strict=True)
+        return [LabelShare(*triple) for triple in triples]
+
+    def _without_content(self, examples: tuple[Example, ...]) -> list[float]:
+        """The mean share of each label for inputs without content, after these examples."""
+        from gptcli.engine.continuations import logprobs_after
+
+        if examples not in self._calibrations:
+            asked = [
+                self._prompts.labelled(examples, text, self._request.labels)
+                for text in CONTENT_FREE
+            ]
+            found = logprobs_after(self._prefix, [ids for ids, _ in asked], [r for _, r in asked])
+            columns = [shares([sum(each) for each in logprobs]) for logprobs in found]
+            means = [sum(column) / len(columns) for column in zip(*columns, strict=True)]
+            self._calibrations[examples] = means
+        return self._calibrations[examples]
+
+
+def _calibrated(labels: list[LabelShare], without: Sequence[float]) -> list[LabelShare]:
+    """p(label | query) / p(label | no content), as shares: Zhao et al., arXiv:2102.09690."""
+    smallest = 1e-12
+    weights = [
+        each.probability / max(base, smallest) for each, base in zip(labels, without, strict=True)
+    ]
+    total = sum(weights) or 1.0
+    pairs = zip(labels, weights, strict=True)
+    return [replace(each, calibrated=weight / total) for each, weight in pairs]

@@ -1,0 +1,165 @@
+"""Examples and a query as token ids: one text, or the turns of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gptcli.backends.local.chat import LocalChat, after
+from gptcli.backends.local.opened import OpenModel
+from gptcli.conversation import ChatForm, Message, Role
+from gptcli.errors import InputError
+from gptcli.few_shot import Example, FewShotForm, FewShotRequest
+from gptcli.text.continuation import split_continuation
+from gptcli.text.document import Document, Turn, document_of
+from gptcli.text.example_template import ExampleTemplate
+
+
+class Prompts(Protocol):
+    """A way to write examples and a query down."""
+
+    @property
+    def description(self) -> str:
+        """In a few words."""
+        ...
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end a free answer."""
+        ...
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tokens that end a free answer."""
+        ...
+
+    def document(self, examples: Sequence[Example], query: str) -> Document:
+        """The document that awaits the answer."""
+        ...
+
+    def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
+        """The turns of that document."""
+        ...
+
+    def labelled(
+        self, examples: Sequence[Example], query: str, labels: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        """The ids that all labels come after, and those of each label."""
+        ...
+
+
+def prompts_for(model: OpenModel, request: FewShotRequest) -> Prompts:
+    """The way that the request's form names."""
+    if request.form.chat is None:
+        return TextPrompts(model, request)
+    return ChatPrompts(model, request.form, request.form.chat)
+
+
+class TextPrompts:
+    """One text: the instruction, the examples, the query up to its output."""
+
+    description = "a text"
+
+    def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
+        """Raises UsageError for a template that is none."""
+        self._model = model
+        self._form = request.form
+        self._template = ExampleTemplate(request.form.template, request.form.separator)
+        self.stops = self._template.stops(request.examples)
+        self.ends = model.defaults.end_ids(model.tokenizer)
+
+    def document(self, examples: Sequence[Example], query: str) -> Document:
+        """See Prompts."""
+        text = self._template.document(self._form.instruction, examples, query)
+        cut = self._model.tokenizer.cut(text)
+        bos = self._bos([token for token, _, _ in cut])
+        return document_of(text, cut, bos)
+
+    def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
+        """See Prompts."""
+        found: list[Turn] = []
+        at = 0
+        for role, piece in self._pieces(examples, query):
+            end = at + len(piece)
+            found.append(Turn(role, at, end, end if role == "assistant" else None))
+            at = end
+        return tuple(found)
+
+    def labelled(
+        self, examples: Sequence[Example], query: str, labels: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        """See Prompts. The space before the answer goes over to the labels."""
+        text = self._template.document(self._form.instruction, examples, query)
+        opened = self._template.open(query)
+        split = []
+        for label in labels:
+            rest = self._template.render(Example(query, label))[len(opened) :]
+            gap = rest[: len(rest) - len(rest.lstrip(" \t"))]
+            split.append(split_continuation(self._model.tokenizer, text, gap + label))
+        # As in `choose`: all labels are compared from the same place.
+        border = min(len(before) for before, _ in split)
+        before = split[0][0][:border]
+        rows = [[*ids[border:], *own] for ids, own in split]
+        empty = next((text for text, row in zip(labels, rows, strict=True) if not row), None)
+        if empty is not None:
+            raise InputError(f"label {empty!r}", "adds no token to the prompt")
+        return [*self._bos(before), *before], rows
+
+    def _bos(self, ids: Sequence[int]) -> list[int]:
+        prefix = self._model.tokenizer.prefix
+        return [] if list(ids[: len(prefix)]) == prefix else prefix
+
+    def _pieces(self, examples: Sequence[Example], query: str) -> list[tuple[Role | None, str]]:
+        """The document's text in pieces: who says what, and None for what stands between."""
+        separator = self._form.separator
+        pieces: list[tuple[Role | None, str]] = []
+        if self._form.instruction:
+            pieces += [("system", self._form.instruction), (None, separator)]
+        for example in examples:
+            whole = self._template.render(example)
+            opened = self._template.open(example.input)
+            rest = whole[len(opened) :]
+            start = rest.index(example.output) + len(example.output)
+            pieces += [("user", opened), ("assistant", rest[:start])]
+            pieces.append((None, rest[start:] + separator))
+        pieces.append(("user", self._template.open(query)))
+        return [piece for piece in pieces if piece[1]]
+
+
+class ChatPrompts:
+    """Turns of a conversation: the instruction is the system's, inputs and outputs the others'."""
+
+    def __init__(self, model: OpenModel, form: FewShotForm, chat: ChatForm) -> None:
+        opened = LocalChat(model)
+        self._model = model
+        self._instruction = form.instruction
+        self._form = opened.form(chat)
+        self.description = self._form.description
+        self.stops = self._form.stops
+        self.ends = model.defaults.end_ids(model.tokenizer) | frozenset(opened.ends(self._form))
+
+    def document(self, examples: Sequence[Example], query: str) -> Document:
+        """See Prompts."""
+        return self._form.document(self._messages(examples, query))
+
+    def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
+        """See Prompts."""
+        return self._form.turns(self._messages(examples, query))
+
+    def labelled(
+        self, examples: Sequence[Example], query: str, labels: Sequence[str]
+    ) -> tuple[list[int], list[list[int]]]:
+        """See Prompts."""
+        messages = self._messages(examples, query)
+        document = self._form.document(messages)
+        rows = [
+            after(self._form, document, [*messages, Message("assistant", label)], self._model)
+            for label in labels
+        ]
+        return list(document.ids), rows
+
+    def _messages(self, examples: Sequence[Example], query: str) -> list[Message]:
+        messages = [Message("system", self._instruction)] if self._instruction else []
+        for example in examples:
+            messages += [Message("user", example.input), Message("assistant", example.output)]
+        return [*messages, Message("user", query)]

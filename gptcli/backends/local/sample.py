@@ -1,0 +1,41 @@
+"""The text of a sample as it grows, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gptcli.text.stop import StopMatcher
+from gptcli.text.stream import TextStream
+
+
+class Sample:
+    """The text of one completion as it grows, less its first `skip` bytes."""
+
+    def __init__(self, stops: Sequence[str], *, skip: int = 0) -> None:
+        self._stream = TextStream()
+        self._stop = StopMatcher(stops)
+        self._skip = skip
+        self.tokens = 0
+        self.text = ""
+        self.finish_reason: str | None = None
+
+    def feed(self, data: bytes) -> str:
+        """The text that a token of these bytes makes certain."""
+        skipped = min(self._skip, len(data))
+        self._skip -= skipped
+        data = data[skipped:]
+        if skipped and not data:
+            return ""
+        self.tokens += 1
+        shown = self._stop.feed(self._stream.feed(data))
+        if self._stop.stopped:
+            self.finish_reason = "stop"
+        self.text += shown
+        return shown
+
+    def finish(self, reason: str) -> str:
+        """The text that was held back, now that the sample is over."""
+        self.finish_reason = reason
+        shown = self._stop.feed(self._stream.finish()) + self._stop.finish()
+        self.text += shown
+        return shown

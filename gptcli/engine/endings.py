@@ -1,0 +1,40 @@
+"""How probable it was, at some places of a document, that what stands there comes next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gptcli.engine.prefix import PrefixCache
+from gptcli.engine.sampling import check_finite
+
+
+@dataclass(frozen=True)
+class Endings:
+    """Probabilities: `after` of the token that follows each place, `ends` of the end tokens."""
+
+    after: tuple[float, ...]
+    ends: float
+
+
+@torch.inference_mode()
+def endings(
+    prefix: PrefixCache, ids: Sequence[int], places: Sequence[int], ends: Sequence[int]
+) -> Endings:
+    """The raw probability of ids[place + 1] after ids[: place + 1], for rising places.
+
+    And that of all `ends` together after the whole. Each token runs once; `prefix` then holds the
+    document. Raises NonFiniteError where the model gives no distribution.
+    """
+    found = []
+    for place in places:
+        logits = prefix.prefill(ids[: place + 1])
+        check_finite(logits)
+        found.append(math.exp(float(logits[0].log_softmax(-1)[ids[place + 1]])))
+    logits = prefix.prefill(ids)
+    check_finite(logits)
+    chances = logits[0].softmax(-1)
+    return Endings(tuple(found), float(chances[list(ends)].sum()) if ends else 0.0)

@@ -1,0 +1,25 @@
+"""From what a user wants and what a model has to the form that a conversation takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gptcli.conversation import ChatForm, TranscriptForm
+from gptcli.text import template_source
+from gptcli.text.chat_template import ChatTemplate
+from gptcli.text.document import DocumentForm
+from gptcli.text.tokenizer import Tokenizer
+from gptcli.text.transcript import Transcript
+
+
+def open_form(form: ChatForm, directory: Path, tokenizer: Tokenizer) -> DocumentForm:
+    """A transcript where one is asked for, else a template where there is one, else a transcript.
+
+    Raises UsageError for a template that there is not, or a transcript that cannot be.
+    """
+    if form.transcript is not None:
+        return Transcript(form.transcript, tokenizer)
+    source = template_source.find(directory, form.template)
+    if source is None:
+        return Transcript(TranscriptForm(), tokenizer)
+    return ChatTemplate(source, tokenizer)

@@ -1,0 +1,67 @@
+"""How an example is written: a text with `{input}` and, after it, `{output}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gptcli.errors import UsageError
+from gptcli.few_shot import Example
+from gptcli.text.braces import parse
+
+
+class ExampleTemplate:
+    """A template, and what stands between examples."""
+
+    def __init__(self, template: str, separator: str, subject: str = "--template") -> None:
+        """Raises UsageError, which names `subject`, unless each field is there once, in order."""
+        parts = parse(template, ("input", "output"), subject)
+        if [field for _, field in parts if field] != ["input", "output"]:
+            raise UsageError(subject, "must have {input} once and {output} once, after it")
+        literals = [literal for literal, _ in parts]
+        self._before, self._between = literals[0], literals[1]
+        self._after = "".join(literals[2:])
+        self._separator = separator
+
+    def render(self, example: Example) -> str:
+        """The whole example."""
+        written = self._before + example.input + self._between
+        return written + example.output + self._after
+
+    def open(self, query: str) -> str:
+        """A query up to its output, less the spaces before that.
+
+        Tokens carry the space before a word, so it is left to the answer.
+        """
+        return (self._before + query + self._between).rstrip(" \t")
+
+    def document(self, instruction: str | None, examples: Sequence[Example], query: str) -> str:
+        """Everything that stands before the answer."""
+        parts = [instruction] if instruction else []
+        parts += [self.render(example) for example in examples]
+        return self._separator.join([*parts, self.open(query)])
+
+    def stops(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The border at which a free answer ends.
+
+        What the template has after the output, up to the end of its first line, if that can be
+        seen (a quotation mark); else the end of the line, unless an example's output has several
+        lines; else the separator and how the next example would begin.
+        """
+        line = self._after.split("\n")[0]
+        if line.strip():
+            return (line.rstrip(),)
+        if not any("\n" in example.output.strip() for example in examples):
+            return ("\n",)
+        border = self._after + self._separator + self._before
+        return (border.rstrip() or border,)
+
+
+def unescape(text: str) -> str:
+    r"""The text with \n, \t and \\ of a command line as what they mean; others stay."""
+    found, place = "", 0
+    meanings = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+    while place < len(text):
+        pair = text[place : place + 2]
+        found += meanings.get(pair, text[place])
+        place += 2 if pair in meanings else 1
+    return found

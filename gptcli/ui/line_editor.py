@@ -1,0 +1,125 @@
+"""The input line of a chat, by prompt_toolkit: history, several lines, completion of commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from prompt_toolkit.completion import Completer
+    from prompt_toolkit.history import History
+    from prompt_toolkit.key_binding import KeyBindings
+
+_FENCE = '"""'
+
+
+class LineEditor:
+    """Lines of a person at a terminal.
+
+    history: a file of earlier messages, for its owner's eyes alone; None, or one that cannot be
+    written, keeps them for this run only. commands: what may follow a slash, with a word of help.
+    arguments: what may follow a command.
+    """
+
+    def __init__(
+        self,
+        history: Path | None,
+        commands: Mapping[str, str],
+        arguments: Callable[[str], Sequence[str]],
+    ) -> None:
+        from prompt_toolkit import PromptSession
+
+        self._session: Any = PromptSession(
+            history=_history(history),
+            completer=_completer(commands, arguments),
+            complete_while_typing=False,
+            key_bindings=_keys(),
+            prompt_continuation="… ",
+            enable_open_in_editor=False,
+        )
+
+    def read(self, prompt: str = "> ", default: str = "") -> str:
+        """A message. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C.
+
+        A line that begins with three quotes begins a message of several lines, up to three more.
+        """
+        text: str = self._session.prompt(prompt, default=default, multiline=False)
+        if not text.startswith(_FENCE):
+            return text
+        text = text.removeprefix(_FENCE)
+        while not text.rstrip().endswith(_FENCE):
+            text += "\n" + self._session.prompt("… ", multiline=False)
+        return text.rstrip().removesuffix(_FENCE).removeprefix("\n").removesuffix("\n")
+
+    def edit(self, text: str) -> str:
+        """The text as the person's editor leaves it. Raises UsageError where that fails."""
+        import shlex
+        import subprocess
+        import tempfile
+
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+        if not editor:
+            raise UsageError("/edit", "there is no editor", "set EDITOR")
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / "message.txt"
+            path.write_text(text, encoding="utf-8")
+            try:
+                subprocess.run([*shlex.split(editor), str(path)], check=True)
+                return path.read_text(encoding="utf-8").removesuffix("\n")
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                raise UsageError("/edit", f"the editor {editor!r} failed: {error}") from None
+
+
+def _history(path: Path | None) -> History:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.close(descriptor)
+        path.chmod(0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+def _completer(commands: Mapping[str, str], arguments: Callable[[str], Sequence[str]]) -> Completer:
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
+
+    class Commands(Completer):
+        def get_completions(
+            self, document: Document, _event: CompleteEvent
+        ) -> Iterable[Completion]:
+            text = document.text_before_cursor
+            if not text.startswith("/"):
+                return
+            name, space, rest = text[1:].partition(" ")
+            if not space:
+                for known, meaning in commands.items():
+                    if known.startswith(name):
+                        yield Completion(known, start_position=-len(name), display_meta=meaning)
+            elif " " not in rest:
+                for word in arguments(name):
+                    if word.startswith(rest):
+                        yield Completion(word, start_position=-len(rest))
+
+    return Commands()
+
+
+def _keys() -> KeyBindings:
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+    keys = KeyBindings()
+
+    @keys.add("escape", "enter")
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    return keys

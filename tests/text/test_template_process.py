@@ -1,0 +1,69 @@
+"""Hostile templates: they end soon, with one error, and leave no process behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from gptcli.errors import InputError, ModelError
+from gptcli.text.template_process import TemplateProcess
+
+ENDLESS = {
+    "loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "writes": "{% for i in range(99999) %}{% for j in range(999) %}xxxx{% endfor %}{% endfor %}",
+    "repeats": "{{ 'a' * 10**11 }}",
+    "power": "{{ 10 ** (10 ** 10) }}",
+    "width": "{{ '%99999999999d' | format(1) }}",
+    "doubles": "{% set n = namespace(x='aa') %}{% for i in range(60) %}"
+    "{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "list": "{{ ([0] * 10**10) | length }}",
+    "recursion": "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+    "attributes": "{{ ''.__class__.__mro__ }}",
+    "undefined": "{{ nothing.at.all }}",
+}
+
+
+@pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_hostile_template_is_an_error(source):
+    """Catches a template that hangs the program, takes the machine's memory, or gets out."""
+    process = TemplateProcess(source, "the template", patience=4)
+    try:
+        if source == ENDLESS["attributes"]:
+            assert process.render({}) == ""
+            return
+        with pytest.raises(ModelError, match="the template: "):
+            process.render({})
+    except ModelError as error:
+        assert "the template: " in str(error)
+    finally:
+        process.close()
+    assert process._process.returncode is not None
+
+
+def test_a_broken_template_is_named():
+    """Catches a syntax error that is told as a failure of ours."""
+    process = TemplateProcess("a\n{% if %}", "the template")
+    with pytest.raises(ModelError, match="the template: is no template: line 2"):
+        process.render({})
+    process.close()
+
+
+def test_it_goes_on_after_a_refusal():
+    """Catches a worker that dies of raise_exception, or answers the next question with it."""
+    process = TemplateProcess("{% if a %}{{ raise_exception('no ' ~ a) }}{% endif %}ok", "t")
+    with pytest.raises(InputError, match="refuses it: no x"):
+        process.render({"a": "x"})
+    assert process.render({"a": ""}) == "ok"
+    process.close()
+
+
+def test_what_transformers_offers():
+    """Catches a helper of chat templates that is not there: each is used by published models."""
+    source = (
+        "{{ strftime_now('%Y') | length }}{{ {'a': '<é>'} | tojson }}"
+        "{% generation %}g{% endgeneration %}"
+        "{% for i in [1, 2, 3] %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}"
+    )
+    process = TemplateProcess(source, "t")
+    assert process.render({}) == '4{"a": "<é>"}g1'
+    assert "%Y" in process.constants()
+    process.close()
