@@ -100,9 +100,12 @@ class Backend(Protocol):
         """What may come where the conversation ends: after the last answer, or for its begin."""
         ...
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[Query]) -> Iterator[FewShotEvent]:
+    def few_shot(
+        self, request: FewShotRequest, queries: Iterable[Query | None]
+    ) -> Iterator[FewShotEvent]:
         """An Answer to each query, in order and as they come, and one FewShotUsage last.
 
+        None among the queries says that there are no more for the moment: what came is answered.
         What an error of `queries` comes after is answered first. Raises ContextError for a query
         that does not fit with its examples.
         """

@@ -90,7 +90,7 @@ class EchoBackend:
         """Raises UsageError."""
         refuse("tell probabilities")
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[Query]) -> NoReturn:
+    def few_shot(self, request: FewShotRequest, queries: Iterable[Query | None]) -> NoReturn:
         """Raises UsageError."""
         refuse("learn from examples")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.cli.prompt_input import read_file
-from gptcli.cli.rows import Row, known_kind, read_rows
+from gptcli.cli.rows import Row, Rows, known_kind
 from gptcli.errors import InputError
 from gptcli.few_shot import Example
 
@@ -35,7 +35,7 @@ def read_examples(path: Path, input_field: str, output_field: str) -> ExampleFil
     if path.suffix.lower() == ".toml":
         text = read_file(path, verbatim=True)
         return from_toml(text, str(path), input_field, output_field)
-    rows = read_rows(path, known_kind(path, "--examples", (".toml",)))
+    rows = Rows(path, known_kind(path, "--examples", (".toml",)))
     return ExampleFile(tuple(_examples(rows, input_field, output_field)))
 
 

@@ -183,7 +183,7 @@ def _needs_evaluate(**given: object) -> None:
 def _answer(
     backend: Backend,
     request: FewShotRequest,
-    asked: Iterator[Query],
+    asked: Iterator[Query | None],
     model: str,
     messages: Messages,
     json: bool,
@@ -220,12 +220,13 @@ def _answers(
 def _show_document(
     backend: Backend,
     request: FewShotRequest,
-    asked: Iterator[Query],
+    asked: Iterator[Query | None],
     messages: Messages,
     *,
     json: bool,
 ) -> None:
-    document = backend.few_shot_document(request, next(asked))
+    first = next(query for query in asked if query is not None)
+    document = backend.few_shot_document(request, first)
     messages.notices(document.notices)
     if json:
         DataWriter(sys.stdout).json(document_view.as_json(document))

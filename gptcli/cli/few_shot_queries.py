@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gptcli.cli.few_shot_examples import Given
 from gptcli.cli.prompt_input import is_interactive, read_prompt
-from gptcli.cli.rows import STDIN, kind_of, known_kind, read_rows
+from gptcli.cli.rows import STDIN, Rows, kind_of, known_kind
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot import Query
 
@@ -31,11 +31,11 @@ def queries_of(
     kind: str | None,
     field: str,
     verbatim: bool,
-) -> Iterator[Query]:
+) -> Iterator[Query | None]:
     """One query from argument, option or files; else those of `queries`, else those of a pipe.
 
-    Raises UsageError where there is none. Many come as they are asked for, and raise InputError at
-    the row that is none.
+    Many come as they are asked for, with None wherever a pipe has no more for the moment. Raises
+    UsageError where there is none, and InputError at a row that is none.
     """
     if argument is not None or option is not None or files:
         if kind is not None:
@@ -53,19 +53,22 @@ def queries_of(
     return _rows(queries, kind or kind_of(queries) or "lines", field)
 
 
-def _rows(path: Path, kind: str, field: str) -> Iterator[Query]:
+def _rows(path: Path, kind: str, field: str) -> Iterator[Query | None]:
     name = "" if kind == "lines" else field
-    for row in read_rows(path, kind):
+    rows = Rows(path, kind)
+    for row in rows:
         text = row.text(name, "--input-field")
         if not text.strip():
             raise InputError(row.subject, f"{name!r} is empty" if name else "is empty")
         yield Query(row.subject, text)
+        if rows.waiting():
+            yield None
 
 
 def expected_rows(path: Path, given: Given, labels: Sequence[str]) -> list[Expected]:
     """All rows of an evaluation. Raises InputError for a label that is none of those compared."""
     found = []
-    for row in read_rows(path, known_kind(path, "--evaluate")):
+    for row in Rows(path, known_kind(path, "--evaluate")):
         text = row.text(given.input_field, "--input-field")
         output = row.text(given.output_field, "--output-field")
         if labels and output not in labels:

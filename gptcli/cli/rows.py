@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from gptcli.cli.json_lines import parse_object
+from gptcli.cli.line_source import LineSource
 from gptcli.errors import InputError, UsageError
 
 STDIN = "-"
@@ -58,39 +59,57 @@ def kind_of(path: Path) -> str | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-def read_rows(path: Path, kind: str) -> Iterator[Row]:
-    """The rows of a file, or of stdin for `-`.
+class Rows:
+    """The rows of a file, or of stdin for `-`, one after another.
 
     Raises InputError, at the row at which it is found, for what is no such row or not UTF-8, and
     for a file without rows.
     """
-    name = "stdin" if str(path) == STDIN else str(path)
-    lines = _lines(path, name)
-    rows = {"jsonl": _objects, "lines": _plain}.get(kind)
-    found = False
-    for row in rows(lines, name) if rows else _table(lines, name, _DELIMITERS[kind]):
-        found = True
-        yield row
-    if not found:
-        raise InputError(name, "is empty")
 
+    def __init__(self, path: Path, kind: str) -> None:
+        self._name = "stdin" if str(path) == STDIN else str(path)
+        self._source: LineSource | None = None
+        lines = self._lines(path)
+        rows = {"jsonl": _objects, "lines": _plain}.get(kind)
+        self._rows = rows(lines, self._name) if rows else _table(lines, self._name, kind)
+        self._empty = True
 
-def _lines(path: Path, name: str) -> Iterator[str]:
-    """Lines with their ends, decoded one by one."""
-    if name != "stdin" and path.exists() and not path.is_file() and not path.is_fifo():
-        raise InputError(name, "is not a file")
-    try:
-        opened = nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb")
-        with cast(IO[bytes], opened) as source:
-            number = 0
-            while line := source.readline(_LONGEST + 1):
-                number += 1
-                subject = f"{name}: line {number}"
-                if len(line) > _LONGEST:
-                    raise InputError(subject, f"is longer than {_LONGEST >> 20} MiB")
-                yield _decoded(line, subject, first=number == 1)
-    except OSError as error:
-        raise InputError(name, error.strerror or str(error)) from None
+    def __iter__(self) -> Rows:
+        return self
+
+    def __next__(self) -> Row:
+        row = next(self._rows, None)
+        if row is None and self._empty:
+            raise InputError(self._name, "is empty")
+        if row is None:
+            raise StopIteration
+        self._empty = False
+        return row
+
+    def waiting(self) -> bool:
+        """Whether the next row has yet to come from a pipe."""
+        return self._source is not None and self._source.waiting()
+
+    def _lines(self, path: Path) -> Iterator[str]:
+        """Lines with their ends, decoded one by one."""
+        name = self._name
+        if name != "stdin" and path.exists() and not path.is_file() and not path.is_fifo():
+            raise InputError(name, "is not a file")
+        try:
+            opened = nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb")
+            with cast(IO[bytes], opened) as file:
+                self._source = LineSource(file)
+                number = 0
+                while line := self._source.readline(_LONGEST + 1):
+                    number += 1
+                    subject = f"{name}: line {number}"
+                    if len(line) > _LONGEST:
+                        raise InputError(subject, f"is longer than {_LONGEST >> 20} MiB")
+                    yield _decoded(line, subject, first=number == 1)
+        except OSError as error:
+            raise InputError(name, error.strerror or str(error)) from None
+        finally:
+            self._source = None
 
 
 def _decoded(line: bytes, subject: str, *, first: bool) -> str:
@@ -117,10 +136,10 @@ def _plain(lines: Iterator[str], name: str) -> Iterator[Row]:
         yield Row(subject, {"": text})
 
 
-def _table(lines: Iterator[str], name: str, delimiter: str) -> Iterator[Row]:
+def _table(lines: Iterator[str], name: str, kind: str) -> Iterator[Row]:
     """Rows under the heads of the first one."""
     csv.field_size_limit(_LONGEST)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=_DELIMITERS[kind], strict=True)
     heads: list[str] | None = None
     while True:
         try:

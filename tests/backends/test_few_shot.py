@@ -128,6 +128,20 @@ def test_answers_come_in_order_and_as_they_come(backend, monkeypatch):
     assert [event.index for event in list(events)[:-1]] == [1, 2, 3]
 
 
+def test_a_pause_answers_what_has_come(backend):
+    """Catches queries that wait for a full batch although no more come for now."""
+    read: list[object] = []
+
+    def texts() -> Iterator[Query | None]:
+        for item in (None, *list(queries())[:2], None, None, *list(queries())[2:]):
+            read.append(item)
+            yield item
+
+    events = backend.few_shot(request_of(), texts())
+    assert next(events).index == 0 and len(read) == 4
+    assert [event.index for event in list(events)[:-1]] == [1, 2, 3]
+
+
 def test_what_stands_before_an_error_is_answered(backend):
     """Catches rows that are lost with the batch that a bad row would have been in."""
 

@@ -77,7 +77,9 @@ class LocalBackend:
         """See Backend.chat_next_tokens."""
         return self._chat.next_tokens(request, rows)
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[Query]) -> Iterator[FewShotEvent]:
+    def few_shot(
+        self, request: FewShotRequest, queries: Iterable[Query | None]
+    ) -> Iterator[FewShotEvent]:
         """See Backend.few_shot."""
         from gptcli.backends.local.few_shot import FewShot
 

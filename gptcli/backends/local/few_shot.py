@@ -66,7 +66,7 @@ class FewShot:
             random.Random(request.order_seed).shuffle(examples)
         self._chosen = tuple(examples[: request.shots])
 
-    def answers(self, queries: Iterable[Query]) -> Iterator[FewShotEvent]:
+    def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
         """See Backend.few_shot."""
         start = time.perf_counter()
         found = prompt = computed = completion = 0
@@ -111,24 +111,25 @@ class FewShot:
         most = len(examples) if self._request.shots is None else self._request.shots
         return tuple(examples[place] for place in self._similarity.pick(query, most))
 
-    def _batches(self, queries: Iterable[Query]) -> Iterator[list[_Prompt]]:
-        """Queries that run together. An error comes after what stands before it is answered."""
+    def _batches(self, queries: Iterable[Query | None]) -> Iterator[list[_Prompt]]:
+        """Queries that run together: as many as fit, or as have come where more are waited for.
+
+        An error comes after what stands before it is answered.
+        """
         batch: list[_Prompt] = []
-        numbered = zip(count(), iter(queries), strict=False)
-        while True:
-            try:
-                pair = next(numbered, None)
-                prompt = None if pair is None else self._prompt(*pair)
-            except GptcliError:
-                if batch:
+        numbers = count()
+        try:
+            for query in queries:
+                prompt = None if query is None else self._prompt(next(numbers), query)
+                if batch and (prompt is None or self._is_full([*batch, prompt])):
                     yield batch
-                raise
-            if prompt is None:
-                break
-            if batch and self._is_full([*batch, prompt]):
+                    batch = []
+                if prompt is not None:
+                    batch.append(prompt)
+        except GptcliError:
+            if batch:
                 yield batch
-                batch = []
-            batch.append(prompt)
+            raise
         if batch:
             yield batch
 
