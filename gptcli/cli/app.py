@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.cli import chat, choose, complete, models, score, tokens, top_k, tree
+from gptcli.cli import chat, choose, complete, models, score, sessions, tokens, top_k, tree
 from gptcli.cli.boundary import guarded
 
 #: A new subcommand is one word here; groups have subcommands of their own.
@@ -22,7 +22,7 @@ COMMANDS = (
     tokens.tokens,
     tree.tree,
 )
-GROUPS = (models.app,)
+GROUPS = (sessions.app, models.app)
 
 # Boxes are for people: help in a pipe or a dumb terminal is plain text.
 _PRETTY = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
