@@ -29,7 +29,7 @@ class Typed:
         self._lines, self._edited = iter(lines), edited
         self.was: str | None = None
 
-    def read(self, prompt: str = "> ", default: str = "") -> str:
+    def read(self, prompt: str = "> ") -> str:
         line = next(self._lines, EOFError())
         if isinstance(line, BaseException):
             raise line
@@ -144,6 +144,21 @@ def test_mistakes_are_told_and_the_chat_goes_on(chat):
 def test_a_message_may_begin_with_a_slash_after_a_space(chat):
     """Catches text about a path that cannot be said."""
     assert chat(" /usr is").said[0] == ("user", " /usr is")
+
+
+def test_quotes_hold_a_message_together(chat):
+    """Catches quotes that are sent, lines that are lost, and a command made of what is quoted."""
+    cases = {
+        ('"""one', "  two", '"""'): "one\n  two",
+        ('"""', "one", "", 'two"""  '): "one\n\ntwo",
+        ('"""/help"""',): "/help",
+        ('"""', "/exit", '"""'): "/exit",
+    }
+    for lines, message in cases.items():
+        assert chat(*lines).said[0] == ("user", message)
+    stopped = chat('"""one', KeyboardInterrupt(), "two")
+    assert [content for role, content in stopped.said if role == "user"] == ["two"]
+    assert chat('"""one').said == []
 
 
 def test_undo_takes_the_last_turn_back(chat):
