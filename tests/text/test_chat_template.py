@@ -237,3 +237,13 @@ def test_where_templates_are_found(tmp_path):
     (directory / "chat_template.jinja").write_bytes(b"\xff")
     with pytest.raises(ModelError, match=r"chat_template\.jinja"):
         text(None)
+
+
+def test_an_empty_document_is_an_error(tmp_path):
+    """Catches a template that writes nothing, which no model can begin from."""
+    directory = directory_of("chatml", tmp_path / "model")
+    (directory / "chat_template.jinja").write_text("{# nothing #}")
+    form = open_form(ChatForm(), directory, Tokenizer(directory))
+    with pytest.raises(ModelError, match=r"chat_template\.jinja: makes an empty document"):
+        form.document([Message("user", "x")])
+    form.close()
