@@ -68,8 +68,11 @@ STYLES = {
         "never",
     ),
     "zephyr": (
-        _LOOP + "{{ '<|' + m.role + '|>\n' + m.content + eos_token }}\n{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+        # With statements on lines of their own, which leave no trace (trim_blocks, lstrip_blocks).
+        "{% for m in messages %}\n  {% set head = '<|' + m.role + '|>' %}\n"
+        "{{ head + '\n' + m.content + eos_token }}\n"
+        "  {% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n  {% endif %}\n"
+        "{% endfor %}",
         ["<s>", "</s>"],
         "first",
     ),
