@@ -19,6 +19,7 @@ from gptcli.cli import (
     few_shot_options,
     models,
     score,
+    sessions,
     tokens,
     top_k,
     tree,
@@ -36,7 +37,7 @@ COMMANDS = (
     tokens.tokens,
     tree.tree,
 )
-GROUPS = (models.app,)
+GROUPS = (sessions.app, models.app)
 
 #: Where Typer's own way to read a command line does not do.
 CLASSES: dict[Callable[..., None], type[TyperCommand]] = {
