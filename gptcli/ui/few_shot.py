@@ -86,15 +86,6 @@ def _line(answer: Answer, width: int) -> Text:
 
 def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
     """One answer; `labels` is null where there are none, -inf becomes null."""
-    labels = [
-        {
-            "label": each.label,
-            "logprob": each.logprob if math.isfinite(each.logprob) else None,
-            "probability": each.probability,
-            "calibrated": each.calibrated,
-        }
-        for each in answer.shares
-    ]
     return {
         "object": "few_shot.answer",
         "model": model,
@@ -103,13 +94,23 @@ def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
         "input": answer.input,
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
-        "labels": labels or None,
+        "labels": [label_json(each) for each in answer.shares] or None,
         "usage": {
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens,
             "total_tokens": answer.prompt_tokens + answer.completion_tokens,
             "prompt_tokens_details": {"cached_tokens": answer.reused_tokens},
         },
+    }
+
+
+def label_json(share: LabelShare) -> dict[str, Any]:
+    """A label and what it is worth, as JSON."""
+    return {
+        "label": share.label,
+        "logprob": share.logprob if math.isfinite(share.logprob) else None,
+        "probability": share.probability,
+        "calibrated": share.calibrated,
     }
 
 
