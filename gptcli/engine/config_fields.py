@@ -70,6 +70,39 @@ class ConfigFields:
             raise self.bad(name, f"must be finite and more than 0, not {_short(value)}")
         return float(value)
 
+    def numbers(self, name: str, length: int) -> tuple[float, ...]:
+        """So many finite numbers above 0."""
+        return tuple(
+            ConfigFields(self.subject, {name: value}).number(name)
+            for value in self._items(name, length)
+        )
+
+    def flags(self, name: str, length: int) -> tuple[bool, ...] | None:
+        """So many times true or false, which may be written as 1 and 0; None where absent."""
+        if self.get(name) is None:
+            return None
+        values = self._items(name, length)
+        if any(value not in (0, 1) or isinstance(value, float) for value in values):
+            raise self.bad(name, f"must hold true and false, not {_short(values)}")
+        return tuple(bool(value) for value in values)
+
+    def words(self, name: str, length: int, known: tuple[str, ...]) -> tuple[str, ...] | None:
+        """So many texts out of some that are known; None where absent."""
+        if self.get(name) is None:
+            return None
+        values = self._items(name, length)
+        for value in values:
+            if value not in known:
+                reason = f"{_short(value)} is not supported (known: {', '.join(known)})"
+                raise self.bad(name, reason)
+        return tuple(values)
+
+    def _items(self, name: str, length: int) -> list[Any]:
+        value = self.get(name)
+        if not isinstance(value, list) or len(value) != length:
+            raise self.bad(name, f"must be a list of {length}, not {_short(value)}")
+        return value
+
     def flag(self, name: str, default: bool) -> bool:
         """A true or false."""
         value = self.get(name)

@@ -11,7 +11,7 @@ from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
 from gptcli.engine.runner import Runner
-from gptcli.engine.weights import Checkpoint, cut, place
+from gptcli.engine.weights import Checkpoint, place
 from gptcli.errors import ModelError, ResourceError, UsageError
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -97,8 +97,8 @@ def load(
     state = {}
     try:
         for placement in placements:
-            parts = cut(placement, checkpoint.read(placement.stored.name), shapes)
-            for name, part in parts.items():
+            tensors = [checkpoint.read(stored.name) for stored in placement.stored]
+            for name, part in placement.layout.cut(tensors, shapes, kind):
                 state[name] = part.to(target, kind)
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None

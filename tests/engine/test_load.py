@@ -173,8 +173,23 @@ LLAMA3 = {
 @pytest.mark.parametrize(
     ("rope", "words"),
     [
-        ({"rope_type": "yarn", "factor": 4.0}, ("rope_type", "yarn", "linear", "llama3")),
-        ({"type": "dynamic", "factor": 4.0}, ("dynamic", "linear", "llama3")),
+        ({"rope_type": "axial", "factor": 4.0}, ("rope_type", "axial", "linear", "llama3")),
+        ({"type": "proportional", "factor": 4.0}, ("proportional", "linear", "llama3")),
+        ({"rope_type": "dynamic"}, ("factor", "missing")),
+        ({"rope_type": "dynamic", "factor": 0.5}, ("factor", "at least 1")),
+        ({"rope_type": "dynamic", "factor": 2, "partial_rotary_factor": 0.5}, ("dynamic", "2")),
+        ({"rope_type": "yarn", "factor": "x"}, ("factor", "must be a number")),
+        ({"rope_type": "yarn", "factor": 4, "beta_fast": 0.5}, ("beta_fast", "beta_slow")),
+        ({"rope_type": "yarn", "factor": 4, "truncate": 1}, ("truncate", "true or false")),
+        ({"rope_type": "longrope", "long_factor": [1.0] * 2}, ("short_factor", "list of 2")),
+        (
+            {"rope_type": "su", "short_factor": [1.0] * 2, "long_factor": [1.0]},
+            ("long_factor", "list of 2"),
+        ),
+        (
+            {"rope_type": "longrope", "short_factor": [1, 0], "long_factor": [1, 1]},
+            ("short_factor", "more than 0"),
+        ),
         ({"rope_type": "linear"}, ("factor", "missing")),
         ({"rope_type": "linear", "factor": -2}, ("factor", "more than 0")),
         ({"rope_type": None, "type": 3}, ("type", "must be a text")),

@@ -42,10 +42,10 @@ def test_frequencies_equal_transformers(theta, dim, scaling, kind, fields):
     )
     expected, factor = ROPE_INIT_FUNCTIONS[kind](config, CPU)
     assert factor == 1.0
-    ours = inverse_frequencies(Rope(theta, dim, scaling), CPU)
+    ours = inverse_frequencies(Rope(theta, dim, scaling), CPU, 131072)
     torch.testing.assert_close(ours, expected, rtol=2e-7, atol=0)
     if kind == "llama3":
-        plain = inverse_frequencies(Rope(theta, dim), CPU)
+        plain = inverse_frequencies(Rope(theta, dim), CPU, 131072)
         slowed = (plain / ours).round(decimals=4)
         assert {1.0, fields["factor"]} < set(slowed.tolist())
 
@@ -53,7 +53,7 @@ def test_frequencies_equal_transformers(theta, dim, scaling, kind, fields):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_angles_are_made_in_float32(dtype):
     """Catches positions or angles in a half type, which cannot tell position 4095 from 4096."""
-    frequencies = inverse_frequencies(Rope(10000.0, 64), CPU)
+    frequencies = inverse_frequencies(Rope(10000.0, 64), CPU, 131072)
     positions = torch.tensor([0, 1, 257, 4095, 131071])
     exact = positions.double()[:, None] * frequencies.double()
     # float32 rounds an angle of up to 131071 by up to half of 2**-7.
@@ -69,7 +69,7 @@ def test_angles_are_made_in_float32(dtype):
 
 def test_angles_of_ragged_rows():
     """Catches rows of a batch that share one position."""
-    frequencies = inverse_frequencies(Rope(10000.0, 8), CPU)
+    frequencies = inverse_frequencies(Rope(10000.0, 8), CPU, 131072)
     cos, sin = angles(frequencies, torch.tensor([[3, 4], [0, 1]]), torch.float32)
     assert cos.shape == sin.shape == (2, 1, 2, 4)
     for row, start in enumerate((3, 0)):
@@ -81,7 +81,7 @@ def test_rotation_keeps_lengths_and_depends_on_distance_only():
     """Catches features paired with the wrong partner, and a part rotated that should be left."""
     generator = torch.Generator().manual_seed(0)
     q, k = torch.randn(2, 1, 1, 1, 12, generator=generator, dtype=torch.float64)
-    frequencies = inverse_frequencies(Rope(100.0, 8), CPU).double()
+    frequencies = inverse_frequencies(Rope(100.0, 8), CPU, 131072).double()
 
     def turned(x: torch.Tensor, at: int) -> torch.Tensor:
         angle = at * frequencies

@@ -16,7 +16,7 @@ from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
 from gptcli.errors import ModelError
 
-_NOT_FAMILIES = {"rules", "rope_fields"}
+_NOT_FAMILIES = {"rules", "rope_fields", "fields", "llama_names"}
 
 
 @dataclass(frozen=True)
