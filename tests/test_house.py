@@ -45,7 +45,7 @@ GROUND = {
     "config": {"errors", "types"},
     "inspection": {"types"},
     "conversation": {"inspection", "types"},
-    "few_shot": {"conversation", "types"},
+    "few_shot": {"conversation", "inspection", "types"},
     "signals": set(),
     "units": set(),
 }

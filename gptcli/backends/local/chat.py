@@ -97,6 +97,7 @@ class LocalChat:
         if spoken:
             ids += after(form, document, [*asked.messages, last[0]], self._model)
             self._model.check_length(len(ids), "conversation")
+        rows = min(rows, self._model.runner.spec.vocab)
         wish = NextTokensRequest(prompt="", sampling=request.sampling, rows=rows)
         return LocalWalk(self._model, wish, ids=ids, prefix=self._prefix).look()
 
