@@ -56,14 +56,21 @@ class Layout:
 
         dtype is what packed numbers become; others keep theirs.
         """
-        if self.packed:
-            blocks, scales = tensors
-            tensor = mxfp4.dequantise(blocks, scales, dtype)
-        else:
-            tensor = tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
-        members = tensor.unbind() if self.stacked else (tensor,)
-        for member, targets in zip(members, self.targets, strict=True):
+        for member, targets in zip(self._members(tensors, dtype), self.targets, strict=True):
             yield from self._cut_one(member, targets, ours)
+
+    def _members(self, tensors: Sequence[Tensor], dtype: torch.dtype) -> Iterator[Tensor]:
+        if self.packed:
+            # One after the other: a whole stack of numbers takes many times its file.
+            for blocks, scales in zip(*(self._unstacked(each) for each in tensors), strict=True):
+                yield mxfp4.dequantise(blocks, scales, dtype)
+        elif len(tensors) > 1:
+            yield torch.stack(list(tensors))
+        else:
+            yield from self._unstacked(tensors[0])
+
+    def _unstacked(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        return tensor.unbind() if self.stacked else (tensor,)
 
     def _cut_one(
         self, tensor: Tensor, targets: tuple[str, ...], ours: Mapping[str, Sequence[int]]
@@ -80,8 +87,10 @@ class Layout:
             pieces = grouped.split([size // rule.groups for size in sizes], dim=1)
             parts = [piece.flatten(0, 1) for piece in pieces]
         for target, part in zip(targets, parts, strict=True):
-            # Matrix kernels want one axis without gaps, else they copy at every call.
-            yield target, part if 1 in part.stride() else part.contiguous()
+            # Matrix kernels want one axis without gaps, else they copy at every call; what is no
+            # view of the file may as well have none at all.
+            apart = self.packed or 1 not in part.stride()
+            yield target, part.contiguous() if apart else part
 
 
 def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:
