@@ -81,10 +81,15 @@ def load(
     if limit is not None and limit > spec.context:
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     checkpoint = Checkpoint(directory)
-    # Every layer has tensors of its own: millions of layers are refused before they are built.
+    # Every layer has tensors of its own, and every expert numbers, of which a byte holds two at
+    # most: millions of them are refused before they are built.
     if spec.layers > len(checkpoint.tensors):
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
+    experts = spec.mixtures * spec.experts.count if spec.experts else 0
+    if experts * spec.width > 2 * checkpoint.elements:
+        stored = f"only {checkpoint.elements} numbers are stored"
+        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
     try:
         with torch.device("meta"):
             decoder = Decoder(spec).requires_grad_(False)
