@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from gptcli.engine.cache import KVCache
 from gptcli.engine.layers import Layer, Norm, Probe
-from gptcli.engine.rope import angles, inverse_frequencies
+from gptcli.engine.masks import slopes, visible, with_distance
+from gptcli.engine.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.spec import ModelSpec
 
 
@@ -21,16 +22,39 @@ class Table(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, layers, final norm, unembedding, as the spec says."""
+    """Embedding, layers, final norm, unembedding, as the spec says.
+
+    `prepare` must have been called once its weights are in place, before it runs.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
         self.embedding = Table(spec.vocab, spec.width)
+        self.embedding_norm = Norm(spec.norm, spec.width) if spec.embedding_norm else None
         self.positions = Table(spec.context, spec.width) if spec.learned_positions else None
-        self.layers = nn.ModuleList(Layer(spec) for _ in range(spec.layers))
-        self.final_norm = Norm(spec)
+        self.layers = nn.ModuleList(Layer(spec, this) for this in spec.each_layer)
+        self.final_norm = Norm(spec.norm, spec.width)
         self.unembedding = None if spec.tied else Table(spec.vocab, spec.width)
+        self.head_bias = nn.Parameter(torch.empty(spec.vocab)) if spec.head_bias else None
+        # Layers that turn alike, or see equally far, share what is computed for that.
+        self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
+        self.windows = list(dict.fromkeys(each.window for each in spec.each_layer))
+        self.uses = [
+            (self.ropes.index(each.rope) if each.rope else None, self.windows.index(each.window))
+            for each in spec.each_layer
+        ]
+        self.frequencies: list[Tensor] = []
+        self.slopes: Tensor | None = None
+        self.scale = spec.embedding_scale
+
+    def prepare(self, context: int) -> None:
+        """Compute what stays the same from step to step, for at most `context` tokens."""
+        weight = self.embedding.weight
+        self.frequencies = [inverse_frequencies(r, weight.device, context) for r in self.ropes]
+        self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
+        if self.spec.alibi is not None:
+            self.slopes = slopes(self.spec.heads, weight.device) * self.spec.alibi
 
     def forward(
         self,
@@ -47,45 +71,42 @@ class Decoder(nn.Module):
         """
         time = ids.size(1)
         at = cache.positions(time, ids.device)
-        stream = F.embedding(ids, self.embedding.weight)
-        if self.positions is not None:
-            # Padding may stand beyond the last position; what it computes is never read.
-            stream = stream + F.embedding(
-                at.clamp(max=self.spec.context - 1), self.positions.weight
-            )
+        stream = self._embedded(ids, at)
         if probe is not None:
             probe("embedding", -1, stream)
-        turn = None
-        if self.spec.rope is not None:
-            frequencies = inverse_frequencies(self.spec.rope, ids.device)
-            turn = angles(frequencies, at, stream.dtype)
-        mask = visible(at, max(cache.lengths) + time, self.spec.window)
-        for index, layer in enumerate(self.layers):
-            stream = layer(stream, index, cache, mask, turn, probe)
+        turns = [
+            Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
+            for each, rope in zip(self.frequencies, self.ropes, strict=True)
+        ]
+        total = max(cache.lengths) + time
+        masks = [visible(at, total, window) for window in self.windows]
+        if self.slopes is not None:
+            masks = [with_distance(m, at, total, self.slopes, stream.dtype) for m in masks]
+        for index, (layer, (rope, window)) in enumerate(zip(self.layers, self.uses, strict=True)):
+            turn = None if rope is None else turns[rope]
+            stream = layer(stream, index, cache, masks[window], turn, probe)
             if probe is not None:
                 probe("stream", index, stream)
         cache.advance([time] * ids.size(0) if counts is None else counts)
         return stream
 
+    def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
+        stream = F.embedding(ids, self.embedding.weight)
+        if self.scale != 1.0:
+            stream = stream * self.scale
+        if self.positions is not None:
+            # Padding may stand beyond the last position; what it computes is never read.
+            stream = stream + F.embedding(
+                at.clamp(max=self.spec.context - 1), self.positions.weight
+            )
+        return stream if self.embedding_norm is None else self.embedding_norm(stream)
+
     def logits(self, stream: Tensor) -> Tensor:
         """(…, width) → (…, vocab), float32: one number for each token, larger is likelier."""
         head = self.embedding if self.unembedding is None else self.unembedding
-        return F.linear(self.final_norm(stream), head.weight).float()
-
-
-def visible(at: Tensor, total: int, window: int | None) -> Tensor | None:
-    """Which of `total` keys each query may see, (batch or 1, 1, time, total), True where it may.
-
-    `at` holds the queries' positions, (time,) or (batch, time). None where no mask is needed: a
-    single query that sees all, or queries that are all there is and see what is before them.
-    """
-    time = at.size(-1)
-    unlimited = window is None or total <= window
-    if at.dim() == 1 and unlimited and time in (1, total):
-        return None
-    keys = torch.arange(total, device=at.device)
-    queries = at.unsqueeze(-1)
-    seen = keys <= queries
-    if window is not None:
-        seen &= keys > queries - window
-    return seen.unsqueeze(-3) if at.dim() == 2 else seen[None, None]
+        logits = F.linear(self.final_norm(stream), head.weight, self.head_bias).float()
+        if self.spec.logit_scale != 1.0:
+            logits = logits * self.spec.logit_scale
+        if self.spec.final_softcap is not None:
+            logits = self.spec.final_softcap * torch.tanh(logits / self.spec.final_softcap)
+        return logits

@@ -8,35 +8,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gptcli.engine.attend import attend, attend_written_out
 from gptcli.engine.cache import KVCache
-from gptcli.engine.rope import rotate
-from gptcli.engine.spec import Activation, ModelSpec
+from gptcli.engine.mlp import MLP, Mixture
+from gptcli.engine.rope import Rotation, rotate
+from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 
 #: Called with (point, layer, tensor) while the decoder runs; it must not change the tensor.
 Probe = Callable[[str, int, Tensor], None]
 
-_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
-
 
 class Norm(nn.Module):
-    """LayerNorm (weight and bias) or RMSNorm (weight alone) over the last axis."""
+    """A norm over the last axis, with a weight for each feature, or for each of some heads."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: NormSpec, *shape: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(spec.width))
-        self.bias = nn.Parameter(torch.empty(spec.width)) if spec.norm == "layernorm" else None
-        self.eps = spec.norm_eps
+        self.spec = spec
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(shape)) if spec.bias else None
+        self.fused = len(shape) == 1 and not spec.offset
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape in and out."""
-        if self.bias is None:
-            return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        over, eps = x.shape[-1:], self.spec.eps
+        if self.fused:
+            if self.spec.kind == "rmsnorm":
+                return F.rms_norm(x, over, self.weight, eps)
+            return F.layer_norm(x, over, self.weight, self.bias, eps)
+        kernel = F.rms_norm if self.spec.kind == "rmsnorm" else F.layer_norm
+        weight = self.weight.float()
+        normed = kernel(x.float(), over, eps=eps) * (1 + weight if self.spec.offset else weight)
+        if self.bias is not None:
+            normed = normed + self.bias.float()
+        return normed.to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -50,72 +54,69 @@ class Attention(nn.Module):
         self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
+        self.query_norm = _head_norm(spec.head_norm, spec.heads, spec.head_dim)
+        self.key_norm = _head_norm(spec.head_norm, spec.kv_heads, spec.head_dim)
+        self.sinks = nn.Parameter(torch.empty(spec.heads)) if spec.sinks else None
+        self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(
-        self,
-        x: Tensor,
-        layer: int,
-        cache: KVCache,
-        mask: Tensor | None,
-        turn: tuple[Tensor, Tensor] | None,
+        self, x: Tensor, layer: int, cache: KVCache, mask: Tensor | None, turn: Rotation | None
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). `turn` holds RoPE's cosines and sines."""
-        q = self._heads(self.query(x))  # (b, h, t, d)
-        k, v = self._heads(self.key(x)), self._heads(self.value(x))  # (b, kv_heads, t, d)
+        """(b, t, width) → (b, t, width)."""
+        q = self._heads(self.query(x), self.query_norm)  # (b, h, t, d)
+        k = self._heads(self.key(x), self.key_norm)  # (b, kv_heads, t, d)
+        v = self._heads(self.value(x), None)
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
         keys, values = cache.append(layer, k, v)
-        gathered = attend(q, keys, values, mask)
+        scale = self.spec.attention_scale
+        if self.written_out:
+            softcap = self.spec.attention_softcap
+            gathered = attend_written_out(
+                q, keys, values, mask, scale, softcap=softcap, sinks=self.sinks
+            )
+        else:
+            gathered = attend(q, keys, values, mask, scale)
         return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], -1, self.spec.head_dim).transpose(1, 2)
+    def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
+        heads = (*x.shape[:-1], -1, self.spec.head_dim)
+        if norm is not None:
+            over = self.spec.head_norm
+            whole = over is not None and over.over == "width"
+            x = norm(x) if whole else norm(x.view(heads))
+        return x.view(heads).transpose(1, 2)
 
 
-def attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q kᵀ / √d) v over (b, h, t, d), each key/value head shared by h / kv_heads queries.
-
-    `mask` (b or 1, 1, t, total) is True where a query may look; None means causal where the
-    queries are all there is, and everything where a single query comes last.
-    """
-    b, heads, t, d = q.shape
-    kv_heads = keys.size(1)
-    if t == 1:
-        # A group's queries stand in the time axis: faster than repeating keys for one query.
-        folded = q.reshape(b, kv_heads, heads // kv_heads, d)
-        out = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask)
-        return out.view(b, heads, 1, d)
-    return F.scaled_dot_product_attention(
-        q, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=kv_heads != heads
-    )
-
-
-class MLP(nn.Module):
-    """Every token thinks alone: widen, bend, narrow; gated where the spec says so."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        self.gate = nn.Linear(spec.width, spec.hidden, bias=spec.mlp_bias) if spec.gated else None
-        self.up = nn.Linear(spec.width, spec.hidden, bias=spec.mlp_bias)
-        self.down = nn.Linear(spec.hidden, spec.width, bias=spec.mlp_bias)
-        self.activation = _ACTIVATIONS[spec.activation]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
-        if self.gate is None:
-            return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
-        return self.down(self.activation(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
+def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:
+    match spec:
+        case None:
+            return None
+        case HeadNorm(over="head"):
+            return Norm(spec.norm, head_dim)
+        case HeadNorm(over="each_head"):
+            return Norm(spec.norm, heads, head_dim)
+    return Norm(spec.norm, heads * head_dim)
 
 
 class Layer(nn.Module):
-    """Attention, then MLP; each reads the normed stream and adds its update to the stream."""
+    """Attention and MLP; each reads the stream and adds its update to it."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, this: LayerSpec) -> None:
         super().__init__()
-        self.attention_norm = Norm(spec)
+        before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")
+        one = spec.blocks == "parallel_one_norm"
+        self.spec = spec
+        self.attention_norm = Norm(spec.norm, spec.width) if before else None
         self.attention = Attention(spec)
-        self.mlp_norm = Norm(spec)
-        self.mlp = MLP(spec)
+        self.attention_post_norm = Norm(spec.norm, spec.width) if after else None
+        self.mlp_norm = Norm(spec.norm, spec.width) if before and not one else None
+        self.mlp: nn.Module
+        if this.mixture and spec.experts is not None:
+            self.mlp = Mixture(spec, spec.experts)
+        else:
+            self.mlp = MLP(spec, spec.hidden)
+        self.mlp_post_norm = Norm(spec.norm, spec.width) if after else None
 
     def forward(
         self,
@@ -123,15 +124,28 @@ class Layer(nn.Module):
         layer: int,
         cache: KVCache,
         mask: Tensor | None,
-        turn: tuple[Tensor, Tensor] | None,
+        turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: "attention" and "mlp", the two updates."""
-        update = self.attention(self.attention_norm(stream), layer, cache, mask, turn)
+        """(b, t, width) → (b, t, width).
+
+        Probe points: "attention" and "mlp", the two updates as they are added to the stream.
+        """
+        read = stream if self.attention_norm is None else self.attention_norm(stream)
+        update = self.attention(read, layer, cache, mask, turn)
+        update = self._finished(update, self.attention_post_norm)
         if probe is not None:
             probe("attention", layer, update)
-        stream = stream + update
-        update = self.mlp(self.mlp_norm(stream))
+        before, stream = stream, stream + update
+        if self.spec.blocks != "parallel_one_norm":
+            source = stream if self.spec.blocks == "serial" else before
+            read = source if self.mlp_norm is None else self.mlp_norm(source)
+        update = self._finished(self.mlp(read), self.mlp_post_norm)
         if probe is not None:
             probe("mlp", layer, update)
-        return stream + update  # type: ignore[no-any-return]
+        return stream + update
+
+    def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:
+        if norm is not None:
+            update = norm(update)
+        return update if self.spec.residual_scale == 1.0 else update * self.spec.residual_scale

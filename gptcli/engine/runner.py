@@ -27,6 +27,7 @@ class Runner:
         weight = decoder.embedding.weight
         self.device, self.dtype = weight.device, weight.dtype
         self.limit = min(limit or self.spec.context, self.spec.context)
+        decoder.prepare(self.limit)
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty cache for `batch` rows."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Norm = Literal["layernorm", "rmsnorm"]
-Activation = Literal["gelu", "gelu_tanh", "relu", "silu"]
+NormKind = Literal["layernorm", "rmsnorm"]
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu"]
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,144 @@ class Llama3Scaling:
 
 
 @dataclass(frozen=True)
+class YarnScaling:
+    """Frequencies that turn seldom in the original context are divided by `factor`, others kept.
+
+    Between `beta_slow` and `beta_fast` turns the two are blended; `truncate` rounds these borders
+    outwards to whole features. Cosines and sines are multiplied by `attention_factor`
+    (arXiv:2309.00071).
+    """
+
+    factor: float
+    original_context: int
+    attention_factor: float
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+
+
+@dataclass(frozen=True)
+class DynamicScaling:
+    """The base grows with the context in use beyond the original one ("dynamic NTK").
+
+    `factor` says how fast. See `rope.inverse_frequencies` for which length counts.
+    """
+
+    factor: float
+    original_context: int
+
+
+@dataclass(frozen=True)
+class LongRopeScaling:
+    """Each frequency is divided by a number of its own (arXiv:2402.13753).
+
+    `short` holds where the context in use is at most the original one, `long` beyond it; cosines
+    and sines are multiplied by `attention_factor` in both.
+    """
+
+    short: tuple[float, ...]
+    long: tuple[float, ...]
+    original_context: int
+    attention_factor: float
+
+
+Scaling = LinearScaling | Llama3Scaling | YarnScaling | DynamicScaling | LongRopeScaling
+
+
+@dataclass(frozen=True)
 class Rope:
     """Rotary positions (arXiv:2104.09864) over the first `dim` features of each head.
 
-    Feature j is paired with feature j + dim/2, as in the published Llama weights for transformers.
+    Feature j is paired with feature j + dim/2, as most weights for transformers are stored, or,
+    where `interleaved`, feature 2j with 2j + 1.
     """
 
     theta: float
     dim: int
-    scaling: LinearScaling | Llama3Scaling | None = None
+    scaling: Scaling | None = None
+    interleaved: bool = False
 
 
 @dataclass(frozen=True)
+class NormSpec:
+    """LayerNorm (arXiv:1607.06450) or RMSNorm (arXiv:1910.07467).
+
+    offset: the stored weight is what is added to 1. The weight multiplies in float32, before the
+    result is rounded to the model's dtype.
+    """
+
+    kind: NormKind
+    eps: float
+    bias: bool = False
+    offset: bool = False
+
+
+@dataclass(frozen=True)
+class HeadNorm:
+    """A norm of queries and of keys, before RoPE.
+
+    over: "head", each head by itself with one weight for all of them; "each_head", the same with
+    a weight for each head; "width", all heads together.
+    """
+
+    norm: NormSpec
+    over: Literal["head", "each_head", "width"]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of `count` MLPs of `hidden` features, `chosen` of which each token goes through.
+
+    A router gives each token a probability for every expert (softmax over all of them); those of
+    the chosen weigh their outputs, divided by their sum where `normalised`.
+    """
+
+    count: int
+    chosen: int
+    hidden: int
+    normalised: bool
+    router_bias: bool = False
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """What may differ from layer to layer.
+
+    rope: None for no rotation here; window: how many tokens back attention sees (itself
+    included), None for all of them; mixture: its MLP is the spec's `experts`.
+    """
+
+    rope: Rope | None = None
+    window: int | None = None
+    mixture: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """The shape and the choices of a decoder-only transformer.
 
-    width: features of the residual stream; hidden: features inside the MLP; context: the most
-    tokens it was made for; rope None with learned_positions False means no positions at all;
-    window: how many tokens back attention sees (itself included), None for all of them.
+    Sizes. width: features of the residual stream; hidden: features inside the MLP; context: the
+    most tokens it was made for.
+
+    Positions. The rotations of `each_layer`, a learned vector for each position
+    (`learned_positions`), or a bias that falls with distance (`alibi`, a multiplier of the slopes
+    of arXiv:2108.12409); none of them means no positions at all.
+
+    Attention. attention_scale: what the products of queries and keys are multiplied by, None for
+    1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
+    logit that takes part in the softmax and has no value.
+
+    MLP. gated: down(activation(gate) * (up + up_offset)); gate_limit: the gate is cut off above
+    it, `up` on both sides.
+
+    Layers. norms: before each block reads the stream, on its update before that is added, or
+    both; blocks: one after the other, or both reading the same stream, through a norm each or
+    through one; residual_scale multiplies the updates.
+
+    Ends. embedding_scale multiplies the embedding, rounded to the model's dtype as Gemma was
+    trained; logit_scale multiplies the logits, before their softcap.
     """
 
-    layers: int
     width: int
     heads: int
     kv_heads: int
@@ -59,17 +176,41 @@ class ModelSpec:
     hidden: int
     vocab: int
     context: int
-    norm: Norm
-    norm_eps: float
+    each_layer: tuple[LayerSpec, ...]
+    norm: NormSpec
     activation: Activation
     gated: bool
-    rope: Rope | None
-    learned_positions: bool
     tied: bool
+    learned_positions: bool = False
+    alibi: float | None = None
     qkv_bias: bool = False
     out_bias: bool = False
     mlp_bias: bool = False
-    window: int | None = None
+    head_bias: bool = False
+    head_norm: HeadNorm | None = None
+    attention_scale: float | None = None
+    attention_softcap: float | None = None
+    sinks: bool = False
+    experts: Experts | None = None
+    gate_limit: float | None = None
+    up_offset: float = 0.0
+    norms: Literal["before", "after", "both"] = "before"
+    blocks: Literal["serial", "parallel", "parallel_one_norm"] = "serial"
+    residual_scale: float = 1.0
+    embedding_norm: bool = False
+    embedding_scale: float = 1.0
+    logit_scale: float = 1.0
+    final_softcap: float | None = None
+
+    @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        return len(self.each_layer)
+
+    @property
+    def mixtures(self) -> int:
+        """How many of them have a mixture of experts."""
+        return sum(each.mixture for each in self.each_layer)
 
     @property
     def group(self) -> int:

@@ -13,20 +13,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gptcli import shards
-from gptcli.engine.families.rules import Rule, Rules
+from gptcli.engine.families.rules import Rules
+from gptcli.engine.layout import Layout, layouts
 from gptcli.errors import ModelError, ResourceError
 
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+#: What packed numbers are stored as.
+_PACKED = {"U8": torch.uint8}
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file, before it is read."""
+    """A tensor in a file, before it is read. dtype: None for one that we cannot use."""
 
     name: str
     file: Path
     shape: tuple[int, ...]
-    dtype: torch.dtype
+    dtype: torch.dtype | None
 
 
 class Checkpoint:
@@ -47,6 +50,11 @@ class Checkpoint:
             if stored.dtype in counts:
                 counts[stored.dtype] += torch.Size(stored.shape).numel()
         return max(counts, key=lambda dtype: counts[dtype])
+
+    @property
+    def elements(self) -> int:
+        """How many numbers, or bytes of packed ones, are stored in all."""
+        return sum(torch.Size(stored.shape).numel() for stored in self.tensors.values())
 
     def read(self, name: str) -> Tensor:
         """The tensor, as a view of the mapped file."""
@@ -76,8 +84,8 @@ class Checkpoint:
                 raise ModelError(str(file), f"{name} is stored twice (also in {other})")
             part = opened.get_slice(name)
             kind = part.get_dtype()
-            # Kinds that are not floats are told apart later: only tensors that are used matter.
-            dtype = _DTYPES.get(kind, torch.uint8)
+            # Other kinds are refused later: only tensors that are used matter.
+            dtype = (_DTYPES | _PACKED).get(kind)
             self.tensors[name] = Stored(name, file, tuple(part.get_shape()), dtype)
 
 
@@ -93,11 +101,10 @@ def _files(directory: Path) -> Iterator[tuple[Path, set[str]]]:
 
 @dataclass(frozen=True)
 class Placement:
-    """One rule at one layer, met with the stored tensor it applies to."""
+    """A layout, met with the stored tensors that it applies to."""
 
-    rule: Rule
-    stored: Stored
-    targets: tuple[str, ...]
+    layout: Layout
+    stored: tuple[Stored, ...]
 
 
 def place(
@@ -111,19 +118,18 @@ def place(
     subject = str(checkpoint.directory)
     by_name: dict[str, Stored] = {}
     for stored in checkpoint.tensors.values():
-        name = stored.name.removeprefix(rules.prefix)
+        name = rules.bare(stored.name)
         if name in by_name:
             raise ModelError(subject, f"{name} is stored with and without {rules.prefix!r}")
         by_name[name] = stored
     placed = []
     for rule in rules.rules:
-        for layer in range(layers) if "{i}" in rule.stored else (0,):
-            name = rule.stored.replace("{i}", str(layer))
-            if name not in by_name:
-                raise ModelError(subject, f"tensor {rules.prefix}{name} is missing")
-            targets = tuple(target.replace("{i}", str(layer)) for target in rule.targets)
-            placement = Placement(rule, by_name.pop(name), targets)
-            _check_shape(placement, shapes)
+        for layout in layouts(rule, layers, by_name):
+            for name in layout.stored:
+                if name not in by_name:
+                    raise ModelError(subject, f"tensor {rules.prefix}{name} is missing")
+            placement = Placement(layout, tuple(by_name.pop(name) for name in layout.stored))
+            _check(placement, shapes)
             placed.append(placement)
     ignored = re.compile("|".join(rules.ignored) or r"(?!)")
     for name, stored in by_name.items():
@@ -133,23 +139,13 @@ def place(
     return placed
 
 
-def _check_shape(placement: Placement, shapes: dict[str, torch.Size]) -> None:
-    stored = placement.stored
-    parts = [shapes[target] for target in placement.targets]
-    wanted = (sum(part[0] for part in parts), *parts[0][1:])
-    if placement.rule.transpose:
-        wanted = (*wanted[1:], wanted[0])
-    if stored.shape != wanted:
-        reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(wanted)}"
-        raise ModelError(str(stored.file), f"{reason} as config.json says")
-    if stored.dtype not in _DTYPES.values():
-        known = ", ".join(_DTYPES)
-        raise ModelError(str(stored.file), f"tensor {stored.name} is not one of {known}")
-
-
-def cut(placement: Placement, tensor: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """The stored tensor as our parameters: views of it, nothing is copied."""
-    if placement.rule.transpose:
-        tensor = tensor.t()
-    sizes = [shapes[target][0] for target in placement.targets]
-    return dict(zip(placement.targets, tensor.split(sizes), strict=True))
+def _check(placement: Placement, shapes: dict[str, torch.Size]) -> None:
+    known = _PACKED if placement.layout.packed else _DTYPES
+    wanted = placement.layout.shapes(shapes)
+    for stored, shape in zip(placement.stored, wanted, strict=True):
+        if stored.shape != shape:
+            reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(shape)}"
+            raise ModelError(str(stored.file), f"{reason} as config.json says")
+        if stored.dtype not in known.values():
+            reason = f"tensor {stored.name} is not one of {', '.join(known)}"
+            raise ModelError(str(stored.file), reason)

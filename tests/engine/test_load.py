@@ -118,11 +118,21 @@ def test_numbers_that_are_none(tmp_path, name, value):
     refused(directory, "config.json", f"'{name}' must be ")
 
 
-@pytest.mark.parametrize("name", ["num_hidden_layers"])
-def test_more_layers_than_tensors_are_refused_before_they_are_built(tmp_path, name):
-    """Catches hours spent on building sixteen million layers that a bad config.json asks for."""
-    directory = copy_case("llama/tied", tmp_path / "m", lambda c: c.update({name: 2**24}))
-    refused(directory, "config.json", f"{2**24} layers")
+@pytest.mark.parametrize(
+    ("case", "fields", "words"),
+    [
+        ("llama/tied", {"num_hidden_layers": 2**24}, (f"{2**24} layers",)),
+        ("llama/tied", {"num_hidden_layers": 2**12}, (f"{2**12} layers", "20 tensors")),
+        ("gemma2/capped", {"num_hidden_layers": 2**24}, (f"{2**24} layers",)),
+        ("mixtral/all", {"num_local_experts": 2**24}, ("experts", f"{2**24}")),
+        ("mixtral/all", {"num_local_experts": 2**12}, (f"{2**13} experts", "numbers")),
+        ("gpt_oss/mxfp4", {"num_local_experts": 2**12}, (f"{2**13} experts", "numbers")),
+    ],
+)
+def test_more_parts_than_tensors_are_refused_before_they_are_built(tmp_path, case, fields, words):
+    """Catches hours spent on building the sixteen million parts that a bad config.json asks for."""
+    directory = copy_case(case, tmp_path / "m", lambda c: c.update(fields))
+    refused(directory, "config.json", *words)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +183,23 @@ LLAMA3 = {
 @pytest.mark.parametrize(
     ("rope", "words"),
     [
-        ({"rope_type": "yarn", "factor": 4.0}, ("rope_type", "yarn", "linear", "llama3")),
-        ({"type": "dynamic", "factor": 4.0}, ("dynamic", "linear", "llama3")),
+        ({"rope_type": "axial", "factor": 4.0}, ("rope_type", "axial", "linear", "llama3")),
+        ({"type": "proportional", "factor": 4.0}, ("proportional", "linear", "llama3")),
+        ({"rope_type": "dynamic"}, ("factor", "missing")),
+        ({"rope_type": "dynamic", "factor": 0.5}, ("factor", "at least 1")),
+        ({"rope_type": "dynamic", "factor": 2, "partial_rotary_factor": 0.5}, ("dynamic", "2")),
+        ({"rope_type": "yarn", "factor": "x"}, ("factor", "must be a number")),
+        ({"rope_type": "yarn", "factor": 4, "beta_fast": 0.5}, ("beta_fast", "beta_slow")),
+        ({"rope_type": "yarn", "factor": 4, "truncate": 1}, ("truncate", "true or false")),
+        ({"rope_type": "longrope", "long_factor": [1.0] * 2}, ("short_factor", "list of 2")),
+        (
+            {"rope_type": "su", "short_factor": [1.0] * 2, "long_factor": [1.0]},
+            ("long_factor", "list of 2"),
+        ),
+        (
+            {"rope_type": "longrope", "short_factor": [1, 0], "long_factor": [1, 1]},
+            ("short_factor", "more than 0"),
+        ),
         ({"rope_type": "linear"}, ("factor", "missing")),
         ({"rope_type": "linear", "factor": -2}, ("factor", "more than 0")),
         ({"rope_type": None, "type": 3}, ("type", "must be a text")),
@@ -245,6 +270,14 @@ NAME = "model.layers.1.mlp.up_proj.weight"
         (
             lambda t: t.update({NAME.removeprefix("model."): torch.ones(40, 24)}),
             (NAME.removeprefix("model."), "with and without"),
+        ),
+        (
+            lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(24)}),
+            ("q_proj.bias", "not part"),
+        ),
+        (
+            lambda t: t.update({"vision_tower.patch_embedding.weight": torch.ones(2, 2)}),
+            ("vision_tower", "not part"),
         ),
         (lambda t: t.clear(), ("layers", "0 tensors")),
     ],

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.families.fields import ACTIVATIONS
+from gptcli.engine.families.llama_names import head, spare_head
 from gptcli.engine.families.rules import Rule, Rules, linear
-from gptcli.engine.spec import ModelSpec
+from gptcli.engine.spec import LayerSpec, ModelSpec, NormSpec
 
-_ACTIVATIONS = {
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu": "gelu",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
+SUPPORTS = "GPT-2 in all sizes, and what is stored as it"
 
 
 def spec(config: ConfigFields) -> ModelSpec:
@@ -25,7 +20,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     if width % heads:
         raise config.bad("n_head", f"{heads} does not divide n_embd, {width}")
     return ModelSpec(
-        layers=config.count("n_layer", 12),
+        each_layer=(LayerSpec(),) * config.layers("n_layer", 12),
         width=width,
         heads=heads,
         kv_heads=heads,
@@ -33,11 +28,9 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=config.count("n_inner", 4 * width),
         vocab=config.count("vocab_size", 50257),
         context=config.count("n_positions", 1024),
-        norm="layernorm",
-        norm_eps=config.number("layer_norm_epsilon", 1e-5),
-        activation=config.one_of("activation_function", _ACTIVATIONS, "gelu_new"),
+        norm=NormSpec("layernorm", config.number("layer_norm_epsilon", 1e-5), bias=True),
+        activation=config.one_of("activation_function", ACTIVATIONS, "gelu_new"),
         gated=False,
-        rope=None,
         learned_positions=True,
         tied=config.flag("tie_word_embeddings", True),
         qkv_bias=True,
@@ -61,9 +54,6 @@ def rules(spec: ModelSpec) -> Rules:
         *linear("ln_f", "final_norm", bias=True),
     ]
     # Old checkpoints hold the causal mask as a tensor; a tied head may be stored twice.
-    ignored = [r"h\.\d+\.attn\.(bias|masked_bias)"]
-    if spec.tied:
-        ignored.append(r"lm_head\.weight")
-    else:
-        found.append(Rule("lm_head.weight", "unembedding.weight"))
-    return Rules(tuple(found), prefix="transformer.", ignored=tuple(ignored))
+    found += head(spec)
+    ignored = (r"h\.\d+\.attn\.(bias|masked_bias)", *spare_head(spec))
+    return Rules(tuple(found), "transformer.", ignored)

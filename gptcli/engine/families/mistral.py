@@ -8,12 +8,14 @@ from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import llama
 from gptcli.engine.spec import ModelSpec
 
+SUPPORTS = "Mistral 7B and Nemo, with and without a sliding window"
+
 rules = llama.rules
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """`sliding_window` null (version 0.2 and later) means all; absent means 4096, as upstream."""
     unlimited = config.has("sliding_window") and config.get("sliding_window") is None
-    return replace(
-        llama.spec(config), window=None if unlimited else config.count("sliding_window", 4096)
-    )
+    window = None if unlimited else config.count("sliding_window", 4096)
+    base = llama.spec(config)
+    return replace(base, each_layer=tuple(replace(each, window=window) for each in base.each_layer))

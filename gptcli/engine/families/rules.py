@@ -1,13 +1,16 @@
 """Weights as data: which stored tensor becomes which of the decoder's parameters.
 
-The decoder's own names: embedding, positions, layers.{i}.{attention_norm, attention.{query, key,
-value, out}, mlp_norm, mlp.{gate, up, down}}, final_norm, unembedding; each with .weight and,
-where the spec says so, .bias.
+The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
+attention.{query, key, value, out, query_norm, key_norm}, attention_post_norm, mlp_norm,
+mlp.{gate, up, down} or mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm}, final_norm,
+unembedding; each with .weight and, where the spec says so, .bias; and, by themselves,
+layers.{i}.attention.sinks and head_bias.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,27 @@ class Rule:
     """One stored tensor and where it goes. `{i}` stands for the layer in both names.
 
     into: one of our names, or several that the tensor is cut into along its output features, in
-    this order. transpose: it is stored as (in, out), not as (out, in).
+    this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
+    features come in so many equal groups, each of which is cut into the targets. skip: so many
+    rows at its beginning are not used.
+
+    layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
+    expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
+    has, the stored tensor is a stack of all members, first axis; where only the stored name has,
+    ours is.
+
+    packed: the numbers are stored in another form, in tensors of their own: "mxfp4" in
+    `<stored>_blocks` and `<stored>_scales`.
     """
 
     stored: str
     into: str | tuple[str, ...]
     transpose: bool = False
+    groups: int = 1
+    skip: int = 0
+    layers: tuple[int, ...] | None = None
+    members: int = 1
+    packed: Literal["mxfp4"] | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -32,21 +50,39 @@ class Rule:
 class Rules:
     """All rules of a family.
 
-    prefix: what checkpoints may put before the stored names ("transformer."), with or without.
-    ignored: regular expressions of stored names that are left out on purpose.
+    prefix: what checkpoints may put before the stored names ("transformer."), with or without;
+    other_prefixes: others that may stand there instead. ignored: regular expressions of stored
+    names that are left out on purpose.
     """
 
     rules: tuple[Rule, ...]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
+    other_prefixes: tuple[str, ...] = ()
+
+    def bare(self, name: str) -> str:
+        """A stored name without its prefix."""
+        for prefix in (self.prefix, *self.other_prefixes):
+            if prefix and name.startswith(prefix):
+                return name.removeprefix(prefix)
+        return name
 
 
 def linear(
-    stored: str, into: str | tuple[str, ...], *, bias: bool, transpose: bool = False
+    stored: str,
+    into: str | tuple[str, ...],
+    *,
+    bias: bool,
+    transpose: bool = False,
+    groups: int = 1,
+    layers: tuple[int, ...] | None = None,
+    members: int = 1,
 ) -> list[Rule]:
-    """The rules of a linear layer: its weight and, where it has one, its bias."""
+    """The rules of a linear layer or a norm: its weight and, where it has one, its bias."""
     targets = (into,) if isinstance(into, str) else into
-    found = [Rule(f"{stored}.weight", tuple(f"{t}.weight" for t in targets), transpose)]
+    weights = tuple(f"{t}.weight" for t in targets)
+    found = [Rule(f"{stored}.weight", weights, transpose, groups, 0, layers, members)]
     if bias:
-        found.append(Rule(f"{stored}.bias", tuple(f"{t}.bias" for t in targets)))
+        biases = tuple(f"{t}.bias" for t in targets)
+        found.append(Rule(f"{stored}.bias", biases, False, groups, 0, layers, members))
     return found

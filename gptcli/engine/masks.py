@@ -1,0 +1,52 @@
+"""Which keys a query may see, and how much their distance counts against them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def visible(at: Tensor, total: int, window: int | None) -> Tensor | None:
+    """Which of `total` keys each query may see, (batch or 1, 1, time, total), True where it may.
+
+    `at` holds the queries' positions, (time,) or (batch, time). None where no mask is needed: a
+    single query that sees all, or queries that are all there is and see what is before them.
+    """
+    time = at.size(-1)
+    unlimited = window is None or total <= window
+    if at.dim() == 1 and unlimited and time in (1, total):
+        return None
+    keys = torch.arange(total, device=at.device)
+    queries = at.unsqueeze(-1)
+    seen = keys <= queries
+    if window is not None:
+        seen &= keys > queries - window
+    return seen.unsqueeze(-3) if at.dim() == 2 else seen[None, None]
+
+
+def slopes(heads: int, device: torch.device) -> Tensor:
+    """How steeply each head's scores fall with distance, (heads,), float32.
+
+    For a power of two, 2 ** (-8 i / heads) for i = 1, 2, …, heads; for another number, those of
+    the power below it, then every other one of the power above it (ALiBi, arXiv:2108.12409).
+    """
+    power = 1 << (heads.bit_length() - 1)
+    steps = torch.arange(1, power + 1, dtype=torch.float32, device=device)
+    found = 2.0 ** (-8.0 / power * steps)
+    between = 2 * torch.arange(heads - power, dtype=torch.float32, device=device) + 1
+    return torch.cat((found, 2.0 ** (-4.0 / power * between)))
+
+
+def with_distance(
+    mask: Tensor | None, at: Tensor, total: int, slopes: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """The mask of `visible` as numbers to add to the scores, (batch or 1, heads, time, total).
+
+    A key loses slope · distance, which is exact for near keys in every dtype; -inf where a query
+    may not look.
+    """
+    distance = torch.arange(total, device=at.device) - at.unsqueeze(-1)  # at most 0 where seen
+    distance = distance.unsqueeze(-3) if at.dim() == 2 else distance[None, None]
+    bias = slopes.view(1, -1, 1, 1) * distance
+    seen = distance <= 0 if mask is None else mask
+    return bias.masked_fill(~seen, -torch.inf).to(dtype)
