@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptcli import files, jsonfile
+from gptcli import jsonfile
 from gptcli.errors import ModelError
+from gptcli.text import converted
 from gptcli.text.token_bytes import byte_level, character_of_byte, scheme
 
-_FILE = "tokenizer.json"
 _SETTINGS = "tokenizer_config.json"
 _NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 
@@ -23,17 +23,19 @@ class Tokenizer:
     """The fast tokenizer of a model directory, and what its tokenizer_config.json adds."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises ModelError where tokenizer.json is missing or broken."""
+        """Raises ModelError where tokenizer.json is broken, or missing and cannot be made.
+
+        `notice` tells that it was made of other files, the first time only.
+        """
         import tokenizers
 
-        self._path = directory / _FILE
-        if not self._path.exists():
-            raise ModelError(str(directory), f"has no {_FILE}")
-        files.refuse_special(self._path)
-        if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
-            raise ModelError(str(self._path), "is larger than any tokenizer should be")
+        self._path, text, self.notice = converted.find(directory)
         with self._blamed("cannot be read"):
-            self._rust = tokenizers.Tokenizer.from_file(str(self._path))
+            self._rust = (
+                tokenizers.Tokenizer.from_file(str(self._path))
+                if text is None
+                else tokenizers.Tokenizer.from_str(text)
+            )
         if getattr(self._rust.model, "dropout", None):
             # It makes the cut random, which is for training too.
             self._rust.model.dropout = None

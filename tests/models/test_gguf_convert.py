@@ -150,7 +150,6 @@ REFUSED = {
     "yarn": (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "rope.scaling.type"),
     "unknown key": (lambda w: w.add_uint32("llama.new_maths", 1), "llama.new_maths"),
     "part of a set": (lambda w: w.add_uint16("split.count", 2), "one part of several"),
-    "adds an end": (lambda w: w.add_add_eos_token(True), "add_eos_token"),
     "other rope_freqs": (
         lambda w: w.add_tensor("rope_freqs.weight", np.full(8, 3, np.float32)),
         "rope_freqs",
