@@ -15,6 +15,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
@@ -55,7 +56,11 @@ def export(
 ) -> None:
     """Write a directory's model, matrices as `kind`; largest: tensors in a part, 0 for all."""
     config = json.loads((directory / "config.json").read_text())
-    state = {name: tensor.float().numpy() for name, tensor in load(directory).items()}
+    state = {
+        # Bytes are numbers in MXFP4.
+        name: tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
+        for name, tensor in load(directory).items()
+    }
     arch = ARCHITECTURES[config["model_type"]]
     name = gguf.MODEL_ARCH_NAMES[arch]
     writer = gguf.GGUFWriter(path, name, split_max_tensors=largest)
@@ -66,6 +71,9 @@ def export(
     for theirs, array in [*extra(config), *changed(config, state)]:
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
         array = np.ascontiguousarray(array)
+        if array.dtype == np.uint8:
+            writer.add_tensor(ours, array, raw_dtype=Kind.MXFP4)
+            continue
         # The converter leaves vectors, norms and routers in float32.
         plain = array.ndim == 1 or "norm" in ours or "gate_inp" in ours or array.shape[-1] % 32
         if plain or kind is Kind.F32:
@@ -313,7 +321,10 @@ def changed(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
     kind = config["model_type"]
     change = CHANGES.get(kind, lambda config, name, array: [(name, array)])
     stacks: dict[str, list[np.ndarray]] = {}
+    yield from _mxfp4(state)
     for name in sorted(state, key=_natural):
+        if name.endswith(("_blocks", "_scales")):
+            continue
         array = state[name]
         one_of_many = re.fullmatch(r"(.+\.(?:experts|norms))\.\d+\.?(.*)weight", name)
         if one_of_many:
@@ -328,6 +339,22 @@ def changed(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
             else name
         )
         yield name, np.stack(arrays)
+
+
+def _mxfp4(state: dict[str, np.ndarray]) -> Tensors:
+    """Blocks as ggml has them: the scale, then numbers 0 and 16, 1 and 17, … two to a byte."""
+    for name in (name for name in state if name.endswith("_blocks")):
+        blocks, scales = state[name], state[name.replace("_blocks", "_scales")]
+        numbers = np.stack([blocks & 15, blocks >> 4], axis=-1).reshape(*blocks.shape[:-1], 32)
+        packed = numbers[..., :16] | numbers[..., 16:] << 4
+        whole = np.concatenate([scales[..., None], packed], axis=-1).astype(np.uint8)
+        rows = whole.reshape(*whole.shape[:2], -1)
+        base = name.removesuffix("_blocks")
+        if base.endswith("gate_up_proj"):
+            yield base.replace("gate_up_proj", "gate_proj.weight"), rows[:, ::2]
+            yield base.replace("gate_up_proj", "up_proj.weight"), rows[:, 1::2]
+        else:
+            yield f"{base}.weight", rows
 
 
 def _natural(name: str) -> list[Any]:

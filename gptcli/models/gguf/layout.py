@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gptcli.models.gguf.sizes import EMBEDDING, HEAD, Sizes
-from gptcli.models.gguf.takes import Take, Woven, rope_order
+from gptcli.models.gguf.takes import Packed, Take, Woven, rope_order
 
 if TYPE_CHECKING:
     from gptcli.models.gguf.takes import Order
@@ -119,17 +119,17 @@ def norms(
 
 def whole(
     sizes: Sizes,
-    per_layer: Iterable[Take | Woven],
+    per_layer: Iterable[Take | Woven | Packed],
     *,
     embedding: str = "model.embed_tokens",
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
     head: str = "lm_head",
-) -> tuple[Take | Woven, ...]:
+) -> tuple[Take | Woven | Packed, ...]:
     """All takes of a model: the embedding, the layers, the last norm and the head."""
     vocabulary = (sizes.vocab, sizes.width)
-    found: list[Take | Woven] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
+    found: list[Take | Woven | Packed] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
     parts = list(per_layer)
     for layer in range(sizes.layers):
         found += [_at(part, str(layer)) for part in parts]
@@ -139,9 +139,9 @@ def whole(
     return tuple(found)
 
 
-def _at(take: Take | Woven, layer: str) -> Take | Woven:
+def _at(take: Take | Woven | Packed, layer: str) -> Take | Woven | Packed:
     name = take.name.replace("{i}", layer)
-    if isinstance(take, Woven):
+    if not isinstance(take, Take):
         sources = tuple(source.replace("{i}", layer) for source in take.sources)
         return replace(take, name=name, sources=sources)
     return replace(take, name=name, source=take.source.replace("{i}", layer))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gptcli.errors import ModelError
 from gptcli.models import weights_file
 from gptcli.models.gguf.header import Header, TensorInfo
-from gptcli.models.gguf.takes import Take, Woven
+from gptcli.models.gguf.takes import Packed, Take, Woven, repack_mxfp4
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Plan:
     """A model as the converter will write it; `unused` are tensors read but not stored."""
 
     config: dict[str, Any]
-    takes: tuple[Take | Woven, ...]
+    takes: tuple[Take | Woven | Packed, ...]
     unused: frozenset[str] = frozenset()
 
 
@@ -71,12 +71,13 @@ def readable(kind: str) -> bool:
 
 
 def stored_dtype(header: Header, plan: Plan) -> str:
-    """The one dtype the whole model is stored in, decided by its matrices.
+    """The one dtype that all but packed matrices are stored in, decided by the matrices.
 
     Anything quantised becomes BF16, whose rounding is far below the quantiser's own. Plain types
     keep theirs, a mixture of them becomes F32.
     """
-    infos = [header.tensors[source] for take in plan.takes for source in take.sources]
+    takes = [take for take in plan.takes if not isinstance(take, Packed)]
+    infos = [header.tensors[source] for take in takes for source in take.sources]
     # The scales of norms, whatever their shape, are plain in quantised files as well.
     kinds = {info.type for info in infos if len(info.shape) > 1 and "norm" not in info.name}
     if not kinds <= _PLAIN:
@@ -86,13 +87,13 @@ def stored_dtype(header: Header, plan: Plan) -> str:
 
 def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
     """The tensors for `weights_file.write`."""
-    dtype = stored_dtype(header, plan)
-    return [
-        weights_file.Planned(
-            take.name, dtype, take.stored_shape, _Chunks(header, take, _encoder(dtype), dtype)
-        )
-        for take in plan.takes
-    ]
+    whole = stored_dtype(header, plan)
+    found = []
+    for take in plan.takes:
+        dtype = "U8" if isinstance(take, Packed) else whole
+        chunks = _Chunks(header, take, _encoder(dtype), dtype)
+        found.append(weights_file.Planned(take.name, dtype, take.stored_shape, chunks))
+    return found
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,19 @@ class _Chunks:
     """The chunks of one tensor in its stored dtype (BF16 as uint16)."""
 
     header: Header
-    take: Take | Woven
+    take: Take | Woven | Packed
     encode: Callable[[Array], Array]
     dtype: str
 
     def __call__(self) -> Iterator[Array]:
-        found = self._woven(self.take) if isinstance(self.take, Woven) else self._plain(self.take)
         try:
-            yield from found
+            match self.take:
+                case Take() as take:
+                    yield from self._plain(take)
+                case Woven() as woven:
+                    yield from self._woven(woven)
+                case Packed() as packed:
+                    yield from self._packed(packed)
         except FloatingPointError:
             names = " and ".join(self.take.sources)
             reason = f"tensor {names} does not fit {self.dtype}"
@@ -147,6 +153,18 @@ class _Chunks:
             woven = np.stack([part.reshape(inner) for part in parts], axis=1)
             matrix = woven.reshape(-1, *inner[1:])
             yield np.ascontiguousarray(matrix.T if take.transpose else matrix)
+
+    def _packed(self, take: Packed) -> Iterator[Array]:
+        import numpy as np
+
+        count, rows = take.shape[:2]
+        parts = [
+            _rows(self.header.tensors[source], whole=False).reshape(count, rows, -1, 17)
+            for source in take.sources
+        ]
+        for member in range(count):
+            found = [repack_mxfp4(part[member], scales=take.scales) for part in parts]
+            yield np.ascontiguousarray(np.stack(found, axis=1))
 
 
 def _rows(info: TensorInfo, *, whole: bool) -> Array:

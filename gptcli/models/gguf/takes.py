@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Order = Callable[[int], npt.NDArray[np.intp]]
 
 Shape = tuple[int, ...]
+#: Numbers that share a scale in MXFP4.
+MXFP4_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,40 @@ class Woven:
         count, rows, *rest = self.shape
         inner = (rows * len(self.sources), *rest)
         return (count, *(inner[::-1] if self.transpose else inner))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """As Woven, of matrices in MXFP4 that stay in it: their scales, or what they scale.
+
+    In the file a block of 32 numbers is a scale and 16 bytes, of which byte i holds number i and,
+    in its upper half, number i + 16. Stored are scales (stack, rows, blocks) and, by themselves,
+    blocks (stack, rows, blocks, 16), whose byte i holds numbers 2 i and 2 i + 1, as OpenAI has it.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    shape: Shape
+    scales: bool
+
+    @property
+    def stored_shape(self) -> Shape:
+        """The shape that it is stored in, in bytes."""
+        count, rows, width = self.shape
+        blocks = (count, rows * len(self.sources), width // MXFP4_BLOCK)
+        return blocks if self.scales else (*blocks, MXFP4_BLOCK // 2)
+
+
+def repack_mxfp4(blocks: Array, *, scales: bool) -> Array:
+    """Blocks of MXFP4 (…, 17 bytes) as Packed stores them."""
+    import numpy as np
+
+    if scales:
+        return blocks[..., 0]
+    low, high = blocks[..., 1:] & 15, blocks[..., 1:] >> 4
+    numbers = np.concatenate([low, high], axis=-1)
+    found: Array = numbers[..., ::2] | numbers[..., 1::2] << 4
+    return found
 
 
 def rope_order(heads: int) -> Order:

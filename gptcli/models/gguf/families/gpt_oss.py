@@ -1,6 +1,7 @@
 """gpt-oss: a mixture in every layer, attention sinks, every other layer with a window.
 
-Experts are stored as a stack, input features first, with the rows of gate and up taking turns.
+Experts are stored as a stack, input features first, with the rows of gate and up taking turns; or,
+where the file has them in MXFP4, in that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.layout import BLOCK, LAYER
 from gptcli.models.gguf.plan import Plan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import Take, Woven
+from gptcli.models.gguf.takes import Packed, Take, Woven
 
 _KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS
 _KEYS |= {"attention.layer_norm_rms_epsilon", "attention.sliding_window"}
@@ -43,19 +44,25 @@ def plan(fields: Fields) -> Plan:
         "sliding_window": fields.count("attention.sliding_window"),
     }
     norms = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"}
-    parts: list[Take | Woven] = [
+    stacks = [info for info in fields.header.tensors.values() if "_exps.weight" in info.name]
+    packed = all(info.type == "MXFP4" for info in stacks)
+    parts: list[Take | Woven | Packed] = [
         *layout.attention(size, qkv_bias=True, out_bias=True),
         Take(f"{LAYER}.self_attn.sinks", f"{BLOCK}.attn_sinks.weight", (size.heads,)),
         *layout.norms(size.width, norms),
-        *_mixture(size, experts, hidden),
+        *_mixture(size, experts, hidden, packed=packed),
     ]
+    if packed:
+        config["quantization_config"] = {"quant_method": "mxfp4"}
     return Plan(config, layout.whole(size, parts))
 
 
-def _mixture(size: Sizes, experts: int, hidden: int) -> list[Take | Woven]:
+def _mixture(
+    size: Sizes, experts: int, hidden: int, *, packed: bool
+) -> list[Take | Woven | Packed]:
     theirs = f"{LAYER}.mlp"
     router = f"{BLOCK}.ffn_gate_inp"
-    found: list[Take | Woven] = [
+    found: list[Take | Woven | Packed] = [
         *layout.linear(f"{theirs}.router", router, experts, size.width, bias=True)
     ]
     gate_up, down = ("ffn_gate_exps", "ffn_up_exps"), ("ffn_down_exps",)
@@ -66,6 +73,10 @@ def _mixture(size: Sizes, experts: int, hidden: int) -> list[Take | Woven]:
         stored = f"{theirs}.experts.{name}"
         weights = tuple(f"{BLOCK}.{part}.weight" for part in parts)
         biases = tuple(f"{BLOCK}.{part}.bias" for part in parts)
-        found.append(Woven(stored, weights, shape, transpose=True))
+        if packed:
+            found.append(Packed(f"{stored}_blocks", weights, shape, scales=False))
+            found.append(Packed(f"{stored}_scales", weights, shape, scales=True))
+        else:
+            found.append(Woven(stored, weights, shape, transpose=True))
         found.append(Woven(f"{stored}_bias", biases, shape[:2]))
     return found

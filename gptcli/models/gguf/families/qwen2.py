@@ -15,8 +15,6 @@ def plan(fields: Fields) -> Plan:
     fields.only(KEYS)
     size = sizes.read(fields)
     config = llama.common(fields, size, "qwen2", "Qwen2ForCausalLM")
-    if config.pop("head_dim") != size.width // size.heads:
-        raise fields.error(f"{fields.arch}.attention.key_length is not supported")
     config["use_sliding_window"] = False
     norms = layout.norms(size.width, llama.NORMS)
     attention = layout.attention(size, qkv_bias=True)
