@@ -8,6 +8,7 @@ https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -65,6 +66,8 @@ def tokenizer(
     added: tokens beyond the pieces, or other settings of some of them. begin: the text and id of
     what stands before every document. Raises UnfitError.
     """
+    if not all(math.isfinite(piece.score) for piece in pieces):
+        raise UnfitError("a score is not a number")
     texts = _texts(pieces)
     if len(set(texts)) != len(texts):
         raise UnfitError("a piece appears twice")

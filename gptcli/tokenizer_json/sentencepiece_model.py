@@ -81,8 +81,6 @@ _IDS = (("unk", 40, 0), ("bos", 41, 1), ("eos", 42, 2))
 
 def _piece(fields: dict[int, int | bytes]) -> Piece:
     score = struct.unpack("<f", _bytes(fields.get(2, bytes(4))))[0]
-    if score != score:
-        raise ValueError("a score is not a number")
     return Piece(_bytes(fields.get(1, b"")).decode(), score, Kind(_number(fields, 3, Kind.NORMAL)))
 
 

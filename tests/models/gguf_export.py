@@ -61,16 +61,11 @@ def export(
         name: tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
         for name, tensor in load(directory).items()
     }
-    arch = ARCHITECTURES[config["model_type"]]
-    name = gguf.MODEL_ARCH_NAMES[arch]
+    name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
     writer = gguf.GGUFWriter(path, name, split_max_tensors=largest)
     settings(writer, config, state)
     add_tokenizer(writer)
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
-    names = gguf.get_tensor_name_map(arch, layers)
-    for theirs, array in [*extra(config), *changed(config, state)]:
-        ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
-        array = np.ascontiguousarray(array)
+    for ours, array in tensors(config, state):
         if array.dtype == np.uint8:
             writer.add_tensor(ours, array, raw_dtype=Kind.MXFP4)
             continue
@@ -85,6 +80,15 @@ def export(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def tensors(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
+    """Every tensor of the file: its name there, and its numbers in their order there."""
+    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
+    for theirs, array in [*extra(config), *changed(config, state)]:
+        ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
+        yield ours, np.ascontiguousarray(array)
 
 
 def load(directory: Path) -> dict[str, Any]:

@@ -181,6 +181,7 @@ REFUSED = {
     "chatglm-bpe": ("pre", "chatglm-bpe"),
     "add_bos_token": ("add_bos_token", 1),
     "unknown type 9": ("token_type", [9] * 288),
+    "tokenizer.ggml.new_rule": ("new_rule", False),
     "precompiled_charsmap": ("precompiled_charsmap", [1, 2]),
     "merge": ("merges", ["a b c"]),
     "rebuilt": ("merges", ["漢 字"]),

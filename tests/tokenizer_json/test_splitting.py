@@ -126,7 +126,7 @@ def test_pieces_are_those_of_the_published_pattern(name: str, text: str) -> None
     assert found == slow(name, text)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", STEPS)
 @settings(max_examples=30, deadline=None)
 @given(text=texts)
 def test_nothing_is_lost(name: str, text: str) -> None:

@@ -17,7 +17,10 @@ from gptcli.tokenizer_json.pieces import Kind, Piece, Rules
 from gptcli.tokenizer_json.splitting import WAYS, Splitting
 
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
-_NEVER = ("normalizer.lowercase", "remove_extra_whitespaces", "precompiled_charsmap")
+#: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
+_KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
+_KNOWN |= {"add_bos_token", "add_eos_token", "add_space_prefix"}
+_OFF = {"add_sep_token", "normalizer.lowercase", "remove_extra_whitespaces", "precompiled_charsmap"}
 #: Architectures whose files are older than `tokenizer.ggml.pre`, and that know one way only.
 _OLD = {"gpt2": "gpt-2", "gptj": "gpt-2"}
 #: What SentencePiece's files may leave unsaid.
@@ -38,9 +41,12 @@ class Vocabulary:
         if kind not in ("gpt2", "llama"):
             what = _OTHER_KINDS.get(str(kind), repr(kind))
             raise self._error(f"has a {what} tokenizer, which is not supported (gpt2, llama are)")
-        for key in _NEVER:
-            if self._fields.get(f"tokenizer.ggml.{key}"):
-                raise self._error(f"tokenizer.ggml.{key} is not supported")
+        for key, value in self._fields.items():
+            name = key.removeprefix("tokenizer.ggml.")
+            if name == key or name in _KNOWN or name.endswith(("_token_id", "_token_ids")):
+                continue
+            if value or name not in _OFF:
+                raise self._error(f"{key} is not supported")
         self._way = self._splitting() if kind == "gpt2" else None
         self.tokens = self._list("tokens", str)
         self.types = [self._kind(at) for at in self._list("token_type", int, len(self.tokens))]
