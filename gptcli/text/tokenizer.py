@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -13,7 +12,8 @@ from typing import Any
 from gptcli import jsonfile
 from gptcli.errors import ModelError
 from gptcli.text import converted
-from gptcli.text.token_bytes import byte_level, character_of_byte, scheme
+from gptcli.text.panics import stderr_closed
+from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
 
 _SETTINGS = "tokenizer_config.json"
 _NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
@@ -189,7 +189,9 @@ class Tokenizer:
         """The bytes that a token adds to the text; a control token's are those of its name."""
         added = self._added.get(token_id)
         if added is not None:
-            return added.content.encode()
+            # Gemma's runs of spaces are added tokens; a control token's name is no text.
+            spaced = self._scheme is sentence_piece and not added.special
+            return (added.content.replace("▁", " ") if spaced else added.content).encode()
         spelling = self._rust.id_to_token(token_id)
         if spelling is None:
             # A model may have more rows than its tokenizer has tokens.
@@ -208,31 +210,12 @@ class Tokenizer:
     def _blamed(self, reason: str) -> Iterator[None]:
         """Errors of the library as ours; it raises plain Exception, and panics beyond Exception."""
         try:
-            with _stderr_closed():
+            with stderr_closed():
                 yield
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             raise ModelError(str(self._path), f"{reason}: {error}") from None
-
-
-@contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """A panic prints itself to the descriptor before it is raised."""
-    try:
-        kept = os.dup(2)
-    except OSError:
-        # It is closed already.
-        yield
-        return
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _content(token: Any) -> str | None:
