@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from gptcli.engine.load import load
+from gptcli.errors import ModelError
 from gptcli.models.gguf import families
 from gptcli.models.gguf.convert import convert
 from tests.models import gguf_export
@@ -201,6 +205,61 @@ def test_it_comes_back(exported, case: str) -> None:
     for row in ids.tolist():
         before, after = (runner.all_logits(row, runner.new_cache()) for runner in pair)
         assert torch.allclose(after, before, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("case", "key", "reason"),
+    [
+        ("mixtral", "llama.expert_count", "more than any model has"),
+        ("qwen3 moe", "qwen3moe.expert_count", "more than any model has"),
+        ("mixtral", "llama.expert_used_count", "experts of 4"),
+        ("stablelm 12B", "stablelm.attention.head_count", "cannot have|do not fit"),
+        ("gemma", "gemma.block_count", "claims 16000000 blocks"),
+        ("gpt-oss", "gpt-oss.attention.head_count_kv", "cannot have"),
+        ("neox", "gptneox.rope.dimension_count", "turns 16000000 features"),
+        ("bloom", "bloom.feed_forward_length", "feed_forward_length = 16000000"),
+        ("falcon 40B", "falcon.attention.key_length", "settings ask for|value_length"),
+    ],
+)
+def test_numbers_of_a_header_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, key: str, reason: str
+) -> None:
+    """Catches millions of takes for a header that claims millions of experts, heads or layers."""
+    checkpoint(case, tmp_path / "published")
+
+    def lying(writer: gguf.GGUFWriter) -> None:
+        add_tokenizer(writer)
+        for fields in writer.kv_data:
+            fields.pop(key, None)
+        writer.add_uint32(key, 16_000_000)
+
+    gguf_export.export(tmp_path / "published", tmp_path / "model.gguf", lying)
+    start = time.monotonic()
+    with pytest.raises(ModelError, match=reason):
+        imported(tmp_path / "model.gguf", tmp_path / "out")
+    assert time.monotonic() - start < 5
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_fused_queries_of_old_phi_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches rows of keys taken for queries in files of the first converters."""
+    checkpoint("phi", tmp_path / "published")
+    real = gguf_export.tensors
+
+    def fused(config: dict[str, Any], state: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        found = dict(real(config, state))
+        for layer in range(SIZES["num_hidden_layers"]):
+            for kind in ("weight", "bias"):
+                parts = [found.pop(f"blk.{layer}.attn_{part}.{kind}") for part in "qkv"]
+                found[f"blk.{layer}.attn_qkv.{kind}"] = np.concatenate(parts)
+        yield from found.items()
+
+    monkeypatch.setattr(gguf_export, "tensors", fused)
+    gguf_export.export(tmp_path / "published", tmp_path / "model.gguf", add_tokenizer)
+    found = gguf_export.load(imported(tmp_path / "model.gguf", tmp_path / "out"))
+    wanted = gguf_export.load(tmp_path / "published")
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
 
 
 def test_every_architecture_is_tested() -> None:

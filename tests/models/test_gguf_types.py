@@ -144,6 +144,22 @@ def test_what_is_stored_is_rounded_to_bf16(tmp_path: Path, drain, kind: Kind) ->
     assert torch.equal(found["transformer.h.0.mlp.c_fc.weight"], wanted["blk.0.ffn_up"].T)
 
 
+def test_vectors_of_blocks_are_refused(tmp_path: Path, write_llama, drain, monkeypatch) -> None:
+    """Catches an exception of numpy's: elements within a block cannot change places."""
+    real = gguf.GGUFWriter.add_tensor
+
+    def altered(self, name, tensor, **options):
+        if name == "blk.1.attn_q.bias":
+            tensor, options = gguf.quants.quantize(tensor, Kind.Q8_0), {"raw_dtype": Kind.Q8_0}
+        real(self, name, tensor, **options)
+
+    monkeypatch.setattr(gguf.GGUFWriter, "add_tensor", altered)
+    write_llama(tmp_path / "x.gguf", attention_bias=True)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelError, match=r"blk\.1\.attn_q\.bias is of type Q8_0"):
+        drain(convert(tmp_path / "x.gguf", tmp_path / "out", "tiny", "a test"))
+
+
 @pytest.mark.parametrize("kind", [Kind.I8, Kind.I32, Kind.Q8_K])
 def test_types_that_are_no_weights_are_refused_by_name(
     tmp_path: Path, write_llama, drain, monkeypatch, kind: Kind

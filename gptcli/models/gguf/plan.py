@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Elements that are dequantised at a time: 4 MiB of float32.
 _CHUNK = 1 << 20
 _PLAIN = {"F32", "F16", "BF16"}
+_ELEMENTS = {*_PLAIN, "F64"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def check(header: Header, plan: Plan) -> None:
                 found, asked = list(info.shape), list(take.shape)
                 reason = f"tensor {source} is {found}, but its settings ask for {asked}"
                 raise ModelError(str(info.file), reason)
-            if not readable(info.type):
+            # Elements of a vector may have to change places, which those of a block cannot.
+            if not readable(info.type) or (len(info.shape) == 1 and info.type not in _ELEMENTS):
                 reason = f"tensor {source} is of type {info.type}, which is not supported"
                 raise ModelError(str(info.file), reason)
 
@@ -123,7 +125,7 @@ class _Chunks:
         import numpy as np
 
         info = self.header.tensors[take.source]
-        rows = _rows(info, whole=len(info.shape) == 1 and take.order is None)
+        rows = _rows(info)
         first, last = take.part or (0, len(rows))
         order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
         chunks = (
@@ -141,7 +143,7 @@ class _Chunks:
         import numpy as np
 
         infos = [self.header.tensors[source] for source in take.sources]
-        rows = [_rows(info, whole=False) for info in infos]
+        rows = [_rows(info) for info in infos]
         count, inner = take.shape[0], take.shape[1:]
         size = len(rows[0]) // count
         for member in range(count):
@@ -159,7 +161,7 @@ class _Chunks:
 
         count, rows = take.shape[:2]
         parts = [
-            _rows(self.header.tensors[source], whole=False).reshape(count, rows, -1, 17)
+            _rows(self.header.tensors[source]).reshape(count, rows, -1, 17)
             for source in take.sources
         ]
         for member in range(count):
@@ -167,12 +169,12 @@ class _Chunks:
             yield np.ascontiguousarray(np.stack(found, axis=1))
 
 
-def _rows(info: TensorInfo, *, whole: bool) -> Array:
-    """The bytes of a tensor, a row each; whole: a vector is one row, else an element is one."""
+def _rows(info: TensorInfo) -> Array:
+    """The bytes of a tensor, a row each; an element of a vector is a row."""
     import numpy as np
 
     data = np.memmap(info.file, dtype=np.uint8, mode="r", offset=info.offset, shape=(info.size,))
-    count = 1 if whole else math.prod(info.shape[:-1] if len(info.shape) > 1 else info.shape)
+    count = math.prod(info.shape[:-1]) if len(info.shape) > 1 else info.shape[0]
     return data.reshape(count, -1)
 
 

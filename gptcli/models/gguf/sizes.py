@@ -7,6 +7,7 @@ from typing import Any
 
 from gptcli.models.gguf.fields import Fields
 
+_MOST_EXPERTS = 4096
 EMBEDDING, HEAD = "token_embd.weight", "output.weight"
 #: Keys that every architecture may have.
 KEYS = frozenset(
@@ -71,6 +72,17 @@ def read(fields: Fields) -> Sizes:
         context=fields.count("context_length"),
         tied=HEAD not in tensors,
     )
+
+
+def experts(fields: Fields) -> tuple[int, int]:
+    """How many experts there are in a layer, and how many of them a token goes through."""
+    count, used = fields.count("expert_count"), fields.count("expert_used_count")
+    if used > count:
+        raise fields.error(f"uses {used} experts of {count}")
+    # Each becomes tensors of its own, so a number in the header must not be believed.
+    if count > _MOST_EXPERTS:
+        raise fields.error(f"claims {count} experts, more than any model has")
+    return count, used
 
 
 def config(sizes: Sizes, model_type: str, architecture: str, activation: str) -> dict[str, Any]:

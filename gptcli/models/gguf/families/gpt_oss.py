@@ -23,10 +23,8 @@ def plan(fields: Fields) -> Plan:
     """The plan of a `gpt-oss` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
-    experts, used = fields.count("expert_count"), fields.count("expert_used_count")
+    experts, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length", size.hidden)
-    if used > experts:
-        raise fields.error(f"uses {used} experts of {experts}")
     config = llama.common(fields, size, "gpt_oss", "GptOssForCausalLM")
     if config.get("rope_scaling", {}).get("rope_type") == "yarn":
         # As published; the file does not say it.

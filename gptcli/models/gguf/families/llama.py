@@ -58,9 +58,7 @@ def common(fields: Fields, size: Sizes, model_type: str, architecture: str) -> d
 
 
 def _mixtral(fields: Fields, size: Sizes) -> Plan:
-    experts, used = fields.count("expert_count"), fields.count("expert_used_count")
-    if used > experts:
-        raise fields.error(f"uses {used} experts of {experts}")
+    experts, used = sizes.experts(fields)
     config = {
         **common(fields, size, "mixtral", "MixtralForCausalLM"),
         "num_local_experts": experts,

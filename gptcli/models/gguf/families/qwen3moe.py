@@ -14,10 +14,8 @@ def plan(fields: Fields) -> Plan:
     """The plan of a `qwen3moe` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
-    experts, used = fields.count("expert_count"), fields.count("expert_used_count")
+    experts, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length")
-    if used > experts:
-        raise fields.error(f"uses {used} experts of {experts}")
     config = {
         **llama.common(fields, size, "qwen3_moe", "Qwen3MoeForCausalLM"),
         "attention_bias": False,

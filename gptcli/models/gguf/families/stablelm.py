@@ -35,15 +35,19 @@ def plan(fields: Fields) -> Plan:
     norms = llama.NORMS if serial else {"input_layernorm": "attn_norm"}
     parts = [
         *layout.attention(size, qkv_bias=bias),
-        *(_head_norms(size) if normed else []),
+        *(_head_norms(fields, size) if normed else []),
         *layout.norms(size.width, norms, bias=True),
         *layout.gated_mlp(size),
     ]
     return Plan(config, layout.whole(size, parts, final_bias=True))
 
 
-def _head_norms(size: Sizes) -> list[Take]:
+def _head_norms(fields: Fields, size: Sizes) -> list[Take]:
     """Each head's norm is stored by itself; the file has them as one tensor."""
+    # Before there is a take for each head that the header claims.
+    shape = fields.header.tensors["blk.0.attn_q_norm.weight"].shape
+    if shape != (size.heads, size.head_dim):
+        raise fields.error(f"norms of {list(shape)} do not fit {size.heads} heads")
     return [
         Take(
             f"{LAYER}.self_attn.{part}_layernorm.norms.{head}.weight",
