@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from gptcli.tokenizer_json import parts
@@ -68,7 +68,9 @@ def tokenizer(
     """
     if not all(math.isfinite(piece.score) for piece in pieces):
         raise UnfitError("a score is not a number")
-    texts = _texts(pieces)
+    spelling = _letters_of_bytes(pieces)
+    pieces = _made(pieces, spelling)
+    texts = [_text(piece, spelling) for piece in pieces]
     if len(set(texts)) != len(texts):
         raise UnfitError("a piece appears twice")
     special = {token["id"]: token for token in (*_added(pieces, texts), *added)}
@@ -89,28 +91,45 @@ def tokenizer(
     return found
 
 
-def _texts(pieces: Sequence[Piece]) -> list[str]:
-    """The pieces as the library's vocabulary spells them.
+def _letters_of_bytes(pieces: Sequence[Piece]) -> dict[str, str]:
+    """Pieces of bytes that stand for a letter of which pieces are made, but that is none itself.
 
-    User-defined ones are looked for before spaces become ▁. The byte of a letter that pieces are
-    made of, but that is none by itself (Gemma's tab), is spelt as that letter.
+    Gemma's tab is such a letter: its byte is then spelt as the tab.
     """
+    bytes_ = {piece.text for piece in pieces if piece.kind is Kind.BYTE}
+    names = {f"<0x{ord(letter):02X}>": letter for letter in _no_pieces(pieces) if letter.isascii()}
+    return {name: letter for name, letter in names.items() if name in bytes_}
+
+
+def _no_pieces(pieces: Sequence[Piece]) -> set[str]:
+    """The letters of pieces that are no pieces themselves."""
     normal = [piece.text for piece in pieces if piece.kind is Kind.NORMAL]
-    missing = set("".join(normal)).difference(normal)
-    bytes_of = {f"<0x{ord(letter):02X}>": letter for letter in missing if letter.isascii()}
-    here = {piece.text for piece in pieces if piece.kind is Kind.BYTE}
-    unmade = sorted(missing.difference(bytes_of[name] for name in here & bytes_of.keys()))
-    if unmade:
-        raise UnfitError(f"no piece is the letter {unmade[0]!r}, though pieces are made of it")
-    found = []
-    for piece in pieces:
-        text = piece.text
-        if piece.kind is Kind.USER_DEFINED:
-            text = text.replace(_SPACE, " ")
-        elif piece.kind is Kind.BYTE:
-            text = bytes_of.get(text, text)
-        found.append(text)
-    return found
+    return set("".join(normal)).difference(normal)
+
+
+def _made(pieces: Sequence[Piece], spelling: dict[str, str]) -> list[Piece]:
+    """The pieces, those that merges cannot make as user-defined ones.
+
+    A trained vocabulary has all letters of its pieces. llama.cpp's converter lists user-defined
+    pieces like any other, and those may be of letters that are none.
+    """
+    missing = _no_pieces(pieces).difference(spelling.values())
+    return [
+        replace(piece, kind=Kind.USER_DEFINED)
+        if piece.kind is Kind.NORMAL and not missing.isdisjoint(piece.text)
+        else piece
+        for piece in pieces
+    ]
+
+
+def _text(piece: Piece, spelling: dict[str, str]) -> str:
+    """A piece as the library's vocabulary spells it.
+
+    User-defined ones are looked for before spaces become ▁.
+    """
+    if piece.kind is Kind.USER_DEFINED:
+        return piece.text.replace(_SPACE, " ")
+    return spelling.get(piece.text, piece.text) if piece.kind is Kind.BYTE else piece.text
 
 
 def _added(pieces: Sequence[Piece], texts: Sequence[str]) -> list[Part]:

@@ -91,10 +91,20 @@ def test_a_letter_known_by_its_byte_only_is_merged() -> None:
     assert built.encode("\t\t\t").ids == [257, 1 + 9]
 
 
-def test_a_piece_of_unknown_letters_is_refused() -> None:
-    """Catches a piece that SentencePiece would make and ours never does."""
-    with pytest.raises(UnfitError, match="'é'"):
-        _built(UNKNOWN, *_bytes(), Piece("é1", -1.0, Kind.NORMAL), Piece("1", -2.0, Kind.NORMAL))
+def test_a_piece_of_unknown_letters_is_found_whole() -> None:
+    """Catches a user-defined piece, listed as any other, that merges can never make."""
+    built = _built(
+        UNKNOWN, *_bytes(), Piece("é1", -1.0, Kind.NORMAL), Piece("1", -2.0, Kind.NORMAL)
+    )
+    assert built.encode("1é11").ids == [258, 257, 258]
+    assert built.encode("é").ids == [1 + 0xC3, 1 + 0xA9]
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_refused(score: float) -> None:
+    """Catches an order of merges that depends on the order of a comparison with NaN."""
+    with pytest.raises(UnfitError, match="score"):
+        _built(UNKNOWN, Piece("a", score, Kind.NORMAL))
 
 
 def test_only_text_is_merged() -> None:
