@@ -23,6 +23,7 @@ FLOORS = {
     "jsonfile": 0,
     "shards": 0,
     "signals": 0,
+    "tokenizer_json": 0,
     "units": 0,
     "text": 1,
     "sessions": 1,
@@ -47,6 +48,7 @@ GROUND = {
     "conversation": {"inspection", "types"},
     "few_shot": {"conversation", "errors", "inspection", "types"},
     "signals": set(),
+    "tokenizer_json": {"errors", "files", "jsonfile"},
     "units": set(),
 }
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}

@@ -86,7 +86,8 @@ def list_models(json: options.Json = False, no_color: options.NoColor = False) -
 def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
     """Fetch a model, unless it is here already.
 
-    What is not safetensors is converted once.
+    What is not safetensors is converted once. Of a .gguf file in parts (name-00001-of-00003.gguf)
+    any one stands for all.
     """
     messages = Messages(sys.stderr, quiet=quiet)
     model = watch(models.obtain(name), messages)

@@ -69,7 +69,7 @@ def _forms(directory: Path) -> Iterator[Check]:
         path = directory / name
         if path.exists():
             yield _check(path, "parsed as JSON", partial(jsonfile.read, path, limit))
-        elif name in (local.CONFIG, local.TOKENIZER):
+        elif name == local.CONFIG or (name == local.TOKENIZER and not _made(directory)):
             yield Check(name, "is missing", "looked for")
     try:
         weights = shards.files(directory)
@@ -88,6 +88,11 @@ def _forms(directory: Path) -> Iterator[Check]:
             "each tensor looked up in its shard",
             partial(_indexed, directory),
         )
+
+
+def _made(directory: Path) -> bool:
+    """Whether there is what a tokenizer.json can be made of."""
+    return directory.is_dir() and local.has_tokenizer([entry.name for entry in directory.iterdir()])
 
 
 def _indexed(directory: Path) -> None:
