@@ -214,6 +214,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class AdapterRef:
+    """A LoRA adapter's directory, and what its updates are multiplied by beside its own scale."""
+
+    path: Path
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        return str(self.path) if self.scale == 1 else f"{self.path}={self.scale:g}"
+
+
+@dataclass(frozen=True)
 class ModelDir:
     """A model on this disk, ready to be opened.
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
-from gptcli.errors import ModelError
 
 _NOT_FAMILIES = {"rules", "rope_fields", "fields", "llama_names"}
 
@@ -45,10 +44,6 @@ def family_of(config: ConfigFields) -> Family:
 
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
-    quantised = config.sub("quantization_config")
-    if quantised is not None:
-        method = quantised.word("quant_method", "unknown")
-        raise ModelError(config.subject, f"quantised weights ({method}) are not supported yet")
     config.refuse_unless("is_encoder_decoder", False)
     family = family_of(config)
     return family, family.spec(config)
