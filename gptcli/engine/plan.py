@@ -49,14 +49,14 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
     rules = family.rules(spec)
-    untied = family.rules(replace(spec, tied=False))
-    # A head that shares the embedding's weights is another matter once one of the two changes.
-    if spec.tied and any(adapter.touches(_ends(untied), untied) for adapter in found):
-        spec, rules = replace(spec, tied=False), untied
-    source = base = opened(checkpoint, method, rule_of(rules))
+    source = opened(checkpoint, method, rule_of(rules))
     adapted = None
     if found:
-        source = adapted = AdaptedSource(base, found, rules, _ends(untied))
+        untied = family.rules(replace(spec, tied=False))
+        # A head that shares the embedding's weights no longer can once one of the two changes.
+        if spec.tied and any(adapter.touches(_ends(untied), untied) for adapter in found):
+            spec, rules = replace(spec, tied=False), untied
+        source = adapted = AdaptedSource(source, found, rules, _ends(untied))
     try:
         with torch.device("meta"):
             decoder = Decoder(spec).requires_grad_(False)
