@@ -152,6 +152,8 @@ class PackedSource:
         if self._method.left_out(packed.module):
             reason = f"{packed.module} is quantised, but config.json says that it is not"
             raise ModelError(str(some.file), reason)
+        if name in self.tensors:
+            raise ModelError(str(some.file), f"{name} is stored twice, plain and quantised")
         self._packed[name] = packed
         self.tensors[name] = self._method.weight(packed)
 
