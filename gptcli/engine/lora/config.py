@@ -75,12 +75,12 @@ class AdapterConfig:
         return alpha / (math.sqrt(rank) if self.rslora else rank)
 
     def saves(self, module: str) -> bool:
-        """Whether a module is stored whole."""
-        return any(_ends_in(module, name) for name in self.saved)
+        """Whether a module is stored whole. As in PEFT, "norm" stands for "input_layernorm" too."""
+        return any(module.endswith(name) for name in self.saved)
 
     def changes(self, module: str, *, linear: bool) -> bool:
         """Whether a module has a low-rank update. `linear`: it is one, and not the head."""
-        if self.saves(module) or _among(self.excluded, module):
+        if _among(self.saved, module) or _among(self.excluded, module):
             return False
         if self.targets is None:
             return linear

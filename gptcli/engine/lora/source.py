@@ -80,13 +80,13 @@ class AdaptedSource:
         """Raise ModelError where an adapter's config names a module that its tensors lack."""
         for placement in placements:
             stored, targets = placement.stored[0], placement.layout.targets[0]
-            if not stored.name.endswith(".weight") or len(stored.shape) != 2:
+            if not stored.name.endswith(".weight"):
                 continue
             module = self._module(stored.name)
             linear = all(target.startswith("layers.") for target in targets)
             for adapter in self._adapters:
                 named = adapter.config.changes(module, linear=linear)
-                if named and module not in adapter.updates:
+                if named and len(stored.shape) == 2 and module not in adapter.updates:
                     raise adapter.error(f"has no update for {module}, which its config names")
                 if adapter.config.saves(module) and f"{module}.weight" not in adapter.whole:
                     raise adapter.error(f"does not hold {module}, which its config says it saves")
