@@ -148,7 +148,7 @@ def test_what_config_json_leaves_out_is_not_packed(tmp_path, ignored):
     pack, config = packer("w4a16")
     config["ignore"].append(ignored)
     packed.quantise("llama/untied", tmp_path / "m", pack, config)
-    with pytest.raises(ModelError, match="up_proj is quantised, but config.json says") as caught:
+    with pytest.raises(ModelError, match=r"up_proj is quantised, but config\.json says") as caught:
         plan(tmp_path / "m")
     assert str(tmp_path / "m") in str(caught.value)
     other = tmp_path / "plain-up"

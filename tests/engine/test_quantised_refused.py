@@ -166,7 +166,7 @@ def test_modules_that_must_not_be_packed(tmp_path: Path, form, name):
     pack, config = CASES[form]
     packed.quantise("llama/untied", tmp_path / "m", pack, config)
     packed.reconfigure(tmp_path / "m", lambda c: c.update({"modules_to_not_convert": [name]}))
-    with pytest.raises(ModelError, match="is quantised, but config.json says that it is not"):
+    with pytest.raises(ModelError, match=r"is quantised, but config\.json says that it is not"):
         plan(tmp_path / "m")
     packed.reconfigure(tmp_path / "m", lambda c: c.update({"modules_to_not_convert": ["q_pro"]}))
     plan(tmp_path / "m")
