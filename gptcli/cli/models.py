@@ -1,4 +1,4 @@
-"""`gptcli models`: what is on this disk, and bringing, checking and removing it."""
+"""`gptcli models`: what is on this disk, and bringing, checking, merging and removing it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gptcli import models
 from gptcli.cli import options
 from gptcli.cli.boundary import guarded
 from gptcli.cli.completers import complete_model
+from gptcli.cli.models_merge import merge
 from gptcli.errors import ModelError
 from gptcli.types import ModelDir
 from gptcli.ui.data import DataWriter
@@ -25,6 +26,10 @@ EXAMPLES = (
     ("What a model is.", "gptcli models show smollm2"),
     ("Whether its files are whole.", "gptcli models verify smollm2"),
     ("Where its files are.", 'ls "$(gptcli models path smollm2)"'),
+    (
+        "Make an adapter part of a model.",
+        "gptcli models merge gpt2 --adapter ./mine -o ./gpt2-mine",
+    ),
     ("Free the space.", "gptcli models rm smollm2"),
 )
 
@@ -42,7 +47,7 @@ Name = Annotated[
 
 @app.callback(invoke_without_command=True)
 def group(context: typer.Context) -> None:
-    """List, fetch, describe, check and remove models.
+    """List, fetch, describe, check, merge and remove models.
 
     The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
     moves it); models of the Hugging Face hub in its own cache (HF_HOME).
@@ -103,7 +108,8 @@ def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = F
 def show(name: Name, json: options.Json = False, no_color: options.NoColor = False) -> None:
     """Say what a model is.
 
-    Family, parameters, layers, heads, context, vocabulary, dtype, size, licence and source.
+    Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
+    licence and source.
     """
     facts = models.describe(_here(name))
     if json:
@@ -119,6 +125,7 @@ def show(name: Name, json: options.Json = False, no_color: options.NoColor = Fal
                 "context": facts.context,
                 "vocabulary": facts.vocabulary,
                 "dtypes": facts.dtypes,
+                **({"quantised": facts.quantised} if facts.quantised else {}),
                 "bytes": facts.size,
                 "licence": facts.licence,
                 "source": facts.source,
@@ -139,6 +146,7 @@ def show(name: Name, json: options.Json = False, no_color: options.NoColor = Fal
         ("context", f"{_known(facts.context)} tokens"),
         ("vocabulary", f"{_known(facts.vocabulary)} tokens"),
         ("dtype", ", ".join(facts.dtypes)),
+        *([("quantised", facts.quantised)] if facts.quantised else []),
         ("size", size(facts.size)),
         ("licence", _known(facts.licence)),
         ("source", facts.source),
@@ -163,6 +171,9 @@ def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor =
     if bad:
         hint = f"gptcli models rm {name} and pull it again" if model.managed else None
         raise ModelError(str(model.path / bad[0].file), str(bad[0].problem), hint)
+
+
+app.command("merge")(guarded(merge))
 
 
 @app.command("rm")

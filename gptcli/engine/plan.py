@@ -26,7 +26,9 @@ class Plan:
     """Every parameter of the decoder, which is on the meta device, and its stored tensor.
 
     stored: the files' own tensors; source: the same, dequantised and with adapters added, and
-    `adapted` that too, where there are adapters.
+    `adapted` that too, where there are adapters. dequantised: config.json says of the files that
+    they are quantised, which `source` no longer is. untied: the head has weights of its own,
+    although in the files it has those of the embedding.
     """
 
     decoder: Decoder
@@ -35,6 +37,8 @@ class Plan:
     adapted: AdaptedSource | None
     placements: list[Placement]
     shapes: dict[str, torch.Size]
+    dequantised: bool
+    untied: bool
 
 
 def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
@@ -50,11 +54,12 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
-    adapted = None
+    adapted, untie = None, False
     if found:
         untied = family.rules(replace(spec, tied=False))
         # A head that shares the embedding's weights no longer can once one of the two changes.
-        if spec.tied and any(adapter.touches(_ends(untied), untied) for adapter in found):
+        untie = spec.tied and any(each.touches(_ends(untied), untied) for each in found)
+        if untie:
             spec, rules = replace(spec, tied=False), untied
         source = adapted = AdaptedSource(source, found, rules, _ends(untied))
     try:
@@ -67,7 +72,16 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
     placements = place(source, rules, shapes, spec.layers)
     if adapted is not None:
         adapted.check(placements)
-    return Plan(decoder, checkpoint, source, adapted, placements, shapes)
+    return Plan(
+        decoder=decoder,
+        stored=checkpoint,
+        source=source,
+        adapted=adapted,
+        placements=placements,
+        shapes=shapes,
+        dequantised=method is not None,
+        untied=untie,
+    )
 
 
 def _ends(untied: Rules) -> tuple[str, str]:

@@ -87,6 +87,7 @@ class FewShot:
             dtype=self._model.source.dtype,
             seed=self._request.seed,
             sampling=self._sampling,
+            adapters=self._model.adapters,
         )
 
     def document(self, query: str) -> ChatDocument:
