@@ -63,7 +63,7 @@ def _weights(found: Any) -> str:
     if not isinstance(found, dict):
         return ""
     bits = found.get("bits", found.get("num_bits"))
-    words = [] if bits is None else [f"{bits} bits"]
+    words = [f"{bits} bits"] if isinstance(bits, int) else []
     if found.get("type") == "float":
         words[-1:] = [f"float{bits}"]
     size = found.get("group_size")
