@@ -10,11 +10,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
 
+#: The largest difference of each family's logits from transformers', on the tests' models.
+DIFFERENCES = Path(__file__).with_name("differences.json")
 _NOT_FAMILIES = {"rules", "rope_fields", "fields", "llama_names"}
 
 
