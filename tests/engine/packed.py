@@ -147,7 +147,7 @@ def quantise(
     transposed: bool = False,
     skip: tuple[str, ...] = ("lm_head",),
 ) -> Tensors:
-    """A copy of a golden checkpoint whose matrices within layers are packed; what they mean.
+    """A copy of a golden checkpoint whose linear layers are packed; what they mean.
 
     The meaning is by stored name, as the plain checkpoint would hold it; `transposed`: that is
     (in, out).
@@ -160,8 +160,11 @@ def quantise(
     meaning: Tensors = {}
     for name, tensor in list(stored.items()):
         module = name.removesuffix(".weight")
-        inside = ".layers." in name or ".h." in name
-        if tensor.dim() != 2 or not inside or any(s in name for s in skip):
+        inside = any(f".{word}." in name for word in ("layers", "h", "blocks"))
+        linear = tensor.dim() == 2 and name.endswith(".weight") and "norm" not in module
+        # Words are whole: what is not a multiple of their numbers cannot be packed.
+        fits = linear and tensor.shape[0 if transposed else 1] % 8 == 0
+        if not fits or not inside or any(s in name for s in skip):
             meaning[name] = tensor
             continue
         parts, weight = pack(tensor.t() if transposed else tensor)
@@ -177,8 +180,11 @@ def plain(case: str, to: Path, meaning: Tensors) -> Path:
     """The golden checkpoint with these weights, in float32."""
     copy_case(case, to)
     (to / "model.safetensors").unlink()
-    floats = {name: tensor.float().contiguous() for name, tensor in meaning.items()}
-    save_file(floats, to / "model.safetensors")
+    # Bytes are MXFP4 of the family's own.
+    found = {n: t if t.dtype == torch.uint8 else t.float() for n, t in meaning.items()}
+    save_file(
+        {name: tensor.contiguous() for name, tensor in found.items()}, to / "model.safetensors"
+    )
     return to
 
 
