@@ -12,16 +12,27 @@ from gptcli.engine.families import llama_names
 from gptcli.engine.families.fields import FULL, SLIDING, by_kind, mixture, rms_norm, sizes
 from gptcli.engine.families.rope_fields import rope
 from gptcli.engine.families.rules import Rule, Rules, linear
-from gptcli.engine.spec import ModelSpec, Rope, YarnScaling
+from gptcli.engine.spec import ModelSpec
 
 SUPPORTS = "gpt-oss 20B and 120B, MXFP4 experts (dequantised on loading) or plain ones"
+_YARN = {
+    "rope_type": "yarn",
+    "factor": 32.0,
+    "beta_fast": 32.0,
+    "beta_slow": 1.0,
+    "truncate": False,
+    "original_max_position_embeddings": 4096,
+}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' GptOssConfig."""
     config.refuse_unless("swiglu_alpha", 1.702)
     config.refuse_unless("hidden_act", "silu")
-    size = sizes(config, context=131072)
+    config = config.over({"max_position_embeddings": 131072})
+    if config.get("rope_parameters") is None:
+        config = config.over({"rope_scaling": _YARN})
+    size = sizes(config)
     window = None
     if not config.has("sliding_window") or config.get("sliding_window") is not None:
         window = config.count("sliding_window", 128)
@@ -37,7 +48,9 @@ def spec(config: ConfigFields) -> ModelSpec:
         normalised=True,
         router_bias=True,
     )
-    by_layer = by_kind(config, window, [_rope(config, size["head_dim"])] * layers, kinds)
+    by_layer = by_kind(
+        config, window, [rope(config, size["head_dim"], theta=150000.0)] * layers, kinds
+    )
     return ModelSpec(
         **size,
         each_layer=tuple(replace(each, mixture=True) for each in by_layer),
@@ -52,16 +65,6 @@ def spec(config: ConfigFields) -> ModelSpec:
         experts=experts,
         gate_limit=config.number("swiglu_limit", 7.0),
         up_offset=1.0,
-    )
-
-
-def _rope(config: ConfigFields, head_dim: int) -> Rope:
-    found = rope(config, head_dim, theta=150000.0)
-    stated = config.get("rope_parameters") is not None or config.get("rope_scaling") is not None
-    if stated:
-        return found
-    return replace(
-        found, scaling=YarnScaling(32.0, 4096, 0.1 * 3.4657359027997265 + 1, truncate=False)
     )
 
 
