@@ -122,6 +122,7 @@ def test_a_name_with_an_equals_sign(tiny_model, tmp_path):
         (("--adapter", "{dir}=inf"), 2, ("--adapter", "SCALE")),
         (("--adapter", "=1"), 2, ("--adapter",)),
         (("--adapter-apart",), 2, ("--adapter-apart", "needs --adapter")),
+        (("--adapter", "x" * 5000), 3, ("cannot be read",)),
         (("--adapter", "nowhere"), 3, ("nowhere", "adapter_config.json")),
         (("--adapter", "{model}"), 3, ("adapter_config.json",)),
         (("--adapter", "{big}"), 3, ("lm_head", "[301, 32]", "vocabulary")),

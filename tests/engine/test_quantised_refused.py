@@ -67,7 +67,7 @@ def compressed(
         (compressed(format="marlin-24"), ("'format'", "marlin-24")),
         (compressed(format=None), ("'format'", "dense")),
         (compressed(kv_cache_scheme={"num_bits": 8}), ("'kv_cache_scheme'",)),
-        (compressed(quantization_status="frozen"), ("'quantization_status'", "frozen")),
+        (compressed(quantization_status="calibration"), ("'quantization_status'", "calibration")),
         (
             compressed(sparsity_config={"format": "sparse-24-bitmask"}),
             ("sparsity_config", "sparse-24-bitmask"),

@@ -141,6 +141,9 @@ def _config(config: dict[str, Any], planned: Plan, dtype: str) -> dict[str, Any]
         config.pop("compression_config", None)
     if planned.untied:
         config["tie_word_embeddings"] = False
+        # Models of text and images have the settings of the text by themselves.
+        if isinstance(config.get("text_config"), dict):
+            config["text_config"]["tie_word_embeddings"] = False
     if dtype != "auto":
         for name in {"dtype", "torch_dtype"} & config.keys():
             config[name] = dtype

@@ -17,6 +17,7 @@ from gptcli.files import refuse_special
 from gptcli.types import AdapterRef
 
 _WEIGHTS = "adapter_model.safetensors"
+_PICKLES = tuple(f"adapter_model{suffix}" for suffix in shards.PICKLES)
 _PREFIX = "base_model.model."
 _UPDATE = re.compile(
     r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(?P<weight>\.weight)?"
@@ -58,7 +59,7 @@ class Adapter:
         file = ref.path / _WEIGHTS
         refuse_special(file)
         if not file.exists():
-            pickles = sorted(p.name for p in ref.path.iterdir() if p.suffix in shards.PICKLES)
+            pickles = [name for name in _PICKLES if (ref.path / name).exists()]
             reason = f"{shards.NO_PICKLES} ({pickles[0]})" if pickles else f"has no {_WEIGHTS}"
             raise ModelError(self.subject, reason)
         self._file = Checkpoint(ref.path, [(file, set())])

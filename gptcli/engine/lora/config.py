@@ -104,7 +104,11 @@ class AdapterConfig:
 def read(directory: Path) -> AdapterConfig:
     """The config of an adapter's directory. Raises ModelError, naming what is not supported."""
     path = directory / NAME
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise ModelError(str(directory), f"cannot be read: {error.strerror}") from None
+    if not there:
         raise ModelError(str(directory), f"has no {NAME}, so it is not an adapter")
     fields = ConfigFields(str(path), jsonfile.read(path))
     # The kind first: another kind has other fields, of which none would be the reason.

@@ -20,7 +20,8 @@ _HEAD = ("unembedding.weight",)
 class AdaptedSource:
     """A source whose tensors have adapters added to them as they are read.
 
-    Sums are made in float32, and stay so until the weights are cast to the dtype in use.
+    Sums are made in float32, and stay so until the weights are cast to the dtype in use. `base`
+    is what they are added to.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class AdaptedSource:
         Where the rules have a head of its own and the model stores none, it begins as the
         embedding. Raises ModelError for an adapter that does not fit the model.
         """
-        self._base, self._adapters, self._rules, self._ends = base, adapters, rules, ends
+        self.base, self._adapters, self._rules, self._ends = base, adapters, rules, ends
         self._rule_of = rule_of(rules)
         self._alias: dict[str, str] = {}
         self.tensors = dict(base.tensors)
@@ -49,12 +50,12 @@ class AdaptedSource:
     @property
     def directory(self) -> Path:
         """See Source."""
-        return self._base.directory
+        return self.base.directory
 
     @property
     def dtype(self) -> torch.dtype:
         """See Source: that of the model, whatever the adapters have."""
-        return self._base.dtype
+        return self.base.dtype
 
     def updates(self, name: str) -> list[Update]:
         """The low-rank updates of a weight, by its stored name."""
@@ -74,7 +75,7 @@ class AdaptedSource:
         if name in self._whole:
             adapter, stored = self._whole[name]
             return adapter.read(stored)
-        return self._base.read(self._alias.get(name, name))
+        return self.base.read(self._alias.get(name, name))
 
     def check(self, placements: Iterable[Placement]) -> None:
         """Raise ModelError where an adapter's config names a module that its tensors lack."""
@@ -98,7 +99,7 @@ class AdaptedSource:
         if _HEAD in rules and stored is not None and head not in self._bare:
             self._alias[head] = stored
             self._bare[head] = head
-            self.tensors[head] = replace(self._base.tensors[stored], name=head)
+            self.tensors[head] = replace(self.base.tensors[stored], name=head)
 
     def _module(self, name: str) -> str:
         """A stored weight's module, as transformers names it."""

@@ -1,8 +1,8 @@
 """What a method of quantisation must say, and how packed weights become a Source.
 
 A method names the tensors that together make one weight ("qweight", "scales", …), the weight's
-shape and dtype, and how it is dequantised. `PackedSource.packed` hands the same tensors out as
-they are stored, for layers that compute with them.
+shape and dtype, and how it is dequantised. For layers that compute with packed weights,
+`PackedSource.packed` hands these tensors out as they are stored, and `method` says what they mean.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class PackedSource:
         self, checkpoint: Checkpoint, method: Method, rule_of: Callable[[str], Rule | None]
     ) -> None:
         """`rule_of` is the family's rule for a stored name, None for a tensor it does not have."""
-        self._checkpoint, self._method = checkpoint, method
+        self._checkpoint, self.method = checkpoint, method
         self._packed: dict[str, Packed] = {}
         self.tensors: dict[str, Stored] = {}
         grouped: dict[str, dict[str, Stored]] = {}
@@ -139,23 +139,23 @@ class PackedSource:
         packed = self._packed.get(name)
         if packed is None:
             return self._checkpoint.read(name)
-        return self._method.dequantise(packed, self.packed(name))
+        return self.method.dequantise(packed, self.packed(name))
 
     def packed(self, name: str) -> dict[str, Tensor]:
         """The stored tensors of a packed weight, by their names in the module."""
         parts = self._packed[name].parts.items()
-        unread = self._method.unread
+        unread = self.method.unread
         return {part: self._checkpoint.read(s.name) for part, s in parts if part not in unread}
 
     def _take(self, name: str, packed: Packed) -> None:
         some = next(iter(packed.parts.values()))
-        if self._method.left_out(packed.module):
+        if self.method.left_out(packed.module):
             reason = f"{packed.module} is quantised, but config.json says that it is not"
             raise ModelError(str(some.file), reason)
         if name in self.tensors:
             raise ModelError(str(some.file), f"{name} is stored twice, plain and quantised")
         self._packed[name] = packed
-        self.tensors[name] = self._method.weight(packed)
+        self.tensors[name] = self.method.weight(packed)
 
     def _drop_zeros(self, bias: str, rule_of: Callable[[str], Rule | None]) -> None:
         """Some tools store zeros as the bias of a packed layer that has none."""

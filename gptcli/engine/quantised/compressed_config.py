@@ -72,7 +72,8 @@ def scheme(config: ConfigFields) -> Scheme:
         "dequantize",
         "run_compressed",
     )
-    config.refuse_unless("quantization_status", "compressed")
+    # Early writers called what they had compressed frozen; what is stored tells.
+    config.refuse_unless("quantization_status", "compressed", "frozen")
     sparsity = config.sub("sparsity_config")
     if sparsity is not None:
         sparsity.refuse_unless("format", "dense")

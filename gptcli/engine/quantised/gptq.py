@@ -39,6 +39,7 @@ _HISTORY = (
     "dataset",
     "desc_act",
     "exllama_config",
+    "hyb_act",
     "lm_head",
     "max_input_length",
     "meta",
@@ -112,8 +113,16 @@ class Gptq:
 def method(config: ConfigFields) -> Gptq:
     """The method that a quantization_config describes. Raises ModelError for what is not known."""
     config.refuse_others(
-        "quant_method", "bits", "group_size", "checkpoint_format", "format", "pack_dtype", *_HISTORY
+        "quant_method",
+        "method",
+        "bits",
+        "group_size",
+        "checkpoint_format",
+        "format",
+        "pack_dtype",
+        *_HISTORY,
     )
+    config.refuse_unless("method", "gptq")
     config.refuse_unless("pack_dtype", "int32")
     # The older name of the field wins, as it does for those who wrote both.
     name = "checkpoint_format" if config.get("checkpoint_format") is not None else "format"
