@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gptcli.engine.plan import plan
+from gptcli.engine.quantised import packing
 from gptcli.errors import ModelError
 from tests.engine import packed
 from tests.engine.test_quantised import assert_same_model
@@ -115,6 +116,15 @@ def packer(name: str) -> tuple[packed.Pack, dict[str, Any]]:
 @pytest.mark.parametrize("name", CASES)
 def test_weights_are_what_the_library_makes_of_them(tmp_path, name):
     """Catches any slip in a layout, and a rounding that the library has not."""
+    pack, config = packer(name)
+    meaning = packed.quantise("llama/untied", tmp_path / "m", pack, config)
+    assert_same_model(tmp_path / "m", meaning, "llama/untied", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["w4a16-asymmetric", "w8a16", "fp8-tensor", "fp8-blocks"])
+def test_large_weights_are_read_in_slices(tmp_path, monkeypatch, name):
+    """Catches rows left out, or scaled as others, where a matrix is more than one slice."""
+    monkeypatch.setattr(packing, "_CHUNK", 300)
     pack, config = packer(name)
     meaning = packed.quantise("llama/untied", tmp_path / "m", pack, config)
     assert_same_model(tmp_path / "m", meaning, "llama/untied", tmp_path)

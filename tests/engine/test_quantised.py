@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from gptcli.engine.load import load
 from gptcli.engine.plan import plan
+from gptcli.engine.quantised import packing
 from gptcli.errors import ModelError
 from tests.engine import packed
 from tests.engine.helpers import copy_case, rows_of
@@ -68,6 +69,16 @@ def test_packed_weights_mean_what_was_packed(tmp_path, form, case):
     ]
     assert len(changed) == 14, "the packing must change what it packs, or it shows nothing"
     assert_same_model(tmp_path / "m", meaning, case, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["gptq-order", "gptq-8-bits", "awq", "fp8-blocks"])
+def test_large_weights_are_read_in_slices(tmp_path, monkeypatch, form):
+    """Catches rows left out, or scaled as others, where a matrix is more than one slice."""
+    monkeypatch.setattr(packing, "_CHUNK", 300)
+    pack, config = CASES[form]
+    meaning = packed.quantise("llama/biases", tmp_path / "m", pack, config)
+    assert len(list(packing.slices(24, 40, 8))) == 3
+    assert_same_model(tmp_path / "m", meaning, "llama/biases", tmp_path)
 
 
 @pytest.mark.parametrize("form", ["gptq", "gptq-order", "awq"])

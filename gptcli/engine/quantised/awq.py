@@ -22,7 +22,7 @@ from gptcli.engine.checkpoint import Stored
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.quantised.base import Packed
 from gptcli.engine.quantised.fields import group_size, is_listed
-from gptcli.engine.quantised.packing import unpack
+from gptcli.engine.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
 
 _BITS, _EACH = 4, 8
@@ -78,12 +78,12 @@ class Awq:
 
     def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
-        scales = parts["scales"]  # (groups, out)
-        numbers = _ordered(parts["qweight"]).unflatten(0, (scales.size(0), -1))
-        zeros = _ordered(parts["qzeros"]).unsqueeze(1) if self.zero_point else 8
-        weight = (numbers - zeros).to(scales.dtype) * scales.unsqueeze(1)  # (groups, group, out)
-        flat: Tensor = weight.flatten(0, 1)
-        return flat if packed.transpose else flat.t()
+        words, scales = parts["qweight"], parts["scales"]  # (in, out / 8), (groups, out)
+        middle = torch.full(scales.shape, 8, dtype=torch.int32)
+        zeros = _ordered(parts["qzeros"]) if self.zero_point else middle
+        groups = torch.arange(len(words)) // (len(words) // len(scales))
+        weight = scaled(lambda rows: _ordered(words[rows]), zeros, scales, groups, 1)
+        return weight if packed.transpose else weight.t()
 
 
 def _ordered(words: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ from torch import Tensor
 from gptcli.engine.checkpoint import Stored
 from gptcli.engine.quantised.base import Packed
 from gptcli.engine.quantised.compressed_config import Group, Scheme
-from gptcli.engine.quantised.packing import unpack
-from gptcli.engine.quantised.scaled import Grid
+from gptcli.engine.quantised.grid import Grid
+from gptcli.engine.quantised.packing import slices, unpack
 from gptcli.errors import ModelError
 
 _UNREAD = frozenset({"input_scale", "input_zero_point"})
@@ -79,23 +79,26 @@ class Compressed:
 
     def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
-        group = self._group(packed)
+        group, shape = self._group(packed), self.weight(packed).shape
         half = 1 << (group.bits - 1)
-        numbers = parts["weight_packed" if group.packed else "weight"]
+        stored = parts["weight_packed" if group.packed else "weight"]
         if group.packed:
-            numbers = unpack(numbers, group.bits, 1) - half
-            _check_shape(packed, parts["weight_shape"], numbers)
-        rows, columns = numbers.shape
-        down, across = group.grid.shape(rows, columns)
+            _check_shape(packed, parts["weight_shape"], shape)
+        count, columns = shape
+        down, across = group.grid.shape(count, columns)
         scale = parts["weight_scale"].view(down, across)
-        weight = numbers.to(scale.dtype)
+        zeros = torch.zeros(1, 1, dtype=scale.dtype)
         if not group.symmetric:
             zeros = parts["weight_zero_point"]
             if group.packed:
                 zeros = unpack(zeros, group.bits, 0)[:down] - half
             zeros = zeros.view(down, across).to(scale.dtype)
-            weight = weight - group.grid.spread(zeros, rows, columns)
-        return weight * group.grid.spread(scale, rows, columns)
+        weight = torch.empty(count, columns, dtype=scale.dtype)
+        for rows in slices(count, columns):
+            numbers = unpack(stored[rows], group.bits, 1) - half if group.packed else stored[rows]
+            shifted = numbers.to(scale.dtype) - group.grid.spread(zeros, rows, columns)
+            torch.mul(shifted, group.grid.spread(scale, rows, columns), out=weight[rows])
+        return weight
 
     def _laid(
         self, packed: Packed, name: str, grid: Grid, shape: tuple[int, int], *dtypes: torch.dtype
@@ -122,7 +125,7 @@ class Compressed:
                 raise ModelError(str(stored.file), reason)
 
 
-def _check_shape(packed: Packed, stored: Tensor, numbers: Tensor) -> None:
-    if stored.tolist() != list(numbers.shape):
-        reason = f"{packed.module}.weight_shape is {stored.tolist()}, not {list(numbers.shape)}"
+def _check_shape(packed: Packed, stored: Tensor, shape: tuple[int, ...]) -> None:
+    if stored.tolist() != list(shape):
+        reason = f"{packed.module}.weight_shape is {stored.tolist()}, not {list(shape)}"
         raise ModelError(str(packed.parts["weight_shape"].file), reason)

@@ -8,7 +8,7 @@ import torch
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.patterns import Pattern
-from gptcli.engine.quantised.scaled import CHANNEL, TENSOR, Grid
+from gptcli.engine.quantised.grid import CHANNEL, TENSOR, Grid
 
 _PACKED, _INT, _FLOAT, _NAIVE = "pack-quantized", "int-quantized", "float-quantized", "naive"
 _FORMATS = {_PACKED: _PACKED, _INT: _INT, _FLOAT: _FLOAT, "naive-quantized": _NAIVE}

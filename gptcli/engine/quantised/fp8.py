@@ -22,7 +22,8 @@ from gptcli.engine.checkpoint import Stored
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.quantised.base import Packed
 from gptcli.engine.quantised.fields import is_listed
-from gptcli.engine.quantised.scaled import CHANNEL, TENSOR, Grid
+from gptcli.engine.quantised.grid import CHANNEL, TENSOR, Grid
+from gptcli.engine.quantised.packing import slices
 from gptcli.errors import ModelError
 
 _SCALES = ("weight_scale_inv", "weight_scale")
@@ -61,11 +62,15 @@ class Fp8:
 
     def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
-        weight = parts["weight"].float()
+        numbers = parts["weight"]
+        count, columns = numbers.shape
         name, stored = self._scale(packed)
-        grid = self._grid(packed, stored=stored, shape=tuple(weight.shape))
-        scale = parts[name].float().view(grid.shape(*weight.shape))
-        return weight * grid.spread(scale, *weight.shape)
+        grid = self._grid(packed, (count, columns), stored)
+        scale = parts[name].float().view(grid.shape(count, columns))
+        weight = torch.empty(count, columns)
+        for rows in slices(count, columns):
+            torch.mul(numbers[rows].float(), grid.spread(scale, rows, columns), out=weight[rows])
+        return weight
 
     def _scale(self, packed: Packed) -> tuple[str, Stored]:
         found = [(name, packed.parts[name]) for name in _SCALES if name in packed.parts]

@@ -23,7 +23,7 @@ from gptcli.engine.checkpoint import Stored
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.quantised.base import Packed
 from gptcli.engine.quantised.fields import group_size
-from gptcli.engine.quantised.packing import unpack
+from gptcli.engine.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
 
 _ZERO_OFFSETS = {"gptq": 1, "gptq_v2": 0}
@@ -94,11 +94,15 @@ class Gptq:
 
     def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
-        scales = parts["scales"]  # (groups, out)
-        numbers = unpack(parts["qweight"], self.bits, 0)  # (in, out)
+        words, scales = parts["qweight"], parts["scales"]  # (in / each, out), (groups, out)
+        each = 32 // self.bits
         zeros = unpack(parts["qzeros"], self.bits, 1)[:, : scales.size(1)] + self.offset
-        groups = self._groups(packed, parts.get("g_idx"), numbers.size(0), scales.size(0))
-        weight = (numbers - zeros[groups]).to(scales.dtype) * scales[groups]
+        groups = self._groups(packed, parts.get("g_idx"), len(words) * each, len(scales))
+
+        def numbers(rows: slice) -> Tensor:
+            return unpack(words[rows.start // each : rows.stop // each], self.bits, 0)
+
+        weight = scaled(numbers, zeros, scales, groups, each)
         return weight if packed.transpose else weight.t()
 
     def _groups(self, packed: Packed, stored: Tensor | None, inputs: int, count: int) -> Tensor:

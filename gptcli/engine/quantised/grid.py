@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -30,12 +31,12 @@ class Grid:
             or (down == across == 1 and shape == ())
         )
 
-    def spread(self, scales: Tensor, rows: int, columns: int) -> Tensor:
-        """(down, across) → a scale for each of (rows, columns), or one that broadcasts."""
-        if scales.size(0) > 1 and self.rows != 1:
-            scales = scales.repeat_interleave(self.rows or rows, 0)[:rows]
-        if scales.size(1) > 1 and self.columns != 1:
-            scales = scales.repeat_interleave(self.columns or columns, 1)[:, :columns]
+    def spread(self, scales: Tensor, rows: slice, columns: int) -> Tensor:
+        """(down, across) → a scale for each number of some rows, or one that broadcasts."""
+        if scales.size(0) > 1 and self.rows:
+            scales = scales[torch.arange(rows.start, rows.stop) // self.rows]
+        if scales.size(1) > 1 and self.columns:
+            scales = scales.repeat_interleave(self.columns, 1)[:, :columns]
         return scales
 
 
