@@ -10,7 +10,7 @@ import typer
 
 from gptcli import models
 from gptcli.cli import adapter_options, options
-from gptcli.cli.completers import complete_model
+from gptcli.cli.model_argument import Name
 from gptcli.cli.opening import settings_of
 from gptcli.errors import UsageError
 from gptcli.ui.messages import Messages
@@ -18,10 +18,7 @@ from gptcli.ui.progress import watch
 
 
 def merge(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", autocompletion=complete_model, help="As for pull."),
-    ],
+    name: Name,
     output: Annotated[
         Path,
         typer.Option(

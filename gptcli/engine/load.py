@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from gptcli.engine import memory
 from gptcli.engine.lora.apart import attach, can_stand_apart
 from gptcli.engine.plan import plan
 from gptcli.engine.runner import Runner
@@ -76,8 +77,8 @@ def load(
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
     are added to the weights that they change, or with `apart` kept beside these where they are
     those of linear layers. Raises ModelError for anything wrong with a directory, UsageError for
-    a device that is not there or a limit beyond the model's context, ResourceError when memory
-    runs out.
+    a device that is not there or a limit beyond the model's context, ResourceError where memory
+    is, or becomes, too small.
     """
     planned = plan(directory, adapters)
     decoder, adapted = planned.decoder, planned.adapted
@@ -86,6 +87,15 @@ def load(
         raise UsageError("--ctx-size", reason)
     target = pick_device(device)
     kind = pick_dtype(dtype, planned.source.dtype, target)
+    memory.check(
+        str(directory),
+        decoder.spec,
+        kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
+        dtype=str(kind).removeprefix("torch."),
+        item=kind.itemsize,
+        context=limit or decoder.spec.context,
+        device=str(target),
+    )
     state, beside = {}, []
     try:
         for placement in planned.placements:

@@ -87,9 +87,14 @@ def parameters(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
             count += tensor.elements * 32 // bits
         elif name.endswith("_blocks"):
             count += tensor.elements * 2
-        elif not name.endswith((*_BESIDE, ".weight_packed")):
+        elif not (is_beside(name) or name.endswith(".weight_packed")):
             count += tensor.elements
     return count
+
+
+def is_beside(name: str) -> bool:
+    """Whether a tensor is a part of a quantised weight that holds none of its numbers."""
+    return name.endswith(_BESIDE)
 
 
 def check(directory: Path) -> None:

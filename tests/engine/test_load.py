@@ -261,6 +261,14 @@ NAME = "model.layers.1.mlp.up_proj.weight"
             lambda t: t.update({NAME.removeprefix("model."): torch.ones(40, 24)}),
             (NAME.removeprefix("model."), "with and without"),
         ),
+        (
+            lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(24)}),
+            ("q_proj.bias", "not part"),
+        ),
+        (
+            lambda t: t.update({"vision_tower.patch_embedding.weight": torch.ones(2, 2)}),
+            ("vision_tower", "not part"),
+        ),
         (lambda t: t.clear(), ("layers", "0 tensors")),
     ],
 )

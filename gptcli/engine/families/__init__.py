@@ -1,7 +1,8 @@
 """One file per family, named as the `model_type` in config.json.
 
 A family states two pure things: `spec(config)`, how config.json becomes a ModelSpec, and
-`rules(spec)`, which stored tensor becomes which of ours. Nothing here imports torch.
+`rules(spec)`, which stored tensor becomes which of ours; `SUPPORTS` says for people which models
+those are. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli import jsonfile
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
@@ -19,6 +21,22 @@ from gptcli.engine.spec import ModelSpec
 #: The largest difference of each family's logits from transformers', on the tests' models.
 DIFFERENCES = Path(__file__).with_name("differences.json")
 _NOT_FAMILIES = {"rules", "rope_fields", "fields", "llama_names"}
+
+
+#: What stretches rotary positions, as config.json names it.
+SCALINGS = ("linear", "dynamic", "llama3", "yarn", "longrope")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What users are told of a family.
+
+    difference: the largest one between its logits and transformers', see DIFFERENCES.
+    """
+
+    name: str
+    supports: str
+    difference: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,17 @@ class Family:
 def supported() -> list[str]:
     """Every model_type that can be loaded."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_FAMILIES)
+
+
+def listing() -> tuple[Facts, ...]:
+    """All families by name."""
+    differences = jsonfile.read(DIFFERENCES)
+    return tuple(
+        Facts(
+            name, importlib.import_module(f"{__name__}.{name}").SUPPORTS, float(differences[name])
+        )
+        for name in supported()
+    )
 
 
 def family_of(config: ConfigFields) -> Family:

@@ -8,7 +8,7 @@ from gptcli.engine.families.llama_names import head, spare_head
 from gptcli.engine.families.rules import Rule, Rules, linear
 from gptcli.engine.spec import LayerSpec, ModelSpec, NormSpec
 
-SUPPORTS = "OPT from 125M to 66B and Galactica; not OPT-350M, whose norms follow the addition"
+SUPPORTS = "OPT from 125M to 66B; not OPT-350M, whose norms follow the addition"
 #: Rows of the stored position table before that of position 0.
 _OFFSET = 2
 
