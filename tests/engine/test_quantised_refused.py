@@ -80,6 +80,7 @@ def compressed(
         (compressed(ignore=["re:(a"]), ("'ignore'", "broken")),
         (compressed(ignore=["re:" + "a" * 3000]), ("'ignore'", "not allowed")),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, ("bitsandbytes", "gptq")),
+        ({"quant_method": "quanto"}, ("quanto", "gptq")),
         ({"quant_method": "mxfp4", "novelty": 2}, ("'novelty'",)),
     ],
 )
