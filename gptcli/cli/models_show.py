@@ -10,7 +10,7 @@ from gptcli.cli import options
 from gptcli.cli.model_argument import Name, here
 from gptcli.errors import ModelError
 from gptcli.ui.data import DataWriter
-from gptcli.ui.table import Column, fitted, pairs
+from gptcli.ui.table import pairs, table
 from gptcli.units import millions, size
 
 
@@ -108,6 +108,8 @@ def show(
 def families(json: options.Json = False, no_color: options.NoColor = False) -> None:
     """List the families of models that run.
 
+    In a pipe: name, largest difference, models; tab-separated.
+
     A family is what a model's config.json calls model_type. The difference is the largest one
     between any logit of ours and of the library transformers, in float32, on small random models
     with the family's options on and off.
@@ -126,16 +128,8 @@ def families(json: options.Json = False, no_color: options.NoColor = False) -> N
         ]
         DataWriter(sys.stdout).json({"families": rows, "rope_scalings": known.SCALINGS})
         return
-    columns = (
-        Column("family"),
-        Column("difference", right=True, keep=1),
-        Column("models", shrink=True),
-    )
-    fitted(
-        sys.stdout,
-        columns,
-        [(each.name, f"{each.difference:.1e}", each.supports) for each in found],
-    )
+    lines = [(each.name, f"{each.difference:.1e}", each.supports) for each in found]
+    table(sys.stdout, ("Family", "Difference", "Models"), lines)
 
 
 def family_items() -> list[tuple[str, str]]:

@@ -83,6 +83,11 @@ class Checkpoint:
         """See Source."""
         return main_dtype(self.tensors.values())
 
+    @property
+    def elements(self) -> int:
+        """How many numbers, or bytes or words of packed ones, are stored in all."""
+        return sum(torch.Size(stored.shape).numel() for stored in self.tensors.values())
+
     def read(self, name: str) -> Tensor:
         """The tensor, as a view of the mapped file."""
         stored = self.tensors[name]

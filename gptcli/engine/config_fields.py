@@ -16,6 +16,8 @@ from gptcli.errors import ModelError
 
 _MAX_COUNT = 1 << 24
 _NONE: tuple[object, ...] = ("", [], {})
+#: Each layer is built before its tensors are looked for: a bad number must not cost minutes.
+_MAX_LAYERS = 1 << 12
 
 
 class ConfigFields:
@@ -75,6 +77,13 @@ class ConfigFields:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_COUNT:
             reason = f"must be a whole number from 1 to {_MAX_COUNT}, not {_short(value)}"
             raise self.bad(name, reason)
+        return value
+
+    def layers(self, name: str, default: int | None = None) -> int:
+        """How many layers there are."""
+        value = self.count(name, default)
+        if value > _MAX_LAYERS:
+            raise self.bad(name, f"says {value} layers, more than {_MAX_LAYERS}")
         return value
 
     def optional_count(self, name: str) -> int | None:

@@ -48,10 +48,15 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
     checkpoint = Checkpoint(directory)
-    # Every layer has tensors of its own: millions of layers are refused before they are built.
+    # Every layer has tensors of its own, and every expert many times `width` numbers, of which no
+    # form holds more than eight in an element: millions are refused before they are built.
     if spec.layers > len(checkpoint.tensors):
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
+    experts = spec.mixtures * spec.experts.count if spec.experts else 0
+    if experts * spec.width > 2 * checkpoint.elements:
+        stored = f"only {checkpoint.elements} numbers are stored"
+        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
     adapted, untie = None, False

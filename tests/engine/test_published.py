@@ -15,6 +15,8 @@ from gptcli.engine.families import read_spec
 from gptcli.engine.weights import place
 from gptcli.errors import ModelError
 from tests.engine.published import PUBLISHED, Published
+from tests.engine.published_configs import CONFIGS
+from tests.golden_cases import CASES
 
 DTYPES = {"BF16": torch.bfloat16, "U8": torch.uint8}
 
@@ -93,3 +95,23 @@ def test_facts_of_the_published_models():
     assert specs["Mixtral-8x7B"].each_layer[0].window is None
     assert specs["Qwen3-32B"].head_dim == 128 and specs["Qwen3-32B"].context == 40960
     assert specs["Llama-3.1-70B"].group == 8
+
+
+def test_every_family_has_a_published_config():
+    """Catches a family whose real configs nobody has looked at."""
+    large = {PUBLISHED[name]().config["model_type"] for name in PUBLISHED}
+    assert large | {fields["model_type"] for fields, _ in CONFIGS.values()} == {
+        case.kind for case in CASES.values()
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_published_configs_make_models_of_the_published_size(name):
+    """Catches a default, a bias or a tied head that real configs mean otherwise."""
+    fields, published = CONFIGS[name]
+    _, spec = read_spec(ConfigFields("config.json", fields))
+    with torch.device("meta"):
+        decoder = Decoder(spec)
+    # The two rows of positions that OPT stores and does not use.
+    spare = 2 * spec.width if fields["model_type"] == "opt" else 0
+    assert sum(p.numel() for p in decoder.parameters()) + spare == published

@@ -30,7 +30,7 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=4 * width,
         vocab=config.count("vocab_size", 250880),
         context=config.count("seq_length", 2048),
-        each_layer=(LayerSpec(),) * config.count(layers_field, 2),
+        each_layer=(LayerSpec(),) * config.layers(layers_field, 2),
         norm=NormSpec("layernorm", config.number("layer_norm_epsilon", 1e-5), bias=True),
         activation="gelu_tanh",
         gated=False,

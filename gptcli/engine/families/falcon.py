@@ -39,7 +39,7 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=config.count("ffn_hidden_size", 4 * width),
         vocab=config.count("vocab_size", 65024),
         context=context(config, 2048),
-        each_layer=(LayerSpec(turned),) * config.count("num_hidden_layers", 32),
+        each_layer=(LayerSpec(turned),) * config.layers("num_hidden_layers", 32),
         norm=NormSpec("layernorm", config.number("layer_norm_epsilon", 1e-5), bias=True),
         activation=config.one_of("activation", ACTIVATIONS, "gelu"),
         gated=False,

@@ -10,6 +10,8 @@ from gptcli.engine.families import rope_fields
 from gptcli.engine.spec import Experts, LayerSpec, NormSpec, Rope
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+#: Each expert is built before its tensors are looked for.
+_MAX_EXPERTS = 1 << 12
 ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
@@ -68,6 +70,8 @@ def mixture(
     router_bias: bool = False,
 ) -> Experts:
     """A mixture of experts that can be: no token goes through more of them than there are."""
+    if count > _MAX_EXPERTS:
+        raise config.bad("num_experts", f"is {count}, more than {_MAX_EXPERTS}")
     if chosen > count:
         raise config.bad("num_experts_per_tok", f"is {chosen}, but there are {count} experts")
     return Experts(count, chosen, hidden, normalised, router_bias)
@@ -75,7 +79,7 @@ def mixture(
 
 def alike(config: ConfigFields, layer: LayerSpec) -> tuple[LayerSpec, ...]:
     """As many layers as the config says, all alike."""
-    return (layer,) * config.count("num_hidden_layers")
+    return (layer,) * config.layers("num_hidden_layers")
 
 
 def by_kind(

@@ -30,7 +30,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' Gemma2Config."""
     config = config.over(_SIZES)
     size = sizes(config)
-    layers = config.count("num_hidden_layers")
+    layers = config.layers("num_hidden_layers")
     kinds = [FULL if i % 2 else SLIDING for i in range(layers)]
     ropes = [rope(config, size["head_dim"])] * layers
     return ModelSpec(

@@ -33,7 +33,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     config.refuse_unless("attn_logit_softcapping")
     config = config.over(_SIZES)
     size = sizes(config)
-    layers, head_dim = config.count("num_hidden_layers"), size["head_dim"]
+    layers, head_dim = config.layers("num_hidden_layers"), size["head_dim"]
     wide = rope(config, head_dim, theta=1e6, kind=FULL)
     base = config.number("rope_local_base_freq", 10000.0)
     near = Rope(base, head_dim)

@@ -20,7 +20,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     if width % heads:
         raise config.bad("n_head", f"{heads} does not divide n_embd, {width}")
     return ModelSpec(
-        each_layer=(LayerSpec(),) * config.count("n_layer", 12),
+        each_layer=(LayerSpec(),) * config.layers("n_layer", 12),
         width=width,
         heads=heads,
         kv_heads=heads,

@@ -19,7 +19,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     if width % heads:
         raise config.bad("num_heads", f"{heads} does not divide hidden_size, {width}")
     window = config.count("window_size", 256)
-    kinds = _kinds(config, config.count("num_layers", 24))
+    kinds = _kinds(config, config.layers("num_layers", 24))
     return ModelSpec(
         width=width,
         heads=heads,

@@ -36,7 +36,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     window = None
     if not config.has("sliding_window") or config.get("sliding_window") is not None:
         window = config.count("sliding_window", 128)
-    layers = config.count("num_hidden_layers")
+    layers = config.layers("num_hidden_layers")
     kinds = [FULL if i % 2 or window is None else SLIDING for i in range(layers)]
     bias = config.flag("attention_bias", True)
     named = "num_local_experts" if config.get("num_local_experts") is not None else "num_experts"

@@ -31,7 +31,7 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=config.count("n_inner", 4 * width),
         vocab=config.count("vocab_size", 50400),
         context=config.count("n_positions", 2048),
-        each_layer=(LayerSpec(rope),) * config.count("n_layer", 28),
+        each_layer=(LayerSpec(rope),) * config.layers("n_layer", 28),
         norm=NormSpec("layernorm", config.number("layer_norm_epsilon", 1e-5), bias=True),
         activation=config.one_of("activation_function", ACTIVATIONS, "gelu_new"),
         gated=False,

@@ -31,7 +31,7 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=config.count("ffn_dim", 3072),
         vocab=config.count("vocab_size", 50272),
         context=config.count("max_position_embeddings", 2048),
-        each_layer=(LayerSpec(),) * config.count("num_hidden_layers", 12),
+        each_layer=(LayerSpec(),) * config.layers("num_hidden_layers", 12),
         norm=NormSpec("layernorm", 1e-5, bias=True),
         activation=config.one_of("activation_function", ACTIVATIONS, "relu"),
         gated=False,
