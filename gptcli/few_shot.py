@@ -128,6 +128,7 @@ class FewShotUsage:
     dtype: str
     seed: int
     sampling: Sampling
+    adapters: tuple[str, ...] = ()
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

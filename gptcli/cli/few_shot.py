@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gptcli.backends import Backend
+from gptcli.cli import adapter_options, generation_options, options
 from gptcli.cli import few_shot_options as own
-from gptcli.cli import generation_options, options
 from gptcli.cli.few_shot_evaluation import Plan, plan, run
 from gptcli.cli.few_shot_examples import form_of, gather, labels_among
 from gptcli.cli.few_shot_queries import Expected, expected_rows, queries_of
@@ -89,6 +89,8 @@ def few_shot(
     max_new_tokens: own.MaxNewTokens = None,
     stop: generation_options.Stop = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from gptcli.few_shot import FewShotRequest, LeftOut, Report
 from gptcli.inspection.evaluation import ClassFigures, Evaluation, Spread, is_right
+from gptcli.ui import source
 from gptcli.ui.few_shot import label_json, usage_json
 from gptcli.ui.next_tokens import caption
 from gptcli.ui.table import Cell, Column, banded, fitted, pairs
@@ -45,7 +46,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if usage.completion_tokens:
         yield "generated", f"{usage.completion_tokens} tokens"
     yield "seconds", f"{usage.seconds:.1f}"
-    yield "model", f"{usage.model}, {usage.dtype} on {usage.device}, seed {usage.seed}"
+    yield "model", f"{source.named(usage)}, {usage.dtype} on {usage.device}, seed {usage.seed}"
 
 
 def _spread(found: Spread) -> str:

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.few_shot import Answer, FewShotUsage, LabelShare
+from gptcli.ui import source
 from gptcli.ui.bars import bar
 from gptcli.ui.data import DataWriter
 from gptcli.ui.sampling import as_json as sampling_json
@@ -119,7 +120,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
     rate = usage.queries / usage.seconds if usage.seconds else 0.0
     saved = usage.prompt_tokens - usage.computed_tokens
     return [
-        f"model: {usage.model} ({usage.dtype} on {usage.device})",
+        f"model: {source.named(usage)} ({usage.dtype} on {usage.device})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {usage.prompt_tokens} tokens, {saved} of them shared and computed once",
         f"generated: {usage.completion_tokens} tokens, seed {usage.seed}",
@@ -136,5 +137,6 @@ def usage_json(usage: FewShotUsage) -> dict[str, Any]:
         "seconds": usage.seconds,
         "device": usage.device,
         "dtype": usage.dtype,
+        **source.adapters(usage),
         "sampling": sampling_json(usage.sampling),
     }

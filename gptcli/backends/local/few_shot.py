@@ -97,6 +97,7 @@ class FewShot:
             dtype=self._model.source.dtype,
             seed=self._request.seed,
             sampling=self._sampling,
+            adapters=self._model.adapters,
         )
         if failed is not None:
             raise failed
