@@ -8,8 +8,11 @@ from pathlib import Path
 
 
 def available_bytes(device: str) -> int | None:
-    """Bytes that can still be taken on a CUDA device or, on Linux, in main memory; else None."""
-    if device == "cuda":
+    """Bytes that can still be taken on a CUDA device or, on Linux, in main memory; else None.
+
+    device: as --device names it.
+    """
+    if device.startswith("cuda"):
         import torch
 
         return torch.cuda.mem_get_info()[0]
@@ -21,7 +24,7 @@ def available_bytes(device: str) -> int | None:
 
 def peak_bytes(device: str) -> int | None:
     """Peak bytes on a CUDA device, else the process's peak resident size; None on Windows."""
-    if device == "cuda":
+    if device.startswith("cuda"):
         import torch
 
         return torch.cuda.max_memory_allocated()

@@ -1,4 +1,4 @@
-"""A model directory → a Runner: which device, which dtype, and the weights put in place."""
+"""A model directory → a TorchRunner: which device, which dtype, and the weights put in place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
-from gptcli.engine.runner import Runner
+from gptcli.engine.runner import context_in_use
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.engine.weights import Checkpoint, place
 from gptcli.errors import ModelError, ResourceError, UsageError
 
@@ -68,7 +69,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     limit: int | None = None,
-) -> Runner:
+) -> TorchRunner:
     """Build the decoder that config.json describes, with the weights of the directory.
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Raises
@@ -77,8 +78,7 @@ def load(
     """
     config = ConfigFields.read(directory)
     family, spec = read_spec(config)
-    if limit is not None and limit > spec.context:
-        raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
+    limit = context_in_use(spec, limit)
     checkpoint = Checkpoint(directory)
     # Every layer has tensors of its own: millions of layers are refused before they are built.
     if spec.layers > len(checkpoint.tensors):
@@ -103,4 +103,4 @@ def load(
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
     decoder.load_state_dict(state, assign=True)
-    return Runner(decoder.eval(), limit)
+    return TorchRunner(decoder.eval(), limit)

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.engine.load import load
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
 TOLERANCE = 3e-5
 
 
-def open_case(case: str) -> tuple[Runner, torch.Tensor, torch.Tensor]:
+def open_case(case: str) -> tuple[TorchRunner, torch.Tensor, torch.Tensor]:
     golden = load_file(GOLDENS / case / "golden.safetensors")
     runner = load(GOLDENS / case, device="cpu", dtype="float32")
     return runner, golden["ids"], golden["logits"]

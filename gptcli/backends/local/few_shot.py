@@ -135,7 +135,7 @@ class FewShot:
         runner = self._model.runner
         tokens = max(query.longest for query in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
-        size = runner.spec.cache_bytes(tokens, runner.dtype.itemsize, len(batch))
+        size = runner.spec.cache_bytes(tokens, runner.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
 
     def _query(self, index: int, text: str) -> _Query:

@@ -30,25 +30,22 @@ class OpenModel:
         threads: int | None = None,
         limit: int | None = None,
     ) -> None:
-        """Raises the errors of the tokenizer and of the engine's `load`."""
+        """Raises the errors of the tokenizer and of the engine's `open_runner`."""
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self.defaults = ModelDefaults(model.path)
         with signals.held():
-            import torch
+            from gptcli.engine.open import open_runner
 
-            from gptcli.engine.load import load
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self.runner: Runner = load(model.path, device=device, dtype=dtype, limit=limit)
+        self.runner: Runner = open_runner(
+            model.path, device=device, dtype=dtype, threads=threads, limit=limit
+        )
 
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
-        dtype = str(self.runner.dtype).removeprefix("torch.")
-        return Source(self.name, str(self.runner.device), dtype)
+        return Source(self.name, self.runner.device_name, self.runner.dtype_name)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:
