@@ -24,6 +24,7 @@ FLOORS = {
     "shards": 0,
     "signals": 0,
     "units": 0,
+    "weights_header": 0,
     "text": 1,
     "sessions": 1,
     "engine": 1,
@@ -48,6 +49,7 @@ GROUND = {
     "few_shot": {"conversation", "types"},
     "signals": set(),
     "units": set(),
+    "weights_header": {"errors", "jsonfile"},
 }
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {
