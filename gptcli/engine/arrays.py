@@ -7,12 +7,16 @@ where they differ. Importing this does not import torch: who has no tensors pays
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 #: An array of either library; a type that both could share does not exist yet.
 Array = Any
+
+#: How many numbers of a row stand in a block of `_bound`.
+_BLOCK = 64
 
 #: Decorates what may overflow to an infinity or pass one on, which numpy alone would warn of.
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -39,25 +43,48 @@ def host(x: Array) -> np.ndarray[Any, Any]:
     return x if isinstance(x, np.ndarray) else x.cpu().numpy()
 
 
-def double(x: Array) -> Array:
-    """In float64; moved to the CPU from where there is none (Apple's GPUs)."""
-    if isinstance(x, np.ndarray):
-        return x.astype(np.float64)
-    return (x.cpu() if x.device.type == "mps" else x).double()
-
-
 def top(x: Array, k: int) -> Array:
-    """The k largest of the last axis, the largest first."""
+    """The k largest numbers of each row of (rows, n), the largest first."""
     if isinstance(x, np.ndarray):
-        return np.sort(np.partition(x, x.shape[-1] - k)[..., x.shape[-1] - k :])[..., ::-1]
+        return np.stack([_top(row, k) for row in x])
     return x.topk(k, dim=-1).values
 
 
 def top_ids(x: Array, k: int) -> Array:
-    """Where the k largest of the last axis are, in any order, and any of those that tie."""
+    """Where the k largest of each row of (rows, n) are, the largest first, of equals the first.
+
+    `topk` breaks ties by chance, so that another k would give others of those that tie. It only
+    finds how many are in question: all that tie with the last of them.
+    """
     if isinstance(x, np.ndarray):
-        return np.argpartition(x, x.shape[-1] - k)[..., x.shape[-1] - k :]
-    return x.topk(k, dim=-1, sorted=False).indices
+        found = [np.flatnonzero(row >= _bound(row, k)) for row in x]
+        pairs = zip(x, found, strict=True)
+        return np.stack([ids[np.argsort(-row[ids], stable=True)[:k]] for row, ids in pairs])
+    least = x.topk(k, dim=-1).values[:, -1:]
+    wide = int((x >= least).sum(dim=-1).max())
+    ids = x.topk(wide, dim=-1, sorted=False).indices.sort(dim=-1).values
+    order = x.gather(-1, ids).argsort(dim=-1, descending=True, stable=True)
+    return ids.gather(-1, order[:, :k])
+
+
+def _top(row: np.ndarray[Any, Any], k: int) -> Array:
+    bound = _bound(row, k)
+    above = np.sort(row[row > bound])[::-1][:k]
+    # Where fewer are above it, the others of the k are equal to it.
+    return np.concatenate((above, np.full(k - len(above), bound, row.dtype)))
+
+
+def _bound(row: np.ndarray[Any, Any], k: int) -> Any:
+    """A number that the k-th largest is not less than, and mostly not far from.
+
+    Of k blocks the largest numbers are not less than the least of them. This is far faster than
+    np.partition of all, above all where most are -inf.
+    """
+    blocks = len(row) // _BLOCK
+    if blocks < k:
+        return -np.inf
+    best = row[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+    return np.partition(best, blocks - k)[blocks - k]
 
 
 def ranked(x: Array) -> Array:
@@ -95,3 +122,24 @@ def _logsumexp(x: np.ndarray[Any, Any]) -> Array:
     # Of nothing but -inf it is -inf, and not NaN.
     best = np.where(np.isfinite(best), best, 0)
     return best + np.log(np.exp(x - best).sum(axis=-1, keepdims=True))
+
+
+def at_shares(chances: Array, shares: Sequence[float]) -> list[int]:
+    """For each row of chances (rows, n), where the sums from the left on pass a share of them all.
+
+    Shares are in [0, 1). The sums are in float64, so that rare tokens keep their share; what has
+    the chance 0 adds nothing to them and is never found.
+    """
+    if isinstance(chances, np.ndarray):
+        found = []
+        for row, share in zip(chances, shares, strict=True):
+            (ids,) = row.nonzero()
+            sums = row[ids].astype(np.float64).cumsum()
+            found.append(int(ids[sums.searchsorted(share * sums[-1], side="right")]))
+        return found
+    # Apple's GPUs have no float64.
+    sums = (chances.cpu() if chances.device.type == "mps" else chances).double().cumsum(dim=-1)
+    at = sums.new_tensor(shares)[:, None] * sums[:, -1:]
+    import torch
+
+    return list(map(int, torch.searchsorted(sums, at, right=True)[:, 0].tolist()))

@@ -78,17 +78,10 @@ def stages(
 def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
     """The `count` largest of each row (rows, vocab): values and ids, of equals the lowest id first.
 
-    `top_ids` alone breaks ties by chance, so that the same logits would give other tokens for
-    another count. It only finds how many are in question: all that tie with the last of them.
+    So a count gives the beginning of what a larger one gives.
     """
-    xp = namespace(logits)
-    count = min(count, logits.shape[-1])
-    least = arrays.top(logits, count)[..., -1:]
-    wide = int(xp.max(xp.sum(logits >= least, axis=-1)))
-    ids = xp.sort(arrays.top_ids(logits, wide), axis=-1)
-    values = xp.take_along_axis(logits, ids, axis=-1)
-    order = arrays.ranked(values)[..., :count]
-    return xp.take_along_axis(values, order, axis=-1), xp.take_along_axis(ids, order, axis=-1)
+    ids = arrays.top_ids(logits, min(count, logits.shape[-1]))
+    return namespace(logits).take_along_axis(logits, ids, axis=-1), ids
 
 
 def distribution(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
@@ -150,9 +143,11 @@ def greedy(logits: Array) -> Array:
     """Only the most probable token stays; of equals, the one with the lowest id."""
     xp = namespace(logits)
     # The first of equals, in both libraries.
-    best = xp.argmax(logits, axis=-1, keepdims=True)
-    ids = xp.arange(logits.shape[-1], device=logits.device)
-    return xp.where(ids == best, logits, -math.inf)
+    best = xp.argmax(logits, axis=-1)
+    rows = xp.arange(logits.shape[0], device=logits.device)
+    found = xp.full_like(logits, -math.inf)
+    found[rows, best] = logits[rows, best]
+    return found
 
 
 @arrays.quiet
@@ -240,12 +235,5 @@ def draw(logits: Array, generators: Sequence[Random]) -> list[int]:
     Each row takes one number from a generator of its own, so it draws the same whatever else is
     in the batch and whatever device the logits are on.
     """
-    xp = namespace(logits)
-    # float64 sums, so that rare tokens keep their share.
-    sums = xp.cumulative_sum(arrays.double(arrays.softmax(logits)), axis=-1)
     uniform = [generator.random() for generator in generators]
-    at = xp.asarray(uniform, dtype=sums.dtype, device=sums.device)[:, None] * sums[:, -1:]
-    # <= steps over tokens of probability 0, which add nothing to the sum.
-    ids = xp.sum(sums <= at, axis=-1)
-    last = logits.shape[-1] - 1
-    return [min(token, last) for token in ids.tolist()]
+    return arrays.at_shares(arrays.softmax(logits), uniform)
