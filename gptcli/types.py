@@ -48,7 +48,7 @@ LIMITS: dict[str, Limit] = {
     "repeat_penalty": Limit(0, above=True),
     "presence_penalty": Limit(-100, 100),
     "frequency_penalty": Limit(-100, 100),
-    # torch's CPU generator looks at 32 bits of a seed.
+    # Short enough to be typed again; sample i has seed + i, and after the last seed comes 0.
     "seed": Limit(0, 2**32 - 1),
     "samples": Limit(1, 4096),
     "logprobs": Limit(0, 1000),

@@ -25,6 +25,7 @@ FLOORS = {
     "signals": 0,
     "tokenizer_json": 0,
     "units": 0,
+    "weights_header": 0,
     "text": 1,
     "sessions": 1,
     "engine": 1,
@@ -50,6 +51,7 @@ GROUND = {
     "signals": set(),
     "tokenizer_json": {"errors", "files", "jsonfile"},
     "units": set(),
+    "weights_header": {"errors", "jsonfile"},
 }
 HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
 LIBRARIES = {

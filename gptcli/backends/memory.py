@@ -13,7 +13,7 @@ __all__ = ["available_bytes", "peak_bytes"]
 
 def peak_bytes(device: str) -> int | None:
     """Peak bytes on a CUDA device, else the process's peak resident size; None on Windows."""
-    if device == "cuda":
+    if device.startswith("cuda"):
         import torch
 
         return torch.cuda.max_memory_allocated()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gptcli import jsonfile, shards
+from gptcli import jsonfile, shards, weights_header
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.memory import available_bytes
 from gptcli.errors import UsageError
-from gptcli.models import local, quantised, weights_header
+from gptcli.models import local, quantised
 from gptcli.types import ModelDir
 
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -1,12 +1,14 @@
-"""The KV cache: keys and values of every token so far, per layer, grown in steps."""
+"""The KV cache: keys and values of every token so far, per layer, grown in steps.
+
+Of numpy or torch, as its owner computes; numpy holds bfloat16 as the uint16 of its bits.
+"""
 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
-import torch
-from torch import Tensor
-
+from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.memory import LEAST_TOKENS
 from gptcli.engine.spec import ModelSpec
 
@@ -17,17 +19,17 @@ GROWTH = LEAST_TOKENS
 class KVCache:
     """Keys and values of `batch` rows, each of its own length, up to `limit` tokens.
 
-    Each layer holds two tensors of shape (batch, kv_heads, capacity, head_dim). Rows of unequal
+    Each layer holds two arrays of shape (batch, kv_heads, capacity, head_dim). Rows of unequal
     length are possible (`lengths`); rows of one length take a faster way through `append`.
+    like: an array of the kind, the dtype and on the device that keys and values are to have.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
         batch: int,
+        like: Array,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
         limit: int | None = None,
     ) -> None:
         self.spec = spec
@@ -35,9 +37,11 @@ class KVCache:
         self.lengths = [0] * batch
         #: Tokens per row that every layer has memory for.
         self.capacity = 0
-        empty = torch.empty(batch, spec.kv_heads, 0, spec.head_dim, device=device, dtype=dtype)
-        self.keys: list[Tensor] = [empty] * spec.layers
-        self.values: list[Tensor] = [empty] * spec.layers
+        empty = namespace(like).empty(
+            (batch, spec.kv_heads, 0, spec.head_dim), dtype=like.dtype, device=like.device
+        )
+        self.keys: list[Array] = [empty] * spec.layers
+        self.values: list[Array] = [empty] * spec.layers
 
     @property
     def batch(self) -> int:
@@ -70,21 +74,23 @@ class KVCache:
         # Layer by layer, so that only one layer is ever held twice. Zeros, not what memory held:
         # a masked NaN would still poison the sums of a short row.
         # An interruption may leave some layers grown: the next call then grows the others.
-        for tensors in (self.keys, self.values):
-            for layer, old in enumerate(tensors):
-                if old.size(2) >= capacity:
+        xp = namespace(self.keys[0])
+        for held in (self.keys, self.values):
+            for layer, old in enumerate(held):
+                if old.shape[2] >= capacity:
                     continue
-                grown = old.new_zeros(old.size(0), old.size(1), capacity, old.size(3))
+                shape = (*old.shape[:2], capacity, old.shape[3])
+                grown = xp.zeros(shape, dtype=old.dtype, device=old.device)
                 grown[:, :, :used] = old[:, :, :used]
-                tensors[layer] = grown
+                held[layer] = grown
         self.capacity = capacity
 
-    def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, key: Array, value: Array) -> tuple[Array, Array]:
         """Store (batch, kv_heads, time, head_dim) after each row's end; give all keys and values.
 
         Lengths do not move: `advance` does that once all layers have stored theirs.
         """
-        time = key.size(2)
+        time = key.shape[2]
         if self.uniform:
             start = self.lengths[0]
             end = start + time
@@ -93,20 +99,22 @@ class KVCache:
         else:
             end = max(self.lengths) + time
             at = self._slots(time, key.device)  # (batch, time)
-            rows = torch.arange(self.batch, device=key.device)[:, None]
-            # Indexing with the two index tensors apart puts them first: (batch, time, heads, dim).
-            self.keys[layer][rows, :, at] = key.transpose(1, 2)
-            self.values[layer][rows, :, at] = value.transpose(1, 2)
+            rows = indices(range(self.batch), key)[:, None]
+            # Indexing with the two index arrays apart puts them first: (batch, time, heads, dim).
+            self.keys[layer][rows, :, at] = key.swapaxes(1, 2)
+            self.values[layer][rows, :, at] = value.swapaxes(1, 2)
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
-    def _slots(self, time: int, device: torch.device) -> Tensor:
-        starts = torch.tensor(self.lengths, device=device)
-        return starts[:, None] + torch.arange(time, device=device)
+    def _slots(self, time: int, device: Any) -> Array:
+        xp = namespace(self.keys[0])
+        starts = xp.asarray(self.lengths, dtype=xp.int64, device=device)
+        return starts[:, None] + xp.arange(time, dtype=xp.int64, device=device)
 
-    def positions(self, time: int, device: torch.device) -> Tensor:
+    def positions(self, time: int, device: Any) -> Array:
         """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""
         if self.uniform:
-            return torch.arange(self.lengths[0], self.lengths[0] + time, device=device)
+            xp, start = namespace(self.keys[0]), self.lengths[0]
+            return xp.arange(start, start + time, dtype=xp.int64, device=device)
         return self._slots(time, device)
 
     def advance(self, counts: list[int]) -> None:
@@ -119,11 +127,11 @@ class KVCache:
 
     def select(self, rows: list[int]) -> None:
         """Keep these rows only, in this order; a row may be named more than once."""
-        index = torch.tensor(rows, device=self.keys[0].device)
+        xp, index = namespace(self.keys[0]), indices(rows, self.keys[0])
         self.lengths = [self.lengths[row] for row in rows]
-        for tensors in (self.keys, self.values):
-            for layer, old in enumerate(tensors):
-                tensors[layer] = old.index_select(0, index)
+        for held in (self.keys, self.values):
+            for layer, old in enumerate(held):
+                held[layer] = xp.take(old, index, axis=0)
 
     def picked(self, rows: list[int]) -> KVCache:
         """A new cache of these rows, as `select` would leave them; this one stays as it is."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import torch
-from torch import Tensor
-
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.prefix import PrefixCache, begin
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.sampling import check_finite
@@ -43,14 +42,14 @@ def logprobs_after(
         branch = cache.picked([prompt_of[index] for index in batch]) if longest else cache
         for start in range(0, longest, step):
             end = start + step
-            streams = runner.streams([flat[index][:-1][start:end] for index in batch], branch)
+            pieces = [flat[index][:-1][start:end] for index in batch]
             targets = [flat[index][start + 1 : end + 1] for index in batch]
-            real = torch.cat([streams[i, : len(ids)] for i, ids in enumerate(targets)])
-            values = iter(_after(runner, real, [token for ids in targets for token in ids]))
+            parts = runner.logits_of_rows(pieces, branch, most=HEAD_ROWS)
+            values = _after(parts, targets)
             for index, ids in zip(batch, targets, strict=True):
                 found[index] += [next(values) for _ in ids]
-    pieces = iter(found)
-    return [[next(pieces) for _ in each] for each in rows]
+    each_row = iter(found)
+    return [[next(each_row) for _ in each] for each in rows]
 
 
 def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iterator[list[int]]:
@@ -58,7 +57,7 @@ def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iter
     batch: list[int] = []
     for index in sorted(range(len(rows)), key=lambda index: -len(rows[index])):
         tokens = prompt + len(rows[batch[0] if batch else index])
-        size = runner.spec.cache_bytes(tokens, runner.dtype.itemsize, len(batch) + 1)
+        size = runner.spec.cache_bytes(tokens, runner.itemsize, len(batch) + 1)
         if batch and (len(batch) == ROWS or size > CACHE_BYTES):
             yield batch
             batch = []
@@ -66,20 +65,18 @@ def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iter
     yield batch
 
 
-@torch.inference_mode()
-def _after(runner: Runner, streams: Tensor, ids: list[int]) -> list[float]:
-    """The log-probability of each id after its place in the streams, (positions, width)."""
-    found: list[float] = []
-    for start in range(0, len(ids), HEAD_ROWS):
-        logits = runner.decoder.logits(streams[start : start + HEAD_ROWS])
-        found += _logprobs(logits, [[token] for token in ids[start : start + HEAD_ROWS]])
-    return found
+def _after(parts: Iterable[Array], targets: Sequence[Sequence[int]]) -> Iterator[float]:
+    """The log-probability of each target after its place in the parts, which stand in a row."""
+    ids = [token for row in targets for token in row]
+    at = 0
+    for logits in parts:
+        yield from _logprobs(logits, [[token] for token in ids[at : at + len(logits)]])
+        at += len(logits)
 
 
-@torch.inference_mode()
-def _logprobs(logits: Tensor, ids: list[list[int]]) -> list[float]:
+def _logprobs(logits: Array, ids: list[list[int]]) -> list[float]:
     """Log-probabilities of some ids of each row of the logits (rows, vocab), one after another."""
     check_finite(logits)
-    wanted = torch.tensor(ids, device=logits.device)
-    found: list[float] = logits.log_softmax(dim=-1).gather(-1, wanted).flatten().tolist()
-    return found
+    xp, wanted = namespace(logits), arrays.indices(ids, logits)
+    found = xp.take_along_axis(arrays.log_softmax(logits), wanted, axis=-1)
+    return [logprob for row in found.tolist() for logprob in row]

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from gptcli.engine import arrays
 from gptcli.engine import sampling as sampler
+from gptcli.engine.arrays import Array
 from gptcli.engine.sampling import History
 from gptcli.types import Sampling
 
@@ -19,30 +20,23 @@ class Staged:
     """The distribution after a stage, "logits" being the model's own: two float32 (vocab,)."""
 
     name: str
-    logits: Tensor
-    probabilities: Tensor
+    logits: Array
+    probabilities: Array
 
 
-@torch.inference_mode()
-def staged(logits: Tensor, sampling: Sampling, history: History) -> list[Staged]:
+def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
     """Logits (vocab,) after every stage that runs; `sampling.draw` draws from the last.
 
     Raises NonFiniteError as `sampling.stages` does.
     """
     found = sampler.stages(logits[None], sampling, [history])
-    return [Staged(name, rows[0], rows.softmax(dim=-1)[0]) for name, rows in found]
+    return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found]
 
 
-@torch.inference_mode()
-def at_temperature(logits: Tensor, value: float) -> Tensor:
+def at_temperature(logits: Array, value: float) -> Array:
     """Logits (vocab,) of the raw distribution at another temperature; 0 leaves the best alone."""
     rows = logits[None]
     return (sampler.greedy(rows) if value == 0 else sampler.temperature(rows, value))[0]
-
-
-def ranked(logits: Tensor) -> Tensor:
-    """All ids (vocab,), the most probable first, of equals the lowest id first."""
-    return logits.sort(descending=True, stable=True).indices
 
 
 def cuts(stages: Sequence[Staged], ids: Sequence[int]) -> list[str | None]:
@@ -57,8 +51,9 @@ def cuts(stages: Sequence[Staged], ids: Sequence[int]) -> list[str | None]:
     return found
 
 
-def entropy_bits(logits: Tensor) -> float:
+def entropy_bits(logits: Array) -> float:
     """The entropy of softmax(logits) (vocab,), in bits, summed in float64 on the CPU."""
-    # MPS has no float64.
-    logprobs = logits.cpu().double().log_softmax(dim=-1)
-    return abs(float(torch.special.entr(logprobs.exp()).sum()) / math.log(2))
+    logprobs = arrays.log_softmax(arrays.host(logits).astype(np.float64))
+    # A token that cannot come adds 0 · log 0, which is 0.
+    logprobs = logprobs[logprobs > -math.inf]
+    return abs(float((np.exp(logprobs) * logprobs).sum()) / math.log(2))

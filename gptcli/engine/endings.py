@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
+from gptcli.engine.arrays import log_softmax, softmax
 from gptcli.engine.prefix import PrefixCache
 from gptcli.engine.sampling import check_finite
 
@@ -20,7 +19,6 @@ class Endings:
     ends: float
 
 
-@torch.inference_mode()
 def endings(
     prefix: PrefixCache, ids: Sequence[int], places: Sequence[int], ends: Sequence[int]
 ) -> Endings:
@@ -33,8 +31,8 @@ def endings(
     for place in places:
         logits = prefix.prefill(ids[: place + 1])
         check_finite(logits)
-        found.append(math.exp(float(logits[0].log_softmax(-1)[ids[place + 1]])))
+        found.append(math.exp(float(log_softmax(logits[0])[ids[place + 1]])))
     logits = prefix.prefill(ids)
     check_finite(logits)
-    chances = logits[0].softmax(-1)
+    chances = softmax(logits[0])
     return Endings(tuple(found), float(chances[list(ends)].sum()) if ends else 0.0)

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.prefix import PrefixCache, begin
-from gptcli.engine.sampling import History, distribution, draw, likeliest
+from gptcli.engine.sampling import History, distribution, draw, generators, likeliest
 from gptcli.types import Sampling
 
 
@@ -75,9 +74,7 @@ class Generation:
         self._constraint = constraint
         self._alive = list(range(len(prompts)))
         self._histories = [History(prompt) for prompt in self._prompts]
-        self._generators = [
-            torch.Generator().manual_seed((seed + i) % 2**32) for i in range(len(prompts))
-        ]
+        self._generators = generators(seed, len(prompts))
 
     def stop(self, sample: int) -> None:
         """End a sample: it takes no part in the next step."""
@@ -105,8 +102,7 @@ class Generation:
             if cache is self._prefix.cache:
                 self._prefix.note(last[0])
 
-    @torch.inference_mode()
-    def _draw(self, rows: list[int], logits: Tensor) -> list[Drawn]:
+    def _draw(self, rows: list[int], logits: Array) -> list[Drawn]:
         histories = [self._histories[sample] for sample in rows]
         limited, allowed = self._limited(logits, histories)
         final = distribution(limited, self._sampling, histories)
@@ -120,8 +116,8 @@ class Generation:
         return [Drawn(*each) for each in zip(rows, ids, ends, drawn, top, allowed, strict=True)]
 
     def _limited(
-        self, logits: Tensor, histories: Sequence[History]
-    ) -> tuple[Tensor, Sequence[float]]:
+        self, logits: Array, histories: Sequence[History]
+    ) -> tuple[Array, Sequence[float]]:
         """Logits with -inf where the constraint forbids, and what is left of the probability."""
         allowed = [0.0] * len(histories)
         wanted = (
@@ -131,29 +127,32 @@ class Generation:
         )
         if not any(ids is not None for ids in wanted):
             return logits, allowed
-        limited = logits.clone()
+        limited = namespace(logits).asarray(logits, copy=True)
         for row, ids in enumerate(wanted):
             if ids is not None:
                 limited[row] = only(logits[row], ids)
-                allowed[row] = float(limited[row].logsumexp(-1) - logits[row].logsumexp(-1))
+                allowed[row] = float(arrays.logsumexp(limited[row]) - arrays.logsumexp(logits[row]))
         return limited, allowed
 
 
-def only(logits: Tensor, ids: Collection[int]) -> Tensor:
+def only(logits: Array, ids: Collection[int]) -> Array:
     """Logits (vocab,) with -inf for all but some ids."""
-    index = torch.tensor(list(ids), device=logits.device)
-    return torch.full_like(logits, -math.inf).index_copy(-1, index, logits[index])
+    index = arrays.indices(list(ids), logits)
+    limited = namespace(logits).full_like(logits, -math.inf)
+    limited[index] = logits[index]
+    return limited
 
 
 def logprobs_of(
-    logits: Tensor, ids: Sequence[int], count: int
+    logits: Array, ids: Sequence[int], count: int
 ) -> tuple[list[float], list[tuple[Alternative, ...]]]:
     """Raw log-probabilities of one id per row, and of each row's `count` most probable tokens."""
-    logprobs = logits.log_softmax(dim=-1)  # (rows, vocab)
-    picked = logprobs.gather(-1, torch.tensor(ids, device=logits.device)[:, None])
-    values, indices = likeliest(logprobs, count) if count else (logprobs[:, :0], logprobs[:, :0])
+    logprobs = arrays.log_softmax(logits)  # (rows, vocab)
+    wanted = arrays.indices(ids, logits)[:, None]
+    picked = namespace(logits).take_along_axis(logprobs, wanted, axis=-1)
+    values, at = likeliest(logprobs, count) if count else (logprobs[:, :0], logprobs[:, :0])
     top = [
         tuple(Alternative(*pair) for pair in zip(row_ids, row, strict=True))
-        for row_ids, row in zip(indices.tolist(), values.tolist(), strict=True)
+        for row_ids, row in zip(at.tolist(), values.tolist(), strict=True)
     ]
-    return picked.squeeze(-1).tolist(), top
+    return picked[:, 0].tolist(), top

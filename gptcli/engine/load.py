@@ -1,4 +1,4 @@
-"""A model directory → a Runner: which device, which dtype, and the weights put in place."""
+"""A model directory → a TorchRunner: which device, which dtype, and the weights put in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from gptcli.engine import memory
 from gptcli.engine.lora.apart import attach, can_stand_apart
 from gptcli.engine.plan import plan
-from gptcli.engine.runner import Runner
+from gptcli.engine.runner import context_in_use
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types import AdapterRef
 
@@ -71,7 +72,7 @@ def load(
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
-) -> Runner:
+) -> TorchRunner:
     """Build the decoder that config.json describes, with the weights of the directory.
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
@@ -82,9 +83,7 @@ def load(
     """
     planned = plan(directory, adapters)
     decoder, adapted = planned.decoder, planned.adapted
-    if limit is not None and limit > decoder.spec.context:
-        reason = f"{limit} is more than the model's context, {decoder.spec.context}"
-        raise UsageError("--ctx-size", reason)
+    limit = context_in_use(decoder.spec, limit)
     target = pick_device(device)
     kind = pick_dtype(dtype, planned.source.dtype, target)
     memory.check(
@@ -111,4 +110,4 @@ def load(
             attach(decoder, placement, updates, planned.shapes, kind)
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
-    return Runner(decoder.eval(), limit)
+    return TorchRunner(decoder.eval(), limit)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import Runner
 
@@ -27,7 +26,7 @@ class PrefixCache:
         #: How many tokens the last prompts share.
         self.shared = 0
 
-    def prefill(self, prompt: Sequence[int]) -> Tensor:
+    def prefill(self, prompt: Sequence[int]) -> Array:
         """Make the cache hold exactly this prompt, not empty; logits after it, (1, vocab).
 
         The last token always runs, since its logits are not kept.
@@ -44,7 +43,7 @@ class PrefixCache:
         self.ids.append(token)
 
 
-def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCache, Tensor]:
+def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCache, Array]:
     """A cache with a row for each prompt, none empty, and the logits after each, (rows, vocab).
 
     What all prompts begin with is computed once, and not at all where `prefix` holds it. A single
@@ -57,7 +56,9 @@ def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCach
         logits = prefix.prefill(first)
         if len(prompts) == 1:
             return prefix.cache, logits
-        return prefix.cache.picked([0] * len(prompts)), logits.expand(len(prompts), -1)
+        cache = prefix.cache.picked([0] * len(prompts))
+        vocab = logits.shape[-1]
+        return cache, namespace(logits).broadcast_to(logits, (len(prompts), vocab))
     # Every row has to run a token of its own.
     prefix.shared = shared = min(shared, min(map(len, prompts)) - 1)
     cache = prefix.runner.new_cache(len(prompts))

@@ -1,15 +1,14 @@
-"""Prefill and decode: ids in, logits of the next token out."""
+"""What runs a model: ids in, logits of the next token out, by torch or by the kernels of a CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-import torch
-from torch import Tensor
-
+from gptcli.engine.arrays import Array
 from gptcli.engine.cache import KVCache
-from gptcli.engine.decoder import Decoder
-from gptcli.engine.layers import Probe
+from gptcli.engine.spec import ModelSpec
+from gptcli.errors import UsageError
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.
@@ -18,55 +17,48 @@ CHUNK = 512
 HEAD_ROWS = 128
 
 
-class Runner:
-    """A decoder on its device. `limit` is the context in use, at most the model's own."""
+class Runner(Protocol):
+    """A model in its place. `limit` is the context in use, at most the model's own.
 
-    def __init__(self, decoder: Decoder, limit: int | None = None) -> None:
-        self.decoder = decoder
-        self.spec = decoder.spec
-        weight = decoder.embedding.weight
-        self.device, self.dtype = weight.device, weight.dtype
-        self.limit = min(limit or self.spec.context, self.spec.context)
-        decoder.prepare(self.limit)
+    Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
+    cache are appended to its rows. Probes, which see what happens inside, only a TorchRunner lets
+    look on: who needs them asks for one.
+    """
+
+    spec: ModelSpec
+    limit: int
+
+    @property
+    def device_name(self) -> str:
+        """Where it computes, as --device names it."""
+        ...
+
+    @property
+    def dtype_name(self) -> str:
+        """What it computes in, as --dtype names it."""
+        ...
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number in the KV cache."""
+        ...
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty cache for `batch` rows."""
-        return KVCache(self.spec, batch, device=self.device, dtype=self.dtype, limit=self.limit)
+        ...
 
-    @torch.inference_mode()
-    def prefill(
-        self,
-        rows: Sequence[Sequence[int]],
-        cache: KVCache,
-        *,
-        chunk: int = CHUNK,
-        probe: Probe | None = None,
-    ) -> Tensor:
-        """Run prompts, one per row of the cache, none empty; logits after each, (batch, vocab).
+    def prefill(self, rows: Sequence[Sequence[int]], cache: KVCache) -> Array:
+        """Run prompts, one per row of the cache, none empty; logits after each, (batch, vocab)."""
+        ...
 
-        The head runs on the last position of each row only: over a whole prompt it would cost
-        more memory than all else.
-        """
-        longest = max(len(row) for row in rows)
-        last: list[Tensor | None] = [None] * len(rows)
-        for start in range(0, longest, chunk):
-            pieces = [row[start : start + chunk] for row in rows]
-            counts = [len(piece) for piece in pieces]
-            stream = self._forward(pieces, counts, cache, probe)
-            for row, piece in enumerate(pieces):
-                if piece and start + len(piece) == len(rows[row]):
-                    last[row] = stream[row, len(piece) - 1]
-        found = [stream for stream in last if stream is not None]
-        return self.decoder.logits(torch.stack(found))
+    def decode(self, ids: Sequence[int], cache: KVCache) -> Array:
+        """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
+        ...
 
-    @torch.inference_mode()
-    def all_logits(
-        self, row: Sequence[int], cache: KVCache, *, probe: Probe | None = None
-    ) -> Tensor:
+    def all_logits(self, row: Sequence[int], cache: KVCache) -> Array:
         """Logits after every token of one row, (time, vocab). Memory grows with both."""
-        return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
+        ...
 
-    @torch.inference_mode()
     def logits_in_parts(
         self,
         row: Sequence[int],
@@ -75,42 +67,25 @@ class Runner:
         first: int = 0,
         chunk: int = CHUNK,
         rows: int = HEAD_ROWS,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Array]:
         """Logits after every token of one row from position `first` on, in order.
 
         Each part is (at most `rows`, vocab), so that memory does not grow with the text.
         """
-        for start in range(0, len(row), chunk):
-            piece = row[start : start + chunk]
-            stream = self._forward([piece], [len(piece)], cache, None)[0]
-            for at in range(max(first - start, 0), len(piece), rows):
-                yield self.decoder.logits(stream[at : at + rows])
+        ...
 
-    @torch.inference_mode()
-    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
-        """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
-        stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
-        return self.decoder.logits(stream[:, -1])
+    def logits_of_rows(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+    ) -> Iterator[Array]:
+        """Logits after every token of every row, some perhaps empty, row after row.
 
-    @torch.inference_mode()
-    def streams(self, rows: Sequence[Sequence[int]], cache: KVCache) -> Tensor:
-        """Append ids to every row of the cache, some rows perhaps none; (batch, time, width).
-
-        That is the residual stream, from which `Decoder.logits` makes logits; shorter rows are
-        padded at their end, and what stands there means nothing.
+        Each part is (at most `most`, vocab).
         """
-        return self._forward(rows, [len(row) for row in rows], cache, None)
+        ...
 
-    def _forward(
-        self,
-        pieces: Sequence[Sequence[int]],
-        counts: list[int],
-        cache: KVCache,
-        probe: Probe | None,
-    ) -> Tensor:
-        widest = max(counts)
-        padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
-        cache.reserve(counts)
-        ids = torch.tensor(padded, device=self.device)  # (batch, time)
-        stream: Tensor = self.decoder(ids, cache, counts, probe)
-        return stream
+
+def context_in_use(spec: ModelSpec, limit: int | None) -> int:
+    """What --ctx-size allows, or all that the model has. Raises UsageError for more than that."""
+    if limit is not None and limit > spec.context:
+        raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
+    return spec.context if limit is None else limit

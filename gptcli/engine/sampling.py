@@ -2,9 +2,10 @@
 
     penalties → logit bias → temperature → top-k → top-p → min-p → draw
 
-Every stage takes float32 logits (rows, vocab) and gives logits of the same shape; a token that is
-filtered out becomes -inf. A stage that its setting turns off does not run. `stages` gives every
-intermediate, for whoever wants to show what each stage did; `distribution` gives the last.
+Every stage takes float32 logits (rows, vocab), of numpy or torch, and gives logits of the same
+shape; a token that is filtered out becomes -inf. A stage that its setting turns off does not run.
+`stages` gives every intermediate, for whoever wants to show what each stage did; `distribution`
+gives the last.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
-import torch
-from torch import Tensor
-
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
 from gptcli.errors import NonFiniteError
 from gptcli.types import Sampling
 
@@ -33,8 +34,8 @@ class History:
 
 
 def stages(
-    logits: Tensor, sampling: Sampling, histories: Sequence[History]
-) -> Iterator[tuple[str, Tensor]]:
+    logits: Array, sampling: Sampling, histories: Sequence[History]
+) -> Iterator[tuple[str, Array]]:
     """(name, logits) for the raw logits and after every stage that runs, in order.
 
     Raises NonFiniteError where a row has NaN or +inf, or nothing but -inf.
@@ -74,31 +75,27 @@ def stages(
         yield "min-p", logits
 
 
-def likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
     """The `count` largest of each row (rows, vocab): values and ids, of equals the lowest id first.
 
-    `topk` alone breaks ties by chance, so that the same logits would give other tokens for another
-    count. It only finds how many are in question: all that tie with the last of them.
+    So a count gives the beginning of what a larger one gives.
     """
-    count = min(count, logits.size(-1))
-    least = logits.topk(count, dim=-1).values[..., -1:]
-    wide = int((logits >= least).sum(dim=-1).max())
-    ids = logits.topk(wide, dim=-1).indices.sort(dim=-1).values
-    order = logits.gather(-1, ids).sort(dim=-1, descending=True, stable=True)
-    return order.values[..., :count], ids.gather(-1, order.indices[..., :count])
+    ids = arrays.top_ids(logits, min(count, logits.shape[-1]))
+    return namespace(logits).take_along_axis(logits, ids, axis=-1), ids
 
 
-def distribution(logits: Tensor, sampling: Sampling, histories: Sequence[History]) -> Tensor:
+def distribution(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
     """Logits after all stages, (rows, vocab); their softmax is what is drawn from."""
     for _, last in stages(logits, sampling, histories):
         logits = last
     return logits
 
 
-def check_finite(logits: Tensor) -> None:
+def check_finite(logits: Array) -> None:
     """Raise NonFiniteError unless every row's largest logit is a finite number."""
+    xp = namespace(logits)
     # max carries NaN through, so one number per row tells.
-    if not bool(logits.amax(dim=-1).isfinite().all()):
+    if not bool(xp.all(xp.isfinite(_largest(logits)))):
         raise NonFiniteError(
             "logits",
             "the model gave NaN or infinite numbers instead of a distribution",
@@ -106,116 +103,137 @@ def check_finite(logits: Tensor) -> None:
         )
 
 
-def repeat_penalty(logits: Tensor, penalty: float, histories: Sequence[History]) -> Tensor:
+@arrays.quiet
+def repeat_penalty(logits: Array, penalty: float, histories: Sequence[History]) -> Array:
     """Divide positive and multiply negative logits of tokens in the prompt or generated so far.
 
     The form of CTRL (arXiv:1909.05858), as transformers and llama.cpp have it.
     """
-    logits = logits.clone()
+    xp = namespace(logits)
+    logits = xp.asarray(logits, copy=True)
     for row, history in enumerate(histories):
-        seen = torch.tensor(sorted({*history.prompt, *history.generated}), device=logits.device)
-        if len(seen):
-            old = logits[row, seen]
-            logits[row, seen] = torch.where(old > 0, old / penalty, old * penalty)
+        seen = arrays.indices(sorted({*history.prompt, *history.generated}), logits)
+        old = logits[row, seen]
+        logits[row, seen] = xp.where(old > 0, old / penalty, old * penalty)
     return logits
 
 
 def count_penalties(
-    logits: Tensor, presence: float, frequency: float, histories: Sequence[History]
-) -> Tensor:
+    logits: Array, presence: float, frequency: float, histories: Sequence[History]
+) -> Array:
     """Subtract presence + frequency × count for every token generated so far, as OpenAI does."""
-    logits = logits.clone()
+    xp = namespace(logits)
+    logits = xp.asarray(logits, copy=True)
     for row, history in enumerate(histories):
         counts = Counter(history.generated)
-        if counts:
-            ids = torch.tensor(list(counts), device=logits.device)
-            times = torch.tensor(list(counts.values()), device=logits.device)
-            logits[row, ids] -= presence + frequency * times
+        times = xp.asarray(list(counts.values()), dtype=logits.dtype, device=logits.device)
+        logits[row, arrays.indices(list(counts), logits)] -= presence + frequency * times
     return logits
 
 
-def bias(logits: Tensor, biases: Sequence[tuple[int, float]]) -> Tensor:
+def bias(logits: Array, biases: Sequence[tuple[int, float]]) -> Array:
     """Add a number to the logits of some tokens; -inf forbids one."""
-    logits = logits.clone()
+    logits = namespace(logits).asarray(logits, copy=True)
     for token, amount in biases:
         logits[:, token] += amount
     return logits
 
 
-def greedy(logits: Tensor) -> Tensor:
+def greedy(logits: Array) -> Array:
     """Only the most probable token stays; of equals, the one with the lowest id."""
-    best = (logits == logits.amax(dim=-1, keepdim=True)).int().argmax(dim=-1, keepdim=True)
-    return torch.full_like(logits, -math.inf).scatter(-1, best, logits.gather(-1, best))
+    xp = namespace(logits)
+    # The first of equals, in both libraries.
+    best = xp.argmax(logits, axis=-1)
+    rows = xp.arange(logits.shape[0], device=logits.device)
+    found = xp.full_like(logits, -math.inf)
+    found[rows, best] = logits[rows, best]
+    return found
 
 
-def temperature(logits: Tensor, value: float) -> Tensor:
+@arrays.quiet
+def temperature(logits: Array, value: float) -> Array:
     """Divide by the temperature: below 1 the likely grow likelier, above 1 all grow alike.
 
     The largest logit is taken away first, which changes no probability and keeps a tiny
     temperature from overflowing. A temperature that float32 takes for 0 or infinite would make
     0/0 or inf/inf, so it becomes the nearest that is neither.
     """
-    limits = torch.finfo(logits.dtype)
-    return (logits - logits.amax(dim=-1, keepdim=True)) / min(max(value, limits.tiny), limits.max)
+    limits = namespace(logits).finfo(logits.dtype)
+    bounded = min(max(value, float(limits.smallest_normal)), float(limits.max))
+    return (logits - _largest(logits)) / bounded
 
 
-def top_k(logits: Tensor, k: int) -> Tensor:
+def top_k(logits: Array, k: int) -> Array:
     """Keep the k most probable tokens, and those that tie with the last of them."""
-    if k >= logits.size(-1):
+    if k >= logits.shape[-1]:
         return logits
-    least = logits.topk(k, dim=-1).values[..., -1:]
-    return logits.masked_fill(logits < least, -math.inf)
+    return _at_least(logits, arrays.top(logits, k)[..., -1:])
 
 
-def top_p(logits: Tensor, p: float) -> Tensor:
+def top_p(logits: Array, p: float) -> Array:
     """Keep the fewest most probable tokens whose mass reaches p, and those that tie with the last.
 
     Nucleus sampling (arXiv:1904.09751). Looks at the best few candidates and only sorts on where
     their mass does not reach p; `top_p_by_sorting` is the obvious form that it must equal.
     """
-    vocab = logits.size(-1)
-    total = logits.logsumexp(dim=-1, keepdim=True)
+    vocab = logits.shape[-1]
+    total = arrays.logsumexp(logits)[..., None]
     k = min(_TOP_P_FIRST, vocab)
     while True:
-        best = logits.topk(k, dim=-1).values
-        mass = (best - total).exp().cumsum(dim=-1)
+        best = arrays.top(logits, k)
+        mass = _mass(best - total)
         if k == vocab or bool((mass[:, -1] >= p).all()):
             break
         k = min(k * 8, vocab)
     return _keep_mass(logits, best, mass, p)
 
 
-def top_p_by_sorting(logits: Tensor, p: float) -> Tensor:
+def top_p_by_sorting(logits: Array, p: float) -> Array:
     """The slow, obvious `top_p`: sort everything."""
-    best = logits.sort(dim=-1, descending=True).values
-    total = logits.logsumexp(dim=-1, keepdim=True)
-    return _keep_mass(logits, best, (best - total).exp().cumsum(dim=-1), p)
+    best = arrays.top(logits, logits.shape[-1])
+    total = arrays.logsumexp(logits)[..., None]
+    return _keep_mass(logits, best, _mass(best - total), p)
 
 
-def _keep_mass(logits: Tensor, best: Tensor, mass: Tensor, p: float) -> Tensor:
-    last = (mass < p).sum(dim=-1, keepdim=True).clamp(max=best.size(-1) - 1)
-    return logits.masked_fill(logits < best.gather(-1, last), -math.inf)
+def _mass(logprobs: Array) -> Array:
+    xp = namespace(logprobs)
+    return xp.cumulative_sum(xp.exp(logprobs), axis=-1)
 
 
-def min_p(logits: Tensor, p: float) -> Tensor:
+def _keep_mass(logits: Array, best: Array, mass: Array, p: float) -> Array:
+    xp = namespace(logits)
+    last = xp.sum(mass[..., :-1] < p, axis=-1)
+    return _at_least(logits, xp.take_along_axis(best, last[..., None], axis=-1))
+
+
+def min_p(logits: Array, p: float) -> Array:
     """Keep tokens at least p times as probable as the most probable one (arXiv:2407.01082)."""
-    least = logits.amax(dim=-1, keepdim=True) + math.log(p)
-    return logits.masked_fill(logits < least, -math.inf)
+    return _at_least(logits, _largest(logits) + math.log(p))
 
 
-def draw(logits: Tensor, generators: Sequence[torch.Generator]) -> list[int]:
+def _at_least(logits: Array, least: Array) -> Array:
+    return namespace(logits).where(logits < least, -math.inf, logits)
+
+
+@arrays.quiet
+def _largest(logits: Array) -> Array:
+    return namespace(logits).max(logits, axis=-1, keepdims=True)
+
+
+def generators(seed: int, count: int) -> list[Random]:
+    """The source of uniform numbers of each sample: sample i has seed + i, after 2³² - 1 comes 0.
+
+    Python's own, since it promises the same numbers for a seed in every version to come, and they
+    are the same wherever the logits are.
+    """
+    return [Random((seed + i) % 2**32) for i in range(count)]
+
+
+def draw(logits: Array, generators: Sequence[Random]) -> list[int]:
     """One token id per row from softmax(logits): where a uniform number falls in the sums.
 
-    The uniform numbers come from a CPU generator per row, so a row draws the same whatever else
-    is in the batch and whatever device the logits are on.
+    Each row takes one number from a generator of its own, so it draws the same whatever else is
+    in the batch and whatever device the logits are on.
     """
-    probabilities = logits.softmax(dim=-1)
-    # float64 sums, so that rare tokens keep their share; MPS has no float64.
-    sums = probabilities.to("cpu" if logits.device.type == "mps" else logits.device)
-    sums = sums.double().cumsum(dim=-1)
-    uniform = [torch.rand(1, generator=g, dtype=torch.float64) for g in generators]
-    at = torch.stack(uniform).to(sums.device) * sums[:, -1:]
-    # right=True steps over tokens of probability 0, which add nothing to the sum.
-    ids = torch.searchsorted(sums, at, right=True).squeeze(-1)
-    last = logits.size(-1) - 1
-    return [min(token, last) for token in ids.tolist()]
+    uniform = [generator.random() for generator in generators]
+    return arrays.at_shares(arrays.softmax(logits), uniform)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.sampling import check_finite
 
@@ -84,24 +83,25 @@ def score(
             seen, cache, first=window.first - window.start - 1, chunk=chunk, rows=rows
         )
         for logits in parts:
-            yield from score_rows(logits, ids[position : position + logits.size(0)])
-            position += logits.size(0)
+            yield from score_rows(logits, ids[position : position + len(logits)])
+            position += len(logits)
 
 
-@torch.inference_mode()
-def score_rows(logits: Tensor, ids: Sequence[int]) -> list[Scored]:
+def score_rows(logits: Array, ids: Sequence[int]) -> list[Scored]:
     """One id for each row of logits (rows, vocab), float32. Raises NonFiniteError."""
     check_finite(logits)
-    total = logits.logsumexp(dim=-1)  # (rows,)
-    picked = logits.gather(-1, torch.tensor(ids, device=logits.device)[:, None])  # (rows, 1)
-    rank = (logits > picked).sum(dim=-1) + 1
-    largest = logits.amax(dim=-1, keepdim=True)
-    # argmax alone may take any of several equals.
-    best = (logits == largest).int().argmax(dim=-1)
+    xp = namespace(logits)
+    total = arrays.logsumexp(logits)  # (rows,)
+    wanted = arrays.indices(ids, logits)[:, None]
+    picked = xp.take_along_axis(logits, wanted, axis=-1)  # (rows, 1)
+    rank = xp.sum(logits > picked, axis=-1) + 1
+    # The first of equals, in both libraries.
+    best = xp.argmax(logits, axis=-1, keepdims=True)
+    largest = xp.take_along_axis(logits, best, axis=-1)
     columns = (
-        (picked.squeeze(-1) - total).tolist(),
+        (picked[:, 0] - total).tolist(),
         rank.tolist(),
-        best.tolist(),
-        (largest.squeeze(-1) - total).tolist(),
+        best[:, 0].tolist(),
+        (largest[:, 0] - total).tolist(),
     )
     return [Scored(*row) for row in zip(ids, *columns, strict=True)]

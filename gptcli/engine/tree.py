@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array
 from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import Runner
 from gptcli.engine.sampling import check_finite, likeliest
@@ -70,7 +69,7 @@ class TreeGrower:
         cache = self._runner.new_cache()
         (first,) = self._likeliest(self._runner.prefill([prompt], cache), [0.0])
         row = self._runner.spec.cache_bytes(
-            len(prompt) + self._depth, self._runner.dtype.itemsize, batch=max(self._depth - 1, 1)
+            len(prompt) + self._depth, self._runner.itemsize, batch=max(self._depth - 1, 1)
         )
         rows = min(max(CACHE_BYTES // row, 1), ROWS)
         self._deepen([(branch, 0) for branch in first], cache, self._depth - 1, rows)
@@ -93,11 +92,10 @@ class TreeGrower:
             below = [(child, row) for row, found in enumerate(children) for child in found]
             self._deepen(below, deeper, levels - 1, rows)
 
-    @torch.inference_mode()
-    def _likeliest(self, logits: Tensor, joints: Sequence[float]) -> list[list[Branch]]:
+    def _likeliest(self, logits: Array, joints: Sequence[float]) -> list[list[Branch]]:
         """For each row of the logits (rows, vocab), the branches that follow it."""
         check_finite(logits)
-        values, ids = likeliest(logits.log_softmax(dim=-1), self._width)
+        values, ids = likeliest(arrays.log_softmax(logits), self._width)
         pairs = zip(ids.tolist(), values.tolist(), joints, strict=True)
         found = [list(self._kept(*each)) for each in pairs]
         self._count += sum(map(len, found))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile, shards
+from gptcli import jsonfile, shards, weights_header
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, quantised, weights_header
+from gptcli.models import disk, local, manifest, quantised
 from gptcli.types import ModelDir
 
 _README_LIMIT = 1 << 20

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile, shards
+from gptcli import jsonfile, shards, weights_header
 from gptcli.errors import ModelError
-from gptcli.models import local, weights_header
-from gptcli.models.weights_header import Tensor
+from gptcli.models import local
+from gptcli.weights_header import Tensor
 
 #: Parts of a weight that hold none of its numbers.
 _BESIDE = (

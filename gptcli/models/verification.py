@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gptcli import jsonfile, shards
+from gptcli import jsonfile, shards, weights_header
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, quantised, weights_header
+from gptcli.models import disk, local, manifest, quantised
 from gptcli.types import ModelDir, Progress
 
 _JSON = {

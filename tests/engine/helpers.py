@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from gptcli.engine.generate import Generation
 from gptcli.engine.load import load
 from gptcli.engine.prefix import PrefixCache
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.types import Sampling
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -23,7 +23,7 @@ CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/con
 
 
 @functools.cache
-def runner_of(case: str, dtype: str = "float32") -> Runner:
+def runner_of(case: str, dtype: str = "float32") -> TorchRunner:
     """The golden checkpoint, opened once; no test changes it."""
     return load(GOLDENS / case, device="cpu", dtype=dtype)
 
@@ -62,7 +62,12 @@ def difference(case: str, *, short: bool = False) -> float:
 
 
 def generate(
-    runner: Runner, prompt: Sequence[int], sampling: Sampling, *, samples: int = 1, **flags: Any
+    runner: TorchRunner,
+    prompt: Sequence[int],
+    sampling: Sampling,
+    *,
+    samples: int = 1,
+    **flags: Any,
 ) -> Generation:
     """Samples of one prompt, with nothing kept from before."""
     return Generation(PrefixCache(runner), [prompt] * samples, sampling, **flags)

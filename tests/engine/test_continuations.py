@@ -8,7 +8,7 @@ import torch
 from gptcli.engine import continuations
 from gptcli.engine.continuations import logprobs_after
 from gptcli.engine.prefix import PrefixCache
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.errors import NonFiniteError
 from tests.engine.helpers import rows_of, runner_of
 
@@ -16,18 +16,18 @@ CASES = ["gpt2/tied", "llama/tied", "mistral/window"]
 ROWS = [[5], [5, 6, 7], [9, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9], [5, 6, 8], [2]]
 
 
-def alone(runner: Runner, prompt: list[int], row: list[int]) -> list[float]:
+def alone(runner: TorchRunner, prompt: list[int], row: list[int]) -> list[float]:
     """One forward over prompt and row; the log-probability of each id of the row."""
     whole = runner.all_logits([*prompt, *row], runner.new_cache()).log_softmax(dim=-1)
     return [float(whole[len(prompt) + i - 1, token]) for i, token in enumerate(row)]
 
 
 @pytest.fixture(params=CASES)
-def case(request) -> tuple[Runner, list[int]]:
+def case(request) -> tuple[TorchRunner, list[int]]:
     return runner_of(request.param), list(rows_of(request.param)[0][:9])
 
 
-def after(runner: Runner, prompt: list[int], rows: list[list[int]]) -> list[list[float]]:
+def after(runner: TorchRunner, prompt: list[int], rows: list[list[int]]) -> list[list[float]]:
     """One prompt, nothing kept from before."""
     return logprobs_after(PrefixCache(runner), [prompt], [rows])[0]
 
@@ -89,7 +89,7 @@ def test_a_full_context_is_enough(case):
 def test_nan_is_an_error():
     """Catches a ranking made from NaN."""
     runner = runner_of("llama/tied")
-    bad = Runner(runner.decoder)
+    bad = TorchRunner(runner.decoder)
     weight = bad.decoder.final_norm.weight
     old = weight.detach().clone()
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gptcli.engine.distribution import at_temperature, cuts, entropy_bits, ranked, staged
+from gptcli.engine.arrays import ranked
+from gptcli.engine.distribution import at_temperature, cuts, entropy_bits, staged
 from gptcli.engine.sampling import History, distribution, draw
 from gptcli.types import Sampling
 
@@ -141,7 +143,7 @@ def test_the_final_probabilities_are_those_that_are_drawn_from(wish, left):
     logits = torch.tensor([1.0, 0.2, 0.9, -0.4, 0.5, 0.0, -0.1, 0.3, 0.7, -0.6, 0.1, 0.4])
     last = staged(logits, wish, History([1, 2], [4, 4]))[-1]
     count = 20_000
-    generator = torch.Generator().manual_seed(1234)
+    generator = Random(1234)
     ids = draw(last.logits.expand(count, -1), [generator] * count)
     seen = torch.bincount(torch.tensor(ids), minlength=12).double()
     expected = last.probabilities.double() * count

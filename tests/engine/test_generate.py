@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gptcli.engine.generate import Alternative, Drawn
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.types import Sampling
 from tests.engine.helpers import generate, rows_of, runner_of
 
@@ -23,13 +23,13 @@ def texts(steps: list[list[Drawn]], samples: int) -> list[list[int]]:
     return [[d.id for step in steps for d in step if d.sample == i] for i in range(samples)]
 
 
-def raw(runner: Runner, ids: list[int]) -> torch.Tensor:
+def raw(runner: TorchRunner, ids: list[int]) -> torch.Tensor:
     """Logits after `ids`, from nothing but them."""
     return runner.all_logits(ids, runner.new_cache())[-1].clone()
 
 
 @contextmanager
-def counting(runner: Runner) -> Iterator[list[tuple[int, int]]]:
+def counting(runner: TorchRunner) -> Iterator[list[tuple[int, int]]]:
     """The shapes of ids that go through the decoder."""
     calls: list[tuple[int, int]] = []
     hook = runner.decoder.register_forward_pre_hook(lambda _, args: calls.append(args[0].shape))

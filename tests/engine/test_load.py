@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.engine.load import load, pick_device, pick_dtype
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.errors import GptcliError, ModelError, UsageError
 from tests.engine.helpers import copy_case, rows_of, whole
 
@@ -24,7 +24,7 @@ Change = Callable[[dict[str, Any]], object]
 Tensors = dict[str, torch.Tensor]
 
 
-def opened(directory: Path) -> Runner:
+def opened(directory: Path) -> TorchRunner:
     return load(directory, device="cpu", dtype="float32")
 
 

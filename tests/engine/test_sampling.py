@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from random import Random
 from types import ModuleType
 
 import numpy as np
@@ -179,7 +180,7 @@ def test_filters_together_keep_the_best_and_what_is_drawn(row, k, p, least, warm
     wish = Sampling(temperature=warmth, top_k=k, top_p=p, min_p=least)
     final = distribution(torch.tensor([row]), wish, [NOTHING])
     assert kept(final)[int(np.argmax(np.array(row, dtype=np.float32)))]
-    generator = torch.Generator().manual_seed(0)
+    generator = Random(0)
     for _ in range(5):
         assert kept(final)[draw(final, [generator])[0]]
 
@@ -279,7 +280,7 @@ def test_a_forbidden_token_is_never_the_result():
         assert kept(final)[0] is False
     assert draw(
         distribution(logits, Sampling(temperature=0, logit_bias=((0, -INF),)), [NOTHING]),
-        [torch.Generator()],
+        [Random()],
     ) == [1]
 
 
@@ -371,20 +372,22 @@ def test_settings_that_leave_no_distribution_are_refused():
 # Drawing
 
 
-def always(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
-    """Let every uniform number be this one."""
+class Always(Random):
+    """A generator whose every uniform number is this one."""
 
-    def rand(*size: int, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-        return torch.full(size, value, dtype=dtype)
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
 
-    monkeypatch.setattr(torch, "rand", rand)
+    def random(self) -> float:
+        return self.value
 
 
 def test_draws_follow_the_distribution():
     """Catches a biased draw. 5.8 deviations of chi-square: a right draw passes any sane seed."""
     logits = random_logits(1, 40, 11, spread=1.5)
     count = 40_000
-    generator = torch.Generator().manual_seed(7)
+    generator = Random(7)
     ids = draw(logits.expand(count, -1), [generator] * count)
     expected = torch.tensor(probabilities(logits[0].tolist())) * count
     seen = torch.bincount(torch.tensor(ids), minlength=40)
@@ -394,9 +397,8 @@ def test_draws_follow_the_distribution():
 
 
 @pytest.mark.parametrize("uniform", [0.0, 5e-324, 0.25, 0.5, 0.75, BELOW_ONE])
-def test_a_token_of_probability_zero_is_never_drawn(monkeypatch, uniform):
+def test_a_token_of_probability_zero_is_never_drawn(uniform):
     """Catches the ends of the sums: 0.0 falling on a forbidden first token, 1 beyond the last."""
-    always(monkeypatch, uniform)
     for row in (
         [-INF, -INF, 0.0, -INF, 0.0, -INF, -INF],
         [-INF, 0.0, -INF],
@@ -405,11 +407,11 @@ def test_a_token_of_probability_zero_is_never_drawn(monkeypatch, uniform):
         [0.1 * i if i % 3 == 1 else -INF for i in range(999)],
     ):
         logits = torch.tensor([row])
-        token = draw(logits, [torch.Generator()])[0]
+        token = draw(logits, [Always(uniform)])[0]
         assert logits.softmax(dim=-1)[0, token] > 0
 
 
-def test_each_token_is_drawn_from_its_own_stretch(monkeypatch):
+def test_each_token_is_drawn_from_its_own_stretch():
     """Catches sums in float32, in which rare tokens after a likely one have no stretch at all."""
     logits = torch.tensor([[0.0, -20.0, -INF, -21.0, -3.0, -19.0, -20.5]])
     chance = logits.softmax(dim=-1)[0].tolist()
@@ -417,8 +419,8 @@ def test_each_token_is_drawn_from_its_own_stretch(monkeypatch):
     before = 0.0
     for token, each in enumerate(chance):
         if each:
-            always(monkeypatch, (before + each / 2) / total)
-            assert draw(logits, [torch.Generator()]) == [token]
+            middle = Always((before + each / 2) / total)
+            assert draw(logits, [middle]) == [token]
         before += each
 
 
@@ -426,8 +428,8 @@ def test_draws_do_not_depend_on_the_batch():
     """Catches one generator shared by rows, or numbers drawn for rows that are not there."""
     logits = random_logits(6, 50, 2)
 
-    def generators(rows: list[int]) -> list[torch.Generator]:
-        return [torch.Generator().manual_seed(100 + row) for row in rows]
+    def generators(rows: list[int]) -> list[Random]:
+        return [Random(100 + row) for row in rows]
 
     together = generators(list(range(6)))
     batch = [draw(logits, together) for _ in range(10)]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gptcli.engine import tree
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from gptcli.engine.tree import Branch, TooManyNodesError, TreeGrower
 from tests.engine.helpers import rows_of, runner_of
 
@@ -15,7 +15,13 @@ both = pytest.mark.parametrize("case", ["gpt2/tied", "llama/tied"])
 
 
 def naive(
-    runner: Runner, ids: list[int], depth: int, width: int, least: float, ends: set[int], joint=0.0
+    runner: TorchRunner,
+    ids: list[int],
+    depth: int,
+    width: int,
+    least: float,
+    ends: set[int],
+    joint=0.0,
 ) -> list[Branch]:
     """Every prefix run from nothing."""
     if depth == 0:
@@ -48,7 +54,7 @@ def same(ours: list[Branch], theirs: list[Branch]) -> bool:
 
 
 def grow(
-    runner: Runner, ids, *, depth=3, width=3, least=-math.inf, ends=(), most=10_000
+    runner: TorchRunner, ids, *, depth=3, width=3, least=-math.inf, ends=(), most=10_000
 ) -> list[Branch]:
     grower = TreeGrower(runner, depth=depth, width=width, least=least, end_ids=ends, most=most)
     return grower.grow(ids)

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
+from gptcli import weights_header
 from gptcli.errors import ModelError
-from gptcli.models import weights_file, weights_header
+from gptcli.models import weights_file
 from gptcli.models.weights_file import Planned
 
 

@@ -112,7 +112,7 @@ class Completion:
             sampling=self.sampling,
             prompt_seconds=first - start,
             decode_seconds=last - first,
-            peak_memory=memory.peak_bytes(self.runner.device.type),
+            peak_memory=memory.peak_bytes(self.runner.device_name),
             uncertain=tuple(self.uncertain),
             reused_tokens=prefix.reused if self.limit > 0 else 0,
             adapters=self.model.adapters,
@@ -125,10 +125,8 @@ class Completion:
         tokens = min(len(self.prompt) + self.limit, self.runner.limit)
         # A first step of the cache at the least: most texts end long before their limit.
         tokens = min(tokens, len(self.prompt) + GROWTH)
-        needed = self.runner.spec.cache_bytes(
-            tokens, self.runner.dtype.itemsize, self.request.samples
-        )
-        available = memory.available_bytes(self.runner.device.type)
+        needed = self.runner.spec.cache_bytes(tokens, self.runner.itemsize, self.request.samples)
+        available = memory.available_bytes(self.runner.device_name)
         if available is not None and needed > available:
             reason = f"need {size(needed)} of memory, {size(available)} are free"
             raise ResourceError("--samples", f"{self.request.samples} at once {reason}")

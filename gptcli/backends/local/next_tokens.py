@@ -20,8 +20,7 @@ from gptcli.text.tokenizer import Tokenizer
 from gptcli.types import Notice
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from gptcli.engine.arrays import Array
     from gptcli.engine.distribution import Staged
     from gptcli.engine.prefix import PrefixCache
 
@@ -43,10 +42,8 @@ class LocalWalk:
         prefix: PrefixCache | None = None,
     ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
-        import torch
-
         from gptcli.engine.prefix import PrefixCache
-        from gptcli.engine.sampling import History
+        from gptcli.engine.sampling import History, generators
 
         vocabulary = model.runner.spec.vocab
         if request.rows > vocabulary:
@@ -59,7 +56,7 @@ class LocalWalk:
         if ids is None:
             ids = model.encode(request.prompt, special=request.special, subject=request.subject)
         self._history = History(ids)
-        self._generator = torch.Generator().manual_seed(seed % 2**32)
+        self._generators = generators(seed, 1)
         self._prefix = prefix or PrefixCache(model.runner)
         self._notices = tuple(_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
@@ -77,17 +74,18 @@ class LocalWalk:
 
     def look(self) -> Distribution:
         """What may come here."""
+        from gptcli.engine import arrays
         from gptcli.engine import distribution as engine
 
         stages = self._here()
         raw, final = stages[0], stages[-1]
-        order = engine.ranked((final if self._request.by_drawn else raw).logits)
+        order = arrays.ranked((final if self._request.by_drawn else raw).logits)
         temperatures = [
             (value, engine.at_temperature(raw.logits, value))
             for value in self._request.temperatures
         ]
         best = order[: self._request.rows].tolist()
-        columns = [rows.softmax(dim=-1) for _, rows in temperatures]
+        columns = [arrays.softmax(rows) for _, rows in temperatures]
         return Distribution(
             source=self._model.source,
             prompt=self._request.prompt,
@@ -107,7 +105,7 @@ class LocalWalk:
         """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
         from gptcli.engine.sampling import draw
 
-        (token,) = draw(self._here()[-1].logits[None], [self._generator])
+        (token,) = draw(self._here()[-1].logits[None], self._generators)
         return self._candidates([token])[0]
 
     def take(self, token: int) -> None:
@@ -121,7 +119,8 @@ class LocalWalk:
     def _here(self) -> list[Staged]:
         """The stages at this place; the forward is run where it was not yet."""
         if self._stages is None:
-            from gptcli.engine.distribution import ranked, staged
+            from gptcli.engine.arrays import ranked
+            from gptcli.engine.distribution import staged
 
             runner, history = self._model.runner, self._history
             if history.generated:
@@ -135,14 +134,15 @@ class LocalWalk:
             self._ranks = ranked(logits[0]).argsort()
         return self._stages
 
-    def _candidates(self, ids: list[int], columns: Sequence[Tensor] = ()) -> list[Candidate]:
+    def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:
         """What there is to tell about some tokens, each number gathered for all of them at once."""
+        from gptcli.engine.arrays import log_softmax
         from gptcli.engine.distribution import cuts
 
         stages = self._here()
         logits = [stage.logits[ids].tolist() for stage in stages]
         chances = [stage.probabilities[ids].tolist() for stage in stages]
-        logprobs = stages[0].logits.log_softmax(dim=-1)[ids].tolist()
+        logprobs = log_softmax(stages[0].logits)[ids].tolist()
         ranks = self._ranks[ids].tolist()
         warmths = [column[ids].tolist() for column in columns]
         return [
@@ -163,8 +163,10 @@ class LocalWalk:
             for i, (token, cut) in enumerate(zip(ids, cuts(stages, ids), strict=True))
         ]
 
-    def _whole(self, logits: Tensor) -> Whole:
-        return Whole(tuple(logits.log_softmax(dim=-1).tolist()), self._model.vocabulary)
+    def _whole(self, logits: Array) -> Whole:
+        from gptcli.engine.arrays import log_softmax
+
+        return Whole(tuple(log_softmax(logits).tolist()), self._model.vocabulary)
 
 
 def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notice]:
@@ -173,7 +175,8 @@ def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notic
         yield from prompt_notices.plain_control_token(tokenizer, request.prompt)
 
 
-def _spread(logits: Tensor) -> Spread:
+def _spread(logits: Array) -> Spread:
+    from gptcli.engine.arrays import softmax
     from gptcli.engine.distribution import entropy_bits
 
-    return Spread(entropy_bits(logits), int((logits.softmax(dim=-1) > 0).sum()))
+    return Spread(entropy_bits(logits), int((softmax(logits) > 0).sum()))

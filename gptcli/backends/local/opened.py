@@ -32,28 +32,30 @@ class OpenModel:
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
     ) -> None:
-        """Raises the errors of the tokenizer and of the engine's `load`."""
+        """Raises the errors of the tokenizer and of the engine's `open_runner`."""
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self.defaults = ModelDefaults(model.path)
         with signals.held():
-            import torch
+            from gptcli.engine.open import open_runner
 
-            from gptcli.engine.load import load
-
-        if threads is not None:
-            torch.set_num_threads(threads)
         self.adapters = tuple(adapter.name for adapter in adapters)
-        self.runner: Runner = load(
-            model.path, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart
+        self.runner: Runner = open_runner(
+            model.path,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            limit=limit,
+            adapters=adapters,
+            apart=apart,
         )
 
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
-        dtype = str(self.runner.dtype).removeprefix("torch.")
-        return Source(self.name, str(self.runner.device), dtype, self.adapters)
+        runner = self.runner
+        return Source(self.name, runner.device_name, runner.dtype_name, self.adapters)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -1,0 +1,1 @@
+"""The kernels: a whole forward in one call, on a CPU, without torch."""

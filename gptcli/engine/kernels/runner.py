@@ -1,0 +1,133 @@
+"""A Runner whose model is one call into the kernels. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cache import KVCache
+from gptcli.engine.runner import CHUNK, HEAD_ROWS
+from gptcli.engine.spec import ModelSpec
+
+Ids = NDArray[np.int32]
+
+
+class KernelModel(Protocol):
+    """Weights that the kernels have packed, and their forward."""
+
+    def forward(
+        self,
+        tokens: Ids,
+        rows: Ids,
+        positions: Ids,
+        keys: Sequence[NDArray[Any]],
+        values: Sequence[NDArray[Any]],
+        wanted: Ids,
+    ) -> NDArray[np.float32]:
+        """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
+
+        Each token has a row of the cache and a position there; those of a row stand together, in
+        order, without gaps. Their keys and values are written into the layers' (batch, kv_heads,
+        capacity, head_dim), where those of all positions before them are. wanted: rising places
+        in `tokens`, perhaps none.
+        """
+        ...
+
+
+class KernelRunner:
+    """See Runner. limit: the context that the model was packed for.
+
+    The KV cache is float32 where the weights are, else bfloat16, held as the uint16 of its bits.
+    """
+
+    device_name = "cpu"
+
+    def __init__(self, model: KernelModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
+        self.model = model
+        self.spec = spec
+        self.dtype_name = dtype_name
+        self.limit = limit
+        self._like = np.empty(0, np.float32 if dtype_name == "float32" else np.uint16)
+
+    @property
+    def itemsize(self) -> int:
+        """See Runner."""
+        return self._like.itemsize
+
+    def new_cache(self, batch: int = 1) -> KVCache:
+        """See Runner."""
+        return KVCache(self.spec, batch, self._like, limit=self.limit)
+
+    def prefill(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, chunk: int = CHUNK
+    ) -> NDArray[np.float32]:
+        """See Runner. At most `chunk` tokens go through at once, of all rows together."""
+        last = np.cumsum([len(row) for row in rows]) - 1
+        return np.concatenate(list(self._parts(rows, cache, last, chunk)))
+
+    def decode(self, ids: Sequence[int], cache: KVCache) -> NDArray[np.float32]:
+        """See Runner."""
+        return self.prefill([[token] for token in ids], cache, chunk=len(ids))
+
+    def all_logits(self, row: Sequence[int], cache: KVCache) -> NDArray[np.float32]:
+        """See Runner."""
+        return np.concatenate(list(self._parts([row], cache, np.arange(len(row)), CHUNK)))
+
+    def logits_in_parts(
+        self,
+        row: Sequence[int],
+        cache: KVCache,
+        *,
+        first: int = 0,
+        chunk: int = CHUNK,
+        rows: int = HEAD_ROWS,
+    ) -> Iterator[NDArray[np.float32]]:
+        """See Runner."""
+        for _ in self._parts([row[:first]], cache, np.arange(0), chunk):
+            pass
+        rest = row[first:]
+        yield from self._parts([rest], cache, np.arange(len(rest)), min(chunk, rows))
+
+    def logits_of_rows(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+    ) -> Iterator[NDArray[np.float32]]:
+        """See Runner."""
+        return self._parts(rows, cache, np.arange(sum(map(len, rows))), most)
+
+    def _parts(
+        self,
+        rows: Sequence[Sequence[int]],
+        cache: KVCache,
+        wanted: NDArray[np.int64],
+        most: int,
+    ) -> Iterator[NDArray[np.float32]]:
+        """The logits of the wanted tokens, in parts, one for every `most` tokens that are run.
+
+        The rows stand one after another: a row's later tokens may run in a later call than its
+        first, next to the first tokens of another row.
+        """
+        counts = [len(row) for row in rows]
+        cache.reserve(counts)
+        tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
+        row_of = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+        # A token's place in its row is its place among all, less where its row begins.
+        starts = np.array(cache.lengths) - np.cumsum([0, *counts[:-1]])
+        positions = (np.arange(len(tokens)) + starts[row_of]).astype(np.int32)
+        for start in range(0, len(tokens), most):
+            part = slice(start, start + most)
+            here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, start + most)]
+            logits = self.model.forward(
+                tokens[part],
+                row_of[part],
+                positions[part],
+                cache.keys,
+                cache.values,
+                (here - start).astype(np.int32),
+            )
+            # Counted call by call, so that an interruption leaves what was stored before it.
+            cache.advance(np.bincount(row_of[part], minlength=len(rows)).tolist())
+            yield logits

@@ -1,0 +1,65 @@
+"""A model directory → a Runner: by the kernels where they can, else by torch.
+
+The only place that chooses. A model that the kernels run never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gptcli import signals
+from gptcli.engine import gpu
+from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.families import read_spec
+from gptcli.engine.kernels.runner import KernelRunner
+from gptcli.engine.runner import Runner, context_in_use
+from gptcli.engine.spec import ModelSpec
+from gptcli.types import AdapterRef
+
+
+def open_runner(
+    directory: Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    limit: int | None = None,
+    adapters: Sequence[AdapterRef] = (),
+    apart: bool = False,
+) -> Runner:
+    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`."""
+    if not adapters and is_cpu(device):
+        spec = read_spec(ConfigFields.read(directory))[1]
+        found = kernels_for(directory, spec, dtype, threads, context_in_use(spec, limit))
+        if found is not None:
+            return found
+    with signals.held():
+        import torch
+
+        from gptcli.engine.load import load
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load(directory, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart)
+
+
+def is_cpu(device: str) -> bool:
+    """Whether a device, as --device names it, is the CPU; only one that may not be asks torch."""
+    if device != "auto":
+        return device == "cpu"
+    if not gpu.may_be_there():
+        return True
+    with signals.held():
+        from gptcli.engine.load import pick_device
+    return pick_device(device).type == "cpu"
+
+
+def kernels_for(
+    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
+) -> KernelRunner | None:
+    """The model in the kernels, None where torch has to run it.
+
+    That is: where no kernels are built for this machine, or where they do not cover the spec or
+    the dtype, as --dtype names it. No kernels are built yet.
+    """
+    return None

@@ -1,0 +1,126 @@
+"""Prefill and decode by torch: a Decoder on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
+import torch
+from torch import Tensor
+
+from gptcli.engine.cache import KVCache
+from gptcli.engine.decoder import Decoder
+from gptcli.engine.layers import Probe
+from gptcli.engine.runner import CHUNK, HEAD_ROWS
+
+
+class TorchRunner:
+    """A Runner that lets probes look on. `limit` is at most the model's own context."""
+
+    def __init__(self, decoder: Decoder, limit: int | None = None) -> None:
+        self.decoder = decoder
+        self.spec = decoder.spec
+        weight = decoder.embedding.weight
+        self.device, self.dtype = weight.device, weight.dtype
+        self.limit = min(limit or self.spec.context, self.spec.context)
+        decoder.prepare(self.limit)
+
+    @property
+    def device_name(self) -> str:
+        """See Runner."""
+        return str(self.device)
+
+    @property
+    def dtype_name(self) -> str:
+        """See Runner."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def itemsize(self) -> int:
+        """See Runner."""
+        return self.dtype.itemsize
+
+    def new_cache(self, batch: int = 1) -> KVCache:
+        """See Runner."""
+        return KVCache(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+
+    @torch.inference_mode()
+    def prefill(
+        self,
+        rows: Sequence[Sequence[int]],
+        cache: KVCache,
+        *,
+        chunk: int = CHUNK,
+        probe: Probe | None = None,
+    ) -> Tensor:
+        """See Runner. Longer prompts go through in chunks.
+
+        The head runs on the last position of each row only: over a whole prompt it would cost
+        more memory than all else.
+        """
+        longest = max(len(row) for row in rows)
+        last: list[Tensor | None] = [None] * len(rows)
+        for start in range(0, longest, chunk):
+            pieces = [row[start : start + chunk] for row in rows]
+            counts = [len(piece) for piece in pieces]
+            stream = self._forward(pieces, counts, cache, probe)
+            for row, piece in enumerate(pieces):
+                if piece and start + len(piece) == len(rows[row]):
+                    last[row] = stream[row, len(piece) - 1]
+        found = [stream for stream in last if stream is not None]
+        return self.decoder.logits(torch.stack(found))
+
+    @torch.inference_mode()
+    def all_logits(
+        self, row: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+    ) -> Tensor:
+        """See Runner."""
+        return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
+
+    @torch.inference_mode()
+    def logits_in_parts(
+        self,
+        row: Sequence[int],
+        cache: KVCache,
+        *,
+        first: int = 0,
+        chunk: int = CHUNK,
+        rows: int = HEAD_ROWS,
+    ) -> Iterator[Tensor]:
+        """See Runner."""
+        for start in range(0, len(row), chunk):
+            piece = row[start : start + chunk]
+            stream = self._forward([piece], [len(piece)], cache, None)[0]
+            for at in range(max(first - start, 0), len(piece), rows):
+                yield self.decoder.logits(stream[at : at + rows])
+
+    @torch.inference_mode()
+    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
+        """See Runner."""
+        stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
+        return self.decoder.logits(stream[:, -1])
+
+    @torch.inference_mode()
+    def logits_of_rows(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+    ) -> Iterator[Tensor]:
+        """See Runner. All rows run at once, the shorter ones padded at their end."""
+        counts = [len(row) for row in rows]
+        stream = self._forward(rows, counts, cache, None)
+        real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
+        for start in range(0, len(real), most):
+            yield self.decoder.logits(real[start : start + most])
+
+    def _forward(
+        self,
+        pieces: Sequence[Sequence[int]],
+        counts: list[int],
+        cache: KVCache,
+        probe: Probe | None,
+    ) -> Tensor:
+        widest = max(counts)
+        padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
+        cache.reserve(counts)
+        ids = torch.tensor(padded, device=self.device)  # (batch, time)
+        stream: Tensor = self.decoder(ids, cache, counts, probe)
+        return stream

@@ -1,0 +1,73 @@
+"""Commands on a CPU that the kernels cover: torch is never imported, and the text is the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.helpers import run
+
+ROOT = Path(__file__).parents[2]
+#: Runs a command with the stand-in for the kernels; the end of stderr is what it has loaded.
+SCRIPT = """
+import sys
+from gptcli.engine import gpu, open as opening
+from tests.engine import numpy_llama
+opening.kernels_for = numpy_llama.kernels_for
+gpu.may_be_there = lambda: False
+from gptcli.cli.boundary import main
+code = main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("complete", "-q", "-n", "9", "--seed", "3", "the cat"),
+        ("complete", "-q", "-n", "5", "--samples", "3", "--seed", "5", "--heal", "the ca"),
+        (
+            "complete",
+            "-q",
+            "-n",
+            "9",
+            "--top-p",
+            "0.8",
+            "--repeat-penalty",
+            "1.2",
+            "--seed",
+            "8",
+            "a",
+        ),
+        ("complete", "-q", "-n", "9", "--temp", "0", "--fail-below", "1e-9", "the cat"),
+        ("chat", "-q", "-n", "5", "--seed", "4", "the cat"),
+        ("choose", "the cat", "--choice", " sat", "--choice", " ran away"),
+        ("score", "the cat sat on the mat"),
+        ("top-k", "--stages", "the cat"),
+        ("tree", "--depth", "2", "--width", "2", "the cat"),
+    ],
+    ids=lambda argv: " ".join(argv[:4]),
+)
+def test_the_kernels_need_no_torch(tiny_model, argv):
+    """Catches an import of torch anywhere on the way, and text that is not that of torch."""
+    name, *rest = argv
+    flags = [name, "-m", str(tiny_model), "--dtype", "float32", *rest]
+    if name == "complete" and "--temp" not in rest:
+        flags += ["--temp", "1.5"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *flags], cwd=ROOT, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(done.stderr.decode().splitlines()[-1].split())
+    ours, theirs = done.stdout.decode(), run(*flags).text
+    assert ours
+    if name in {"complete", "chat"}:
+        assert ours == theirs
+    for mine, other in zip(ours.split(), theirs.split(), strict=True):
+        # Numbers are printed with more digits than sums in another order have in common.
+        assert mine == other or float(mine) == pytest.approx(float(other), abs=1e-4)
