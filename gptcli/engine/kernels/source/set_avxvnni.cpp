@@ -1,0 +1,2 @@
+#include "instruction_set.h"
+const InstructionSet *const avxvnni_set = nullptr;
