@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from gptcli.engine import memory
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
@@ -73,7 +74,7 @@ def load(
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Raises
     ModelError for anything wrong with the directory, UsageError for a device that is not there or
-    a limit beyond the model's context, ResourceError when memory runs out.
+    a limit beyond the model's context, ResourceError where memory is, or becomes, too small.
     """
     config = ConfigFields.read(directory)
     family, spec = read_spec(config)
@@ -94,6 +95,15 @@ def load(
     placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
     target = pick_device(device)
     kind = pick_dtype(dtype, checkpoint.dtype, target)
+    memory.check(
+        str(directory),
+        spec,
+        kind.itemsize * sum(shape.numel() for shape in shapes.values()),
+        dtype=str(kind).removeprefix("torch."),
+        item=kind.itemsize,
+        context=limit or spec.context,
+        device=str(target),
+    )
     state = {}
     try:
         for placement in placements:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import rope_fields
-from gptcli.engine.spec import LayerSpec, NormSpec, Rope
+from gptcli.engine.spec import Experts, LayerSpec, NormSpec, Rope
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 ACTIVATIONS = {
@@ -50,6 +50,27 @@ def head_dim(
 def rms_norm(config: ConfigFields, eps: float = 1e-6) -> NormSpec:
     """The RMSNorm of a config."""
     return NormSpec("rmsnorm", config.number("rms_norm_eps", eps))
+
+
+def window_in_use(config: ConfigFields) -> int | None:
+    """`sliding_window` where `use_sliding_window` says that there is one."""
+    used = config.flag("use_sliding_window", False)
+    return config.optional_count("sliding_window") if used else None
+
+
+def mixture(
+    config: ConfigFields,
+    *,
+    count: int,
+    chosen: int,
+    hidden: int,
+    normalised: bool,
+    router_bias: bool = False,
+) -> Experts:
+    """A mixture of experts that can be: no token goes through more of them than there are."""
+    if chosen > count:
+        raise config.bad("num_experts_per_tok", f"is {chosen}, but there are {count} experts")
+    return Experts(count, chosen, hidden, normalised, router_bias)
 
 
 def alike(config: ConfigFields, layer: LayerSpec) -> tuple[LayerSpec, ...]:
