@@ -74,7 +74,8 @@ def _yarn(wavelengths: Floats, rope: Rope, scaling: YarnScaling) -> Floats:
     one = np.float32(1)
     slow: Floats = one / (np.float32(scaling.factor) * wavelengths)
     kept: Floats = one / wavelengths
-    return slow * slowed + kept * (1 - slowed)
+    blended: Floats = slow * slowed + kept * (1 - slowed)
+    return blended
 
 
 def angles(rope: Rope, positions: int, context: int) -> tuple[Floats, Floats]:
