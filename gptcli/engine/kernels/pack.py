@@ -74,7 +74,8 @@ def places(
 
 def reserve(size: int) -> Bytes:
     """Zeroed memory of its own, in large pages where the system has them."""
-    memory = mmap.mmap(-1, max(size, 1))
+    # Private: shared memory, which is the default, gets no large pages.
+    memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype=np.uint8)

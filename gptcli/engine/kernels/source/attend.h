@@ -87,17 +87,24 @@ static void attend(const Step &s, const Team &team, int layer) {
     team.wait();
     return;
   }
-  int32_t mine = Team::take(s.next + layer), number = 0;
-  for (int i = 0; i < s.item_count; i++) {
-    const Item &item = s.items[i];
-    for (int kv_head = 0; kv_head < m.kv_heads; kv_head++) {
-      for (int stretch = first_stretch(item, m.layer[layer].window); stretch < end_stretch(item); stretch++) {
-        if (number++ != mine) continue;
-        attend_part(s, own, {layer, kv_head, stretch, item});
-        mine = Team::take(s.next + layer);
+  // Stretches that follow each other stay with one thread, which finds them loaded ahead of time.
+  const auto each_unit = [&](auto use) {
+    for (int i = 0; i < s.item_count; i++) {
+      const Item &item = s.items[i];
+      for (int kv_head = 0; kv_head < m.kv_heads; kv_head++) {
+        for (int stretch = first_stretch(item, m.layer[layer].window); stretch < end_stretch(item); stretch++) {
+          use(Unit{layer, kv_head, stretch, item});
+        }
       }
     }
-  }
+  };
+  int64_t total = 0, number = 0;
+  each_unit([&](const Unit &) { total++; });
+  const Range mine = part_of(total, team);
+  each_unit([&](const Unit &u) {
+    if (number >= mine.first && number < mine.end) attend_part(s, own, u);
+    number++;
+  });
   team.wait();
   merge_stretches(s, team, layer);
   team.wait();

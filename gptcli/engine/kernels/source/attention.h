@@ -15,12 +15,25 @@ static inline Floats load_cached(const void *cache, int64_t at, int n, bool bflo
   return bfloat16 ? load_bfloat16_part((const uint16_t *)cache + at, n) : load_part((const float *)cache + at, n);
 }
 
+// Ask for n numbers from `at` on ahead of time: the processor foresees no jump from keys to values.
+static inline void expect(const void *cache, int64_t at, int64_t n, bool bfloat16) {
+  const int size = bfloat16 ? 2 : 4;
+  const char *from = (const char *)cache + at * size;
+  for (int64_t i = 0; i < n * size; i += 64) __builtin_prefetch(from + i);
+}
+
 // to[d][i] = cache[i][d] for 16 positions, those from `count` on 0; d is padded to 16.
 template <bool BFLOAT16>
 static inline void columns_of(const void *cache, int64_t at, int count, int d, float *to) {
   for (int j = 0; j < d; j += 16) {
     const int lanes = d - j < 16 ? d - j : 16;
     Floats rows[16];
+    if (count == 16 && lanes == 16) {
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++) rows[i] = load_cached(cache, at + (int64_t)i * d + j, 16, BFLOAT16);
+      transpose(rows, to + 16 * j);
+      continue;
+    }
     for (int i = 0; i < 16; i++) {
       rows[i] = i < count ? load_cached(cache, at + (int64_t)i * d + j, lanes, BFLOAT16) : splat(0.0f);
     }
@@ -28,35 +41,38 @@ static inline void columns_of(const void *cache, int64_t at, int count, int d, f
   }
 }
 
+#define EACH(i, n) _Pragma("GCC unroll 4") for (int i = 0; i < n; i++)
+
 // q kᵀ of Q queries and 16 positions.
 template <int Q>
 static inline void scores_of(const float *columns, const float *queries, int64_t stride, int d, float *out) {
   Floats even[Q], odd[Q];
-  for (int q = 0; q < Q; q++) even[q] = odd[q] = splat(0.0f);
+  EACH(q, Q) even[q] = odd[q] = splat(0.0f);
   for (int i = 0; i < d; i += 2) {
     const Floats a = load(columns + 16 * i), b = load(columns + 16 * i + 16);
-    for (int q = 0; q < Q; q++) {
+    EACH(q, Q) {
       even[q] = fma(a, splat(queries[q * stride + i]), even[q]);
       odd[q] = fma(b, splat(queries[q * stride + i + 1]), odd[q]);
     }
   }
-  for (int q = 0; q < Q; q++) store(out + q * STRETCH, even[q] + odd[q]);
+  EACH(q, Q) store(out + q * STRETCH, even[q] + odd[q]);
 }
 
-// shares @ values for Q queries and C times 16 features.
+// shares @ values for Q queries and C times 16 features, of the last 16 only `lanes`.
 template <int Q, int C, bool BFLOAT16>
 static inline void gather_values(const void *cache, int64_t at, int count, int d, const float *shares,
                                  float *out, int64_t stride, int lanes) {
   Floats total[Q][C];
-  for (int q = 0; q < Q; q++) for (int c = 0; c < C; c++) total[q][c] = splat(0.0f);
+  EACH(q, Q) EACH(c, C) total[q][c] = splat(0.0f);
   for (int p = 0; p < count; p++) {
-    for (int c = 0; c < C; c++) {
+    EACH(c, C) {
       const Floats v = load_cached(cache, at + (int64_t)p * d + 16 * c, c + 1 < C ? 16 : lanes, BFLOAT16);
-      for (int q = 0; q < Q; q++) total[q][c] = fma(v, splat(shares[q * STRETCH + p]), total[q][c]);
+      EACH(q, Q) total[q][c] = fma(v, splat(shares[q * STRETCH + p]), total[q][c]);
     }
   }
-  for (int q = 0; q < Q; q++) for (int c = 0; c < C; c++) store(out + q * stride + 16 * c, total[q][c]);
+  EACH(q, Q) EACH(c, C) store(out + q * stride + 16 * c, total[q][c]);
 }
+#undef EACH
 
 template <int Q, bool BFLOAT16>
 static void attend_queries(const Step &s, const void *values, int64_t at, int count, const float *shares, float *out) {
@@ -69,6 +85,33 @@ static void attend_queries(const Step &s, const void *values, int64_t at, int co
   for (; j < d; j += 16) {
     gather_values<Q, 1, BFLOAT16>(values, at + j, count, d, shares, out + j, s.partial_stride, d - j < 16 ? d - j : 16);
   }
+}
+
+// Scores of positions begin … end - 1 → e^(score - highest), 0 where the query may not look; the
+// highest and the sum go to partial[0] and [1].
+static inline void softmax_of(float *scores, int begin, int end, Seen seen, float softcap, float slope,
+                              int position, float *partial) {
+  const auto within = [](int lane) { return lane < 0 ? 0 : lane > 16 ? 16 : lane; };
+  Floats most = splat(-INFINITY);
+  for (int base = begin; base < end; base += 16) {
+    Floats x = softcapped(load(scores + base - begin), softcap);
+    // slope · (key - query): a score loses that for each position of distance.
+    if (slope != 0.0f) x = fma(splat(slope), lane_numbers() + splat((float)(base - position)), x);
+    const int first = within(seen.first - base), stop = within(seen.end - base);
+    if (first > 0 || stop < 16) x = only(x, first, stop, -INFINITY);
+    store(scores + base - begin, x);
+    most = max(most, x);
+  }
+  partial[0] = highest(most);
+  Floats total = splat(0.0f);
+  for (int base = begin; base < end; base += 16) {
+    const int first = within(seen.first - base), stop = within(seen.end - base);
+    Floats x = exp(load(scores + base - begin) - splat(partial[0]));
+    if (first > 0 || stop < 16) x = only(x, first, stop, 0.0f);
+    store(scores + base - begin, x);
+    total = total + x;
+  }
+  partial[1] = sum(total);
 }
 
 // A group of an item's queries, for one key/value head and one stretch. Query g · tokens + t …
@@ -88,6 +131,7 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int64_t at = (((int64_t)u.item.row * m.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
   const void *keys = s.call->keys[u.layer], *values = s.call->values[u.layer];
   for (int base = begin; base < end; base += 16) {
+    expect(values, at + (int64_t)(base - begin) * d, (end - base < 16 ? end - base : 16) * (int64_t)d, BFLOAT16);
     columns_of<BFLOAT16>(keys, at + (int64_t)(base - begin) * d, end - base < 16 ? end - base : 16, d, own.columns);
     float *out = own.scores + base - begin;
     for (int q = 0; q < queries; q += QUERIES) {
@@ -102,30 +146,11 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   }
   for (int q = 0; q < queries; q++) {
     const int head = u.kv_head * group + q % group, position = u.item.position + q / group;
+    const float slope = m.slopes ? m.slopes[head] : 0.0f;
     const Seen seen = seen_from(position, window);
-    float *scores = own.scores + q * STRETCH, *to = partial + q * s.partial_stride;
-    Floats most = splat(-INFINITY);
-    for (int base = begin; base < end; base += 16) {
-      Floats x = softcapped(load(scores + base - begin), m.attention_softcap);
-      if (m.slopes) {  // scores - slope · distance
-        x = fma(splat(m.slopes[head]), lane_numbers() + splat((float)(base - position)), x);
-      }
-      const int first = seen.first - base, stop = seen.end - base;
-      x = only(x, first < 0 ? 0 : first > 16 ? 16 : first, stop < 0 ? 0 : stop > 16 ? 16 : stop, -INFINITY);
-      store(scores + base - begin, x);
-      most = max(most, x);
-    }
-    to[0] = highest(most);
-    Floats total = splat(0.0f);
-    for (int base = begin; base < end; base += 16) {
-      const int first = seen.first - base, stop = seen.end - base;
-      Floats x = exp(load(scores + base - begin) - splat(to[0]));
-      x = only(x, first < 0 ? 0 : first > 16 ? 16 : first, stop < 0 ? 0 : stop > 16 ? 16 : stop, 0.0f);
-      store(scores + base - begin, x);
-      total = total + x;
-    }
-    to[1] = sum(total);
+    softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * s.partial_stride);
   }
+  if (last > end) expect(keys, at + (int64_t)STRETCH * d, (last - end < STRETCH ? last - end : STRETCH) * (int64_t)d, BFLOAT16);
   for (int q = 0; q < queries; q += QUERIES) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
     const float *shares = own.scores + q * STRETCH;
