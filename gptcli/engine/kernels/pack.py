@@ -45,9 +45,9 @@ class Packed:
 
     def __init__(self, spec: ModelSpec, kinds: Kinds, library: Library, memory: Bytes) -> None:
         self.spec, self.kinds = spec, kinds
-        self.places, size = places(spec, kinds, library)
-        if memory.nbytes < size:
-            raise ValueError(f"{memory.nbytes} bytes are not the {size} of this model")
+        self.places, self.size = places(spec, kinds, library)
+        if memory.nbytes < self.size:
+            raise ValueError(f"{memory.nbytes} bytes are not the {self.size} of this model")
         self.memory = memory
         self.base = memory.ctypes.data
 
