@@ -48,7 +48,7 @@ def save(packed: Packed, path: Path, source: str) -> None:
     try:
         with beside.open("wb") as file:
             file.write(header)
-            file.write(memoryview(packed.memory[: packed.size]))
+            file.write(packed.memory[: packed.size].data)
             file.flush()
             # Else a power failure could leave a file of the right size that holds zeros.
             os.fsync(file.fileno())
@@ -104,7 +104,7 @@ def _read(file: int, size: int) -> Bytes | None:
     memory = reserve(size)
     at = 0
     while at < size:  # a read gives at most 2 GiB
-        got = os.preadv(file, [memoryview(memory)[at:size]], BEGIN + at)
+        got = os.preadv(file, [memory[at:size].data], BEGIN + at)
         if got == 0:
             return None
         at += got

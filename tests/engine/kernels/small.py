@@ -1,4 +1,4 @@
-"""A small model of random weights without torch: grouped heads, windows, sizes that are no round."""
+"""A small model of random weights without torch: grouped heads, a window, sizes not round."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import numpy as np
 import pytest
@@ -33,7 +32,7 @@ def test_a_file_gives_the_same_logits(packed, tmp_path, mapped):
     """Catches sections read from other places than they were written to."""
     path = tmp_path / "packed"
     packed_file.save(packed, path, "here")
-    assert os.listdir(tmp_path) == ["packed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
     library = open_library()
     loaded = packed_file.load(path, packed.spec, KINDS, library, "here", mapped=mapped)
     row = rows_of(CASE)[0]
@@ -71,4 +70,4 @@ def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, tmp_path):
     (tmp_path / "packed").mkdir()
     with pytest.raises(OSError):
         packed_file.save(packed, tmp_path / "packed", "here")
-    assert os.listdir(tmp_path) == ["packed"]
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
