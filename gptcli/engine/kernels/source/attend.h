@@ -21,8 +21,8 @@ static inline int first_stretch(const Item &item, int window) {
 static inline int end_stretch(const Item &item) { return (item.position + item.count - 1) / STRETCH + 1; }
 
 static inline void attend_one(const Step &s, const Scratch &own, const Unit &u, float *partial) {
-  if (s.call->bfloat16_cache) attend_stretch<true>(s, own, u, partial);
-  else attend_stretch<false>(s, own, u, partial);
+  if (s.call->bfloat16_cache) attend_stretch<uint16_t>(s, own, u, partial);
+  else attend_stretch<float>(s, own, u, partial);
 }
 
 static inline float *partials_of(const Step &s, int64_t token, int head, int stretch) {

@@ -11,33 +11,47 @@ static inline Seen seen_from(int position, int window) {
   return {window && position + 1 > window ? position + 1 - window : 0, position + 1};
 }
 
-static inline Floats load_cached(const void *cache, int64_t at, int n, bool bfloat16) {
-  return bfloat16 ? load_bfloat16_part((const uint16_t *)cache + at, n) : load_part((const float *)cache + at, n);
-}
+// Keys and values are float32, or bfloat16 in uint16_t.
+static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
+static inline Floats load_cached(const uint16_t *at, int n) { return load_bfloat16_part(at, n); }
 
-// Ask for n numbers from `at` on ahead of time: the processor foresees no jump from keys to values.
-static inline void expect(const void *cache, int64_t at, int64_t n, bool bfloat16) {
-  const int size = bfloat16 ? 2 : 4;
-  const char *from = (const char *)cache + at * size;
-  for (int64_t i = 0; i < n * size; i += 64) __builtin_prefetch(from + i);
+// Ask for n numbers ahead of time: the processor foresees no jump from keys to values.
+template <class T>
+static inline void expect(const T *from, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(T)) __builtin_prefetch(from + i);
 }
 
 // to[d][i] = cache[i][d] for 16 positions, those from `count` on 0; d is padded to 16.
-template <bool BFLOAT16>
-static inline void columns_of(const void *cache, int64_t at, int count, int d, float *to) {
+static inline void columns_of(const float *cache, int count, int d, float *to) {
   for (int j = 0; j < d; j += 16) {
     const int lanes = d - j < 16 ? d - j : 16;
     Floats rows[16];
-    if (count == 16 && lanes == 16) {
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; i++) rows[i] = load_cached(cache, at + (int64_t)i * d + j, 16, BFLOAT16);
-      transpose(rows, to + 16 * j);
-      continue;
-    }
-    for (int i = 0; i < 16; i++) {
-      rows[i] = i < count ? load_cached(cache, at + (int64_t)i * d + j, lanes, BFLOAT16) : splat(0.0f);
-    }
+    for (int i = 0; i < 16; i++) rows[i] = i < count ? load_part(cache + i * d + j, lanes) : splat(0.0f);
     transpose(rows, to + 16 * j);
+  }
+}
+
+// The same from bfloat16: two neighbours are moved as one, and taken apart afterwards.
+static inline void columns_of(const uint16_t *cache, int count, int d, float *to) {
+  float pairs[256];
+  for (int j = 0; j < d; j += 32) {
+    Floats rows[16];
+    if (count == 16 && d - j >= 32) {
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++) rows[i] = as_floats(load_ints(cache + i * d + j));
+    } else {
+      for (int i = 0; i < 16; i++) {
+        uint16_t row[32] = {};
+        for (int k = 0; i < count && k < 32 && k < d - j; k++) row[k] = cache[i * d + j + k];
+        rows[i] = as_floats(load_ints(row));
+      }
+    }
+    transpose(rows, pairs);
+    for (int k = 0; k < 16 && j + 2 * k < up(d, 16); k++) {
+      const Ints both = load_ints(pairs + 16 * k);
+      store(to + 16 * (j + 2 * k), as_floats(shift_left<16>(both)));
+      store(to + 16 * (j + 2 * k + 1), as_floats(both & splat_int((int32_t)0xffff0000)));
+    }
   }
 }
 
@@ -59,14 +73,14 @@ static inline void scores_of(const float *columns, const float *queries, int64_t
 }
 
 // shares @ values for Q queries and C times 16 features, of the last 16 only `lanes`.
-template <int Q, int C, bool BFLOAT16>
-static inline void gather_values(const void *cache, int64_t at, int count, int d, const float *shares,
-                                 float *out, int64_t stride, int lanes) {
+template <int Q, int C, class T>
+static inline void gather_values(const T *cache, int count, int d, const float *shares, float *out,
+                                 int64_t stride, int lanes) {
   Floats total[Q][C];
   EACH(q, Q) EACH(c, C) total[q][c] = splat(0.0f);
   for (int p = 0; p < count; p++) {
     EACH(c, C) {
-      const Floats v = load_cached(cache, at + (int64_t)p * d + 16 * c, c + 1 < C ? 16 : lanes, BFLOAT16);
+      const Floats v = load_cached(cache + p * d + 16 * c, c + 1 < C ? 16 : lanes);
       EACH(q, Q) total[q][c] = fma(v, splat(shares[q * STRETCH + p]), total[q][c]);
     }
   }
@@ -74,16 +88,16 @@ static inline void gather_values(const void *cache, int64_t at, int count, int d
 }
 #undef EACH
 
-template <int Q, bool BFLOAT16>
-static void attend_queries(const Step &s, const void *values, int64_t at, int count, const float *shares, float *out) {
+template <int Q, class T>
+static void attend_queries(const Step &s, const T *values, int count, const float *shares, float *out) {
   const int d = s.model->head_dim;
   int j = 0;
   for (; d - j > 16 * (CHUNKS - 1); j += 16 * CHUNKS) {
     const int last = d - j - 16 * (CHUNKS - 1);
-    gather_values<Q, CHUNKS, BFLOAT16>(values, at + j, count, d, shares, out + j, s.partial_stride, last < 16 ? last : 16);
+    gather_values<Q, CHUNKS>(values + j, count, d, shares, out + j, s.partial_stride, last < 16 ? last : 16);
   }
   for (; j < d; j += 16) {
-    gather_values<Q, 1, BFLOAT16>(values, at + j, count, d, shares, out + j, s.partial_stride, d - j < 16 ? d - j : 16);
+    gather_values<Q, 1>(values + j, count, d, shares, out + j, s.partial_stride, d - j < 16 ? d - j : 16);
   }
 }
 
@@ -121,7 +135,7 @@ struct Unit {
 };
 
 // partial: for each query (highest, sum, …, Σ e^(score - highest) · value from index 16 on).
-template <bool BFLOAT16>
+template <class T>
 static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, float *partial) {
   const Model &m = *s.model;
   const int d = m.head_dim, group = m.heads / m.kv_heads, queries = u.item.count * group;
@@ -129,10 +143,11 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
   const int64_t at = (((int64_t)u.item.row * m.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
-  const void *keys = s.call->keys[u.layer], *values = s.call->values[u.layer];
+  const T *keys = (const T *)s.call->keys[u.layer] + at, *values = (const T *)s.call->values[u.layer] + at;
   for (int base = begin; base < end; base += 16) {
-    expect(values, at + (int64_t)(base - begin) * d, (end - base < 16 ? end - base : 16) * (int64_t)d, BFLOAT16);
-    columns_of<BFLOAT16>(keys, at + (int64_t)(base - begin) * d, end - base < 16 ? end - base : 16, d, own.columns);
+    const int some = end - base < 16 ? end - base : 16;
+    expect(values + (base - begin) * d, some * d);
+    columns_of(keys + (base - begin) * d, some, d, own.columns);
     float *out = own.scores + base - begin;
     for (int q = 0; q < queries; q += QUERIES) {
       const float *x = own.queries + q * s.head_stride;
@@ -150,14 +165,14 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
     const Seen seen = seen_from(position, window);
     softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * s.partial_stride);
   }
-  if (last > end) expect(keys, at + (int64_t)STRETCH * d, (last - end < STRETCH ? last - end : STRETCH) * (int64_t)d, BFLOAT16);
+  if (last > end) expect(keys + STRETCH * d, (last - end < STRETCH ? last - end : STRETCH) * d);
   for (int q = 0; q < queries; q += QUERIES) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
     const float *shares = own.scores + q * STRETCH;
     float *out = partial + q * s.partial_stride + 16;
-    if (some == 1) attend_queries<1, BFLOAT16>(s, values, at, end - begin, shares, out);
-    else if (some == 2) attend_queries<2, BFLOAT16>(s, values, at, end - begin, shares, out);
-    else if (some == 3) attend_queries<3, BFLOAT16>(s, values, at, end - begin, shares, out);
-    else attend_queries<4, BFLOAT16>(s, values, at, end - begin, shares, out);
+    if (some == 1) attend_queries<1>(s, values, end - begin, shares, out);
+    else if (some == 2) attend_queries<2>(s, values, end - begin, shares, out);
+    else if (some == 3) attend_queries<3>(s, values, end - begin, shares, out);
+    else attend_queries<4>(s, values, end - begin, shares, out);
   }
 }
