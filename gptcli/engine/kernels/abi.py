@@ -111,6 +111,6 @@ class Reading(c.Structure):
     """Rows of activations, as a matrix reads them."""
 
     _fields_ = (
-        *((name, c.c_void_p) for name in ("values", "bytes", "scales", "starts", "sums")),
+        *((name, c.c_void_p) for name in ("values", "bytes", "halves", "scales", "starts", "sums")),
         ("stride", c.c_int64),
     )

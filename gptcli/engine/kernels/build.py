@@ -26,14 +26,13 @@ FLAGS = (
     "-Wno-psabi",
 )
 _AVX2 = ("-mavx2", "-mfma", "-mf16c")
+_AVX512 = (*_AVX2, *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"))
 #: What each file is compiled with beyond that, on x86-64 and on 64-bit Arm.
 X86 = {
     "set_avx2.cpp": _AVX2,
     "set_avxvnni.cpp": (*_AVX2, "-mavxvnni"),
-    "set_avx512.cpp": (
-        *_AVX2,
-        *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
-    ),
+    "set_avx512.cpp": _AVX512,
+    "set_avx512bf16.cpp": (*_AVX512, "-mavx512bf16"),
 }
 ARM = {"set_neon.cpp": ("-march=armv8.2-a+dotprod+fp16",)}
 _MINUTES = 10 * 60

@@ -11,7 +11,7 @@ from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.build import LIBRARY
 
 #: What `GPTCLI_CPU_FEATURES` may be; unset or "auto", the best that this processor has.
-FEATURES = ("auto", "avx512", "avx2", "neon", "portable")
+FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
 ABI = 1
 
 DONE, NO_MEMORY = 0, 1
@@ -39,7 +39,7 @@ class Library:
             raise KernelsUnavailableError(f"this processor, or this build, has no {features}")
         self.path = path
         self.functions = functions
-        #: The set of instructions in use: "avx512", "avxvnni", "avx2", "neon" or "portable".
+        #: The set of instructions in use, one of FEATURES.
         self.instructions: str = found.decode()
 
     def close(self) -> None:

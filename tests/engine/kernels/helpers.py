@@ -12,7 +12,12 @@ import torch
 
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.kernels.abi import Kind
-from gptcli.engine.kernels.library import KernelsUnavailableError, Library, open_library
+from gptcli.engine.kernels.library import (
+    FEATURES,
+    KernelsUnavailableError,
+    Library,
+    open_library,
+)
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import Parameter, pack
 from gptcli.engine.kernels.sections import Kinds
@@ -22,7 +27,7 @@ from gptcli.engine.spec import ModelSpec
 def _sets() -> list[str]:
     """The sets of instructions that this machine and this build have."""
     found = []
-    for name in ("avx512", "avx2", "neon", "portable"):
+    for name in FEATURES[1:]:
         try:
             open_library(name)
         except KernelsUnavailableError:

@@ -65,8 +65,19 @@ def rounded_activations(x: np.ndarray) -> np.ndarray:
     return out.reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
 
 
-def product(x: np.ndarray, weights: np.ndarray, kind: str, *, exact: bool) -> np.ndarray:
+def met_by(x: np.ndarray, kind: str, instructions: str) -> np.ndarray:
+    """Activations as weights of a kind meet them, float64."""
+    if kind in ("INT8", "INT4"):
+        return rounded_activations(x)
+    if kind == "BFLOAT16" and instructions == "avx512bf16":
+        return stored(x, kind)
+    return x.astype(np.float64)
+
+
+def product(
+    x: np.ndarray, weights: np.ndarray, kind: str, instructions: str, *, exact: bool
+) -> np.ndarray:
     """x @ weights.T with the weights stored as `kind`, (count, rows), float64."""
-    if kind in ("INT8", "INT4") and not exact:
-        x = rounded_activations(x)
+    if not exact:
+        x = met_by(x, kind, instructions)
     return x.astype(np.float64) @ stored(weights, kind).T

@@ -120,7 +120,7 @@ static void run(const char *set, int32_t kind, bool mixture, bool exact, int thr
 }
 
 int main() {
-  const char *names[] = {"avx512", "avx2", "neon", "portable"};
+  const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
   for (const char *name : names) {
     if (!kernels_set(name)) continue;
     for (int32_t kind = 0; kind < KINDS; kind++) {

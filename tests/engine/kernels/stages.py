@@ -37,7 +37,7 @@ def product(
     stride = -(-columns // 64) * 64
     values = np.zeros((count, stride), dtype=np.float32)
     values[:, :columns] = x
-    parts = [values, np.zeros((count, stride), dtype=np.int8)]
+    parts = [values, *(np.zeros((count, stride), dtype=t) for t in (np.int8, np.uint16))]
     parts += [np.zeros((count, stride // 32), dtype=t) for t in (np.float32, np.int32, np.float32)]
     reading = abi.Reading(*(part.ctypes.data for part in parts), stride)
     matrix = abi.Matrix(blocks.ctypes.data, None, kind, rows, columns)

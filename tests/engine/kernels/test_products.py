@@ -43,7 +43,7 @@ def test_products_equal_numpy(shape, seed, kind, exact, instructions):
     weights, x = numbers(seed, rows, columns), numbers(seed + 1, count, columns)
     blocks = stages.packed(weights, columns, kind, Form.FLOAT32)
     ours = stages.product(instructions, blocks, kind, rows, x, exact=exact)
-    expected = reference.product(x, weights, kind.name, exact=exact)
+    expected = reference.product(x, weights, kind.name, instructions, exact=exact)
     sizes = np.abs(weights).max(1) * np.abs(x).sum(1)[:, None]
     near(ours, expected, sizes)
 

@@ -35,28 +35,29 @@ def stored(weight: torch.Tensor, kind: Kind) -> torch.Tensor:
     return torch.from_numpy(reference.stored(weight.numpy(), kind.name)).float()
 
 
-def rounded(kind: Kind, exact: bool):
+def rounded(kind: Kind, instructions: str, exact: bool):
     def hook(_, args):
-        if exact or kind not in (Kind.INT8, Kind.INT4):
+        if exact:
             return None
-        return (torch.from_numpy(reference.rounded_activations(args[0].numpy())).float(),)
+        met = reference.met_by(args[0].numpy(), kind.name, instructions)
+        return (torch.from_numpy(met).float(),)
 
     return hook
 
 
-def expected(case: str, kinds: Kinds, exact: bool) -> torch.Tensor:
+def expected(case: str, kinds: Kinds, instructions: str, exact: bool) -> torch.Tensor:
     """Logits after every token of the first golden row."""
     decoder = copy.deepcopy(runner_of(case).decoder)
     for name, module in decoder.named_modules():
         if isinstance(module, nn.Linear) and not name.endswith("router"):
             module.weight.data = stored(module.weight.data, kinds.body)
-            module.register_forward_pre_hook(rounded(kinds.body, exact))
+            module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
     runner, row = Runner(decoder), rows_of(case)[0]
     stream = runner.streams([row], runner.new_cache())[0]
     # Only now, as a tied embedding stays what it is.
     head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
     head.weight.data = stored(head.weight.data, kinds.head)
-    round_input = rounded(kinds.head, exact)
+    round_input = rounded(kinds.head, instructions, exact)
     decoder.final_norm.register_forward_hook(
         lambda module, _, out: (round_input(module, (out,)) or (out,))[0]
     )
@@ -69,7 +70,7 @@ def compared(case: str, kinds: Kinds, instructions: str, *, exact: bool) -> tupl
     parameters = parameters_of(decoder)
     model = model_of(decoder.spec, parameters, instructions, kinds, exact_activations=exact)
     (ours,) = Session(model).run([rows_of(case)[0]])
-    return ours, expected(case, kinds, exact).numpy()
+    return ours, expected(case, kinds, instructions, exact).numpy()
 
 
 @every_set
@@ -83,7 +84,7 @@ def test_stored_numbers_met_exactly(case, mixture, instructions):
 
 @every_set
 @every_case
-@pytest.mark.parametrize("mixture", ["int8", "int4"])
+@pytest.mark.parametrize("mixture", ["bfloat16", "int8", "int4"])
 def test_rounded_activations(case, mixture, instructions):
     """Catches rounding that differs from the reference's, or is left out before some matrix.
 

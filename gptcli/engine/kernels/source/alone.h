@@ -19,7 +19,7 @@ static void product_alone(const Matrix *matrix, Reading x, int32_t count, int32_
   const Team team = {nullptr, 0, 1};
   int32_t which[TILE * 16];
   for (int i = 0; i < count; i++) which[i] = i;
-  if (reads_bytes(*matrix)) for (int i = 0; i < count; i++) quantise(x, i, matrix->columns, exact);
+  for (int i = 0; i < count; i++) round_row(x, i, matrix->columns, needs_of(*matrix, exact), exact);
   product<1>(*matrix, part_of(blocks_of(*matrix), team), x, which, count, exact,
              [&](int i, int64_t b, const Floats *v) { store(out + i * up(matrix->rows, 16) + 16 * b, v[0]); });
 }

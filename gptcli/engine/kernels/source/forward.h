@@ -69,25 +69,26 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const LayerWeights &w = m.layer[layer];
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
-  const bool mlp_bytes = reads_bytes(mixture ? w.experts_into[0] : w.into_mlp) || (mixture && reads_bytes(w.router));
-  const bool both = m.parallel == 2 && mlp_bytes;
+  const bool exact = m.exact_activations;
+  const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
+  const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
-  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, reads_bytes(w.qkv) || both);
+  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, first_needs);
   project(s, team, w, x);
   if (m.parallel == 1) {
     team.wait();
-    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_bytes);
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
   }
   if (m.parallel) widen_layer(s, team, w, x);
   team.wait();
   place_heads(s, team, layer);
   team.wait();
   attend(s, team, layer);
-  x = read_as_is(s, team, s.gathered, count, m.heads * m.head_dim, s.gathered_stride, reads_bytes(w.out));
+  x = read_as_is(s, team, s.gathered, count, m.heads * m.head_dim, s.gathered_stride, needs_of(w.out, exact));
   add_product(s, team, w.out, x, w.attention_post_norm);
 
   if (!m.parallel) {
-    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_bytes);
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
     widen_layer(s, team, w, x);
     team.wait();
   }
@@ -95,7 +96,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     narrow_experts(s, team, w);
     add_update(s, team, w.mlp_post_norm);
   } else {
-    x = read_as_is(s, team, s.hidden, count, m.hidden, s.hidden_stride, reads_bytes(w.down));
+    x = read_as_is(s, team, s.hidden, count, m.hidden, s.hidden_stride, needs_of(w.down, exact));
     add_product(s, team, w.down, x, w.mlp_post_norm);
   }
 }
@@ -105,7 +106,7 @@ static void unembed(const Step &s, const Team &team) {
   const Model &m = *s.model;
   const int count = s.call->wanted_count;
   if (count == 0) return;
-  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, reads_bytes(m.head));
+  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.exact_activations));
   product<1>(m.head, part_of(blocks_of(m.head), team), x, s.numbers, count, m.exact_activations,
              [&](int i, int64_t b, const Floats *values) {
                const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);

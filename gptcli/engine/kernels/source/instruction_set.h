@@ -16,4 +16,5 @@ struct InstructionSet {
 };
 
 // Null where this library was not built with it.
-extern const InstructionSet *const avx512_set, *const avxvnni_set, *const avx2_set, *const neon_set, *const portable_set;
+extern const InstructionSet *const avx512bf16_set, *const avx512_set, *const avxvnni_set, *const avx2_set;
+extern const InstructionSet *const neon_set, *const portable_set;

@@ -10,15 +10,13 @@
 
 enum Result : int32_t { DONE = 0, NO_MEMORY = 1, BAD_CALL = 2 };
 
-static const InstructionSet *const SETS[] = {avx512_set, avxvnni_set, avx2_set, neon_set, portable_set};
+static const InstructionSet *const SETS[] = {avx512bf16_set, avx512_set, avxvnni_set, avx2_set, neon_set, portable_set};
 
-// The set of that name, or the best for "", where it was built and works on this machine.
+// The set of that name, or the best one for "", where it was built and works on this machine.
 static const InstructionSet *find_set(const char *name) {
   for (const InstructionSet *set : SETS) {
     if (!set || !set->works_here()) continue;
-    // avxvnni is AVX2 with a better dot product.
-    const bool named = !strcmp(name, set->name) || (!strcmp(name, "avx2") && set == avxvnni_set);
-    if (!*name || named) return set;
+    if (!*name || !strcmp(name, set->name)) return set;
   }
   return nullptr;
 }

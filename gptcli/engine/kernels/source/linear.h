@@ -55,6 +55,26 @@ static void dot_bfloat16(const uint8_t *block, int columns, const Reading &x, co
   TOKENS(t) { out[t] = total[t][0]; TIMES(c, CHAINS - 1) out[t] = out[t] + total[t][c + 1]; }
 }
 
+#ifdef HAS_BFLOAT16_PAIRS
+// The same with the activations rounded to bfloat16, two columns at a time.
+template <int T>
+static void dot_bfloat16_pairs(const uint8_t *block, int columns, const Reading &x, const int32_t *which, Floats *out) {
+  const int32_t *pairs[T];
+  Floats total[T][CHAINS];
+  TOKENS(t) {
+    pairs[t] = (const int32_t *)(x.halves + which[t] * x.stride);
+    TIMES(c, CHAINS) total[t][c] = splat(0.0f);
+  }
+  for (int k = 0; k < columns; k += 2 * CHAINS, block += 64 * CHAINS) {
+    TIMES(c, CHAINS) {
+      const Ints weights = load_ints(block + 64 * c);
+      TOKENS(t) total[t][c] = dot_pairs(total[t][c], weights, pairs[t][k / 2 + c]);
+    }
+  }
+  TOKENS(t) { out[t] = total[t][0]; TIMES(c, CHAINS - 1) out[t] = out[t] + total[t][c + 1]; }
+}
+#endif
+
 // Each 32 columns sum in whole numbers, and are then scaled by both scales.
 template <int T>
 static void dot_int8(const uint8_t *w, int columns, const Reading &x, const int32_t *which, Floats *out) {

@@ -8,7 +8,12 @@ __attribute__((noinline)) static void dot(int32_t kind, bool exact, const uint8_
   switch (kind) {
     case FLOAT32: return dot_float32<T>(block, columns, x, which, out);
     case FLOAT16: return dot_float16<T>(block, columns, x, which, out);
+#ifdef HAS_BFLOAT16_PAIRS
+    case BFLOAT16:
+      return exact ? dot_bfloat16<T>(block, columns, x, which, out) : dot_bfloat16_pairs<T>(block, columns, x, which, out);
+#else
     case BFLOAT16: return dot_bfloat16<T>(block, columns, x, which, out);
+#endif
     case INT8:
       return exact ? dot_int8_exact<T>(block, columns, x, which, out) : dot_int8<T>(block, columns, x, which, out);
     default:
@@ -23,7 +28,6 @@ static void dot_some(int tokens, int32_t kind, bool exact, const uint8_t *block,
   if constexpr (T > 1) dot_some<T - 1>(tokens, kind, exact, block, columns, x, which, out);
 }
 
-static inline bool reads_bytes(const Matrix &matrix) { return matrix.kind == INT8 || matrix.kind == INT4; }
 static inline int64_t blocks_of(const Matrix &matrix) { return up(matrix.rows, 16) / 16; }
 
 // done(i, block, values): M following blocks' products with token which[i], biases added.

@@ -1,5 +1,13 @@
-// Activations as bytes, 32 of which share a scale, for weights of 8 and 4 bits.
+// Activations as bytes, 32 of which share a scale, for weights of 8 and 4 bits; or as bfloat16.
 #pragma once
+
+// What a matrix needs of a row beside its floats.
+enum Needs { NOTHING = 0, BYTES = 1, HALVES = 2 };
+
+static inline int needs_of(const Matrix &matrix, bool exact) {
+  if (matrix.kind == INT8 || matrix.kind == INT4) return BYTES;
+  return BFLOAT16_PAIRS && matrix.kind == BFLOAT16 && !exact ? HALVES : NOTHING;
+}
 
 // For each group g of 32: scale = max |x| / 127; bytes = round(x / scale).
 // exact: the weights will meet the floats themselves, and need the sums only.
@@ -24,4 +32,14 @@ static inline void quantise(Reading to, int64_t row, int columns, bool exact) {
     to.starts[first + g] = BYTE_START * total;
     to.sums[first + g] = scale * (float)total;
   }
+}
+
+static inline void round_row(Reading to, int64_t row, int columns, int needs, bool exact) {
+  if (needs & BYTES) quantise(to, row, columns, exact);
+#ifdef HAS_BFLOAT16_PAIRS
+  if (needs & HALVES) {
+    const int64_t at = row * to.stride;
+    for (int64_t k = 0; k < up(columns, 64); k += 16) store_bfloat16(to.halves + at + k, load(to.values + at + k));
+  }
+#endif
 }

@@ -1,4 +1,4 @@
-// What a matrix reads: rows of floats, normed where the model says so, as bytes where it wants them.
+// What a matrix reads: rows of floats, normed where the model says so, rounded as its kind needs them.
 #pragma once
 
 // make(reading, row) for each of `count` rows, shared out; all see all of them afterwards. A
@@ -19,7 +19,7 @@ static Reading made(const Step &s, const Team &team, int count, int64_t stride, 
 
 // norm(x), or x itself where there is no norm. which: the rows of x to take, or null for the first.
 static Reading read_normed(const Step &s, const Team &team, const float *x, const int32_t *which,
-                           int count, Norm norm, bool bytes) {
+                           int count, Norm norm, int needs) {
   const Model &m = *s.model;
   return made(s, team, count, s.width_stride, [&](Reading &to, int64_t row) {
     const float *from = x + (which ? which[row] : row) * s.width_stride;
@@ -27,14 +27,14 @@ static Reading read_normed(const Step &s, const Team &team, const float *x, cons
     if (norm.weight) normalise(from, values, m.width, norm, m.layernorm, m.eps);
     else memcpy(values, from, m.width * sizeof(float));
     memset(values + m.width, 0, (to.stride - m.width) * sizeof(float));
-    if (bytes) quantise(to, row, m.width, m.exact_activations);
+    round_row(to, row, m.width, needs, m.exact_activations);
   });
 }
 
 // x as it is.
 static Reading read_as_is(const Step &s, const Team &team, float *x, int count, int columns,
-                          int64_t stride, bool bytes) {
-  if (!bytes) {
+                          int64_t stride, int needs) {
+  if (needs == NOTHING) {
     Reading reading = s.common;
     reading.values = x, reading.stride = stride;
     return reading;
@@ -42,7 +42,7 @@ static Reading read_as_is(const Step &s, const Team &team, float *x, int count, 
   Reading reading = made(s, team, count, stride, [&](Reading &to, int64_t row) {
     Reading from = to;
     from.values = x;
-    quantise(from, row, columns, s.model->exact_activations);
+    round_row(from, row, columns, needs, s.model->exact_activations);
   });
   reading.values = x;
   return reading;

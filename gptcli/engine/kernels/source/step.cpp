@@ -23,6 +23,7 @@ struct Arena {
 void give_reading(Arena &arena, Reading &to, int64_t rows, int64_t stride) {
   arena.give(to.values, rows * stride);
   arena.give(to.bytes, rows * stride);
+  arena.give(to.halves, rows * stride);
   arena.give(to.scales, rows * stride / 32);
   arena.give(to.starts, rows * stride / 32);
   arena.give(to.sums, rows * stride / 32);

@@ -11,10 +11,11 @@ constexpr int STRETCH = 64;  // positions that attention takes at once; partial 
 
 static inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// Rows of activations as a matrix reads them: floats, and for 8- and 4-bit weights also bytes.
+// Rows of activations as matrices read them: floats, and what some kinds of weights need.
 struct Reading {
   float *values;
   int8_t *bytes;    // values / scale, rounded, within -127 … 127
+  uint16_t *halves;  // values as bfloat16, where the processor multiplies those
   float *scales;    // for each 32 values
   int32_t *starts;  // BYTE_START · Σ bytes, for each 32
   float *sums;      // Σ values as the bytes have them, for each 32

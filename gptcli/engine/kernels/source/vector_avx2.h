@@ -8,6 +8,7 @@ struct Ints { __m256i a, b; };
 
 constexpr int TILE = 3, CHAINS = 2;
 constexpr int QUERIES = 2, CHUNKS = 2;
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
 #ifdef __AVXVNNI__
 constexpr int BYTE_START = -128;
 #else

@@ -8,6 +8,12 @@ struct Ints { __m512i v; };
 
 constexpr int TILE = 6, CHAINS = 4;
 constexpr int QUERIES = 4, CHUNKS = 4;
+#ifdef __AVX512BF16__
+#define HAS_BFLOAT16_PAIRS
+constexpr bool BFLOAT16_PAIRS = true;
+#else
+constexpr bool BFLOAT16_PAIRS = false;
+#endif
 constexpr int BYTE_START = -128;
 
 static inline __mmask16 lanes_below(int n) { return (__mmask16)((1u << n) - 1); }
@@ -64,6 +70,17 @@ static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
   const __m256i halves = _mm256_maskz_loadu_epi16(lanes_below(n), p);
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
 }
+
+#ifdef HAS_BFLOAT16_PAIRS
+static inline void store_bfloat16(uint16_t *p, Floats x) {
+  const __m256bh halves = _mm512_cvtneps_pbh(x.v);
+  memcpy(p, &halves, 32);
+}
+// sum[lane] += Σ over two bfloat16 of weight · (activation of `pair`).
+static inline Floats dot_pairs(Floats sum, Ints weights, int32_t pair) {
+  return {_mm512_dpbf16_ps(sum.v, (__m512bh)weights.v, (__m512bh)_mm512_set1_epi32(pair))};
+}
+#endif
 
 static inline void store_bytes(int8_t *p, Ints a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a.v));

@@ -14,6 +14,7 @@ struct Ints { LaneInts v; };      // 16 int32, or 64 bytes, four to a lane
 constexpr int TILE = 2, CHAINS = 2;
 // Attention: how many queries, and how many times 16 features of values, are in registers at once.
 constexpr int QUERIES = 2, CHUNKS = 2;
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
 // A byte of weights is stored plus 128: with what, times the sum of its activations, dot_bytes
 // must begin so that its result is without that.
 constexpr int BYTE_START = -128;
