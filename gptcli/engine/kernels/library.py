@@ -1,0 +1,110 @@
+"""The compiled kernels: where they are, or why they are not there, and which instructions."""
+
+from __future__ import annotations
+
+import ctypes as c
+import functools
+import os
+from pathlib import Path
+
+from gptcli.engine.kernels import abi
+from gptcli.engine.kernels.build import LIBRARY
+
+#: What `GPTCLI_CPU_FEATURES` may be; unset or "auto", the best that this processor has.
+FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
+ABI = 1
+
+DONE, NO_MEMORY = 0, 1
+
+
+class KernelsUnavailableError(Exception):
+    """The kernels cannot be used here; the message says why, in a few words."""
+
+
+class Library:
+    """The functions of source/library.cpp, for one set of instructions."""
+
+    def __init__(self, path: Path, features: str = "auto") -> None:
+        if not path.exists():
+            raise KernelsUnavailableError("they were not built when gptcli was installed")
+        try:
+            functions = c.CDLL(str(path))
+            _declare(functions)
+        except (OSError, AttributeError) as error:
+            raise KernelsUnavailableError(f"{path}: {error}") from None
+        if functions.kernels_abi() != ABI:
+            raise KernelsUnavailableError(f"{path}: built from other sources than these")
+        found = functions.kernels_set(b"" if features == "auto" else features.encode())
+        if found is None:
+            raise KernelsUnavailableError(f"this processor, or this build, has no {features}")
+        self.path = path
+        self.functions = functions
+        #: The set of instructions in use, one of FEATURES.
+        self.instructions: str = found.decode()
+
+    def close(self) -> None:
+        """End the threads that the kernels keep; the next call makes new ones."""
+        self.functions.kernels_end_threads()
+
+
+def open_library(features: str | None = None) -> Library:
+    """The kernels that were built with this gptcli.
+
+    features: one of FEATURES; None takes the environment's GPTCLI_CPU_FEATURES. Raises
+    KernelsUnavailableError.
+    """
+    wanted = features or os.environ.get("GPTCLI_CPU_FEATURES") or "auto"
+    if wanted not in FEATURES:
+        raise KernelsUnavailableError(f"{wanted} is none of {', '.join(FEATURES)}")
+    return _opened(Path(__file__).parent / LIBRARY, wanted)
+
+
+@functools.cache
+def _opened(path: Path, features: str) -> Library:
+    return Library(path, features)
+
+
+def physical_cores() -> int:
+    """How many cores this process may use, each counted once however many threads it runs."""
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+    siblings = set()
+    for cpu in allowed:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(topology.read_text())
+        except OSError:
+            siblings.add(str(cpu))
+    return max(1, len(siblings))
+
+
+def _declare(functions: c.CDLL) -> None:
+    pointer, i32, i64 = c.c_void_p, c.c_int32, c.c_int64
+    for name, result, arguments in (
+        ("abi", i32, []),
+        ("set", c.c_char_p, [c.c_char_p]),
+        ("open", pointer, [c.POINTER(abi.Model), c.c_char_p, i32]),
+        ("close", None, [pointer]),
+        ("end_threads", None, []),
+        ("forward", i32, [pointer, c.POINTER(abi.Call)]),
+        ("block_bytes", i64, [i32, i64]),
+        ("pack", None, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
+        ("read", c.c_uint64, [pointer, i64, i32]),
+        ("stage", i32, [pointer, c.POINTER(abi.Call), i32, i32]),
+        ("memory", pointer, [pointer, i32, pointer, pointer, pointer]),
+        (
+            "product",
+            i32,
+            [c.c_char_p, c.POINTER(abi.Matrix), c.POINTER(abi.Reading), i32, i32, pointer],
+        ),
+        (
+            "normalise",
+            i32,
+            [c.c_char_p, pointer, pointer, i32, c.POINTER(abi.Norm), i32, c.c_float],
+        ),
+        ("activate", i32, [c.c_char_p, pointer, pointer, i32, i32]),
+    ):
+        function = getattr(functions, f"kernels_{name}")
+        function.restype, function.argtypes = result, arguments

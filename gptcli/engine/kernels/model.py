@@ -1,0 +1,144 @@
+"""A model that runs in the compiled kernels: ids in, logits out, keys and values in numpy."""
+
+from __future__ import annotations
+
+import ctypes as c
+import dataclasses
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.kernels import abi
+from gptcli.engine.kernels.angles import Floats, angles
+from gptcli.engine.kernels.coverage import covers
+from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, physical_cores
+from gptcli.engine.kernels.pack import Packed
+from gptcli.engine.kernels.weights import Weights
+
+__all__ = ["KernelModel", "covers"]
+
+#: float32, or uint16 that holds bfloat16; (batch, kv_heads, capacity, head_dim).
+Cache = NDArray[np.float32] | NDArray[np.uint16]
+#: Positions by which the table of angles grows.
+GROWTH = 1024
+
+
+@dataclasses.dataclass
+class _Caches:
+    """The arrays of the last call, and pointers to them: asking numpy costs more than comparing."""
+
+    arrays: list[Cache]
+    keys: c.Array[c.c_void_p]
+    values: c.Array[c.c_void_p]
+
+
+class KernelModel:
+    """Packed weights and the library that runs them. Not for several threads at once.
+
+    context: the most tokens that may be used, on which some rotations depend. threads: 0 for as
+    many as there are cores. exact_activations: 8- and 4-bit weights meet the activations as they
+    are, not rounded to 8 bits.
+    """
+
+    def __init__(
+        self,
+        packed: Packed,
+        library: Library,
+        *,
+        context: int | None = None,
+        threads: int = 0,
+        exact_activations: bool = False,
+    ) -> None:
+        self.spec = packed.spec
+        self.library = library
+        self.context = min(context or self.spec.context, self.spec.context)
+        self.threads = threads or physical_cores()
+        self._weights = Weights(packed, exact_activations)
+        self._angles: dict[object, tuple[Floats, Floats]] = {}
+        self._call = abi.Call()
+        self._caches: _Caches | None = None
+        self._opened = library.functions.kernels_open(
+            c.byref(self._weights.model), library.instructions.encode(), self.threads
+        )
+        self._grow_angles(1)
+
+    def forward(
+        self,
+        tokens: Sequence[int],
+        rows: Sequence[int],
+        positions: Sequence[int],
+        keys: Sequence[Cache],
+        values: Sequence[Cache],
+        wanted: Sequence[int],
+    ) -> NDArray[np.float32]:
+        """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
+
+        tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
+        stands there. Its key and value are written to that place of `keys` and `values`, one
+        array a layer; it sees what stands before it in its row, other tokens of this call
+        included. wanted: indices below n. Raises ValueError for what does not fit, MemoryError.
+        """
+        call, count, asked = self._call, len(tokens), len(wanted)
+        if not len(rows) == len(positions) == count or count == 0:
+            raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
+        needed = max(positions) + 1
+        if needed > call.angles:
+            self._grow_angles(needed)
+        # Kept by these names until the call is over.
+        numbers = np.array([*tokens, *rows, *positions, *wanted], dtype=np.int32)
+        logits = np.empty((asked, self.spec.vocab), dtype=np.float32)
+        self._place_caches(keys, values)
+        at = numbers.ctypes.data
+        call.count, call.wanted_count = count, asked
+        call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
+        call.wanted = at + 12 * count
+        call.logits = logits.ctypes.data
+        result = self.library.functions.kernels_forward(self._opened, c.byref(call))
+        if result == NO_MEMORY:
+            raise MemoryError(f"not enough memory for {count} tokens")
+        if result != DONE:
+            raise ValueError("a token, row or position is outside of the model or the cache")
+        return logits
+
+    def close(self) -> None:
+        """Free what the kernels hold. The model cannot be used afterwards."""
+        if self._opened:
+            self.library.functions.kernels_close(self._opened)
+            self._opened = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", None):
+            self.close()
+
+    def _grow_angles(self, needed: int) -> None:
+        if needed > self.context:
+            raise ValueError(f"position {needed - 1} is beyond the context of {self.context}")
+        rows = min(max(needed, 2 * self._call.angles, GROWTH), self.context)
+        self._angles = {rope: angles(rope, rows, self.context) for rope in self._weights.ropes}
+        self._weights.point_to_angles(self._angles)
+        self._call.angles = rows
+
+    def _place_caches(self, keys: Sequence[Cache], values: Sequence[Cache]) -> None:
+        arrays = [*keys, *values]
+        kept = self._caches.arrays if self._caches else []
+        if len(kept) == len(arrays) and all(map(operator.is_, kept, arrays)):
+            return
+        layers = self.spec.layers
+        if len(keys) != layers or len(values) != layers:
+            raise ValueError(f"{len(keys)} keys and {len(values)} values for {layers} layers")
+        first = arrays[0]
+        shape = (first.shape[0], self.spec.kv_heads, first.shape[2], self.spec.head_dim)
+        for array in arrays:
+            if array.shape != shape or array.dtype != first.dtype or not array.flags.c_contiguous:
+                raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
+        if first.dtype not in (np.float32, np.uint16):
+            raise ValueError(f"keys and values cannot be {first.dtype}")
+        addresses = [array.ctypes.data for array in arrays]
+        pointers = c.c_void_p * layers
+        self._caches = _Caches(arrays, pointers(*addresses[:layers]), pointers(*addresses[layers:]))
+        self._call.keys = c.addressof(self._caches.keys)
+        self._call.values = c.addressof(self._caches.values)
+        self._call.batch, self._call.capacity = shape[0], shape[2]
+        self._call.bfloat16_cache = first.dtype == np.uint16

@@ -1,0 +1,38 @@
+// Stages by themselves, for tests.
+#pragma once
+
+enum Stage : int32_t { EMBED = 0, PLACE_HEADS = 1, ATTEND = 2, LAYER = 3, UNEMBED = 4 };
+
+static void stage_alone(void *argument, const Team &team) {
+  const StageAlone &a = *(const StageAlone *)argument;
+  switch (a.stage) {
+    case EMBED: return embed(*a.step, team);
+    case PLACE_HEADS: return place_heads(*a.step, team, a.layer);
+    case ATTEND: return attend(*a.step, team, a.layer);
+    case LAYER: return layer_forward(*a.step, team, a.layer);
+    default: return unembed(*a.step, team);
+  }
+}
+
+// out (count, rows padded to 16) = x (count, stride) @ matrix; the reading's memory is the caller's.
+static void product_alone(const Matrix *matrix, Reading x, int32_t count, int32_t exact, float *out) {
+  const Team team = {nullptr, 0, 1};
+  int32_t which[TILE * 16];
+  for (int i = 0; i < count; i++) which[i] = i;
+  for (int i = 0; i < count; i++) round_row(x, i, matrix->columns, needs_of(*matrix, exact), exact);
+  product<1>(*matrix, part_of(blocks_of(*matrix), team), x, which, count, exact,
+             [&](int i, int64_t b, const Floats *v) { store(out + i * up(matrix->rows, 16) + 16 * b, v[0]); });
+}
+
+static void normalise_alone(const float *x, float *out, int32_t n, const Norm *norm, int32_t layernorm, float eps) {
+  normalise(x, out, n, *norm, layernorm, eps);
+}
+
+// activation -1: exp; -2: tanh
+static void activate_alone(const float *x, float *out, int32_t n, int32_t activation) {
+  for (int i = 0; i < n; i += 16) {
+    const int lanes = n - i < 16 ? n - i : 16;
+    const Floats v = load_part(x + i, lanes);
+    store_part(out + i, activation == -1 ? exp(v) : activation == -2 ? tanh(v) : activated(v, activation), lanes);
+  }
+}

@@ -1,0 +1,123 @@
+// The whole forward, stage by stage: ids → stream → logits. Every stage ends when all threads have
+// ended it. Comments are the torch expressions that the stages must equal.
+#pragma once
+
+static inline float stored(const void *from, int32_t kind, int64_t at) {
+  if (kind == FLOAT32) return ((const float *)from)[at];
+  const uint16_t two_bytes = ((const uint16_t *)from)[at];
+  return kind == FLOAT16 ? half_to_float(two_bytes) : bfloat16_to_float(two_bytes);
+}
+
+// stream = embedding(ids) * scale + positions(at); embedding_norm
+static void embed(const Step &s, const Team &team) {
+  const Model &m = *s.model;
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    const int64_t at = (int64_t)s.call->tokens[t] * m.width;
+    float *to = s.stream + t * s.width_stride;
+    for (int i = 0; i < m.width; i++) to[i] = stored(m.embedding, m.embedding_kind, at + i) * m.embedding_scale;
+    if (m.positions) {
+      const float *position = m.positions + (int64_t)s.call->positions[t] * m.width;
+      for (int i = 0; i < m.width; i++) to[i] += position[i];
+    }
+    if (m.embedding_norm.weight) normalise(to, to, m.width, m.embedding_norm, m.layernorm, m.eps);
+  }
+  team.wait();
+}
+
+// stream += residual_scale * post_norm(update), of whole rows.
+static void add_update(const Step &s, const Team &team, Norm post_norm) {
+  const Model &m = *s.model;
+  team.wait();
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    float *update = s.update + t * s.width_stride, *stream = s.stream + t * s.width_stride;
+    if (post_norm.weight) normalise(update, update, m.width, post_norm, m.layernorm, m.eps);
+    for (int64_t i = 0; i < s.width_stride; i += 16) {
+      store(stream + i, fma(load(update + i), splat(m.residual_scale), load(stream + i)));
+    }
+  }
+  team.wait();
+}
+
+// stream += residual_scale * post_norm(matrix(x))
+static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm) {
+  const Model &m = *s.model;
+  float *to = post_norm.weight ? s.update : s.stream;
+  product<1>(matrix, part_of(blocks_of(matrix), team), x, s.numbers, s.call->count, m.exact_activations,
+             [&](int i, int64_t b, const Floats *values) {
+               float *at = to + i * s.width_stride + 16 * b;
+               store(at, post_norm.weight ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
+             });
+  if (post_norm.weight) add_update(s, team, post_norm);
+  else team.wait();
+}
+
+// qkv = norm(stream) @ [query; key; value]
+static void project(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
+  product<1>(w.qkv, part_of(blocks_of(w.qkv), team), x, s.numbers, s.call->count, s.model->exact_activations,
+             [&](int i, int64_t b, const Floats *v) { store(s.qkv + i * s.qkv_stride + 16 * b, v[0]); });
+}
+
+static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
+  if (w.router.data) widen_experts(s, team, w, x);
+  else widen(s, team, w.into_mlp, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
+}
+
+static void layer_forward(const Step &s, const Team &team, int layer) {
+  const Model &m = *s.model;
+  const LayerWeights &w = m.layer[layer];
+  const int count = s.call->count;
+  const bool mixture = w.router.data != nullptr;
+  const bool exact = m.exact_activations;
+  const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
+  const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
+
+  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, first_needs);
+  project(s, team, w, x);
+  if (m.parallel == 1) {
+    team.wait();
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
+  }
+  if (m.parallel) widen_layer(s, team, w, x);
+  team.wait();
+  place_heads(s, team, layer);
+  team.wait();
+  attend(s, team, layer);
+  x = read_as_is(s, team, s.gathered, count, m.heads * m.head_dim, s.gathered_stride, needs_of(w.out, exact));
+  add_product(s, team, w.out, x, w.attention_post_norm);
+
+  if (!m.parallel) {
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
+    widen_layer(s, team, w, x);
+    team.wait();
+  }
+  if (mixture) {
+    narrow_experts(s, team, w);
+    add_update(s, team, w.mlp_post_norm);
+  } else {
+    x = read_as_is(s, team, s.hidden, count, m.hidden, s.hidden_stride, needs_of(w.down, exact));
+    add_product(s, team, w.down, x, w.mlp_post_norm);
+  }
+}
+
+// logits = softcap(logit_scale * (final_norm(stream[wanted]) @ head + bias))
+static void unembed(const Step &s, const Team &team) {
+  const Model &m = *s.model;
+  const int count = s.call->wanted_count;
+  if (count == 0) return;
+  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.exact_activations));
+  product<1>(m.head, part_of(blocks_of(m.head), team), x, s.numbers, count, m.exact_activations,
+             [&](int i, int64_t b, const Floats *values) {
+               const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);
+               const int64_t left = m.vocab - 16 * b;
+               store_part(s.call->logits + (int64_t)i * m.vocab + 16 * b, logits, left < 16 ? (int)left : 16);
+             });
+}
+
+static void forward(void *argument, const Team &team) {
+  const Step &s = *(const Step *)argument;
+  embed(s, team);
+  for (int layer = 0; layer < s.model->layers; layer++) layer_forward(s, team, layer);
+  unembed(s, team);
+}

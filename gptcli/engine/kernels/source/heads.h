@@ -1,0 +1,73 @@
+// Queries, keys and values of one token, before attention.
+#pragma once
+
+// query_norm(q): over each head with one weight or a weight each, or over all heads together.
+static inline void normalise_heads(const Model &m, float *x, int heads, Norm norm) {
+  if (!norm.weight) return;
+  const int d = m.head_dim;
+  if (m.norm_over_heads == ALL_HEADS) return normalise(x, x, heads * d, norm, m.head_layernorm, m.head_eps);
+  for (int h = 0; h < heads; h++) {
+    Norm own = norm;
+    if (m.norm_over_heads == EACH_HEAD) {
+      own.weight += h * d;
+      if (own.bias) own.bias += h * d;
+    }
+    normalise(x + h * d, x + h * d, d, own, m.head_layernorm, m.head_eps);
+  }
+}
+
+// rope.rotate: (first · cos - second · sin, second · cos + first · sin), for each pair.
+static inline void rotate(float *x, const float *cos, const float *sin, int dim, bool interleaved) {
+  const int half = dim / 2;
+  float *first = x, *second = interleaved ? x + 1 : x + half;
+  if (interleaved) {
+    for (int i = 0; i < half; i++) {
+      const float a = first[2 * i], b = second[2 * i];
+      first[2 * i] = a * cos[i] - b * sin[i];
+      second[2 * i] = b * cos[i] + a * sin[i];
+    }
+    return;
+  }
+  for (int i = 0; i < half; i += 16) {
+    const int n = half - i < 16 ? half - i : 16;
+    const Floats a = load_part(first + i, n), b = load_part(second + i, n);
+    const Floats c = load_part(cos + i, n), s = load_part(sin + i, n);
+    store_part(first + i, a * c - b * s, n);
+    store_part(second + i, b * c + a * s, n);
+  }
+}
+
+// keys[row, h, position] = x[h], for all heads.
+static inline void keep(const Step &s, void *cache, int token, const float *x) {
+  const Model &m = *s.model;
+  const Call &c = *s.call;
+  const int d = m.head_dim;
+  for (int h = 0; h < m.kv_heads; h++, x += d) {
+    const int64_t at = (((int64_t)c.rows[token] * m.kv_heads + h) * c.capacity + c.positions[token]) * d;
+    if (!c.bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
+    else for (int i = 0; i < d; i++) ((uint16_t *)cache)[at + i] = float_to_bfloat16(x[i]);
+  }
+}
+
+// q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v)
+static void place_heads(const Step &s, const Team &team, int layer) {
+  const Model &m = *s.model;
+  const LayerWeights &w = m.layer[layer];
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    float *q = s.qkv + t * s.qkv_stride, *k = q + s.k_at;
+    normalise_heads(m, q, m.heads, w.query_norm);
+    normalise_heads(m, k, m.kv_heads, w.key_norm);
+    if (w.cos) {
+      const int64_t angles = (int64_t)s.call->positions[t] * (w.rope_dim / 2);
+      for (int h = 0; h < m.heads; h++) {
+        rotate(q + h * m.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
+      }
+      for (int h = 0; h < m.kv_heads; h++) {
+        rotate(k + h * m.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
+      }
+    }
+    keep(s, s.call->keys[layer], (int)t, k);
+    keep(s, s.call->values[layer], (int)t, q + s.v_at);
+  }
+}

@@ -1,0 +1,20 @@
+// What each set of instructions offers: the same functions, compiled for it.
+#pragma once
+#include "model.h"
+#include "pool.h"
+#include "step.h"
+
+struct StageAlone { const Step *step; int32_t stage, layer; };
+
+struct InstructionSet {
+  const char *name;
+  bool (*works_here)();
+  Job forward, stage_alone;
+  void (*product_alone)(const Matrix *, Reading, int32_t count, int32_t exact, float *out);
+  void (*normalise_alone)(const float *, float *, int32_t n, const Norm *, int32_t layernorm, float eps);
+  void (*activate_alone)(const float *, float *, int32_t n, int32_t activation);
+};
+
+// Null where this library was not built with it.
+extern const InstructionSet *const avx512bf16_set, *const avx512_set, *const avxvnni_set, *const avx2_set;
+extern const InstructionSet *const neon_set, *const portable_set;

@@ -1,0 +1,143 @@
+// The C interface that Python calls. Functions return 0 when all went well.
+#include <stdlib.h>
+#include <string.h>
+
+#include <mutex>
+
+#include "instruction_set.h"
+
+#define API extern "C" __attribute__((visibility("default")))
+
+enum Result : int32_t { DONE = 0, NO_MEMORY = 1, BAD_CALL = 2 };
+
+static const InstructionSet *const SETS[] = {avx512bf16_set, avx512_set, avxvnni_set, avx2_set, neon_set, portable_set};
+
+// The set of that name, or the best one for "", where it was built and works on this machine.
+static const InstructionSet *find_set(const char *name) {
+  for (const InstructionSet *set : SETS) {
+    if (!set || !set->works_here()) continue;
+    if (!*name || !strcmp(name, set->name)) return set;
+  }
+  return nullptr;
+}
+
+struct Opened {
+  const Model *model;
+  const InstructionSet *set;
+  int threads, count, wanted;
+  Step *step;
+  std::mutex mutex;
+};
+
+API int32_t kernels_abi() { return 1; }
+
+API const char *kernels_set(const char *name) {
+  const InstructionSet *set = find_set(name);
+  return set ? set->name : nullptr;
+}
+
+API Opened *kernels_open(const Model *model, const char *set_name, int32_t threads) {
+  const InstructionSet *set = find_set(set_name);
+  if (!set) return nullptr;
+  Opened *opened = new Opened;
+  opened->model = model, opened->set = set, opened->threads = threads < 1 ? 1 : threads;
+  opened->count = opened->wanted = 0, opened->step = nullptr;
+  return opened;
+}
+
+API void kernels_close(Opened *opened) {
+  step_free(opened->step);
+  delete opened;
+}
+
+API void kernels_end_threads() { pool_close(); }
+
+// Every index that the stages follow is looked at here, once.
+static bool sound(const Model &m, const Call &call) {
+  if (call.count < 1 || call.wanted_count < 0) return false;
+  for (int32_t i = 0; i < call.count; i++) {
+    const int32_t at = call.positions[i];
+    if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= call.batch) return false;
+    if (at < 0 || at >= call.capacity || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
+  }
+  for (int32_t i = 0; i < call.wanted_count; i++) if (call.wanted[i] < 0 || call.wanted[i] >= call.count) return false;
+  return true;
+}
+
+static int32_t begin(Opened *opened, const Call *call) {
+  if (!sound(*opened->model, *call)) return BAD_CALL;
+  if (call->count > opened->count || call->wanted_count > opened->wanted) {
+    step_free(opened->step);
+    opened->count = opened->count > call->count ? opened->count : call->count;
+    opened->wanted = opened->wanted > call->wanted_count ? opened->wanted : call->wanted_count;
+    opened->step = step_new(opened->model, opened->count, opened->wanted, opened->threads);
+    if (!opened->step) opened->count = opened->wanted = 0;
+  }
+  return opened->step && step_begin(opened->step, call, opened->threads) ? DONE : NO_MEMORY;
+}
+
+API int32_t kernels_forward(Opened *opened, const Call *call) {
+  std::lock_guard<std::mutex> lock(opened->mutex);
+  const int32_t result = begin(opened, call);
+  if (result == DONE) pool_run(opened->threads, opened->set->forward, opened->step);
+  return result;
+}
+
+// The rest is for tests.
+
+API int32_t kernels_stage(Opened *opened, const Call *call, int32_t stage, int32_t layer) {
+  const int32_t result = begin(opened, call);
+  StageAlone alone = {opened->step, stage, layer};
+  if (result == DONE) pool_run(opened->threads, opened->set->stage_alone, &alone);
+  return result;
+}
+
+// Memory between stages: 0 stream, 1 qkv, 2 gathered; rows of `stride` floats.
+API float *kernels_memory(Opened *opened, int32_t which, int64_t *stride, int32_t *k_at, int32_t *v_at) {
+  const Step &s = *opened->step;
+  *stride = which == 0 ? s.width_stride : which == 1 ? s.qkv_stride : s.gathered_stride;
+  *k_at = s.k_at, *v_at = s.v_at;
+  return which == 0 ? s.stream : which == 1 ? s.qkv : s.gathered;
+}
+
+API int32_t kernels_product(const char *set, const Matrix *matrix, const Reading *x, int32_t count, int32_t exact, float *out) {
+  const InstructionSet *found = find_set(set);
+  if (!found || count > 48) return BAD_CALL;
+  found->product_alone(matrix, *x, count, exact, out);
+  return DONE;
+}
+
+API int32_t kernels_normalise(const char *set, const float *x, float *out, int32_t n, const Norm *norm, int32_t layernorm, float eps) {
+  const InstructionSet *found = find_set(set);
+  if (!found) return BAD_CALL;
+  found->normalise_alone(x, out, n, norm, layernorm, eps);
+  return DONE;
+}
+
+API int32_t kernels_activate(const char *set, const float *x, float *out, int32_t n, int32_t activation) {
+  const InstructionSet *found = find_set(set);
+  if (!found) return BAD_CALL;
+  found->activate_alone(x, out, n, activation);
+  return DONE;
+}
+
+// The roof: how fast memory can be read at all. Adds up `bytes` bytes, shared out among threads.
+struct Reading64 { const uint64_t *from; int64_t words; uint64_t sums[256]; };
+
+static void read_part(void *argument, const Team &team) {
+  Reading64 &r = *(Reading64 *)argument;
+  const Range range = part_of(r.words / 8, team);
+  uint64_t sums[8] = {};
+  for (int64_t i = range.first; i < range.end; i++) for (int j = 0; j < 8; j++) sums[j] += r.from[8 * i + j];
+  uint64_t total = 0;
+  for (uint64_t s : sums) total += s;
+  r.sums[team.index % 256] = total;
+}
+
+API uint64_t kernels_read(const uint64_t *from, int64_t bytes, int32_t threads) {
+  Reading64 r = {from, bytes / 8, {}};
+  pool_run(threads, read_part, &r);
+  uint64_t total = 0;
+  for (uint64_t s : r.sums) total += s;
+  return total;
+}

@@ -1,0 +1,67 @@
+// What crosses the border between Python and the kernels: plain structs, mirrored in abi.py.
+#pragma once
+#include <stdint.h>
+
+// How the numbers of a matrix are stored. See pack.h for the layout of each.
+enum Kind : int32_t {
+  FLOAT32 = 0,
+  BFLOAT16 = 1,
+  FLOAT16 = 2,
+  INT8 = 3,  // 32 numbers share a scale
+  INT4 = 4,  // 32 numbers share a scale and a minimum
+  KINDS = 5,
+};
+
+enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4 };
+
+enum Over : int32_t { NO_NORM = 0, EACH_HEAD_ALIKE = 1, EACH_HEAD = 2, ALL_HEADS = 3 };
+
+// (rows, columns), as nn.Linear keeps its weight, in blocks of 16 rows. data null: not there.
+struct Matrix {
+  const uint8_t *data;
+  const float *bias;  // (rows rounded up to 16), or null
+  int32_t kind, rows, columns, unused;
+};
+
+// weight null: not there. The weight of an RMSNorm "with offset" has its 1 added already.
+struct Norm {
+  const float *weight, *bias;
+};
+
+struct LayerWeights {
+  Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
+  Matrix qkv;        // rows of queries, keys, values, each part padded to 16 rows
+  Matrix out;
+  Matrix into_mlp;   // gate and up in turns of 16 rows where gated; else up
+  Matrix down;
+  Matrix router;     // data null: not a mixture
+  const Matrix *experts_into, *experts_down;  // (experts)
+  const float *sinks;                         // (heads), or null
+  const float *cos, *sin;                     // (positions, rope_dim / 2), or null
+  int32_t rope_dim, interleaved, window, unused;  // window 0: sees everything before it
+};
+
+struct Model {
+  int32_t width, heads, kv_heads, head_dim, hidden, vocab, layers;
+  int32_t layernorm, activation, gated, norm_over_heads;
+  int32_t experts, chosen, expert_hidden, normalised;
+  int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
+  int32_t embedding_kind, positions_count, exact_activations, head_layernorm;
+  float eps, head_eps, attention_scale, attention_softcap, gate_limit, up_offset;
+  float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
+  const void *embedding;   // (vocab, width), by rows
+  const float *positions;  // (positions_count, width), or null
+  const float *slopes;     // (heads), what a score loses for each position of distance, or null
+  Norm embedding_norm, final_norm;
+  Matrix head;
+  const LayerWeights *layer;  // (layers)
+};
+
+// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) for each layer.
+struct Call {
+  int32_t count, wanted_count, batch, capacity, bfloat16_cache, angles;  // angles: rows of cos, sin
+  const int32_t *tokens, *rows, *positions;  // (count)
+  const int32_t *wanted;                     // (wanted_count), which tokens have logits, ascending
+  void *const *keys, *const *values;         // (layers)
+  float *logits;                             // (wanted_count, vocab)
+};

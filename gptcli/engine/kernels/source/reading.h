@@ -1,0 +1,49 @@
+// What a matrix reads: rows of floats, normed where the model says so, rounded as its kind needs them.
+#pragma once
+
+// make(reading, row) for each of `count` rows, shared out; all see all of them afterwards. A
+// single row every thread makes for itself, which takes less time than to wait for another.
+template <class Make>
+static Reading made(const Step &s, const Team &team, int count, int64_t stride, Make make) {
+  Reading reading = count == 1 ? s.scratch[team.index].reading : s.common;
+  reading.stride = stride;
+  if (count == 1) {
+    make(reading, 0);
+    return reading;
+  }
+  const Range rows = part_of(count, team);
+  for (int64_t row = rows.first; row < rows.end; row++) make(reading, row);
+  team.wait();
+  return reading;
+}
+
+// norm(x), or x itself where there is no norm. which: the rows of x to take, or null for the first.
+static Reading read_normed(const Step &s, const Team &team, const float *x, const int32_t *which,
+                           int count, Norm norm, int needs) {
+  const Model &m = *s.model;
+  return made(s, team, count, s.width_stride, [&](Reading &to, int64_t row) {
+    const float *from = x + (which ? which[row] : row) * s.width_stride;
+    float *values = to.values + row * to.stride;
+    if (norm.weight) normalise(from, values, m.width, norm, m.layernorm, m.eps);
+    else memcpy(values, from, m.width * sizeof(float));
+    memset(values + m.width, 0, (to.stride - m.width) * sizeof(float));
+    round_row(to, row, m.width, needs, m.exact_activations);
+  });
+}
+
+// x as it is.
+static Reading read_as_is(const Step &s, const Team &team, float *x, int count, int columns,
+                          int64_t stride, int needs) {
+  if (needs == NOTHING) {
+    Reading reading = s.common;
+    reading.values = x, reading.stride = stride;
+    return reading;
+  }
+  Reading reading = made(s, team, count, stride, [&](Reading &to, int64_t row) {
+    Reading from = to;
+    from.values = x;
+    round_row(from, row, columns, needs, s.model->exact_activations);
+  });
+  reading.values = x;
+  return reading;
+}

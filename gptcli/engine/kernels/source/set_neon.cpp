@@ -1,0 +1,2 @@
+#include "instruction_set.h"
+const InstructionSet *const neon_set = nullptr;

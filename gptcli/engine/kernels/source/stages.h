@@ -1,0 +1,15 @@
+// All stages, over the vectors of the header that was included before this one.
+#pragma once
+#include "maths.h"
+#include "norm.h"
+#include "quantise.h"
+#include "linear.h"
+#include "product.h"
+#include "reading.h"
+#include "heads.h"
+#include "attention.h"
+#include "softmax_merge.h"
+#include "attend.h"
+#include "mlp.h"
+#include "forward.h"
+#include "alone.h"

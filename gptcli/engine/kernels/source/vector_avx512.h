@@ -1,0 +1,123 @@
+// Sixteen lanes in one register: AVX-512 F, BW, DQ, VL and VNNI. See vector_portable.h.
+#pragma once
+#include <immintrin.h>
+#include <stdint.h>
+
+struct Floats { __m512 v; };
+struct Ints { __m512i v; };
+
+constexpr int TILE = 6, CHAINS = 4;
+constexpr int QUERIES = 4, CHUNKS = 4;
+#ifdef __AVX512BF16__
+#define HAS_BFLOAT16_PAIRS
+constexpr bool BFLOAT16_PAIRS = true;
+#else
+constexpr bool BFLOAT16_PAIRS = false;
+#endif
+constexpr int BYTE_START = -128;
+
+static inline __mmask16 lanes_below(int n) { return (__mmask16)((1u << n) - 1); }
+
+static inline Floats splat(float x) { return {_mm512_set1_ps(x)}; }
+static inline Ints splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
+static inline Floats load(const float *p) { return {_mm512_loadu_ps(p)}; }
+static inline void store(float *p, Floats x) { _mm512_storeu_ps(p, x.v); }
+static inline Floats load_part(const float *p, int n) {
+  return {_mm512_maskz_loadu_ps(lanes_below(n), p)};
+}
+static inline void store_part(float *p, Floats x, int n) {
+  _mm512_mask_storeu_ps(p, lanes_below(n), x.v);
+}
+static inline Ints load_ints(const void *p) { return {_mm512_loadu_si512(p)}; }
+static inline void store_ints(void *p, Ints x) { _mm512_storeu_si512(p, x.v); }
+
+static inline Floats operator+(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+static inline Floats operator-(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+static inline Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+static inline Floats operator/(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
+static inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+static inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+static inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+
+static inline Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+static inline Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
+template <int N> static inline Ints shift_left(Ints a) { return {_mm512_slli_epi32(a.v, N)}; }
+template <int N> static inline Ints shift_right(Ints a) { return {_mm512_srli_epi32(a.v, N)}; }
+static inline Floats as_floats(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
+static inline Ints as_ints(Floats a) { return {_mm512_castps_si512(a.v)}; }
+static inline Floats to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
+static inline Ints rounded(Floats a) { return {_mm512_cvtps_epi32(a.v)}; }
+
+static inline float sum(Floats a) { return _mm512_reduce_add_ps(a.v); }
+static inline float highest(Floats a) { return _mm512_reduce_max_ps(a.v); }
+static inline int32_t sum(Ints a) { return _mm512_reduce_add_epi32(a.v); }
+static inline Floats lane_numbers() {
+  return {_mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};
+}
+static inline Floats only(Floats x, int first, int end, float other) {
+  const __mmask16 kept = lanes_below(end) & ~lanes_below(first);
+  return {_mm512_mask_mov_ps(_mm512_set1_ps(other), kept, x.v)};
+}
+
+static inline Floats load_half(const uint16_t *p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
+}
+static inline Floats load_bfloat16(const uint16_t *p) {
+  const __m256i halves = _mm256_loadu_si256((const __m256i *)p);
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
+  const __m256i halves = _mm256_maskz_loadu_epi16(lanes_below(n), p);
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+
+#ifdef HAS_BFLOAT16_PAIRS
+static inline void store_bfloat16(uint16_t *p, Floats x) {
+  const __m256bh halves = _mm512_cvtneps_pbh(x.v);
+  memcpy(p, &halves, 32);
+}
+// sum[lane] += Σ over two bfloat16 of weight · (activation of `pair`).
+static inline Floats dot_pairs(Floats sum, Ints weights, int32_t pair) {
+  return {_mm512_dpbf16_ps(sum.v, (__m512bh)weights.v, (__m512bh)_mm512_set1_epi32(pair))};
+}
+#endif
+
+static inline void store_bytes(int8_t *p, Ints a) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a.v));
+}
+static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
+  return {_mm512_dpbusd_epi32(sum.v, weights.v, _mm512_set1_epi32(four))};
+}
+static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
+  return dot_bytes(sum, weights, four);
+}
+
+static inline void transpose(const Floats in[16], float *out) {
+  __m512 a[16], b[16];
+  // Lanes of four: first 4 × 4 within each, then the lanes themselves.
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps(in[i].v, in[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_ps(in[i].v, in[i + 1].v);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const __m512d p = _mm512_castps_pd(a[i]), q = _mm512_castps_pd(a[i + 2]);
+    const __m512d r = _mm512_castps_pd(a[i + 1]), s = _mm512_castps_pd(a[i + 3]);
+    b[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(p, q));
+    b[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, q));
+    b[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(r, s));
+    b[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(r, s));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {  // b[4 g + i]: rows 4 g …, columns i, 4 + i, 8 + i, 12 + i
+    const __m512 p = _mm512_shuffle_f32x4(b[i], b[4 + i], 0x88);
+    const __m512 q = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0x88);
+    const __m512 r = _mm512_shuffle_f32x4(b[i], b[4 + i], 0xdd);
+    const __m512 s = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0xdd);
+    _mm512_storeu_ps(out + 16 * i, _mm512_shuffle_f32x4(p, q, 0x88));
+    _mm512_storeu_ps(out + 16 * (4 + i), _mm512_shuffle_f32x4(r, s, 0x88));
+    _mm512_storeu_ps(out + 16 * (8 + i), _mm512_shuffle_f32x4(p, q, 0xdd));
+    _mm512_storeu_ps(out + 16 * (12 + i), _mm512_shuffle_f32x4(r, s, 0xdd));
+  }
+}

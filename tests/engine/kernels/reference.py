@@ -1,0 +1,83 @@
+"""What the kernels compute, slowly and obviously, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+GROUP = 32
+
+
+def padded(x: np.ndarray) -> np.ndarray:
+    """Columns padded with zeros to whole groups, (…, groups, 32)."""
+    missing = -x.shape[-1] % GROUP
+    x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+    return x.reshape(*x.shape[:-1], -1, GROUP)
+
+
+def to_int8(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, columns) → whole numbers (rows, groups, 32) and float16 scales (rows, groups)."""
+    groups = padded(weights.astype(np.float32))
+    scales = (np.abs(groups).max(-1) / np.float32(127)).astype(np.float16)
+    wide = scales.astype(np.float32)[..., None]
+    inverse = np.divide(1, wide, out=np.zeros_like(wide), where=wide > 0, dtype=np.float32)
+    return np.clip(np.rint(groups * inverse), -127, 127), scales
+
+
+def to_int4(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows, columns) → numbers 0 … 15, float16 scales and minimums."""
+    groups = padded(weights.astype(np.float32))
+    minimums = groups.min(-1).astype(np.float16)
+    low = minimums.astype(np.float32)
+    scales = ((groups.max(-1) - low) / np.float32(15)).astype(np.float16)
+    wide = scales.astype(np.float32)[..., None]
+    inverse = np.divide(1, wide, out=np.zeros_like(wide), where=wide > 0, dtype=np.float32)
+    return np.clip(np.rint((groups - low[..., None]) * inverse), 0, 15), scales, minimums
+
+
+def stored(weights: np.ndarray, kind: str) -> np.ndarray:
+    """What the numbers become when they are stored as such a kind, float64."""
+    columns = weights.shape[1]
+    if kind == "INT8":
+        numbers, scales = to_int8(weights)
+        out = numbers * scales.astype(np.float64)[..., None]
+    elif kind == "INT4":
+        numbers, scales, minimums = to_int4(weights)
+        out = numbers * scales.astype(np.float64)[..., None]
+        out += minimums.astype(np.float64)[..., None]
+    elif kind == "FLOAT16":
+        return weights.astype(np.float16).astype(np.float64)
+    elif kind == "BFLOAT16":
+        bits = weights.astype(np.float32).view(np.uint32)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+        return bits.view(np.float32).astype(np.float64)
+    else:
+        return weights.astype(np.float64)
+    return out.reshape(len(weights), -1)[:, :columns]
+
+
+def rounded_activations(x: np.ndarray) -> np.ndarray:
+    """Activations as 8-bit numbers times a scale for each 32, float64."""
+    groups = padded(x.astype(np.float32))
+    largest = np.abs(groups).max(-1, keepdims=True)
+    inverse = np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
+    whole = np.rint(groups * inverse).astype(np.float64)
+    out = whole * (largest / np.float32(127)).astype(np.float64)
+    return out.reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
+
+
+def met_by(x: np.ndarray, kind: str, instructions: str) -> np.ndarray:
+    """Activations as weights of a kind meet them, float64."""
+    if kind in ("INT8", "INT4"):
+        return rounded_activations(x)
+    if kind == "BFLOAT16" and instructions == "avx512bf16":
+        return stored(x, kind)
+    return x.astype(np.float64)
+
+
+def product(
+    x: np.ndarray, weights: np.ndarray, kind: str, instructions: str, *, exact: bool
+) -> np.ndarray:
+    """x @ weights.T with the weights stored as `kind`, (count, rows), float64."""
+    if not exact:
+        x = met_by(x, kind, instructions)
+    return x.astype(np.float64) @ stored(weights, kind).T

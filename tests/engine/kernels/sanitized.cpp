@@ -1,0 +1,136 @@
+// Forwards of small random models, for the sanitizers: every array is exactly as long as it has to
+// be, several threads share the work, and several models are opened at once. Prints the sets of
+// instructions that it ran.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "model.h"
+
+struct Opened;
+extern "C" {
+const char *kernels_set(const char *);
+Opened *kernels_open(const Model *, const char *, int32_t);
+void kernels_close(Opened *);
+void kernels_end_threads();
+int32_t kernels_forward(Opened *, const Call *);
+int64_t kernels_block_bytes(int32_t, int64_t);
+void kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
+}
+
+static thread_local uint32_t state = 1;
+static float number() {
+  state = state * 1664525u + 1013904223u;
+  return (float)(state >> 8) / 16777216.0f - 0.5f;
+}
+
+// Everything that a model points to.
+struct Small {
+  Model model = {};
+  std::vector<std::unique_ptr<char[]>> memory;
+  std::vector<LayerWeights> layers;
+  std::vector<Matrix> into, down;
+
+  float *floats(int64_t count, float around = 0.0f) {
+    memory.emplace_back(new char[count * 4]);
+    float *p = (float *)memory.back().get();
+    for (int64_t i = 0; i < count; i++) p[i] = around + number();
+    return p;
+  }
+
+  Matrix matrix(int32_t kind, int32_t rows, int32_t columns, bool bias) {
+    std::vector<float> from((size_t)rows * columns);
+    for (float &x : from) x = number();
+    const int64_t block = kernels_block_bytes(kind, columns), blocks = (rows + 15) / 16;
+    memory.emplace_back(new char[block * blocks]);
+    uint8_t *to = (uint8_t *)memory.back().get();
+    kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, block, 3);
+    return {to, bias ? floats(16 * blocks) : nullptr, kind, rows, columns, 0};
+  }
+
+  Small(int32_t kind, bool mixture, bool exact) {
+    Model &m = model;
+    m.width = 40, m.heads = 6, m.kv_heads = 2, m.head_dim = 10, m.hidden = 50, m.vocab = 37, m.layers = 2;
+    m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.exact_activations = exact;
+    m.attention_scale = 0.3f, m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
+    m.norm_over_heads = EACH_HEAD_ALIKE, m.attention_softcap = 20.0f;
+    if (mixture) m.experts = 5, m.chosen = 2, m.expert_hidden = 23, m.normalised = 1;
+    m.embedding = floats(m.vocab * m.width);
+    m.final_norm.weight = floats(m.width, 1.0f);
+    m.head = matrix(kind, m.vocab, m.width, true);
+    layers.resize(m.layers);
+    for (int i = 0; i < m.layers; i++) {
+      LayerWeights &w = layers[i];
+      w = {};
+      w.attention_norm.weight = floats(m.width, 1.0f), w.mlp_norm.weight = floats(m.width, 1.0f);
+      w.query_norm.weight = floats(m.head_dim, 1.0f), w.key_norm.weight = floats(m.head_dim, 1.0f);
+      w.qkv = matrix(kind, 64 + 32 + 32, m.width, true);
+      w.out = matrix(kind, m.width, m.heads * m.head_dim, false);
+      w.cos = floats(200 * 5), w.sin = floats(200 * 5), w.rope_dim = 10;
+      w.window = i ? 70 : 0;
+      w.sinks = floats(m.heads);
+      if (!mixture) {
+        w.into_mlp = matrix(kind, 128, m.width, false), w.down = matrix(kind, m.width, m.hidden, false);
+        continue;
+      }
+      w.router = matrix(FLOAT32, m.experts, m.width, false);
+      if (!i) for (int e = 0; e < m.experts; e++) {
+        into.push_back(matrix(kind, 64, m.width, false));
+        down.push_back(matrix(kind, m.width, m.expert_hidden, false));
+      }
+      w.experts_into = into.data(), w.experts_down = down.data();
+    }
+    m.layer = layers.data();
+  }
+};
+
+static void run(const char *set, int32_t kind, bool mixture, bool exact, int threads, bool bfloat16) {
+  Small small(kind, mixture, exact);
+  const Model &m = small.model;
+  const int capacity = 150, batch = 2;
+  std::vector<std::vector<char>> caches;
+  std::vector<void *> keys, values;
+  for (int i = 0; i < 2 * m.layers; i++) {
+    caches.emplace_back((size_t)batch * m.kv_heads * capacity * m.head_dim * (bfloat16 ? 2 : 4));
+    (i < m.layers ? keys : values).push_back(nullptr);
+  }
+  for (int i = 0; i < m.layers; i++) keys[i] = caches[i].data(), values[i] = caches[m.layers + i].data();
+  Opened *opened = kernels_open(&m, set, threads);
+  int length[2] = {0, 0};
+  const int steps[][2] = {{33, 1}, {1, 1}, {1, 0}, {100, 0}, {1, 0}, {1, 140}, {7, 1}};
+  for (const auto &step : steps) {
+    std::vector<int32_t> tokens, rows, positions, wanted;
+    for (int row = 0; row < 2; row++) for (int i = 0; i < step[row]; i++) {
+      tokens.push_back((int32_t)(state % m.vocab)), number();
+      rows.push_back(row), positions.push_back(length[row]++);
+    }
+    for (int i = 0; i < (int)tokens.size(); i += 3) wanted.push_back(i);
+    std::vector<float> logits(wanted.size() * m.vocab);
+    Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, bfloat16, 200,
+                 tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data()};
+    if (kernels_forward(opened, &call) != 0) abort();
+    for (float x : logits) if (!isfinite(x)) abort();
+  }
+  kernels_close(opened);
+}
+
+int main() {
+  const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
+  for (const char *name : names) {
+    if (!kernels_set(name)) continue;
+    for (int32_t kind = 0; kind < KINDS; kind++) {
+      for (int threads = 1; threads < 5; threads += 2) run(name, kind, kind % 2, threads == 1, threads, kind > 0);
+    }
+    run(name, INT4, true, false, 3, true);
+    std::thread other([name] { run(name, INT8, false, false, 3, true); });
+    run(name, FLOAT32, true, false, 3, false);
+    other.join();
+    puts(name);
+  }
+  kernels_end_threads();
+}

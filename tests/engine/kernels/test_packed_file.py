@@ -1,0 +1,73 @@
+"""Packed weights in a file: the same numbers again, or none at all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gptcli.engine.kernels import packed_file
+from gptcli.engine.kernels.abi import Kind
+from gptcli.engine.kernels.library import open_library
+from gptcli.engine.kernels.model import KernelModel
+from gptcli.engine.kernels.pack import pack
+from gptcli.engine.kernels.sections import Kinds
+from tests.engine.helpers import rows_of, runner_of
+from tests.engine.kernels.helpers import Session, needs_kernels, parameters_of
+
+pytestmark = needs_kernels
+CASE = "llama/tied"
+KINDS = Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16)
+
+
+@pytest.fixture
+def packed():
+    decoder = runner_of(CASE).decoder
+    return pack(decoder.spec, KINDS, parameters_of(decoder), open_library())
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_file_gives_the_same_logits(packed, tmp_path, mapped):
+    """Catches sections read from other places than they were written to."""
+    path = tmp_path / "packed"
+    packed_file.save(packed, path, "here")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+    library = open_library()
+    loaded = packed_file.load(path, packed.spec, KINDS, library, "here", mapped=mapped)
+    row = rows_of(CASE)[0]
+    ours = [Session(KernelModel(each, library)).run([row])[0] for each in (packed, loaded)]
+    np.testing.assert_array_equal(*ours)
+
+
+def test_other_weights_other_models_and_broken_files_are_not_used(packed, tmp_path):
+    """Catches using weights of before a model was changed, or half a file."""
+    path, library, spec = tmp_path / "packed", open_library(), packed.spec
+
+    def load(**other):
+        given = {"spec": spec, "kinds": KINDS, "source": "here"} | other
+        return packed_file.load(path, given["spec"], given["kinds"], library, given["source"])
+
+    assert load() is None
+    packed_file.save(packed, path, "here")
+    assert load() is not None
+    assert load(source="there") is None
+    assert load(kinds=Kinds(Kind.INT4, Kind.INT4, Kind.BFLOAT16)) is None
+    assert load(spec=dataclasses.replace(spec, hidden=spec.hidden + 1)) is None
+    whole = path.read_bytes()
+    for broken in (whole[:-1], whole + b"\0", b"", b"x" + whole[1:], whole[:5000]):
+        path.write_bytes(broken)
+        assert load() is None
+    path.unlink()
+    path.mkdir()
+    assert load() is None
+
+
+def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, tmp_path):
+    """Catches half a file left where no room was."""
+    with pytest.raises(OSError):
+        packed_file.save(packed, tmp_path / "missing" / "packed", "here")
+    (tmp_path / "packed").mkdir()
+    with pytest.raises(OSError):
+        packed_file.save(packed, tmp_path / "packed", "here")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
