@@ -29,7 +29,7 @@ DEFAULT_MODEL = "smollm2"
 DEFAULT_NEW_TOKENS = 256
 DEFAULT_ANSWER_TOKENS = 1024
 DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 _DTYPE_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
 _DTYPE_SHORT |= {"fp16": "float16", "half": "float16"}
 

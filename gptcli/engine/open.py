@@ -12,9 +12,9 @@ from gptcli import signals
 from gptcli.engine import gpu
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
-from gptcli.engine.kernels.runner import KernelRunner
+from gptcli.engine.kernels.opening import QUANTISED, open_kernels
 from gptcli.engine.runner import Runner, context_in_use
-from gptcli.engine.spec import ModelSpec
+from gptcli.errors import UsageError
 from gptcli.types import AdapterRef
 
 
@@ -31,9 +31,14 @@ def open_runner(
     """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`."""
     if not adapters and is_cpu(device):
         spec = read_spec(ConfigFields.read(directory))[1]
-        found = kernels_for(directory, spec, dtype, threads, context_in_use(spec, limit))
+        found = open_kernels(directory, spec, dtype, threads, context_in_use(spec, limit))
         if found is not None:
             return found
+    if dtype in QUANTISED:
+        what = "adapters are added" if adapters else "the model runs on a GPU"
+        raise UsageError(
+            "--dtype", f"{dtype} needs the CPU kernels, which do not serve where {what}"
+        )
     with signals.held():
         import torch
 
@@ -52,14 +57,3 @@ def is_cpu(device: str) -> bool:
     with signals.held():
         from gptcli.engine.load import pick_device
     return pick_device(device).type == "cpu"
-
-
-def kernels_for(
-    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
-) -> KernelRunner | None:
-    """The model in the kernels, None where torch has to run it.
-
-    That is: where no kernels are built for this machine, or where they do not cover the spec or
-    the dtype, as --dtype names it. No kernels are built yet.
-    """
-    return None

@@ -16,7 +16,7 @@ SCRIPT = """
 import sys
 from gptcli.engine import gpu, open as opening
 from tests.engine import numpy_llama
-opening.kernels_for = numpy_llama.kernels_for
+opening.open_kernels = numpy_llama.open_kernels
 gpu.may_be_there = lambda: False
 from gptcli.cli.boundary import main
 code = main(sys.argv[1:])

@@ -119,10 +119,10 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
     return floats(numbers) if cache.dtype == np.uint16 else numbers
 
 
-def kernels_for(
+def open_kernels(
     directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
 ) -> KernelRunner:
-    """See engine.open.kernels_for, whose place it takes."""
+    """See engine.open.open_kernels, whose place it takes."""
     name = "float32" if dtype == "auto" else dtype
     return KernelRunner(NumpyLlama(directory, spec), spec, name, limit)
 
@@ -130,4 +130,4 @@ def kernels_for(
 def runner(directory: Path, dtype: str = "float32") -> KernelRunner:
     """A golden checkpoint in the stand-in."""
     spec = read_spec(ConfigFields.read(directory))[1]
-    return kernels_for(directory, spec, dtype, None, spec.context)
+    return open_kernels(directory, spec, dtype, None, spec.context)

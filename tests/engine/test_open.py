@@ -72,7 +72,7 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
     monkeypatch.setattr(gpu, "may_be_there", lambda: may_be)
     monkeypatch.setattr(load, "pick_device", pick)
     monkeypatch.setattr(load, "load", lambda *given, **flags: (given, flags))
-    monkeypatch.setattr(opening, "kernels_for", numpy_llama.kernels_for)
+    monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
     found = opening.open_runner(MODEL, device=device, limit=20)
     assert isinstance(found, KernelRunner) == kernels
     if kernels:
@@ -83,12 +83,12 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
 
 def test_what_the_kernels_do_not_cover_goes_to_torch(monkeypatch):
     """Catches a model that is refused since it is not one of the kernels'."""
-    monkeypatch.setattr(opening, "kernels_for", lambda *given: None)
+    monkeypatch.setattr(opening, "open_kernels", lambda *given: None)
     assert isinstance(opening.open_runner(MODEL, device="cpu"), TorchRunner)
 
 
 def test_a_limit_beyond_the_context_is_refused_before_the_kernels(monkeypatch):
     """Catches positions for which the kernels have no angles."""
-    monkeypatch.setattr(opening, "kernels_for", numpy_llama.kernels_for)
+    monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
     with pytest.raises(UsageError, match="more than the model's context"):
         opening.open_runner(MODEL, device="cpu", limit=10_000)

@@ -6,6 +6,7 @@ import ctypes as c
 import dataclasses
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ from gptcli.engine.kernels.weights import Weights
 
 __all__ = ["KernelModel", "covers"]
 
-#: float32, or uint16 that holds bfloat16; (batch, kv_heads, capacity, head_dim).
-Cache = NDArray[np.float32] | NDArray[np.uint16]
+#: Places and ids, as lists or as arrays.
+Ids = Sequence[int] | NDArray[np.int32]
 #: Positions by which the table of angles grows.
 GROWTH = 1024
 
@@ -29,7 +30,7 @@ GROWTH = 1024
 class _Caches:
     """The arrays of the last call, and pointers to them: asking numpy costs more than comparing."""
 
-    arrays: list[Cache]
+    arrays: list[NDArray[Any]]
     keys: c.Array[c.c_void_p]
     values: c.Array[c.c_void_p]
 
@@ -66,12 +67,12 @@ class KernelModel:
 
     def forward(
         self,
-        tokens: Sequence[int],
-        rows: Sequence[int],
-        positions: Sequence[int],
-        keys: Sequence[Cache],
-        values: Sequence[Cache],
-        wanted: Sequence[int],
+        tokens: Ids,
+        rows: Ids,
+        positions: Ids,
+        keys: Sequence[NDArray[Any]],
+        values: Sequence[NDArray[Any]],
+        wanted: Ids,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
@@ -83,7 +84,7 @@ class KernelModel:
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
-        needed = max(positions) + 1
+        needed = int(max(positions)) + 1
         if needed > call.angles:
             self._grow_angles(needed)
         # Kept by these names until the call is over.
@@ -120,7 +121,7 @@ class KernelModel:
         self._weights.point_to_angles(self._angles)
         self._call.angles = rows
 
-    def _place_caches(self, keys: Sequence[Cache], values: Sequence[Cache]) -> None:
+    def _place_caches(self, keys: Sequence[NDArray[Any]], values: Sequence[NDArray[Any]]) -> None:
         arrays = [*keys, *values]
         kept = self._caches.arrays if self._caches else []
         if len(kept) == len(arrays) and all(map(operator.is_, kept, arrays)):
