@@ -5,6 +5,16 @@ from __future__ import annotations
 ENVIRONMENT = (
     ("GPTCLI_DATA_DIR", "Where converted models and tokenizers live."),
     ("GPTCLI_DEBUG", "Not empty: a failure also prints its traceback."),
+    (
+        "GPTCLI_CPU_FEATURES",
+        "Which instructions the CPU kernels use: avx512bf16, avx512, avxvnni, avx2, neon, portable;"
+        " none leaves all to torch. Default: the best that the processor has.",
+    ),
+    (
+        "GPTCLI_KERNELS",
+        "When gptcli is installed: 0 does not compile the CPU kernels, 1 makes it an error where"
+        " they cannot be.",
+    ),
     ("HF_HOME", "Where the Hugging Face hub's cache and token live."),
     ("HF_HUB_OFFLINE", "1: models are not looked for on the network."),
     ("HF_TOKEN", "Gives access to models of the Hugging Face hub that ask for it."),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend, few_shot
@@ -190,7 +191,9 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
             start = model.tokenizer.encode(document(query))
             ids = model.tokenizer.encode(f"{document(query)} {label}")
             assert ids[: len(start)] == start
-            whole = model.runner.all_logits(ids, model.runner.new_cache()).log_softmax(-1)
+            whole = torch.as_tensor(
+                model.runner.all_logits(ids, model.runner.new_cache())
+            ).log_softmax(-1)
             logprobs.append(sum(float(whole[i - 1, ids[i]]) for i in range(len(start), len(ids))))
         mass = sum(map(math.exp, logprobs))
         return logprobs, [math.exp(each) / mass for each in logprobs]
@@ -225,7 +228,9 @@ def test_labels_of_which_one_begins_another(backend, model):
             label_end = model.tokenizer.encode(f"{document(answer.input)} {label}")
             ids = ids[: len(label_end) + 1]
             assert ids[:-1] == label_end
-            whole = model.runner.all_logits(ids, model.runner.new_cache()).log_softmax(-1)
+            whole = torch.as_tensor(
+                model.runner.all_logits(ids, model.runner.new_cache())
+            ).log_softmax(-1)
             logprobs.append(sum(float(whole[i - 1, ids[i]]) for i in range(len(start), len(ids))))
         assert [each.logprob for each in answer.shares] == pytest.approx(logprobs, abs=1e-3)
     plain = run(backend, request_of(labels=("sat", "on")))

@@ -8,6 +8,7 @@ import pytest
 
 from gptcli.backends import open_backend
 from gptcli.backends.echo import EchoBackend
+from gptcli.engine.cache import KVCache
 from gptcli.errors import UsageError
 from gptcli.inspection.next_tokens import NextTokensRequest
 from gptcli.types import Chunk, Request, SamplingWish
@@ -60,15 +61,14 @@ def test_a_walk_looks_as_if_it_began_there(backend):
 
 def test_a_step_is_one_forward_of_one_token(backend, monkeypatch):
     """Catches a walk that reads the whole prompt again, or runs a forward that nobody sees."""
-    runner = backend._open.runner
     seen = []
-    forward = runner._forward
+    advance = KVCache.advance
 
-    def counted(pieces, *rest):
-        seen.append(len(pieces[0]))
-        return forward(pieces, *rest)
+    def counted(cache, counts):
+        seen.append(counts[0])
+        advance(cache, counts)
 
-    monkeypatch.setattr(runner, "_forward", counted)
+    monkeypatch.setattr(KVCache, "advance", counted)
     walk = backend.walk(NextTokensRequest(PROMPT), seed=1)
     for _ in range(4):
         walk.look()

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
@@ -108,7 +109,7 @@ def test_a_long_text_is_scored_by_its_windows(tiny_model, limit, stride, context
         start = next(s for s in range(0, len(ids), found.stride) if s + limit > place)
         row = [token.id for token in ids[start:place]]
         logits = runner.prefill([row], runner.new_cache())[0]
-        expected = logits.log_softmax(-1)[each.token.id].item()
+        expected = torch.as_tensor(logits).log_softmax(-1)[each.token.id].item()
         assert each.logprob == pytest.approx(expected, abs=3e-5)
 
 

@@ -68,7 +68,8 @@ def test_an_adapter_changes_what_comes_and_apart_is_the_same(tiny_model, adapter
     none = logprobs(top(tiny_model, "--adapter", f"{adapter}=0"))
     assert (plain - added).abs().max() > 0.1
     assert (apart - added).abs().max() <= TOLERANCE
-    assert torch.equal(plain, none)
+    # Without an adapter the CPU kernels may compute, which round in another order.
+    assert (plain - none).abs().max() <= TOLERANCE
 
 
 @pytest.mark.parametrize(

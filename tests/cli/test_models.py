@@ -91,6 +91,7 @@ def test_families_are_listed(monkeypatch):
 @pytest.mark.parametrize("command", [("complete", "-n", "1", "a"), ("score", "ab")])
 def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
     """Catches reading for minutes to find out that the memory is too small."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
     monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000)
     monkeypatch.setattr(
         "gptcli.engine.checkpoint.Checkpoint.read", lambda *_: pytest.fail("weights were read")
@@ -103,6 +104,7 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
 
 def test_a_model_that_just_fits(tiny_model, monkeypatch):
     """Catches a check that counts the cache of the whole context, which may never be used."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
     from gptcli.engine.config_fields import ConfigFields
     from gptcli.engine.families import read_spec
 

@@ -78,7 +78,8 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
     if kernels:
         assert found.limit == 20
     else:
-        assert found == ((MODEL,), {"device": device, "dtype": "auto", "limit": 20})
+        flags = {"device": device, "dtype": "auto", "limit": 20, "adapters": (), "apart": False}
+        assert found == ((MODEL,), flags)
 
 
 def test_what_the_kernels_do_not_cover_goes_to_torch(monkeypatch):

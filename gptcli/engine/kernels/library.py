@@ -10,7 +10,8 @@ from pathlib import Path
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.build import LIBRARY
 
-#: What `GPTCLI_CPU_FEATURES` may be; unset or "auto", the best that this processor has.
+#: What `GPTCLI_CPU_FEATURES` may be; unset or "auto", the best that this processor has; OFF, none.
+OFF = "none"
 FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
 ABI = 1
 
@@ -54,8 +55,10 @@ def open_library(features: str | None = None) -> Library:
     KernelsUnavailableError.
     """
     wanted = features or os.environ.get("GPTCLI_CPU_FEATURES") or "auto"
+    if wanted == OFF:
+        raise KernelsUnavailableError("GPTCLI_CPU_FEATURES turns them off")
     if wanted not in FEATURES:
-        raise KernelsUnavailableError(f"{wanted} is none of {', '.join(FEATURES)}")
+        raise KernelsUnavailableError(f"{wanted} is none of {', '.join((*FEATURES, OFF))}")
     return _opened(Path(__file__).parent / LIBRARY, wanted)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.sections import Kinds
-from gptcli.engine.runner import Runner
+from gptcli.engine.torch_runner import TorchRunner
 from tests.engine.helpers import CASES, rows_of, runner_of
 from tests.engine.kernels import reference
 from tests.engine.kernels.helpers import Session, every_set, model_of, needs_kernels, parameters_of
@@ -52,8 +52,9 @@ def expected(case: str, kinds: Kinds, instructions: str, exact: bool) -> torch.T
         if isinstance(module, nn.Linear) and not name.endswith("router"):
             module.weight.data = stored(module.weight.data, kinds.body)
             module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
-    runner, row = Runner(decoder), rows_of(case)[0]
-    stream = runner.streams([row], runner.new_cache())[0]
+    runner, row = TorchRunner(decoder), rows_of(case)[0]
+    with torch.inference_mode():
+        stream = runner._forward([row], [len(row)], runner.new_cache(), None)[0]
     # Only now, as a tied embedding stays what it is.
     head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
     head.weight.data = stored(head.weight.data, kinds.head)
