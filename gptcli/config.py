@@ -10,6 +10,7 @@ The user file is `config.toml` in the user's configuration directory (on Linux
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -132,6 +133,12 @@ def data_dir() -> Path:
         if given:
             return Path(given).expanduser().absolute()
         return Path(platformdirs.user_data_dir("gptcli", appauthor=False))
+
+
+def packed_weights(directory: Path) -> Path:
+    """Where a model directory's weights are kept as the CPU kernels want them, less the dtype."""
+    digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
+    return data_dir() / "packed" / f"{directory.name}-{digest}"
 
 
 @contextmanager

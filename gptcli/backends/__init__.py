@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from gptcli.backends.base import Backend, Event
 from gptcli.types import AdapterRef, Notice, Progress
 
-__all__ = ["ECHO", "Backend", "Event", "open_backend"]
+__all__ = ["ECHO", "Backend", "Event", "cpu", "open_backend"]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -51,3 +51,14 @@ def open_backend(
     if opened.tokenizer.notice is not None:
         yield opened.tokenizer.notice
     return LocalBackend(opened)
+
+
+def cpu() -> str:
+    """What a CPU computes with, in a line: the kernels and how many threads, or why torch."""
+    from gptcli.engine.kernels.library import KernelsUnavailableError, open_library, physical_cores
+
+    try:
+        library = open_library()
+    except KernelsUnavailableError as error:
+        return f"CPU: torch, since there are no kernels: {error}"
+    return f"CPU: kernels for {library.instructions}, {physical_cores()} threads"

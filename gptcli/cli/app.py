@@ -25,6 +25,7 @@ from gptcli.cli import (
     tree,
 )
 from gptcli.cli.boundary import guarded
+from gptcli.errors import UsageError
 
 #: A new subcommand is one word here; groups have subcommands of their own.
 COMMANDS = (
@@ -59,20 +60,12 @@ for _group in GROUPS:
     app.add_typer(_group)
 
 
-def _print_version(value: bool) -> None:
-    if value:
-        typer.echo(f"gptcli {__version__}")
-        raise typer.Exit
-
-
 @app.callback(invoke_without_command=True)
 def gptcli(
     context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: also what the CPU computes with.")
     ] = False,
 ) -> None:
     """A GPT in your terminal: complete text, and see how it is done.
@@ -80,5 +73,14 @@ def gptcli(
     A generative pre-trained transformer reads text and predicts what comes next. The first
     command that needs the default model fetches it.
     """
+    if version:
+        typer.echo(f"gptcli {__version__}")
+        if verbose:
+            from gptcli.backends import cpu
+
+            typer.echo(cpu())
+        raise typer.Exit
+    if verbose:
+        raise UsageError("--verbose", "needs --version")
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli import config
 from gptcli.errors import ModelError, UsageError
 from gptcli.models import disk, hub_cache, local_gguf, store
 from gptcli.models.hub_cache import Repo
@@ -43,13 +45,26 @@ def _managed(key: str, name: str) -> Removed:
     if key not in store.names():
         raise _absent(name)
     path = store.root() / key
-    return Removed(name, path, store.remove(key))
+    freed = _packed(path)
+    return Removed(name, path, freed + store.remove(key))
+
+
+def _packed(path: Path) -> int:
+    """Removes what the CPU kernels keep of a model directory; the bytes that frees."""
+    kept = config.packed_weights(path)
+    files = list(kept.parent.glob(f"{glob.escape(kept.name)}.*"))
+    freed = sum(file.stat().st_size for file in files)
+    with disk.writing(kept.parent):
+        for file in files:
+            file.unlink()
+    return freed
 
 
 def _repo(repo: Repo, name: str) -> Removed:
     path = hub_cache.snapshot(repo)
     if path is None:
         raise _absent(name)
+    freed = _packed(path)
     from huggingface_hub import scan_cache_dir
 
     with disk.writing(path):
@@ -57,7 +72,7 @@ def _repo(repo: Repo, name: str) -> Removed:
         plan.execute()
     if path.exists():
         raise ModelError(str(path), "could not be removed")
-    return Removed(name, path, plan.expected_freed_size)
+    return Removed(name, path, freed + plan.expected_freed_size)
 
 
 def _absent(name: str) -> ModelError:

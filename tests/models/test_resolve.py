@@ -143,3 +143,19 @@ def test_completion_stays_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_packed_weights_go_with_their_model(tmp_path):
+    """Catches files of hundreds of megabytes that nothing ever removes, and another model's."""
+    from gptcli import config
+    from gptcli.models import removal
+
+    mine, other = (config.packed_weights(tmp_path / name) for name in ("a[b]", "ab"))
+    mine.parent.mkdir(parents=True)
+    for path in (mine, other):
+        for dtype in ("bfloat16", "int4"):
+            path.with_name(f"{path.name}.{dtype}").write_bytes(b"12345")
+    assert removal._packed(tmp_path / "a[b]") == 10
+    left = sorted(path.name for path in mine.parent.iterdir())
+    assert left == [f"{other.name}.bfloat16", f"{other.name}.int4"]
+    assert removal._packed(tmp_path / "a[b]") == 0

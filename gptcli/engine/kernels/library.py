@@ -9,8 +9,10 @@ from pathlib import Path
 
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.build import LIBRARY
+from gptcli.errors import UsageError
 
-#: What `GPTCLI_CPU_FEATURES` may be; unset or "auto", the best that this processor has; OFF, none.
+_VARIABLE = "GPTCLI_CPU_FEATURES"
+#: What that may be; unset or "auto", the best that this processor has; OFF, none.
 OFF = "none"
 FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
 ABI = 1
@@ -52,14 +54,19 @@ def open_library(features: str | None = None) -> Library:
     """The kernels that were built with this gptcli.
 
     features: one of FEATURES; None takes the environment's GPTCLI_CPU_FEATURES. Raises
-    KernelsUnavailableError.
+    KernelsUnavailableError, and UsageError where the environment names what there is not.
     """
-    wanted = features or os.environ.get("GPTCLI_CPU_FEATURES") or "auto"
+    wanted = features or os.environ.get(_VARIABLE) or "auto"
     if wanted == OFF:
-        raise KernelsUnavailableError("GPTCLI_CPU_FEATURES turns them off")
+        raise KernelsUnavailableError(f"{_VARIABLE} turns them off")
     if wanted not in FEATURES:
-        raise KernelsUnavailableError(f"{wanted} is none of {', '.join((*FEATURES, OFF))}")
-    return _opened(Path(__file__).parent / LIBRARY, wanted)
+        raise UsageError(_VARIABLE, f"{wanted!r} is none of {', '.join((*FEATURES, OFF))}")
+    try:
+        return _opened(Path(__file__).parent / LIBRARY, wanted)
+    except KernelsUnavailableError as error:
+        if features is None and wanted != "auto":
+            raise UsageError(_VARIABLE, str(error)) from None
+        raise
 
 
 @functools.cache

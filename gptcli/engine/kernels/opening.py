@@ -111,8 +111,8 @@ def _packed(directory: Path, spec: ModelSpec, dtype: str, library: Library, limi
 
 def packed_path(directory: Path, dtype: str) -> Path:
     """Where packed weights of a directory are kept."""
-    digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    return config.data_dir() / "packed" / f"{directory.name}-{digest}.{dtype}"
+    path = config.packed_weights(directory)
+    return path.with_name(f"{path.name}.{dtype}")
 
 
 def _source(directory: Path) -> str:
