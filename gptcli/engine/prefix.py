@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gptcli.engine.cache import KVCache
+from gptcli.engine.layers import Probe
 from gptcli.engine.runner import Runner
 
 
@@ -27,15 +28,15 @@ class PrefixCache:
         #: How many tokens the last prompts share.
         self.shared = 0
 
-    def prefill(self, prompt: Sequence[int]) -> Tensor:
+    def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Tensor:
         """Make the cache hold exactly this prompt, not empty; logits after it, (1, vocab).
 
-        The last token always runs, since its logits are not kept.
+        The last token always runs, since its logits are not kept. `probe` sees what runs.
         """
         self.reused = min(common_length(self.ids, prompt), len(prompt) - 1)
         self.ids = self.ids[: self.reused]
         self.cache.truncate(self.reused)
-        logits = self.runner.prefill([prompt[self.reused :]], self.cache)
+        logits = self.runner.prefill([prompt[self.reused :]], self.cache, probe=probe)
         self.ids += prompt[self.reused :]
         return logits
 

@@ -1,0 +1,78 @@
+"""Who looks at whom: attention weights of a prompt, head by head or taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local.looking import check_layer, looked_at
+from gptcli.backends.local.opened import OpenModel
+from gptcli.errors import UsageError
+from gptcli.inspection.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def attention(model: OpenModel, request: AttentionRequest) -> Attention:
+    """See Backend.attention."""
+    from gptcli.engine.probes.attention import AttentionWeights
+
+    runner, spec = model.runner, model.runner.spec
+    check_layer(model, request.layer)
+    if request.head is not None and not 0 <= request.head < spec.heads:
+        raise UsageError("--head", f"must be from 0 to {spec.heads - 1}, not {request.head}")
+    looked = looked_at(model, request.prompt, request.window, special=request.special)
+    layers = range(spec.layers) if request.layer is None else (request.layer,)
+    heads = range(spec.heads) if request.head is None else (request.head,)
+    count = len(looked.positions) ** 2 * len(layers) * len(heads)
+    if count > MAX_WEIGHTS:
+        raise UsageError(
+            "--window",
+            f"would give {count:,} weights, and {MAX_WEIGHTS:,} are allowed",
+            "--layer and --head choose fewer",
+        )
+    # What comes after the window cannot be seen from it, and is not run.
+    ids = looked.ids[: looked.positions.stop]
+    seen = AttentionWeights(runner.decoder, looked.positions, layers)
+    runner.prefill([ids], runner.new_cache(), probe=seen)
+    chosen = [(layer, seen.of(layer)[list(heads)]) for layer in layers]
+    if request.over is None:
+        maps = tuple(
+            _map(weights, looked.positions, layer, head)
+            for layer, each in chosen
+            for head, weights in zip(heads, each, strict=True)
+        )
+    else:
+        maps = tuple(_together(request, chosen, looked.positions))
+    return Attention(
+        request=request,
+        source=model.source,
+        tokens=looked.tokens,
+        first=looked.positions.start,
+        prompt_tokens=len(looked.ids),
+        layers=spec.layers,
+        heads=spec.heads,
+        group=spec.group,
+        windows=tuple(each.window for each in spec.each_layer),
+        sinks=spec.sinks,
+        maps=maps,
+        notices=looked.notices,
+    )
+
+
+def _together(
+    request: AttentionRequest, chosen: list[tuple[int, Tensor]], positions: range
+) -> Iterator[AttentionMap]:
+    import torch
+
+    every = torch.cat([each for _, each in chosen])  # (layers · heads, queries, keys)
+    made = every.mean(dim=0) if request.over == "mean" else every.amax(dim=0)
+    yield _map(made, positions, request.layer, request.head)
+
+
+def _map(weights: Tensor, positions: range, layer: int | None, head: int | None) -> AttentionMap:
+    """weights: (queries, keys), all keys from the prompt's beginning on."""
+    outside = weights[:, : positions.start].sum(dim=-1)
+    inside = weights[:, positions.start : positions.stop]
+    return AttentionMap(layer, head, tuple(map(tuple, inside.tolist())), tuple(outside.tolist()))
