@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from gptcli import __version__
-from gptcli.cli import chat, choose, complete, models, score, tokens, top_k, tree
+from gptcli.cli import (
+    attention,
+    chat,
+    choose,
+    complete,
+    explain,
+    lens,
+    models,
+    neighbors,
+    score,
+    tokens,
+    top_k,
+    tree,
+)
 from gptcli.cli.boundary import guarded
 
 #: A new subcommand is one word here; groups have subcommands of their own.
@@ -21,6 +34,10 @@ COMMANDS = (
     score.score,
     tokens.tokens,
     tree.tree,
+    explain.explain,
+    neighbors.neighbors,
+    attention.attention,
+    lens.lens,
 )
 GROUPS = (models.app,)
 
