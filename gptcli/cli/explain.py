@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -166,10 +166,12 @@ def explain(
     told = len(kept)
     if kept and told < steps and not step and not kept[-1].drawn.ends:
         messages.hint(f"prompt: the context is full after {told} of {steps} steps")
+    # A page has room for every layer.
+    whole = replace(run, every=True)
     exports.write(
         messages,
         html=lambda: pages.explanation(
-            text, kept[-1].distribution.source, [list(run.stages(each)) for each in kept], words
+            text, kept[-1].distribution.source, [list(whole.stages(each)) for each in kept], words
         ),
         png=lambda: plots.explanation(text, kept),
         npz=lambda: arrays.npz(arrays.explanation(kept)),

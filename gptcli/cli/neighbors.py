@@ -63,7 +63,8 @@ def neighbors(
         typer.Option(
             metavar="L",
             show_default=False,
-            help="With --in: after this layer, -1 for the embedding. Default: the last.",
+            help="With --in: the neighbours after this layer, -1 for the embedding. Default: the"
+            " last for one text, and for more of them no neighbours but distances.",
         ),
     ] = None,
     rows: Annotated[

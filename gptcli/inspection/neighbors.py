@@ -27,7 +27,7 @@ class NeighborsRequest:
 
     rows: how many neighbours. forms: tell also those that are the word itself, spelt with other
     spaces or capitals. layer: after which layer the word of a context is looked at,
-    -1 for its embedding, None for the last.
+    -1 for its embedding; None is the last layer for one context, and no neighbours for more.
     """
 
     words: tuple[str, ...] = ()
@@ -37,6 +37,11 @@ class NeighborsRequest:
     rows: int = 10
     forms: bool = False
     special: bool = False
+
+    @property
+    def nearest(self) -> bool:
+        """Whether neighbours are wanted: not where contexts are only compared."""
+        return len(self.contexts) < 2 or self.layer is not None
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Neighbors:
-    """One neighbourhood for each word, or each context; drifts between the first and each other."""
+    """A neighbourhood for each word or context; drifts between the first context and the others."""
 
     request: NeighborsRequest
     source: Source

@@ -19,7 +19,7 @@ from gptcli.units import percent
 
 #: Pixels of the side of a small map: at least, and at most where many layers stand below each
 #: other.
-_LEAST, _MOST = 6, 12
+_LEAST, _MOST = 5, 12
 _MARKS = (0.0, 0.06, 0.25, 0.56, 1.0)
 
 

@@ -11,35 +11,20 @@ from rich.text import Text
 
 from gptcli.ui.pieces import few_colours, has_colour
 
-RGB = tuple[int, int, int]
-
-#: From 0 to 1. The background is always set, so that it looks the same on any terminal.
-_RAMP: tuple[RGB, ...] = (
-    (34, 36, 64),
-    (50, 76, 134),
-    (40, 128, 146),
-    (82, 172, 112),
-    (246, 214, 70),
-)
+#: Of the 256 colours of terminals, for 0 to 1; the background is always set, so that they look the
+#: same on dark and on light ones. From one place on, text on them is black.
+_RAMP = (235, 23, 29, 35, 71, 107, 143, 179, 221)
+_BLACK_FROM = 3
 #: From -1 over 0 to 1.
-_TWO_WAYS: tuple[RGB, ...] = (
-    (64, 132, 214),
-    (38, 70, 112),
-    (40, 40, 46),
-    (128, 66, 30),
-    (244, 146, 58),
-)
+_TWO_WAYS = (117, 75, 32, 25, 236, 94, 136, 172, 214)
 _SHADES = " ░▒▓█"
 
 
-def mixed(ramp: Sequence[RGB], share: float) -> RGB:
-    """The colour at `share` (0 to 1) of a ramp, between the two that stand there."""
-    place = min(max(share, 0.0), 1.0) * (len(ramp) - 1)
-    low = min(int(place), len(ramp) - 2)
-    part = place - low
-    one, other = ramp[low], ramp[low + 1]
-    red, green, blue = (round(a + (b - a) * part) for a, b in zip(one, other, strict=True))
-    return red, green, blue
+def step(ramp: Sequence[int], share: float) -> int:
+    """The colour for a share from 0 to 1; what is more than nothing never looks like nothing."""
+    last = len(ramp) - 1
+    place = round(min(max(share, 0.0), 1.0) * last)
+    return ramp[max(place, 1) if share > 0.02 else place]
 
 
 def brightened(share: float) -> float:
@@ -58,13 +43,13 @@ class Heat:
         if not self.colour:
             mark = _SHADES[min(round(min(share, 1.0) * 4), 4)]
             return (text or mark * width).rjust(width), ""
-        red, green, blue = mixed(_RAMP, share)
-        front = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 120 else "white"
-        return text.rjust(width), f"{front} on rgb({red},{green},{blue})"
+        colour = step(_RAMP, share)
+        front = "black" if _RAMP.index(colour) >= _BLACK_FROM else "white"
+        return text.rjust(width), f"{front} on color({colour})"
 
     def small(self, rows: Sequence[Sequence[float]]) -> list[Text]:
         """A picture of shares, two rows of it in each line."""
-        return self._halves([[mixed(_RAMP, each) for each in row] for row in rows], rows)
+        return self._halves([[step(_RAMP, each) for each in row] for row in rows], rows)
 
     def strip(self, values: Sequence[float], room: int, most: int = 3) -> list[Text]:
         """The features of a vector in order, at most `most` lines of `room` cells, 0 in the middle.
@@ -80,7 +65,7 @@ class Heat:
         scale = ordered[int(len(ordered) * 0.95)] or ordered[-1] or 1.0
         shares = [min(max(value / scale, -1.0), 1.0) for value in pooled]
         rows = [shares[at : at + room] for at in range(0, len(shares), room)]
-        colours = [[mixed(_TWO_WAYS, (each + 1) / 2) for each in row] for row in rows]
+        colours = [[_both_ways(each) for each in row] for row in rows]
         return self._halves(colours, [[abs(each) for each in row] for row in rows])
 
     def legend(self, marks: Sequence[float], room: int) -> Iterator[tuple[str, str]]:
@@ -93,7 +78,7 @@ class Heat:
             yield self.cell(brightened(mark), len(text), text)
 
     def _halves(
-        self, colours: Sequence[Sequence[RGB]], shares: Sequence[Sequence[float]]
+        self, colours: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]
     ) -> list[Text]:
         lines = []
         for top in range(0, len(colours), 2):
@@ -101,15 +86,19 @@ class Heat:
             for at in range(len(colours[top])):
                 below = top + 1 < len(colours) and at < len(colours[top + 1])
                 if self.colour:
-                    style = f"rgb({','.join(map(str, colours[top][at]))})"
+                    style = f"color({colours[top][at]})"
                     if below:
-                        style += f" on rgb({','.join(map(str, colours[top + 1][at]))})"
+                        style += f" on color({colours[top + 1][at]})"
                     line.append("▀", style)
                 else:
                     both = [shares[top][at], *([shares[top + 1][at]] if below else [])]
                     line.append(self.cell(sum(both) / len(both), 1)[0])
             lines.append(line)
         return lines
+
+
+def _both_ways(share: float) -> int:
+    return _TWO_WAYS[round((share + 1) / 2 * (len(_TWO_WAYS) - 1))]
 
 
 def pooled(rows: Sequence[Sequence[float]], side: int) -> list[list[float]]:

@@ -21,18 +21,19 @@ _HEIGHT = 6
 
 
 def show(stream: TextIO, found: Neighbors) -> None:
-    """On a terminal a table for each word, and charts; else a row for each neighbour."""
+    """On a terminal charts, and a table for each word; else a row for each neighbour."""
     if not stream.isatty():
         for line in rows(found):
             print(line, file=stream)
         return
-    for place, each in enumerate(found.found):
+    parts = [*found.drifts, *found.found]
+    for place, each in enumerate(parts):
         if place:
             print(file=stream)
-        _neighborhood(stream, each)
-    for drift in found.drifts:
-        print(file=stream)
-        _drift(stream, drift)
+        if isinstance(each, Drift):
+            _drift(stream, each)
+        else:
+            _neighborhood(stream, each)
     caption(stream, where(found.source))
 
 

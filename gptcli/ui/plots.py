@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,8 @@ class _Figure:
         from matplotlib import font_manager, rcParams
         from matplotlib.figure import Figure
 
+        # It says aloud that a font has no bold face.
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
         there = {font.name for font in font_manager.fontManager.ttflist}
         rcParams["font.family"] = [name for name in _FONTS if name in there]
         # A dollar sign in a token begins no formula.
@@ -136,7 +139,9 @@ def neighbors(found: Neighbors) -> bytes:
         # Two tokens may look alike, so places are numbers.
         places = range(len(each.found))
         axes.barh(places, [near.cosine for near in each.found], color="C0")
-        axes.set_yticks(places, [visible(near.token.bytes) for near in each.found], fontsize=8)
+        axes.set_yticks(
+            places, [shortened(visible(near.token.bytes), 20) for near in each.found], fontsize=8
+        )
         axes.invert_yaxis()
         axes.set_title(shortened(plainly(title_of(each)), 70), fontsize=9)
         axes.set_xlabel("cosine", fontsize=8)

@@ -42,7 +42,7 @@ def neighbors(model: OpenModel, request: NeighborsRequest) -> Neighbors:
     if request.contexts:
         (word,) = request.words
         places = [_Place(model, word, text, special=request.special) for text in request.contexts]
-        found = [place.neighborhood(request) for place in places]
+        found = [place.neighborhood(request) for place in places] if request.nearest else []
         drifts = tuple(_drift(word, places[0], other) for other in places[1:])
     elif request.terms:
         found = [_near(model, request, _sum(model, request))]

@@ -16,12 +16,6 @@ def attention(found: Attention) -> str:
     many = len(found.maps) > 1
     parts = [paragraph(plainly(found.request.prompt), "prompt")]
     parts += [paragraph(note, "quiet") for note in words.notes(found)]
-    if many:
-        parts += [
-            "<h2>All heads</h2>",
-            paragraph("Queries go down, keys go right. Choose one to see it in full.", "quiet"),
-            '<div id="mixes" class="controls"></div><div id="overview" class="overview"></div>',
-        ]
     parts += [
         '<h2 id="map-title"></h2>',
         paragraph(
@@ -33,6 +27,14 @@ def attention(found: Attention) -> str:
         '<div class="scroll"><table id="map" class="grid square" role="grid"'
         ' aria-labelledby="map-title"><thead></thead><tbody></tbody></table></div>',
     ]
+    if many:
+        parts += [
+            "<h2>All heads</h2>",
+            paragraph(
+                "Queries go down, keys go right. Choose one to see it in full above.", "quiet"
+            ),
+            '<div id="mixes" class="controls"></div><div id="overview" class="overview"></div>',
+        ]
     data = {
         "view": "attention",
         "tokens": [visible(token.bytes) for token in found.tokens],
