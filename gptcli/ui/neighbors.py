@@ -26,7 +26,7 @@ def show(stream: TextIO, found: Neighbors) -> None:
         for line in rows(found):
             print(line, file=stream)
         return
-    parts = [*found.drifts, *found.found]
+    parts: list[Drift | Neighborhood] = [*found.drifts, *found.found]
     for place, each in enumerate(parts):
         if place:
             print(file=stream)
