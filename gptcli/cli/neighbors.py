@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -149,12 +148,18 @@ def _check(
 
 def terms(expression: str) -> tuple[Term, ...]:
     """The words of a sum. Raises UsageError for one that is none."""
-    parts = re.split(r"(?:^|\s)\s*([+-])\s+", f" {expression.strip()}")
-    first, rest = parts[0].strip(), parts[1:]
-    found = [Term(1, first)] if first else []
-    for sign, word in zip(rest[::2], rest[1::2], strict=True):
-        found.append(Term(1 if sign == "+" else -1, word.strip()))
-    if not found or any(not term.word for term in found):
+    found: list[Term] = []
+    for part in f"+ {expression}".split():
+        if part in ("+", "-"):
+            found.append(Term(1 if part == "+" else -1, ""))
+        else:
+            # Words without a sign between them are one: `new york`.
+            last = found[-1]
+            found[-1] = Term(last.sign, f"{last.word} {part}".strip())
+    if expression.split()[:1] in (["+"], ["-"]):
+        # The sign stands there already.
+        del found[0]
+    if any(not term.word for term in found):
         hint = 'for example: --from "king - man + woman"'
         raise UsageError("--from", f"must be words with + or - between them: {expression!r}", hint)
     return tuple(found)
