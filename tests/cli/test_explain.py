@@ -45,7 +45,7 @@ def test_the_parts_add_up_and_are_those_of_the_model(explain, tiny_model):
         runner.prefill(
             [ids],
             runner.new_cache(),
-            probe=lambda point, layer, t: streams.__setitem__((point, layer), t[0, -1]),
+            probe=lambda point, layer, t, to=streams: to.update({(point, layer): t[0, -1]}),
         )
         np.testing.assert_allclose(each["embedding"], streams["embedding", -1], atol=1e-6)
         # The KV cache sums in another order: float32, on a stream of length 1000 or so.

@@ -23,7 +23,7 @@ def lens(tiny_model: Path):
 
 
 def test_the_last_row_is_what_the_model_says(lens, tiny_model):
-    """Catches a read-out of another layer or position, and ranks that are not those of the answer."""
+    """Catches a read-out of another layer or position, and ranks of another token."""
     found = json.loads(lens("--json", "-k", "3", PROMPT).text)
     runner = load(tiny_model, dtype="float32", device="cpu")
     ids = [token["id"] for token in found["tokens"]]

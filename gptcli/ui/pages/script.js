@@ -2,8 +2,10 @@
 (() => {
   // Numbers of what the mouse or the keyboard points at.
   const tip = document.getElementById("tip");
-  const hide = () => { tip.hidden = true; };
+  let shown = null;
+  const hide = () => { tip.hidden = true; shown = null; };
   const show = (spot) => {
+    shown = spot;
     tip.textContent = spot.dataset.tip;
     tip.hidden = false;
     const at = spot.getBoundingClientRect(), own = tip.getBoundingClientRect();
@@ -20,7 +22,12 @@
   document.addEventListener("mouseover", pointed);
   document.addEventListener("focusin", pointed);
   document.addEventListener("focusout", hide);
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  // Moving the focus may scroll the page: then the tip goes with its cell.
+  const scrolled = () => {
+    if (!shown) return;
+    if (shown === document.activeElement || shown.matches(":hover")) show(shown); else hide();
+  };
+  addEventListener("scroll", scrolled, { passive: true, capture: true });
 
   // A grid is one stop of the Tab key; the arrow keys move within it.
   const spots = (row) => [...row.querySelectorAll("td[data-tip]")];
