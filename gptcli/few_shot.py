@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.conversation import ChatForm
+from gptcli.inspection.evaluation import Evaluation, Match, Outcome, Spread
 from gptcli.types import Notice, Sampling, SamplingWish
 
 Order = Literal["given", "random", "similar"]
 ORDERS: tuple[Order, ...] = ("given", "random", "similar")
 DEFAULT_TEMPLATE = "Input: {input}\nOutput: {output}"
 DEFAULT_SEPARATOR = "\n\n"
+DEFAULT_INPUT_FIELD, DEFAULT_OUTPUT_FIELD = "input", "output"
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class Example:
 
     input: str
     output: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """An input to be answered, and what to call it in an error."""
+
+    subject: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,39 @@ class FewShotUsage:
 
 
 FewShotEvent = Answer | Notice | FewShotUsage
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An input, and its answer beside the one that was due."""
+
+    input: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How it goes without an example: `accuracy`, and what having the example adds to that.
+
+    added_log: by how much it lowers the log-loss, in nats; None for free answers.
+    """
+
+    example: Example
+    accuracy: float
+    added: float
+    added_log: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation with its rows, and how it varies; `usage` of all runs together."""
+
+    evaluation: Evaluation
+    match: Match
+    rows: tuple[Judged, ...]
+    orders: Spread | None
+    left_out: tuple[LeftOut, ...]
+    usage: FewShotUsage
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:

@@ -111,3 +111,36 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tensors[name] = torch.ones(shapes[target]) if is_norm else torch.randn(shapes[target])
     save_file(tensors, directory / "model.safetensors")
     return directory
+
+
+#: A chat template with the two control tokens of `tiny_model`.
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|role|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|role|>assistant\n{% endif %}"
+)
+
+
+def with_context(model: Path, directory: Path, context: int, template: str | None) -> Path:
+    """The same weights in another directory, for longer texts and with a chat template or none."""
+    directory.mkdir(parents=True)
+    for name in ("tokenizer.json", "model.safetensors"):
+        (directory / name).symlink_to(model / name)
+    config = json.loads((model / "config.json").read_text())
+    (directory / "config.json").write_text(
+        json.dumps(config | {"max_position_embeddings": context})
+    )
+    settings = {"eos_token": "<|end|>"} | ({"chat_template": template} if template else {})
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def chat_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_model` with a chat template and a context of 512 tokens."""
+    return with_context(tiny_model, tmp_path_factory.mktemp("chat") / "m", 512, CHAT_TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def base_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without a template."""
+    return with_context(tiny_model, tmp_path_factory.mktemp("base") / "m", 512, None)

@@ -1,12 +1,15 @@
 """Make tests/goldens: tiny random checkpoints, and the logits that transformers computes on them.
 
-Run `python tests/make_goldens.py` (or with case names: `… llama/linear`) after adding a case, and
-commit what it writes. Each case is a model directory as transformers saves it, plus
-`golden.safetensors` with `ids` (batch, time) and `logits` (batch, time, vocab), in float32.
+Run `python tests/make_goldens.py` (or with case names: `… llama/linear`) after adding a case to
+golden_cases.py, and commit what it writes. Each case is a model directory as transformers saves
+it, plus `golden.safetensors` with `ids` (batch, time) and `logits` (batch, time, vocab), in
+float32; some hold the same of a short text, or in bfloat16. At the end the largest difference of
+each family from our engine is written down, for `gptcli models families`.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,94 +17,115 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.golden_cases import CASES, Case
 
 GOLDENS = Path(__file__).parent / "goldens"
 TIME = 40
-
-GPT2 = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
-LLAMA = {
-    "vocab_size": 61,
-    "hidden_size": 24,
-    "intermediate_size": 40,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 6,
-    "max_position_embeddings": 48,
-}
-GROUPED = {"num_key_value_heads": 2}
-
-#: case → (model_type, config fields, largest shard)
-CASES: dict[str, tuple[str, dict[str, Any], str]] = {
-    "gpt2/tied": ("gpt2", GPT2, "1GB"),
-    "gpt2/untied": ("gpt2", GPT2 | {"tie_word_embeddings": False}, "1GB"),
-    "gpt2/options": (
-        "gpt2",
-        GPT2 | {"n_inner": 32, "activation_function": "gelu", "layer_norm_epsilon": 1e-3},
-        "1GB",
-    ),
-    "gpt2/sharded": ("gpt2", GPT2, "12KB"),
-    "llama/untied": ("llama", LLAMA, "1GB"),
-    "llama/tied": ("llama", LLAMA | GROUPED | {"tie_word_embeddings": True}, "1GB"),
-    "llama/one_kv_head": ("llama", LLAMA | {"num_key_value_heads": 1}, "1GB"),
-    "llama/biases": ("llama", LLAMA | GROUPED | {"attention_bias": True, "mlp_bias": True}, "1GB"),
-    "llama/head_dim": ("llama", LLAMA | GROUPED | {"head_dim": 8, "rms_norm_eps": 1e-3}, "1GB"),
-    "llama/sharded": ("llama", LLAMA | GROUPED, "12KB"),
-    "llama/linear": (
-        "llama",
-        LLAMA
-        | GROUPED
-        | {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500.0}},
-        "1GB",
-    ),
-    "llama/llama3": (
-        "llama",
-        LLAMA
-        | {"head_dim": 16}
-        | {
-            "rope_parameters": {
-                "rope_type": "llama3",
-                "rope_theta": 500.0,
-                "factor": 8.0,
-                "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 24,
-            }
-        },
-        "1GB",
-    ),
-    "mistral/window": ("mistral", LLAMA | GROUPED | {"sliding_window": 7}, "1GB"),
-    "mistral/all": ("mistral", LLAMA | GROUPED | {"sliding_window": None}, "1GB"),
-}
+#: Families whose order of roundings is compared as well.
+ALSO_BFLOAT16 = {"gemma", "gemma2", "gemma3_text"}
 
 
 def randomise(model: torch.nn.Module) -> None:
-    """Give every parameter values that matter: a norm of ones or a bias of zeros hides mistakes."""
+    """Give every parameter values that matter: a norm of ones or a bias of zeros hides mistakes.
+
+    Norms stay around what they begin with, 1, or 0 where it is added to 1.
+    """
     for name, parameter in sorted(model.named_parameters()):
-        noise = torch.randn(parameter.shape)
+        noise = 0.3 * torch.randn(parameter.shape)
         is_norm = parameter.dim() == 1 and name.endswith("weight")
-        parameter.data.copy_(1 + 0.3 * noise if is_norm else 0.3 * noise)
+        parameter.data.copy_(parameter.data + noise if is_norm else noise)
 
 
-def make(case: str) -> None:
-    """Write one case."""
-    kind, fields, shard = CASES[case]
-    directory = GOLDENS / case
-    shutil.rmtree(directory, ignore_errors=True)
-    torch.manual_seed(sum(case.encode()))
-    config = transformers.AutoConfig.for_model(kind, **fields)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+def build(case: Case) -> Any:
+    """The model, in float32."""
+    config = transformers.AutoConfig.for_model(case.kind, **case.fields)
+    kind = transformers.AutoModelForCausalLM
+    if "vision_config" in case.fields:
+        kind = transformers.AutoModelForImageTextToText
+    model = kind.from_config(config, attn_implementation=case.attention)
     randomise(model)
-    model = model.float().eval()
-    model.save_pretrained(directory, max_shard_size=shard)
-    ids = torch.randint(0, config.vocab_size, (2, TIME))
-    with torch.no_grad():
-        logits = model(ids).logits
-    save_file({"ids": ids, "logits": logits.contiguous()}, directory / "golden.safetensors")
+    return model.float().eval()
+
+
+def pack(model: Any) -> dict[str, torch.Tensor]:
+    """Put numbers of MXFP4 into the experts; gives what a checkpoint stores of them."""
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    stored = {}
+    for name, parameter in model.named_parameters():
+        if name.endswith(("gate_up_proj", "down_proj")):
+            count, inner, out = parameter.shape
+            blocks = torch.randint(256, (count, out, inner // 32, 16), dtype=torch.uint8)
+            scales = torch.randint(120, 125, blocks.shape[:-1], dtype=torch.uint8)
+            numbers = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
+            parameter.data.copy_(numbers)
+            stored |= {f"{name}_blocks": blocks, f"{name}_scales": scales}
+    return stored
+
+
+def store_packed(directory: Path, packed: dict[str, torch.Tensor]) -> None:
+    """Replace the plain experts of a saved checkpoint."""
+    plain = load_file(directory / "model.safetensors")
+    for name in {name.rsplit("_", 1)[0] for name in packed}:
+        del plain[name]
+    save_file(plain | packed, directory / "model.safetensors")
+    config = json.loads((directory / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "mxfp4"}
+    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def make(name: str) -> None:
+    """Write one case."""
+    case = CASES[name]
+    directory = GOLDENS / name
+    shutil.rmtree(directory, ignore_errors=True)
+    torch.manual_seed(sum(name.encode()))
+    model = build(case)
+    packed = pack(model) if case.packed else {}
+    model.save_pretrained(directory, max_shard_size=case.shard)
+    if packed:
+        store_packed(directory, packed)
+    ids = torch.randint(0, model.config.get_text_config().vocab_size, (2, TIME))
+    golden = {"ids": ids, "logits": logits(model, ids)}
+    if case.short:
+        golden["short_logits"] = logits(model, ids[:, : case.short])
+    if case.kind in ALSO_BFLOAT16:
+        # Opened anew: a cast would also round the frequencies of rope.
+        kind, attention = type(model), case.attention
+        half = kind.from_pretrained(directory, dtype=torch.bfloat16, attn_implementation=attention)
+        golden["bfloat16_logits"] = logits(half.eval(), ids)
+    save_file(golden, directory / "golden.safetensors")
     (directory / "generation_config.json").unlink(missing_ok=True)
 
 
+@torch.no_grad()
+def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """Of all positions, row by row: nothing may depend on the other rows."""
+    rows = [model(row[None], use_cache=False).logits for row in ids]
+    return torch.cat(rows).contiguous()
+
+
+def measure() -> None:
+    """Write down the largest difference of each family."""
+    from gptcli.engine.families import DIFFERENCES
+    from tests.engine.helpers import difference
+
+    found: dict[str, float] = {}
+    for name in CASES:
+        family = CASES[name].kind
+        found[family] = max(found.get(family, 0.0), difference(name))
+    rounded = {family: float(f"{found[family]:.2g}") for family in sorted(found)}
+    DIFFERENCES.write_text(json.dumps(rounded, indent=2) + "\n")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or CASES:
-        make(name)
-        print(name)
+    torch.set_num_threads(1)  # sums in one order
+    for each in sys.argv[1:] or CASES:
+        make(each)
+        print(each)
+    measure()

@@ -45,7 +45,7 @@ GROUND = {
     "config": {"errors", "types"},
     "inspection": {"types"},
     "conversation": {"inspection", "types"},
-    "few_shot": {"conversation", "types"},
+    "few_shot": {"conversation", "inspection", "types"},
     "signals": set(),
     "units": set(),
 }
@@ -118,7 +118,16 @@ def test_importing_the_command_line_is_light(module):
     assert not modules_after(f"import {module}") & HEAVY
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["complete", "--help"], ["models", "list"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["complete", "--help"],
+        ["models", "list"],
+        ["models", "families"],
+        ["models", "show", str(ROOT / "tests" / "goldens" / "gpt_oss" / "mxfp4")],
+    ],
+)
 def test_help_and_listing_never_load_the_engine(argv):
     """Catches a command that loads torch to print what it knows without it."""
     code = (

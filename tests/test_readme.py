@@ -67,10 +67,15 @@ def test_command_of_the_readme(command, with_default_model, hub_with_gpt2, tmp_p
     script = binaries / "gptcli"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gptcli "$@"\n')
     script.chmod(0o755)
+    # Its models are shared between runs, the sessions that commands keep are not.
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "models").symlink_to(Path(os.environ["GPTCLI_DATA_DIR"]) / "models")
+    path = f"{binaries}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=ROOT,
-        env=os.environ | {"PATH": f"{binaries}:{os.environ['PATH']}"},
+        env=os.environ | {"PATH": path, "GPTCLI_DATA_DIR": str(data)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

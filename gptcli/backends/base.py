@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from gptcli.conversation import ChatDocument, ChatRequest
-from gptcli.few_shot import FewShotEvent, FewShotRequest
+from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
 from gptcli.inspection.attention import Attention, AttentionRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
 from gptcli.inspection.explain import ExplainRequest, Round
@@ -105,15 +105,18 @@ class Backend(Protocol):
         """What may come where the conversation ends: after the last answer, or for its begin."""
         ...
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+    def few_shot(
+        self, request: FewShotRequest, queries: Iterable[Query | None]
+    ) -> Iterator[FewShotEvent]:
         """An Answer to each query, in order and as they come, and one FewShotUsage last.
 
+        None among the queries says that there are no more for the moment: what came is answered.
         What an error of `queries` comes after is answered first. Raises ContextError for a query
         that does not fit with its examples.
         """
         ...
 
-    def few_shot_document(self, request: FewShotRequest, query: str) -> ChatDocument:
+    def few_shot_document(self, request: FewShotRequest, query: Query) -> ChatDocument:
         """The exact document that `few_shot` would continue for a query."""
         ...
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from gptcli.backends.base import Event
 from gptcli.conversation import ChatRequest
 from gptcli.errors import InputError, UsageError
-from gptcli.few_shot import FewShotRequest
+from gptcli.few_shot import FewShotRequest, Query
 from gptcli.inspection.attention import AttentionRequest
 from gptcli.inspection.choose import ChooseRequest
 from gptcli.inspection.explain import ExplainRequest
@@ -94,11 +94,11 @@ class EchoBackend:
         """Raises UsageError."""
         refuse("tell probabilities")
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> NoReturn:
+    def few_shot(self, request: FewShotRequest, queries: Iterable[Query | None]) -> NoReturn:
         """Raises UsageError."""
         refuse("learn from examples")
 
-    def few_shot_document(self, request: FewShotRequest, query: str) -> NoReturn:
+    def few_shot_document(self, request: FewShotRequest, query: Query) -> NoReturn:
         """Raises UsageError."""
         refuse("make a document")
 

@@ -1,4 +1,4 @@
-"""How much memory this process has taken at most."""
+"""How much memory there is, and how much this process has taken at most."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+from gptcli.engine.memory import available_bytes
 
-def available_bytes(device: str) -> int | None:
-    """Bytes that can still be taken on a CUDA device or, on Linux, in main memory; else None."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.mem_get_info()[0]
-    if sys.platform != "linux":
-        return None
-    found = re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text())
-    return int(found[1]) * 1024 if found else None
+__all__ = ["available_bytes", "peak_bytes"]
 
 
 def peak_bytes(device: str) -> int | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from gptcli import __version__
 from gptcli.cli import (
@@ -15,10 +17,13 @@ from gptcli.cli import (
     choose,
     complete,
     explain,
+    few_shot,
+    few_shot_options,
     lens,
     models,
     neighbors,
     score,
+    sessions,
     tokens,
     top_k,
     tree,
@@ -29,6 +34,7 @@ from gptcli.cli.boundary import guarded
 COMMANDS = (
     complete.complete,
     chat.chat,
+    few_shot.few_shot,
     top_k.top_k,
     choose.choose,
     score.score,
@@ -39,7 +45,12 @@ COMMANDS = (
     attention.attention,
     lens.lens,
 )
-GROUPS = (models.app,)
+GROUPS = (sessions.app, models.app)
+
+#: Where Typer's own way to read a command line does not do.
+CLASSES: dict[Callable[..., None], type[TyperCommand]] = {
+    few_shot.few_shot: few_shot_options.TakesPairs
+}
 
 # Boxes are for people: help in a pipe or a dumb terminal is plain text.
 _PRETTY = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
@@ -51,7 +62,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in COMMANDS:
-    app.command()(guarded(_command))
+    app.command(cls=CLASSES.get(_command))(guarded(_command))
 for _group in GROUPS:
     app.add_typer(_group)
 

@@ -14,7 +14,7 @@ from gptcli.cli import chat_options, generation_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, is_interactive, read_file, read_prompt
 from gptcli.cli.session_keeping import Keeper, restored
-from gptcli.cli.talk import Talk, Timed
+from gptcli.cli.talk import Talk, Timed, with_system
 from gptcli.cli.transcript_file import chat_form
 from gptcli.config import Settings
 from gptcli.conversation import ChatRequest
@@ -125,9 +125,10 @@ def chat(
         keep = None
         if session is not None:
             keep = Keeper(session, settings.model, found.created if found else None)
-        talk = Talk(backend, request, model=settings.model, keep=keep)
         if scene is not None:
-            talk.set_system(scene)
+            # Kept with the first turn: what cannot even begin leaves no session behind.
+            request = replace(request, messages=with_system(request.messages, scene))
+        talk = Talk(backend, request, model=settings.model, keep=keep, session=session)
         if spoken is None:
             if json or show_prompt:
                 raise UsageError("--json" if json else "--show-prompt", "needs a message")
@@ -163,7 +164,10 @@ def _system(text: str | None, file: Path | None) -> str | None:
     if text is not None and file is not None:
         raise UsageError("--system", "is given with --system-file as well")
     if file is not None:
-        return read_file(file)
+        found = read_file(file)
+        if not found.strip():
+            raise InputError(str(file), "is empty")
+        return found
     return None if text is None else checked(text, "--system")
 
 
@@ -230,6 +234,9 @@ def _converse(
     history = config.data_dir() / "chat_history"
     lines = LineEditor(history=history, commands=COMMANDS, arguments=arguments_of)
     messages.info(f"{settings.model}: /help for help, Ctrl-D leaves")
+    if talk.session is not None and talk.messages:
+        count = len(talk.messages)
+        messages.info(f"session {talk.session} goes on after {count} messages; /show shows them")
 
     def after() -> list[str]:
         usage = talk.last_usage

@@ -10,12 +10,13 @@ import typer
 from gptcli.cli.completers import complete_session
 from gptcli.errors import UsageError
 
-_OVERFLOWS = ("error", "drop-oldest")
+#: What may happen where the context is full.
+OVERFLOWS = ("error", "drop-oldest")
 
 
 def _check_overflow(value: str) -> str:
-    if value not in _OVERFLOWS:
-        raise UsageError("--on-overflow", f"must be one of {', '.join(_OVERFLOWS)}, not {value!r}")
+    if value not in OVERFLOWS:
+        raise UsageError("--on-overflow", f"must be one of {', '.join(OVERFLOWS)}, not {value!r}")
     return value
 
 
@@ -57,7 +58,7 @@ OnOverflow = Annotated[
     typer.Option(
         metavar="WHAT",
         callback=_check_overflow,
-        autocompletion=lambda: list(_OVERFLOWS),
+        autocompletion=lambda: list(OVERFLOWS),
         show_default=False,
         help="Where the context is full: error, or drop-oldest, which leaves out the oldest"
         " turns (never the system prompt) and says so. Default: error.",

@@ -26,4 +26,4 @@ def complete_session(incomplete: str) -> list[str]:
     """Names of kept conversations that begin with what was typed."""
     from gptcli import sessions
 
-    return [each.name for each in sessions.list_sessions() if each.name.startswith(incomplete)]
+    return [name for name in sessions.names() if name.startswith(incomplete)]

@@ -1,16 +1,18 @@
 """The man pages, made from the app: `python -m gptcli.cli.manual [DIR]` writes them.
 
 One page for gptcli, one for each subcommand; a group's page holds all of its subcommands. The
-text is the docstrings, the options' help, and `EXAMPLES` of each command's module.
+text is the docstrings, the options' help, and of each command's module `EXAMPLES` and the items of
+`SECTIONS`.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import ModuleType
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -77,10 +79,17 @@ class Node:
 
     def examples(self) -> tuple[tuple[str, str], ...]:
         """(what it is for, the command), as its module has them."""
+        return getattr(self._module, "EXAMPLES", ())
+
+    def sections(self) -> tuple[tuple[str, Callable[[], Sequence[tuple[str, str]]]], ...]:
+        """(heading, what gives its items: a term and a text), as its module has them."""
+        return getattr(self._module, "SECTIONS", ())
+
+    @property
+    def _module(self) -> ModuleType | None:
         # A group without a callback of its own is described where its commands are.
         callback = self.command.callback or next(self.leaves()).command.callback
-        module = sys.modules[callback.__module__] if callback else None
-        return getattr(module, "EXAMPLES", ())
+        return sys.modules[callback.__module__] if callback else None
 
 
 def root(tool: typer.Typer = app) -> Node:
@@ -134,7 +143,12 @@ def _page(node: Node) -> list[str]:
         for leaf in leaves:
             lines += [roff.subsection(" ".join(leaf.path)), *roff.paragraphs(_help(leaf))]
             lines += _parameters(leaf, None, without=common)
-    return lines + _parameters(node, roff.section("OPTIONS")) + _examples(node.examples())
+    lines += _parameters(node, roff.section("OPTIONS"))
+    for heading, items in node.sections():
+        lines.append(roff.section(heading))
+        for term, text in items():
+            lines += roff.item(roff.bold(term), roff.prose(text))
+    return lines + _examples(node.examples())
 
 
 def _head(node: Node, commands: Sequence[Node]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,33 +11,28 @@ from gptcli import models
 from gptcli.cli import options
 from gptcli.cli.boundary import guarded
 from gptcli.cli.completers import complete_model
+from gptcli.cli.model_argument import Name, here
+from gptcli.cli.models_show import families, family_items, show
 from gptcli.errors import ModelError
-from gptcli.types import ModelDir
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
 from gptcli.ui.progress import watch
-from gptcli.ui.table import pairs, table
-from gptcli.units import millions, size
+from gptcli.ui.table import table
+from gptcli.units import size
 
 EXAMPLES = (
     ("Which names there are, and what is on this disk.", "gptcli models list"),
     ("Fetch a model before it is needed.", "gptcli models pull smollm2"),
-    ("What a model is.", "gptcli models show smollm2"),
+    ("What a model is, and what memory it takes.", "gptcli models show smollm2"),
+    ("Which kinds of models run, and how far they were proved.", "gptcli models families"),
     ("Whether its files are whole.", "gptcli models verify smollm2"),
     ("Where its files are.", 'ls "$(gptcli models path smollm2)"'),
     ("Free the space.", "gptcli models rm smollm2"),
 )
 
-app = typer.Typer(name="models")
+SECTIONS = (("FAMILIES", family_items),)
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        autocompletion=complete_model,
-        help="A name, a directory, a .gguf file, or a Hugging Face org/name.",
-    ),
-]
+app = typer.Typer(name="models")
 
 
 @app.callback(invoke_without_command=True)
@@ -98,53 +93,8 @@ def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = F
     messages.info(f"{model.name} is at {model.path}")
 
 
-@app.command("show")
-@guarded
-def show(name: Name, json: options.Json = False, no_color: options.NoColor = False) -> None:
-    """Say what a model is.
-
-    Family, parameters, layers, heads, context, vocabulary, dtype, size, licence and source.
-    """
-    facts = models.describe(_here(name))
-    if json:
-        DataWriter(sys.stdout).json(
-            {
-                "name": facts.name,
-                "family": facts.family,
-                "parameters": facts.parameters,
-                "layers": facts.layers,
-                "heads": facts.heads,
-                "kv_heads": facts.kv_heads,
-                "width": facts.width,
-                "context": facts.context,
-                "vocabulary": facts.vocabulary,
-                "dtypes": facts.dtypes,
-                "bytes": facts.size,
-                "licence": facts.licence,
-                "source": facts.source,
-                "path": str(facts.path),
-            }
-        )
-        return
-    heads = _known(facts.heads)
-    if facts.kv_heads != facts.heads:
-        heads += f" (keys and values: {facts.kv_heads})"
-    rows = [
-        ("model", facts.name),
-        ("family", _known(facts.family)),
-        ("parameters", millions(facts.parameters)),
-        ("layers", _known(facts.layers)),
-        ("heads", heads),
-        ("width", _known(facts.width)),
-        ("context", f"{_known(facts.context)} tokens"),
-        ("vocabulary", f"{_known(facts.vocabulary)} tokens"),
-        ("dtype", ", ".join(facts.dtypes)),
-        ("size", size(facts.size)),
-        ("licence", _known(facts.licence)),
-        ("source", facts.source),
-        ("path", str(facts.path)),
-    ]
-    pairs(sys.stdout, rows)
+app.command("show")(guarded(show))
+app.command("families")(guarded(families))
 
 
 @app.command("verify")
@@ -154,7 +104,7 @@ def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor =
 
     Files are held to their digests where these are known, and their headers are read.
     """
-    model = _here(name)
+    model = here(name)
     verdict = watch(models.verify(model), Messages(sys.stderr, quiet=quiet))
     if not quiet:
         rows = [(c.file, "ok" if c.problem is None else c.problem, c.how) for c in verdict.checks]
@@ -189,15 +139,4 @@ def remove(
 @guarded
 def path(name: Name) -> None:
     """Print the directory of a model that is on this disk."""
-    DataWriter(sys.stdout).write(f"{_here(name).path}\n")
-
-
-def _here(name: str) -> ModelDir:
-    found = models.find(name)
-    if found is None:
-        raise ModelError(name, "is not on this disk", f"gptcli models pull {name} fetches it")
-    return found
-
-
-def _known(value: Any) -> str:
-    return "unknown" if value is None else str(value)
+    DataWriter(sys.stdout).write(f"{here(name).path}\n")

@@ -22,11 +22,13 @@ def read_prompt(
     what: str = "prompt",
     example: str = 'gptcli complete "Once upon a time"',
     empty: bool = False,
+    piped: bool = True,
 ) -> str:
     """All parts of the prompt, in this order, joined by newlines: files, stdin, argument.
 
     stdin is read where a `-` names it (at the place of a `-` among the files), and also where it
-    is a pipe or a file, so that `cat notes | gptcli complete "Summary:"` does what it looks like.
+    is a pipe or a file (unless `piped` is false), so that `cat notes | gptcli complete "Summary:"`
+    does what it looks like.
     One newline at the end of each file and of stdin is dropped unless `verbatim`.
 
     what: the word for it in errors; example: a command that has one. Raises UsageError where
@@ -40,7 +42,8 @@ def read_prompt(
     if stdin_named:
         text = None
     parts = [_part(file, verbatim) for file in files]
-    if _STDIN not in map(str, files) and (stdin_named or not is_interactive()):
+    wanted = stdin_named or (piped and not is_interactive())
+    if wanted and _STDIN not in map(str, files):
         data = _stdin_bytes()
         # An empty stdin beside another prompt is only what a script was started with.
         if data or (not parts and text is None):

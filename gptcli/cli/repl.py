@@ -13,12 +13,15 @@ from gptcli.ui.completion import OnTerminal, chunks
 from gptcli.ui.messages import Messages
 from gptcli.ui.terminal import TerminalWriter
 
+#: Three quotes begin a message of several lines, and end it.
+_QUOTES = '"""'
+
 
 class Lines(Protocol):
     """Where a person's lines come from."""
 
-    def read(self, prompt: str = "> ", default: str = "") -> str:
-        """A line or several. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
+    def read(self, prompt: str = "> ") -> str:
+        """A line, or several as one. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
         ...
 
     def edit(self, text: str) -> str:
@@ -46,13 +49,16 @@ class Repl:
         while True:
             try:
                 line = self._lines.read()
+                quoted = line.startswith(_QUOTES)
+                if quoted:
+                    line = self._quoted(line.removeprefix(_QUOTES))
             except KeyboardInterrupt:
                 self._messages.info("Ctrl-D or /exit leaves")
                 continue
             except EOFError:
                 return
             try:
-                self._take(line)
+                self._take(line, quoted=quoted)
             except LeaveError:
                 return
             except KeyboardInterrupt:
@@ -71,10 +77,16 @@ class Repl:
             return
         self._after()
 
-    def _take(self, line: str) -> None:
+    def _quoted(self, text: str) -> str:
+        """The message that begins with this, up to the quotes that end it."""
+        while not text.rstrip().endswith(_QUOTES):
+            text += "\n" + self._lines.read("… ")
+        return text.rstrip().removesuffix(_QUOTES).removeprefix("\n").removesuffix("\n")
+
+    def _take(self, line: str, *, quoted: bool) -> None:
         if not line.strip():
             return
-        if line.startswith("/"):
+        if line.startswith("/") and not quoted:
             name, _, rest = line[1:].partition(" ")
             self._commands.run(name, rest.strip())
         else:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptcli import config, sessions
+from gptcli import sessions
+from gptcli.cli import repl_settings
 from gptcli.cli.session_keeping import as_session, restored
 from gptcli.cli.talk import Talk
 from gptcli.conversation import Message
 from gptcli.errors import UsageError
-from gptcli.types import SamplingWish
 from gptcli.ui import document as document_view
 from gptcli.ui import next_tokens, stats
 from gptcli.ui import sessions as session_view
@@ -32,17 +31,15 @@ COMMANDS: dict[str, str] = {
     "undo": "take back the last message and its answer",
     "regen": "draw another answer to the last message",
     "edit": "change the last message in an editor, and send it again",
-    "system": "show the system prompt; /system TEXT replaces it",
+    "system": "show the system prompt; /system TEXT replaces it, /set system removes it",
     "set": "/set NAME VALUE changes a setting; /set alone lists them",
     "show": "the conversation; /show prompt: the exact document; /show settings",
-    "save": "/save FILE.json or /save NAME (a session)",
+    "save": "/save FILE.json, /save FILE.md (to read) or /save NAME (a session)",
     "load": "/load FILE.json or /load NAME (a session)",
     "stats": "tokens and seconds of the last answer",
     "top": "what may come at the end, with probabilities; /top 20 for more",
 }
 _ALIASES = {"quit": "exit", "bye": "exit", "?": "help"}
-_SAMPLING = tuple(f.name.replace("_", "-") for f in fields(SamplingWish) if f.name != "logit_bias")
-SETTINGS = (*_SAMPLING, "max-new-tokens", "seed")
 SHOWS = ("messages", "prompt", "settings", "system")
 _ROWS = 10
 
@@ -65,6 +62,7 @@ class Commands:
         if name not in COMMANDS:
             near = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean /{near[0]}?" if near else "/help lists them"
+            hint += "; after a space it is a message"
             raise UsageError(f"/{name}", "there is no such command", hint)
         getattr(self, f"_{name}")(rest)
 
@@ -122,11 +120,15 @@ class Commands:
 
     def _system(self, rest: str) -> None:
         if rest:
-            self._talk.set_system(rest)
+            self._replace_system(rest)
         elif self._talk.system is None:
             self._messages.info("no system prompt is set; the model's template may bring its own")
         else:
             session_view.show_messages([Message("system", self._talk.system)], sys.stdout)
+
+    def _replace_system(self, text: str) -> None:
+        self._talk.set_system(text or None)
+        self._messages.info("the system prompt is " + ("replaced" if text else "removed"))
 
     def _set(self, rest: str) -> None:
         name, _, value = rest.partition(" ")
@@ -134,29 +136,11 @@ class Commands:
             self._show("settings")
             return
         if name == "system":
-            self._talk.set_system(value.strip() or None)
+            self._replace_system(value.strip())
             return
-        known = name.replace("_", "-")
-        if known not in SETTINGS:
-            raise UsageError(f"/set {name}", "is no setting", f"known: {', '.join(SETTINGS)}")
-        try:
-            checked = config.check(known.replace("-", "_"), value.strip())
-        except ValueError as error:
-            raise UsageError(f"/set {name}", str(error)) from None
-        self._change(known, checked)
-
-    def _change(self, name: str, value: object) -> None:
-        request, field = self._talk.request, name.replace("-", "_")
-        if name in _SAMPLING:
-            wish = replace(request.sampling, **{field: value})  # type: ignore[arg-type]
-            self._talk.request = replace(request, sampling=wish)
-        elif name == "seed":
-            # The next answer is drawn with this very seed.
-            self._talk.request = replace(request, seed=int(str(value)))
-            self._talk.answers = 0
-        else:
-            limit = int(str(value))
-            self._talk.request = replace(request, max_new_tokens=None if limit < 0 else limit)
+        value = value.strip()
+        repl_settings.change(self._talk, name, value)
+        self._messages.info(f"{name}: {value}")
 
     def _show(self, rest: str) -> None:
         if rest in ("", "messages"):
@@ -166,30 +150,25 @@ class Commands:
         elif rest == "system":
             self._system("")
         elif rest == "settings":
-            pairs(sys.stdout, list(self._settings()))
+            pairs(sys.stdout, repl_settings.rows(self._talk))
         else:
             raise UsageError(f"/show {rest}", f"is none of {', '.join(SHOWS)}")
-
-    def _settings(self) -> Sequence[tuple[str, str]]:
-        request = self._talk.request
-        wish = [getattr(request.sampling, name.replace("-", "_")) for name in _SAMPLING]
-        rows = [
-            (name, "the model's own" if value is None else f"{value:g}")
-            for name, value in zip(_SAMPLING, wish, strict=True)
-        ]
-        limit = request.max_new_tokens
-        rows.append(("max-new-tokens", "as many as fit" if limit is None else str(limit)))
-        return [*rows, ("seed", str((request.seed + self._talk.answers) % 2**32))]
 
     def _save(self, rest: str) -> None:
         if not rest:
             raise UsageError("/save", "needs a file or the name of a session")
-        session = as_session(rest, self._talk)
-        if _is_file(rest):
-            path = Path(rest).expanduser()
-            sessions.write_file(path, session)
-            self._messages.info(f"saved to {path}")
+        if rest == self._talk.session:
+            self._messages.info(f"session {rest} is kept after every turn")
+            return
+        session = as_session(Path(rest).stem, self._talk)
+        if rest.endswith(".md"):
+            sessions.write_bytes(Path(rest).expanduser(), sessions.as_markdown(session).encode())
+            self._messages.info(f"saved to {rest}")
+        elif _is_file(rest):
+            sessions.write_file(Path(rest).expanduser(), session)
+            self._messages.info(f"saved to {rest}")
         else:
+            session = as_session(rest, self._talk)
             with sessions.held(rest):
                 sessions.save(session)
             self._messages.info(f"saved as session {rest}")
@@ -211,7 +190,7 @@ class Commands:
     def _stats(self, _rest: str) -> None:
         usage = self._talk.last_usage
         if usage is None:
-            raise UsageError("/stats", "there was no answer yet")
+            raise UsageError("/stats", "there was no answer yet, or the last one was stopped")
         for line in stats.lines(usage, None):
             self._messages.always(line)
 
@@ -227,8 +206,8 @@ class Commands:
 def arguments_of(name: str) -> Sequence[str]:
     """What may follow a command, for completion."""
     if name in ("load", "save"):
-        return [each.name for each in sessions.list_sessions()]
-    return {"set": (*SETTINGS, "system"), "show": SHOWS}.get(name, ())
+        return sessions.names()
+    return {"set": (*repl_settings.SETTINGS, "system"), "show": SHOWS}.get(name, ())
 
 
 def _is_file(text: str) -> bool:

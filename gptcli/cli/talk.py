@@ -17,7 +17,8 @@ class Talk:
     """Messages and settings that change from turn to turn.
 
     `request` holds the settings, and the messages so far; `keep` is called with it, and with how
-    many answers were asked for, whenever the messages have changed, so that they can be saved.
+    many answers were asked for, whenever the messages have changed, so that they can be saved;
+    `session` is the name under which they are.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class Talk:
         *,
         model: str,
         keep: Callable[[ChatRequest, int], None] | None = None,
+        session: str | None = None,
     ) -> None:
         self._open = backend
         self._keep = keep
         self.model = model
+        self.session = session
         self.request = request
         self.last_usage: Usage | None = None
         #: Whether the last answer ended at the limit of its tokens.
@@ -56,8 +59,7 @@ class Talk:
 
     def set_system(self, text: str | None) -> None:
         """Replace the system prompt, None for none."""
-        others = [message for message in self.messages if message.role != "system"]
-        self.replace_messages([Message("system", text), *others] if text else others)
+        self.replace_messages(with_system(self.messages, text))
 
     def undo(self) -> str:
         """Take back the last message of the user and what came after it; that message.
@@ -116,6 +118,12 @@ class Talk:
     def _check_begun(self) -> None:
         if all(message.role == "system" for message in self.messages):
             raise UsageError("conversation", "nothing was said yet")
+
+
+def with_system(messages: Iterable[Message], text: str | None) -> tuple[Message, ...]:
+    """The messages with another system prompt, None or empty for none."""
+    others = (message for message in messages if message.role != "system")
+    return (Message("system", text), *others) if text else tuple(others)
 
 
 class Timed:

@@ -1,8 +1,9 @@
 """Token ids → logits → token ids.
 
     spec, families   config.json as a ModelSpec, and which stored tensor is which of ours
-    weights, load    safetensors on disk → a Decoder on a device
-    rope, layers, decoder, cache    the forward pass
+    weights, layout, mxfp4, load    safetensors on disk → a Decoder on a device
+    memory           whether a model fits
+    decoder, layers, attend, masks, rope, mlp, cache    the forward pass
     runner           prefill and decode: ids → logits
     sampling, generate              logits → the next id, again and again
 

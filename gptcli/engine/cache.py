@@ -7,10 +7,11 @@ import copy
 import torch
 from torch import Tensor
 
+from gptcli.engine.memory import LEAST_TOKENS
 from gptcli.engine.spec import ModelSpec
 
 #: Tokens by which the cache grows, so that a token costs no copy of the cache.
-GROWTH = 256
+GROWTH = LEAST_TOKENS
 
 
 class KVCache:

@@ -15,6 +15,8 @@ from gptcli import jsonfile
 from gptcli.errors import ModelError
 
 _MAX_COUNT = 1 << 24
+#: Each layer is built before its tensors are looked for: a bad number must not cost minutes.
+_MAX_LAYERS = 1 << 12
 
 
 class ConfigFields:
@@ -36,6 +38,12 @@ class ConfigFields:
         """The error that says what is wrong with a field."""
         return ModelError(self.subject, f"{name!r} {reason}")
 
+    def over(self, defaults: dict[str, Any]) -> ConfigFields:
+        """The same fields, with these where they are absent or null."""
+        given = {name: value for name, value in self._fields.items() if value is not None}
+        nulls = dict.fromkeys(self._fields.keys() - defaults.keys())
+        return ConfigFields(self.subject, defaults | nulls | given)
+
     def get(self, name: str) -> Any:
         """The raw value, None where it is absent or null."""
         return self._fields.get(name)
@@ -55,6 +63,17 @@ class ConfigFields:
             reason = f"must be a whole number from 1 to {_MAX_COUNT}, not {_short(value)}"
             raise self.bad(name, reason)
         return value
+
+    def layers(self, name: str, default: int | None = None) -> int:
+        """How many layers there are."""
+        value = self.count(name, default)
+        if value > _MAX_LAYERS:
+            raise self.bad(name, f"says {value} layers, more than {_MAX_LAYERS}")
+        return value
+
+    def optional_count(self, name: str) -> int | None:
+        """The same, None where it is absent or null."""
+        return None if self.get(name) is None else self.count(name)
 
     def number(self, name: str, default: float | None = None) -> float:
         """A finite number above 0: an epsilon, a rope base, a scaling factor."""
@@ -96,6 +115,14 @@ class ConfigFields:
                 reason = f"{_short(value)} is not supported (known: {', '.join(known)})"
                 raise self.bad(name, reason)
         return tuple(values)
+
+    def indices(self, name: str) -> frozenset[int]:
+        """Whole numbers from 0 on, none where the field is absent."""
+        value = self.get(name)
+        value = [] if value is None else value
+        if not isinstance(value, list) or any(type(i) is not int or i < 0 for i in value):
+            raise self.bad(name, f"must be a list of whole numbers, not {_short(value)}")
+        return frozenset(value)
 
     def _items(self, name: str, length: int) -> list[Any]:
         value = self.get(name)

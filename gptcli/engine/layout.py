@@ -31,14 +31,19 @@ class Layout:
     @property
     def stacked(self) -> bool:
         """Whether one stored tensor holds all members."""
-        return len(self.targets) > 1
+        return not _by_member(self.rule.stored) and _by_member(*self.rule.targets)
+
+    @property
+    def gathered(self) -> bool:
+        """Whether each member is stored by itself, but is a part of ours."""
+        return _by_member(self.rule.stored) and not _by_member(*self.rule.targets)
 
     def shapes(self, ours: Mapping[str, Sequence[int]]) -> tuple[Shape, ...]:
         """The shape of each stored tensor."""
         rule = self.rule
         parts = [tuple(ours[target]) for target in self.targets[0]]
         wanted: Shape = (sum(part[0] for part in parts) + rule.skip, *parts[0][1:])
-        if len(self.stored) > 1 and not self.packed:
+        if self.gathered:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
             wanted = (wanted[1], wanted[0])
@@ -56,14 +61,21 @@ class Layout:
 
         dtype is what packed numbers become; others keep theirs.
         """
-        if self.packed:
-            blocks, scales = tensors
-            tensor = mxfp4.dequantise(blocks, scales, dtype)
-        else:
-            tensor = tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
-        members = tensor.unbind() if self.stacked else (tensor,)
-        for member, targets in zip(members, self.targets, strict=True):
+        for member, targets in zip(self._members(tensors, dtype), self.targets, strict=True):
             yield from self._cut_one(member, targets, ours)
+
+    def _members(self, tensors: Sequence[Tensor], dtype: torch.dtype) -> Iterator[Tensor]:
+        if self.packed:
+            # One after the other: a whole stack of numbers takes many times its file.
+            for blocks, scales in zip(*(self._unstacked(each) for each in tensors), strict=True):
+                yield mxfp4.dequantise(blocks, scales, dtype)
+        elif self.gathered:
+            yield torch.stack(list(tensors))
+        else:
+            yield from self._unstacked(tensors[0])
+
+    def _unstacked(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        return tensor.unbind() if self.stacked else (tensor,)
 
     def _cut_one(
         self, tensor: Tensor, targets: tuple[str, ...], ours: Mapping[str, Sequence[int]]
@@ -80,8 +92,10 @@ class Layout:
             pieces = grouped.split([size // rule.groups for size in sizes], dim=1)
             parts = [piece.flatten(0, 1) for piece in pieces]
         for target, part in zip(targets, parts, strict=True):
-            # Matrix kernels want one axis without gaps, else they copy at every call.
-            yield target, part if 1 in part.stride() else part.contiguous()
+            # Matrix kernels want one axis without gaps, else they copy at every call; what is no
+            # view of the file may as well have none at all.
+            apart = self.packed or 1 not in part.stride()
+            yield target, part.contiguous() if apart else part
 
 
 def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:
@@ -97,13 +111,17 @@ def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[La
             )
             for member in range(rule.members)
         ]
-        if "{n}" in rule.stored and all("{n}" in target for target in rule.targets):
+        if _by_member(rule.stored) and _by_member(*rule.targets):
             for stored, mine in each:
                 yield Layout(rule, (stored,), (mine,))
-        elif "{n}" in rule.stored:
+        elif _by_member(rule.stored):
             yield Layout(rule, tuple(stored for stored, _ in each), (targets,))
         elif rule.packed is not None and at not in names:
             stored_names = tuple(at + suffix for suffix in MXFP4)
             yield Layout(rule, stored_names, tuple(mine for _, mine in each), packed=True)
         else:
             yield Layout(rule, (at,), tuple(mine for _, mine in each))
+
+
+def _by_member(*names: str) -> bool:
+    return all("{n}" in name for name in names)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from gptcli.engine import memory
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
@@ -73,17 +74,22 @@ def load(
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Raises
     ModelError for anything wrong with the directory, UsageError for a device that is not there or
-    a limit beyond the model's context, ResourceError when memory runs out.
+    a limit beyond the model's context, ResourceError where memory is, or becomes, too small.
     """
     config = ConfigFields.read(directory)
     family, spec = read_spec(config)
     if limit is not None and limit > spec.context:
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     checkpoint = Checkpoint(directory)
-    # Every layer has tensors of its own: millions of layers are refused before they are built.
+    # Every layer has tensors of its own, and every expert numbers, of which a byte holds two at
+    # most: millions of them are refused before they are built.
     if spec.layers > len(checkpoint.tensors):
         stored = f"only {len(checkpoint.tensors)} tensors are stored"
         raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
+    experts = spec.mixtures * spec.experts.count if spec.experts else 0
+    if experts * spec.width > 2 * checkpoint.elements:
+        stored = f"only {checkpoint.elements} numbers are stored"
+        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
     try:
         with torch.device("meta"):
             decoder = Decoder(spec).requires_grad_(False)
@@ -94,6 +100,15 @@ def load(
     placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
     target = pick_device(device)
     kind = pick_dtype(dtype, checkpoint.dtype, target)
+    memory.check(
+        str(directory),
+        spec,
+        kind.itemsize * sum(shape.numel() for shape in shapes.values()),
+        dtype=str(kind).removeprefix("torch."),
+        item=kind.itemsize,
+        context=limit or spec.context,
+        device=str(target),
+    )
     state = {}
     try:
         for placement in placements:

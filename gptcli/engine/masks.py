@@ -33,7 +33,7 @@ def slopes(heads: int, device: torch.device) -> Tensor:
     power = 1 << (heads.bit_length() - 1)
     steps = torch.arange(1, power + 1, dtype=torch.float32, device=device)
     found = 2.0 ** (-8.0 / power * steps)
-    between = torch.arange(1, 2 * (heads - power), 2, dtype=torch.float32, device=device)
+    between = 2 * torch.arange(heads - power, dtype=torch.float32, device=device) + 1
     return torch.cat((found, 2.0 ** (-4.0 / power * between)))
 
 

@@ -208,6 +208,11 @@ class ModelSpec:
         return len(self.each_layer)
 
     @property
+    def mixtures(self) -> int:
+        """How many of them have a mixture of experts."""
+        return sum(each.mixture for each in self.each_layer)
+
+    @property
     def group(self) -> int:
         """How many query heads share one key/value head."""
         return self.heads // self.kv_heads

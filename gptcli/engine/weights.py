@@ -51,6 +51,11 @@ class Checkpoint:
                 counts[stored.dtype] += torch.Size(stored.shape).numel()
         return max(counts, key=lambda dtype: counts[dtype])
 
+    @property
+    def elements(self) -> int:
+        """How many numbers, or bytes of packed ones, are stored in all."""
+        return sum(torch.Size(stored.shape).numel() for stored in self.tensors.values())
+
     def read(self, name: str) -> Tensor:
         """The tensor, as a view of the mapped file."""
         stored = self.tensors[name]

@@ -32,17 +32,23 @@ class Session:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode(session: Session) -> bytes:
-    """The bytes of a session's file."""
-    found = {
+def as_json(session: Session) -> dict[str, Any]:
+    """A session as the object in its file."""
+    return {
         "version": VERSION,
         "name": session.name,
         "model": session.model,
         "created": session.created,
         "updated": session.updated,
-        "messages": as_messages(session),
+        # In OpenAI's shape.
+        "messages": [{"role": each.role, "content": each.content} for each in session.messages],
         "settings": dict(session.settings),
     }
+
+
+def encode(session: Session) -> bytes:
+    """The bytes of a session's file."""
+    found = as_json(session)
     # A lone surrogate, which UTF-8 has no bytes for, is spelt out.
     text = json.dumps(found, ensure_ascii=False, indent=1)
     try:
@@ -89,8 +95,3 @@ def _message(value: Any, place: int, subject: str) -> Message:
     except UnicodeEncodeError:
         raise InputError(subject, f"message {place} holds half of a surrogate pair") from None
     return Message(role, content)
-
-
-def as_messages(session: Session) -> list[dict[str, str]]:
-    """The messages in OpenAI's shape."""
-    return [{"role": each.role, "content": each.content} for each in session.messages]

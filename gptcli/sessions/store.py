@@ -45,6 +45,11 @@ def load(name: str) -> Session | None:
     return read_file(path) if path.exists() else None
 
 
+def exists(name: str) -> bool:
+    """Whether there is a session of that name, whole or broken."""
+    return os.path.lexists(_path(name))
+
+
 def save(session: Session) -> None:
     """Keep it durably under its name. Raises ResourceError where the disk will not have it."""
     path = _path(session.name)
@@ -65,7 +70,7 @@ def held(name: str) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise UsageError("--session", f"{name} is in use by another gptcli") from None
+        raise UsageError(f"session {name}", "is in use by another gptcli") from None
     except OSError as error:
         raise ResourceError(str(path.parent), error.strerror or str(error)) from None
     try:
@@ -76,10 +81,14 @@ def held(name: str) -> Iterator[None]:
 
 def list_sessions() -> list[Listed]:
     """All sessions by name, also those that cannot be read."""
+    return [_listed(_path(name)) for name in names()]
+
+
+def names() -> list[str]:
+    """The names of all sessions; none is read."""
     place = directory()
-    if not place.is_dir():
-        return []
-    return [_listed(path) for path in sorted(place.glob("*.json")) if _NAME.fullmatch(path.stem)]
+    found = sorted(path.stem for path in place.glob("*.json")) if place.is_dir() else []
+    return [name for name in found if _NAME.fullmatch(name)]
 
 
 def _listed(path: Path) -> Listed:
@@ -119,12 +128,21 @@ def read_file(path: Path) -> Session:
 
 def write_file(path: Path, session: Session) -> None:
     """Write it durably to any place, readable for its owner. Raises ResourceError."""
+    write_bytes(path, encode(session))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As `write_file`, for other forms of a session."""
+    if path.exists() and not path.is_file():
+        raise ResourceError(str(path), "is not a file")
+    # What a link leads to is written, not put in the link's place.
+    path = path.resolve()
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
-                file.write(encode(session))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
@@ -148,8 +166,8 @@ def _flush_directory(path: Path) -> None:
 
 def _path(name: str) -> Path:
     if not _NAME.fullmatch(name):
-        reason = f"{name!r} can be no name: letters, digits, - _ and . can stand in one"
-        raise UsageError("--session", reason)
+        reason = "can be no name: letters, digits, - _ and . can stand in one"
+        raise UsageError(f"session {name!r}", reason)
     return directory() / f"{name}.json"
 
 

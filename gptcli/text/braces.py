@@ -9,7 +9,7 @@ from gptcli.errors import UsageError
 
 
 def parse(text: str, known: Collection[str], subject: str) -> list[tuple[str, str | None]]:
-    """(literal, field after it or None) in order; `{{` and `}}` are braces.
+    """(literal, field after it) in order, the last with None; `{{` and `}}` are braces.
 
     Raises UsageError, which names `subject`, for braces without their partner, for a field that is
     not known, and for format specifications.
@@ -19,14 +19,19 @@ def parse(text: str, known: Collection[str], subject: str) -> list[tuple[str, st
     except ValueError:
         raise UsageError(subject, f"has {_fault(text)}", "{{ and }} are braces") from None
     parts: list[tuple[str, str | None]] = []
+    before = ""
     for literal, field, specification, conversion in found:
         if field is not None and (field not in known or specification or conversion):
             shown = field + (f"!{conversion}" if conversion else "")
             shown += f":{specification}" if specification else ""
             names = ", ".join(f"{{{name}}}" for name in known)
             raise UsageError(subject, f"has {{{shown}}}, but only {names} can be there")
-        parts.append((literal, field))
-    return parts
+        # A doubled brace ends a piece, too.
+        before += literal
+        if field is not None:
+            parts.append((before, field))
+            before = ""
+    return [*parts, (before, None)]
 
 
 def _fault(text: str) -> str:

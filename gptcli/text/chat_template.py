@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from gptcli.conversation import ROLES, Message
-from gptcli.errors import GptcliError, InputError
+from gptcli.errors import GptcliError, InputError, ModelError
 from gptcli.text.disguise import Disguise
 from gptcli.text.document import Document, Turn, document_of
 from gptcli.text.template_process import PATIENCE, TemplateProcess
@@ -31,7 +31,7 @@ class ChatTemplate:
         self.description = source.description
         self._tokenizer = tokenizer
         self._variables = tokenizer.named_tokens
-        self._source = source.text
+        self._source, self._subject = source.text, source.subject
         # An added token that is no control token is one nevertheless where the template writes it.
         written = "\n".join((source.text, *self._variables.values()))
         self._controls = tokenizer.control_names(written)
@@ -61,7 +61,10 @@ class ChatTemplate:
             cut += self._between(text, at, control[1])
             cut.append(control)
             at = control[2]
-        return document_of(text, [*cut, *self._between(text, at, len(text))], ())
+        cut += self._between(text, at, len(text))
+        if not cut:
+            raise ModelError(self._subject, "makes an empty document of the conversation")
+        return document_of(text, cut, ())
 
     def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
         """See DocumentForm. A turn ends where the document of the messages so far ends."""

@@ -20,6 +20,9 @@ from gptcli.errors import InputError
 
 #: The private-use planes, without the code points that are no characters.
 _PRIVATE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
+#: Letters of names times constants that are compared; published templates need a tenth at most.
+#: A template that mentions more is blinded to them, since comparing could go on without end.
+_MOST = 20_000_000
 
 
 class Disguise:
@@ -45,7 +48,10 @@ class Disguise:
             raise InputError("conversation", "uses up all private characters") from None
         self._letter = str.maketrans({new: old for old, new in self._stand_in.items()})
         self._table = str.maketrans(self._stand_in)
-        plain = [text for text in constants if text and not _any_overlap(text, names)]
+        looked_at = list(constants)
+        if len(looked_at) * sum(map(len, names)) > _MOST:
+            looked_at = []
+        plain = [text for text in looked_at if text and not _any_overlap(text, names)]
         # The longest first, so that one which begins with another is found whole.
         parts = map(re.escape, sorted(plain, key=len, reverse=True))
         self._plain = re.compile("|".join(parts)) if plain else None

@@ -17,9 +17,7 @@ class ExampleTemplate:
         parts = parse(template, ("input", "output"), subject)
         if [field for _, field in parts if field] != ["input", "output"]:
             raise UsageError(subject, "must have {input} once and {output} once, after it")
-        literals = [literal for literal, _ in parts]
-        self._before, self._between = literals[0], literals[1]
-        self._after = "".join(literals[2:])
+        self._before, self._between, self._after = (literal for literal, _ in parts)
         self._separator = separator
 
     def render(self, example: Example) -> str:

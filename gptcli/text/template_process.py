@@ -15,7 +15,7 @@ from gptcli.text.template_worker import LONGEST, MEMORY
 from gptcli.units import size
 
 #: Seconds that a template may take for one conversation.
-PATIENCE = 10.0
+PATIENCE = 5.0
 #: Bytes of an answer: JSON spells a character in at most twelve.
 _LONGEST_LINE = 12 * LONGEST + 4096
 _CODE = (
@@ -31,8 +31,12 @@ class TemplateProcess:
     """
 
     def __init__(self, source: str, subject: str, *, patience: float = PATIENCE) -> None:
-        self._subject = subject
+        self._source, self._subject = source, subject
         self._patience = patience
+        self._constants: tuple[str, ...] = ()
+        self._start()
+
+    def _start(self) -> None:
         # In a session of its own, so that Ctrl-C in the terminal does not reach it.
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE, json.dumps(sys.path)],
@@ -44,15 +48,16 @@ class TemplateProcess:
             start_new_session=True,
         )
         self._close = weakref.finalize(self, _end, self._process)
-        self._source: str | None = source
-        self._constants: tuple[str, ...] = ()
+        self._parsed = False
 
     def constants(self) -> tuple[str, ...]:
         """The strings that the template's logic mentions. Raises ModelError for a broken one."""
-        if self._source is not None:
-            source, self._source = self._source, None
-            answer = self._ask({"template": source})
-            self._constants = tuple(answer["constants"])
+        if not self._close.alive:
+            # It was ended in the middle of a question: an interrupted chat goes on.
+            self._start()
+        if not self._parsed:
+            self._constants = tuple(self._ask({"template": self._source})["constants"])
+            self._parsed = True
         return self._constants
 
     def render(self, variables: dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ def show(document: ChatDocument, stream: TextIO) -> None:
 
 
 def _pieces(document: ChatDocument) -> Iterator[tuple[str, str]]:
-    """(text, style) of everything; a line is ended at the end."""
+    """(text, style) of everything."""
     for turn in document.turns:
         style = STYLES[turn.role]
         at = turn.ending_at
@@ -43,7 +43,6 @@ def _pieces(document: ChatDocument) -> Iterator[tuple[str, str]]:
             yield f"‹{percent(turn.ending_probability)}›", _MARK
         if at is not None:
             yield from _texts(turn.tokens[at:], style)
-    yield "\n", ""
 
 
 def _texts(tokens: Sequence[Token], style: str) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings
 
-_FENCE = '"""'
-
 
 class LineEditor:
     """Lines of a person at a terminal.
@@ -42,18 +40,10 @@ class LineEditor:
             enable_open_in_editor=False,
         )
 
-    def read(self, prompt: str = "> ", default: str = "") -> str:
-        """A message. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C.
-
-        A line that begins with three quotes begins a message of several lines, up to three more.
-        """
-        text: str = self._session.prompt(prompt, default=default, multiline=False)
-        if not text.startswith(_FENCE):
-            return text
-        text = text.removeprefix(_FENCE)
-        while not text.rstrip().endswith(_FENCE):
-            text += "\n" + self._session.prompt("… ", multiline=False)
-        return text.rstrip().removesuffix(_FENCE).removeprefix("\n").removesuffix("\n")
+    def read(self, prompt: str = "> ") -> str:
+        """A line, or several by Alt-Enter. Raises EOFError for Ctrl-D, KeyboardInterrupt."""
+        text: str = self._session.prompt(prompt, multiline=False)
+        return text
 
     def edit(self, text: str) -> str:
         """The text as the person's editor leaves it. Raises UsageError where that fails."""

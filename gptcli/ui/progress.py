@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -29,6 +31,26 @@ def watch(task: Generator[Progress, None, T], messages: Messages) -> T:
     if messages.console.file.isatty() and not messages.console.is_dumb_terminal:
         return _with_bars(task, messages)
     return _with_lines(task, messages)
+
+
+@contextmanager
+def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[], None]]:
+    """A task of `total` steps: a bar on a terminal, one line elsewhere. Call it after each step."""
+    if messages.console.file.isatty() and not messages.console.is_dumb_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Bars(
+            *columns, console=messages.console, transient=True, disable=messages.quiet
+        ) as bars:
+            task = bars.add_task(one_line(label), total=total)
+            yield lambda: bars.advance(task)
+    else:
+        messages.info(f"{label} ({total} in all)")
+        yield lambda: None
 
 
 def _with_bars(task: Generator[Progress, None, T], messages: Messages) -> T:

@@ -22,6 +22,8 @@ CASES = [
     ("gptcli complete --temperat", "--temperature"),
     ("gptcli complete -m smol", "smollm2"),
     ("gptcli models rm smol", "smollm2"),
+    ("gptcli sessions exp", "export"),
+    ("gptcli chat --on-overflow dr", "drop-oldest"),
 ]
 
 # A zsh in a pseudo-terminal of its own types $2 and completes; the line is then in the file $3.

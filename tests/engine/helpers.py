@@ -41,6 +41,26 @@ def whole(case: str, dtype: str = "float32") -> tuple[torch.Tensor, ...]:
     return tuple(runner.all_logits(row, runner.new_cache()) for row in rows_of(case))
 
 
+@functools.cache
+def golden_of(case: str) -> dict[str, torch.Tensor]:
+    """What transformers computed for a golden checkpoint."""
+    return load_file(GOLDENS / case / "golden.safetensors")
+
+
+@functools.cache
+def difference(case: str, *, short: bool = False) -> float:
+    """The largest difference from transformers at any position, or for the short text alone.
+
+    The context in use is the length of the text, as transformers takes it.
+    """
+    expected = golden_of(case)["short_logits" if short else "logits"]
+    time = expected.size(1)
+    runner = load(GOLDENS / case, device="cpu", dtype="float32", limit=time)
+    rows = golden_of(case)["ids"][:, :time].tolist()
+    ours = [runner.all_logits(row, runner.new_cache()) for row in rows]
+    return (torch.stack(ours) - expected).abs().max().item()
+
+
 def generate(
     runner: Runner, prompt: Sequence[int], sampling: Sampling, *, samples: int = 1, **flags: Any
 ) -> Generation:

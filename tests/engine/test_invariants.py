@@ -270,7 +270,14 @@ def test_half_types_stay_near_float32(case, dtype):
 
 @pytest.mark.parametrize(
     ("case", "counts", "steps"),
-    [("gpt2/tied", (5, 5), 1), ("llama/tied", (5, 2), 0), ("mistral/window", (9, 3), 1)],
+    [
+        ("gpt2/tied", (5, 5), 1),
+        ("llama/tied", (5, 2), 0),
+        ("mistral/window", (9, 3), 1),
+        ("bloom/tied", (5, 2), 1),
+        ("gemma2/capped", (9, 3), 1),
+        ("falcon/one_norm", (5, 5), 0),
+    ],
 )
 def test_compiled_equals_eager(case, counts, steps):
     """Catches Python in the forward pass that a compiler bakes in: lengths, masks, the cache.

@@ -118,11 +118,21 @@ def test_numbers_that_are_none(tmp_path, name, value):
     refused(directory, "config.json", f"'{name}' must be ")
 
 
-@pytest.mark.parametrize("name", ["num_hidden_layers"])
-def test_more_layers_than_tensors_are_refused_before_they_are_built(tmp_path, name):
-    """Catches hours spent on building sixteen million layers that a bad config.json asks for."""
-    directory = copy_case("llama/tied", tmp_path / "m", lambda c: c.update({name: 2**24}))
-    refused(directory, "config.json", f"{2**24} layers")
+@pytest.mark.parametrize(
+    ("case", "fields", "words"),
+    [
+        ("llama/tied", {"num_hidden_layers": 2**24}, (f"{2**24} layers",)),
+        ("llama/tied", {"num_hidden_layers": 2**12}, (f"{2**12} layers", "20 tensors")),
+        ("gemma2/capped", {"num_hidden_layers": 2**24}, (f"{2**24} layers",)),
+        ("mixtral/all", {"num_local_experts": 2**24}, ("experts", f"{2**24}")),
+        ("mixtral/all", {"num_local_experts": 2**12}, (f"{2**13} experts", "numbers")),
+        ("gpt_oss/mxfp4", {"num_local_experts": 2**12}, (f"{2**13} experts", "numbers")),
+    ],
+)
+def test_more_parts_than_tensors_are_refused_before_they_are_built(tmp_path, case, fields, words):
+    """Catches hours spent on building the sixteen million parts that a bad config.json asks for."""
+    directory = copy_case(case, tmp_path / "m", lambda c: c.update(fields))
+    refused(directory, "config.json", *words)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +270,14 @@ NAME = "model.layers.1.mlp.up_proj.weight"
         (
             lambda t: t.update({NAME.removeprefix("model."): torch.ones(40, 24)}),
             (NAME.removeprefix("model."), "with and without"),
+        ),
+        (
+            lambda t: t.update({"model.layers.0.self_attn.q_proj.bias": torch.ones(24)}),
+            ("q_proj.bias", "not part"),
+        ),
+        (
+            lambda t: t.update({"vision_tower.patch_embedding.weight": torch.ones(2, 2)}),
+            ("vision_tower", "not part"),
         ),
         (lambda t: t.clear(), ("layers", "0 tensors")),
     ],

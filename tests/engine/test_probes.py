@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.attend import attend_written_out
+from gptcli.engine.load import load
 from gptcli.engine.probes import embeddings, together
 from gptcli.engine.probes.attention import AttentionWeights, weights
 from gptcli.engine.probes.parameters import parts
 from gptcli.engine.probes.readout import read_out
 from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
+from tests.golden_cases import CASES as MADE
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
 
 NEAR = {"rtol": 0, "atol": 1e-5}
@@ -24,17 +26,28 @@ every_case = pytest.mark.parametrize("case", CASES)
 
 @functools.cache
 def oracle(case: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """transformers' attentions (heads, time, time) and hidden states (time, width), by layer."""
+    """transformers' attentions (heads, time, time) and hidden states (time, width), by layer.
+
+    Where its eager attention is wrong, there are no attentions.
+    """
     from transformers import AutoModelForCausalLM
 
+    kind = MADE[case].attention
     model = AutoModelForCausalLM.from_pretrained(
-        GOLDENS / case, dtype=torch.float32, attn_implementation="eager"
+        GOLDENS / case, dtype=torch.float32, attn_implementation=kind
     ).eval()
+    eager = kind == "eager"
     with torch.no_grad():
-        out = model(
-            torch.tensor([rows_of(case)[0]]), output_attentions=True, output_hidden_states=True
-        )
-    return tuple(each[0] for each in out.attentions), tuple(each[0] for each in out.hidden_states)
+        ids = torch.tensor([rows_of(case)[0]])
+        out = model(ids, output_attentions=eager, output_hidden_states=True)
+    attentions = tuple(each[0] for each in out.attentions) if eager else ()
+    return attentions, tuple(each[0] for each in out.hidden_states)
+
+
+@functools.cache
+def opened(case: str) -> Runner:
+    """The context in use is the length of the text, as transformers takes it."""
+    return load(GOLDENS / case, device="cpu", dtype="float32", limit=len(rows_of(case)[0]))
 
 
 def probed(runner: Runner, row, positions: range, chunk: int = 512):
@@ -44,12 +57,24 @@ def probed(runner: Runner, row, positions: range, chunk: int = 512):
     return streams, seen, logits
 
 
-@every_case
+def test_four_kinds_of_attention_are_among_the_cases():
+    """Catches goldens without what makes attention differ, with which the tests would say less."""
+    specs = {case: runner_of(case).spec for case in CASES}
+    assert any(spec.group > 1 for spec in specs.values())
+    assert any(each.window for spec in specs.values() for each in spec.each_layer)
+    assert any(spec.blocks != "serial" for spec in specs.values())
+    assert any(spec.attention_softcap for spec in specs.values())
+    assert any(spec.final_softcap for spec in specs.values())
+    assert any(spec.sinks for spec in specs.values())
+    assert any(spec.alibi for spec in specs.values())
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if MADE[case].attention == "eager"])
 @pytest.mark.parametrize("chunk", [512, 7])
 def test_attention_weights_equal_transformers(case, chunk):
     """Catches a wrong scale, mask, window, soft-cap or sink, heads in another order, and rows of
     a later chunk put in the wrong place."""
-    runner, row = runner_of(case), rows_of(case)[0]
+    runner, row = opened(case), rows_of(case)[0]
     _, seen, _ = probed(runner, row, range(len(row)), chunk)
     theirs, _ = oracle(case)
     assert len(theirs) == runner.spec.layers
@@ -60,7 +85,7 @@ def test_attention_weights_equal_transformers(case, chunk):
 @every_case
 def test_streams_equal_transformers(case):
     """Catches an embedding without its scale, positions or norm, and layers that are off by one."""
-    runner, row = runner_of(case), rows_of(case)[0]
+    runner, row = opened(case), rows_of(case)[0]
     streams, _, _ = probed(runner, row, range(len(row)))
     _, theirs = oracle(case)
     for layer in range(-1, runner.spec.layers - 1):

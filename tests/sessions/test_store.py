@@ -56,7 +56,7 @@ def test_one_process_at_a_time():
     code = "from gptcli import sessions; sessions.held('one').__enter__()"
     with sessions.held("one"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "one is in use by another gptcli" in done.stderr
+    assert "session one: is in use by another gptcli" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "../x", "ä", "a" * 101, "a b"])

@@ -68,8 +68,11 @@ STYLES = {
         "never",
     ),
     "zephyr": (
-        _LOOP + "{{ '<|' + m.role + '|>\n' + m.content + eos_token }}\n{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+        # With statements on lines of their own, which leave no trace (trim_blocks, lstrip_blocks).
+        "{% for m in messages %}\n  {% set head = '<|' + m.role + '|>' %}\n"
+        "{{ head + '\n' + m.content + eos_token }}\n"
+        "  {% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n  {% endif %}\n"
+        "{% endfor %}",
         ["<s>", "</s>"],
         "first",
     ),
@@ -237,3 +240,13 @@ def test_where_templates_are_found(tmp_path):
     (directory / "chat_template.jinja").write_bytes(b"\xff")
     with pytest.raises(ModelError, match=r"chat_template\.jinja"):
         text(None)
+
+
+def test_an_empty_document_is_an_error(tmp_path):
+    """Catches a template that writes nothing, which no model can begin from."""
+    directory = directory_of("chatml", tmp_path / "model")
+    (directory / "chat_template.jinja").write_text("{# nothing #}")
+    form = open_form(ChatForm(), directory, Tokenizer(directory))
+    with pytest.raises(ModelError, match=r"chat_template\.jinja: makes an empty document"):
+        form.document([Message("user", "x")])
+    form.close()

@@ -33,6 +33,13 @@ def test_constants_of_the_logic_are_seen_where_that_is_safe():
     assert disguise.put_on("\n") == "\n"
 
 
+def test_constants_without_end_are_not_gone_through():
+    """Catches a hostile template of many strings that keeps this process busy for minutes."""
+    constants = (f"</think>{i}" for i in range(10_000))
+    disguise = Disguise([f"<|reserved_{i}|>" for i in range(10_000)], constants=constants)
+    assert "</think>" not in disguise.put_on("</think>1")
+
+
 def test_overlap():
     """Catches an alignment that is not looked at."""
     assert overlap("abc", "b") and overlap("b", "abc") and overlap("abc", "abc")

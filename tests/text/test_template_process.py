@@ -67,3 +67,22 @@ def test_what_transformers_offers():
     assert process.render({}) == '4{"a": "<é>"}g1'
     assert "%Y" in process.constants()
     process.close()
+
+
+def test_it_goes_on_after_it_was_ended():
+    """Catches a chat that one time-out, or one Ctrl-C while a template renders, ends for good."""
+    slow = (
+        "{% if a %}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    )
+    process = TemplateProcess(f"{slow}{{% endif %}}ok", "t", patience=1.5)
+    assert process.render({"a": ""}) == "ok"
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"takes more than 1\.5 s"):
+            process.render({"a": "x"})
+        assert process.render({"a": ""}) == "ok"
+    process.close()
+    broken = TemplateProcess("{% if %}", "t")
+    for _ in range(2):
+        with pytest.raises(ModelError, match="is no template"):
+            broken.render({})
+    broken.close()

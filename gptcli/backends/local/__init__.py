@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gptcli.backends.base import Event, Walk
 from gptcli.backends.local.opened import OpenModel
 from gptcli.conversation import ChatDocument, ChatRequest
-from gptcli.few_shot import FewShotEvent, FewShotRequest
+from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
 from gptcli.inspection.attention import Attention, AttentionRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
 from gptcli.inspection.explain import ExplainRequest, Round
@@ -82,13 +82,15 @@ class LocalBackend:
         """See Backend.chat_next_tokens."""
         return self._chat.next_tokens(request, rows)
 
-    def few_shot(self, request: FewShotRequest, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+    def few_shot(
+        self, request: FewShotRequest, queries: Iterable[Query | None]
+    ) -> Iterator[FewShotEvent]:
         """See Backend.few_shot."""
         from gptcli.backends.local.few_shot import FewShot
 
         yield from FewShot(self._open, request).answers(queries)
 
-    def few_shot_document(self, request: FewShotRequest, query: str) -> ChatDocument:
+    def few_shot_document(self, request: FewShotRequest, query: Query) -> ChatDocument:
         """See Backend.few_shot_document."""
         from gptcli.backends.local.few_shot import FewShot
 

@@ -15,6 +15,7 @@ from gptcli.backends.local.overflow import oldest_left_out
 from gptcli.conversation import ChatDocument, ChatForm, ChatRequest, Message
 from gptcli.errors import ContextError, InputError
 from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
+from gptcli.text.channels import Channels
 from gptcli.text.chat_form import open_form
 from gptcli.text.document import Document, DocumentForm
 from gptcli.text.transcript import Transcript
@@ -30,6 +31,7 @@ class LocalChat:
         self._model = model
         self._prefix = PrefixCache(model.runner)
         self._forms: dict[ChatForm, DocumentForm] = {}
+        self._channels = Channels.of(model.tokenizer)
 
     def form(self, form: ChatForm) -> DocumentForm:
         """The way to write conversations down, opened once."""
@@ -40,7 +42,8 @@ class LocalChat:
     def ends(self, form: DocumentForm) -> set[int]:
         """Tokens that end a turn of the assistant in this form."""
         found = map(self._model.tokenizer.id_of, form.end_names)
-        return {token for token in found if token is not None}
+        within = self._channels.within if self._channels else frozenset[int]()
+        return {token for token in found if token is not None and token not in within}
 
     def answer(self, request: ChatRequest) -> Iterator[Event]:
         """See Backend.chat."""
@@ -62,6 +65,7 @@ class LocalChat:
             ids=document.ids,
             prefix=self._prefix,
             ends=self.ends(form),
+            channels=None if isinstance(form, Transcript) else self._channels,
         )
         # Closed at once where the caller stops: the generator must not outlive the turn.
         with closing(completion.events()) as events:
@@ -93,6 +97,7 @@ class LocalChat:
         if spoken:
             ids += after(form, document, [*asked.messages, last[0]], self._model)
             self._model.check_length(len(ids), "conversation")
+        rows = min(rows, self._model.runner.spec.vocab)
         wish = NextTokensRequest(prompt="", sampling=request.sampling, rows=rows)
         return LocalWalk(self._model, wish, ids=ids, prefix=self._prefix).look()
 

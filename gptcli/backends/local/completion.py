@@ -14,6 +14,7 @@ from gptcli.backends.local.prompt_notices import plain_control_token, stray_spac
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import ResourceError
 from gptcli.text.boundary import splits_token
+from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
 from gptcli.units import size
@@ -28,7 +29,8 @@ class Completion:
 
     ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
     prefix: the KV cache of prompts before, whose beginnings need not be computed again. ends:
-    tokens that end the text beside those of the model's files.
+    tokens that end the text beside those of the model's files. channels: those of an answer, of
+    which one is shown.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Completion:
         ids: Sequence[int] | None = None,
         prefix: PrefixCache | None = None,
         ends: Collection[int] = (),
+        channels: Channels | None = None,
     ) -> None:
         self.request = request
         self.model = model
@@ -59,6 +62,7 @@ class Completion:
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
         self.samples = [Sample(request.stop, skip=taken) for _ in range(request.samples)]
+        self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
         self.uncertain: list[Uncertain] = []
 
     def events(self) -> Generator[Event, None, None]:
@@ -160,7 +164,10 @@ class Completion:
         if drawn.logprob is not None and self.request.logprobs is not None:
             top = tuple(self._info(each.id, each.logprob) for each in drawn.top)
             infos = (self._info(drawn.id, drawn.logprob, top),)
-        text = sample.feed(self._visible_bytes(drawn.id))
+        data = self._visible_bytes(drawn.id)
+        if self.readers:
+            data = self.readers[drawn.sample].feed(drawn.id, data)
+        text = sample.feed(data)
         return Chunk(text, drawn.sample, infos, sample.finish_reason)
 
     def _is_uncertain(self, sample: Sample, drawn: Drawn) -> bool:
@@ -192,6 +199,9 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
+        if any(reader.withheld for reader in self.readers):
+            text = "the answer ended while the model was thinking, which is not shown"
+            yield Notice(self.model.name, f"{text}; more tokens (-n) may give it room")
         texts = [] if self.healing else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
             advice = "a whole word is continued better"

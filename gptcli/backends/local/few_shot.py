@@ -22,6 +22,7 @@ from gptcli.few_shot import (
     FewShotRequest,
     FewShotUsage,
     LabelShare,
+    Query,
 )
 from gptcli.text.similarity import Similarity
 
@@ -33,11 +34,11 @@ CONTENT_FREE = ("N/A", "[MASK]", "")
 
 
 @dataclass(frozen=True)
-class _Query:
+class _Prompt:
     """A query in tokens; labels: the ids of each label after it."""
 
     index: int
-    text: str
+    query: Query
     examples: tuple[Example, ...]
     ids: list[int]
     labels: list[list[int]] = field(default_factory=list)
@@ -65,7 +66,7 @@ class FewShot:
             random.Random(request.order_seed).shuffle(examples)
         self._chosen = tuple(examples[: request.shots])
 
-    def answers(self, queries: Iterable[str]) -> Iterator[FewShotEvent]:
+    def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
         """See Backend.few_shot."""
         start = time.perf_counter()
         found = prompt = computed = completion = 0
@@ -89,16 +90,16 @@ class FewShot:
             sampling=self._sampling,
         )
 
-    def document(self, query: str) -> ChatDocument:
+    def document(self, query: Query) -> ChatDocument:
         """See Backend.few_shot_document."""
-        examples = self._examples(query)
-        document = self._prompts.document(examples, query)
-        self._model.check_length(len(document.ids) + 1, "query")
+        examples = self._examples(query.text)
+        document = self._prompts.document(examples, query.text)
+        self._model.check_length(len(document.ids) + 1, query.subject)
         return viewed(
             self._model,
             self._prefix,
             document,
-            self._prompts.turns(examples, query),
+            self._prompts.turns(examples, query.text),
             form=self._prompts.description,
             ends=self._prompts.ends,
         )
@@ -110,62 +111,64 @@ class FewShot:
         most = len(examples) if self._request.shots is None else self._request.shots
         return tuple(examples[place] for place in self._similarity.pick(query, most))
 
-    def _batches(self, queries: Iterable[str]) -> Iterator[list[_Query]]:
-        """Queries that run together. An error comes after what stands before it is answered."""
-        batch: list[_Query] = []
-        numbered = zip(count(), iter(queries), strict=False)
-        while True:
-            try:
-                pair = next(numbered, None)
-                query = None if pair is None else self._query(*pair)
-            except GptcliError:
-                if batch:
+    def _batches(self, queries: Iterable[Query | None]) -> Iterator[list[_Prompt]]:
+        """Queries that run together: as many as fit, or as have come where more are waited for.
+
+        An error comes after what stands before it is answered.
+        """
+        batch: list[_Prompt] = []
+        numbers = count()
+        try:
+            for query in queries:
+                prompt = None if query is None else self._prompt(next(numbers), query)
+                if batch and (prompt is None or self._is_full([*batch, prompt])):
                     yield batch
-                raise
-            if query is None:
-                break
-            if batch and self._is_full([*batch, query]):
+                    batch = []
+                if prompt is not None:
+                    batch.append(prompt)
+        except GptcliError:
+            if batch:
                 yield batch
-                batch = []
-            batch.append(query)
+            raise
         if batch:
             yield batch
 
-    def _is_full(self, batch: list[_Query]) -> bool:
+    def _is_full(self, batch: list[_Prompt]) -> bool:
         runner = self._model.runner
-        tokens = max(query.longest for query in batch)
+        tokens = max(prompt.longest for prompt in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
-        size = runner.spec.cache_bytes(tokens, runner.dtype.itemsize, len(batch))
+        size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.dtype.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
 
-    def _query(self, index: int, text: str) -> _Query:
+    def _prompt(self, index: int, query: Query) -> _Prompt:
         """Raises ContextError where it does not fit."""
+        text, subject = query.text, query.subject
         examples = self._examples(text)
         if self._request.labels:
             ids, labels = self._prompts.labelled(examples, text, self._request.labels)
-            query = _Query(index, text, examples, ids, labels)
-            needed = query.longest
+            prompt = _Prompt(index, query, examples, ids, labels)
+            needed = prompt.longest
         else:
-            query = _Query(index, text, examples, list(self._prompts.document(examples, text).ids))
-            needed = len(query.ids) + 1
-        subject = f"query {index + 1}"
+            ids = list(self._prompts.document(examples, text).ids)
+            prompt = _Prompt(index, query, examples, ids)
+            needed = len(ids) + 1
         limit = self._model.runner.limit
         if needed > limit:
-            what = f"its {len(examples)} examples has {len(query.ids)} tokens"
+            what = f"its {len(examples)} examples has {len(ids)} tokens"
             reason = f"with {what}, which leave no room in the context of {limit}"
             raise ContextError(subject, reason, "--shots takes fewer of the examples")
-        self._model.check_ids(query.ids, subject)
-        return query
+        self._model.check_ids(ids, subject)
+        return prompt
 
-    def _free(self, batch: Sequence[_Query]) -> Iterator[Answer]:
+    def _free(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
         """Texts, in order, each as soon as those before it are done."""
         from gptcli.engine.generate import Generation
 
-        rooms = [self._model.runner.limit - len(query.ids) for query in batch]
+        rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
         samples = [Sample((*self._request.stop, *self._prompts.stops)) for _ in batch]
         generation = Generation(
             self._prefix,
-            [query.ids for query in batch],
+            [prompt.ids for prompt in batch],
             self._sampling,
             max_new_tokens=min(self._request.max_new_tokens, max(rooms)),
             end_ids=self._prompts.ends,
@@ -193,14 +196,14 @@ class FewShot:
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place])
 
-    def _answer(self, batch: Sequence[_Query], place: int, sample: Sample) -> Answer:
-        query = batch[place]
+    def _answer(self, batch: Sequence[_Prompt], place: int, sample: Sample) -> Answer:
+        prompt = batch[place]
         return Answer(
-            index=query.index,
-            input=query.text,
+            index=prompt.index,
+            input=prompt.query.text,
             text=sample.text.strip(),
             finish_reason=sample.finish_reason or "length",
-            prompt_tokens=len(query.ids),
+            prompt_tokens=len(prompt.ids),
             reused_tokens=self._reused(place),
             completion_tokens=sample.tokens,
         )
@@ -209,24 +212,24 @@ class FewShot:
         """The first of a batch computes what the others ride on."""
         return self._prefix.shared if place else self._prefix.reused
 
-    def _labelled(self, batch: Sequence[_Query]) -> Iterator[Answer]:
+    def _labelled(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
         from gptcli.engine.continuations import logprobs_after
 
-        rows = [query.labels for query in batch]
-        found = logprobs_after(self._prefix, [query.ids for query in batch], rows)
+        rows = [prompt.labels for prompt in batch]
+        found = logprobs_after(self._prefix, [prompt.ids for prompt in batch], rows)
         reused = [self._reused(place) for place in range(len(batch))]
-        for query, logprobs, kept in zip(batch, found, reused, strict=True):
+        for prompt, logprobs, kept in zip(batch, found, reused, strict=True):
             labels = self._shares([sum(each) for each in logprobs])
             if self._request.calibrate:
-                labels = _calibrated(labels, self._without_content(query.examples))
+                labels = _calibrated(labels, self._without_content(prompt.examples))
             # max keeps the first of equals.
             best = max(labels, key=lambda label: label.share)
             yield Answer(
-                index=query.index,
-                input=query.text,
+                index=prompt.index,
+                input=prompt.query.text,
                 text=best.label,
                 finish_reason="label",
-                prompt_tokens=len(query.ids),
+                prompt_tokens=len(prompt.ids),
                 reused_tokens=kept,
                 completion_tokens=0,
                 shares=tuple(labels),

@@ -6,9 +6,6 @@ from gptcli.backends.local.opened import OpenModel
 from gptcli.conversation import ChatRequest, Message
 from gptcli.text.document import DocumentForm
 
-#: What a form puts around a message, in tokens, roughly; the document itself is counted at the end.
-_AROUND = 8
-
 
 def oldest_left_out(
     model: OpenModel, form: DocumentForm, request: ChatRequest
@@ -23,8 +20,8 @@ def oldest_left_out(
     limit = model.runner.limit
     wanted = limit // 4 if request.max_new_tokens is None else request.max_new_tokens
     most = limit - min(max(wanted, 1), limit // 2)
-    sizes = [sum(_size(model, message) for message in turn) for turn in turns]
-    always = sum(_size(model, message) for message in system)
+    always, around = _overhead(model, form, system)
+    sizes = [around + sum(_size(model, message) for message in turn) for turn in turns]
     first = 0
     for last in range(len(turns)):
         if always + sum(sizes[first : last + 1]) > most:
@@ -47,8 +44,19 @@ def _turns(messages: tuple[Message, ...]) -> tuple[list[Message], list[list[Mess
     return system, turns
 
 
+def _overhead(model: OpenModel, form: DocumentForm, system: list[Message]) -> tuple[int, int]:
+    """Tokens of a document without any turn, and those that the form puts around one, nearly.
+
+    Near enough to choose by: the document itself is counted at the end.
+    """
+    said, answer = Message("user", "a"), Message("assistant", "b")
+    one = _tokens(form, system, [[said]])
+    two = _tokens(form, system, [[said, answer], [said]])
+    return one - _size(model, said), two - one - _size(model, said) - _size(model, answer)
+
+
 def _size(model: OpenModel, message: Message) -> int:
-    return len(model.tokenizer.encode(message.content)) + _AROUND
+    return len(model.tokenizer.encode(message.content))
 
 
 def _tokens(form: DocumentForm, system: list[Message], turns: list[list[Message]]) -> int:

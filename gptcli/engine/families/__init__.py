@@ -1,7 +1,8 @@
 """One file per family, named as the `model_type` in config.json.
 
 A family states two pure things: `spec(config)`, how config.json becomes a ModelSpec, and
-`rules(spec)`, which stored tensor becomes which of ours. Nothing here imports torch.
+`rules(spec)`, which stored tensor becomes which of ours; `SUPPORTS` says for people which models
+those are. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -10,13 +11,33 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from gptcli import jsonfile
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
 from gptcli.errors import ModelError
 
+#: The largest difference of each family's logits from transformers', on the tests' models.
+DIFFERENCES = Path(__file__).with_name("differences.json")
 _NOT_FAMILIES = {"rules", "rope_fields", "fields", "llama_names"}
+
+
+#: What stretches rotary positions, as config.json names it.
+SCALINGS = ("linear", "dynamic", "llama3", "yarn", "longrope")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What users are told of a family.
+
+    difference: the largest one between its logits and transformers', see DIFFERENCES.
+    """
+
+    name: str
+    supports: str
+    difference: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,17 @@ def supported() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_FAMILIES)
 
 
+def listing() -> tuple[Facts, ...]:
+    """All families by name."""
+    differences = jsonfile.read(DIFFERENCES)
+    return tuple(
+        Facts(
+            name, importlib.import_module(f"{__name__}.{name}").SUPPORTS, float(differences[name])
+        )
+        for name in supported()
+    )
+
+
 def family_of(config: ConfigFields) -> Family:
     """The family that config.json names. Raises ModelError listing those there are."""
     name = config.word("model_type")
@@ -46,7 +78,8 @@ def family_of(config: ConfigFields) -> Family:
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
     quantised = config.sub("quantization_config")
-    if quantised is not None:
+    # MXFP4 is part of how a family stores its weights; rules say where.
+    if quantised is not None and quantised.get("quant_method") != "mxfp4":
         method = quantised.word("quant_method", "unknown")
         raise ModelError(config.subject, f"quantised weights ({method}) are not supported yet")
     config.refuse_unless("is_encoder_decoder", False)

@@ -7,9 +7,11 @@ from typing import Any
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import rope_fields
-from gptcli.engine.spec import LayerSpec, NormSpec, Rope
+from gptcli.engine.spec import Experts, LayerSpec, NormSpec, Rope
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+#: Each expert is built before its tensors are looked for.
+_MAX_EXPERTS = 1 << 12
 ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
@@ -52,9 +54,32 @@ def rms_norm(config: ConfigFields, eps: float = 1e-6) -> NormSpec:
     return NormSpec("rmsnorm", config.number("rms_norm_eps", eps))
 
 
+def window_in_use(config: ConfigFields) -> int | None:
+    """`sliding_window` where `use_sliding_window` says that there is one."""
+    used = config.flag("use_sliding_window", False)
+    return config.optional_count("sliding_window") if used else None
+
+
+def mixture(
+    config: ConfigFields,
+    *,
+    count: int,
+    chosen: int,
+    hidden: int,
+    normalised: bool,
+    router_bias: bool = False,
+) -> Experts:
+    """A mixture of experts that can be: no token goes through more of them than there are."""
+    if count > _MAX_EXPERTS:
+        raise config.bad("num_experts", f"is {count}, more than {_MAX_EXPERTS}")
+    if chosen > count:
+        raise config.bad("num_experts_per_tok", f"is {chosen}, but there are {count} experts")
+    return Experts(count, chosen, hidden, normalised, router_bias)
+
+
 def alike(config: ConfigFields, layer: LayerSpec) -> tuple[LayerSpec, ...]:
     """As many layers as the config says, all alike."""
-    return (layer,) * config.count("num_hidden_layers")
+    return (layer,) * config.layers("num_hidden_layers")
 
 
 def by_kind(

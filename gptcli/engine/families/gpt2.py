@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.fields import ACTIVATIONS
+from gptcli.engine.families.llama_names import head, spare_head
 from gptcli.engine.families.rules import Rule, Rules, linear
 from gptcli.engine.spec import LayerSpec, ModelSpec, NormSpec
 
@@ -19,7 +20,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     if width % heads:
         raise config.bad("n_head", f"{heads} does not divide n_embd, {width}")
     return ModelSpec(
-        each_layer=(LayerSpec(),) * config.count("n_layer", 12),
+        each_layer=(LayerSpec(),) * config.layers("n_layer", 12),
         width=width,
         heads=heads,
         kv_heads=heads,
@@ -53,9 +54,6 @@ def rules(spec: ModelSpec) -> Rules:
         *linear("ln_f", "final_norm", bias=True),
     ]
     # Old checkpoints hold the causal mask as a tensor; a tied head may be stored twice.
-    ignored = [r"h\.\d+\.attn\.(bias|masked_bias)"]
-    if spec.tied:
-        ignored.append(r"lm_head\.weight")
-    else:
-        found.append(Rule("lm_head.weight", "unembedding.weight"))
-    return Rules(tuple(found), prefix="transformer.", ignored=tuple(ignored))
+    found += head(spec)
+    ignored = (r"h\.\d+\.attn\.(bias|masked_bias)", *spare_head(spec))
+    return Rules(tuple(found), "transformer.", ignored)

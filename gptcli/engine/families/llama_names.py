@@ -41,17 +41,21 @@ def rules(
         found += linear(post, f"{OURS}.attention_post_norm", bias=bias)
         found += linear(f"layers.{{i}}.{mlp_post_norm}", f"{OURS}.mlp_post_norm", bias=bias)
     found += head(spec)
-    # Older checkpoints hold the rope frequencies; a tied head may be stored twice.
-    more = [r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq", *ignored]
-    if spec.tied:
-        more.append(r"(language_model\.)?lm_head\.weight")
-    return Rules(tuple(found), "model.", tuple(more), other_prefixes)
+    # Older checkpoints hold the rope frequencies.
+    old = r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
+    more = (old, *ignored, *spare_head(spec))
+    return Rules(tuple(found), "model.", more, other_prefixes)
 
 
-def head(spec: ModelSpec) -> list[Rule]:
+def head(spec: ModelSpec, stored: str = "lm_head") -> list[Rule]:
     """The unembedding, where it is not the embedding, and its bias."""
-    found = [] if spec.tied else [Rule("lm_head.weight", "unembedding.weight")]
-    return [*found, Rule("lm_head.bias", "head_bias")] if spec.head_bias else found
+    found = [] if spec.tied else [Rule(f"{stored}.weight", "unembedding.weight")]
+    return [*found, Rule(f"{stored}.bias", "head_bias")] if spec.head_bias else found
+
+
+def spare_head(spec: ModelSpec, stored: str = "lm_head") -> tuple[str, ...]:
+    """A tied head may be stored twice: the name of the copy, to be left out."""
+    return (rf"(language_model\.)?{stored}\.weight",) if spec.tied else ()
 
 
 def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:

@@ -34,8 +34,8 @@ def rope(
     theta, partial: the family's defaults; kind: the layers it is for, where they differ.
     """
     fields = config.sub("rope_parameters")
-    if fields is not None and kind is not None and fields.has(kind):
-        fields = fields.sub(kind)
+    if fields is not None:
+        fields = _of_kind(fields, kind)
     base = config.number("rope_theta", theta)
     part = config.number("partial_rotary_factor", partial)
     if fields is not None:
@@ -52,6 +52,15 @@ def rope(
         raise config.bad("partial_rotary_factor", reason)
     scaling = _scaling(config, fields, dim) if fields else None
     return Rope(base, dim, scaling, interleaved)
+
+
+def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
+    if kind is not None and fields.has(kind):
+        return fields.sub(kind)
+    for other in ("full_attention", "sliding_attention"):
+        if fields.has(other) and kind is None:
+            raise fields.bad(other, "has a rope of its own, which gptcli does not support here")
+    return fields
 
 
 def context(config: ConfigFields, default: int | None = None) -> int:

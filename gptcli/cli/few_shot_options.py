@@ -1,0 +1,328 @@
+"""Options of `gptcli few-shot`: examples, how they are written, queries, labels, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperCommand
+
+from gptcli.cli import options
+from gptcli.cli.presets import preset_names
+from gptcli.errors import UsageError
+from gptcli.few_shot import DEFAULT_TEMPLATE, ORDERS
+from gptcli.few_shot import Order as FewShotOrder
+from gptcli.inspection.evaluation import Match as EvaluationMatch
+
+_OUTPUT, _SAMPLING = "Output", "Sampling"
+_EXAMPLES, _FORM, _LABELS, _EVALUATION = "Examples", "Form", "Labels", "Evaluation"
+KINDS = ("jsonl", "csv", "tsv", "lines")
+MATCHES = ("exact", "loose")
+_PAIR = "--example"
+
+
+def _one_of(flag: str, known: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """A callback that refuses what is none of the known words."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise UsageError(flag, f"must be one of {', '.join(known)}, not {value!r}")
+        return value
+
+    return check
+
+
+Query = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="QUERY", show_default=False, help="The input to be answered; - is all of stdin."
+    ),
+]
+QueryOption = Annotated[
+    str | None,
+    typer.Option(
+        "-p", "--prompt", metavar="TEXT", show_default=False, help="The input, for scripts."
+    ),
+]
+QueryFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-f",
+        "--file",
+        metavar="FILE",
+        show_default=False,
+        help="Read the input, one for all of it, from a file; - is stdin. Repeatable.",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=preset_names,
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help=f"Examples that come with gptcli: {', '.join(preset_names())}.",
+    ),
+]
+Examples = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--examples",
+        metavar="FILE",
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="Examples from JSONL, CSV, TSV or TOML. Repeatable.",
+    ),
+]
+OneExample = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--example",
+        metavar="INPUT OUTPUT",
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="An example of two texts. Repeatable.",
+    ),
+]
+InputField = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="The column of inputs, in examples and queries. Default: input.",
+    ),
+]
+OutputField = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="The column of outputs. Default: output.",
+    ),
+]
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        callback=options.limited("shots", "--shots"),
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="Use K of the examples; 0 is none. Default: all of them.",
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        metavar="ORDER",
+        callback=_one_of("--order", ORDERS),
+        autocompletion=lambda: list(ORDERS),
+        rich_help_panel=_EXAMPLES,
+        show_default=False,
+        help="given; random, by the seed; or similar: those most like the query, the likest last."
+        " Default: given.",
+    ),
+]
+Instruction = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        rich_help_panel=_FORM,
+        show_default=False,
+        help="What stands before the examples; with --as-chat, the system prompt.",
+    ),
+]
+Template = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT|FILE",
+        rich_help_panel=_FORM,
+        show_default=False,
+        help=r"How an example is written, \n being a new line, or a file (a name without braces)"
+        f" with that. Default: {DEFAULT_TEMPLATE!r}.",
+    ),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        rich_help_panel=_FORM,
+        show_default=False,
+        help=r"What stands between examples. Default: a blank line, '\n\n'.",
+    ),
+]
+AsChat = Annotated[
+    bool,
+    typer.Option(
+        "--as-chat",
+        rich_help_panel=_FORM,
+        help="Examples as turns of a conversation in the model's chat template; for instruct"
+        " models.",
+    ),
+]
+Queries = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="Many queries: JSONL, CSV or TSV by the name, else a line each; - is stdin.",
+    ),
+]
+QueriesFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        callback=_one_of("--queries-format", KINDS),
+        autocompletion=lambda: list(KINDS),
+        show_default=False,
+        help=f"What --queries or stdin holds, whatever the name says: {', '.join(KINDS)}.",
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        rich_help_panel=_LABELS,
+        show_default=False,
+        help="Answer with one of these: their probabilities are compared. Repeatable.",
+    ),
+]
+Classify = Annotated[
+    bool,
+    typer.Option(
+        "--classify",
+        rich_help_panel=_LABELS,
+        help="The same, the labels being the outputs of the examples.",
+    ),
+]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        rich_help_panel=_LABELS,
+        help="Divide by what each label is worth for inputs without content (N/A, [MASK], none).",
+    ),
+]
+Evaluate = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=_EVALUATION,
+        show_default=False,
+        help="Answer the inputs of a file and compare with its outputs.",
+    ),
+]
+Match = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        callback=_one_of("--match", MATCHES),
+        autocompletion=lambda: list(MATCHES),
+        rich_help_panel=_EVALUATION,
+        show_default=False,
+        help="exact, or loose: without regard to case, spaces and final punctuation."
+        " Default: exact.",
+    ),
+]
+Orders = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        callback=options.limited("orders", "--orders"),
+        rich_help_panel=_EVALUATION,
+        show_default=False,
+        help="Evaluate with N random orders of the examples, and show how far they spread.",
+    ),
+]
+LeaveOneOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-one-out",
+        rich_help_panel=_EVALUATION,
+        help="Evaluate without each example in turn, and show what each adds.",
+    ),
+]
+MaxNewTokens = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        "--max-new-tokens",
+        "--n-predict",
+        "--max-tokens",
+        metavar="N",
+        callback=options.limited("max_new_tokens", "--max-new-tokens"),
+        show_default=False,
+        help="Generate at most N tokens for an answer; -1 for as many as fit. Default: 64.",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        "--temp",
+        metavar="T",
+        callback=options.limited("temperature", "--temperature"),
+        rich_help_panel=_SAMPLING,
+        show_default=False,
+        help="How boldly to draw an answer. Default: 0, always the most probable token.",
+    ),
+]
+ShowPrompt = Annotated[
+    bool,
+    typer.Option(
+        "--show-prompt",
+        rich_help_panel=_OUTPUT,
+        help="Print the document that the model would continue for the first query, and no answer.",
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        rich_help_panel=_OUTPUT,
+        help="Print a JSON line for each answer; with --evaluate, one object.",
+    ),
+]
+
+
+def order_of(given: str) -> FewShotOrder:
+    """The order that --order names; its callback has refused all other words."""
+    return cast(FewShotOrder, given)
+
+
+def match_of(given: str) -> EvaluationMatch:
+    """The same for --match."""
+    return cast(EvaluationMatch, given)
+
+
+class TakesPairs(TyperCommand):
+    """A command whose `--example` takes two texts each time, for which Typer has no type.
+
+    It sees the option twice instead, one text each; `pairs_of` puts them together again.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises UsageError where the second text is missing."""
+        found: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            if word == "--":
+                found += [word, *rest]
+            elif word == _PAIR or word.startswith(f"{_PAIR}="):
+                texts = [word.removeprefix(f"{_PAIR}=")] if word != _PAIR else []
+                texts += islice(rest, 2 - len(texts))
+                if len(texts) < 2 and not ctx.resilient_parsing:
+                    raise UsageError(_PAIR, "needs two texts, an input and its output")
+                found += [f"{_PAIR}={text}" for text in texts]
+            else:
+                found.append(word)
+        return super().parse_args(ctx, found)
+
+
+def pairs_of(texts: list[str] | None) -> list[tuple[str, str]]:
+    """(input, output) of every `--example`."""
+    return list(zip(texts[::2], texts[1::2], strict=True)) if texts else []

@@ -1,0 +1,1 @@
+"""Measurements: run as modules, never by pytest, since speed is not asserted in a test."""

@@ -1,0 +1,466 @@
+"""The tiny models of tests/goldens: what each family's config says, with its options flipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model_type, fields of its config, the largest shard.
+
+    attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
+    many tokens are computed once more by themselves, where the length matters.
+    """
+
+    kind: str
+    fields: Fields = field(default_factory=dict)
+    shard: str = "1GB"
+    attention: str = "eager"
+    packed: bool = False
+    short: int = 0
+
+
+GPT2: Fields = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
+LLAMA: Fields = {
+    "vocab_size": 61,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+    "max_position_embeddings": 48,
+}
+GROUPED: Fields = {"num_key_value_heads": 2}
+SMALL: Fields = {
+    "vocab_size": 61,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 48,
+    "pad_token_id": 0,
+}
+WIDE: Fields = SMALL | {"head_dim": 8}
+#: The square root of the width is no number of bfloat16.
+GEMMA: Fields = WIDE | {"hidden_size": 24}
+TIED: Fields = {"tie_word_embeddings": True}
+UNTIED: Fields = {"tie_word_embeddings": False}
+FULL, SLIDING = "full_attention", "sliding_attention"
+NEO: Fields = {
+    "vocab_size": 61,
+    "hidden_size": 16,
+    "num_layers": 2,
+    "num_heads": 4,
+    "max_position_embeddings": 48,
+    "attention_types": [[["global", "local"], 1]],
+    "window_size": 7,
+}
+GPTJ: Fields = GPT2 | {"n_embd": 16, "n_head": 2, "rotary_dim": 4}
+NEOX: Fields = {k: v for k, v in SMALL.items() if k != "num_key_value_heads"}
+OPT: Fields = {k: v for k, v in NEOX.items() if k != "intermediate_size"}
+OPT |= {"ffn_dim": 24, "word_embed_proj_dim": 16}
+BLOOM: Fields = {
+    "vocab_size": 61,
+    "hidden_size": 16,
+    "n_layer": 2,
+    "n_head": 4,
+    "seq_length": 48,
+}
+FALCON: Fields = {k: v for k, v in NEOX.items() if k != "intermediate_size"}
+FALCON |= {"ffn_hidden_size": 24}
+YARN: Fields = {
+    "rope_type": "yarn",
+    "rope_theta": 500.0,
+    "factor": 2.0,
+    "original_max_position_embeddings": 24,
+    "beta_fast": 4.0,
+}
+LONGROPE: Fields = {
+    "rope_type": "longrope",
+    "rope_theta": 500.0,
+    "short_factor": [1.0, 1.1, 1.3, 1.7],
+    "long_factor": [1.2, 1.9, 3.1, 4.7],
+    "original_max_position_embeddings": 24,
+}
+QWEN3_MOE: Fields = WIDE | {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+}
+GPT_OSS: Fields = WIDE | {
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "sliding_window": 7,
+    "swiglu_limit": 1.0,
+    "rope_parameters": YARN | {"truncate": False},
+}
+MULTIPLIERS: Fields = {
+    "embedding_multiplier": 3.0,
+    "attention_multiplier": 0.25,
+    "residual_multiplier": 0.6,
+    "logits_scaling": 0.5,
+}
+VISION: Fields = {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "image_size": 8,
+    "patch_size": 4,
+    "model_type": "siglip_vision_model",
+    "vision_use_head": False,
+}
+
+CASES: dict[str, Case] = {
+    "gpt2/tied": Case("gpt2", GPT2),
+    "gpt2/untied": Case("gpt2", GPT2 | UNTIED),
+    "gpt2/options": Case(
+        "gpt2",
+        GPT2 | {"n_inner": 32, "activation_function": "gelu", "layer_norm_epsilon": 1e-3},
+    ),
+    "gpt2/sharded": Case("gpt2", GPT2, shard="12KB"),
+    "llama/untied": Case("llama", LLAMA),
+    "llama/tied": Case("llama", LLAMA | GROUPED | TIED),
+    "llama/one_kv_head": Case("llama", LLAMA | {"num_key_value_heads": 1}),
+    "llama/biases": Case("llama", LLAMA | GROUPED | {"attention_bias": True, "mlp_bias": True}),
+    "llama/head_dim": Case("llama", LLAMA | GROUPED | {"head_dim": 8, "rms_norm_eps": 1e-3}),
+    "llama/sharded": Case("llama", LLAMA | GROUPED, shard="12KB"),
+    "llama/linear": Case(
+        "llama",
+        LLAMA
+        | GROUPED
+        | {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 500.0}},
+    ),
+    "llama/llama3": Case(
+        "llama",
+        LLAMA
+        | {"head_dim": 16}
+        | {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 500.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 24,
+            }
+        },
+    ),
+    "llama/dynamic": Case(
+        "llama",
+        WIDE
+        | {
+            "max_position_embeddings": 24,
+            "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 500.0},
+        },
+        short=20,
+    ),
+    "llama/yarn": Case("llama", WIDE | {"rope_parameters": YARN | {"attention_factor": 1.5}}),
+    "mistral/window": Case("mistral", LLAMA | GROUPED | {"sliding_window": 7}),
+    "mistral/all": Case("mistral", LLAMA | GROUPED | {"sliding_window": None}),
+    "gpt_neo/mixed": Case("gpt_neo", NEO),
+    "gpt_neo/options": Case(
+        "gpt_neo",
+        NEO
+        | UNTIED
+        | {
+            "num_layers": 3,
+            "attention_types": [[["local"], 2], [["global"], 1]],
+            "intermediate_size": 24,
+            "activation_function": "gelu",
+            "layer_norm_epsilon": 1e-3,
+        },
+    ),
+    "gptj/part_rotated": Case("gptj", GPTJ),
+    "gptj/options": Case(
+        "gptj",
+        GPTJ
+        | TIED
+        | {
+            "rotary_dim": 8,
+            "n_inner": 24,
+            "activation_function": "relu",
+            "layer_norm_epsilon": 1e-3,
+        },
+    ),
+    "gpt_neox/parallel": Case("gpt_neox", NEOX | {"num_attention_heads": 2}),
+    "gpt_neox/options": Case(
+        "gpt_neox",
+        NEOX
+        | TIED
+        | {
+            "use_parallel_residual": False,
+            "attention_bias": False,
+            "hidden_act": "gelu_new",
+            "layer_norm_eps": 1e-3,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 500.0,
+                "partial_rotary_factor": 1.0,
+            },
+        },
+    ),
+    "opt/tied": Case("opt", OPT),
+    "opt/options": Case(
+        "opt", OPT | UNTIED | {"enable_bias": False, "activation_function": "gelu", "ffn_dim": 20}
+    ),
+    "bloom/tied": Case("bloom", BLOOM),
+    "bloom/six_heads": Case(
+        "bloom",
+        BLOOM | UNTIED | {"hidden_size": 24, "n_head": 6, "layer_norm_epsilon": 1e-3},
+    ),
+    "falcon/one_kv_head": Case("falcon", FALCON),
+    "falcon/grouped": Case(
+        "falcon", FALCON | {"new_decoder_architecture": True, "num_kv_heads": 2}
+    ),
+    "falcon/one_norm": Case(
+        "falcon",
+        FALCON
+        | UNTIED
+        | {
+            "new_decoder_architecture": True,
+            "num_kv_heads": 2,
+            "num_ln_in_parallel_attn": 1,
+            "bias": True,
+            "activation": "relu",
+            "layer_norm_epsilon": 1e-3,
+        },
+    ),
+    # Written out, transformers 5.24 adds the bias twice.
+    "falcon/alibi": Case(
+        "falcon",
+        FALCON | {"alibi": True, "multi_query": False, "parallel_attn": False, "bias": True},
+        attention="sdpa",
+    ),
+    "mixtral/all": Case("mixtral", SMALL | {"num_local_experts": 4}),
+    "mixtral/window": Case(
+        "mixtral",
+        WIDE
+        | TIED
+        | {
+            "num_local_experts": 3,
+            "num_experts_per_tok": 1,
+            "sliding_window": 7,
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    "qwen2/untied": Case("qwen2", SMALL),
+    "qwen2/windows": Case(
+        "qwen2",
+        SMALL
+        | TIED
+        | {
+            "num_hidden_layers": 3,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "max_window_layers": 1,
+        },
+    ),
+    "qwen2/yarn": Case("qwen2", WIDE | {"rope_parameters": YARN}),
+    "qwen3/untied": Case("qwen3", WIDE),
+    "qwen3/options": Case(
+        "qwen3",
+        WIDE
+        | TIED
+        | {
+            "attention_bias": True,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "layer_types": [SLIDING, FULL],
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    "qwen3_moe/untied": Case("qwen3_moe", QWEN3_MOE),
+    "qwen3_moe/options": Case(
+        "qwen3_moe",
+        QWEN3_MOE
+        | TIED
+        | {
+            "num_hidden_layers": 4,
+            "decoder_sparse_step": 2,
+            "mlp_only_layers": [1],
+            "norm_topk_prob": True,
+            "num_experts_per_tok": 3,
+            "attention_bias": True,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+        },
+    ),
+    "gemma/tied": Case("gemma", GEMMA),
+    "gemma/options": Case(
+        "gemma",
+        GEMMA | UNTIED | {"attention_bias": True, "num_key_value_heads": 1, "rms_norm_eps": 1e-3},
+    ),
+    "gemma2/capped": Case(
+        "gemma2",
+        GEMMA
+        | {
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 3.0,
+            "sliding_window": 7,
+            "query_pre_attn_scalar": 12,
+        },
+    ),
+    "gemma2/options": Case(
+        "gemma2",
+        GEMMA
+        | UNTIED
+        | {
+            "attn_logit_softcapping": None,
+            "final_logit_softcapping": None,
+            "sliding_window": 7,
+            "layer_types": [FULL, SLIDING],
+            "attention_bias": True,
+            "hidden_activation": "silu",
+        },
+    ),
+    "gemma3_text/two_ropes": Case(
+        "gemma3_text",
+        GEMMA
+        | {
+            "num_hidden_layers": 3,
+            "sliding_window": 7,
+            "sliding_window_pattern": 3,
+            "query_pre_attn_scalar": 8,
+            "rope_parameters": {
+                FULL: {"rope_type": "linear", "factor": 4.0, "rope_theta": 5000.0},
+                SLIDING: {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+    ),
+    "gemma3_text/options": Case(
+        "gemma3_text",
+        GEMMA
+        | UNTIED
+        | {
+            "layer_types": [FULL, SLIDING],
+            "sliding_window": 5,
+            "final_logit_softcapping": 3.0,
+            "attention_bias": True,
+        },
+    ),
+    "gemma3/vision": Case(
+        "gemma3",
+        {
+            "text_config": WIDE
+            | {
+                "model_type": "gemma3_text",
+                "layer_types": [SLIDING, FULL],
+                "sliding_window": 7,
+            },
+            "vision_config": VISION,
+            "mm_tokens_per_image": 4,
+            "image_token_index": 60,
+            "boi_token_index": 58,
+            "eoi_token_index": 59,
+        },
+    ),
+    "phi/plain": Case("phi", SMALL | {"num_key_value_heads": 4}),
+    "phi/options": Case(
+        "phi",
+        SMALL
+        | TIED
+        | {
+            "qk_layernorm": True,
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-3,
+            "partial_rotary_factor": 1.0,
+        },
+    ),
+    "phi3/window": Case("phi3", SMALL | {"sliding_window": 7}),
+    "phi3/longrope": Case(
+        "phi3",
+        SMALL
+        | TIED
+        | {
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "original_max_position_embeddings": 24,
+            "rope_parameters": LONGROPE,
+            "rms_norm_eps": 1e-3,
+        },
+        short=20,
+    ),
+    "smollm3/no_rope": Case("smollm3", SMALL | {"no_rope_layer_interval": 2}),
+    "smollm3/options": Case(
+        "smollm3",
+        SMALL
+        | UNTIED
+        | {
+            "no_rope_layers": [0, 1],
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+        },
+    ),
+    "olmo2/untied": Case("olmo2", SMALL),
+    "olmo2/options": Case(
+        "olmo2",
+        SMALL | TIED | {"attention_bias": True, "num_key_value_heads": 4, "rms_norm_eps": 1e-3},
+    ),
+    "stablelm/untied": Case("stablelm", SMALL | {"num_attention_heads": 2}),
+    "stablelm/options": Case(
+        "stablelm",
+        SMALL
+        | TIED
+        | {
+            "qk_layernorm": True,
+            "use_qkv_bias": True,
+            "use_parallel_residual": True,
+            "partial_rotary_factor": 0.5,
+            "layer_norm_eps": 1e-3,
+        },
+    ),
+    "starcoder2/tied": Case("starcoder2", SMALL),
+    "starcoder2/options": Case(
+        "starcoder2",
+        SMALL | UNTIED | {"use_bias": False, "sliding_window": 7, "norm_epsilon": 1e-3},
+    ),
+    "granite/untied": Case("granite", SMALL | MULTIPLIERS),
+    "granite/options": Case(
+        "granite", SMALL | TIED | {"attention_bias": True, "mlp_bias": True, "rms_norm_eps": 1e-3}
+    ),
+    "cohere/tied": Case("cohere", SMALL | {"logit_scale": 0.5}),
+    "cohere/options": Case(
+        "cohere",
+        SMALL
+        | UNTIED
+        | {
+            "use_qk_norm": True,
+            "attention_bias": True,
+            "layer_norm_eps": 1e-3,
+            "logit_scale": 1.5,
+        },
+    ),
+    "gpt_oss/plain": Case("gpt_oss", GPT_OSS),
+    "gpt_oss/options": Case(
+        "gpt_oss",
+        GPT_OSS
+        | TIED
+        | {
+            "attention_bias": False,
+            "num_experts_per_tok": 1,
+            "layer_types": [FULL, FULL],
+            "swiglu_limit": 0.5,
+            "rope_parameters": YARN,
+        },
+    ),
+    "gpt_oss/mxfp4": Case(
+        "gpt_oss",
+        GPT_OSS
+        | {
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_local_experts": 2,
+            "num_experts_per_tok": 1,
+        },
+        packed=True,
+    ),
+}
