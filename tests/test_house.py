@@ -49,7 +49,16 @@ GROUND = {
     "signals": set(),
     "units": set(),
 }
-HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
+HEAVY = {
+    "torch",
+    "matplotlib",
+    "tokenizers",
+    "jinja2",
+    "huggingface_hub",
+    "safetensors",
+    "numpy",
+    "gguf",
+}
 LIBRARIES = {
     "text": {"torch", "rich", "typer"},
     "sessions": {"torch", "rich", "typer"},

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.chromium import open_chromium, set_scheme
 from tests.cli.helpers import run
 from tests.ui.test_pages import VIEWS
 
@@ -34,21 +34,10 @@ DRAWN = {
 @pytest.fixture(scope="module", params=["light", "dark"])
 def browser(request, tmp_path_factory) -> Iterator[Any]:
     """A Chromium that shows pages as this scheme."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    binary = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    assert binary and driver, "install Chromium and its driver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
+    pytest.importorskip("selenium")
     profile = tmp_path_factory.mktemp("profile")
-    for flag in ("--headless=new", "--no-sandbox", "--window-size=1200,900"):
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=driver)
-    chromium = webdriver.Chrome(options=options, service=service)
-    media = [{"name": "prefers-color-scheme", "value": request.param}]
-    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    chromium = open_chromium("--window-size=1200,900", f"--user-data-dir={profile}")
+    set_scheme(chromium, request.param)
     chromium.scheme = request.param
     yield chromium
     chromium.quit()

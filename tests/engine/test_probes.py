@@ -17,8 +17,8 @@ from gptcli.engine.probes.parameters import parts
 from gptcli.engine.probes.readout import read_out
 from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
-from tests.golden_cases import CASES as MADE
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
+from tests.golden_cases import CASES as MADE
 
 NEAR = {"rtol": 0, "atol": 1e-5}
 every_case = pytest.mark.parametrize("case", CASES)

@@ -113,7 +113,10 @@ def grid(
 
 
 def _spot(spot: Spot) -> str:
-    kinds = ["hot"] if abs(spot.share) > 0.5 else []
+    # Where light text can be read better than dark, or the other way round: dark schemes change
+    # earlier than light ones. The script has the same borders.
+    kinds = ["hot"] if abs(spot.share) > 0.55 else []
+    kinds += ["hotter"] if abs(spot.share) > 0.68 else []
     kinds += ["below"] if spot.share < 0 else []
     kinds += ["marked"] if spot.marked else []
     attributes = f'tabindex="-1" style="--v:{abs(spot.share):.3f}" data-tip="{text(spot.tip)}"'

@@ -85,7 +85,8 @@
         const cell = document.createElement("td"), value = row[key] ?? 0;
         if (key > query) { cell.className = "empty"; line.append(cell); continue; }
         cell.style.setProperty("--v", share(value).toFixed(3));
-        if (share(value) > 0.5) cell.className = "hot";
+        cell.classList.toggle("hot", share(value) > 0.55);
+        cell.classList.toggle("hotter", share(value) > 0.68);
         if (value >= 50) cell.textContent = Math.round(value / 100);
         cell.tabIndex = -1;
         cell.dataset.tip = `${data.first + query} ${names[query]} → ${data.first + key} ${names[key]}\n`
