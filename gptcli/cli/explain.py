@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
-from gptcli.backends import Backend
-from gptcli.cli import inside_options, options
+from gptcli.cli import explain_modes, inside_options, options
 from gptcli.cli.exports import Exports
 from gptcli.cli.generation_options import seed_of
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UsageError
-from gptcli.inspection.explain import ExplainRequest, Round
-from gptcli.ui import arrays, inside_json, pages, plots
-from gptcli.ui import explain as view
-from gptcli.ui import shapes as shapes_view
-from gptcli.ui.data import DataWriter
+from gptcli.inspection.explain import ExplainRequest
 from gptcli.ui.messages import Messages
-from gptcli.ui.next_tokens import caption
-from gptcli.ui.stages import Stage, stages
 from gptcli.ui.words import LANGUAGES, Words
 
 #: (what it is for, the command), for the man page.
@@ -148,108 +139,12 @@ def explain(
         window=inside_options.window_of(window),
         special=special,
     )
+    run = explain_modes.Run(request, words, seed_of(settings), every=layers is not None)
     backend = open_for(settings, messages)
     if shapes:
-        _shapes(backend, request, exports, words, messages)
-        return
-    run = _Run(request, words, seed_of(settings), every=layers is not None)
-    found = run.rounds(backend, messages)
-    if json:
-        kept = list(found)
-        DataWriter(sys.stdout).json(inside_json.explanation(text, run.seed, kept))
-    elif step:
-        kept = list(_paged(run, found))
-    elif exports.to_stdout:
-        kept = list(found)
+        explain_modes.shapes(backend, run, exports, messages)
     else:
-        kept = list(_shown(run, found))
-    told = len(kept)
-    if kept and told < steps and not step and not kept[-1].drawn.ends:
-        messages.hint(f"prompt: the context is full after {told} of {steps} steps")
-    # A page has room for every layer.
-    whole = replace(run, every=True)
-    exports.write(
-        messages,
-        html=lambda: pages.explanation(
-            text, kept[-1].distribution.source, [list(whole.stages(each)) for each in kept], words
-        ),
-        png=lambda: plots.explanation(text, kept),
-        npz=lambda: arrays.npz(arrays.explanation(kept)),
-    )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What every way of showing needs."""
-
-    request: ExplainRequest
-    words: Words
-    seed: int
-    every: bool
-
-    def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
-        for each in backend.explain(self.request, seed=self.seed):
-            if each.number == 1:
-                messages.notices(each.distribution.notices)
-            yield each
-
-    def stages(self, each: Round) -> Iterator[Stage]:
-        return stages(
-            each, self.words, prompt=self.request.prompt, seed=self.seed, every=self.every
-        )
-
-
-def _shown(run: _Run, rounds: Iterable[Round]) -> Iterator[Round]:
-    last = None
-    for each in rounds:
-        if sys.stdout.isatty():
-            view.show(sys.stdout, each.number, run.stages(each))
-            sys.stdout.flush()
-        else:
-            for line in view.rows(each):
-                print(line)
-        last = each
-        yield each
-    if last is not None and sys.stdout.isatty():
-        caption(sys.stdout, view.source_line(last))
-
-
-def _paged(run: _Run, rounds: Iterable[Round]) -> Iterator[Round]:
-    from gptcli.ui.keys import Keys
-
-    seen: list[Round] = []
-
-    def stage_names() -> Iterator[list[tuple[str, Stage]]]:
-        for each in rounds:
-            seen.append(each)
-            yield [(f"{each.number}.{n}", stage) for n, stage in enumerate(run.stages(each), 1)]
-
-    with Keys(sys.stdin, "--step") as keys:
-        view.turn_pages(sys.stdout, keys, stage_names(), run.words)
-    yield from seen
-
-
-def _shapes(
-    backend: Backend, request: ExplainRequest, exports: Exports, words: Words, messages: Messages
-) -> None:
-    found = backend.shapes(request.prompt, special=request.special)
-    messages.notices(found.notices)
-    stage = shapes_view.stage(found, words)
-    if exports.json:
-        DataWriter(sys.stdout).json(inside_json.shapes(found))
-    elif exports.to_stdout:
-        pass
-    elif sys.stdout.isatty():
-        view.show(sys.stdout, 1, [stage])
-    else:
-        for line in shapes_view.rows(found):
-            print(line)
-    exports.write(
-        messages,
-        html=lambda: pages.shapes(found, stage, words),
-        png=lambda: plots.shapes(found),
-        npz=lambda: b"",
-    )
+        explain_modes.walk(backend, run, exports, messages, step=step)
 
 
 def _check_step(*, json: bool, shapes: bool, to_stdout: bool) -> None:

@@ -14,7 +14,7 @@ from gptcli.ui.bars import bar
 from gptcli.ui.heat import Heat
 from gptcli.ui.keys import Keys
 from gptcli.ui.next_tokens import number, where
-from gptcli.ui.stages import Meter, Numbers, Stage, Vector
+from gptcli.ui.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.table import Cell, lines
 from gptcli.ui.terminal import console_for, height_of, neutral, one_line, width_of
 from gptcli.ui.visible import visible

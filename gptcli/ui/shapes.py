@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptcli.inspection.shapes import Part, Shapes
-from gptcli.ui.stages import Numbers, Stage
+from gptcli.ui.stage import Numbers, Stage
 from gptcli.ui.table import Cell, Column
 from gptcli.ui.words import Words
 

@@ -1,14 +1,14 @@
-"""The stages of an explanation: title, words, and tables of its numbers, for any kind of view."""
+"""The stages of a round: which words and which of its numbers each of them has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gptcli.inspection.explain import Block, Round
 from gptcli.inspection.token import Token
 from gptcli.ui.next_tokens import drawn_cell
 from gptcli.ui.sampling import in_words
+from gptcli.ui.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.table import Cell, Column
 from gptcli.ui.visible import plainly, visible
 from gptcli.ui.words import Words
@@ -16,41 +16,6 @@ from gptcli.units import percent
 
 #: How many layers are told of where nobody chose.
 _LAYERS = 8
-_EXACT = 3
-
-
-@dataclass(frozen=True)
-class Meter:
-    """A cell that is a bar, filled to a share from 0 to 1."""
-
-    share: float
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A table. Cells are texts, or a Meter in a column of its own."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str | Cell | Meter, ...], ...]
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A vector to be shown as a strip of colours, and what it is."""
-
-    caption: str
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage: words first, then what there is to see. notes stand below."""
-
-    key: str
-    title: str
-    lines: tuple[str, ...]
-    parts: tuple[Numbers | Vector, ...]
-    notes: tuple[str, ...] = ()
 
 
 def stages(found: Round, words: Words, *, prompt: str, seed: int, every: bool) -> Iterator[Stage]:
@@ -150,7 +115,7 @@ def _attention(found: Round, words: Words, blocks: Sequence[Block], notes: Seque
             str(each.layer),
             f"{each.norm:.2f}",
             f"{each.cosine:+.2f}",
-            _list([(token, share) for _, token, share in each.looks], "{:.0%}", _EXACT),
+            _list([(token, share) for _, token, share in each.looks], "{:.0%}", 3),
             _list(each.says, "{:.0%}", 1),
         )
         for each in blocks

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 DRAWN = {
     "lens": ("table.grid tbody td[data-tip]", 60),
     "attention": ("#overview button canvas", 8),
+    "window": ("#map tbody tr:last-child td[data-tip]", 12),
     "one-head": ("#map td[data-tip]", 60),
     "neighbors": (".bar", 20),
     "contexts": (".chart > span", 3),

@@ -17,6 +17,7 @@ VOID = {"meta", "link", "br"}
 VIEWS = {
     "lens": ("lens", "--track", "t", NASTY),
     "attention": ("attention", NASTY),
+    "window": ("attention", "--window", "9:20", "--layer", "0", NASTY),
     "one-head": ("attention", "--layer", "1", "--head", "0", NASTY),
     "neighbors": ("neighbors", "cat", NASTY),
     "contexts": ("neighbors", "script", "--in", NASTY, "--in", "a script"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, looked_at
@@ -34,22 +33,25 @@ def attention(model: OpenModel, request: AttentionRequest) -> Attention:
         )
     # What comes after the window cannot be seen from it, and is not run.
     ids = looked.ids[: looked.positions.stop]
-    seen = AttentionWeights(runner.decoder, looked.positions, layers)
+    first = looked.positions.start
+    seen = AttentionWeights(runner.decoder, looked.positions, layers, first_key=first)
     runner.prefill([ids], runner.new_cache(), probe=seen)
-    chosen = [(layer, seen.of(layer)[list(heads)]) for layer in layers]
+    chosen = [
+        (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
+    ]
     if request.over is None:
         maps = tuple(
-            _map(weights, looked.positions, layer, head)
-            for layer, each in chosen
-            for head, weights in zip(heads, each, strict=True)
+            _map(layer, head, *rows)
+            for layer, weights, before in chosen
+            for head, *rows in zip(heads, weights, before, strict=True)
         )
     else:
-        maps = tuple(_together(request, chosen, looked.positions))
+        maps = (_together(request, chosen),)
     return Attention(
         request=request,
         source=model.source,
         tokens=looked.tokens,
-        first=looked.positions.start,
+        first=first,
         prompt_tokens=len(looked.ids),
         layers=spec.layers,
         heads=spec.heads,
@@ -61,18 +63,17 @@ def attention(model: OpenModel, request: AttentionRequest) -> Attention:
     )
 
 
-def _together(
-    request: AttentionRequest, chosen: list[tuple[int, Tensor]], positions: range
-) -> Iterator[AttentionMap]:
+def _together(request: AttentionRequest, chosen: list[tuple[int, Tensor, Tensor]]) -> AttentionMap:
     import torch
 
-    every = torch.cat([each for _, each in chosen])  # (layers · heads, queries, keys)
-    made = every.mean(dim=0) if request.over == "mean" else every.amax(dim=0)
-    yield _map(made, positions, request.layer, request.head)
+    weights = torch.cat([each for _, each, _ in chosen])  # (layers · heads, queries, keys)
+    before = torch.cat([each for _, _, each in chosen])  # (layers · heads, queries)
+    if request.over == "mean":
+        return _map(request.layer, request.head, weights.mean(dim=0), before.mean(dim=0))
+    return _map(request.layer, request.head, weights.amax(dim=0), before.amax(dim=0))
 
 
-def _map(weights: Tensor, positions: range, layer: int | None, head: int | None) -> AttentionMap:
-    """weights: (queries, keys), all keys from the prompt's beginning on."""
-    outside = weights[:, : positions.start].sum(dim=-1)
-    inside = weights[:, positions.start : positions.stop]
-    return AttentionMap(layer, head, tuple(map(tuple, inside.tolist())), tuple(outside.tolist()))
+def _map(layer: int | None, head: int | None, weights: Tensor, before: Tensor) -> AttentionMap:
+    """weights: (queries, keys) of the window; before: (queries,)."""
+    rows = tuple(map(tuple, weights.tolist()))
+    return AttentionMap(layer, head, rows, tuple(before.tolist()))

@@ -14,17 +14,25 @@ class AttentionWeights:
     """A probe that computes the weights of some positions of one row, beside the pass.
 
     torch's fused kernels keep the weights to themselves, so they are computed once more from the
-    queries and keys of the pass. positions: whose queries; layers: which layers, None for all.
+    queries and keys of the pass. positions: whose queries; layers: which layers, None for all;
+    first_key: what goes to keys before that position is only summed up.
     """
 
     def __init__(
-        self, decoder: Decoder, positions: range, layers: Collection[int] | None = None
+        self,
+        decoder: Decoder,
+        positions: range,
+        layers: Collection[int] | None = None,
+        *,
+        first_key: int = 0,
     ) -> None:
         self._decoder = decoder
         self._positions = positions
         self._layers = range(decoder.spec.layers) if layers is None else layers
         self._now: dict[str, Tensor] = {}
+        self._first_key = first_key
         self._parts: dict[int, list[Tensor]] = {}
+        self._sums: dict[int, list[Tensor]] = {}
 
     def __call__(self, point: str, layer: int, tensor: Tensor) -> None:
         """See `layers.Probe`."""
@@ -38,12 +46,17 @@ class AttentionWeights:
     def of(self, layer: int) -> Tensor:
         """The weights of a layer, (heads, positions, keys), float32; 0 where none may look.
 
-        keys are all tokens up to the last that ran. A row sums to 1, less what a sink takes.
+        keys are all tokens from the first key up to the last that ran. A row and what goes before
+        it sum to 1, less what a sink takes.
         """
         parts = self._parts[layer]
         total = max(part.size(-1) for part in parts)
         whole = [torch.nn.functional.pad(part, (0, total - part.size(-1))) for part in parts]
         return torch.cat(whole, dim=1)
+
+    def before(self, layer: int) -> Tensor:
+        """What goes to tokens before the first key, (heads, positions)."""
+        return torch.cat(self._sums[layer], dim=1)
 
     def _compute(self, layer: int) -> None:
         q, keys, mask = self._now["queries"], self._now["keys"], self._now.get("mask")
@@ -66,7 +79,10 @@ class AttentionWeights:
             softcap=spec.attention_softcap,
             sinks=getattr(attention, "sinks", None),
         )
-        self._parts.setdefault(layer, []).append(found[0])
+        # Copied, so that the rest of a long row is let go.
+        part = found[0, :, :, self._first_key :].clone()
+        self._parts.setdefault(layer, []).append(part)
+        self._sums.setdefault(layer, []).append(found[0, :, :, : self._first_key].sum(dim=-1))
 
 
 def weights(

@@ -45,6 +45,7 @@ def attention(found: Attention) -> str:
                 "layer": each.layer,
                 "head": each.head,
                 "name": words.name_of(found, each),
+                "before": [round(share * _SCALE) for share in each.outside],
                 "rows": [
                     [round(weight * _SCALE) for weight in row[: query + 1]]
                     for query, row in enumerate(each.weights)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.token import Source
 from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
-from gptcli.ui.stages import Meter, Numbers, Stage, Vector
+from gptcli.ui.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.table import Cell
 from gptcli.ui.visible import plainly
 from gptcli.ui.words import Words

@@ -62,15 +62,22 @@
   const SCALE = 10000, names = data.tokens, count = names.length;
   const full = document.getElementById("map"), title = document.getElementById("map-title");
   const share = (value) => Math.sqrt(value / SCALE);
-  const mixed = (maps, kind) => maps[0].rows.map((row, query) => row.map((_, key) => {
-    const values = maps.map((map) => map.rows[query][key]);
-    return kind === "max" ? Math.max(...values) : values.reduce((a, b) => a + b, 0) / values.length;
-  }));
-  const draw = (name, rows) => {
+  const together = (values, kind) => kind === "max" ? Math.max(...values)
+    : values.reduce((a, b) => a + b, 0) / values.length;
+  const mixed = (maps, kind) => ({
+    before: maps[0].before.map((_, query) => together(maps.map((map) => map.before[query]), kind)),
+    rows: maps[0].rows.map((row, query) => row.map((_, key) =>
+      together(maps.map((map) => map.rows[query][key]), kind))),
+  });
+  // Tokens before the window have one column together.
+  const columns = names.map((name, at) => [`${data.first + at} ${name}`, name]);
+  if (data.first > 0) columns.unshift([`${data.first} tokens before`, "…"]);
+  const extra = columns.length - count;
+  const draw = (name, { rows, before }) => {
     title.textContent = name;
     const head = document.createElement("tr");
     head.append(document.createElement("td"));
-    for (const text of names) {
+    for (const [, text] of columns) {
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.textContent = text;
@@ -81,18 +88,19 @@
       label.scope = "row";
       label.textContent = `${data.first + query} ${names[query]}`;
       line.append(label);
-      for (let key = 0; key < count; key += 1) {
-        const cell = document.createElement("td"), value = row[key] ?? 0;
-        if (key > query) { cell.className = "empty"; line.append(cell); continue; }
+      columns.forEach(([other], at) => {
+        const key = at - extra, cell = document.createElement("td");
+        const value = key < 0 ? before[query] : row[key] ?? 0;
+        if (key > query) { cell.className = "empty"; line.append(cell); return; }
         cell.style.setProperty("--v", share(value).toFixed(3));
         cell.classList.toggle("hot", share(value) > 0.55);
         cell.classList.toggle("hotter", share(value) > 0.68);
         if (value >= 50) cell.textContent = Math.round(value / 100);
         cell.tabIndex = -1;
-        cell.dataset.tip = `${data.first + query} ${names[query]} → ${data.first + key} ${names[key]}\n`
+        cell.dataset.tip = `${data.first + query} ${names[query]} → ${other}\n`
           + `${(value / 100).toFixed(2)}%`;
         line.append(cell);
-      }
+      });
       return line;
     });
     full.tHead.replaceChildren(head);
@@ -115,9 +123,9 @@
   };
   const overview = document.getElementById("overview");
   const buttons = [];
-  const choose = (button, name, rows) => {
+  const choose = (button, name, map) => {
     buttons.forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
-    draw(name, rows);
+    draw(name, map);
   };
   if (overview) {
     const layers = Map.groupBy ? Map.groupBy(data.maps, (map) => map.layer)
@@ -151,7 +159,7 @@
         button.dataset.tip = map.name;
         button.append(canvas(map));
         button.addEventListener("click", () => {
-          choose(button, map.name, map.rows);
+          choose(button, map.name, map);
           title.scrollIntoView({ block: "nearest" });
         });
         buttons.push(button);
@@ -161,5 +169,5 @@
     }
   }
   const first = data.maps[0];
-  if (buttons.length) buttons[0].click(); else draw(first.name, first.rows);
+  if (buttons.length) buttons[0].click(); else draw(first.name, first);
 })();
