@@ -84,8 +84,6 @@ def notes(found: Attention) -> Iterator[str]:
         yield f"a sliding window: a token sees the last {widths}{some}"
     if found.sinks:
         yield "each head has a sink, which takes a share and gives nothing: rows sum to less than 1"
-    if found.first:
-        yield f"… stands for the {found.first} tokens before position {found.first}"
 
 
 def _label(found: Attention, place: int, width: int) -> Text:
@@ -127,6 +125,9 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
     for piece in heat.legend(_MARKS, width - len(legend)):
         legend.append(*piece)
     console.print(legend, soft_wrap=True)
+    if outside:
+        first = found.first + left
+        caption(stream, f"… stands for the {first} tokens before position {first}")
     if left:
         last = found.first + count - 1
         text = f"positions {found.first + left} to {last}; --window START:STOP shows others"
@@ -180,6 +181,8 @@ def _overview(stream: TextIO, found: Attention) -> None:
     text = "a map for each layer (down) and head (across): queries go down, keys go right"
     bars = "; heads between bars share keys and values" if found.group > 1 else ""
     caption(stream, f"{text}{bars}; --layer L --head H shows one in full")
+    if found.first:
+        caption(stream, f"{found.first} tokens before these are not shown")
 
 
 def _bar(found: Attention, each: AttentionMap) -> str:

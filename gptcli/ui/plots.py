@@ -29,7 +29,7 @@ _FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans
 def check_installed() -> None:
     """Raise UsageError where matplotlib is not there, before anything is computed."""
     if importlib.util.find_spec("matplotlib") is None:
-        hint = "pip install 'gptcli[plot]'"
+        hint = "pip install matplotlib, or gptcli[plot], which brings it"
         raise UsageError("--png", "needs matplotlib, which is not installed", hint)
 
 

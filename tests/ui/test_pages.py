@@ -123,4 +123,4 @@ class TestPictures:
         """Catches a traceback, or a model that is loaded first."""
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         done = run("lens", "-m", str(tiny_model), "--png", "a.png", "a")
-        assert_one_line(done, 2, "--png: needs matplotlib", "pip install 'gptcli[plot]'")
+        assert_one_line(done, 2, "--png: needs matplotlib", "gptcli[plot]")

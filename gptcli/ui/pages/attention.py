@@ -35,6 +35,9 @@ def attention(found: Attention) -> str:
             ),
             '<div id="mixes" class="controls"></div><div id="overview" class="overview"></div>',
         ]
+    if found.first:
+        before = f"… stands for the {found.first} tokens before position {found.first}."
+        parts.append(paragraph(before, "quiet"))
     data = {
         "view": "attention",
         "tokens": [visible(token.bytes) for token in found.tokens],
