@@ -65,6 +65,12 @@ def test_the_parts_add_up_and_are_those_of_the_model(explain, tiny_model):
         ids.append(drawn)
 
 
+def test_what_a_user_should_know_is_said_once(explain):
+    """Catches a hint that two parts of the answer bring."""
+    err = explain("--json", "the <|role|> sat ").err
+    assert err.count("is read as plain text") == 1 and err.count("ends in a space") == 1
+
+
 def test_layers_are_chosen(explain):
     """Catches a layer's number that names another one."""
     every = json.loads(explain("--json", "--seed", "1", PROMPT).text)["rounds"][0]["blocks"]

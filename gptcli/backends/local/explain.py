@@ -55,7 +55,8 @@ def explain(model: OpenModel, request: ExplainRequest, *, seed: int) -> Iterator
         positions = looked.positions if number == 1 else range(len(ids) - 1, len(ids))
         found = _Rounds(model, request, ids, positions).look(walk, number)
         if number == 1:
-            notices = (*looked.notices, *found.distribution.notices)
+            # Both tell of control tokens that are read as text.
+            notices = tuple(dict.fromkeys((*looked.notices, *found.distribution.notices)))
             found = replace(found, distribution=replace(found.distribution, notices=notices))
         yield found
         if found.drawn.ends:
