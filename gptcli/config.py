@@ -21,7 +21,7 @@ from pathlib import Path
 import platformdirs
 
 from gptcli.errors import InputError, UsageError
-from gptcli.types import LIMITS
+from gptcli.types import LIMITS, AdapterRef
 
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"
@@ -36,7 +36,10 @@ _DTYPE_SHORT |= {"fp16": "float16", "half": "float16"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may set once for all commands. None: nothing was said, the model may decide."""
+    """What a user may set once for all commands. None: nothing was said, the model may decide.
+
+    Adapters belong to one model, so they are flags only.
+    """
 
     model: str = DEFAULT_MODEL
     device: str = "auto"
@@ -52,6 +55,8 @@ class Settings:
     repeat_penalty: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
+    adapter: tuple[AdapterRef, ...] = ()
+    adapter_apart: bool = False
 
     def over(self, **flags: object) -> Settings:
         """These settings with every flag that was given (is not None) laid over them."""
@@ -64,7 +69,12 @@ class Settings:
         return None if limit < 0 else limit
 
 
-_KINDS = {f.name: str(f.type).removesuffix(" | None") for f in fields(Settings)}
+_FLAGS_ONLY = {"adapter", "adapter_apart"}
+_KINDS = {
+    f.name: str(f.type).removesuffix(" | None")
+    for f in fields(Settings)
+    if f.name not in _FLAGS_ONLY
+}
 
 
 def check(name: str, value: object) -> object:

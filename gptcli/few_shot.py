@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.conversation import ChatForm
+from gptcli.errors import GptcliError
 from gptcli.inspection.evaluation import Evaluation, Match, Outcome, Spread
 from gptcli.types import Notice, Sampling, SamplingWish
 
@@ -127,6 +128,7 @@ class FewShotUsage:
     dtype: str
     seed: int
     sampling: Sampling
+    adapters: tuple[str, ...] = ()
 
 
 FewShotEvent = Answer | Notice | FewShotUsage
@@ -134,10 +136,11 @@ FewShotEvent = Answer | Notice | FewShotUsage
 
 @dataclass(frozen=True)
 class Judged:
-    """An input, and its answer beside the one that was due."""
+    """An input, and its answer beside the one that was due; shares: of all labels."""
 
     input: str
     outcome: Outcome
+    shares: tuple[LabelShare, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Report:
-    """An evaluation with its rows, and how it varies; `usage` of all runs together."""
+    """An evaluation with its rows, and how it varies; `usage` of all runs together.
+
+    stopped_by: the error after which there are no more rows, nor any variations.
+    """
 
     evaluation: Evaluation
     match: Match
@@ -163,6 +169,7 @@ class Report:
     orders: Spread | None
     left_out: tuple[LeftOut, ...]
     usage: FewShotUsage
+    stopped_by: GptcliError | None = None
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ class Usage:
     the last (of all samples together). `sampling` is what was really used. completion_tokens
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
-    reused_tokens of the prompt were in the KV cache already.
+    reused_tokens of the prompt were in the KV cache already. adapters are named as given.
     """
 
     prompt_tokens: int
@@ -202,6 +202,7 @@ class Usage:
     peak_memory: int | None = None
     uncertain: tuple[Uncertain, ...] = ()
     reused_tokens: int = 0
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,19 @@ class Progress:
     label: str
     done: int
     total: int | None = None
+
+
+@dataclass(frozen=True)
+class AdapterRef:
+    """A LoRA adapter's directory, and what its updates are multiplied by beside its own scale."""
+
+    path: Path
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        return str(self.path) if self.scale == 1 else f"{self.path}={self.scale:g}"
 
 
 @dataclass(frozen=True)

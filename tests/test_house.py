@@ -23,6 +23,7 @@ FLOORS = {
     "jsonfile": 0,
     "shards": 0,
     "signals": 0,
+    "tokenizer_json": 0,
     "units": 0,
     "text": 1,
     "sessions": 1,
@@ -45,8 +46,9 @@ GROUND = {
     "config": {"errors", "types"},
     "inspection": {"types"},
     "conversation": {"inspection", "types"},
-    "few_shot": {"conversation", "inspection", "types"},
+    "few_shot": {"conversation", "errors", "inspection", "types"},
     "signals": set(),
+    "tokenizer_json": {"errors", "files", "jsonfile"},
     "units": set(),
 }
 HEAVY = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +51,22 @@ def hub_with_gpt2(own_home: Path) -> Path:
     return repo
 
 
+@pytest.fixture
+def adapter_of_gpt2(own_home: Path) -> Path:
+    """An adapter of that model, in the home directory."""
+    directory = own_home / "adapters" / "mine"
+    directory.mkdir(parents=True)
+    config = {"peft_type": "LORA", "r": 1, "target_modules": ["c_attn"]}
+    (directory / "adapter_config.json").write_text(json.dumps(config))
+    tensors = {}
+    for layer in range(2):
+        key = f"base_model.model.transformer.h.{layer}.attn.c_attn"
+        tensors[f"{key}.lora_A.weight"] = numpy.ones((1, 24), numpy.float32)
+        tensors[f"{key}.lora_B.weight"] = numpy.ones((72, 1), numpy.float32)
+    save_file(tensors, directory / "adapter_model.safetensors")
+    return directory
+
+
 def write_tokenizer(path: Path) -> None:
     """A tokenizer of as many tokens as the tiny model: letters, and a space."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -60,7 +79,9 @@ def write_tokenizer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_of_the_readme(command, with_default_model, hub_with_gpt2, tmp_path):
+def test_command_of_the_readme(
+    command, with_default_model, hub_with_gpt2, adapter_of_gpt2, tmp_path
+):
     """Catches a README that shows what does not work."""
     binaries = tmp_path / "bin"
     binaries.mkdir()
@@ -82,7 +103,7 @@ def test_command_of_the_readme(command, with_default_model, hub_with_gpt2, tmp_p
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout or " pull " in command
+    assert done.stdout or " pull " in command or " merge " in command
 
 
 def test_shown_model_facts_are_real(with_default_model):

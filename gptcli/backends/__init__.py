@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from gptcli.backends.base import Backend, Event
-from gptcli.types import Progress
+from gptcli.types import AdapterRef, Notice, Progress
 
 __all__ = ["ECHO", "Backend", "Event", "open_backend"]
 
@@ -20,11 +20,14 @@ def open_backend(
     dtype: str = "auto",
     threads: int | None = None,
     limit: int | None = None,
-) -> Generator[Progress, None, Backend]:
+    adapters: Sequence[AdapterRef] = (),
+    apart: bool = False,
+) -> Generator[Progress | Notice, None, Backend]:
     """The backend for a model's name, fetched first where it is not here yet.
 
-    Yields the progress of that, and returns the backend. `limit` caps the context, in tokens;
-    `threads` are those of a CPU. Raises the errors of `gptcli.models.obtain` and of the engine.
+    Yields the progress of that, and what to tell of the model; returns the backend. `limit` caps
+    the context, in tokens; `threads` are those of a CPU; adapters are added to the weights, or
+    with `apart` kept beside them. Raises the errors of `gptcli.models.obtain` and of the engine.
     """
     if name == ECHO:
         from gptcli.backends.echo import EchoBackend
@@ -36,4 +39,15 @@ def open_backend(
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.opened import OpenModel
 
-    return LocalBackend(OpenModel(model, device=device, dtype=dtype, threads=threads, limit=limit))
+    opened = OpenModel(
+        model,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        limit=limit,
+        adapters=adapters,
+        apart=apart,
+    )
+    if opened.tokenizer.notice is not None:
+        yield opened.tokenizer.notice
+    return LocalBackend(opened)

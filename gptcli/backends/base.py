@@ -108,11 +108,11 @@ class Backend(Protocol):
     def few_shot(
         self, request: FewShotRequest, queries: Iterable[Query | None]
     ) -> Iterator[FewShotEvent]:
-        """An Answer to each query, in order and as they come, and one FewShotUsage last.
+        """An Answer to each query, in order and as they come, and one FewShotUsage.
 
-        None among the queries says that there are no more for the moment: what came is answered.
-        What an error of `queries` comes after is answered first. Raises ContextError for a query
-        that does not fit with its examples.
+        That comes last, or before an error. None among the queries says that there are no more for
+        the moment: what came is answered. What an error of `queries` comes after is answered first.
+        Raises ContextError for a query that does not fit with its examples.
         """
         ...
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gptcli import shards
+from gptcli import jsonfile, shards
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.memory import available_bytes
 from gptcli.errors import UsageError
-from gptcli.models import weights_header
+from gptcli.models import local, quantised, weights_header
 from gptcli.types import ModelDir
 
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 _STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-#: Numbers that are stored packed: how many there are in each stored element, by the name's end.
-_PACKED = {"_blocks": 2, "_scales": 0}
 
 
 @dataclass(frozen=True)
@@ -49,21 +47,29 @@ def needs(model: ModelDir, *, dtype: str | None = None, limit: int | None = None
 
     Raises ModelError for a model that cannot run, UsageError for a limit beyond its context.
     """
-    family, spec = read_spec(ConfigFields.read(model.path))
+    config = ConfigFields.read(model.path)
+    family, spec = read_spec(config)
+    settings = jsonfile.read(model.path / local.CONFIG)
+    found = quantised.config_of(settings)
+    packed = found is not None
+    if found is not None and found.get("quant_method") != "mxfp4":
+        # Only here, since the formats are read by what needs torch; MXFP4 is the families' own.
+        from gptcli.engine.quantised import method_of
+
+        method_of(config)
     if limit is not None and limit > spec.context:
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     rules = family.rules(spec)
     ignored = re.compile("|".join(rules.ignored) or r"(?!)")
     numbers, kinds = 0, dict.fromkeys(_STORED, 0)
     for path in shards.files(model.path):
-        for name, tensor in weights_header.read(path).items():
-            if ignored.fullmatch(rules.bare(name)):
-                continue
-            if tensor.dtype in kinds:
+        tensors = weights_header.read(path)
+        used = {n: t for n, t in tensors.items() if not ignored.fullmatch(rules.bare(n))}
+        for name, tensor in used.items():
+            if tensor.dtype in kinds and not (packed and quantised.is_beside(name)):
                 kinds[tensor.dtype] += tensor.elements
-                numbers += tensor.elements
-            elif tensor.dtype == "U8":
-                numbers += tensor.elements * _PACKED.get(name[name.rfind("_") :], 0)
+                numbers += 0 if packed else tensor.elements
+        numbers += quantised.parameters(path, used, settings) if packed else 0
     if dtype in (None, "auto"):
         dtype = _STORED[max(kinds, key=lambda kind: kinds[kind])]
     item = _WIDTHS[dtype]

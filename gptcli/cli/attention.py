@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import inside_options, options
+from gptcli.cli import adapter_options, inside_options, options
 from gptcli.cli.exports import Exports
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
@@ -64,6 +64,8 @@ def attention(
     ] = None,
     window: inside_options.WindowOption = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptcli import config, sessions
 from gptcli.backends import ECHO
-from gptcli.cli import chat_options, generation_options, options
+from gptcli.cli import adapter_options, chat_options, generation_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, is_interactive, read_file, read_prompt
 from gptcli.cli.session_keeping import Keeper, restored
@@ -69,6 +69,8 @@ def chat(
     max_new_tokens: generation_options.MaxNewTokens = None,
     stop: generation_options.Stop = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

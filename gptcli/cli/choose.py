@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from gptcli.cli import options
+from gptcli.cli import adapter_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_lines, read_prompt
 from gptcli.errors import InputError, UsageError
@@ -88,6 +88,8 @@ def choose(
         ),
     ] = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gptcli import config
-from gptcli.cli import generation_options, options
+from gptcli.cli import adapter_options, generation_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UncertainError, UsageError
@@ -84,6 +84,8 @@ def complete(
         ),
     ] = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

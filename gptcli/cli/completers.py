@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gptcli import config
 
 
@@ -10,6 +12,22 @@ def complete_model(incomplete: str) -> list[str]:
     from gptcli import models
 
     return [name for name in models.known_names() if name.startswith(incomplete)]
+
+
+def complete_adapter(incomplete: str) -> list[str]:
+    """Directories, those with an adapter and those on the way to one."""
+    head, slash, tail = incomplete.rpartition("/")
+    try:
+        place = Path(head + slash).expanduser()
+        found = [each for each in place.iterdir() if each.name.startswith(tail) and each.is_dir()]
+    except (OSError, RuntimeError, ValueError):
+        return []
+    shown = [each for each in found if tail.startswith(".") or not each.name.startswith(".")]
+    ends = {True: "", False: "/"}
+    return sorted(
+        f"{head}{slash}{each.name}{ends[(each / 'adapter_config.json').is_file()]}"
+        for each in shown
+    )
 
 
 def complete_device(incomplete: str) -> list[str]:

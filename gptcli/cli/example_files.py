@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.cli.prompt_input import read_file
-from gptcli.cli.rows import Row, Rows, known_kind
-from gptcli.errors import InputError
+from gptcli.cli.rows import Row, known_kind, read_rows
+from gptcli.errors import InputError, UsageError
 from gptcli.few_shot import Example
+from gptcli.text.example_template import ExampleTemplate
 
 _TEXTS = ("instruction", "template", "separator")
 
@@ -35,7 +36,7 @@ def read_examples(path: Path, input_field: str, output_field: str) -> ExampleFil
     if path.suffix.lower() == ".toml":
         text = read_file(path, verbatim=True)
         return from_toml(text, str(path), input_field, output_field)
-    rows = Rows(path, known_kind(path, "--examples", (".toml",)))
+    rows = read_rows(path, known_kind(path, "--examples", (".toml",)))
     return ExampleFile(tuple(_examples(rows, input_field, output_field)))
 
 
@@ -51,7 +52,8 @@ def from_toml(text: str, subject: str, input_field: str, output_field: str) -> E
             raise InputError(subject, f"{key!r} is no part of it: {known}")
         if key in _TEXTS and not isinstance(value, str):
             raise InputError(subject, f"{key!r} must be a text")
-    rows = _tables(found.get("examples"), subject)
+    _check_template(found, subject)
+    rows = _tables(found.get("examples", []), subject)
     labels = found.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(each, str) for each in labels):
         raise InputError(subject, "'labels' must be a list of texts")
@@ -62,9 +64,18 @@ def from_toml(text: str, subject: str, input_field: str, output_field: str) -> E
     )
 
 
+def _check_template(found: dict[str, Any], subject: str) -> None:
+    """Raise InputError, which names the file, for a template that is none."""
+    if "template" in found:
+        try:
+            ExampleTemplate(found["template"], "", f"{subject}: template")
+        except UsageError as error:
+            raise InputError(error.subject, error.reason, error.hint) from None
+
+
 def _tables(value: Any, subject: str) -> Iterator[Row]:
-    if not isinstance(value, list) or not value:
-        raise InputError(subject, "has no examples")
+    if not isinstance(value, list):
+        raise InputError(subject, "'examples' must be a list of tables")
     for number, each in enumerate(value, 1):
         if not isinstance(each, dict):
             raise InputError(f"{subject}: example {number}", "is no table of input and output")

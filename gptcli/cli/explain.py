@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import explain_modes, inside_options, options
+from gptcli.cli import adapter_options, explain_modes, inside_options, options
 from gptcli.cli.exports import Exports
 from gptcli.cli.generation_options import seed_of
 from gptcli.cli.opening import open_for, settings_of
@@ -90,6 +90,8 @@ def explain(
     ] = 5,
     window: inside_options.WindowOption = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

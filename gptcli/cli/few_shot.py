@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from gptcli.backends import Backend
+from gptcli.cli import adapter_options, generation_options, options
 from gptcli.cli import few_shot_options as own
-from gptcli.cli import generation_options, options
 from gptcli.cli.few_shot_evaluation import Plan, plan, run
-from gptcli.cli.few_shot_examples import Given, form_of, gather, labels_among
-from gptcli.cli.few_shot_queries import expected_rows, queries_of
+from gptcli.cli.few_shot_examples import form_of, gather, labels_among
+from gptcli.cli.few_shot_queries import Expected, expected_rows, queries_of
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.config import Settings
 from gptcli.errors import UsageError
@@ -90,6 +89,8 @@ def few_shot(
     max_new_tokens: own.MaxNewTokens = None,
     stop: generation_options.Stop = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
@@ -119,7 +120,8 @@ def few_shot(
 
     One query is given as an argument or with -f; many come from --queries, or from a pipe, a line
     each. A terminal shows answers beside their queries, a pipe gets an answer a line with new lines
-    spelled out, --json a JSON line for each.
+    spelled out, --json a JSON line for each. In bfloat16 and float16 the last bits of a
+    probability depend on how many queries run together; --dtype float32 leaves that no room.
     """
     settings = settings_of(locals())
     messages = Messages(sys.stderr, quiet=quiet)
@@ -129,6 +131,7 @@ def few_shot(
     chosen = labels_among(given, label, classify=classify)
     if calibrate and not chosen:
         raise UsageError("--calibrate", "needs labels: --label, --classify, or a preset with them")
+    most = settings.new_tokens(DEFAULT_TOKENS)
     request = FewShotRequest(
         examples=given.examples,
         form=form_of(given, instruction, template, separator, as_chat=as_chat),
@@ -137,7 +140,7 @@ def few_shot(
         labels=chosen,
         calibrate=calibrate,
         sampling=options.wish(_bold_only_on_demand(settings), logit_bias),
-        max_new_tokens=settings.new_tokens(DEFAULT_TOKENS) or int(LIMITS["max_new_tokens"].high),
+        max_new_tokens=int(LIMITS["max_new_tokens"].high) if most is None else most,
         stop=generation_options.stops(stop),
         seed=generation_options.seed_of(settings),
     )
@@ -166,7 +169,8 @@ def few_shot(
         if show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
         planned = plan(request, orders=orders, leave_one_out=leave_one_out)
-        _evaluate(settings, planned, evaluate, given, match or "exact", messages, json, stats)
+        rows = expected_rows(evaluate, given, chosen, queries_format)
+        _evaluate(settings, planned, rows, match or "exact", messages, json, stats)
 
 
 def _bold_only_on_demand(settings: Settings) -> Settings:
@@ -237,20 +241,20 @@ def _show_document(
 def _evaluate(
     settings: Settings,
     planned: Plan,
-    file: Path,
-    given: Given,
+    rows: list[Expected],
     match: str,
     messages: Messages,
     json: bool,
     stats: bool,
 ) -> None:
-    rows = expected_rows(file, given, planned.request.labels)
     backend = open_for(settings, messages)
     found = run(backend, planned, rows, own.match_of(match), messages)
     if json:
-        DataWriter(sys.stdout).json(evaluation_view.as_json(found, settings.model))
+        DataWriter(sys.stdout).json(evaluation_view.as_json(found, planned.request, settings.model))
     else:
         evaluation_view.show(found, sys.stdout)
     if stats:
         for line in view.stats_lines(found.usage):
             messages.always(line)
+    if found.stopped_by is not None:
+        raise found.stopped_by

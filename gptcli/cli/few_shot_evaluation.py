@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
 from gptcli.cli.few_shot_queries import Expected
-from gptcli.errors import UsageError
+from gptcli.errors import GptcliError, UsageError
 from gptcli.few_shot import (
     Answer,
     Example,
@@ -67,29 +67,38 @@ def plan(request: FewShotRequest, *, orders: int | None, leave_one_out: bool) ->
 def run(
     backend: Backend, plan: Plan, rows: Sequence[Expected], match: Match, messages: Messages
 ) -> Report:
-    """Answer all rows in every run. Raises what the backend's `few_shot` does."""
+    """Answer all rows in every run.
+
+    An error after the first answers is part of the report, one before them is raised.
+    """
     with counting("evaluating", plan.runs * len(rows), messages) as count:
         judged: list[Judged] = []
         usages: list[FewShotUsage] = []
 
-        def outcomes(request: FewShotRequest) -> list[Judged]:
-            found = []
+        def outcomes(request: FewShotRequest, found: list[Judged]) -> list[Outcome]:
             for answer in _answers(backend, request, rows, messages, usages):
                 found.append(_judged(answer, rows[answer.index]))
                 count()
-            return found
+            return [each.outcome for each in found]
 
-        judged = outcomes(plan.request)
+        stopped: GptcliError | None = None
+        try:
+            outcomes(plan.request, judged)
+        except GptcliError as error:
+            if not judged:
+                raise
+            stopped = error
         labels = plan.request.labels
         whole = evaluate([each.outcome for each in judged], match=match, labels=labels)
 
         def again(request: FewShotRequest) -> tuple[float, float | None]:
-            found = evaluate([each.outcome for each in outcomes(request)], match=match)
+            found = evaluate(outcomes(request, []), match=match)
             return found.accuracy, found.log_loss
 
-        orders = [again(request)[0] for request in plan.orders]
+        varied = stopped is None
+        orders = [again(request)[0] for request in plan.orders if varied]
         left_out = []
-        for example, request in plan.without:
+        for example, request in plan.without if varied else ():
             accuracy, loss = again(request)
             added = None if loss is None or whole.log_loss is None else loss - whole.log_loss
             left_out.append(LeftOut(example, accuracy, whole.accuracy - accuracy, added))
@@ -100,6 +109,7 @@ def run(
         orders=Spread(tuple(orders)) if orders else None,
         left_out=tuple(left_out),
         usage=_sum(usages),
+        stopped_by=stopped,
     )
 
 
@@ -122,7 +132,7 @@ def _answers(
 def _judged(answer: Answer, row: Expected) -> Judged:
     shares = {each.label: each.share for each in answer.shares}
     outcome = Outcome(row.output, answer.text, shares.get(answer.text), shares.get(row.output))
-    return Judged(row.text, outcome)
+    return Judged(row.text, outcome, answer.shares)
 
 
 def _sum(usages: Sequence[FewShotUsage]) -> FewShotUsage:

@@ -137,7 +137,7 @@ def labels_among(given: Given, flags: list[str] | None, *, classify: bool) -> tu
     for label in found:
         if not checked(label, subject).strip():
             raise error(subject, "must not be empty")
-        if found.count(label) > 1:
+        if [other.strip() for other in found].count(label.strip()) > 1:
             raise error(subject, f"{label!r} is given twice")
     if len(found) < 2:
         raise error(subject, f"at least two labels are needed, not only {found[0]!r}")

@@ -179,7 +179,8 @@ QueriesFormat = Annotated[
         callback=_one_of("--queries-format", KINDS),
         autocompletion=lambda: list(KINDS),
         show_default=False,
-        help=f"What --queries or stdin holds, whatever the name says: {', '.join(KINDS)}.",
+        help="What --queries, --evaluate or stdin holds, whatever the name says:"
+        f" {', '.join(KINDS)}.",
     ),
 ]
 Label = Annotated[
@@ -204,7 +205,8 @@ Calibrate = Annotated[
     typer.Option(
         "--calibrate",
         rich_help_panel=_LABELS,
-        help="Divide by what each label is worth for inputs without content (N/A, [MASK], none).",
+        help="Divide by what each label is worth for inputs without content (N/A, [MASK], none);"
+        " with --order similar that is asked anew for each query.",
     ),
 ]
 Evaluate = Annotated[

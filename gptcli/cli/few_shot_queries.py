@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gptcli.cli.few_shot_examples import Given
 from gptcli.cli.prompt_input import is_interactive, read_prompt
-from gptcli.cli.rows import STDIN, Rows, kind_of, known_kind
+from gptcli.cli.rows import STDIN, Row, kind_of, known_kind, read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot import Query
 
@@ -50,26 +50,34 @@ def queries_of(
         if is_interactive():
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
+    if kind is None and queries.suffix.lower() == ".json":
+        hint = "if it has an object on each line: --queries-format jsonl"
+        raise UsageError("--queries", f"{queries} may be one JSON value, not a query a line", hint)
     return _rows(queries, kind or kind_of(queries) or "lines", field)
 
 
 def _rows(path: Path, kind: str, field: str) -> Iterator[Query | None]:
     name = "" if kind == "lines" else field
-    rows = Rows(path, kind)
-    for row in rows:
-        text = row.text(name, "--input-field")
-        if not text.strip():
-            raise InputError(row.subject, f"{name!r} is empty" if name else "is empty")
-        yield Query(row.subject, text)
-        if rows.waiting():
-            yield None
+    for row in rows_as_they_come(path, kind):
+        yield None if row is None else Query(row.subject, _input(row, name))
 
 
-def expected_rows(path: Path, given: Given, labels: Sequence[str]) -> list[Expected]:
+def _input(row: Row, name: str) -> str:
+    text = row.text(name, "--input-field")
+    if not text.strip():
+        raise InputError(row.subject, f"{name!r} is empty" if name else "is empty")
+    return text
+
+
+def expected_rows(
+    path: Path, given: Given, labels: Sequence[str], kind: str | None
+) -> list[Expected]:
     """All rows of an evaluation. Raises InputError for a label that is none of those compared."""
+    if kind == "lines":
+        raise UsageError("--queries-format", "lines have no outputs to compare with")
     found = []
-    for row in Rows(path, known_kind(path, "--evaluate")):
-        text = row.text(given.input_field, "--input-field")
+    for row in read_rows(path, kind or known_kind(path, "--evaluate")):
+        text = _input(row, given.input_field)
         output = row.text(given.output_field, "--output-field")
         if labels and output not in labels:
             known = ", ".join(map(repr, labels))

@@ -1,39 +1,41 @@
-"""Lines of bytes from a file or a pipe, which can be asked whether it has one yet."""
+"""Lines of bytes from a file or a pipe, as they come."""
 
 from __future__ import annotations
 
 import select
+from collections.abc import Iterator
 from typing import IO, cast
 
 _PIECE = 1 << 16
 
 
-class LineSource:
-    """Reads what has come and no more, so that lines of a slow pipe are there when they come."""
+def lines_as_they_come(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
+    """Lines with their ends, cut after `longest` bytes; None whenever the next has yet to come.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._held = b""
+    None comes before the file is waited for, so that who reads can do something else first. Where
+    it cannot be told whether something has come, as of files that are no pipes, it never does.
+    """
+    held = b""
+    while True:
+        end = held.find(b"\n") + 1
+        if not end and len(held) < longest:
+            if _is_waiting(file):
+                yield None
+            # read1 gives what has come; it is not in IO, but every binary file that we open has it.
+            piece = cast(bytes, file.read1(_PIECE))  # type: ignore[attr-defined]
+            held += piece
+            if piece:
+                continue
+            if not held:
+                return
+        end = min(end or len(held), longest)
+        yield held[:end]
+        held = held[end:]
 
-    def readline(self, longest: int) -> bytes:
-        """The next line with its end, at most `longest` bytes of it; empty at the end."""
-        while b"\n" not in self._held and len(self._held) < longest:
-            # read1 is not in IO, but every binary file that we open has it.
-            piece = cast(bytes, self._file.read1(_PIECE))  # type: ignore[attr-defined]
-            if not piece:
-                break
-            self._held += piece
-        end = self._held.find(b"\n") + 1 or len(self._held)
-        end = min(end, longest)
-        line, self._held = self._held[:end], self._held[end:]
-        return line
 
-    def waiting(self) -> bool:
-        """Whether the next line has yet to come; False where that cannot be told."""
-        if b"\n" in self._held:
-            return False
-        try:
-            return not select.select([self._file.fileno()], [], [], 0)[0]
-        except (OSError, ValueError):
-            # Not a file of the system, or a system that can ask sockets alone.
-            return False
+def _is_waiting(file: IO[bytes]) -> bool:
+    try:
+        return not select.select([file.fileno()], [], [], 0)[0]
+    except (OSError, ValueError):
+        # Not a file of the system, or a system that can ask sockets alone.
+        return False

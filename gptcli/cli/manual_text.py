@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ENVIRONMENT = (
-    ("GPTCLI_DATA_DIR", "Where converted models live."),
+    ("GPTCLI_DATA_DIR", "Where converted models and tokenizers live."),
     ("GPTCLI_DEBUG", "Not empty: a failure also prints its traceback."),
     ("HF_HOME", "Where the Hugging Face hub's cache and token live."),
     ("HF_HUB_OFFLINE", "1: models are not looked for on the network."),
@@ -21,7 +21,7 @@ FILES = (
     ),
     (
         "~/.local/share/gptcli/",
-        "Converted models. XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is"
+        "Converted models and tokenizers. XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is"
         " ~/Library/Application Support/gptcli.",
         "",
     ),

@@ -1,4 +1,4 @@
-"""`gptcli models`: what is on this disk, and bringing, checking and removing it."""
+"""`gptcli models`: what is on this disk, and bringing, checking, merging and removing it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gptcli.cli import options
 from gptcli.cli.boundary import guarded
 from gptcli.cli.completers import complete_model
 from gptcli.cli.model_argument import Name, here
+from gptcli.cli.models_merge import merge
 from gptcli.cli.models_show import families, family_items, show
 from gptcli.errors import ModelError
 from gptcli.ui.data import DataWriter
@@ -27,6 +28,10 @@ EXAMPLES = (
     ("Which kinds of models run, and how far they were proved.", "gptcli models families"),
     ("Whether its files are whole.", "gptcli models verify smollm2"),
     ("Where its files are.", 'ls "$(gptcli models path smollm2)"'),
+    (
+        "Make an adapter part of a model.",
+        "gptcli models merge gpt2 --adapter ./mine -o ./gpt2-mine",
+    ),
     ("Free the space.", "gptcli models rm smollm2"),
 )
 
@@ -37,7 +42,7 @@ app = typer.Typer(name="models")
 
 @app.callback(invoke_without_command=True)
 def group(context: typer.Context) -> None:
-    """List, fetch, describe, check and remove models.
+    """List, fetch, describe, check, merge and remove models.
 
     The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
     moves it); models of the Hugging Face hub in its own cache (HF_HOME).
@@ -86,7 +91,8 @@ def list_models(json: options.Json = False, no_color: options.NoColor = False) -
 def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
     """Fetch a model, unless it is here already.
 
-    What is not safetensors is converted once.
+    What is not safetensors is converted once. Of a .gguf file in parts (name-00001-of-00003.gguf)
+    any one stands for all.
     """
     messages = Messages(sys.stderr, quiet=quiet)
     model = watch(models.obtain(name), messages)
@@ -113,6 +119,9 @@ def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor =
     if bad:
         hint = f"gptcli models rm {name} and pull it again" if model.managed else None
         raise ModelError(str(model.path / bad[0].file), str(bad[0].problem), hint)
+
+
+app.command("merge")(guarded(merge))
 
 
 @app.command("rm")

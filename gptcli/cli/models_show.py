@@ -23,9 +23,10 @@ def show(
 ) -> None:
     """Say what a model is, and what memory it takes.
 
-    Family, parameters, layers, heads, context, vocabulary, dtype, size, licence and source; the
-    bytes of its weights, and those of the KV cache of the context in use, against what is free in
-    main memory. These are told in the dtype of the file, or in the one given.
+    Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
+    licence and source; the bytes of its weights, and those of the KV cache of the context in use,
+    against what is free in main memory. These are told in the dtype of the file, or in the one
+    given; quantised weights take as much as they do dequantised.
     """
     from gptcli.backends.needs import needs
 
@@ -65,6 +66,7 @@ def show(
                 "context": context,
                 "vocabulary": vocabulary,
                 "dtypes": facts.dtypes,
+                **({"quantised": facts.quantised} if facts.quantised else {}),
                 "bytes": facts.size,
                 "memory": memory,
                 "licence": facts.licence,
@@ -93,6 +95,7 @@ def show(
         ("context", f"{_known(context)} tokens"),
         ("vocabulary", f"{_known(vocabulary)} tokens"),
         ("dtype", ", ".join(facts.dtypes)),
+        *([("quantised", facts.quantised)] if facts.quantised else []),
         ("size", size(facts.size)),
         *memory_rows,
         ("licence", _known(facts.licence)),

@@ -8,6 +8,7 @@ from dataclasses import fields
 from gptcli import config
 from gptcli.backends import Backend, open_backend
 from gptcli.config import Settings
+from gptcli.errors import UsageError
 from gptcli.ui.messages import Messages
 from gptcli.ui.progress import watch
 
@@ -23,6 +24,8 @@ def settings_of(flags: Mapping[str, object]) -> Settings:
 
 def open_for(settings: Settings, messages: Messages) -> Backend:
     """The backend that the settings name. Raises the errors of `open_backend`."""
+    if settings.adapter_apart and not settings.adapter:
+        raise UsageError("--adapter-apart", "needs --adapter")
     return watch(
         open_backend(
             settings.model,
@@ -30,6 +33,8 @@ def open_for(settings: Settings, messages: Messages) -> Backend:
             dtype=settings.dtype,
             threads=settings.threads,
             limit=settings.ctx_size,
+            adapters=settings.adapter,
+            apart=settings.adapter_apart,
         ),
         messages,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from gptcli.cli.json_lines import parse_object
-from gptcli.cli.line_source import LineSource
+from gptcli.cli.line_source import lines_as_they_come
 from gptcli.errors import InputError, UsageError
 
 STDIN = "-"
@@ -59,57 +59,50 @@ def kind_of(path: Path) -> str | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-class Rows:
-    """The rows of a file, or of stdin for `-`, one after another.
+def read_rows(path: Path, kind: str) -> Iterator[Row]:
+    """The rows of a file, or of stdin for `-`.
 
     Raises InputError, at the row at which it is found, for what is no such row or not UTF-8, and
     for a file without rows.
     """
+    return (row for row in rows_as_they_come(path, kind) if row is not None)
 
-    def __init__(self, path: Path, kind: str) -> None:
-        self._name = "stdin" if str(path) == STDIN else str(path)
-        self._source: LineSource | None = None
-        lines = self._lines(path)
-        rows = {"jsonl": _objects, "lines": _plain}.get(kind)
-        self._rows = rows(lines, self._name) if rows else _table(lines, self._name, kind)
-        self._empty = True
 
-    def __iter__(self) -> Rows:
-        return self
+def rows_as_they_come(path: Path, kind: str) -> Iterator[Row | None]:
+    """As `read_rows`, with None wherever a pipe is about to be waited for."""
+    name = "stdin" if str(path) == STDIN else str(path)
+    lines = _lines(path, name)
+    rows = {"jsonl": _objects, "lines": _plain}.get(kind)
+    found = False
+    for row in rows(lines) if rows else _table(lines, _DELIMITERS[kind]):
+        found = found or row is not None
+        yield row
+    if not found:
+        raise InputError(name, "is empty")
 
-    def __next__(self) -> Row:
-        row = next(self._rows, None)
-        if row is None and self._empty:
-            raise InputError(self._name, "is empty")
-        if row is None:
-            raise StopIteration
-        self._empty = False
-        return row
 
-    def waiting(self) -> bool:
-        """Whether the next row has yet to come from a pipe."""
-        return self._source is not None and self._source.waiting()
+#: What to call a line in errors, and its text with its end; None where the next is waited for.
+_Lines = Iterator[tuple[str, str] | None]
 
-    def _lines(self, path: Path) -> Iterator[str]:
-        """Lines with their ends, decoded one by one."""
-        name = self._name
-        if name != "stdin" and path.exists() and not path.is_file() and not path.is_fifo():
-            raise InputError(name, "is not a file")
-        try:
-            opened = nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb")
-            with cast(IO[bytes], opened) as file:
-                self._source = LineSource(file)
-                number = 0
-                while line := self._source.readline(_LONGEST + 1):
-                    number += 1
-                    subject = f"{name}: line {number}"
-                    if len(line) > _LONGEST:
-                        raise InputError(subject, f"is longer than {_LONGEST >> 20} MiB")
-                    yield _decoded(line, subject, first=number == 1)
-        except OSError as error:
-            raise InputError(name, error.strerror or str(error)) from None
-        finally:
-            self._source = None
+
+def _lines(path: Path, name: str) -> _Lines:
+    if name != "stdin" and path.exists() and not path.is_file() and not path.is_fifo():
+        raise InputError(name, "is not a file")
+    try:
+        opened = nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb")
+        with cast(IO[bytes], opened) as file:
+            number = 0
+            for line in lines_as_they_come(file, _LONGEST + 1):
+                if line is None:
+                    yield None
+                    continue
+                number += 1
+                subject = f"{name}: line {number}"
+                if len(line) > _LONGEST:
+                    raise InputError(subject, f"is longer than {_LONGEST >> 20} MiB")
+                yield subject, _decoded(line, subject, first=number == 1)
+    except OSError as error:
+        raise InputError(name, error.strerror or str(error)) from None
 
 
 def _decoded(line: bytes, subject: str, *, first: bool) -> str:
@@ -120,37 +113,40 @@ def _decoded(line: bytes, subject: str, *, first: bool) -> str:
         raise InputError(subject, reason, "iconv -t UTF-8 converts files") from None
 
 
-def _objects(lines: Iterator[str], name: str) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            subject = f"{name}: line {number}"
+def _objects(lines: _Lines) -> Iterator[Row | None]:
+    for each in lines:
+        if each is None:
+            yield None
+        elif each[1].strip():
+            subject, line = each
             yield Row(subject, parse_object(line, subject))
 
 
-def _plain(lines: Iterator[str], name: str) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
-        subject = f"{name}: line {number}"
+def _plain(lines: _Lines) -> Iterator[Row | None]:
+    """A row for each line; empty ones are errors, unless nothing comes after them."""
+    empty: str | None = None
+    for each in lines:
+        if each is None:
+            yield None
+            continue
+        subject, line = each
         text = line.removesuffix("\n").removesuffix("\r")
         if not text.strip():
-            raise InputError(subject, "is empty")
+            empty = empty or subject
+            continue
+        if empty is not None:
+            raise InputError(empty, "is empty")
         yield Row(subject, {"": text})
 
 
-def _table(lines: Iterator[str], name: str, kind: str) -> Iterator[Row]:
+def _table(lines: _Lines, delimiter: str) -> Iterator[Row | None]:
     """Rows under the heads of the first one."""
-    csv.field_size_limit(_LONGEST)
-    reader = csv.reader(lines, delimiter=_DELIMITERS[kind], strict=True)
     heads: list[str] | None = None
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise InputError(f"{name}: line {reader.line_num}", str(error)) from None
-        if cells is None:
-            return
-        subject = f"{name}: line {reader.line_num}"
-        if not cells:
+    for each in _records(lines, delimiter):
+        if each is None:
+            yield None
             continue
+        subject, cells = each
         if heads is None:
             heads = cells
             twice = next((head for head in heads if heads.count(head) > 1), None)
@@ -160,6 +156,39 @@ def _table(lines: Iterator[str], name: str, kind: str) -> Iterator[Row]:
         if len(cells) != len(heads):
             raise InputError(subject, f"has {len(cells)} cells under {len(heads)} heads")
         yield Row(subject, dict(zip(heads, cells, strict=True)))
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[str, list[str]] | None]:
+    """The cells of each record that has any, with the line that it begins on."""
+    held: list[str] = []
+    begun, quotes, size = "", 0, 0
+    for each in lines:
+        if each is None:
+            yield None
+            continue
+        subject, line = each
+        begun = begun or subject
+        held.append(line)
+        quotes += line.count('"')
+        size += len(line)
+        if size > _LONGEST:
+            raise InputError(begun, f"has a quote that is not closed within {_LONGEST >> 20} MiB")
+        # A quote within quotes is doubled, so that an odd number of them leaves a cell open.
+        if quotes % 2 == 0:
+            cells = _cells(held, begun, delimiter)
+            if cells:
+                yield begun, cells
+            held, begun, quotes, size = [], "", 0, 0
+    if held:
+        yield begun, _cells(held, begun, delimiter)
+
+
+def _cells(lines: list[str], subject: str, delimiter: str) -> list[str]:
+    csv.field_size_limit(_LONGEST)
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise InputError(subject, str(error)) from None
 
 
 def known_kind(path: Path, flag: str, more: tuple[str, ...] = ()) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from gptcli import config
 from gptcli.backends import Backend
-from gptcli.cli import options
+from gptcli.cli import adapter_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_file, read_prompt
 from gptcli.cli.text_lines import TextLine, read_text_lines
@@ -91,6 +91,8 @@ def score(
         ),
     ] = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

@@ -154,7 +154,10 @@ def _tokenizer(settings: config.Settings, messages: Messages) -> tuple[Tokenizer
     from gptcli.text.tokenizer import Tokenizer
 
     model = watch(models.obtain(settings.model), messages)
-    return Tokenizer(model.path), model.name
+    tokenizer = Tokenizer(model.path)
+    if tokenizer.notice is not None:
+        messages.notices([tokenizer.notice])
+    return tokenizer, model.name
 
 
 def _stdin() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import options, top_k_modes
+from gptcli.cli import adapter_options, options, top_k_modes
 from gptcli.cli.completers import complete_model
 from gptcli.cli.opening import settings_of
 from gptcli.cli.prompt_input import read_prompt
@@ -146,6 +146,8 @@ def top_k(
         ),
     ] = None,
     model: options.Model = None,
+    adapter: adapter_options.Adapter = None,
+    adapter_apart: adapter_options.Apart = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,

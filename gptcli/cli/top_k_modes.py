@@ -141,7 +141,7 @@ def _compare(
     if modes.compare_model is not None:
         # One model at a time: the first is let go before the second is loaded.
         del backend
-        other_settings = replace(settings, model=modes.compare_model)
+        other_settings = replace(settings, model=modes.compare_model, adapter=())
         found.append(open_for(other_settings, messages).next_tokens(request))
     for each in found:
         messages.notices(each.notices)

@@ -15,6 +15,7 @@ from gptcli import jsonfile
 from gptcli.errors import ModelError
 
 _MAX_COUNT = 1 << 24
+_NONE: tuple[object, ...] = ("", [], {})
 #: Each layer is built before its tensors are looked for: a bad number must not cost minutes.
 _MAX_LAYERS = 1 << 12
 
@@ -51,6 +52,20 @@ class ConfigFields:
     def has(self, name: str) -> bool:
         """Whether the field is there, be it null."""
         return name in self._fields
+
+    def names(self) -> list[str]:
+        """The names of all fields."""
+        return list(self._fields)
+
+    def pair(self, name: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Two whole numbers, as `count` has them."""
+        value = self.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, list) or len(value) != 2:
+            raise self.bad(name, f"must be two whole numbers, not {_short(value)}")
+        first, second = (ConfigFields(self.subject, {name: number}) for number in value)
+        return first.count(name), second.count(name)
 
     def count(self, name: str, default: int | None = None) -> int:
         """A whole number from 1 to 2**24: layers, heads, widths, tokens."""
@@ -164,6 +179,28 @@ class ConfigFields:
         if not isinstance(value, dict):
             raise self.bad(name, f"must be an object, not {_short(value)}")
         return ConfigFields(f"{self.subject}: {name}", value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; one text alone is a list of one, and none where it is absent or null."""
+        value = self.get(name)
+        found = [value] if isinstance(value, str) else [] if value is None else value
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise self.bad(name, f"must be a list of texts, not {_short(value)}")
+        return tuple(found)
+
+    def refuse_others(self, *known: str) -> None:
+        """Refuse every field that is not known, unless it is off: null, false or empty.
+
+        Numbers and texts are never off: a 0 may well mean something.
+        """
+        for name, value in self._fields.items():
+            if (
+                name not in known
+                and value is not None
+                and value is not False
+                and value not in _NONE
+            ):
+                raise self.bad(name, f"is {_short(value)}, which gptcli does not know")
 
     def refuse_unless(self, name: str, *allowed: object) -> None:
         """Refuse a feature that the decoder does not have. Absent and null are always allowed."""

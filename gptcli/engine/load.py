@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from gptcli.engine import memory
-from gptcli.engine.config_fields import ConfigFields
-from gptcli.engine.decoder import Decoder
-from gptcli.engine.families import read_spec
+from gptcli.engine.lora.apart import attach, can_stand_apart
+from gptcli.engine.plan import plan
 from gptcli.engine.runner import Runner
-from gptcli.engine.weights import Checkpoint, place
-from gptcli.errors import ModelError, ResourceError, UsageError
+from gptcli.errors import ResourceError, UsageError
+from gptcli.types import AdapterRef
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -69,53 +69,46 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     limit: int | None = None,
+    adapters: Sequence[AdapterRef] = (),
+    apart: bool = False,
 ) -> Runner:
     """Build the decoder that config.json describes, with the weights of the directory.
 
-    On a CPU and in the file's own dtype, the weights stay where the system mapped them. Raises
-    ModelError for anything wrong with the directory, UsageError for a device that is not there or
-    a limit beyond the model's context, ResourceError where memory is, or becomes, too small.
+    On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
+    are added to the weights that they change, or with `apart` kept beside these where they are
+    those of linear layers. Raises ModelError for anything wrong with a directory, UsageError for
+    a device that is not there or a limit beyond the model's context, ResourceError where memory
+    is, or becomes, too small.
     """
-    config = ConfigFields.read(directory)
-    family, spec = read_spec(config)
-    if limit is not None and limit > spec.context:
-        raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
-    checkpoint = Checkpoint(directory)
-    # Every layer has tensors of its own, and every expert numbers, of which a byte holds two at
-    # most: millions of them are refused before they are built.
-    if spec.layers > len(checkpoint.tensors):
-        stored = f"only {len(checkpoint.tensors)} tensors are stored"
-        raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
-    experts = spec.mixtures * spec.experts.count if spec.experts else 0
-    if experts * spec.width > 2 * checkpoint.elements:
-        stored = f"only {checkpoint.elements} numbers are stored"
-        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
-    try:
-        with torch.device("meta"):
-            decoder = Decoder(spec).requires_grad_(False)
-    except RuntimeError as error:
-        # Sizes that are sensible each by itself may multiply beyond what torch can count.
-        raise ModelError(config.subject, f"describes an impossible model: {error}") from None
-    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
-    placements = place(checkpoint, family.rules(spec), shapes, spec.layers)
+    planned = plan(directory, adapters)
+    decoder, adapted = planned.decoder, planned.adapted
+    if limit is not None and limit > decoder.spec.context:
+        reason = f"{limit} is more than the model's context, {decoder.spec.context}"
+        raise UsageError("--ctx-size", reason)
     target = pick_device(device)
-    kind = pick_dtype(dtype, checkpoint.dtype, target)
+    kind = pick_dtype(dtype, planned.source.dtype, target)
     memory.check(
         str(directory),
-        spec,
-        kind.itemsize * sum(shape.numel() for shape in shapes.values()),
+        decoder.spec,
+        kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
         dtype=str(kind).removeprefix("torch."),
         item=kind.itemsize,
-        context=limit or spec.context,
+        context=limit or decoder.spec.context,
         device=str(target),
     )
-    state = {}
+    state, beside = {}, []
     try:
-        for placement in placements:
-            tensors = [checkpoint.read(stored.name) for stored in placement.stored]
-            for name, part in placement.layout.cut(tensors, shapes, kind):
+        for placement in planned.placements:
+            read = planned.source.read
+            if apart and adapted and can_stand_apart(decoder, placement):
+                beside.append((placement, adapted.updates(placement.stored[0].name)))
+                read = adapted.without_updates
+            tensors = [read(stored.name) for stored in placement.stored]
+            for name, part in placement.layout.cut(tensors, planned.shapes, kind):
                 state[name] = part.to(target, kind)
+        decoder.load_state_dict(state, assign=True)
+        for placement, updates in beside:
+            attach(decoder, placement, updates, planned.shapes, kind)
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
-    decoder.load_state_dict(state, assign=True)
     return Runner(decoder.eval(), limit)

@@ -80,9 +80,9 @@ class Evaluation:
 
     @property
     def macro_f1(self) -> float | None:
-        """The mean of F1 over the classes that were due; one that has none counts as 0."""
-        due = [each.f1 or 0.0 for each in self.classes if each.support]
-        return statistics.fmean(due) if due else None
+        """The mean of F1 over the classes that were due or answered, as scikit-learn has it."""
+        found = [each.f1 for each in self.classes if each.f1 is not None]
+        return statistics.fmean(found) if found else None
 
 
 @dataclass(frozen=True)

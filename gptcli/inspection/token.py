@@ -21,8 +21,9 @@ class Token:
 
 @dataclass(frozen=True)
 class Source:
-    """Which model computed the numbers, on what, in which precision."""
+    """Which model computed the numbers, on what, in which precision, with which adapters."""
 
     model: str
     device: str
     dtype: str
+    adapters: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from gptcli import jsonfile, shards
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, weights_header
+from gptcli.models import disk, local, manifest, quantised, weights_header
 from gptcli.types import ModelDir
 
 _README_LIMIT = 1 << 20
@@ -19,8 +19,9 @@ _README_LIMIT = 1 << 20
 class Facts:
     """A model's facts; None where its files do not say.
 
-    parameters are counted from the stored tensors; context is in tokens, size in bytes; dtypes
-    are those of the stored tensors, the most common one first; licence is an SPDX-like id.
+    parameters are counted from the stored tensors, as many as they stand for where they are
+    quantised; context is in tokens, size in bytes; dtypes are those of the stored tensors, the
+    most common one first; quantised says how, in words; licence is an SPDX-like id.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Facts:
     context: int | None
     vocabulary: int | None
     dtypes: tuple[str, ...]
+    quantised: str | None
     size: int
     licence: str | None
     source: str
@@ -43,15 +45,18 @@ def describe(model: ModelDir) -> Facts:
     """The facts of a model. Raises ModelError where its files cannot be read."""
     config = jsonfile.read(model.path / local.CONFIG)
     counts: dict[str, int] = {}
+    parameters = 0
     for path in shards.files(model.path):
-        for tensor in weights_header.read(path).values():
+        tensors = weights_header.read(path)
+        parameters += quantised.parameters(path, tensors, config)
+        for tensor in tensors.values():
             counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.elements
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")
     return Facts(
         name=model.name,
         family=family if isinstance(family, str) else None,
-        parameters=sum(counts.values()),
+        parameters=parameters,
         layers=_number(config, "num_hidden_layers", "n_layer"),
         heads=heads,
         kv_heads=_number(config, "num_key_value_heads") or heads,
@@ -59,6 +64,7 @@ def describe(model: ModelDir) -> Facts:
         context=_number(config, "max_position_embeddings", "n_positions", "n_ctx"),
         vocabulary=_number(config, "vocab_size"),
         dtypes=tuple(sorted(counts, key=lambda dtype: -counts[dtype])),
+        quantised=quantised.summary(config),
         size=disk.size_of(model.path),
         licence=licence(model.path),
         source=model.source,

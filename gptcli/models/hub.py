@@ -17,13 +17,14 @@ from gptcli import shards
 from gptcli.errors import ModelError, NetworkError
 from gptcli.models import disk, hub_cache, hub_errors, local
 from gptcli.models.hub_cache import Repo
+from gptcli.tokenizer_json import reading
 from gptcli.types import ModelDir, Progress
 
 #: Small files, in the order they are fetched.
 _SMALL = (
     "config.json",
     "generation_config.json",
-    "tokenizer.json",
+    local.TOKENIZER,
     "tokenizer_config.json",
     "chat_template.jinja",
     "README.md",
@@ -79,6 +80,9 @@ def _list(repo: Repo) -> _Listing:
 def _fetch_all(repo: Repo, listing: _Listing) -> Generator[Progress, None, None]:
     _refuse(repo, listing)
     names = [name for name in _SMALL if name in listing.files]
+    if local.TOKENIZER not in listing.files:
+        wanted = dict.fromkeys((*reading.sources(listing.files), *reading.COMPANIONS))
+        names += [name for name in wanted if name in listing.files and name not in names]
     weights = [shards.WEIGHTS]
     if shards.WEIGHTS not in listing.files:
         index = yield from _fetch(repo, shards.INDEX, listing, 0, None)
@@ -108,7 +112,7 @@ def _refuse(repo: Repo, listing: _Listing) -> None:
         if any(name.endswith(shards.PICKLES) for name in names):
             raise ModelError(str(repo), shards.NO_PICKLES, "look for a safetensors version")
         raise ModelError(str(repo), "has no safetensors weights")
-    if local.TOKENIZER not in names:
+    if not local.has_tokenizer(names):
         raise ModelError(str(repo), f"has no {local.TOKENIZER}")
 
 

@@ -94,7 +94,8 @@ def snapshot(repo: Repo) -> Path | None:
 
 def whole(path: Path) -> bool:
     """Whether a snapshot has all that a model needs."""
-    if not all((path / name).is_file() for name in (local.CONFIG, local.TOKENIZER)):
+    names = {entry.name for entry in path.iterdir() if entry.is_file()}
+    if local.CONFIG not in names or not local.has_tokenizer(names):
         return False
     try:
         return all(shard.is_file() for shard in shards.files(path))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from gptcli import shards
 from gptcli.errors import ModelError
+from gptcli.tokenizer_json import reading
 from gptcli.types import ModelDir
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+
+
+def has_tokenizer(names: Collection[str]) -> bool:
+    """Whether among a directory's files are those of a tokenizer, or of what one is made of."""
+    return TOKENIZER in names or bool(reading.sources(names))
 
 
 def open_directory(path: Path, called: str) -> ModelDir:

@@ -10,6 +10,7 @@ from pathlib import Path
 from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.models import store
+from gptcli.models.gguf import parts
 from gptcli.types import ModelDir, Progress
 
 
@@ -35,12 +36,20 @@ def find(path: Path, called: str) -> ModelDir | None:
 
 
 def managed_name(path: Path) -> str:
-    """The managed model's name: the stem, and a digest of real path, size and time of change."""
+    """The managed model's name: the stem, and a digest of real paths, sizes and times of change.
+
+    A file that is one part of several has the same name as any other of them.
+    """
+    digest, names = hashlib.sha256(), []
     try:
-        real = path.resolve(strict=True)
-        stat = real.stat()
+        for part in parts.paths(path):
+            real = part.resolve(strict=True)
+            stat = real.stat()
+            identity = f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}"
+            digest.update(identity.encode(errors="surrogateescape"))
+            # A link of a download cache may lead to a file that is named by its digest.
+            names.append(parts.stem(part))
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
-    identity = f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode(errors="surrogateescape")
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", real.stem)[:60]
-    return f"gguf-{stem}-{hashlib.sha256(identity).hexdigest()[:8]}"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", names[0])[:60]
+    return f"gguf-{stem}-{digest.hexdigest()[:8]}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptcli import jsonfile, shards
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, weights_header
+from gptcli.models import disk, local, manifest, quantised, weights_header
 from gptcli.types import ModelDir, Progress
 
 _JSON = {
@@ -69,7 +69,7 @@ def _forms(directory: Path) -> Iterator[Check]:
         path = directory / name
         if path.exists():
             yield _check(path, "parsed as JSON", partial(jsonfile.read, path, limit))
-        elif name in (local.CONFIG, local.TOKENIZER):
+        elif name == local.CONFIG or (name == local.TOKENIZER and not _made(directory)):
             yield Check(name, "is missing", "looked for")
     try:
         weights = shards.files(directory)
@@ -82,12 +82,31 @@ def _forms(directory: Path) -> Iterator[Check]:
             "header checked against the file's size",
             partial(weights_header.read, path),
         )
+    if (directory / local.CONFIG).is_file():
+        yield from _quantised(directory)
     if not (directory / shards.WEIGHTS).is_file():
         yield _check(
             directory / shards.INDEX,
             "each tensor looked up in its shard",
             partial(_indexed, directory),
         )
+
+
+def _made(directory: Path) -> bool:
+    """Whether there is what a tokenizer.json can be made of."""
+    return directory.is_dir() and local.has_tokenizer([entry.name for entry in directory.iterdir()])
+
+
+def _quantised(directory: Path) -> Iterator[Check]:
+    """Only where there is something to say; what cannot be read is told of by other checks."""
+    path = directory / local.CONFIG
+    try:
+        found = quantised.config_of(jsonfile.read(path))
+    except ModelError:
+        return
+    if found is not None:
+        how = "parts of each quantised weight looked up"
+        yield _check(path, how, partial(quantised.check, directory))
 
 
 def _indexed(directory: Path) -> None:

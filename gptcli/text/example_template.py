@@ -38,20 +38,28 @@ class ExampleTemplate:
         parts += [self.render(example) for example in examples]
         return self._separator.join([*parts, self.open(query)])
 
-    def stops(self, examples: Sequence[Example]) -> tuple[str, ...]:
-        """The border at which a free answer ends.
+    @property
+    def border(self) -> str:
+        """What stands after an output where another example follows."""
+        return self._after + self._separator or self._before
 
-        What the template has after the output, up to the end of its first line, if that can be
-        seen (a quotation mark); else the end of the line, unless an example's output has several
-        lines; else the separator and how the next example would begin.
+    def stops(self, examples: Sequence[Example]) -> tuple[str, ...]:
+        """The texts at which a free answer ends; none of them stands in an example's output.
+
+        The end of the line, unless outputs have several lines; and what stands after an output, up
+        to the end of its first line, where that can be seen (a quotation mark, a separator), else
+        all of it and how the next example would begin.
         """
-        line = self._after.split("\n")[0]
-        if line.strip():
-            return (line.rstrip(),)
-        if not any("\n" in example.output.strip() for example in examples):
-            return ("\n",)
-        border = self._after + self._separator + self._before
-        return (border.rstrip() or border,)
+        outputs = [example.output.strip() for example in examples]
+        after = self._after + self._separator
+        line = after.split("\n")[0].strip()
+        whole = after + self._before
+        borders = dict.fromkeys(["\n", line, whole.rstrip(), whole])
+        fit = [each for each in borders if each and not any(each in text for text in outputs)]
+        # One that holds another would never be reached.
+        return tuple(
+            each for each in fit if not any(other in each for other in fit if other != each)
+        )
 
 
 def unescape(text: str) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptcli import files, jsonfile
+from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.text.token_bytes import byte_level, character_of_byte, scheme
+from gptcli.text import converted
+from gptcli.text.panics import stderr_closed
+from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
 
-_FILE = "tokenizer.json"
 _SETTINGS = "tokenizer_config.json"
 _NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 
@@ -23,17 +23,19 @@ class Tokenizer:
     """The fast tokenizer of a model directory, and what its tokenizer_config.json adds."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises ModelError where tokenizer.json is missing or broken."""
+        """Raises ModelError where tokenizer.json is broken, or missing and cannot be made.
+
+        `notice` tells that it was made of other files, the first time only.
+        """
         import tokenizers
 
-        self._path = directory / _FILE
-        if not self._path.exists():
-            raise ModelError(str(directory), f"has no {_FILE}")
-        files.refuse_special(self._path)
-        if self._path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
-            raise ModelError(str(self._path), "is larger than any tokenizer should be")
+        self._path, text, self.notice = converted.find(directory)
         with self._blamed("cannot be read"):
-            self._rust = tokenizers.Tokenizer.from_file(str(self._path))
+            self._rust = (
+                tokenizers.Tokenizer.from_file(str(self._path))
+                if text is None
+                else tokenizers.Tokenizer.from_str(text)
+            )
         if getattr(self._rust.model, "dropout", None):
             # It makes the cut random, which is for training too.
             self._rust.model.dropout = None
@@ -187,7 +189,9 @@ class Tokenizer:
         """The bytes that a token adds to the text; a control token's are those of its name."""
         added = self._added.get(token_id)
         if added is not None:
-            return added.content.encode()
+            # Gemma's runs of spaces are added tokens; a control token's name is no text.
+            spaced = self._scheme is sentence_piece and not added.special
+            return (added.content.replace("▁", " ") if spaced else added.content).encode()
         spelling = self._rust.id_to_token(token_id)
         if spelling is None:
             # A model may have more rows than its tokenizer has tokens.
@@ -206,31 +210,12 @@ class Tokenizer:
     def _blamed(self, reason: str) -> Iterator[None]:
         """Errors of the library as ours; it raises plain Exception, and panics beyond Exception."""
         try:
-            with _stderr_closed():
+            with stderr_closed():
                 yield
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             raise ModelError(str(self._path), f"{reason}: {error}") from None
-
-
-@contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """A panic prints itself to the descriptor before it is raised."""
-    try:
-        kept = os.dup(2)
-    except OSError:
-        # It is closed already.
-        yield
-        return
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _content(token: Any) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from gptcli.inspection.choose import By, Choice, Choices
+from gptcli.ui import source
 from gptcli.ui.bars import bar
 from gptcli.ui.data import DataWriter
 from gptcli.ui.table import Cell, Column, fitted
@@ -92,12 +93,10 @@ def as_json(choices: Choices) -> dict[str, Any]:
 
     A log-probability of -inf, which JSON has not, becomes null.
     """
-    request, source = choices.request, choices.source
+    request = choices.request
     return {
         "object": "choices",
-        "model": source.model,
-        "device": source.device,
-        "dtype": source.dtype,
+        **source.fields(choices.source),
         "prompt": request.prompt,
         "prompt_tokens": choices.prompt_tokens,
         "by": request.by,

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from gptcli.inspection.comparison import ComparedToken, Comparison
 from gptcli.ui.next_tokens import caption, number, where
+from gptcli.ui.source import named
 from gptcli.ui.table import Cell, Column, banded, fitted
 from gptcli.ui.terminal import width_of
 from gptcli.ui.visible import plainly, shortened, visible
@@ -84,7 +85,7 @@ def _bits(value: float) -> str:
 def _legend(stream: TextIO, comparison: Comparison, names: list[str]) -> None:
     sources = list(dict.fromkeys(each.source for each in comparison.distributions))
     for name, each in zip(names, comparison.distributions, strict=True):
-        head = f"{name}  {each.source.model}: " if len(sources) > 1 else f"{name}  "
+        head = f"{name}  {named(each.source)}: " if len(sources) > 1 else f"{name}  "
         room = width_of(stream) - len(head)
         caption(stream, head + shortened(plainly(each.prompt), max(room, 8)))
     for source in sources:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from gptcli.types import Chunk, Notice, TokenInfo, Usage
+from gptcli.ui import source
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
 from gptcli.ui.sampling import as_json
@@ -207,4 +208,5 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "sampling": as_json(usage.sampling),
         "device": usage.device,
         "dtype": usage.dtype,
+        **source.adapters(usage),
     }

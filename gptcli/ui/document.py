@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from gptcli.conversation import ChatDocument, DocumentTurn
 from gptcli.inspection.token import Token
+from gptcli.ui import source
 from gptcli.ui.data import DataWriter
 from gptcli.ui.next_tokens import caption, where
 from gptcli.ui.next_tokens_json import token
@@ -64,9 +65,7 @@ def as_json(document: ChatDocument) -> dict[str, Any]:
     """Text, turns and tokens; `ending` is the token after a turn's content."""
     return {
         "object": "document",
-        "model": document.source.model,
-        "device": document.source.device,
-        "dtype": document.source.dtype,
+        **source.fields(document.source),
         "form": document.form,
         "text": document.text,
         "usage": {"prompt_tokens": sum(len(turn.tokens) for turn in document.turns)},

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from gptcli.few_shot import LeftOut, Report
+from gptcli.few_shot import FewShotRequest, LeftOut, Report
 from gptcli.inspection.evaluation import ClassFigures, Evaluation, Spread, is_right
-from gptcli.ui.few_shot import usage_json
+from gptcli.ui import source
+from gptcli.ui.few_shot import label_json, usage_json
 from gptcli.ui.next_tokens import caption
 from gptcli.ui.table import Cell, Column, banded, fitted, pairs
 from gptcli.units import percent
@@ -45,7 +46,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if usage.completion_tokens:
         yield "generated", f"{usage.completion_tokens} tokens"
     yield "seconds", f"{usage.seconds:.1f}"
-    yield "model", f"{usage.model}, {usage.dtype} on {usage.device}, seed {usage.seed}"
+    yield "model", f"{source.named(usage)}, {usage.dtype} on {usage.device}, seed {usage.seed}"
 
 
 def _spread(found: Spread) -> str:
@@ -117,7 +118,7 @@ def _sign(value: float) -> str:
     return "green" if value > 0 else "red" if value < 0 else "dim"
 
 
-def as_json(report: Report, model: str) -> dict[str, Any]:
+def as_json(report: Report, request: FewShotRequest, model: str) -> dict[str, Any]:
     """One object: figures, rows in order, and the variations where there are any."""
     found, usage = report.evaluation, report.usage
     return {
@@ -125,6 +126,11 @@ def as_json(report: Report, model: str) -> dict[str, Any]:
         "model": model,
         "seed": usage.seed,
         "match": report.match,
+        "examples": len(request.examples),
+        "shots": request.shots,
+        "order": request.order,
+        "labels": list(request.labels) or None,
+        "calibrate": request.calibrate,
         "count": found.count,
         "correct": found.correct,
         "accuracy": found.accuracy,
@@ -172,9 +178,11 @@ def as_json(report: Report, model: str) -> dict[str, Any]:
                 "answer": each.outcome.answer,
                 "correct": is_right(each.outcome, report.match),
                 "confidence": each.outcome.confidence,
+                "labels": [label_json(share) for share in each.shares] or None,
             }
             for each in report.rows
         ],
+        "error": None if report.stopped_by is None else str(report.stopped_by),
         "usage": usage_json(usage),
     }
 

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.few_shot import Answer, FewShotUsage, LabelShare
+from gptcli.ui import source
 from gptcli.ui.bars import bar
 from gptcli.ui.data import DataWriter
 from gptcli.ui.sampling import as_json as sampling_json
@@ -86,15 +87,6 @@ def _line(answer: Answer, width: int) -> Text:
 
 def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
     """One answer; `labels` is null where there are none, -inf becomes null."""
-    labels = [
-        {
-            "label": each.label,
-            "logprob": each.logprob if math.isfinite(each.logprob) else None,
-            "probability": each.probability,
-            "calibrated": each.calibrated,
-        }
-        for each in answer.shares
-    ]
     return {
         "object": "few_shot.answer",
         "model": model,
@@ -103,7 +95,7 @@ def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
         "input": answer.input,
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
-        "labels": labels or None,
+        "labels": [label_json(each) for each in answer.shares] or None,
         "usage": {
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens,
@@ -113,12 +105,22 @@ def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
     }
 
 
+def label_json(share: LabelShare) -> dict[str, Any]:
+    """A label and what it is worth, as JSON."""
+    return {
+        "label": share.label,
+        "logprob": share.logprob if math.isfinite(share.logprob) else None,
+        "probability": share.probability,
+        "calibrated": share.calibrated,
+    }
+
+
 def stats_lines(usage: FewShotUsage) -> list[str]:
     """What it took, for `--stats`."""
     rate = usage.queries / usage.seconds if usage.seconds else 0.0
     saved = usage.prompt_tokens - usage.computed_tokens
     return [
-        f"model: {usage.model} ({usage.dtype} on {usage.device})",
+        f"model: {source.named(usage)} ({usage.dtype} on {usage.device})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {usage.prompt_tokens} tokens, {saved} of them shared and computed once",
         f"generated: {usage.completion_tokens} tokens, seed {usage.seed}",
@@ -135,5 +137,6 @@ def usage_json(usage: FewShotUsage) -> dict[str, Any]:
         "seconds": usage.seconds,
         "device": usage.device,
         "dtype": usage.dtype,
+        **source.adapters(usage),
         "sampling": sampling_json(usage.sampling),
     }

@@ -11,8 +11,8 @@ from gptcli.inspection.explain import Block, Round
 from gptcli.inspection.lens import Lens, Ranked, Reading
 from gptcli.inspection.neighbors import Neighborhood, Neighbors
 from gptcli.inspection.shapes import Shapes
-from gptcli.inspection.token import Source, Token
-from gptcli.ui import next_tokens_json
+from gptcli.inspection.token import Token
+from gptcli.ui import next_tokens_json, source
 
 
 def token(each: Token) -> dict[str, Any]:
@@ -28,16 +28,12 @@ def _scored(pairs: Sequence[tuple[Token, float]], name: str) -> list[dict[str, A
     return [{**token(each), name: value} for each, value in pairs]
 
 
-def _source(source: Source) -> dict[str, Any]:
-    return {"model": source.model, "device": source.device, "dtype": source.dtype}
-
-
 def attention(found: Attention) -> dict[str, Any]:
     """`weights[q][k]` are those of query q for key k, both within `tokens`."""
     request = found.request
     return {
         "object": "attention",
-        **_source(found.source),
+        **source.fields(found.source),
         "prompt": request.prompt,
         "prompt_tokens": found.prompt_tokens,
         "layers": found.layers,
@@ -63,7 +59,7 @@ def lens(found: Lens) -> dict[str, Any]:
     """`grid[n][i]` is position i of `tokens` before layer n; the last row is the model's answer."""
     return {
         "object": "lens",
-        **_source(found.source),
+        **source.fields(found.source),
         "prompt": found.request.prompt,
         "prompt_tokens": found.prompt_tokens,
         "layers": found.layers,
@@ -88,7 +84,7 @@ def neighbors(found: Neighbors) -> dict[str, Any]:
     """Neighbours by word, and distances: the first of the embedding, then after each layer."""
     return {
         "object": "neighbors",
-        **_source(found.source),
+        **source.fields(found.source),
         "vocabulary": found.vocabulary,
         "width": found.width,
         "words": [_neighborhood(each) for each in found.found],
@@ -120,7 +116,7 @@ def shapes(found: Shapes) -> dict[str, Any]:
     """Parts and the tensors of the pass."""
     return {
         "object": "shapes",
-        **_source(found.source),
+        **source.fields(found.source),
         "prompt_tokens": found.prompt_tokens,
         "layers": found.layers,
         "parameters": found.parameters,
@@ -136,7 +132,7 @@ def explanation(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, An
     text = last.text if last.drawn.ends else last.text + last.drawn.token.text
     return {
         "object": "explanation",
-        **_source(last.distribution.source),
+        **source.fields(last.distribution.source),
         "prompt": prompt,
         "seed": seed,
         "text": text,

@@ -7,7 +7,8 @@ from typing import Any
 
 from gptcli.inspection.comparison import Comparison
 from gptcli.inspection.next_tokens import AtStage, Candidate, Distribution, Spread, Step
-from gptcli.inspection.token import Source, Token
+from gptcli.inspection.token import Token
+from gptcli.ui import source
 from gptcli.ui.sampling import as_json
 
 
@@ -15,7 +16,7 @@ def distribution(found: Distribution, *, stages: bool = False) -> dict[str, Any]
     """Everything that there is to tell; entropies in bits, log-probabilities natural."""
     return {
         "object": "next_tokens",
-        **_source(found.source),
+        **source.fields(found.source),
         "prompt": found.prompt,
         "usage": {"prompt_tokens": found.prompt_tokens},
         "sampling": as_json(found.sampling),
@@ -28,7 +29,7 @@ def walk(prompt: str, seed: int, steps: list[Step], text: str, reason: str) -> d
     first = steps[0].distribution
     return {
         "object": "next_tokens.walk",
-        **_source(first.source),
+        **source.fields(first.source),
         "seed": seed,
         "prompt": prompt,
         "usage": {
@@ -63,7 +64,7 @@ def comparison(found: Comparison) -> dict[str, Any]:
     ]
     return {
         "object": "next_tokens.comparison",
-        **_source(found.distributions[0].source),
+        **source.fields(found.distributions[0].source),
         "distributions": [distribution(each) for each in found.distributions],
         "tokens": [
             {**token(each.token), "probabilities": list(each.probabilities)}
@@ -81,10 +82,6 @@ def token(found: Token) -> dict[str, Any]:
 def finite(value: float) -> float | None:
     """JSON has no infinities: they become null."""
     return value if math.isfinite(value) else None
-
-
-def _source(source: Source) -> dict[str, str]:
-    return {"model": source.model, "device": source.device, "dtype": source.dtype}
 
 
 def _numbers(found: Distribution, *, stages: bool = False) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from gptcli.types import Progress
+from gptcli.types import Notice, Progress
 from gptcli.ui.messages import Messages
 from gptcli.ui.terminal import one_line
 from gptcli.units import size
@@ -25,8 +25,8 @@ from gptcli.units import size
 T = TypeVar("T")
 
 
-def watch(task: Generator[Progress, None, T], messages: Messages) -> T:
-    """Run a task to its end, showing how far it is, and give its result."""
+def watch(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
+    """Run a task to its end, showing how far it is and what it tells, and give its result."""
     # Not what Rich takes for a terminal: FORCE_COLOR asks for colour in a pipe, not for animation.
     if messages.console.file.isatty() and not messages.console.is_dumb_terminal:
         return _with_bars(task, messages)
@@ -53,7 +53,7 @@ def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[]
         yield lambda: None
 
 
-def _with_bars(task: Generator[Progress, None, T], messages: Messages) -> T:
+def _with_bars(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,6 +67,9 @@ def _with_bars(task: Generator[Progress, None, T], messages: Messages) -> T:
     try:
         while True:
             step = next(task)
+            if isinstance(step, Notice):
+                messages.notices([step])
+                continue
             if not shown:
                 bars.start()
             total = None if step.total is None else float(step.total)
@@ -82,12 +85,14 @@ def _with_bars(task: Generator[Progress, None, T], messages: Messages) -> T:
         task.close()
 
 
-def _with_lines(task: Generator[Progress, None, T], messages: Messages) -> T:
+def _with_lines(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
     shown: set[str] = set()
     try:
         while True:
             step = next(task)
-            if step.label not in shown:
+            if isinstance(step, Notice):
+                messages.notices([step])
+            elif step.label not in shown:
                 shown.add(step.label)
                 messages.info(step.label + (f" ({size(step.total)})" if step.total else ""))
     except StopIteration as end:

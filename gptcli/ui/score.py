@@ -6,6 +6,7 @@ import math
 from typing import TextIO
 
 from gptcli.inspection.score import Score, TokenScore
+from gptcli.ui import source
 from gptcli.ui.exact import exact
 from gptcli.ui.pieces import has_colour, print_pieces
 from gptcli.ui.surprisal import Palette
@@ -65,7 +66,7 @@ def exact_number(value: float | None) -> str:
 
 
 def _totals(score: Score) -> list[str]:
-    totals, source = score.totals, score.source
+    totals, of = score.totals, score.source
     lines = [
         f"perplexity {_short(totals.perplexity)}: {_short(totals.bits_per_token)} bits per token,"
         f" {_short(totals.bits_per_byte)} per byte,"
@@ -81,7 +82,7 @@ def _totals(score: Score) -> list[str]:
             f"{score.windows} windows of {score.context_size} tokens, each beginning"
             f" {_counted(score.stride)} after the one before"
         )
-    return [*lines, f"{source.model} ({source.dtype} on {source.device})"]
+    return [*lines, f"{source.named(of)} ({of.dtype} on {of.device})"]
 
 
 def _counted(count: int) -> str:

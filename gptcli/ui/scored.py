@@ -7,18 +7,19 @@ from typing import Any
 
 from gptcli.inspection.difference import Difference
 from gptcli.inspection.score import Score, TokenScore, Totals
-from gptcli.inspection.token import Source, Token
+from gptcli.inspection.token import Token
+from gptcli.ui import source
 
 
 def score_json(score: Score, *, tokens: bool = True) -> dict[str, Any]:
     """One scored text. Infinities, which JSON has not, are null."""
-    found = {"object": "score"} | _source(score.source) | _body(score)
+    found = {"object": "score"} | source.fields(score.source) | _body(score)
     return found if tokens else {k: v for k, v in found.items() if k != "tokens"}
 
 
 def difference_json(difference: Difference, *, tokens: bool = True) -> dict[str, Any]:
     """Two scored texts and their alignment, whose rows hold indices into the tokens of each."""
-    found: dict[str, Any] = {"object": "score.difference"} | _source(difference.a.source)
+    found: dict[str, Any] = {"object": "score.difference"} | source.fields(difference.a.source)
     for name, score in (("a", difference.a), ("b", difference.b)):
         body = _body(score)
         found[name] = body if tokens else {k: v for k, v in body.items() if k != "tokens"}
@@ -40,7 +41,8 @@ def totals_of(score: Score) -> list[tuple[str, str]]:
     rows = [(name, _value(score.totals, name)) for name in body["totals"]]
     windows = [(name, str(value)) for name, value in body["windows"].items()]
     rows += [("context_tokens", str(score.context_tokens)), *windows]
-    return rows + list(_source(score.source).items())
+    said = source.fields(score.source)
+    return rows + [(n, v if isinstance(v, str) else ", ".join(v)) for n, v in said.items()]
 
 
 _TOTALS = (
@@ -61,10 +63,6 @@ _FIELDS = {"tokens_scored": "scored", "tokens_not_scored": "unscored"}
 def _value(totals: Totals, name: str) -> str:
     value = getattr(totals, _FIELDS.get(name, name))
     return str(value) if isinstance(value, int) else f"{value:.6f}"
-
-
-def _source(source: Source) -> dict[str, str]:
-    return {"model": source.model, "device": source.device, "dtype": source.dtype}
 
 
 def _body(score: Score) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.inspection.tree import Node, Tree
+from gptcli.ui import source
 from gptcli.ui.bars import bar
 from gptcli.ui.terminal import console_for, width_of
 from gptcli.ui.visible import isolated, shortened, visible
@@ -131,12 +132,10 @@ def _drawn(
 
 def as_json(tree: Tree) -> dict[str, Any]:
     """One object; `children` are nested, likeliest first, probabilities beside logarithms."""
-    request, source = tree.request, tree.source
+    request = tree.request
     return {
         "object": "tree",
-        "model": source.model,
-        "device": source.device,
-        "dtype": source.dtype,
+        **source.fields(tree.source),
         "prompt": request.prompt,
         "prompt_tokens": tree.prompt_tokens,
         "depth": request.depth,

@@ -13,6 +13,7 @@ import pytest
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend, few_shot
 from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.sample import Sample
 from gptcli.conversation import ChatForm
 from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.few_shot import Answer, Example, FewShotForm, FewShotRequest, FewShotUsage, Query
@@ -152,8 +153,9 @@ def test_what_stands_before_an_error_is_answered(backend):
     answered = []
     with pytest.raises(InputError, match="line 3"):
         for event in backend.few_shot(request_of(), broken()):
-            answered.append(event.index)
-    assert answered == [0, 1]
+            answered.append(event)
+    assert [each.index for each in answered[:-1]] == [0, 1]
+    assert answered[-1].queries == 2
 
 
 def test_a_query_that_does_not_fit(backend):
@@ -161,8 +163,8 @@ def test_a_query_that_does_not_fit(backend):
     answered = []
     with pytest.raises(ContextError) as caught:
         for event in backend.few_shot(request_of(), queries(["the mat", "sat " * 600])):
-            answered.append(event.index)
-    assert answered == [0]
+            answered.append(event)
+    assert [each.index for each in answered[:-1]] == [0]
     assert str(caught.value).startswith("q: line 2: with its 3 examples has ")
     assert "no room in the context of 512 (--shots takes fewer" in str(caught.value)
 
@@ -209,6 +211,58 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
         best = max(range(3), key=(calibrated if calibrate else plain).__getitem__)
         assert answer.text == labels[best]
         assert answer.finish_reason == "label"
+
+
+def test_labels_of_which_one_begins_another(backend, model):
+    """Catches "1" that is worth at least as much as "10" whatever the model says."""
+    labels = ("sat", "sat on", "on")
+    answers = run(backend, request_of(labels=labels))
+    for answer in answers:
+        logprobs = []
+        for label in labels:
+            start = model.tokenizer.encode(document(answer.input))
+            ids = model.tokenizer.encode(f"{document(answer.input)} {label}\n\n")
+            label_end = model.tokenizer.encode(f"{document(answer.input)} {label}")
+            ids = ids[: len(label_end) + 1]
+            assert ids[:-1] == label_end
+            whole = model.runner.all_logits(ids, model.runner.new_cache()).log_softmax(-1)
+            logprobs.append(sum(float(whole[i - 1, ids[i]]) for i in range(len(start), len(ids))))
+        assert [each.logprob for each in answer.shares] == pytest.approx(logprobs, abs=1e-3)
+    plain = run(backend, request_of(labels=("sat", "on")))
+    assert plain[0].shares[0].logprob > answers[0].shares[0].logprob
+
+
+def test_the_border_counts_in_a_chat_too(backend, model):
+    """Catches a turn's end that is left out where labels need one."""
+    form = FewShotForm(chat=ChatForm())
+    both = run(backend, request_of(form=form, labels=("sat", "sat on")))
+    apart = run(backend, request_of(form=form, labels=("sat", "then")))
+    assert both[0].shares[0].logprob < apart[0].shares[0].logprob
+
+
+def test_calibration_is_counted(backend):
+    """Catches prompts that are run and appear in no figure."""
+    fields = {"labels": ("sat", "all"), "order": "similar", "shots": 1}
+    plain = list(backend.few_shot(request_of(**fields), queries()))[-1]
+    more = list(backend.few_shot(request_of(**fields, calibrate=True), queries()))[-1]
+    assert more.prompt_tokens > 2 * plain.prompt_tokens
+    assert more.computed_tokens > plain.computed_tokens
+
+
+def test_an_answer_does_not_end_before_it_begins():
+    """Catches a new line before the answer that is taken for its end."""
+    sample = Sample(("\n",), trim=True)
+    assert [sample.feed(data) for data in (b"\n", b" \n", b" a", b"b\nc")] == ["", "", "a", "b"]
+    assert (sample.text, sample.finish_reason) == ("ab", "stop")
+    plain = Sample(("\n",))
+    plain.feed(b"\n")
+    assert plain.finish_reason == "stop"
+
+
+def test_no_tokens_are_no_answer(backend):
+    """Catches a limit of 0 that is taken for none."""
+    answers = run(backend, request_of(max_new_tokens=0))
+    assert {(each.text, each.completion_tokens) for each in answers} == {("", 0)}
 
 
 def test_orders(backend):

@@ -196,6 +196,7 @@ BAD = [
     ((*PAIRS, "--queries", "x", "--evaluate", "y"), 2, "QUERY: one of QUERY, --queries and"),
     ((*PAIRS, "--queries-format", "jsonl"), 2, "--queries-format: needs --queries or a pipe"),
     ((*PAIRS, "--input-field", "output"), 2, "--output-field: 'output' is the column of inputs"),
+    ((*PAIRS, "--label", "a", "--label", " a"), 2, "'a' is given twice"),
     (("--examples", "missing.csv"), 4, "missing.csv: No such file"),
     (("--examples", "e.xlsx"), 2, "--examples: e.xlsx ends in none of"),
     ((*PAIRS, "--stop", ""), 2, "--stop: must not be empty"),
@@ -218,13 +219,14 @@ def test_bad_flags(ask, flags, code, text):
         ("e.csv", b"input,output\na\n", "e.csv: line 2: has 1 cells under 2 heads"),
         ("e.csv", b"input,input\na,b\n", "e.csv: line 1: has the column 'input' twice"),
         ("e.csv", b'input,output\n"a,b\n', "e.csv: line 2: unexpected end of data"),
+        ("e.toml", b"template = 'x'", "e.toml: template: must have {input} once"),
         ("e.csv", b"input,output\nn\xe9,b\n", "e.csv: line 2: is not UTF-8 at byte 2"),
         ("e.csv", "input,output\na,b\n".encode("utf-16"), "e.csv: line 1: is not UTF-8 at byte 1"),
         ("e.jsonl", b"\n\n", "e.jsonl: is empty"),
         ("e.jsonl", b"[1]\n", "e.jsonl: line 1: is not a JSON object"),
         ("e.jsonl", b'{"input": ["a"], "output": "b"}', "e.jsonl: line 1: 'input' is not a text"),
         ("e.jsonl", b'{"input": "\\ud800", "output": "b"}', "half of a surrogate pair"),
-        ("e.toml", b"examples = 1", "e.toml: has no examples"),
+        ("e.toml", b"examples = 1", "e.toml: 'examples' must be a list"),
         ("e.toml", b"examples = [1]", "e.toml: example 1: is no table"),
         (
             "e.toml",
@@ -240,6 +242,17 @@ def test_bad_files_of_examples(ask, tmp_path, name, content, text):
     path = tmp_path / name
     path.write_bytes(content)
     assert_one_line(ask("--examples", str(path), "q"), 4, text)
+
+
+def test_a_json_file_is_not_read_a_line_each(ask):
+    """Catches the lines of one JSON value that are answered as queries."""
+    done = ask(*PAIRS, "--queries", "q.json")
+    assert_one_line(done, 2, "--queries: q.json may be one JSON value", "--queries-format jsonl")
+
+
+def test_no_tokens(ask):
+    """Catches -n 0 that means no limit."""
+    assert ask(*PAIRS, "-n", "0", "the mat").text == "\n"
 
 
 def test_empty_queries(ask):

@@ -125,9 +125,30 @@ def test_views(judge):
         (("--orders", "2", "--order", "similar"), ROWS, "input,output", 2, "--orders: needs the"),
         (("--orders", "2", "--shots", "1"), ROWS, "input,output", 2, "at least two examples"),
         (("--show-prompt",), ROWS, "input,output", 2, "--show-prompt: shows the document of"),
-        ((), ["a,b", f"{'sat ' * 900},c"], "input,output", 5, "rows.csv: line 3: with its 3"),
+        ((), [f"{'sat ' * 900},c"], "input,output", 5, "rows.csv: line 2: with its 3"),
+        ((), ["a,b", " ,c"], "input,output", 4, "rows.csv: line 3: 'input' is empty"),
+        (("--queries-format", "lines"), ROWS, "input,output", 2, "lines have no outputs"),
     ],
 )
 def test_bad_evaluations(judge, flags, rows, head, code, text):
     """Catches a row that cannot be judged and is."""
     assert_one_line(judge(*flags, rows=rows, head=head), code, text)
+
+
+def test_rows_before_one_that_does_not_fit_are_judged(judge):
+    """Catches an evaluation that is lost with its last row."""
+    done = judge("--json", "--orders", "2", rows=[*ROWS, f"{'sat ' * 900},c"])
+    assert done.code == 5
+    assert "rows.csv: line 7: with its 3 examples" in done.err
+    found = json.loads(done.text)
+    assert (found["count"], found["orders"]) == (5, None)
+    assert "line 7" in found["error"]
+
+
+def test_rows_from_a_pipe(directory):  # noqa: F811
+    """Catches a kind that cannot be told and is not asked for."""
+    rows = b'{"input": "the mat", "output": "sat"}\n'
+    flags = ("-m", str(directory), "-n", "4", "--json", *PAIRS, "--evaluate", "-")
+    done = run("few-shot", *flags, "--queries-format", "jsonl", stdin=rows)
+    assert json.loads(done.text)["count"] == 1
+    assert run("few-shot", *flags, stdin=rows).code == 2

@@ -93,7 +93,7 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
     """Catches reading for minutes to find out that the memory is too small."""
     monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000)
     monkeypatch.setattr(
-        "gptcli.engine.weights.Checkpoint.read", lambda *_: pytest.fail("weights were read")
+        "gptcli.engine.checkpoint.Checkpoint.read", lambda *_: pytest.fail("weights were read")
     )
     done = run(*command, "-m", str(tiny_model), "--dtype", "float32", "--device", "cpu")
     assert_one_line(done, 6, str(tiny_model), "needs ", "40 kB are free on cpu", "64 tokens")

@@ -179,7 +179,6 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
     ("granite/untied", {"logits_scaling": 0}, ("logits_scaling", "more than 0")),
     ("phi3/longrope", {"rope_parameters": {"rope_type": "longrope"}}, ("short_factor",)),
     ("llama/tied", {"rope_parameters": {FULL: {}, SLIDING: {}}}, (FULL, "rope of its own")),
-    ("llama/tied", {"quantization_config": {"quant_method": "quanto"}}, ("quanto", "quantised")),
 ]
 
 

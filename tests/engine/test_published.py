@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from gptcli.engine.checkpoint import Checkpoint, Stored
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.families import read_spec
-from gptcli.engine.weights import Checkpoint, Stored, place
+from gptcli.engine.weights import place
 from gptcli.errors import ModelError
 from tests.engine.published import PUBLISHED, Published
 from tests.engine.published_configs import CONFIGS

@@ -45,6 +45,8 @@ def test_figures_by_hand():
     assert (c.precision, c.recall, c.f1, c.support) == (None, 0.0, 0.0, 1)
     assert (d.precision, d.recall, d.f1, d.support) == (None, None, None, 0)
     assert found.macro_f1 == pytest.approx((4 / 7 + 1 / 2 + 0) / 3)
+    # A class that was answered and never due counts, as in scikit-learn.
+    assert evaluate([Outcome("a", "a"), Outcome("a", "x")]).macro_f1 == pytest.approx(1 / 3)
     assert found.calibration_error is None and found.log_loss is None and found.bins == ()
 
 

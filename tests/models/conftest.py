@@ -10,8 +10,9 @@ import gguf
 import numpy as np
 import pytest
 
+from tests.models import gguf_export
+
 VOCABULARY = 288
-QUANTISED = {gguf.GGMLQuantizationType.Q4_1, gguf.GGMLQuantizationType.Q8_0}
 
 
 @pytest.fixture(autouse=True)
@@ -60,74 +61,20 @@ def add_tokenizer(writer: gguf.GGUFWriter, pre: str = "gpt-2") -> None:
     writer.add_eos_token_id(VOCABULARY - 1)
 
 
-def permute(weights: np.ndarray, heads: int) -> np.ndarray:
-    """llama.cpp's `LlamaModel.permute`, copied."""
-    return (
-        weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
-        .swapaxes(1, 2)
-        .reshape(weights.shape)
-    )
-
-
-LLAMA_NAMES = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-}
-GPT2_NAMES = {
-    "ln_1": "attn_norm",
-    "ln_2": "ffn_norm",
-    "attn.c_attn": "attn_qkv",
-    "attn.c_proj": "attn_output",
-    "mlp.c_fc": "ffn_up",
-    "mlp.c_proj": "ffn_down",
-}
-TOP_NAMES = {
-    "model.embed_tokens": "token_embd",
-    "model.norm": "output_norm",
-    "lm_head": "output",
-    "transformer.wte": "token_embd",
-    "transformer.wpe": "position_embd",
-    "transformer.ln_f": "output_norm",
-}
-
-
-def gguf_name(name: str) -> str:
-    """The GGUF name of a tensor of a Hugging Face llama or gpt2 model."""
-    stem, _, kind = name.rpartition(".")
-    if stem in TOP_NAMES:
-        return f"{TOP_NAMES[stem]}.{kind}"
-    _, _, layer, part = stem.split(".", 3)
-    return f"blk.{layer}.{(LLAMA_NAMES | GPT2_NAMES)[part]}.{kind}"
-
-
 def add_tensors(
     writer: gguf.GGUFWriter,
+    config: dict[str, Any],
     state: dict[str, Any],
     kind: gguf.GGMLQuantizationType,
-    heads: tuple[int, int] | None,
 ) -> None:
-    """Writes a state dict: matrices as `kind`, vectors as F32; heads: (queries', keys')."""
-    for name, tensor in state.items():
-        array = tensor.detach().float().numpy()
-        if heads and ".q_proj." in name:
-            array = permute(array, heads[0])
-        elif heads and ".k_proj." in name:
-            array = permute(array, heads[1])
-        elif not heads and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
-            array = array.T
-        array = np.ascontiguousarray(array)
+    """Writes a state dict by the exporter's rules: matrices as `kind`, vectors as F32."""
+    arrays = {name: tensor.detach().float().numpy() for name, tensor in state.items()}
+    for name, array in gguf_export.tensors(config, arrays):
         if array.ndim > 1:
             data = gguf.quants.quantize(array, kind)
-            writer.add_tensor(gguf_name(name), data, raw_dtype=kind)
+            writer.add_tensor(name, data, raw_dtype=kind)
         else:
-            writer.add_tensor(gguf_name(name), array)
+            writer.add_tensor(name, array)
 
 
 def finish(writer: gguf.GGUFWriter) -> None:
@@ -195,7 +142,8 @@ def write_llama() -> Callable[..., dict[str, Any]]:
         add_tokenizer(writer, pre)
         if extra:
             extra(writer)
-        add_tensors(writer, state, kind, (4, 2))
+        shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+        add_tensors(writer, {"model_type": "llama", **shape}, state, kind)
         finish(writer)
         return state
 
@@ -227,7 +175,7 @@ def write_gpt2() -> Callable[..., dict[str, Any]]:
         writer.add_head_count(4)
         writer.add_layer_norm_eps(1e-5)
         add_tokenizer(writer)
-        add_tensors(writer, state, kind, None)
+        add_tensors(writer, {"model_type": "gpt2", "n_layer": 2}, state, kind)
         finish(writer)
         return state
 

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
 from gptcli.errors import ModelError
-from gptcli.models.gguf import llama, plan
+from gptcli.models.gguf import plan, rope
 from gptcli.models.gguf.convert import convert
 
 
@@ -110,7 +110,7 @@ def test_transformers_computes_the_same(tmp_path: Path, request, turn, make: str
 
 def _scaled(scaling):
     def add(writer: gguf.GGUFWriter) -> None:
-        divisors = np.array(llama.llama3_divisors(scaling, 16, 10000.0), np.float32)
+        divisors = np.array(rope.llama3_divisors(scaling, 16, 10000.0), np.float32)
         writer.add_tensor("rope_freqs.weight", divisors)
 
     return add
@@ -122,13 +122,13 @@ def test_llama3_scaling_is_inferred(tmp_path: Path, write_llama, turn, factor: f
     from transformers import AutoConfig
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-    scaling = dict(llama._LLAMA3[0]) | {"factor": factor}
+    scaling = dict(rope._LLAMA3) | {"factor": factor}
     write_llama(tmp_path / "x.gguf", extra=_scaled(scaling))
     config = AutoConfig.from_pretrained(turn(tmp_path / "x.gguf"))
     assert config.rope_parameters["factor"] == factor
     scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
     plain = 1 / 10000.0 ** (torch.arange(0, 16, 2) / 16)
-    assert torch.allclose(plain / scaled, torch.tensor(llama.llama3_divisors(scaling, 16, 1e4)))
+    assert torch.allclose(plain / scaled, torch.tensor(rope.llama3_divisors(scaling, 16, 1e4)))
 
 
 def test_linear_scaling_is_kept(tmp_path: Path, write_llama, turn) -> None:
@@ -145,12 +145,15 @@ def test_linear_scaling_is_kept(tmp_path: Path, write_llama, turn) -> None:
 
 
 REFUSED = {
-    "experts": (lambda w: w.add_expert_count(8), "expert_count"),
+    "experts": (lambda w: w.add_expert_count(8), "expert_used_count"),
     "sliding window": (lambda w: w.add_sliding_window(64), "sliding_window"),
-    "yarn": (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "rope.scaling.type"),
+    "yarn": (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "rope.scaling.factor"),
+    "longrope": (
+        lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE),
+        "rope.scaling.type = 'longrope'",
+    ),
     "unknown key": (lambda w: w.add_uint32("llama.new_maths", 1), "llama.new_maths"),
-    "part of a set": (lambda w: w.add_uint16("split.count", 2), "one part of several"),
-    "adds an end": (lambda w: w.add_add_eos_token(True), "add_eos_token"),
+    "part of a set": (lambda w: w.add_uint16("split.count", 2), "does not say which"),
     "other rope_freqs": (
         lambda w: w.add_tensor("rope_freqs.weight", np.full(8, 3, np.float32)),
         "rope_freqs",
@@ -213,7 +216,9 @@ def test_other_architectures_are_named(tmp_path: Path, turn) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(ModelError, match=r"'mamba' is not supported \(supported: gpt2, llama\)"):
+    with pytest.raises(
+        ModelError, match=r"'mamba' is not supported \(supported: bloom, command-r, "
+    ):
         turn(tmp_path / "x.gguf")
 
 

@@ -9,12 +9,15 @@ from typing import Any
 import gguf
 import pytest
 import regex
+import sentencepiece
 from tokenizers import Tokenizer
 
 from gptcli.errors import ModelError
 from gptcli.models.gguf import header
 from gptcli.models.gguf.convert import convert
 from gptcli.models.gguf.tokenizer import Vocabulary
+from gptcli.text.tokenizer import Tokenizer as OurTokenizer
+from tests.tokenizer_json.spm import train
 
 GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3_SPLIT = (
@@ -161,6 +164,8 @@ def _add(key: str, value: object):
             fields.pop(field, None)
         if isinstance(value, list):
             writer.add_array(field, value)
+        elif isinstance(value, bool):
+            writer.add_bool(field, value)
         elif isinstance(value, str):
             writer.add_string(field, value)
         else:
@@ -170,8 +175,14 @@ def _add(key: str, value: object):
 
 
 REFUSED = {
-    "SentencePiece": ("model", "llama"),
-    "deepseek": ("pre", "deepseek"),
+    "WordPiece": ("model", "bert"),
+    "SentencePiece Unigram": ("model", "t5"),
+    "scores": ("model", "llama"),
+    "chatglm-bpe": ("pre", "chatglm-bpe"),
+    "add_bos_token": ("add_bos_token", 1),
+    "unknown type 9": ("token_type", [9] * 288),
+    "tokenizer.ggml.new_rule": ("new_rule", False),
+    "precompiled_charsmap": ("precompiled_charsmap", [1, 2]),
     "merge": ("merges", ["a b c"]),
     "rebuilt": ("merges", ["漢 字"]),
     "token twice": ("tokens", ["a"] * 288),
@@ -191,6 +202,104 @@ def test_tokenizers_that_cannot_be_rebuilt_are_refused(
         vocabulary = Vocabulary(header.read(tmp_path / "x.gguf"))
         vocabulary.tokenizer()
         vocabulary.ends()
+
+
+def _add_pieces(data: bytes, **flags: bool):
+    """A SentencePiece vocabulary, as llama.cpp's converter writes it."""
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=data)
+    size = theirs.get_piece_size()
+    assert size == 288
+    kinds = (theirs.is_unknown, theirs.is_control, theirs.is_unused, theirs.is_byte)
+    numbers = (2, 3, 5, 6)
+    types = [
+        next((n for n, k in zip(numbers, kinds, strict=True) if k(at)), 1) for at in range(size)
+    ]
+
+    def add(writer: gguf.GGUFWriter) -> None:
+        for fields in writer.kv_data:
+            for key in [key for key in fields if key.startswith("tokenizer.ggml.")]:
+                del fields[key]
+        writer.add_tokenizer_model("llama")
+        writer.add_tokenizer_pre("default")
+        writer.add_token_list([theirs.id_to_piece(at) for at in range(size)])
+        writer.add_token_scores([theirs.get_score(at) for at in range(size)])
+        writer.add_token_types(types)
+        for key, value in flags.items():
+            writer.add_bool(f"tokenizer.ggml.{key}", value)
+
+    return add
+
+
+@pytest.mark.parametrize("space", [True, False])
+def test_sentencepiece_s_ids(tmp_path: Path, write_llama, drain, space: bool) -> None:
+    """Catches merges out of order, bytes lost, a BOS or a first space that is not the file's."""
+    data = train(vocab_size=288, add_dummy_prefix=space)
+    flags = {} if space else {"add_space_prefix": False, "add_bos_token": False}
+    write_llama(tmp_path / "x.gguf", extra=_add_pieces(data, **flags))
+    out = tmp_path / "out"
+    out.mkdir()
+    drain(convert(tmp_path / "x.gguf", out, "tiny", "a test"))
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=data), OurTokenizer(out)
+    assert ours.prefix == ([theirs.bos_id()] if space else [])
+    for text in [*TEXTS, "abcab dé漢 cab.1  a"]:
+        ids = ours.encode(text)
+        assert ids == (theirs.encode(text) if text else [])
+        first = " " if space and text else ""
+        assert b"".join(map(ours.bytes_of, ids)).decode() == first + text
+        decoded = Tokenizer.from_file(str(out / "tokenizer.json")).decode(ids)
+        assert decoded == text == theirs.decode(ids)
+    config = json.loads((out / "config.json").read_text())
+    assert (config["bos_token_id"], config["eos_token_id"]) == (1, 2)
+    settings = json.loads((out / "tokenizer_config.json").read_text())
+    assert (settings["unk_token"], settings["add_prefix_space"]) == ("<unk>", space)
+
+
+def test_a_text_after_a_control_token_has_its_space(tmp_path: Path, write_llama) -> None:
+    """Catches a first space at the start of a document only: llama.cpp puts it after each."""
+    data = train(vocab_size=288)
+    write_llama(tmp_path / "x.gguf", extra=_add_pieces(data))
+    ours = Tokenizer.from_str(json.dumps(Vocabulary(header.read(tmp_path / "x.gguf")).tokenizer()))
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=data)
+    assert ours.encode("ab</s>ab").ids == [1, *theirs.encode("ab"), 2, *theirs.encode("ab")]
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"),
+    [
+        (["<|im_end|>"], ["<|im_end|>"]),
+        (["<end_of_turn>", "<|eot_id|>"], ["<|eot_id|>", "<end_of_turn>"]),
+        # What ends a message of gpt-oss does not end its answer.
+        (["<|end|>", "<|return|>", "<|call|>"], ["<|return|>", "<|call|>"]),
+        (["<|end|>"], ["<|end|>"]),
+    ],
+)
+def test_ends_known_by_their_text(tmp_path: Path, write_llama, names, ends) -> None:
+    """Catches a chat model that runs on, since its file names only its EOS token."""
+
+    def add(writer: gguf.GGUFWriter) -> None:
+        for fields in writer.kv_data:
+            if "tokenizer.ggml.tokens" in fields:
+                fields["tokenizer.ggml.tokens"].value[270 : 270 + len(names)] = names
+
+    write_llama(tmp_path / "x.gguf", extra=add)
+    assert Vocabulary(header.read(tmp_path / "x.gguf")).ends() == [
+        287,
+        *(270 + names.index(end) for end in ends),
+    ]
+
+
+def test_files_from_before_the_field(tmp_path: Path, write_llama, write_gpt2) -> None:
+    """Catches GPT-2's way for any old file: it is right for a GPT-2 only."""
+    real = gguf.GGUFWriter.add_tokenizer_pre
+    gguf.GGUFWriter.add_tokenizer_pre = lambda self, pre: None
+    try:
+        write_gpt2(tmp_path / "a.gguf")
+        write_llama(tmp_path / "b.gguf")
+    finally:
+        gguf.GGUFWriter.add_tokenizer_pre = real
+    assert Vocabulary(header.read(tmp_path / "a.gguf")).tokenizer()["pre_tokenizer"]
+    with pytest.raises(ModelError, match=r"tokenizer\.ggml\.pre"):
+        Vocabulary(header.read(tmp_path / "b.gguf"))
 
 
 def test_second_end_token_is_kept(tmp_path: Path, write_llama) -> None:

@@ -53,6 +53,22 @@ REPOS = {
     "org/outside": SMALL
     | {"model.safetensors.index.json": b'{"weight_map": {"a": "../../x.safetensors"}}'},
     "org/slow": SMALL | {"model.safetensors": WEIGHTS},
+    "org/pieces": {
+        "config.json": CONFIG,
+        "tokenizer.model": b"pieces",
+        "tokenizer_config.json": b"{}",
+        "added_tokens.json": b"{\n}",
+        "vocab.json": b"{}",
+        "model.safetensors": WEIGHTS,
+    },
+    "org/merges": {
+        "config.json": CONFIG,
+        "vocab.json": b"{}",
+        "merges.txt": b"a b",
+        "special_tokens_map.json": b"{\n\n}",
+        "model.safetensors": WEIGHTS,
+    },
+    "org/half": {"config.json": CONFIG, "vocab.json": b"{}", "model.safetensors": WEIGHTS},
     "openai-community/gpt2": SMALL | {"model.safetensors": WEIGHTS},
 }
 
@@ -180,7 +196,21 @@ def test_one_file_is_preferred_to_shards(hub: Hub, drain) -> None:
     assert set(hub.asked) == {*SMALL, "model.safetensors"}
 
 
+@pytest.mark.parametrize(
+    ("name", "unwanted"), [("org/pieces", {"vocab.json"}), ("org/merges", set())]
+)
+def test_what_a_tokenizer_is_made_of_is_fetched(hub: Hub, drain, name: str, unwanted) -> None:
+    """Catches a repository without tokenizer.json refused, or fetched without what replaces it."""
+    found = drain(models.obtain(name))
+    assert set(hub.asked) == REPOS[name].keys() - unwanted
+    assert models.find(name) == found
+    # These are no safetensors of a model, but nothing is missing.
+    verdict = drain(models.verify(found))
+    assert not [check for check in verdict.checks if check.problem == "is missing"]
+
+
 REFUSED = {
+    "org/half": (ModelError, "tokenizer.json"),
     "org/pickled": (ModelError, "pickled"),
     "org/unknown": (ModelError, "is not on the hub, or is private"),
     "org/tiny@v9": (ModelError, "has no revision 'v9'"),

@@ -149,6 +149,14 @@ def test_unknown_characters_stay_unknown(tmp_path):
     assert tokenizer.encode("aÉb")[1:-1] == [unknown]
 
 
+def test_added_runs_of_spaces_are_spaces(tmp_path):
+    """Catches Gemma's indentation shown as ▁▁▁▁: its runs of spaces are added tokens."""
+    rust = sentence_piece()
+    rust.add_tokens([added("▁▁▁")])
+    tokenizer = saved(rust, tmp_path)
+    assert tokenizer.bytes_of(tokenizer.size - 1) == b"   "
+
+
 def test_ids_beyond_the_vocabulary_are_nothing(bytes_tokenizer):
     """Catches a crash on a model with more rows than its tokenizer has tokens."""
     assert bytes_tokenizer.bytes_of(bytes_tokenizer.size) == b""

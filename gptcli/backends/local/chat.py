@@ -127,16 +127,24 @@ class LocalChat:
 
 
 def after(
-    form: DocumentForm, document: Document, messages: Sequence[Message], model: OpenModel
+    form: DocumentForm,
+    document: Document,
+    messages: Sequence[Message],
+    model: OpenModel,
+    *,
+    ending: bool = False,
 ) -> list[int]:
-    """The ids of the last message, an answer, as they follow a document that awaits it."""
+    """The ids of the last message, an answer, as they follow a document that awaits it.
+
+    ending: with the token that ends the turn, where the form has one.
+    """
     whole = form.document(messages, answer=False)
     size = len(document.ids)
     content = messages[-1].content.strip()
     at = whole.text.rfind(content, len(document.text))
     end = whole.tokens_before(at + len(content)) if at >= 0 else None
     if whole.ids[:size] == document.ids and end is not None and end > size:
-        return list(whole.ids[size:end])
+        return list(whole.ids[size : end + ending])
     # A template may write an old answer in another way than it begins a new one.
     return model.encode_part(messages[-1].content)
 

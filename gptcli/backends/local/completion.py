@@ -115,6 +115,7 @@ class Completion:
             peak_memory=memory.peak_bytes(self.runner.device.type),
             uncertain=tuple(self.uncertain),
             reused_tokens=prefix.reused if self.limit > 0 else 0,
+            adapters=self.model.adapters,
         )
 
     def _check_memory(self) -> None:

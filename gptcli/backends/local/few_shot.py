@@ -61,6 +61,10 @@ class FewShot:
         self._sampling = model.sampling(request.sampling)
         self._similarity = Similarity([example.input for example in request.examples])
         self._calibrations: dict[tuple[Example, ...], list[float]] = {}
+        #: Tokens of all prompts, and those of them that were run.
+        self._prompt_tokens = self._computed = 0
+        # Where every example says something, an answer does not begin with an empty line.
+        self._trim = all(example.output.strip() for example in request.examples)
         examples = list(request.examples)
         if request.order == "random":
             random.Random(request.order_seed).shuffle(examples)
@@ -69,18 +73,23 @@ class FewShot:
     def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
         """See Backend.few_shot."""
         start = time.perf_counter()
-        found = prompt = computed = completion = 0
-        for batch in self._batches(queries):
-            for answer in self._labelled(batch) if self._request.labels else self._free(batch):
-                found += 1
-                prompt += answer.prompt_tokens
-                computed += answer.prompt_tokens - answer.reused_tokens
-                completion += answer.completion_tokens
-                yield answer
+        found = completion = 0
+        failed: GptcliError | None = None
+        self._prompt_tokens = self._computed = 0
+        try:
+            for batch in self._batches(queries):
+                for answer in self._labelled(batch) if self._request.labels else self._free(batch):
+                    found += 1
+                    self._prompt_tokens += answer.prompt_tokens
+                    self._computed += answer.prompt_tokens - answer.reused_tokens
+                    completion += answer.completion_tokens
+                    yield answer
+        except GptcliError as error:
+            failed = error
         yield FewShotUsage(
             queries=found,
-            prompt_tokens=prompt,
-            computed_tokens=computed,
+            prompt_tokens=self._prompt_tokens,
+            computed_tokens=self._computed,
             completion_tokens=completion,
             seconds=time.perf_counter() - start,
             model=self._model.name,
@@ -88,7 +97,10 @@ class FewShot:
             dtype=self._model.source.dtype,
             seed=self._request.seed,
             sampling=self._sampling,
+            adapters=self._model.adapters,
         )
+        if failed is not None:
+            raise failed
 
     def document(self, query: Query) -> ChatDocument:
         """See Backend.few_shot_document."""
@@ -165,7 +177,8 @@ class FewShot:
         from gptcli.engine.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
-        samples = [Sample((*self._request.stop, *self._prompts.stops)) for _ in batch]
+        stops = (*self._request.stop, *self._prompts.stops)
+        samples = [Sample(stops, trim=self._trim) for _ in batch]
         generation = Generation(
             self._prefix,
             [prompt.ids for prompt in batch],
@@ -215,13 +228,15 @@ class FewShot:
     def _labelled(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
         from gptcli.engine.continuations import logprobs_after
 
+        if self._request.calibrate:
+            self._calibrate(batch)
         rows = [prompt.labels for prompt in batch]
         found = logprobs_after(self._prefix, [prompt.ids for prompt in batch], rows)
         reused = [self._reused(place) for place in range(len(batch))]
         for prompt, logprobs, kept in zip(batch, found, reused, strict=True):
             labels = self._shares([sum(each) for each in logprobs])
             if self._request.calibrate:
-                labels = _calibrated(labels, self._without_content(prompt.examples))
+                labels = _calibrated(labels, self._calibrations[prompt.examples])
             # max keeps the first of equals.
             best = max(labels, key=lambda label: label.share)
             yield Answer(
@@ -239,24 +254,42 @@ class FewShot:
         triples = zip(self._request.labels, totals, shares(totals), strict=True)
         return [LabelShare(*triple) for triple in triples]
 
-    def _without_content(self, examples: tuple[Example, ...]) -> list[float]:
-        """The mean share of each label for inputs without content, after these examples."""
+    def _calibrate(self, batch: Sequence[_Prompt]) -> None:
+        """Learn what labels are worth for inputs without content, after each set of examples.
+
+        The mean of each label's share over CONTENT_FREE.
+        """
         from gptcli.engine.continuations import logprobs_after
 
-        if examples not in self._calibrations:
-            asked = [
-                self._prompts.labelled(examples, text, self._request.labels)
-                for text in CONTENT_FREE
-            ]
-            found = logprobs_after(self._prefix, [ids for ids, _ in asked], [r for _, r in asked])
-            columns = [shares([sum(each) for each in logprobs]) for logprobs in found]
-            means = [sum(column) / len(columns) for column in zip(*columns, strict=True)]
+        sets = dict.fromkeys(prompt.examples for prompt in batch)
+        # Only what this batch needs is kept: with --order similar there is a set for every query.
+        self._calibrations = {s: v for s, v in self._calibrations.items() if s in sets}
+        missing = [each for each in sets if each not in self._calibrations]
+        if not missing:
+            return
+        asked = [
+            self._prompts.labelled(examples, text, self._request.labels)
+            for examples in missing
+            for text in CONTENT_FREE
+        ]
+        found = logprobs_after(self._prefix, [ids for ids, _ in asked], [r for _, r in asked])
+        self._prompt_tokens += sum(len(ids) for ids, _ in asked)
+        self._computed += sum(
+            len(ids) - self._reused(place) for place, (ids, _) in enumerate(asked)
+        )
+        every = [shares([sum(each) for each in logprobs]) for logprobs in found]
+        for place, examples in enumerate(missing):
+            rows = every[place * len(CONTENT_FREE) : (place + 1) * len(CONTENT_FREE)]
+            means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
             self._calibrations[examples] = means
-        return self._calibrations[examples]
 
 
 def _calibrated(labels: list[LabelShare], without: Sequence[float]) -> list[LabelShare]:
-    """p(label | query) / p(label | no content), as shares: Zhao et al., arXiv:2102.09690."""
+    """p(label | query) / p(label | no content), as shares of their sum.
+
+    The winner is that of contextual calibration with W = diag(p)⁻¹ (Zhao et al.,
+    arXiv:2102.09690), which then takes a softmax where these are divided by their sum.
+    """
     smallest = 1e-12
     weights = [
         each.probability / max(base, smallest) for each, base in zip(labels, without, strict=True)

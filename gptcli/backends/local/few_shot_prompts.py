@@ -44,8 +44,17 @@ class Prompts(Protocol):
     def labelled(
         self, examples: Sequence[Example], query: str, labels: Sequence[str]
     ) -> tuple[list[int], list[list[int]]]:
-        """The ids that all labels come after, and those of each label."""
+        """The ids that all labels come after, and those of each label.
+
+        Where a label begins another one, "1" and "10", each has the first token of what ends an
+        output as well: else the shorter one would be worth at least as much by itself.
+        """
         ...
+
+
+def begins_another(labels: Sequence[str]) -> bool:
+    """Whether one of the labels is how another one begins."""
+    return any(a != b and b.startswith(a) for a in labels for b in labels)
 
 
 def prompts_for(model: OpenModel, request: FewShotRequest) -> Prompts:
@@ -91,19 +100,30 @@ class TextPrompts:
         """See Prompts. The space before the answer goes over to the labels."""
         text = self._template.document(self._form.instruction, examples, query)
         opened = self._template.open(query)
+        border = self._template.border if begins_another(labels) else ""
         split = []
         for label in labels:
             rest = self._template.render(Example(query, label))[len(opened) :]
             gap = rest[: len(rest) - len(rest.lstrip(" \t"))]
-            split.append(split_continuation(self._model.tokenizer, text, gap + label))
+            before, own = split_continuation(self._model.tokenizer, text, gap + label + border)
+            split.append((before, self._up_to_the_first(own, border)))
         # As in `choose`: all labels are compared from the same place.
-        border = min(len(before) for before, _ in split)
-        before = split[0][0][:border]
-        rows = [[*ids[border:], *own] for ids, own in split]
+        place = min(len(before) for before, _ in split)
+        before = split[0][0][:place]
+        rows = [[*ids[place:], *own] for ids, own in split]
         empty = next((text for text, row in zip(labels, rows, strict=True) if not row), None)
         if empty is not None:
             raise InputError(f"label {empty!r}", "adds no token to the prompt")
         return [*self._bos(before), *before], rows
+
+    def _up_to_the_first(self, ids: list[int], border: str) -> list[int]:
+        """The ids of a text that ends with the border, up to the first that holds some of it."""
+        spare = len(border.encode()) - 1
+        last = len(ids)
+        while last and spare >= len(self._model.tokenizer.bytes_of(ids[last - 1])):
+            spare -= len(self._model.tokenizer.bytes_of(ids[last - 1]))
+            last -= 1
+        return ids[:last]
 
     def _bos(self, ids: Sequence[int]) -> list[int]:
         prefix = self._model.tokenizer.prefix
@@ -152,8 +172,15 @@ class ChatPrompts:
         """See Prompts."""
         messages = self._messages(examples, query)
         document = self._form.document(messages)
+        ending = begins_another(labels)
         rows = [
-            after(self._form, document, [*messages, Message("assistant", label)], self._model)
+            after(
+                self._form,
+                document,
+                [*messages, Message("assistant", label)],
+                self._model,
+                ending=ending,
+            )
             for label in labels
         ]
         return list(document.ids), rows

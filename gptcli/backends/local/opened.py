@@ -12,7 +12,7 @@ from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.inspection.token import Source, Token
 from gptcli.text.healing import TokenIndex
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types import ModelDir, Sampling, SamplingWish
+from gptcli.types import AdapterRef, ModelDir, Sampling, SamplingWish
 
 if TYPE_CHECKING:
     from gptcli.engine.runner import Runner
@@ -29,6 +29,8 @@ class OpenModel:
         dtype: str = "auto",
         threads: int | None = None,
         limit: int | None = None,
+        adapters: Sequence[AdapterRef] = (),
+        apart: bool = False,
     ) -> None:
         """Raises the errors of the tokenizer and of the engine's `load`."""
         self.name = model.name
@@ -42,13 +44,16 @@ class OpenModel:
 
         if threads is not None:
             torch.set_num_threads(threads)
-        self.runner: Runner = load(model.path, device=device, dtype=dtype, limit=limit)
+        self.adapters = tuple(adapter.name for adapter in adapters)
+        self.runner: Runner = load(
+            model.path, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart
+        )
 
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
         dtype = str(self.runner.dtype).removeprefix("torch.")
-        return Source(self.name, str(self.runner.device), dtype)
+        return Source(self.name, str(self.runner.device), dtype, self.adapters)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -9,12 +9,16 @@ from gptcli.text.stream import TextStream
 
 
 class Sample:
-    """The text of one completion as it grows, less its first `skip` bytes."""
+    """The text of one completion as it grows, less its first `skip` bytes.
 
-    def __init__(self, stops: Sequence[str], *, skip: int = 0) -> None:
+    trim: also less the white space that it begins with, at which it does not stop either.
+    """
+
+    def __init__(self, stops: Sequence[str], *, skip: int = 0, trim: bool = False) -> None:
         self._stream = TextStream()
         self._stop = StopMatcher(stops)
         self._skip = skip
+        self._trim = trim
         self.tokens = 0
         self.text = ""
         self.finish_reason: str | None = None
@@ -27,7 +31,11 @@ class Sample:
         if skipped and not data:
             return ""
         self.tokens += 1
-        shown = self._stop.feed(self._stream.feed(data))
+        text = self._stream.feed(data)
+        if self._trim:
+            text = text.lstrip()
+            self._trim = not text
+        shown = self._stop.feed(text)
         if self._stop.stopped:
             self.finish_reason = "stop"
         self.text += shown

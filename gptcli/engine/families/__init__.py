@@ -17,7 +17,6 @@ from gptcli import jsonfile
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rules
 from gptcli.engine.spec import ModelSpec
-from gptcli.errors import ModelError
 
 #: The largest difference of each family's logits from transformers', on the tests' models.
 DIFFERENCES = Path(__file__).with_name("differences.json")
@@ -77,11 +76,6 @@ def family_of(config: ConfigFields) -> Family:
 
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
-    quantised = config.sub("quantization_config")
-    # MXFP4 is part of how a family stores its weights; rules say where.
-    if quantised is not None and quantised.get("quant_method") != "mxfp4":
-        method = quantised.word("quant_method", "unknown")
-        raise ModelError(config.subject, f"quantised weights ({method}) are not supported yet")
     config.refuse_unless("is_encoder_decoder", False)
     family = family_of(config)
     return family, family.spec(config)

@@ -10,13 +10,10 @@ from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.models import disk, manifest, weights_file
-from gptcli.models.gguf import gpt2, header, llama, plan
-from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf import families, header, parts, plan
 from gptcli.models.gguf.tokenizer import Vocabulary
 from gptcli.types import Progress
 
-#: `general.architecture` → how its metadata becomes a plan.
-ARCHITECTURES = {"gpt2": gpt2.plan, "llama": llama.plan}
 _TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -25,10 +22,12 @@ def convert(
 ) -> Generator[Progress, None, None]:
     """Writes the model in the GGUF file `path` into the directory `target`, manifest last.
 
+    Where the file is one part of several, the others are found beside it.
+
     licence: used where the file itself names none. Raises ModelError for a file that is broken or
     not supported, OSError where `target` cannot be written.
     """
-    head = header.read(path)
+    head = parts.read(path)
     wanted = _plan(head)
     plan.check(head, wanted)
     vocabulary = Vocabulary(head)
@@ -40,7 +39,7 @@ def convert(
         )
     tensors = plan.planned(head, wanted)
     disk.need_space(target, sum(tensor.size for tensor in tensors))
-    context = config.get("max_position_embeddings") or config["n_positions"]
+    context = _context(config)
     files = {
         "config.json": _json(target / "config.json", config),
         "generation_config.json": _json(target / "generation_config.json", _generation(vocabulary)),
@@ -62,20 +61,20 @@ def _plan(head: header.Header) -> plan.Plan:
     kind = fields.get("general.type", "model")
     if kind != "model":
         raise ModelError(path, f"holds a {kind}, not a model")
-    if fields.get("split.count", 0) not in (0, 1):
-        raise ModelError(path, "is one part of several", "join them with llama-gguf-split --merge")
-    arch = fields.get("general.architecture")
-    build = ARCHITECTURES.get(arch) if isinstance(arch, str) else None
-    if not isinstance(arch, str) or build is None:
-        known = ", ".join(ARCHITECTURES)
-        raise ModelError(path, f"architecture {arch!r} is not supported (supported: {known})")
-    return build(Fields(head, arch))
+    return families.plan(head)
+
+
+def _context(config: dict[str, Any]) -> int:
+    names = ("max_position_embeddings", "n_positions", "seq_length")
+    return next(int(config[name]) for name in names if name in config)
 
 
 def _config(head: header.Header, wanted: plan.Plan, vocabulary: Vocabulary) -> dict[str, Any]:
     dtype = _TORCH_NAMES[plan.stored_dtype(head, wanted)]
     # Both names: `torch_dtype` until transformers 5, `dtype` from then on.
     found = {**wanted.config, "dtype": dtype, "torch_dtype": dtype, "use_cache": True}
+    # Null where there is none: transformers has defaults for some families.
+    found |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
     return found | _generation(vocabulary)
 
 

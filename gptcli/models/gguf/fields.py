@@ -40,6 +40,10 @@ class Fields:
             raise self.error(f"{self.arch}.{key} is {_shown(found)}, not a positive whole number")
         return found
 
+    def has(self, tensor: str) -> bool:
+        """Whether the file has a tensor."""
+        return tensor in self.header.tensors
+
     def layers(self) -> int:
         """The number of blocks; each has tensors of its own, so the file bounds it."""
         found = self.count("block_count")

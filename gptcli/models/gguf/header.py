@@ -36,7 +36,7 @@ _LEAST_TENSOR = 8 + 4 + 8 + 4 + 8
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Where a tensor lies: `offset` from the file's start and `size`, in bytes.
+    """Where a tensor lies: `offset` from the start of `file` and `size`, in bytes.
 
     shape counts elements, rows first (the reverse of the file's order); type is a ggml type's name.
     """
@@ -46,6 +46,7 @@ class TensorInfo:
     shape: tuple[int, ...]
     offset: int
     size: int
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read(path: Path) -> Header:
             path.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            walk = _Walk(data)
+            walk = _Walk(data, path)
             fields, tensors = walk.header()
             return Header(path, fields, tensors)
     except OSError as error:
@@ -82,8 +83,9 @@ def read(path: Path) -> Header:
 class _Walk:
     """A cursor over the file that refuses to pass its end."""
 
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: mmap.mmap, path: Path) -> None:
         self.data = data
+        self.path = path
         self.at = 0
         self.size = len(data)
         self.limit = min(self.size, _HEADER_LIMIT)
@@ -179,7 +181,7 @@ class _Walk:
                 )
             if start + offset + size > self.size:
                 raise _BadFileError(f"tensor {name!r} reaches beyond the end of the file")
-            found[name] = TensorInfo(name, kind, shape[::-1], start + offset, size)
+            found[name] = TensorInfo(name, kind, shape[::-1], start + offset, size, self.path)
         _apart(list(found.values()))
         return found
 

@@ -5,13 +5,16 @@ Every step works on a chunk of rows, so memory does not grow with the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gptcli.errors import ModelError
 from gptcli.models import weights_file
 from gptcli.models.gguf.header import Header, TensorInfo
+from gptcli.models.gguf.takes import Packed, Take, Woven, repack_mxfp4
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,21 +25,7 @@ if TYPE_CHECKING:
 #: Elements that are dequantised at a time: 4 MiB of float32.
 _CHUNK = 1 << 20
 _PLAIN = {"F32", "F16", "BF16"}
-
-
-@dataclass(frozen=True)
-class Take:
-    """One stored tensor: its name, its source in the file and its shape there (rows first).
-
-    heads: rows are put back from llama.cpp's interleaved rotary order, per head (0: they are in
-    order). transpose: the stored matrix is the source's transpose.
-    """
-
-    name: str
-    source: str
-    shape: tuple[int, ...]
-    heads: int = 0
-    transpose: bool = False
+_ELEMENTS = {*_PLAIN, "F64"}
 
 
 @dataclass(frozen=True)
@@ -44,36 +33,55 @@ class Plan:
     """A model as the converter will write it; `unused` are tensors read but not stored."""
 
     config: dict[str, Any]
-    takes: tuple[Take, ...]
+    takes: tuple[Take | Woven | Packed, ...]
     unused: frozenset[str] = frozenset()
 
 
 def check(header: Header, plan: Plan) -> None:
-    """Raises ModelError for a missing, unknown or misshapen tensor."""
-    wanted = {take.source for take in plan.takes}
+    """Raises ModelError for a missing, unknown or misshapen tensor, or one of an unknown type."""
+    wanted = {source for take in plan.takes for source in take.sources}
     unknown = sorted(header.tensors.keys() - wanted - plan.unused)
     if unknown:
         raise ModelError(str(header.path), f"has a tensor that is not understood: {unknown[0]}")
     for take in plan.takes:
-        info = header.tensors.get(take.source)
-        if info is None:
-            raise ModelError(str(header.path), f"lacks the tensor {take.source}")
-        if info.shape != take.shape:
-            raise ModelError(
-                str(header.path),
-                f"tensor {take.source} is {list(info.shape)}, but its settings ask for "
-                f"{list(take.shape)}",
-            )
+        for source in take.sources:
+            info = header.tensors.get(source)
+            if info is None:
+                raise ModelError(str(header.path), f"lacks the tensor {source}")
+            if info.shape != take.shape:
+                found, asked = list(info.shape), list(take.shape)
+                reason = f"tensor {source} is {found}, but its settings ask for {asked}"
+                raise ModelError(str(info.file), reason)
+            # Elements of a vector may have to change places, which those of a block cannot.
+            if not readable(info.type) or (len(info.shape) == 1 and info.type not in _ELEMENTS):
+                reason = f"tensor {source} is of type {info.type}, which is not supported"
+                raise ModelError(str(info.file), reason)
+
+
+@cache
+def readable(kind: str) -> bool:
+    """Whether numbers can be made of a ggml type: the gguf package is asked with one block."""
+    import numpy as np
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]][1]
+    try:
+        floats(np.zeros((1, size), np.uint8), kind)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def stored_dtype(header: Header, plan: Plan) -> str:
-    """The one dtype the whole model is stored in, decided by its matrices.
+    """The one dtype that all but packed matrices are stored in, decided by the matrices.
 
     Anything quantised becomes BF16, whose rounding is far below the quantiser's own. Plain types
     keep theirs, a mixture of them becomes F32.
     """
-    infos = [header.tensors[take.source] for take in plan.takes]
-    kinds = {info.type for info in infos if len(info.shape) > 1}
+    takes = [take for take in plan.takes if not isinstance(take, Packed)]
+    infos = [header.tensors[source] for take in takes for source in take.sources]
+    # The scales of norms, whatever their shape, are plain in quantised files as well.
+    kinds = {info.type for info in infos if len(info.shape) > 1 and "norm" not in info.name}
     if not kinds <= _PLAIN:
         return "BF16"
     return kinds.pop() if len(kinds) == 1 else "F32"
@@ -81,71 +89,118 @@ def stored_dtype(header: Header, plan: Plan) -> str:
 
 def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
     """The tensors for `weights_file.write`."""
-    import numpy as np
-
-    data = np.memmap(header.path, dtype=np.uint8, mode="r")
-    dtype = stored_dtype(header, plan)
-    tensors = []
+    whole = stored_dtype(header, plan)
+    found = []
     for take in plan.takes:
-        info = header.tensors[take.source]
-        shape = info.shape[::-1] if take.transpose else info.shape
-        rows = _Rows(header, info, take, data, dtype)
-        tensors.append(weights_file.Planned(take.name, dtype, shape, rows))
-    return tensors
+        dtype = "U8" if isinstance(take, Packed) else whole
+        chunks = _Chunks(header, take, _encoder(dtype), dtype)
+        found.append(weights_file.Planned(take.name, dtype, take.stored_shape, chunks))
+    return found
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _Chunks:
     """The chunks of one tensor in its stored dtype (BF16 as uint16)."""
 
     header: Header
-    info: TensorInfo
-    take: Take
-    data: Array
+    take: Take | Woven | Packed
+    encode: Callable[[Array], Array]
     dtype: str
 
     def __call__(self) -> Iterator[Array]:
-        chunks = self._chunks()
-        if self.take.transpose:
-            import numpy as np
+        try:
+            match self.take:
+                case Take() as take:
+                    yield from self._plain(take)
+                case Woven() as woven:
+                    yield from self._woven(woven)
+                case Packed() as packed:
+                    yield from self._packed(packed)
+        except FloatingPointError:
+            names = " and ".join(self.take.sources)
+            reason = f"tensor {names} does not fit {self.dtype}"
+            raise ModelError(str(self.header.path), reason) from None
 
+    def _plain(self, take: Take) -> Iterator[Array]:
+        import numpy as np
+
+        info = self.header.tensors[take.source]
+        rows = _rows(info)
+        first, last = take.part or (0, len(rows))
+        order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
+        chunks = (
+            # A run of rows is a view of the file, any other choice of them a copy.
+            self.encode(numbers + np.float32(take.shift) if take.shift else numbers)
+            for numbers in _numbers(rows, order[first:last], take.order is None, info)
+        )
+        if take.transpose:
             # One matrix in its stored dtype is all that is ever held.
             yield np.ascontiguousarray(np.concatenate(list(chunks)).T)
         else:
             yield from chunks
 
-    def _chunks(self) -> Iterator[Array]:
-        info, take = self.info, self.take
-        raw = self.data[info.offset : info.offset + info.size]
-        # A vector without heads is one row; with heads it is permuted by element.
-        count = 1 if len(info.shape) == 1 and not take.heads else info.shape[0]
-        rows = raw.reshape(count, -1)
-        order = head_order(count, take.heads) if take.heads else None
-        step = max(1, _CHUNK // max(1, _elements(info.shape) // count))
-        encode = _encoder(self.dtype)
-        for start in range(0, count, step):
-            stop = start + step
-            chunk = rows[start:stop] if order is None else rows[order[start:stop]]
-            try:
-                yield encode(_floats(chunk, info.type))
-            except FloatingPointError:
-                reason = f"tensor {info.name} does not fit {self.dtype}"
-                raise ModelError(str(self.header.path), reason) from None
-            except NotImplementedError:
-                reason = f"tensor {info.name} is of type {info.type}, which is not supported"
-                raise ModelError(str(self.header.path), reason) from None
+    def _woven(self, take: Woven) -> Iterator[Array]:
+        import numpy as np
+
+        infos = [self.header.tensors[source] for source in take.sources]
+        rows = [_rows(info) for info in infos]
+        count, inner = take.shape[0], take.shape[1:]
+        size = len(rows[0]) // count
+        for member in range(count):
+            choice = np.arange(member * size, (member + 1) * size)
+            parts = [
+                np.concatenate([self.encode(part) for part in _numbers(each, choice, True, info)])
+                for each, info in zip(rows, infos, strict=True)
+            ]
+            woven = np.stack([part.reshape(inner) for part in parts], axis=1)
+            matrix = woven.reshape(-1, *inner[1:])
+            yield np.ascontiguousarray(matrix.T if take.transpose else matrix)
+
+    def _packed(self, take: Packed) -> Iterator[Array]:
+        import numpy as np
+
+        count, rows = take.shape[:2]
+        parts = [
+            _rows(self.header.tensors[source]).reshape(count, rows, -1, 17)
+            for source in take.sources
+        ]
+        for member in range(count):
+            found = [repack_mxfp4(part[member], scales=take.scales) for part in parts]
+            yield np.ascontiguousarray(np.stack(found, axis=1))
 
 
-def head_order(rows: int, heads: int) -> Array:
-    """For each row of the original matrix, where llama.cpp put it.
-
-    Its converter splits each head's rows into two halves and interleaves them (`permute` in
-    convert_hf_to_gguf.py), since its rotary embedding turns neighbours, not halves.
-    """
+def _rows(info: TensorInfo) -> Array:
+    """The bytes of a tensor, a row each; an element of a vector is a row."""
     import numpy as np
 
-    order = np.arange(rows).reshape(heads, rows // heads // 2, 2)
-    return order.swapaxes(1, 2).reshape(-1)
+    data = np.memmap(info.file, dtype=np.uint8, mode="r", offset=info.offset, shape=(info.size,))
+    count = math.prod(info.shape[:-1]) if len(info.shape) > 1 else info.shape[0]
+    return data.reshape(count, -1)
+
+
+def _numbers(rows: Array, choice: Array, run: bool, info: TensorInfo) -> Iterator[Array]:
+    """Those rows as floats, a chunk at a time; run: they follow each other."""
+    width = math.prod(info.shape) // len(rows)
+    step = max(1, _CHUNK // max(1, width))
+    for start in range(0, len(choice), step):
+        here = choice[start : start + step]
+        yield floats(rows[here[0] : here[-1] + 1] if run else rows[here], info.type)
+
+
+def floats(rows: Array, kind: str) -> Array:
+    """Rows of bytes of a ggml type as numbers; those of the gguf package, bit for bit.
+
+    Raises NotImplementedError for a type that it cannot read.
+    """
+    import numpy as np
+    from gguf.constants import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    if kind == "F64":
+        return np.ascontiguousarray(rows).view(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        found: Array = dequantize(np.ascontiguousarray(rows), GGMLQuantizationType[kind])
+    return found
 
 
 def to_bf16(values: Array) -> npt.NDArray[np.uint16]:
@@ -159,18 +214,6 @@ def to_bf16(values: Array) -> npt.NDArray[np.uint16]:
     return rounded
 
 
-def _floats(rows: Array, kind: str) -> Array:
-    import numpy as np
-    from gguf.constants import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    if kind == "F64":
-        return rows.view(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        found: Array = dequantize(np.ascontiguousarray(rows), GGMLQuantizationType[kind])
-    return found
-
-
 def _encoder(dtype: str) -> Callable[[Array], Array]:
     import numpy as np
 
@@ -179,10 +222,3 @@ def _encoder(dtype: str) -> Callable[[Array], Array]:
             return values.astype(np.float16 if dtype == "F16" else np.float32)
 
     return to_bf16 if dtype == "BF16" else plain
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    count = 1
-    for length in shape:
-        count *= length
-    return count

@@ -1,7 +1,8 @@
-"""tokenizer.json, rebuilt from the vocabulary and merges that a GGUF file carries.
+"""The tokenizer that a GGUF file carries, as tokenizer.json and tokenizer_config.json.
 
-Only byte-level BPE (`tokenizer.ggml.model` = gpt2) is supported; `tokenizer.ggml.pre` names how
-text is split before merging. Format: https://huggingface.co/docs/tokenizers.
+Two kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
+merging; and `llama`, SentencePiece's BPE. Keys:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
@@ -10,43 +11,24 @@ from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.models.gguf.header import Header
+from gptcli.tokenizer_json import byte_level, parts, pieces
+from gptcli.tokenizer_json.parts import UnfitError
+from gptcli.tokenizer_json.pieces import Kind, Piece, Rules
+from gptcli.tokenizer_json.splitting import WAYS, Splitting
 
-#: `tokenizer.ggml.token_type`: what kind of token an id is.
-_CONTROL, _USER_DEFINED = 3, 4
-_LLAMA3_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
-
-def _byte_level(use_regex: bool) -> dict[str, Any]:
-    return {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": use_regex,
-    }
-
-
-def _sequence(first: dict[str, Any], use_regex: bool) -> dict[str, Any]:
-    return {"type": "Sequence", "pretokenizers": [first, _byte_level(use_regex)]}
-
-
-#: `tokenizer.ggml.pre` → the pre-tokenizer that it stands for.
-PRE_TOKENIZERS = {
-    "gpt-2": _byte_level(True),
-    "smollm": _sequence({"type": "Digits", "individual_digits": True}, True),
-    "llama-bpe": _sequence(
-        {
-            "type": "Split",
-            "pattern": {"Regex": _LLAMA3_SPLIT},
-            "behavior": "Isolated",
-            "invert": False,
-        },
-        False,
-    ),
-}
-_NEVER = ("tokenizer.ggml.add_eos_token", "tokenizer.ggml.normalizer.lowercase")
+_OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
+#: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
+_KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
+_KNOWN |= {"add_bos_token", "add_eos_token", "add_space_prefix"}
+_OFF = {"add_sep_token", "normalizer.lowercase", "remove_extra_whitespaces", "precompiled_charsmap"}
+#: Architectures whose files are older than `tokenizer.ggml.pre`, and that know one way only.
+_OLD = {"gpt2": "gpt-2", "gptj": "gpt-2"}
+#: What SentencePiece's files may leave unsaid.
+_LLAMA_IDS = {"bos": 1, "eos": 2, "unknown": 0}
+#: Ends of a turn that llama.cpp knows by their text, so that its files need not name them.
+_TURN_ENDS: tuple[str, ...] = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>")
+_TURN_ENDS += ("<end_of_turn>", "<|return|>", "<|call|>")
+_ADDED = (Kind.CONTROL, Kind.USER_DEFINED)
 
 
 class Vocabulary:
@@ -56,26 +38,27 @@ class Vocabulary:
         self._fields = header.fields
         self._path = str(header.path)
         kind = self._fields.get("tokenizer.ggml.model")
-        if kind != "gpt2":
-            what = {"llama": "SentencePiece", "bert": "WordPiece"}.get(str(kind), repr(kind))
-            raise self._error(f"has a {what} tokenizer; only byte-level BPE is supported")
-        # llama.cpp's own default for files from before the field existed.
-        self.pre = self._fields.get("tokenizer.ggml.pre", "gpt-2")
-        if self.pre not in PRE_TOKENIZERS:
-            known = ", ".join(PRE_TOKENIZERS)
-            raise self._error(f"splits text the {self.pre!r} way; supported are {known}")
-        for key in _NEVER:
-            if self._fields.get(key):
+        if kind not in ("gpt2", "llama"):
+            what = _OTHER_KINDS.get(str(kind), repr(kind))
+            raise self._error(f"has a {what} tokenizer, which is not supported (gpt2, llama are)")
+        for key, value in self._fields.items():
+            name = key.removeprefix("tokenizer.ggml.")
+            if name == key or name in _KNOWN or name.endswith(("_token_id", "_token_ids")):
+                continue
+            if value or name not in _OFF:
                 raise self._error(f"{key} is not supported")
+        self._way = self._splitting() if kind == "gpt2" else None
         self.tokens = self._list("tokens", str)
-        self.types = self._list("token_type", int, len(self.tokens))
-        self.merges = [self._pair(merge) for merge in self._list("merges", str)]
+        self.types = [self._kind(at) for at in self._list("token_type", int, len(self.tokens))]
         if not self.tokens or len(set(self.tokens)) != len(self.tokens):
             raise self._error("has an empty vocabulary or a token twice")
+        self.begins = self._flag("add_bos_token", self._way is None or self._way.begins)
 
     def id(self, name: str) -> int | None:
         """The id in `tokenizer.ggml.<name>_token_id`, None where the file has none."""
         found = self._fields.get(f"tokenizer.ggml.{name}_token_id")
+        if found is None and self._way is None and name in _LLAMA_IDS:
+            found = _LLAMA_IDS[name]
         if found is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int):
@@ -90,11 +73,6 @@ class Vocabulary:
         return None if found is None else self.tokens[found]
 
     @property
-    def adds_bos(self) -> bool:
-        """Whether every text begins with the BOS token; Llama 3's files may leave it unsaid."""
-        return bool(self._fields.get("tokenizer.ggml.add_bos_token", self.pre == "llama-bpe"))
-
-    @property
     def chat_template(self) -> str | None:
         """The Jinja source of the chat template."""
         found = self._fields.get("tokenizer.chat_template")
@@ -103,54 +81,38 @@ class Vocabulary:
     def ends(self) -> list[int]:
         """The ids that end a completion, the EOS token first."""
         found = [self.id("eos"), self.id("eot"), self.id("eom")]
-        if self.pre == "llama-bpe" and "<|eot_id|>" in self.tokens:
-            # llama.cpp knows this one by its text, so its files need not name it.
-            found.append(self.tokens.index("<|eot_id|>"))
+        ids = {text: at for at, text in enumerate(self.tokens) if self.types[at] is Kind.CONTROL}
+        known = [text for text in _TURN_ENDS if text in ids]
+        if "<|return|>" in known and "<|end|>" in known:
+            # gpt-oss ends a message so, of which an answer has several.
+            known.remove("<|end|>")
+        found += [ids[text] for text in known]
         return list(dict.fromkeys(end for end in found if end is not None))
 
     def tokenizer(self) -> dict[str, Any]:
-        """tokenizer.json as a dict, checked to give each added token the id it has in the file."""
-        added = [self._added(at) for at, kind in enumerate(self.types) if kind in _ADDED]
-        inside = len(self.tokens)
-        # Added tokens at the end stay out of the model, as in the originals: a model that looks
-        # whole words up first (Llama 3) could otherwise make one out of plain text.
-        while inside and self.types[inside - 1] in _ADDED:
-            inside -= 1
-        found = {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": added,
-            "normalizer": None,
-            "pre_tokenizer": PRE_TOKENIZERS[self.pre],
-            "post_processor": self._template() if self.adds_bos else None,
-            "decoder": _byte_level(True),
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": self.pre == "llama-bpe",
-                "vocab": {token: at for at, token in enumerate(self.tokens[:inside])},
-                "merges": self.merges,
-            },
-        }
-        self._check(found)
-        return found
+        """tokenizer.json as a dict, checked to give each token the id it has in the file."""
+        begin = None
+        if self.begins:
+            at = self.id("bos")
+            if at is None:
+                raise self._error("begins texts with a BOS token that it does not name")
+            begin = self.tokens[at], at
+        try:
+            if self._way is None:
+                return self._pieces(begin)
+            return self._byte_level(self._way, begin)
+        except UnfitError as error:
+            raise self._error(f"its tokenizer cannot be rebuilt: {error}") from None
 
     def config(self, context: int) -> dict[str, Any]:
         """tokenizer_config.json as a dict; `context` is the model's, in tokens."""
-        names = ("bos", "eos", "unk", "pad")
-        tokens = {
-            f"{name}_token": self.text("unknown" if name == "unk" else _pad(name)) for name in names
-        }
+        parts_of = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+        tokens = {f"{short}_token": self.text(name) for short, name in parts_of.items()}
         found: dict[str, Any] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "add_bos_token": self.adds_bos,
-            "add_prefix_space": False,
+            "add_bos_token": self.begins,
+            "add_eos_token": self._flag("add_eos_token", False),
+            "add_prefix_space": self._prefixed,
             "clean_up_tokenization_spaces": False,
             "model_max_length": context,
             **{name: text for name, text in tokens.items() if text is not None},
@@ -159,42 +121,56 @@ class Vocabulary:
             found["chat_template"] = self.chat_template
         return found
 
-    def _added(self, at: int) -> dict[str, Any]:
-        return {
-            "id": at,
-            "content": self.tokens[at],
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": self.types[at] == _CONTROL,
-        }
+    @property
+    def _prefixed(self) -> bool:
+        return self._flag("add_space_prefix", self._way is None)
 
-    def _template(self) -> dict[str, Any]:
-        bos, at = self.text("bos"), self.id("bos")
-        if bos is None:
-            raise self._error("begins texts with a BOS token that it does not name")
-        first, text = {"SpecialToken": {"id": bos, "type_id": 0}}, {"Sequence": _A}
-        return {
-            "type": "TemplateProcessing",
-            "single": [first, text],
-            "pair": [first, text, {"SpecialToken": {"id": bos, "type_id": 1}}, {"Sequence": _B}],
-            "special_tokens": {bos: {"id": bos, "ids": [at], "tokens": [bos]}},
-        }
+    def _splitting(self) -> Splitting:
+        arch = self._fields.get("general.architecture")
+        pre = self._fields.get("tokenizer.ggml.pre", _OLD.get(str(arch)))
+        if pre is None:
+            raise self._error(
+                "does not say how text is split before merging (tokenizer.ggml.pre): "
+                "it was made by too old a converter"
+            )
+        if not isinstance(pre, str) or pre not in WAYS:
+            known = ", ".join(sorted(WAYS))
+            raise self._error(f"splits text the {pre!r} way; supported are {known}")
+        return WAYS[pre]
 
-    def _check(self, found: dict[str, Any]) -> None:
-        import json
+    def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
+        scores = self._list("scores", float, len(self.tokens))
+        found = [Piece(*piece) for piece in zip(self.tokens, scores, self.types, strict=True)]
+        return pieces.tokenizer(found, Rules("all" if self._prefixed else "none"), begin=begin)
 
-        from tokenizers import Tokenizer
+    def _byte_level(self, way: Splitting, begin: tuple[str, int] | None) -> dict[str, Any]:
+        if self._prefixed:
+            raise UnfitError("tokenizer.ggml.add_space_prefix is not supported")
+        inside = len(self.tokens)
+        # Added tokens at the end stay out of the model, as in the originals: a model that looks
+        # whole words up first (Llama 3) could otherwise make one out of plain text.
+        while inside and self.types[inside - 1] in _ADDED:
+            inside -= 1
+        added = [
+            parts.added(at, self.tokens[at], special=kind is Kind.CONTROL)
+            for at, kind in enumerate(self.types)
+            if kind in _ADDED
+        ]
+        vocab = {token: at for at, token in enumerate(self.tokens[:inside])}
+        merges = [self._pair(merge) for merge in self._list("merges", str)]
+        return byte_level.tokenizer(vocab, merges, way, added=added, begin=begin)
 
+    def _flag(self, key: str, default: bool) -> bool:
+        found = self._fields.get(f"tokenizer.ggml.{key}", default)
+        if not isinstance(found, bool):
+            raise self._error(f"tokenizer.ggml.{key} is {found!r}, not true or false")
+        return found
+
+    def _kind(self, number: int) -> Kind:
         try:
-            built = Tokenizer.from_str(json.dumps(found))
-        except Exception as error:  # the library raises nothing narrower
-            raise self._error(f"its tokenizer cannot be rebuilt: {error}") from None
-        added = found["added_tokens"]
-        wrong = [token for token in added if built.token_to_id(token["content"]) != token["id"]]
-        if wrong or built.get_vocab_size() != len(self.tokens):
-            raise self._error("its tokenizer cannot be rebuilt: token ids have gaps")
+            return Kind(number)
+        except ValueError:
+            raise self._error(f"tokenizer.ggml.token_type has the unknown type {number}") from None
 
     def _list(self, key: str, kind: type, length: int | None = None) -> list[Any]:
         found = self._fields.get(f"tokenizer.ggml.{key}")
@@ -212,11 +188,3 @@ class Vocabulary:
 
     def _error(self, reason: str) -> ModelError:
         return ModelError(self._path, reason)
-
-
-_ADDED = (_CONTROL, _USER_DEFINED)
-_A, _B = {"id": "A", "type_id": 0}, {"id": "B", "type_id": 1}
-
-
-def _pad(name: str) -> str:
-    return "padding" if name == "pad" else name

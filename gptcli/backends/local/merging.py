@@ -1,0 +1,150 @@
+"""A model and adapters → a model directory of plain weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptcli import jsonfile, shards
+from gptcli.errors import UsageError
+from gptcli.models import disk, local, weights_file
+from gptcli.models.weights_file import Planned
+from gptcli.types import AdapterRef, ModelDir, Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from gptcli.engine.plan import Plan
+
+#: Bytes of a weights file, beyond which another is begun.
+SHARD_BYTES = 4 << 30
+#: What goes along as it is: all that a tokenizer may be, and the licence.
+_COPIED = (
+    "*token*.json",
+    "*token*.model",
+    "*.tiktoken",
+    "LICENSE*",
+    "NOTICE*",
+    "chat_template.*",
+    "generation_config.json",
+    "merges.txt",
+    "spiece.model",
+    "vocab.*",
+)
+
+
+def merge(
+    model: ModelDir,
+    adapters: Sequence[AdapterRef],
+    to: Path,
+    *,
+    dtype: str = "auto",
+    shard_bytes: int = SHARD_BYTES,
+) -> Generator[Progress, None, None]:
+    """Write the model with the adapters added to it, beside `to` and then under that name.
+
+    Weights have the dtype that the model stores them in, or the one named; those that it stores
+    quantised have that of its other weights. Raises UsageError where `to` is there already, the
+    errors of `engine.plan`, and ResourceError where it cannot be written.
+    """
+    from gptcli.engine.plan import plan
+
+    if to.exists() or to.is_symlink():
+        raise UsageError("--output", f"{to} is there already")
+    planned = plan(model.path, adapters)
+    files = _shards(list(_tensors(planned, dtype)), shard_bytes)
+    staging = to.absolute().with_name(f".{to.absolute().name}.{os.getpid()}")
+    with disk.writing(to.absolute().parent):
+        disk.need_space(staging, sum(tensor.size for each in files.values() for tensor in each))
+        disk.clear(staging)
+        staging.mkdir()
+    try:
+        with disk.writing(staging):
+            for name, tensors in files.items():
+                yield from weights_file.write(staging / name, tensors, f"writing {name}")
+            _write_index(staging, files)
+            _copy(model.path, staging)
+            config = _config(jsonfile.read(model.path / local.CONFIG), planned, dtype)
+            (staging / local.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+            staging.rename(to)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
+    """Every tensor that the model uses, by the name that it is stored under."""
+    import torch
+
+    from gptcli.engine.checkpoint import FLOATS
+
+    kinds = {kind: name for name, kind in FLOATS.items()} | {torch.uint8: "U8"}
+    for placement in planned.placements:
+        for stored in placement.stored:
+            plain = planned.stored.tensors.get(stored.name)
+            kept = plain.dtype if plain and plain.dtype in kinds else planned.source.dtype
+            kind = kept if dtype == "auto" or kept == torch.uint8 else getattr(torch, dtype)
+            chunks = _reader(planned, stored.name, kind)
+            yield Planned(stored.name, kinds[kind], stored.shape, chunks)
+
+
+def _reader(planned: Plan, name: str, kind: torch.dtype) -> Callable[[], Iterator[Any]]:
+    import torch
+
+    def read() -> Iterator[Any]:
+        tensor = planned.source.read(name).to(kind).contiguous()
+        # numpy has no bfloat16.
+        yield (tensor.view(torch.int16) if kind == torch.bfloat16 else tensor).numpy()
+
+    return read
+
+
+def _shards(tensors: list[Planned], most: int) -> dict[str, list[Planned]]:
+    """File names → tensors, in order; a file is full before it grows beyond `most` bytes."""
+    groups: list[list[Planned]] = [[]]
+    size = 0
+    for tensor in tensors:
+        if groups[-1] and size + tensor.size > most:
+            groups.append([])
+            size = 0
+        groups[-1].append(tensor)
+        size += tensor.size
+    if len(groups) == 1:
+        return {shards.WEIGHTS: groups[0]}
+    count = len(groups)
+    return {f"model-{i:05}-of-{count:05}.safetensors": g for i, g in enumerate(groups, 1)}
+
+
+def _write_index(directory: Path, files: Mapping[str, list[Planned]]) -> None:
+    if len(files) == 1:
+        return
+    total = sum(tensor.size for tensors in files.values() for tensor in tensors)
+    places = {tensor.name: name for name, tensors in files.items() for tensor in tensors}
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (directory / shards.INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _copy(source: Path, to: Path) -> None:
+    for pattern in _COPIED:
+        for path in source.glob(pattern):
+            if path.is_file():
+                shutil.copyfile(path, to / path.name)
+
+
+def _config(config: dict[str, Any], planned: Plan, dtype: str) -> dict[str, Any]:
+    """config.json as it is for what was written."""
+    if planned.dequantised:
+        config.pop("quantization_config", None)
+        config.pop("compression_config", None)
+    if planned.untied:
+        config["tie_word_embeddings"] = False
+        # Models of text and images have the settings of the text by themselves.
+        if isinstance(config.get("text_config"), dict):
+            config["text_config"]["tie_word_embeddings"] = False
+    if dtype != "auto":
+        for name in {"dtype", "torch_dtype"} & config.keys():
+            config[name] = dtype
+    return config

@@ -1,0 +1,48 @@
+"""`gptcli models merge`: adapters become part of a model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptcli import models
+from gptcli.cli import adapter_options, options
+from gptcli.cli.model_argument import Name
+from gptcli.cli.opening import settings_of
+from gptcli.errors import UsageError
+from gptcli.ui.messages import Messages
+from gptcli.ui.progress import watch
+
+
+def merge(
+    name: Name,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="DIR", show_default=False, help="The new model's directory."
+        ),
+    ],
+    adapter: adapter_options.Adapter = None,
+    dtype: options.Dtype = None,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Write a model with LoRA adapters added to its weights.
+
+    The new directory is a model like any other: plain safetensors in the dtype of the model's own
+    weights (--dtype takes another), with its tokenizer. Quantised weights are dequantised.
+    """
+    settings = settings_of({"adapter": adapter, "dtype": dtype})
+    if not settings.adapter:
+        raise UsageError("--adapter", "is needed, once for each adapter")
+    from gptcli.backends.local.merging import merge as merged
+
+    messages = Messages(sys.stderr, quiet=quiet)
+    model = watch(models.obtain(name), messages)
+    # A setting of the user's file is about computing, not about what is written.
+    kind = "auto" if dtype is None else settings.dtype
+    watch(merged(model, settings.adapter, output, dtype=kind), messages)
+    messages.info(f"{model.name} with what was added is at {output}")

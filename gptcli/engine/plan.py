@@ -1,0 +1,95 @@
+"""A model before its weights are read: its decoder without numbers, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from gptcli.engine.checkpoint import Checkpoint, Source
+from gptcli.engine.config_fields import ConfigFields
+from gptcli.engine.decoder import Decoder
+from gptcli.engine.families import read_spec
+from gptcli.engine.families.rules import Rules
+from gptcli.engine.lora.adapter import Adapter
+from gptcli.engine.lora.source import AdaptedSource
+from gptcli.engine.quantised import method_of, opened
+from gptcli.engine.weights import Placement, place, rule_of
+from gptcli.errors import ModelError
+from gptcli.types import AdapterRef
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every parameter of the decoder, which is on the meta device, and its stored tensor.
+
+    stored: the files' own tensors; source: the same, dequantised and with adapters added, and
+    `adapted` that too, where there are adapters. dequantised: config.json says of the files that
+    they are quantised, which `source` no longer is. untied: the head has weights of its own,
+    although in the files it has those of the embedding.
+    """
+
+    decoder: Decoder
+    stored: Checkpoint
+    source: Source
+    adapted: AdaptedSource | None
+    placements: list[Placement]
+    shapes: dict[str, torch.Size]
+    dequantised: bool
+    untied: bool
+
+
+def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
+    """Read what config.json and all headers say. Raises ModelError for anything that is wrong."""
+    config = ConfigFields.read(directory)
+    family, spec = read_spec(config)
+    method = method_of(config)
+    found = [Adapter(ref) for ref in adapters]
+    checkpoint = Checkpoint(directory)
+    # Every layer has tensors of its own, and every expert many times `width` numbers, of which no
+    # form holds more than eight in an element: millions are refused before they are built.
+    if spec.layers > len(checkpoint.tensors):
+        stored = f"only {len(checkpoint.tensors)} tensors are stored"
+        raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
+    experts = spec.mixtures * spec.experts.count if spec.experts else 0
+    if experts * spec.width > 2 * checkpoint.elements:
+        stored = f"only {checkpoint.elements} numbers are stored"
+        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
+    rules = family.rules(spec)
+    source = opened(checkpoint, method, rule_of(rules))
+    adapted, untie = None, False
+    if found:
+        untied = family.rules(replace(spec, tied=False))
+        # A head that shares the embedding's weights no longer can once one of the two changes.
+        untie = spec.tied and any(each.touches(_ends(untied), untied) for each in found)
+        if untie:
+            spec, rules = replace(spec, tied=False), untied
+        source = adapted = AdaptedSource(source, found, rules, _ends(untied))
+    try:
+        with torch.device("meta"):
+            decoder = Decoder(spec).requires_grad_(False)
+    except RuntimeError as error:
+        # Sizes that are sensible each by itself may multiply beyond what torch can count.
+        raise ModelError(config.subject, f"describes an impossible model: {error}") from None
+    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    placements = place(source, rules, shapes, spec.layers)
+    if adapted is not None:
+        adapted.check(placements)
+    return Plan(
+        decoder=decoder,
+        stored=checkpoint,
+        source=source,
+        adapted=adapted,
+        placements=placements,
+        shapes=shapes,
+        dequantised=method is not None,
+        untied=untie,
+    )
+
+
+def _ends(untied: Rules) -> tuple[str, str]:
+    """The stored names of the embedding and of the unembedding, without prefix."""
+    by_target = {rule.targets: rule.stored for rule in untied.rules}
+    return by_target["embedding.weight",], by_target["unembedding.weight",]

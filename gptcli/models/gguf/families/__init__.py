@@ -1,0 +1,34 @@
+"""One file per architecture of GGUF: how its metadata becomes a plan of a published family.
+
+The files are named as `general.architecture`, with `_` for `-`. Keys:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; names of tensors: `MODEL_TENSORS` in
+llama.cpp's gguf-py; what becomes of them: its convert_hf_to_gguf.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from gptcli.errors import ModelError
+from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.header import Header
+from gptcli.models.gguf.plan import Plan
+
+
+def supported() -> list[str]:
+    """Every `general.architecture` that can be converted."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def plan(header: Header) -> Plan:
+    """The plan of a file. Raises ModelError for what is not supported, by name."""
+    path, arch = str(header.path), header.fields.get("general.architecture")
+    if not isinstance(arch, str) or "_" in arch or arch not in supported():
+        known = ", ".join(supported())
+        raise ModelError(path, f"architecture {arch!r} is not supported (supported: {known})")
+    build: Callable[[Fields], Plan] = importlib.import_module(
+        f"{__name__}.{arch.replace('-', '_')}"
+    ).plan
+    return build(Fields(header, arch))

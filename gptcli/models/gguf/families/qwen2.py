@@ -1,0 +1,21 @@
+"""Qwen1.5, Qwen2 and Qwen2.5: Llama with biases of queries, keys and values."""
+
+from __future__ import annotations
+
+from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf.families import llama
+from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.plan import Plan
+
+KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS | {"attention.layer_norm_rms_epsilon"}
+
+
+def plan(fields: Fields) -> Plan:
+    """The plan of a `qwen2` file. Raises ModelError for what is not supported, by name."""
+    fields.only(KEYS)
+    size = sizes.read(fields)
+    config = llama.common(fields, size, "qwen2", "Qwen2ForCausalLM")
+    config["use_sliding_window"] = False
+    norms = layout.norms(size.width, llama.NORMS)
+    attention = layout.attention(size, qkv_bias=True)
+    return Plan(config, layout.whole(size, [*attention, *norms, *layout.gated_mlp(size)]))

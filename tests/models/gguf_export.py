@@ -1,0 +1,432 @@
+"""A transformers checkpoint as GGUF, by the published rules of llama.cpp's convert_hf_to_gguf.py.
+
+Names come from the gguf package's own map. Nothing here looks at gptcli's importer: what the two
+agree on is what they both read in the converter's rules.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType as Kind
+from safetensors.torch import load_file
+
+Tensors = Iterator[tuple[str, np.ndarray]]
+ARCHITECTURES = {
+    "bloom": gguf.MODEL_ARCH.BLOOM,
+    "cohere": gguf.MODEL_ARCH.COMMAND_R,
+    "falcon": gguf.MODEL_ARCH.FALCON,
+    "gemma": gguf.MODEL_ARCH.GEMMA,
+    "gemma2": gguf.MODEL_ARCH.GEMMA2,
+    "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    "gpt2": gguf.MODEL_ARCH.GPT2,
+    "gpt_neox": gguf.MODEL_ARCH.GPTNEOX,
+    "gpt_oss": gguf.MODEL_ARCH.GPT_OSS,
+    "granite": gguf.MODEL_ARCH.GRANITE,
+    "llama": gguf.MODEL_ARCH.LLAMA,
+    "mistral": gguf.MODEL_ARCH.LLAMA,
+    "mixtral": gguf.MODEL_ARCH.LLAMA,
+    "olmo2": gguf.MODEL_ARCH.OLMO2,
+    "phi": gguf.MODEL_ARCH.PHI2,
+    "phi3": gguf.MODEL_ARCH.PHI3,
+    "qwen2": gguf.MODEL_ARCH.QWEN2,
+    "qwen3": gguf.MODEL_ARCH.QWEN3,
+    "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
+    "smollm3": gguf.MODEL_ARCH.SMOLLM3,
+    "stablelm": gguf.MODEL_ARCH.STABLELM,
+    "starcoder2": gguf.MODEL_ARCH.STARCODER2,
+}
+PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
+
+
+def export(
+    directory: Path,
+    path: Path,
+    add_tokenizer: Callable[[gguf.GGUFWriter], None],
+    kind: Kind = Kind.F32,
+    largest: int = 0,
+) -> None:
+    """Write a directory's model, matrices as `kind`; largest: tensors in a part, 0 for all."""
+    config = json.loads((directory / "config.json").read_text())
+    state = {
+        # Bytes are numbers in MXFP4.
+        name: tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
+        for name, tensor in load(directory).items()
+    }
+    name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
+    writer = gguf.GGUFWriter(path, name, split_max_tensors=largest)
+    settings(writer, config, state)
+    add_tokenizer(writer)
+    for ours, array in tensors(config, state):
+        if array.dtype == np.uint8:
+            writer.add_tensor(ours, array, raw_dtype=Kind.MXFP4)
+            continue
+        # The converter leaves vectors, norms and routers in float32.
+        plain = array.ndim == 1 or "norm" in ours or "gate_inp" in ours or array.shape[-1] % 32
+        if plain or kind is Kind.F32:
+            writer.add_tensor(ours, array)
+        else:
+            data = gguf.quants.quantize(array, kind)
+            writer.add_tensor(ours, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def tensors(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
+    """Every tensor of the file: its name there, and its numbers in their order there."""
+    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
+    for theirs, array in [*extra(config), *changed(config, state)]:
+        ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
+        yield ours, np.ascontiguousarray(array)
+
+
+def load(directory: Path) -> dict[str, Any]:
+    """All tensors of a directory by their published names."""
+    found: dict[str, Any] = {}
+    for file in sorted(directory.glob("model*.safetensors")):
+        found |= load_file(file)
+    return found
+
+
+def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: dict[str, Any]) -> None:
+    """The metadata of each family: what `set_gguf_parameters` of its class writes."""
+    kind = config["model_type"]
+    if kind in OWN_SETTINGS:
+        OWN_SETTINGS[kind](writer, config)
+        return
+    common(writer, config)
+    if kind in PERMUTED:
+        writer.add_vocab_size(config["vocab_size"])
+        width, heads = config["hidden_size"], config["num_attention_heads"]
+        writer.add_rope_dimension_count(config.get("head_dim") or width // heads)
+    if kind == "granite":
+        writer.add_attention_scale(config["attention_multiplier"])
+        writer.add_embedding_scale(config["embedding_multiplier"])
+        writer.add_residual_scale(config["residual_multiplier"])
+        writer.add_logit_scale(config["logits_scaling"])
+    if kind == "qwen3_moe":
+        writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
+    if kind == "gpt_oss":
+        writer.add_sliding_window(config["sliding_window"])
+        writer.add_expert_feed_forward_length(config["intermediate_size"])
+    if kind == "cohere":
+        writer.add_logit_scale(config["logit_scale"])
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if kind == "gemma3_text":
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
+        if config["sliding_window"] is not None:
+            writer.add_sliding_window(config["sliding_window"])
+
+
+def common(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    """The base class's part, for configs with the names of Llama's."""
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    rope = config.get("rope_parameters") or {}
+    near = rope.get("sliding_attention", {}).get("rope_theta")
+    rope = rope.get("full_attention", rope)
+    if rope.get("rope_type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    elif rope.get("rope_type") == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(rope["factor"])
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        for key, add in (
+            ("attention_factor", writer.add_rope_scaling_yarn_attn_factor),
+            ("beta_fast", writer.add_rope_scaling_yarn_beta_fast),
+            ("beta_slow", writer.add_rope_scaling_yarn_beta_slow),
+        ):
+            if rope.get(key) is not None:
+                add(rope[key])
+    elif rope.get("rope_type") == "default":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if "rope_theta" in rope:
+        writer.add_rope_freq_base(rope["rope_theta"])
+    if near is not None:
+        writer.add_float32(f"{writer.arch}.rope.freq_base_swa", near)
+    for key, add in (
+        ("rms_norm_eps", writer.add_layer_norm_rms_eps),
+        ("layer_norm_eps", writer.add_layer_norm_eps),
+        ("norm_epsilon", writer.add_layer_norm_eps),
+        ("num_local_experts", writer.add_expert_count),
+        ("num_experts", writer.add_expert_count),
+        ("num_experts_per_tok", writer.add_expert_used_count),
+    ):
+        if config.get(key) is not None:
+            add(config[key])
+    if config.get("head_dim") is not None and config["model_type"] != "granite":
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
+    writer.add_file_type(0)
+
+
+def _gpt2(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_block_count(config["n_layer"])
+    writer.add_context_length(config["n_positions"])
+    writer.add_embedding_length(config["n_embd"])
+    writer.add_feed_forward_length(4 * config["n_embd"])
+    writer.add_head_count(config["n_head"])
+    writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+
+
+def _neox(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    head = config["hidden_size"] // config["num_attention_heads"]
+    writer.add_rope_dimension_count(int(_partial(config) * head))
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_parallel_residual(config["use_parallel_residual"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+
+
+def _bloom(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_context_length(config["seq_length"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(4 * config["hidden_size"])
+    writer.add_block_count(config["n_layer"])
+    writer.add_head_count(config["n_head"])
+    writer.add_head_count_kv(config["n_head"])
+    writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+
+
+def _falcon(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_context_length(2048)
+    writer.add_tensor_data_layout("jploski")
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(4 * config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(_falcon_groups(config))
+    writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+
+
+def _stablelm(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    head = config["hidden_size"] // config["num_attention_heads"]
+    writer.add_rope_dimension_count(int(_partial(config) * head))
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_parallel_residual(config["use_parallel_residual"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+
+
+def _phi(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(4 * width)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_rope_dimension_count(int(_partial(config) * width) // heads)
+
+
+def _phi3(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_rope_scaling_orig_ctx_len(config["original_max_position_embeddings"])
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_dimension_count(int(_partial(config) * width) // heads)
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    writer.add_sliding_window(config["sliding_window"] or 0)
+    if config["rope_parameters"].get("rope_type") == "longrope":
+        original = config["original_max_position_embeddings"]
+        scale = config["max_position_embeddings"] / original
+        factor = math.sqrt(1 + math.log(scale) / math.log(original)) if scale > 1 else 1.0
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_attn_factors(factor)
+
+
+def _gemma(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_key_length(config["head_dim"])
+    writer.add_value_length(config["head_dim"])
+    if config["model_type"] == "gemma2":
+        writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+        writer.add_sliding_window(config["sliding_window"])
+
+
+OWN_SETTINGS = {
+    "bloom": _bloom,
+    "falcon": _falcon,
+    "gemma": _gemma,
+    "gemma2": _gemma,
+    "gpt2": _gpt2,
+    "gpt_neox": _neox,
+    "phi": _phi,
+    "phi3": _phi3,
+    "stablelm": _stablelm,
+}
+
+
+def _partial(config: dict[str, Any]) -> float:
+    return float(config["rope_parameters"].get("partial_rotary_factor", 1.0))
+
+
+def _falcon_groups(config: dict[str, Any]) -> int:
+    return int(config["num_kv_heads"]) if config["new_decoder_architecture"] else 1
+
+
+def extra(config: dict[str, Any]) -> Tensors:
+    """What `generate_extra_tensors` adds: factors of the rotary frequencies."""
+    rope = config.get("rope_parameters") or {}
+    if rope.get("rope_type") == "longrope":
+        for name in ("long", "short"):
+            factors = np.array(rope[f"{name}_factor"], np.float32)
+            yield f"rope_factors_{name}.weight", factors
+    if rope.get("rope_type") == "llama3":
+        dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        factors = []
+        for freq in 1.0 / rope["rope_theta"] ** (np.arange(0, dim, 2, dtype=np.float32) / dim):
+            wave, low, high = 2 * math.pi / freq, 8192 / 1.0, 8192 / 4.0
+            smooth = (8192 / wave - 1.0) / (4.0 - 1.0)
+            mean = 1 / ((1 - smooth) / rope["factor"] + smooth)
+            factors.append(1 if wave < high else rope["factor"] if wave > low else mean)
+        yield "rope_freqs.weight", np.array(factors, np.float32)
+
+
+def changed(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
+    """Each tensor as `modify_tensors` leaves it, under a name that the gguf package knows."""
+    kind = config["model_type"]
+    change = CHANGES.get(kind, lambda config, name, array: [(name, array)])
+    stacks: dict[str, list[np.ndarray]] = {}
+    yield from _mxfp4(state)
+    for name in sorted(state, key=_natural):
+        if name.endswith(("_blocks", "_scales")):
+            continue
+        array = state[name]
+        one_of_many = re.fullmatch(r"(.+\.(?:experts|norms))\.\d+\.?(.*)weight", name)
+        if one_of_many:
+            stacks.setdefault(f"{one_of_many[1]}.{one_of_many[2]}weight", []).append(array)
+            continue
+        yield from change(config, name, array)
+    for name, arrays in stacks.items():
+        name = name.replace("_layernorm.norms.", "_layernorm.")
+        name = (
+            name.replace("model.layers", "layers").replace("block_sparse_moe", "feed_forward")
+            if (kind == "mixtral")
+            else name
+        )
+        yield name, np.stack(arrays)
+
+
+def _mxfp4(state: dict[str, np.ndarray]) -> Tensors:
+    """Blocks as ggml has them: the scale, then numbers 0 and 16, 1 and 17, … two to a byte."""
+    for name in (name for name in state if name.endswith("_blocks")):
+        blocks, scales = state[name], state[name.replace("_blocks", "_scales")]
+        numbers = np.stack([blocks & 15, blocks >> 4], axis=-1).reshape(*blocks.shape[:-1], 32)
+        packed = numbers[..., :16] | numbers[..., 16:] << 4
+        whole = np.concatenate([scales[..., None], packed], axis=-1).astype(np.uint8)
+        rows = whole.reshape(*whole.shape[:2], -1)
+        base = name.removesuffix("_blocks")
+        if base.endswith("gate_up_proj"):
+            yield base.replace("gate_up_proj", "gate_proj.weight"), rows[:, ::2]
+            yield base.replace("gate_up_proj", "up_proj.weight"), rows[:, 1::2]
+        else:
+            yield f"{base}.weight", rows
+
+
+def _natural(name: str) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def _permuted(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    for part, key in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
+        if name.endswith((f"{part}.weight", f"{part}.bias")):
+            halves = array.reshape(
+                config[key], 2, array.shape[0] // config[key] // 2, *array.shape[1:]
+            )
+            array = halves.swapaxes(1, 2).reshape(array.shape)
+    return [(name, array)]
+
+
+def _shifted(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    return [(name, array + np.float32(1) if name.endswith("norm.weight") else array)]
+
+
+def _turned(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    linear = name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+    return [(name, array.T if linear else array)]
+
+
+def _headwise(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    heads = config.get("n_head") or config["num_attention_heads"]
+    if "query_key_value" in name:
+        split = array.reshape(heads, 3, config["hidden_size"] // heads, *array.shape[1:])
+        rest = (config["hidden_size"], *array.shape[1:])
+        array = np.concatenate([split[:, part].reshape(rest) for part in range(3)])
+    return [(name.removeprefix("transformer."), array)]
+
+
+def _grouped(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    if "query_key_value" in name:
+        heads, groups = config["num_attention_heads"], _falcon_groups(config)
+        width, head = config["hidden_size"], config["hidden_size"] // heads
+        split = array.reshape(groups, heads // groups + 2, head, width)
+        parts = (split[:, :-2], split[:, [-2]], split[:, [-1]])
+        array = np.concatenate([part.reshape(-1, width) for part in parts])
+    return [(name, array)]
+
+
+def _woven(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    if name.endswith("sinks"):
+        return [(f"{name}.weight", array)]
+    if name.endswith("down_proj_bias"):
+        return [(name.replace("down_proj_bias", "down_proj.bias"), array)]
+    if name.endswith("gate_up_proj_bias"):
+        base = name.replace("gate_up_proj_bias", "{}_proj.bias")
+        return [(base.format("gate"), array[..., ::2]), (base.format("up"), array[..., 1::2])]
+    if name.endswith("down_proj"):
+        return [(f"{name}.weight", array.swapaxes(-1, -2))]
+    if name.endswith("gate_up_proj"):
+        base, turned = name.replace("gate_up_proj", "{}_proj.weight"), array.swapaxes(-1, -2)
+        return [(base.format("gate"), turned[:, ::2, :]), (base.format("up"), turned[:, 1::2, :])]
+    return [(name, array)]
+
+
+CHANGES = {
+    "bloom": _headwise,
+    "falcon": _grouped,
+    "gemma": _shifted,
+    "gemma2": _shifted,
+    "gemma3_text": _shifted,
+    "gpt2": _turned,
+    "gpt_neox": _headwise,
+    "gpt_oss": _woven,
+    **dict.fromkeys(PERMUTED, _permuted),
+}
