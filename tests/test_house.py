@@ -53,7 +53,16 @@ GROUND = {
     "units": set(),
     "weights_header": {"errors", "jsonfile"},
 }
-HEAVY = {"torch", "tokenizers", "jinja2", "huggingface_hub", "safetensors", "numpy", "gguf"}
+HEAVY = {
+    "torch",
+    "matplotlib",
+    "tokenizers",
+    "jinja2",
+    "huggingface_hub",
+    "safetensors",
+    "numpy",
+    "gguf",
+}
 LIBRARIES = {
     "text": {"torch", "rich", "typer"},
     "sessions": {"torch", "rich", "typer"},

@@ -7,9 +7,14 @@ from typing import Protocol
 
 from gptcli.conversation import ChatDocument, ChatRequest
 from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
+from gptcli.inspection.attention import Attention, AttentionRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
+from gptcli.inspection.explain import ExplainRequest, Round
+from gptcli.inspection.lens import Lens, LensRequest
+from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
 from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
 from gptcli.inspection.score import Score, ScoreRequest
+from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.tree import Tree, TreeRequest
 from gptcli.types import Chunk, Notice, Request, Usage
 
@@ -113,4 +118,36 @@ class Backend(Protocol):
 
     def few_shot_document(self, request: FewShotRequest, query: Query) -> ChatDocument:
         """The exact document that `few_shot` would continue for a query."""
+        ...
+
+    def explain(self, request: ExplainRequest, *, seed: int) -> Iterator[Round]:
+        """The walk through the model to the next token, and on from there.
+
+        Raises UsageError for a layer that is not there, ContextError where no token has room.
+        """
+        ...
+
+    def shapes(self, prompt: str, *, special: bool) -> Shapes:
+        """The model's tensors, and those that a prompt makes on its way."""
+        ...
+
+    def neighbors(self, request: NeighborsRequest) -> Neighbors:
+        """Which tokens lie near words, or near a word in its context.
+
+        Raises InputError for a context without the word, UsageError for a layer that is not there.
+        """
+        ...
+
+    def attention(self, request: AttentionRequest) -> Attention:
+        """Who looks at whom: attention weights.
+
+        Raises UsageError for a layer, head or window that is not there, or for too many weights.
+        """
+        ...
+
+    def lens(self, request: LensRequest) -> Lens:
+        """What the stream would say after every layer.
+
+        Raises InputError for a text to track that is not one token, NonFiniteError.
+        """
         ...

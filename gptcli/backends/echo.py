@@ -14,7 +14,11 @@ from gptcli.backends.base import Event
 from gptcli.conversation import ChatRequest
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot import FewShotRequest, Query
+from gptcli.inspection.attention import AttentionRequest
 from gptcli.inspection.choose import ChooseRequest
+from gptcli.inspection.explain import ExplainRequest
+from gptcli.inspection.lens import LensRequest
+from gptcli.inspection.neighbors import NeighborsRequest
 from gptcli.inspection.next_tokens import NextTokensRequest
 from gptcli.inspection.score import ScoreRequest
 from gptcli.inspection.tree import TreeRequest
@@ -101,6 +105,26 @@ class EchoBackend:
     def tree(self, request: TreeRequest) -> NoReturn:
         """Raises UsageError."""
         refuse("tell probabilities")
+
+    def explain(self, request: ExplainRequest, *, seed: int) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be looked into")
+
+    def shapes(self, prompt: str, *, special: bool) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be looked into")
+
+    def neighbors(self, request: NeighborsRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be looked into")
+
+    def attention(self, request: AttentionRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be looked into")
+
+    def lens(self, request: LensRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be looked into")
 
 
 def refuse(what: str) -> NoReturn:

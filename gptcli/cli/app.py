@@ -12,12 +12,16 @@ from typer.core import TyperCommand
 
 from gptcli import __version__
 from gptcli.cli import (
+    attention,
     chat,
     choose,
     complete,
+    explain,
     few_shot,
     few_shot_options,
+    lens,
     models,
+    neighbors,
     score,
     sessions,
     tokens,
@@ -37,6 +41,10 @@ COMMANDS = (
     score.score,
     tokens.tokens,
     tree.tree,
+    explain.explain,
+    neighbors.neighbors,
+    attention.attention,
+    lens.lens,
 )
 GROUPS = (sessions.app, models.app)
 

@@ -67,7 +67,7 @@ class Decoder(nn.Module):
 
         ids: (batch, time), appended to `cache`, which must have room (`KVCache.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
-        Probe points: "embedding" (layer -1), the updates of each layer, "stream" after each layer.
+        Probe points: "embedding" (layer -1), those of each Layer, "stream" after each layer.
         """
         time = ids.size(1)
         at = cache.positions(time, ids.device)

@@ -14,7 +14,8 @@ from gptcli.engine.mlp import MLP, Mixture
 from gptcli.engine.rope import Rotation, rotate
 from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 
-#: Called with (point, layer, tensor) while the decoder runs; it must not change the tensor.
+#: Called with (point, layer, tensor) while the decoder runs; it must not change the tensor, and
+#: copies what it keeps, since some are views of the KV cache.
 Probe = Callable[[str, int, Tensor], None]
 
 
@@ -60,15 +61,29 @@ class Attention(nn.Module):
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(
-        self, x: Tensor, layer: int, cache: KVCache, mask: Tensor | None, turn: Rotation | None
+        self,
+        x: Tensor,
+        layer: int,
+        cache: KVCache,
+        mask: Tensor | None,
+        turn: Rotation | None,
+        probe: Probe | None = None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+        """(b, t, width) → (b, t, width).
+
+        Probe points: "queries" and "keys" as they meet, RoPE behind them, and the "mask" if any.
+        """
         q = self._heads(self.query(x), self.query_norm)  # (b, h, t, d)
         k = self._heads(self.key(x), self.key_norm)  # (b, kv_heads, t, d)
         v = self._heads(self.value(x), None)
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
         keys, values = cache.append(layer, k, v)
+        if probe is not None:
+            probe("queries", layer, q)
+            probe("keys", layer, keys)
+            if mask is not None:
+                probe("mask", layer, mask)
         scale = self.spec.attention_scale
         if self.written_out:
             softcap = self.spec.attention_softcap
@@ -129,10 +144,11 @@ class Layer(nn.Module):
     ) -> Tensor:
         """(b, t, width) → (b, t, width).
 
-        Probe points: "attention" and "mlp", the two updates as they are added to the stream.
+        Probe points: those of Attention, and "attention" and "mlp", the two updates as they are
+        added to the stream.
         """
         read = stream if self.attention_norm is None else self.attention_norm(stream)
-        update = self.attention(read, layer, cache, mask, turn)
+        update = self.attention(read, layer, cache, mask, turn, probe)
         update = self._finished(update, self.attention_post_norm)
         if probe is not None:
             probe("attention", layer, update)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import Runner
+
+if TYPE_CHECKING:
+    from gptcli.engine.layers import Probe
 
 
 class PrefixCache:
@@ -26,15 +30,15 @@ class PrefixCache:
         #: How many tokens the last prompts share.
         self.shared = 0
 
-    def prefill(self, prompt: Sequence[int]) -> Array:
+    def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Array:
         """Make the cache hold exactly this prompt, not empty; logits after it, (1, vocab).
 
-        The last token always runs, since its logits are not kept.
+        The last token always runs, since its logits are not kept. `probe` sees what runs.
         """
         self.reused = min(common_length(self.ids, prompt), len(prompt) - 1)
         self.ids = self.ids[: self.reused]
         self.cache.truncate(self.reused)
-        logits = self.runner.prefill([prompt[self.reused :]], self.cache)
+        logits = self.runner.prefill([prompt[self.reused :]], self.cache, probe=probe)
         self.ids += prompt[self.reused :]
         return logits
 

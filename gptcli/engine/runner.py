@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.cache import KVCache
 from gptcli.engine.spec import ModelSpec
 from gptcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gptcli.engine.layers import Probe
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.
@@ -21,8 +24,8 @@ class Runner(Protocol):
     """A model in its place. `limit` is the context in use, at most the model's own.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
-    cache are appended to its rows. Probes, which see what happens inside, only a TorchRunner lets
-    look on: who needs them asks for one.
+    cache are appended to its rows. A `probe` sees what happens inside; only a TorchRunner, which
+    `open_runner` gives to who asks to look inside, has a place for one.
     """
 
     spec: ModelSpec
@@ -47,11 +50,13 @@ class Runner(Protocol):
         """An empty cache for `batch` rows."""
         ...
 
-    def prefill(self, rows: Sequence[Sequence[int]], cache: KVCache) -> Array:
+    def prefill(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, probe: Probe | None = None
+    ) -> Array:
         """Run prompts, one per row of the cache, none empty; logits after each, (batch, vocab)."""
         ...
 
-    def decode(self, ids: Sequence[int], cache: KVCache) -> Array:
+    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Array:
         """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
         ...
 

@@ -18,6 +18,15 @@ _NAMES = {
     b"\x1b[B": "down",
     b"\x1bOB": "down",
     b"j": "down",
+    b"\x1b[C": "right",
+    b"\x1bOC": "right",
+    b"l": "right",
+    b"\x1b[6~": "right",
+    b"\x1b[D": "left",
+    b"\x1bOD": "left",
+    b"h": "left",
+    b"\x1b[5~": "left",
+    b" ": "space",
     b"\x1b[H": "first",
     b"\x1bOH": "first",
     b"\x1b[1~": "first",
@@ -34,21 +43,22 @@ _NAMES = {
 
 
 def name_of(data: bytes) -> str | None:
-    """What a key means: up, down, first, last, enter, leave; None for any other."""
+    """What a key means: up, down, left, right, first, last, enter, space, leave; else None."""
     return _NAMES.get(data)
 
 
 class Keys:
     """A terminal that gives keys as they are pressed, unseen, while the context lasts.
 
-    Ctrl-C still interrupts. Raises UsageError where there are no such terminals.
+    Ctrl-C still interrupts. Raises UsageError, which names `flag`, where there are no such
+    terminals.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, flag: str = "--pick") -> None:
         try:
             import termios
         except ImportError:
-            raise UsageError("--pick", "needs the terminal of a Unix system") from None
+            raise UsageError(flag, "needs the terminal of a Unix system") from None
         self._termios: Any = termios
         self._fd = stream.fileno()
 

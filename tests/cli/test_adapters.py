@@ -82,6 +82,11 @@ def test_an_adapter_changes_what_comes_and_apart_is_the_same(tiny_model, adapter
         ("score", "--json"),
         ("choose", "--json", "--choice", " a", "--choice", " b"),
         ("chat", "--json", "-n", "2"),
+        ("explain", "--json"),
+        ("explain", "--json", "--shapes"),
+        ("neighbors", "--json"),
+        ("attention", "--json"),
+        ("lens", "--json"),
     ],
 )
 def test_json_names_the_adapters(tiny_model, adapter, argv):
@@ -234,3 +239,25 @@ def test_large_models_are_written_as_shards(tiny_model, adapter, tmp_path):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert run("models", "verify", str(tmp_path / "m")).code == 0
     assert close(top(tmp_path / "m"), top(whole))
+
+
+def test_a_look_inside_sees_the_adapter(tiny_model, adapter):
+    """Catches a walk through the bare model, and parameters of adapters that are not counted."""
+    flags = ("-m", str(tiny_model), "--seed", "1", "--json", PROMPT)
+    every = {
+        ways: json.loads(run("explain", *ways, *flags).text)["rounds"][0]
+        for ways in (
+            (),
+            ("--adapter", str(adapter)),
+            ("--adapter", str(adapter), "--adapter-apart"),
+        )
+    }
+    plain, added, apart = every.values()
+    assert abs(plain["blocks"][0]["norm"] - added["blocks"][0]["norm"]) > 1e-3
+    for one, other in zip(added["blocks"], apart["blocks"], strict=True):
+        assert one["norm"] == pytest.approx(other["norm"], rel=1e-4)
+    shapes = ("explain", "--shapes", "--adapter", str(adapter), "--adapter-apart", *flags)
+    found = json.loads(run(*shapes).text)
+    assert sum(part["parameters"] for part in found["parts"]) == found["parameters"]
+    bare = json.loads(run("explain", "--shapes", *flags).text)
+    assert found["parameters"] > bare["parameters"]

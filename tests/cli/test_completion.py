@@ -22,6 +22,8 @@ CASES = [
     ("gptcli complete --temperat", "--temperature"),
     ("gptcli complete -m smol", "smollm2"),
     ("gptcli models rm smol", "smollm2"),
+    ("gptcli exp", "explain"),
+    ("gptcli attention -m smol", "smollm2"),
     ("gptcli sessions exp", "export"),
     ("gptcli chat --on-overflow dr", "drop-oldest"),
 ]

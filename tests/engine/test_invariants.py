@@ -136,6 +136,8 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
 
     def probe(point: str, layer: int, tensor: Tensor) -> None:
         assert (point, layer) not in seen
+        if point in ("queries", "keys", "mask"):
+            return
         seen[point, layer] = tensor.clone()
 
     logits = runner.all_logits(row, runner.new_cache(), probe=probe)
@@ -165,7 +167,8 @@ def test_probed_prefill_and_decode_equal_unprobed(case):
     ragged = [rows[0][:9], rows[1][:5]]
 
     def probe(point: str, layer: int, tensor: Tensor) -> None:
-        points.append((point, tensor.size(1)))
+        if point not in ("queries", "keys", "mask"):
+            points.append((point, tensor.size(1)))
 
     probed = runner.prefill(ragged, caches[0], chunk=4, probe=probe)
     assert torch.equal(probed, runner.prefill(ragged, caches[1], chunk=4))

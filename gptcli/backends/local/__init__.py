@@ -13,9 +13,14 @@ from gptcli.backends.base import Event, Walk
 from gptcli.backends.local.opened import OpenModel
 from gptcli.conversation import ChatDocument, ChatRequest
 from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
+from gptcli.inspection.attention import Attention, AttentionRequest
 from gptcli.inspection.choose import Choices, ChooseRequest
+from gptcli.inspection.explain import ExplainRequest, Round
+from gptcli.inspection.lens import Lens, LensRequest
+from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
 from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
 from gptcli.inspection.score import Score, ScoreRequest
+from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.tree import Tree, TreeRequest
 from gptcli.types import Request
 
@@ -90,6 +95,36 @@ class LocalBackend:
         from gptcli.backends.local.few_shot import FewShot
 
         return FewShot(self._open, request).document(query)
+
+    def explain(self, request: ExplainRequest, *, seed: int) -> Iterator[Round]:
+        """See Backend.explain."""
+        from gptcli.backends.local.explain import explain
+
+        yield from explain(self._open, request, seed=seed)
+
+    def shapes(self, prompt: str, *, special: bool) -> Shapes:
+        """See Backend.shapes."""
+        from gptcli.backends.local.shapes import shapes
+
+        return shapes(self._open, prompt, special=special)
+
+    def neighbors(self, request: NeighborsRequest) -> Neighbors:
+        """See Backend.neighbors."""
+        from gptcli.backends.local.neighbors import neighbors
+
+        return neighbors(self._open, request)
+
+    def attention(self, request: AttentionRequest) -> Attention:
+        """See Backend.attention."""
+        from gptcli.backends.local.attention import attention
+
+        return attention(self._open, request)
+
+    def lens(self, request: LensRequest) -> Lens:
+        """See Backend.lens."""
+        from gptcli.backends.local.lens import lens
+
+        return lens(self._open, request)
 
     @cached_property
     def _chat(self) -> LocalChat:

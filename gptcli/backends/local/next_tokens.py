@@ -22,6 +22,7 @@ from gptcli.types import Notice
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
     from gptcli.engine.distribution import Staged
+    from gptcli.engine.layers import Probe
     from gptcli.engine.prefix import PrefixCache
 
 
@@ -30,6 +31,7 @@ class LocalWalk:
 
     ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
     prefix: the KV cache of prompts before, whose beginnings need not be computed again.
+    `probe`, where it is set, sees the passes that follow.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LocalWalk:
         self._prefix = prefix or PrefixCache(model.runner)
         self._notices = tuple(_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
+        self.probe: Probe | None = None
 
     @property
     def room(self) -> int:
@@ -125,10 +128,10 @@ class LocalWalk:
             runner, history = self._model.runner, self._history
             if history.generated:
                 last = history.generated[-1]
-                logits = runner.decode([last], self._prefix.cache)
+                logits = runner.decode([last], self._prefix.cache, probe=self.probe)
                 self._prefix.note(last)
             else:
-                logits = self._prefix.prefill(history.prompt)
+                logits = self._prefix.prefill(history.prompt, probe=self.probe)
             self._stages = staged(logits[0], self._sampling, history)
             # The inverse of a permutation is the order that sorts it.
             self._ranks = ranked(logits[0]).argsort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import CHUNK, HEAD_ROWS
 from gptcli.engine.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from gptcli.engine.layers import Probe
 
 Ids = NDArray[np.int32]
 
@@ -63,15 +66,24 @@ class KernelRunner:
         return KVCache(self.spec, batch, self._like, limit=self.limit)
 
     def prefill(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, chunk: int = CHUNK
+        self,
+        rows: Sequence[Sequence[int]],
+        cache: KVCache,
+        *,
+        chunk: int = CHUNK,
+        probe: Probe | None = None,
     ) -> NDArray[np.float32]:
         """See Runner. At most `chunk` tokens go through at once, of all rows together."""
+        if probe is not None:
+            raise ValueError("the kernels have no place for a probe")
         last = np.cumsum([len(row) for row in rows]) - 1
         return np.concatenate(list(self._parts(rows, cache, last, chunk)))
 
-    def decode(self, ids: Sequence[int], cache: KVCache) -> NDArray[np.float32]:
+    def decode(
+        self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+    ) -> NDArray[np.float32]:
         """See Runner."""
-        return self.prefill([[token] for token in ids], cache, chunk=len(ids))
+        return self.prefill([[token] for token in ids], cache, chunk=len(ids), probe=probe)
 
     def all_logits(self, row: Sequence[int], cache: KVCache) -> NDArray[np.float32]:
         """See Runner."""

@@ -1,0 +1,79 @@
+"""Who looks at whom: attention weights of a prompt, head by head or taken together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local.looking import check_layer, looked_at
+from gptcli.backends.local.opened import OpenModel
+from gptcli.errors import UsageError
+from gptcli.inspection.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def attention(model: OpenModel, request: AttentionRequest) -> Attention:
+    """See Backend.attention."""
+    from gptcli.engine.probes.attention import AttentionWeights
+
+    runner, spec = model.torch_runner, model.runner.spec
+    check_layer(model, request.layer)
+    if request.head is not None and not 0 <= request.head < spec.heads:
+        raise UsageError("--head", f"must be from 0 to {spec.heads - 1}, not {request.head}")
+    looked = looked_at(model, request.prompt, request.window, special=request.special)
+    layers = range(spec.layers) if request.layer is None else (request.layer,)
+    heads = range(spec.heads) if request.head is None else (request.head,)
+    count = len(looked.positions) ** 2 * len(layers) * len(heads)
+    if count > MAX_WEIGHTS:
+        raise UsageError(
+            "--window",
+            f"would give {count:,} weights, and {MAX_WEIGHTS:,} are allowed",
+            "--layer and --head choose fewer",
+        )
+    # What comes after the window cannot be seen from it, and is not run.
+    ids = looked.ids[: looked.positions.stop]
+    first = looked.positions.start
+    seen = AttentionWeights(runner.decoder, looked.positions, layers, first_key=first)
+    runner.prefill([ids], runner.new_cache(), probe=seen)
+    chosen = [
+        (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
+    ]
+    if request.over is None:
+        maps = tuple(
+            _map(layer, head, *rows)
+            for layer, weights, before in chosen
+            for head, *rows in zip(heads, weights, before, strict=True)
+        )
+    else:
+        maps = (_together(request, chosen),)
+    return Attention(
+        request=request,
+        source=model.source,
+        tokens=looked.tokens,
+        first=first,
+        prompt_tokens=len(looked.ids),
+        layers=spec.layers,
+        heads=spec.heads,
+        group=spec.group,
+        windows=tuple(each.window for each in spec.each_layer),
+        sinks=spec.sinks,
+        maps=maps,
+        notices=looked.notices,
+    )
+
+
+def _together(request: AttentionRequest, chosen: list[tuple[int, Tensor, Tensor]]) -> AttentionMap:
+    import torch
+
+    weights = torch.cat([each for _, each, _ in chosen])  # (layers · heads, queries, keys)
+    before = torch.cat([each for _, _, each in chosen])  # (layers · heads, queries)
+    if request.over == "mean":
+        return _map(request.layer, request.head, weights.mean(dim=0), before.mean(dim=0))
+    return _map(request.layer, request.head, weights.amax(dim=0), before.amax(dim=0))
+
+
+def _map(layer: int | None, head: int | None, weights: Tensor, before: Tensor) -> AttentionMap:
+    """weights: (queries, keys) of the window; before: (queries,)."""
+    rows = tuple(map(tuple, weights.tolist()))
+    return AttentionMap(layer, head, rows, tuple(before.tolist()))

@@ -1,0 +1,205 @@
+"""The walk from a prompt to its next token, and on from there, in the numbers of the very pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local.looking import check_layer, looked_at
+from gptcli.backends.local.next_tokens import LocalWalk
+from gptcli.backends.local.opened import OpenModel
+from gptcli.errors import ContextError
+from gptcli.inspection.explain import (
+    TEMPERATURES,
+    Block,
+    BlockName,
+    Embedded,
+    ExplainRequest,
+    Facts,
+    Round,
+)
+from gptcli.inspection.next_tokens import NextTokensRequest
+from gptcli.inspection.token import Token
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gptcli.engine.probes.attention import AttentionWeights
+    from gptcli.engine.probes.streams import Streams
+    from gptcli.engine.spec import ModelSpec
+
+_NAMES: tuple[BlockName, BlockName] = ("attention", "mlp")
+
+Scored = tuple[tuple[Token, float], ...]
+
+
+def explain(model: OpenModel, request: ExplainRequest, *, seed: int) -> Iterator[Round]:
+    """See Backend.explain."""
+    for layer in request.layers or ():
+        check_layer(model, layer, "--layers")
+    looked = looked_at(model, request.prompt, request.window, special=request.special)
+    asked = NextTokensRequest(
+        request.prompt,
+        request.sampling,
+        rows=request.rows,
+        temperatures=TEMPERATURES,
+        special=request.special,
+    )
+    walk = LocalWalk(model, asked, seed=seed, ids=looked.ids)
+    if walk.room <= 0:
+        raise ContextError("prompt", "fills the context, so that no token can be drawn")
+    ids = list(looked.ids)
+    for number in range(1, min(request.steps, walk.room) + 1):
+        # After the first round only the new token runs: the KV cache has the others.
+        positions = looked.positions if number == 1 else range(len(ids) - 1, len(ids))
+        found = _Rounds(model, request, ids, positions).look(walk, number)
+        if number == 1:
+            # Both tell of control tokens that are read as text.
+            notices = tuple(dict.fromkeys((*looked.notices, *found.distribution.notices)))
+            found = replace(found, distribution=replace(found.distribution, notices=notices))
+        yield found
+        if found.drawn.ends:
+            return
+        walk.take(found.drawn.token.id)
+        ids.append(found.drawn.token.id)
+
+
+class _Rounds:
+    """One time through the model."""
+
+    def __init__(
+        self, model: OpenModel, request: ExplainRequest, ids: list[int], positions: range
+    ) -> None:
+        self._model, self._request = model, request
+        self._ids, self._positions = ids, positions
+        self._decoder = model.torch_runner.decoder
+
+    def look(self, walk: LocalWalk, number: int) -> Round:
+        from gptcli.engine.probes import together
+        from gptcli.engine.probes.attention import AttentionWeights
+        from gptcli.engine.probes.streams import Streams
+
+        ids, last = self._ids, range(len(self._ids) - 1, len(self._ids))
+        # The last position is always looked at, whatever the window.
+        wanted = range(self._positions.start, len(ids))
+        streams = Streams(wanted, start=0 if number == 1 else len(ids) - 1)
+        seen = AttentionWeights(self._decoder, last)
+        walk.probe = together(streams, seen)
+        distribution = walk.look()
+        spec = self._decoder.spec
+        embedding, final = streams.embedding[-1], streams.after(spec.layers - 1)[-1]
+        return Round(
+            number=number,
+            facts=_facts(spec),
+            prompt_tokens=len(ids),
+            tokens=tuple(self._model.token(ids[at]) for at in self._positions),
+            first=self._positions.start,
+            embedded=self._embedded(streams),
+            vector=tuple(embedding.float().tolist()),
+            blocks=tuple(self._blocks(streams, seen)),
+            final=tuple(final.float().tolist()),
+            final_norm=float(final.float().norm()),
+            sum_error=_sum_error(streams, spec.layers),
+            distribution=distribution,
+            drawn=walk.draw(),
+            text=walk.taken.decode(errors="replace"),
+        )
+
+    def _embedded(self, streams: Streams) -> tuple[Embedded, ...]:
+        """The nearest are of each token's row, and not the row itself."""
+        from gptcli.engine.probes import embeddings
+
+        ids = [self._ids[at] for at in self._positions]
+        nearest, values = embeddings.nearest(self._decoder, ids, self._request.rows)
+        norms = streams.embedding[: len(ids)].float().norm(dim=-1).tolist()
+        return tuple(
+            Embedded(self._model.token(token), norm, self._scored(near, cosine))
+            for token, norm, near, cosine in zip(
+                ids, norms, nearest.tolist(), values.tolist(), strict=True
+            )
+        )
+
+    def _blocks(self, streams: Streams, seen: AttentionWeights) -> Iterator[Block]:
+        from gptcli.engine.probes.embeddings import cosine
+
+        spec = self._decoder.spec
+        chosen = range(spec.layers) if self._request.layers is None else self._request.layers
+        updates = [each(layer)[-1] for layer in chosen for each in (streams.attention, streams.mlp)]
+        withs = [
+            each(layer)[-1] for layer in chosen for each in (streams.before_mlp, streams.after)
+        ]
+        # Blocks side by side read the same stream.
+        last_read = streams.before_mlp if spec.blocks == "serial" else _before(streams)
+        reads = [each(layer)[-1] for layer in chosen for each in (_before(streams), last_read)]
+        says = self._says(withs)
+        for place, (update, read, after) in enumerate(zip(updates, reads, withs, strict=True)):
+            layer, name = chosen[place // 2], _NAMES[place % 2]
+            yield Block(
+                layer=layer,
+                name=name,
+                norm=float(update.float().norm()),
+                cosine=float(cosine(update, read)),
+                stream_norm=float(after.float().norm()),
+                says=says[place],
+                looks=self._looks(seen.of(layer)) if name == "attention" else (),
+            )
+
+    def _says(self, streams: list[Tensor]) -> list[Scored]:
+        """All of them at once, so that the head is gone through once."""
+        import torch
+
+        from gptcli.engine.probes.readout import read_out
+
+        if not streams:
+            return []
+        found = read_out(self._decoder, torch.stack(streams), self._request.rows)
+        pairs = zip(found.ids.tolist(), found.probabilities.tolist(), strict=True)
+        return [self._scored(ids, values) for ids, values in pairs]
+
+    def _looks(self, weights: Tensor) -> tuple[tuple[int, Token, float], ...]:
+        """weights: (heads, 1, keys) of the last position."""
+        mean = weights[:, -1].mean(dim=0)
+        values, places = mean.topk(min(self._request.rows, mean.size(0)))
+        return tuple(
+            (place, self._model.token(self._ids[place]), share)
+            for place, share in zip(places.tolist(), values.tolist(), strict=True)
+        )
+
+    def _scored(self, ids: list[int], values: list[float]) -> Scored:
+        return tuple(zip(map(self._model.token, ids), values, strict=True))
+
+
+def _before(streams: Streams) -> Callable[[int], Tensor]:
+    return lambda layer: streams.after(layer - 1)
+
+
+def _sum_error(streams: Streams, layers: int) -> float:
+    """At the last position."""
+    total = streams.embedding[-1].float()
+    for layer in range(layers):
+        total = total + streams.attention(layer)[-1].float() + streams.mlp(layer)[-1].float()
+    return float((total - streams.after(layers - 1)[-1].float()).abs().max())
+
+
+def _facts(spec: ModelSpec) -> Facts:
+    if spec.learned_positions:
+        positions = "table"
+    elif spec.alibi is not None:
+        positions = "distance"
+    else:
+        turned = any(each.rope for each in spec.each_layer)
+        positions = "rotation" if turned else "none"
+    return Facts(
+        width=spec.width,
+        layers=spec.layers,
+        heads=spec.heads,
+        group=spec.group,
+        head_dim=spec.head_dim,
+        hidden=spec.hidden,
+        vocabulary=spec.vocab,
+        tied=spec.tied,
+        side_by_side=spec.blocks != "serial",
+        experts=spec.experts.count if spec.experts else 0,
+        positions=positions,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,76 @@
+"""The logit lens: the stream read out after every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gptcli.backends.local.looking import check_rows, looked_at
+from gptcli.backends.local.opened import OpenModel
+from gptcli.errors import InputError
+from gptcli.inspection.lens import Lens, LensRequest, Ranked, Reading
+
+
+def lens(model: OpenModel, request: LensRequest) -> Lens:
+    """See Backend.lens."""
+    import torch
+
+    from gptcli.engine.probes.readout import read_out
+    from gptcli.engine.probes.streams import Streams
+
+    runner, layers = model.torch_runner, model.runner.spec.layers
+    check_rows(model, request.rows)
+    tracked = None if request.track is None else _one_token(model, request.track)
+    looked = looked_at(model, request.prompt, request.window, special=request.special)
+    streams = Streams(looked.positions)
+    # What comes after the window changes nothing in it, and is not run.
+    runner.prefill([looked.ids[: looked.positions.stop]], runner.new_cache(), probe=streams)
+    answers = read_out(runner.decoder, streams.after(layers - 1), 1).ids  # (positions, 1)
+    wanted = answers
+    if tracked is not None:
+        wanted = torch.cat((answers, torch.full_like(answers, tracked)), dim=-1)
+    # All layers at once: one large product with the head instead of many small ones.
+    every = [streams.after(layer) for layer in range(-1, layers)]
+    found = read_out(runner.decoder, torch.cat(every), request.rows, wanted.repeat(len(every), 1))
+    readings = [
+        Reading(
+            tuple(zip(map(model.token, ids), probabilities, strict=True)),
+            *(Ranked(*each) for each in zip(ranks, chances, strict=True)),
+        )
+        for ids, probabilities, ranks, chances in zip(
+            found.ids.tolist(),
+            found.probabilities.tolist(),
+            found.ranks.tolist(),
+            found.chances.tolist(),
+            strict=True,
+        )
+    ]
+    width = len(looked.positions)
+    grid = [tuple(readings[start : start + width]) for start in range(0, len(readings), width)]
+    return Lens(
+        request=request,
+        source=model.source,
+        tokens=looked.tokens,
+        first=looked.positions.start,
+        prompt_tokens=len(looked.ids),
+        layers=layers,
+        grid=tuple(grid),
+        answers=tuple(model.token(token) for (token,) in answers.tolist()),
+        settled=tuple(map(_settled, zip(*grid, strict=True))),
+        tracked=None if tracked is None else model.token(tracked),
+        notices=looked.notices,
+    )
+
+
+def _settled(column: Sequence[Reading]) -> int:
+    """The layer after which the last layer's answer first is rank 1; -1 is the embedding."""
+    return next(layer for layer, each in enumerate(column, -1) if each.answer.rank == 1)
+
+
+def _one_token(model: OpenModel, text: str) -> int:
+    """Raises InputError for a text of no or of several tokens."""
+    ids = model.encode_part(text, special=True, subject="--track")
+    if len(ids) == 1:
+        return ids[0]
+    pieces = ", ".join(repr(model.token(each).text) for each in ids)
+    reason = f"is {len(ids)} tokens ({pieces}), and one can be tracked" if ids else "is empty"
+    raise InputError("--track", reason, "within a text, a word begins with a space")

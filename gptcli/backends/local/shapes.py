@@ -1,0 +1,49 @@
+"""What the model is made of, and which tensors a prompt makes on its way through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gptcli.backends.local.looking import looked_at
+from gptcli.backends.local.opened import OpenModel
+from gptcli.inspection.shapes import Flow, Part, Shapes
+from gptcli.inspection.window import Window
+
+
+def shapes(model: OpenModel, prompt: str, *, special: bool) -> Shapes:
+    """See Backend.shapes."""
+    from gptcli.engine.probes.parameters import parts
+
+    runner = model.torch_runner
+    looked = looked_at(model, prompt, Window(0), special=special)
+    found = tuple(
+        Part(each.name, each.shape, each.layers, each.times, each.parameters)
+        for each in parts(runner.decoder)
+    )
+    return Shapes(
+        source=model.source,
+        prompt_tokens=len(looked.ids),
+        layers=runner.spec.layers,
+        parts=found,
+        flow=tuple(_flow(model, len(looked.ids))),
+        parameters=sum(parameter.numel() for parameter in runner.decoder.parameters()),
+        tied=runner.spec.tied,
+        notices=looked.notices,
+    )
+
+
+def _flow(model: OpenModel, tokens: int) -> Iterator[Flow]:
+    """The tensors of one forward pass over the prompt, without the batch, in their order."""
+    spec = model.runner.spec
+    yield Flow("ids", (tokens,))
+    yield Flow("stream", (tokens, spec.width))
+    yield Flow("queries", (spec.heads, tokens, spec.head_dim), each_layer=True)
+    yield Flow("keys", (spec.kv_heads, tokens, spec.head_dim), each_layer=True)
+    yield Flow("values", (spec.kv_heads, tokens, spec.head_dim), each_layer=True)
+    yield Flow("weights", (spec.heads, tokens, tokens), each_layer=True)
+    yield Flow("attention", (tokens, spec.width), each_layer=True)
+    hidden = spec.experts.hidden if spec.experts else spec.hidden
+    yield Flow("hidden", (tokens, hidden), each_layer=True)
+    yield Flow("mlp", (tokens, spec.width), each_layer=True)
+    yield Flow("last", (spec.width,))
+    yield Flow("logits", (spec.vocab,))

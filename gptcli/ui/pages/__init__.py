@@ -1,0 +1,12 @@
+"""Views as pages for a browser: one file each, which asks the network for nothing.
+
+`page` makes a page of parts, with the style and the script that lie beside it; each other file
+makes the parts of one view.
+"""
+
+from gptcli.ui.pages.attention import attention
+from gptcli.ui.pages.explain import explanation, shapes
+from gptcli.ui.pages.lens import lens
+from gptcli.ui.pages.neighbors import neighbors
+
+__all__ = ["attention", "explanation", "lens", "neighbors", "shapes"]

@@ -1,0 +1,73 @@
+"""An explanation as a page: the stages below each other, with all their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gptcli.inspection.shapes import Shapes
+from gptcli.inspection.token import Source
+from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
+from gptcli.ui.stage import Meter, Numbers, Stage, Vector
+from gptcli.ui.table import Cell
+from gptcli.ui.visible import plainly
+from gptcli.ui.words import Words
+
+#: Features of a vector in one line of its strip.
+_LINE = 48
+
+
+def explanation(
+    prompt: str, source: Source, rounds: Sequence[Sequence[Stage]], words: Words
+) -> str:
+    """The page of all rounds."""
+    parts = [paragraph(plainly(prompt), "prompt")]
+    for number, stages in enumerate(rounds, 1):
+        if len(rounds) > 1:
+            parts.append(f"<h2>{text(words.label('round', number=number))}</h2>")
+        for place, each in enumerate(stages, 1):
+            parts += _stage(each, f"{number}.{place}  ")
+    title = words.label("explain")
+    return page(title, source, parts, lang=words.language)
+
+
+def shapes(found: Shapes, stage: Stage, words: Words) -> str:
+    """The page of a model's tensors."""
+    return page(stage.title, found.source, list(_stage(stage, "")), lang=words.language)
+
+
+def _stage(stage: Stage, number: str) -> Iterator[str]:
+    yield f"<section><h2>{text(number + stage.title)}</h2>"
+    for line in stage.lines:
+        yield paragraph(line)
+    for part in stage.parts:
+        yield from _vector(part) if isinstance(part, Vector) else [_numbers(part)]
+    for note in stage.notes:
+        yield paragraph(note, "quiet")
+    yield "</section>"
+
+
+def _vector(part: Vector) -> Iterator[str]:
+    """Colours as on a terminal: the scale is what 95% of the features stay below."""
+    yield paragraph(part.caption, "quiet")
+    ordered = sorted(map(abs, part.values))
+    scale = ordered[int(len(ordered) * 0.95)] or ordered[-1] or 1.0
+    spots = [
+        Spot("", min(max(value / scale, -1.0), 1.0), f"{at}: {value:.4f}")
+        for at, value in enumerate(part.values)
+    ]
+    rows = [(str(at), spots[at : at + _LINE]) for at in range(0, len(spots), _LINE)]
+    yield grid(part.caption, (), rows).replace('class="grid"', 'class="grid strip"', 1)
+
+
+def _numbers(part: Numbers) -> str:
+    heads = [text(column.head) for column in part.columns]
+    right = [at for at, column in enumerate(part.columns) if column.right]
+    rows = [[_cell(cell) for cell in row] for row in part.rows]
+    return table(heads, rows, numbers=right)
+
+
+def _cell(cell: str | Cell | Meter) -> str:
+    if isinstance(cell, Meter):
+        return meter(cell.share, f"{cell.share:.1%}")
+    content = cell.text if isinstance(cell, Cell) else cell
+    return f"<bdi>{text(content)}</bdi>"

@@ -1,0 +1,105 @@
+"""A look inside the default model in float32, against transformers on the same weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gptcli.backends import open_backend
+from gptcli.inspection.attention import AttentionRequest
+from gptcli.inspection.explain import ExplainRequest
+from gptcli.inspection.lens import LensRequest
+from gptcli.inspection.neighbors import NeighborsRequest, Term
+from gptcli.types import Chunk, Request, SamplingWish
+
+PROMPT = "The capital of France is Paris and the capital of Spain is"
+
+
+@pytest.fixture(scope="module")
+def backend(default_model):
+    """The default model as a user would open it."""
+    steps = open_backend(str(default_model), device="cpu", dtype="float32")
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.fixture(scope="module")
+def oracle(default_model, backend):
+    """transformers' attentions and hidden states of the prompt, and its model."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        default_model, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    ids = torch.tensor([backend._open.tokenizer.encode(PROMPT)])
+    with torch.no_grad():
+        return model, model(ids, output_attentions=True, output_hidden_states=True)
+
+
+def test_attention_of_every_head_equals_transformers(backend, oracle):
+    """Catches a head that is another one than its number says."""
+    found = backend.attention(AttentionRequest(PROMPT))
+    theirs = torch.stack([each[0] for each in oracle[1].attentions]).flatten(0, 1)
+    ours = torch.tensor([each.weights for each in found.maps])
+    assert (ours - theirs).abs().max() < 1e-4
+
+
+def test_the_lens_equals_transformers_at_every_layer(backend, oracle):
+    """Catches a read-out that is off by a layer, or without the final norm."""
+    found = backend.lens(LensRequest(PROMPT))
+    model, out = oracle
+    for layer, row in enumerate(found.grid):
+        states = out.hidden_states[layer][0]
+        if layer < found.layers:
+            # The last of theirs has been through the final norm.
+            states = model.model.norm(states)
+        chances = model.lm_head(states).softmax(-1)
+        for at, reading in enumerate(row):
+            ids = [token.id for token, _ in reading.top]
+            ours = torch.tensor([probability for _, probability in reading.top])
+            assert (chances[at, ids] - ours).abs().max() < 1e-3
+            assert (chances[at].topk(5).values - ours).abs().max() < 1e-3
+
+
+def test_explain_adds_up_and_draws_what_complete_draws(backend, oracle):
+    """Catches parts that are not those of the stream, and another walk than that of complete."""
+    wish = SamplingWish(temperature=0.9)
+    rounds = list(backend.explain(ExplainRequest(PROMPT, wish, steps=3), seed=5))
+    final = oracle[1].hidden_states[-2][0, -1]
+    second_last = rounds[0].blocks[-3]
+    assert second_last.name == "mlp" and second_last.layer == 28
+    assert second_last.stream_norm == pytest.approx(final.norm().item(), rel=1e-4)
+    for each in rounds:
+        assert each.sum_error < 1e-4
+    request = Request(PROMPT, wish, max_new_tokens=3, seed=5)
+    text = "".join(each.text for each in backend.stream(request) if isinstance(each, Chunk))
+    drawn = b"".join(each.drawn.token.bytes for each in rounds)
+    assert drawn.decode() == text
+
+
+def test_neighbours_mean_something(backend):
+    """Catches neighbours in another space, or of another row."""
+    (jump,) = backend.neighbors(NeighborsRequest(words=("jump",))).found
+    texts = {near.token.text.strip() for near in jump.found}
+    assert {"leap", "hop"} <= texts and jump.tokens[0].text == " jump"
+    terms = (Term(1, "king"), Term(-1, "man"), Term(1, "woman"))
+    (royal,) = backend.neighbors(NeighborsRequest(terms=terms)).found
+    assert royal.found[0].token.text == " queen"
+
+
+def test_a_word_grows_apart_in_two_contexts(backend):
+    """Catches vectors that do not hold their context."""
+    contexts = ("a machine learning model", "a fashion model")
+    found = backend.neighbors(NeighborsRequest(words=("model",), contexts=contexts))
+    (drift,) = found.drifts
+    assert drift.distances[0] == pytest.approx(0, abs=1e-6)
+    assert max(drift.distances) > 0.1
+
+
+def test_shapes_sum_to_the_model(backend):
+    """Catches a part that is left out."""
+    found = backend.shapes(PROMPT, special=False)
+    assert sum(part.parameters for part in found.parts) == found.parameters == 134_515_008
