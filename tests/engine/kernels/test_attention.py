@@ -58,7 +58,7 @@ class Stage:
         return numbers if dtype is np.float32 else (numbers.view(np.uint32) >> 16).astype(dtype)
 
     def run(self, stage: int, qkv: list[np.ndarray]) -> list[np.ndarray]:
-        """qkv, each (tokens, heads, head_dim), before the stage → after it, and what it gathered."""
+        """qkv, each (tokens, heads, head_dim), before → after the stage, and what it gathered."""
         model, count = self.model, len(self.rows)
         model._grow_angles(self.capacity)
         model._place_caches([self.keys], [self.values])
