@@ -89,8 +89,11 @@ struct Small {
   }
 };
 
-static void run(const char *set, int32_t kind, bool mixture, bool exact, int threads, bool bfloat16) {
+// All logits of some prefills and single tokens, of two rows.
+static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool exact, int threads, bool bfloat16) {
+  state = 1;  // the same weights each time
   Small small(kind, mixture, exact);
+  std::vector<float> all;
   const Model &m = small.model;
   const int capacity = 150, batch = 2;
   std::vector<std::vector<char>> caches;
@@ -114,21 +117,39 @@ static void run(const char *set, int32_t kind, bool mixture, bool exact, int thr
     Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, bfloat16, 200,
                  tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data()};
     if (kernels_forward(opened, &call) != 0) abort();
-    for (float x : logits) if (!isfinite(x)) abort();
+    all.insert(all.end(), logits.begin(), logits.end());
   }
   kernels_close(opened);
+  return all;
+}
+
+// Near the portable ones; where activations are rounded, most of them: a value that falls to the
+// other side may choose another expert.
+static void compare(const std::vector<float> &ours, const std::vector<float> &portable, bool rounded) {
+  float largest = 0.0f;
+  for (float x : portable) largest = fmaxf(largest, fabsf(x));
+  size_t apart = 0;
+  for (size_t i = 0; i < ours.size(); i++) {
+    if (!isfinite(ours[i])) abort();
+    if (!(fabsf(ours[i] - portable[i]) <= (rounded ? 2e-2f : 1e-4f) * largest)) apart++;
+  }
+  if (apart > (rounded ? ours.size() / 4 : 0)) {
+    fprintf(stderr, "%zu of %zu apart\n", apart, ours.size());
+    abort();
+  }
 }
 
 int main() {
   const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
   for (const char *name : names) {
     if (!kernels_set(name)) continue;
-    for (int32_t kind = 0; kind < KINDS; kind++) {
-      for (int threads = 1; threads < 5; threads += 2) run(name, kind, kind % 2, threads == 1, threads, kind > 0);
+    for (int32_t kind = 0; kind < KINDS; kind++) for (int threads = 1; threads < 5; threads += 2) {
+      const bool exact = threads == 1, mixture = kind % 2, halves = kind > 0;
+      const bool rounded = halves || (!exact && kind != FLOAT32);  // keys and values are, too
+      compare(run(name, kind, mixture, exact, threads, halves), run("portable", kind, mixture, exact, 2, halves), rounded);
     }
-    run(name, INT4, true, false, 3, true);
     std::thread other([name] { run(name, INT8, false, false, 3, true); });
-    run(name, FLOAT32, true, false, 3, false);
+    run(name, INT4, true, false, 3, true);
     other.join();
     puts(name);
   }

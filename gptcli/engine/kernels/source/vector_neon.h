@@ -1,0 +1,136 @@
+// Sixteen lanes in four registers: 64-bit Arm with dot products. See vector_portable.h.
+#pragma once
+#include <arm_neon.h>
+#include <stdint.h>
+
+struct Floats { float32x4_t v[4]; };
+struct Ints { int32x4_t v[4]; };
+
+constexpr int TILE = 3, CHAINS = 2;
+constexpr int QUERIES = 2, CHUNKS = 2;
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
+constexpr int BYTE_START = 0;           // dot_bytes takes the 128 off by itself
+
+#define FOUR(i) _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
+
+template <class Make> static inline Floats floats(Make make) {
+  Floats r;
+  FOUR(i) r.v[i] = make(i);
+  return r;
+}
+template <class Make> static inline Ints ints(Make make) {
+  Ints r;
+  FOUR(i) r.v[i] = make(i);
+  return r;
+}
+
+static inline Floats splat(float x) { return floats([&](int) { return vdupq_n_f32(x); }); }
+static inline Ints splat_int(int32_t x) { return ints([&](int) { return vdupq_n_s32(x); }); }
+static inline Floats load(const float *p) { return floats([&](int i) { return vld1q_f32(p + 4 * i); }); }
+static inline void store(float *p, Floats x) { FOUR(i) vst1q_f32(p + 4 * i, x.v[i]); }
+static inline Floats load_part(const float *p, int n) {
+  if (n >= 16) return load(p);
+  float padded[16] = {};
+  for (int i = 0; i < n; i++) padded[i] = p[i];
+  return load(padded);
+}
+static inline void store_part(float *p, Floats x, int n) {
+  if (n >= 16) return store(p, x);
+  float all[16];
+  store(all, x);
+  for (int i = 0; i < n; i++) p[i] = all[i];
+}
+static inline Ints load_ints(const void *p) {
+  return ints([&](int i) { return vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)p + 16 * i)); });
+}
+static inline void store_ints(void *p, Ints x) {
+  FOUR(i) vst1q_u8((uint8_t *)p + 16 * i, vreinterpretq_u8_s32(x.v[i]));
+}
+
+static inline Floats operator+(Floats a, Floats b) { return floats([&](int i) { return vaddq_f32(a.v[i], b.v[i]); }); }
+static inline Floats operator-(Floats a, Floats b) { return floats([&](int i) { return vsubq_f32(a.v[i], b.v[i]); }); }
+static inline Floats operator*(Floats a, Floats b) { return floats([&](int i) { return vmulq_f32(a.v[i], b.v[i]); }); }
+static inline Floats operator/(Floats a, Floats b) { return floats([&](int i) { return vdivq_f32(a.v[i], b.v[i]); }); }
+static inline Floats fma(Floats a, Floats b, Floats c) {
+  return floats([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
+}
+// What is no number stays none, in either argument.
+static inline Floats max(Floats a, Floats b) { return floats([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); }); }
+static inline Floats min(Floats a, Floats b) { return floats([&](int i) { return vminq_f32(a.v[i], b.v[i]); }); }
+
+static inline Ints operator+(Ints a, Ints b) { return ints([&](int i) { return vaddq_s32(a.v[i], b.v[i]); }); }
+static inline Ints operator&(Ints a, Ints b) { return ints([&](int i) { return vandq_s32(a.v[i], b.v[i]); }); }
+template <int N> static inline Ints shift_left(Ints a) {
+  return ints([&](int i) { return vshlq_n_s32(a.v[i], N); });
+}
+template <int N> static inline Ints shift_right(Ints a) {
+  return ints([&](int i) { return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a.v[i]), N)); });
+}
+static inline Floats as_floats(Ints a) { return floats([&](int i) { return vreinterpretq_f32_s32(a.v[i]); }); }
+static inline Ints as_ints(Floats a) { return ints([&](int i) { return vreinterpretq_s32_f32(a.v[i]); }); }
+static inline Floats to_floats(Ints a) { return floats([&](int i) { return vcvtq_f32_s32(a.v[i]); }); }
+static inline Ints rounded(Floats a) { return ints([&](int i) { return vcvtnq_s32_f32(a.v[i]); }); }
+
+static inline float sum(Floats a) {
+  return vaddvq_f32(vaddq_f32(vaddq_f32(a.v[0], a.v[2]), vaddq_f32(a.v[1], a.v[3])));
+}
+static inline float highest(Floats a) {
+  return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));
+}
+static inline int32_t sum(Ints a) {
+  return vaddvq_s32(vaddq_s32(vaddq_s32(a.v[0], a.v[1]), vaddq_s32(a.v[2], a.v[3])));
+}
+static inline Floats lane_numbers() {
+  static const float numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return load(numbers);
+}
+static inline Floats only(Floats x, int first, int end, float other) {
+  float all[16];
+  store(all, x);
+  for (int i = 0; i < 16; i++) if (i < first || i >= end) all[i] = other;
+  return load(all);
+}
+
+static inline Floats load_half(const uint16_t *p) {
+  return floats([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
+}
+static inline Floats load_bfloat16(const uint16_t *p) {
+  return floats([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+}
+static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
+  if (n >= 16) return load_bfloat16(p);
+  uint16_t padded[16] = {};
+  for (int i = 0; i < n; i++) padded[i] = p[i];
+  return load_bfloat16(padded);
+}
+
+static inline void store_bytes(int8_t *p, Ints a) {
+  const int16x8_t low = vcombine_s16(vmovn_s32(a.v[0]), vmovn_s32(a.v[1]));
+  const int16x8_t high = vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3]));
+  vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+}
+static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
+  const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
+  return ints([&](int i) {  // less 128 is the other sign bit
+    return vdotq_s32(sum.v[i], veorq_s8(vreinterpretq_s8_s32(weights.v[i]), vdupq_n_s8(-128)), x);
+  });
+}
+static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
+  const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
+  return ints([&](int i) { return vdotq_s32(sum.v[i], vreinterpretq_s8_s32(weights.v[i]), x); });
+}
+
+static inline void transpose(const Floats in[16], float *out) {
+  for (int rows = 0; rows < 4; rows++) FOUR(columns) {  // sixteen squares of 4 × 4
+    const float32x4_t a = in[4 * rows].v[columns], b = in[4 * rows + 1].v[columns];
+    const float32x4_t c = in[4 * rows + 2].v[columns], d = in[4 * rows + 3].v[columns];
+    const float64x2_t p = vreinterpretq_f64_f32(vtrn1q_f32(a, b)), q = vreinterpretq_f64_f32(vtrn2q_f32(a, b));
+    const float64x2_t r = vreinterpretq_f64_f32(vtrn1q_f32(c, d)), s = vreinterpretq_f64_f32(vtrn2q_f32(c, d));
+    float *to = out + 64 * columns + 4 * rows;
+    vst1q_f32(to, vreinterpretq_f32_f64(vtrn1q_f64(p, r)));
+    vst1q_f32(to + 16, vreinterpretq_f32_f64(vtrn1q_f64(q, s)));
+    vst1q_f32(to + 32, vreinterpretq_f32_f64(vtrn2q_f64(p, r)));
+    vst1q_f32(to + 48, vreinterpretq_f32_f64(vtrn2q_f64(q, s)));
+  }
+}
+#undef FOUR

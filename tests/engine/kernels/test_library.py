@@ -1,0 +1,111 @@
+"""Finding, building and refusing the library, and what it knows of a spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+
+import pytest
+
+from gptcli.engine.kernels import build
+from gptcli.engine.kernels.abi import ACTIVATIONS, Form, Kind
+from gptcli.engine.kernels.coverage import covers
+from gptcli.engine.kernels.library import (
+    KernelsUnavailableError,
+    Library,
+    open_library,
+    physical_cores,
+)
+from tests.engine.helpers import CASES, runner_of
+from tests.engine.kernels.helpers import SETS, needs_kernels
+from tests.engine.kernels.small import SPEC
+
+
+def names_of(enum: str, file: str) -> list[str]:
+    """The names of an enum of the C++ sources in their order, but for a count at its end."""
+    text = re.sub(r"//.*", "", (build.SOURCE / file).read_text())
+    (body,) = re.findall(rf"enum {enum} : int32_t \{{(.*?)\}}", text, flags=re.S)
+    names = [each.split("=")[0].strip() for each in body.split(",") if "=" in each]
+    return [name.removeprefix("AS_").lower() for name in names if name != "KINDS"]
+
+
+def test_numbers_mean_the_same_on_both_sides():
+    """Catches an enum that is changed in C++ or in Python only."""
+    assert names_of("Kind", "model.h") == [kind.name.lower() for kind in Kind]
+    assert names_of("Form", "pack.h") == [form.name.lower() for form in Form]
+    in_order = sorted(ACTIVATIONS, key=ACTIVATIONS.__getitem__)
+    assert names_of("Activation", "model.h") == in_order
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_family_is_covered(case):
+    """Catches a family that quietly goes through torch."""
+    assert covers(runner_of(case).spec) is None
+
+
+def test_what_is_not_known_is_said():
+    """Catches running a model while one of its choices is left out."""
+    known = dataclasses.replace(SPEC, activation="square")
+    assert covers(known) == "they do not know the activation square"
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Grown(type(SPEC)):
+        twist: bool = False
+
+    fields = {field.name: getattr(SPEC, field.name) for field in dataclasses.fields(SPEC)}
+    assert covers(Grown(**fields)) is None
+    assert covers(Grown(**fields, twist=True)) == "they do not know twist"
+
+
+def test_a_library_that_is_not_there_or_not_ours_is_told(tmp_path):
+    """Catches an OSError of ctypes that reaches the user."""
+    with pytest.raises(KernelsUnavailableError, match="not built"):
+        Library(tmp_path / "none.so")
+    (tmp_path / "broken.so").write_bytes(b"no library")
+    with pytest.raises(KernelsUnavailableError, match=r"broken\.so"):
+        Library(tmp_path / "broken.so")
+
+
+def test_features_are_forced_or_refused(monkeypatch):
+    """Catches a word that is not understood being taken for the best there is."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "sse")
+    with pytest.raises(KernelsUnavailableError, match="sse is none of"):
+        open_library()
+    if SETS:
+        monkeypatch.setenv("GPTCLI_CPU_FEATURES", "portable")
+        assert open_library().instructions == "portable"
+        assert open_library("auto").instructions == SETS[0]
+
+
+def test_without_a_compiler_the_reason_is_told(tmp_path, monkeypatch):
+    """Catches an installation that ends in a traceback where no compiler is, or a broken one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(build.BuildError, match="no C\\+\\+ compiler"):
+        build.build(tmp_path)
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho 'x.cpp: error: bad' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(build.BuildError, match=r"x\.cpp: error: bad"):
+        build.build(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["c++"]
+
+
+@needs_kernels
+def test_the_kernels_never_load_torch():
+    """Catches an import through which every start would pay for torch."""
+    code = (
+        "import sys\nfrom tests.engine.kernels.small import small_model\n"
+        "from gptcli.engine.kernels import packed_file\n"
+        "model = small_model('portable')\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_there_is_a_core():
+    """Catches counting no core at all where the system does not tell."""
+    assert physical_cores() >= 1
