@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+# Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
 
 

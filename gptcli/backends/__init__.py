@@ -58,10 +58,10 @@ def open_backend(
 
 def cpu() -> str:
     """What a CPU computes with, in a line: the kernels and how many threads, or why torch."""
-    from gptcli.engine.kernels.library import KernelsUnavailableError, open_library, physical_cores
+    from gptcli.engine.kernels.library import KernelsUnavailableError, default_threads, open_library
 
     try:
         library = open_library()
     except KernelsUnavailableError as error:
         return f"CPU: torch, since there are no kernels: {error}"
-    return f"CPU: kernels for {library.instructions}, {physical_cores()} threads"
+    return f"CPU: kernels for {library.instructions}, {default_threads()} threads"

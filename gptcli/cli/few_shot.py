@@ -120,8 +120,8 @@ def few_shot(
 
     One query is given as an argument or with -f; many come from --queries, or from a pipe, a line
     each. A terminal shows answers beside their queries, a pipe gets an answer a line with new lines
-    spelled out, --json a JSON line for each. In bfloat16 and float16 the last bits of a
-    probability depend on how many queries run together; --dtype float32 leaves that no room.
+    spelled out, --json a JSON line for each. Where torch computes in bfloat16 or float16, the last
+    bits of a probability depend on how many queries run together; --dtype float32 does not.
     """
     settings = settings_of(locals())
     messages = Messages(sys.stderr, quiet=quiet)

@@ -74,6 +74,12 @@ def _opened(path: Path, features: str) -> Library:
     return Library(path, features)
 
 
+def default_threads() -> int:
+    """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isascii() and asked.isdigit() and int(asked) else physical_cores()
+
+
 def physical_cores() -> int:
     """How many cores this process may use, each counted once however many threads it runs."""
     try:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.angles import Floats, angles
 from gptcli.engine.kernels.coverage import covers
-from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, physical_cores
+from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.kernels.pack import Packed
 from gptcli.engine.kernels.weights import Weights
 
@@ -38,8 +38,8 @@ class _Caches:
 class KernelModel:
     """Packed weights and the library that runs them. Not for several threads at once.
 
-    context: the most tokens that may be used, on which some rotations depend. threads: 0 for as
-    many as there are cores. exact_activations: 8- and 4-bit weights meet the activations as they
+    context: the most tokens that may be used, on which some rotations depend. threads: 0 for
+    `default_threads`. exact_activations: 8- and 4-bit weights meet the activations as they
     are, not rounded to 8 bits.
     """
 
@@ -55,7 +55,7 @@ class KernelModel:
         self.spec = packed.spec
         self.library = library
         self.context = min(context or self.spec.context, self.spec.context)
-        self.threads = threads or physical_cores()
+        self.threads = threads or default_threads()
         self._weights = Weights(packed, exact_activations)
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()

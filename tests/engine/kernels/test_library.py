@@ -13,11 +13,14 @@ from gptcli.engine.kernels import build
 from gptcli.engine.kernels.abi import ACTIVATIONS, Form, Kind
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import (
+    FEATURES,
     KernelsUnavailableError,
     Library,
+    default_threads,
     open_library,
     physical_cores,
 )
+from gptcli.errors import UsageError
 from tests.engine.helpers import CASES, runner_of
 from tests.engine.kernels.helpers import SETS, needs_kernels
 from tests.engine.kernels.small import SPEC
@@ -71,12 +74,28 @@ def test_a_library_that_is_not_there_or_not_ours_is_told(tmp_path):
 def test_features_are_forced_or_refused(monkeypatch):
     """Catches a word that is not understood being taken for the best there is."""
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "sse")
-    with pytest.raises(KernelsUnavailableError, match="sse is none of"):
+    with pytest.raises(UsageError, match="GPTCLI_CPU_FEATURES: 'sse' is none of"):
+        open_library()
+    missing = next(name for name in FEATURES[1:] if name not in SETS)
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", missing)
+    with pytest.raises((UsageError, KernelsUnavailableError), match=f"no {missing}|not built"):
+        open_library()
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    with pytest.raises(KernelsUnavailableError, match="turns them off"):
         open_library()
     if SETS:
         monkeypatch.setenv("GPTCLI_CPU_FEATURES", "portable")
         assert open_library().instructions == "portable"
         assert open_library("auto").instructions == SETS[0]
+
+
+def test_threads_are_those_of_the_environment(monkeypatch):
+    """Catches kernels that take all cores where torch was told to take one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == 3
+    for nothing in ("", "0", "x", "-2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", nothing)
+        assert default_threads() == physical_cores()
 
 
 def test_without_a_compiler_the_reason_is_told(tmp_path, monkeypatch):
