@@ -7,6 +7,8 @@ where they differ. Importing this does not import torch: who has no tensors pays
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,8 @@ import numpy as np
 #: An array of either library; a type that both could share does not exist yet.
 Array = Any
 
+#: Bytes from which an array gets pages of its own.
+_OWN_PAGES = 1 << 16
 #: How many numbers of a row stand in a block of `_bound`.
 _BLOCK = 64
 
@@ -30,6 +34,22 @@ def namespace(x: Array) -> Any:
     import array_api_compat.torch
 
     return array_api_compat.torch
+
+
+def zeros(shape: Sequence[int], like: Array) -> Array:
+    """Zeros of the kind of `like`.
+
+    Those of numpy have memory of their own: a KV cache is made anew larger and larger, and what
+    the heap gets back of the smaller ones would stay with it in pieces.
+    """
+    if not isinstance(like, np.ndarray):
+        return namespace(like).zeros(tuple(shape), dtype=like.dtype, device=like.device)
+    size = math.prod(shape) * like.itemsize
+    if size < _OWN_PAGES:
+        return np.zeros(shape, dtype=like.dtype)
+    # Private: it is memory like any other, also after a fork.
+    flags = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    return np.frombuffer(mmap.mmap(-1, size, **flags), dtype=like.dtype).reshape(shape)
 
 
 def indices(values: Any, like: Array) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from gptcli.engine.arrays import Array, indices, namespace
+from gptcli.engine.arrays import Array, indices, namespace, zeros
 from gptcli.engine.memory import LEAST_TOKENS
 from gptcli.engine.spec import ModelSpec
 
@@ -74,13 +74,12 @@ class KVCache:
         # Layer by layer, so that only one layer is ever held twice. Zeros, not what memory held:
         # a masked NaN would still poison the sums of a short row.
         # An interruption may leave some layers grown: the next call then grows the others.
-        xp = namespace(self.keys[0])
         for held in (self.keys, self.values):
             for layer, old in enumerate(held):
                 if old.shape[2] >= capacity:
                     continue
                 shape = (*old.shape[:2], capacity, old.shape[3])
-                grown = xp.zeros(shape, dtype=old.dtype, device=old.device)
+                grown = zeros(shape, old)
                 grown[:, :, :used] = old[:, :, :used]
                 held[layer] = grown
         self.capacity = capacity

@@ -195,3 +195,14 @@ def test_none_of_it_imports_torch():
     )
     heavy = {"torch", "safetensors", "array_api_compat", "numpy.f2py", "numpy.random"}
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 700, 64), (1, 0, 9)])
+def test_zeros(shape):
+    """Catches large arrays, which have pages of their own, of another kind or not to be written."""
+    for like in (np.empty(0, np.float32), np.empty(0, np.uint16), torch.empty(0)):
+        found = arrays.zeros(shape, like)
+        assert (tuple(found.shape), found.dtype) == (shape, like.dtype)
+        assert not found.any()
+        found[...] = 1
+        assert found.sum() == math.prod(shape)
