@@ -17,7 +17,7 @@ from gptcli.ui.next_tokens import number, where
 from gptcli.ui.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.table import Cell, lines
 from gptcli.ui.terminal import console_for, height_of, neutral, one_line, width_of
-from gptcli.ui.visible import visible
+from gptcli.ui.visible import shortened, visible
 from gptcli.ui.words import Words
 from gptcli.ui.wrap import wrapped
 
@@ -120,7 +120,7 @@ def _screens(stream: TextIO, name: str, stage: Stage) -> list[list[Text]]:
 
 
 def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
-    parts = [*screen, Text(""), Text(foot[: max(width_of(stream) - 1, 1)], style="dim")]
+    parts = [*screen, Text(""), Text(shortened(foot, width_of(stream) - 1), style="dim")]
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"
     # The alternate screen has as many lines as there are: none may be too many.
