@@ -18,7 +18,7 @@ from gptcli.cli import (
     complete,
     explain,
     few_shot,
-    few_shot_options,
+    few_shot_pairs,
     lens,
     models,
     neighbors,
@@ -50,7 +50,7 @@ GROUPS = (sessions.app, models.app)
 
 #: Where Typer's own way to read a command line does not do.
 CLASSES: dict[Callable[..., None], type[TyperCommand]] = {
-    few_shot.few_shot: few_shot_options.TakesPairs
+    few_shot.few_shot: few_shot_pairs.TakesPairs
 }
 
 # Boxes are for people: help in a pipe or a dumb terminal is plain text.

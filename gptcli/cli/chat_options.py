@@ -7,17 +7,11 @@ from typing import Annotated
 
 import typer
 
+from gptcli.cli import options
 from gptcli.cli.completers import complete_session
-from gptcli.errors import UsageError
 
 #: What may happen where the context is full.
 OVERFLOWS = ("error", "drop-oldest")
-
-
-def _check_overflow(value: str) -> str:
-    if value not in OVERFLOWS:
-        raise UsageError("--on-overflow", f"must be one of {', '.join(OVERFLOWS)}, not {value!r}")
-    return value
 
 
 Message = Annotated[
@@ -57,7 +51,7 @@ OnOverflow = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        callback=_check_overflow,
+        callback=options.one_of("--on-overflow", OVERFLOWS),
         autocompletion=lambda: list(OVERFLOWS),
         show_default=False,
         help="Where the context is full: error, or drop-oldest, which leaves out the oldest"

@@ -40,12 +40,6 @@ EXAMPLES = (
 _BYS = ("total", "token", "byte")
 
 
-def _check_by(value: str) -> str:
-    if value not in _BYS:
-        raise UsageError("--by", f"must be one of {', '.join(_BYS)}, not {value!r}")
-    return value
-
-
 def choose(
     prompt: options.PromptArgument = None,
     prompt_option: options.PromptOption = None,
@@ -71,7 +65,7 @@ def choose(
         str,
         typer.Option(
             metavar="WHAT",
-            callback=_check_by,
+            callback=options.one_of("--by", _BYS),
             autocompletion=lambda: list(_BYS),
             show_default=False,
             help="Rank by the log-probability in total, per token or per byte: total, token or"

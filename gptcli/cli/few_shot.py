@@ -11,6 +11,7 @@ from gptcli.cli import adapter_options, generation_options, options
 from gptcli.cli import few_shot_options as own
 from gptcli.cli.few_shot_evaluation import Plan, plan, run
 from gptcli.cli.few_shot_examples import form_of, gather, labels_among
+from gptcli.cli.few_shot_pairs import pairs_of
 from gptcli.cli.few_shot_queries import Expected, expected_rows, queries_of
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.config import Settings
@@ -125,7 +126,7 @@ def few_shot(
     """
     settings = settings_of(locals())
     messages = Messages(sys.stderr, quiet=quiet)
-    given = gather(preset, examples or [], own.pairs_of(example), input_field, output_field)
+    given = gather(preset, examples or [], pairs_of(example), input_field, output_field)
     if not given.examples and shots != 0:
         raise UsageError("--example", "there are no examples", "--shots 0 does without")
     chosen = labels_among(given, label, classify=classify)

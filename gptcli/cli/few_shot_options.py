@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
-from typer.core import TyperCommand
 
 from gptcli.cli import options
 from gptcli.cli.presets import preset_names
-from gptcli.errors import UsageError
 from gptcli.few_shot import DEFAULT_TEMPLATE, ORDERS
 from gptcli.few_shot import Order as FewShotOrder
 from gptcli.inspection.evaluation import Match as EvaluationMatch
@@ -21,18 +17,6 @@ _OUTPUT, _SAMPLING = "Output", "Sampling"
 _EXAMPLES, _FORM, _LABELS, _EVALUATION = "Examples", "Form", "Labels", "Evaluation"
 KINDS = ("jsonl", "csv", "tsv", "lines")
 MATCHES = ("exact", "loose")
-_PAIR = "--example"
-
-
-def _one_of(flag: str, known: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    """A callback that refuses what is none of the known words."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in known:
-            raise UsageError(flag, f"must be one of {', '.join(known)}, not {value!r}")
-        return value
-
-    return check
 
 
 Query = Annotated[
@@ -119,7 +103,7 @@ Order = Annotated[
     str,
     typer.Option(
         metavar="ORDER",
-        callback=_one_of("--order", ORDERS),
+        callback=options.one_of("--order", ORDERS),
         autocompletion=lambda: list(ORDERS),
         rich_help_panel=_EXAMPLES,
         show_default=False,
@@ -176,7 +160,7 @@ QueriesFormat = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        callback=_one_of("--queries-format", KINDS),
+        callback=options.one_of("--queries-format", KINDS),
         autocompletion=lambda: list(KINDS),
         show_default=False,
         help="What --queries, --evaluate or stdin holds, whatever the name says:"
@@ -222,7 +206,7 @@ Match = Annotated[
     str | None,
     typer.Option(
         metavar="HOW",
-        callback=_one_of("--match", MATCHES),
+        callback=options.one_of("--match", MATCHES),
         autocompletion=lambda: list(MATCHES),
         rich_help_panel=_EVALUATION,
         show_default=False,
@@ -299,32 +283,3 @@ def order_of(given: str) -> FewShotOrder:
 def match_of(given: str) -> EvaluationMatch:
     """The same for --match."""
     return cast(EvaluationMatch, given)
-
-
-class TakesPairs(TyperCommand):
-    """A command whose `--example` takes two texts each time, for which Typer has no type.
-
-    It sees the option twice instead, one text each; `pairs_of` puts them together again.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Raises UsageError where the second text is missing."""
-        found: list[str] = []
-        rest = iter(args)
-        for word in rest:
-            if word == "--":
-                found += [word, *rest]
-            elif word == _PAIR or word.startswith(f"{_PAIR}="):
-                texts = [word.removeprefix(f"{_PAIR}=")] if word != _PAIR else []
-                texts += islice(rest, 2 - len(texts))
-                if len(texts) < 2 and not ctx.resilient_parsing:
-                    raise UsageError(_PAIR, "needs two texts, an input and its output")
-                found += [f"{_PAIR}={text}" for text in texts]
-            else:
-                found.append(word)
-        return super().parse_args(ctx, found)
-
-
-def pairs_of(texts: list[str] | None) -> list[tuple[str, str]]:
-    """(input, output) of every `--example`."""
-    return list(zip(texts[::2], texts[1::2], strict=True)) if texts else []

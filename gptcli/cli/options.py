@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +39,17 @@ def limited(name: str, flag: str) -> Callable[[Any], Any]:
         reason = None if value is None else LIMITS[name].reason(value)
         if reason:
             raise UsageError(flag, reason)
+        return value
+
+    return check
+
+
+def one_of(flag: str, known: Sequence[str]) -> Callable[[Any], Any]:
+    """A callback that refuses what is none of the known words."""
+
+    def check(value: Any) -> Any:
+        if value is not None and value not in known:
+            raise UsageError(flag, f"must be one of {', '.join(known)}, not {value!r}")
         return value
 
     return check

@@ -33,12 +33,6 @@ _MARKDOWN = (".md", ".markdown")
 app = typer.Typer(name="sessions")
 
 
-def _check_format(value: str | None) -> str | None:
-    if value is not None and value not in _FORMATS:
-        raise UsageError("--format", f"must be one of {', '.join(_FORMATS)}, not {value!r}")
-    return value
-
-
 Name = Annotated[
     str,
     typer.Argument(
@@ -56,7 +50,7 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        callback=_check_format,
+        callback=options.one_of("--format", _FORMATS),
         autocompletion=lambda: list(_FORMATS),
         show_default=False,
         help="json, which /load of a chat reads again, or markdown. Default: markdown for a FILE"

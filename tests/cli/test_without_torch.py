@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.helpers import run
-from tests.engine.kernels.helpers import SETS
+from tests.engine.kernels.helpers import needs_kernels
 
 ROOT = Path(__file__).parents[2]
 #: Runs a command; the end of stderr is what it has loaded.
@@ -25,7 +25,7 @@ sys.exit(code)
 HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
 
 
-@pytest.mark.skipif(not SETS, reason="no kernels were built here")
+@needs_kernels
 @pytest.mark.parametrize(
     "argv",
     [

@@ -14,6 +14,7 @@ from gptcli.backends.local.few_shot_prompts import prompts_for
 from gptcli.backends.local.opened import OpenModel
 from gptcli.backends.local.sample import Sample
 from gptcli.conversation import ChatDocument
+from gptcli.engine.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
 from gptcli.few_shot import (
     Answer,
@@ -26,9 +27,6 @@ from gptcli.few_shot import (
 )
 from gptcli.text.similarity import Similarity
 
-#: What bounds a batch: rows, and bytes of keys and values, each row having a copy of the prompt's.
-ROWS = 32
-CACHE_BYTES = 512 << 20
 #: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
 CONTENT_FREE = ("N/A", "[MASK]", "")
 

@@ -19,9 +19,9 @@ from gptcli.engine.open import open_runner
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types import AdapterRef
 from tests.engine.helpers import GOLDENS, copy_case
-from tests.engine.kernels.helpers import SETS
+from tests.engine.kernels.helpers import needs_kernels
 
-pytestmark = pytest.mark.skipif(not SETS, reason="no kernels were built here")
+pytestmark = needs_kernels
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 
 
