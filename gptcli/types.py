@@ -62,6 +62,8 @@ LIMITS: dict[str, Limit] = {
     "shots": Limit(0, _MOST_TOKENS),
     "orders": Limit(2, 1000),
     "fail_below": Limit(0, 1, above=True),
+    "tokens": Limit(1, _MOST_TOKENS),
+    "rounds": Limit(1, 1000),
 }
 
 
@@ -207,7 +209,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a long task is; `total` is None where it is not known. Units are bytes."""
+    """How far a long task is; `total` is None where it is not known. Units are bytes, or steps."""
 
     label: str
     done: int

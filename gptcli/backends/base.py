@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Protocol
 
+from gptcli.benchmark import BenchRequest, Speeds
 from gptcli.conversation import ChatDocument, ChatRequest
 from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
 from gptcli.inspection.attention import Attention, AttentionRequest
@@ -16,7 +17,7 @@ from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensReq
 from gptcli.inspection.score import Score, ScoreRequest
 from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.tree import Tree, TreeRequest
-from gptcli.types import Chunk, Notice, Request, Usage
+from gptcli.types import Chunk, Notice, Progress, Request, Usage
 
 Event = Chunk | Notice | Usage
 
@@ -149,5 +150,13 @@ class Backend(Protocol):
         """What the stream would say after every layer.
 
         Raises InputError for a text to track that is not one token, NonFiniteError.
+        """
+        ...
+
+    def bench(self, request: BenchRequest) -> Generator[Progress | Notice, None, Speeds]:
+        """How fast the model is; of the measures, those that need no process of their own.
+
+        Yields how many rounds of each measure are done. Raises ContextError, before anything is
+        measured, where one does not fit into the context, ResourceError.
         """
         ...

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 from typing import NoReturn
 
 from gptcli.backends.base import Event
+from gptcli.benchmark import BenchRequest
 from gptcli.conversation import ChatRequest
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot import FewShotRequest, Query
@@ -125,6 +126,10 @@ class EchoBackend:
     def lens(self, request: LensRequest) -> NoReturn:
         """Raises UsageError."""
         refuse("be looked into")
+
+    def bench(self, request: BenchRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("be measured")
 
 
 def refuse(what: str) -> NoReturn:

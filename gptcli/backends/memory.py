@@ -7,8 +7,21 @@ import sys
 from pathlib import Path
 
 from gptcli.engine.memory import available_bytes
+from gptcli.errors import ResourceError
+from gptcli.units import size
 
-__all__ = ["available_bytes", "peak_bytes"]
+__all__ = ["available_bytes", "check", "peak_bytes"]
+
+
+def check(subject: str, needs: str, needed: int, device: str) -> None:
+    """Raise ResourceError where more bytes are needed than can still be taken.
+
+    needs: what needs them, up to and with that verb.
+    """
+    available = available_bytes(device)
+    if available is not None and needed > available:
+        reason = f"{needs} {size(needed)} of memory, {size(available)} are free"
+        raise ResourceError(subject, reason)
 
 
 def peak_bytes(device: str) -> int | None:

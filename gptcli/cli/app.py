@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from gptcli import __version__
 from gptcli.cli import (
     attention,
+    bench,
     chat,
     choose,
     complete,
@@ -45,6 +46,7 @@ COMMANDS = (
     neighbors.neighbors,
     attention.attention,
     lens.lens,
+    bench.bench,
 )
 GROUPS = (sessions.app, models.app)
 

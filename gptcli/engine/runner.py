@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
@@ -44,6 +44,32 @@ class Runner(Protocol):
     @property
     def itemsize(self) -> int:
         """Bytes of a number in the KV cache."""
+        ...
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads of a CPU compute; None on a GPU."""
+        ...
+
+    @property
+    def instructions(self) -> str | None:
+        """The kernels' set of instructions; None where torch computes."""
+        ...
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a token of one row reads, see `traffic`."""
+        ...
+
+    def wait(self) -> None:
+        """Return when all is computed that was asked for: a GPU works on behind Python's back."""
+        ...
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """What reads `size` bytes of memory, where weights stand and by as many threads.
+
+        They are taken at once and kept as long as the function is.
+        """
         ...
 
     def new_cache(self, batch: int = 1) -> KVCache:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
 from torch import Tensor
 
+from gptcli.engine import traffic
 from gptcli.engine.cache import KVCache
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.layers import Probe
@@ -39,6 +40,41 @@ class TorchRunner:
     def itemsize(self) -> int:
         """See Runner."""
         return self.dtype.itemsize
+
+    @property
+    def threads(self) -> int | None:
+        """See Runner."""
+        return torch.get_num_threads() if self.device.type == "cpu" else None
+
+    @property
+    def instructions(self) -> str | None:
+        """See Runner."""
+        return None
+
+    @property
+    def weight_bytes(self) -> int:
+        """See Runner."""
+        # A tied table is read in full by the head.
+        rows = {"positions.weight"} | (set() if self.spec.tied else {"embedding.weight"})
+        parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
+        return traffic.weight_bytes(self.spec, (part for part in parts if part[0] not in rows))
+
+    def wait(self) -> None:
+        """See Runner."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """See Runner."""
+        memory = torch.ones(size // 4, dtype=torch.float32, device=self.device)
+
+        def read() -> None:
+            memory.sum()
+            self.wait()
+
+        return read
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """See Runner."""

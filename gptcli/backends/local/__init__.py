@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gptcli.backends.base import Event, Walk
 from gptcli.backends.local.opened import OpenModel
+from gptcli.benchmark import BenchRequest, Speeds
 from gptcli.conversation import ChatDocument, ChatRequest
 from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
 from gptcli.inspection.attention import Attention, AttentionRequest
@@ -22,7 +23,7 @@ from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
 from gptcli.inspection.score import Score, ScoreRequest
 from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.tree import Tree, TreeRequest
-from gptcli.types import Request
+from gptcli.types import Notice, Progress, Request
 
 if TYPE_CHECKING:
     from gptcli.backends.local.chat import LocalChat
@@ -125,6 +126,12 @@ class LocalBackend:
         from gptcli.backends.local.lens import lens
 
         return lens(self._open, request)
+
+    def bench(self, request: BenchRequest) -> Generator[Progress | Notice, None, Speeds]:
+        """See Backend.bench."""
+        from gptcli.backends.local.bench import bench
+
+        return bench(self._open, request)
 
     @cached_property
     def _chat(self) -> LocalChat:

@@ -12,12 +12,10 @@ from gptcli.backends.base import Event
 from gptcli.backends.local.opened import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.sample import Sample
-from gptcli.errors import ResourceError
 from gptcli.text.boundary import splits_token
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
-from gptcli.units import size
 
 if TYPE_CHECKING:
     from gptcli.engine.generate import Drawn
@@ -126,10 +124,8 @@ class Completion:
         # A first step of the cache at the least: most texts end long before their limit.
         tokens = min(tokens, len(self.prompt) + GROWTH)
         needed = self.runner.spec.cache_bytes(tokens, self.runner.itemsize, self.request.samples)
-        available = memory.available_bytes(self.runner.device_name)
-        if available is not None and needed > available:
-            reason = f"need {size(needed)} of memory, {size(available)} are free"
-            raise ResourceError("--samples", f"{self.request.samples} at once {reason}")
+        needs = f"{self.request.samples} at once need"
+        memory.check("--samples", needs, needed, self.runner.device_name)
 
     def _healing(self) -> Healing | None:
         """What to take back of the prompt, None for nothing."""

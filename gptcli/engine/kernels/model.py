@@ -5,17 +5,18 @@ from __future__ import annotations
 import ctypes as c
 import dataclasses
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.engine import traffic
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.angles import Floats, angles
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, default_threads
-from gptcli.engine.kernels.pack import Packed
+from gptcli.engine.kernels.pack import Packed, reserve
 from gptcli.engine.kernels.weights import Weights
 
 __all__ = ["KernelModel", "covers"]
@@ -102,6 +103,33 @@ class KernelModel:
         if result != DONE:
             raise ValueError("a token, row or position is outside of the model or the cache")
         return logits
+
+    @property
+    def instructions(self) -> str:
+        """The set of instructions in use, one of `library.FEATURES`."""
+        return self.library.instructions
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of packed weights that a token of one row reads, see `traffic`."""
+        block_bytes = self.library.functions.kernels_block_bytes
+        sections = (section for section, _ in self._weights.packed.places.values())
+        # The head is always a section of its own.
+        read = (each for each in sections if each.name not in ("embedding", "positions"))
+        return traffic.weight_bytes(
+            self.spec, ((each.name, each.bytes(block_bytes)) for each in read)
+        )
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """What reads `size` bytes of memory, by as many threads as run the model."""
+        memory = reserve(size)
+        # Memory that nobody wrote to is one page of zeros, over and over.
+        memory.fill(1)
+
+        def read() -> None:
+            self.library.functions.kernels_read(memory.ctypes.data, size, self.threads)
+
+        return read
 
     def close(self) -> None:
         """Free what the kernels hold. The model cannot be used afterwards."""

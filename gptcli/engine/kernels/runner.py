@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,22 @@ Ids = NDArray[np.int32]
 
 class KernelModel(Protocol):
     """Weights that the kernels have packed, and their forward."""
+
+    threads: int
+
+    @property
+    def instructions(self) -> str:
+        """The set of instructions in use."""
+        ...
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a token of one row reads."""
+        ...
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """What reads `size` bytes of memory, by as many threads as run the model."""
+        ...
 
     def forward(
         self,
@@ -60,6 +76,28 @@ class KernelRunner:
     def itemsize(self) -> int:
         """See Runner."""
         return self._like.itemsize
+
+    @property
+    def threads(self) -> int | None:
+        """See Runner."""
+        return self.model.threads
+
+    @property
+    def instructions(self) -> str | None:
+        """See Runner."""
+        return self.model.instructions
+
+    @property
+    def weight_bytes(self) -> int:
+        """See Runner."""
+        return self.model.weight_bytes
+
+    def wait(self) -> None:
+        """See Runner: a call into the kernels returns when all is done."""
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """See Runner."""
+        return self.model.memory_reader(size)
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """See Runner."""
