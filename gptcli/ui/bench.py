@@ -9,7 +9,6 @@ from gptcli.benchmark import BATCH_NEW, Benchmark, Rounds
 from gptcli.ui import source
 from gptcli.ui.next_tokens import caption, where
 from gptcli.ui.table import Cell, Column, fitted
-from gptcli.units import percent
 
 _COLUMNS = (
     Column("measure", shrink=True, least=10, style="bold"),
@@ -61,11 +60,9 @@ _SHOWN = {"s": ("s", 1, 3), "B": ("MB", 10**6, 0), "B/s": ("GB/s", 10**9, 1)}
 def _row(name: str, figure: Rounds, unit: str, share: float | None = None) -> list[str | Cell]:
     numbers = (figure.median, figure.least, figure.most)
     shown, scale, digits = _SHOWN.get(unit, (unit, 1, 0 if figure.most >= 1000 else 1))
-    cells = [
-        Cell(f"{n / scale:,.{digits}f}", data=f"{n:.0f}" if unit.startswith("B") else f"{n:.6g}")
-        for n in numbers
-    ]
-    part = Cell("") if share is None else Cell(percent(share), data=f"{share:.6f}")
+    exact = ".0f" if unit.startswith("B") else ".6g"
+    cells = [Cell(f"{n / scale:,.{digits}f}", data=f"{n:{exact}}") for n in numbers]
+    part = Cell("") if share is None else Cell(f"{share:.0%}", data=f"{share:.6f}")
     return [name, *cells, Cell(shown, "dim", unit), part]
 
 

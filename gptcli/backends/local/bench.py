@@ -79,7 +79,7 @@ def _check(model: OpenModel, request: BenchRequest, depths: Sequence[int]) -> No
     runner, needed = model.runner, 0
     for subject, before, new, rows in uses:
         if before + new > runner.limit:
-            reason = f"{before} tokens and {new} new ones are {before + new}, more than the context"
+            reason = f"{before} tokens and {new} new make {before + new}, more than the context"
             raise ContextError(subject, f"{reason} of {runner.limit}")
         # Those of the depths are kept from round to round.
         needed += runner.spec.cache_bytes(before + new, runner.itemsize, rows)
