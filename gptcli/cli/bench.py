@@ -99,15 +99,15 @@ def bench(
 ) -> None:
     """Measure how fast a model is on this machine.
 
-    It generates greedily, by the very steps that complete a text, after tokens by chance: prefill,
-    tokens of a prompt per second of a call that draws one new token; decode, new tokens per second
-    after a context of each depth; batch, new tokens of all texts together per second of the whole
-    call. start and memory are those of a process that completes one token of a short prompt, from
-    its start to its end. Each figure is the median of the rounds, with the least and the most.
+    Tokens are generated greedily after random ones, by the very steps that complete a text.
+    prefill: tokens of a prompt per second of a call that draws one new token; decode: new tokens
+    per second after a context of each depth; batch: new tokens of all texts together per second of
+    the whole call; start, memory: a process that completes one token of a short prompt, from its
+    start to its end. Each figure is the median of the rounds, beside the least and the most.
 
-    Beside decode stands the share of the read bandwidth: what a token has to read (its weights,
-    the keys and values before it) against what as many threads read in a second, measured in the
-    same rounds.
+    The share tells how much of the read bandwidth decoding needs: what a token has to read, the
+    weights and the keys and values before it, against what as many threads read in the same
+    rounds.
     """
     settings = settings_of(locals())
     request = BenchRequest(
