@@ -90,7 +90,7 @@ def bench(
             metavar="N",
             callback=options.limited("rounds", "--rounds"),
             show_default=False,
-            help="How often all is measured. Default: 3.",
+            help="How often all is measured, after a round that does not count. Default: 3.",
         ),
     ] = 3,
     json: inside_options.JsonNumbers = False,

@@ -21,8 +21,6 @@ from gptcli.benchmark import (
 from gptcli.errors import ContextError
 from gptcli.types import Notice, Progress
 
-#: New tokens of the uncounted run before the first round.
-WARM = 2
 _PREFILL, _BATCH, _BANDWIDTH = "prefill", "batch", "read bandwidth"
 
 
@@ -46,9 +44,10 @@ def bench(
         text = f"{left} is left out: with {request.new_tokens} new tokens it is more than the"
         yield Notice("--depth", f"{text} context of {model.runner.limit}")
     tasks = list(_tasks(Stopwatch(model.runner, clock), request, depths))
+    # A round that does not count: what is done once, such as bringing weights in, is done there.
     for task in tasks:
         yield Progress(task.label, 0, request.rounds)
-        task.measure(min(WARM, task.new_tokens))
+        task.measure(task.new_tokens)
     found: dict[str, tuple[float, ...]] = {task.label: () for task in tasks}
     # All measures in each round: what else the machine does falls on all of them alike.
     for done in range(1, request.rounds + 1):
