@@ -15,7 +15,7 @@ _VARIABLE = "GPTCLI_CPU_FEATURES"
 #: What that may be; unset or "auto", the best that this processor has; OFF, none.
 OFF = "none"
 FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
-ABI = 1
+ABI = 2
 
 DONE, NO_MEMORY = 0, 1
 

@@ -29,7 +29,7 @@ struct Opened {
   std::mutex mutex;
 };
 
-API int32_t kernels_abi() { return 1; }
+API int32_t kernels_abi() { return 2; }
 
 API const char *kernels_set(const char *name) {
   const InstructionSet *set = find_set(name);
@@ -54,7 +54,7 @@ API void kernels_end_threads() { pool_close(); }
 
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
-  if (call.count < 1 || call.wanted_count < 0) return false;
+  if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
   for (int32_t i = 0; i < call.count; i++) {
     const int32_t at = call.positions[i];
     if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= call.batch) return false;
