@@ -15,12 +15,6 @@ static inline Seen seen_from(int position, int window) {
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
 static inline Floats load_cached(const uint16_t *at, int n) { return load_bfloat16_part(at, n); }
 
-// Ask for n numbers ahead of time: the processor foresees no jump from keys to values.
-template <class T>
-static inline void expect(const T *from, int64_t n) {
-  for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(T)) __builtin_prefetch(from + i);
-}
-
 // Columns i and i + 1 of a block of keys; see cache.h.
 static inline void two_columns(const float *block, int i, Floats &one, Floats &other) {
   one = load(block + 16 * i), other = load(block + 16 * i + 16);
@@ -150,7 +144,6 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   for (int base = begin; base < end; base += 16) {
     const T *block = keys + (int64_t)(base - begin) * d;
     float *out = own.scores + base - begin;
-    expect(values + (base - begin) * d, (end - base < 16 ? end - base : 16) * d);
     if (queries <= QUERIES) {
       all_scores(block, queries, own.queries, s.head_stride, d, out);
       continue;
@@ -164,7 +157,6 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
     const Seen seen = seen_from(position, window);
     softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * s.partial_stride);
   }
-  if (last > end) expect(keys + STRETCH * d, (last - end < STRETCH ? up(last - end, 16) : STRETCH) * d);
   for (int q = 0; q < queries; q += QUERIES) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
     const float *shares = own.scores + q * STRETCH;
