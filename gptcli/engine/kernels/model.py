@@ -79,7 +79,8 @@ class KernelModel:
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
         stands there. Its key and value are written to that place of `keys` and `values`, one
         array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
-        other tokens of this call included. wanted: indices below n. Raises ValueError for what does not fit, MemoryError.
+        other tokens of this call included. wanted: indices below n. Raises ValueError for what
+        does not fit, MemoryError.
         """
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
