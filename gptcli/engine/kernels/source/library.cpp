@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "crew.h"
 #include "instruction_set.h"
 
 #define API extern "C" __attribute__((visibility("default")))
@@ -119,6 +120,15 @@ API int32_t kernels_activate(const char *set, const float *x, float *out, int32_
   if (!found) return BAD_CALL;
   found->activate_alone(x, out, n, activation);
   return DONE;
+}
+
+// How many threads work at each of `count` jobs, of which the shares before it were waited.
+API void kernels_crew(int32_t wanted, const double *waited, int32_t count, int32_t *out) {
+  Crew crew(wanted);
+  for (int32_t i = 0; i < count; i++) {
+    out[i] = crew.now;
+    crew.learn(waited[i]);
+  }
 }
 
 // The roof: how fast memory can be read at all. Adds up `bytes` bytes, shared out among threads.
