@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from gptcli.benchmark import BenchRequest, Speeds
-from gptcli.conversation import ChatDocument, ChatRequest
-from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
-from gptcli.inspection.attention import Attention, AttentionRequest
-from gptcli.inspection.choose import Choices, ChooseRequest
-from gptcli.inspection.explain import ExplainRequest, Round
-from gptcli.inspection.lens import Lens, LensRequest
-from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
-from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
-from gptcli.inspection.score import Score, ScoreRequest
-from gptcli.inspection.shapes import Shapes
-from gptcli.inspection.tree import Tree, TreeRequest
-from gptcli.types import Chunk, Notice, Progress, Request, Usage
+from gptcli.types import Chunk, Notice, Request, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from gptcli.benchmark import BenchRequest, Speeds
+    from gptcli.conversation import ChatDocument, ChatRequest
+    from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
+    from gptcli.inspection.attention import Attention, AttentionRequest
+    from gptcli.inspection.choose import Choices, ChooseRequest
+    from gptcli.inspection.explain import ExplainRequest, Round
+    from gptcli.inspection.lens import Lens, LensRequest
+    from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
+    from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
+    from gptcli.inspection.score import Score, ScoreRequest
+    from gptcli.inspection.shapes import Shapes
+    from gptcli.inspection.tree import Tree, TreeRequest
+    from gptcli.types import Progress
 
 Event = Chunk | Notice | Usage
 

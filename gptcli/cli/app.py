@@ -4,73 +4,53 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from gptcli import __version__
-from gptcli.cli import (
-    attention,
-    bench,
-    chat,
-    choose,
-    complete,
-    explain,
-    few_shot,
-    few_shot_pairs,
-    lens,
-    models,
-    neighbors,
-    score,
-    sessions,
-    tokens,
-    top_k,
-    tree,
-)
 from gptcli.cli.boundary import guarded
 from gptcli.errors import UsageError
 
-#: A new subcommand is one word here; groups have subcommands of their own.
+#: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
-    complete.complete,
-    chat.chat,
-    few_shot.few_shot,
-    top_k.top_k,
-    choose.choose,
-    score.score,
-    tokens.tokens,
-    tree.tree,
-    explain.explain,
-    neighbors.neighbors,
-    attention.attention,
-    lens.lens,
-    bench.bench,
+    *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
+    *("explain", "neighbors", "attention", "lens", "bench"),
 )
-GROUPS = (sessions.app, models.app)
-
-#: Where Typer's own way to read a command line does not do.
-CLASSES: dict[Callable[..., None], type[TyperCommand]] = {
-    few_shot.few_shot: few_shot_pairs.TakesPairs
-}
-
-# Boxes are for people: help in a pipe or a dumb terminal is plain text.
-_PRETTY = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-app = typer.Typer(
-    name="gptcli",
-    rich_markup_mode="rich" if _PRETTY else None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in COMMANDS:
-    app.command(cls=CLASSES.get(_command))(guarded(_command))
-for _group in GROUPS:
-    app.add_typer(_group)
+#: Files whose `app` has subcommands of its own.
+GROUPS = ("sessions", "models")
 
 
-@app.callback(invoke_without_command=True)
+def app(argv: Sequence[str] = ()) -> typer.Typer:
+    """The app for a command line: with the command that comes first, or else with all.
+
+    The others would take longer to import than the first token of a short prompt takes.
+    """
+    names = {file.replace("_", "-"): file for file in (*COMMANDS, *GROUPS)}
+    first = names.get(argv[0]) if argv else None
+    # Boxes are for people: help in a pipe or a dumb terminal is plain text.
+    pretty = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    whole = typer.Typer(
+        name="gptcli",
+        rich_markup_mode="rich" if pretty else None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for file in names.values() if first is None else [first]:
+        module = import_module(f"gptcli.cli.{file}")
+        if file in GROUPS:
+            whole.add_typer(module.app)
+        else:
+            # Where Typer's own way to read a command line does not do, the file has another.
+            whole.command(cls=getattr(module, "COMMAND_CLASS", None))(
+                guarded(getattr(module, file))
+            )
+    whole.callback(invoke_without_command=True)(gptcli)
+    return whole
+
+
 def gptcli(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

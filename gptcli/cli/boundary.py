@@ -42,7 +42,7 @@ def _run(argv: list[str]) -> int:
     from gptcli.cli.app import app
 
     try:
-        code = app(argv, prog_name="gptcli", standalone_mode=False)
+        code = app(argv)(argv, prog_name="gptcli", standalone_mode=False)
     except OSError as error:
         raise _told_apart(error) from error
     # Typer's own ways to stop give 1, which here means a bug.

@@ -11,7 +11,7 @@ from gptcli.cli import adapter_options, generation_options, options
 from gptcli.cli import few_shot_options as own
 from gptcli.cli.few_shot_evaluation import Plan, plan, run
 from gptcli.cli.few_shot_examples import form_of, gather, labels_among
-from gptcli.cli.few_shot_pairs import pairs_of
+from gptcli.cli.few_shot_pairs import TakesPairs, pairs_of
 from gptcli.cli.few_shot_queries import Expected, expected_rows, queries_of
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.config import Settings
@@ -24,6 +24,7 @@ from gptcli.ui import few_shot as view
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
 
+COMMAND_CLASS = TakesPairs
 #: Of a free answer: examples are short, and a border ends most answers before this.
 DEFAULT_TOKENS = 64
 

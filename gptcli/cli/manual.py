@@ -92,16 +92,16 @@ class Node:
         return sys.modules[callback.__module__] if callback else None
 
 
-def root(tool: typer.Typer = app) -> Node:
+def root(tool: typer.Typer | None = None) -> Node:
     """The whole app."""
-    command = typer.main.get_command(tool)
+    command = typer.main.get_command(tool or app())
     if not isinstance(command, TyperCommand | TyperGroup):
         raise TypeError(f"the app is a {type(command).__name__}")
     context = typer.Context(command, info_name="gptcli", **command.context_settings)
     return Node(("gptcli",), command, context)
 
 
-def pages(tool: typer.Typer = app) -> dict[str, str]:
+def pages(tool: typer.Typer | None = None) -> dict[str, str]:
     """Each page's file name and text."""
     top = root(tool)
     nodes = [top, *top.children()]

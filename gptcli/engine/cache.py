@@ -14,6 +14,9 @@ from gptcli.engine.spec import ModelSpec
 
 #: Tokens by which the cache grows, so that a token costs no copy of the cache.
 GROWTH = LEAST_TOKENS
+#: Every capacity is a multiple of this: the kernels keep keys in blocks of so many tokens, which
+#: are moved whole (kernels/source/cache.h).
+BLOCK = 16
 
 
 class KVCache:
@@ -70,7 +73,8 @@ class KVCache:
         needed = used + max(counts)
         if needed <= self.capacity:
             return
-        capacity = max(needed, min(-(-needed // GROWTH) * GROWTH, self.limit))
+        capacity = _up(max(needed, min(_up(needed, GROWTH), self.limit)), BLOCK)
+        kept = _up(used, BLOCK)
         # Layer by layer, so that only one layer is ever held twice. Zeros, not what memory held:
         # a masked NaN would still poison the sums of a short row.
         # An interruption may leave some layers grown: the next call then grows the others.
@@ -80,7 +84,7 @@ class KVCache:
                     continue
                 shape = (*old.shape[:2], capacity, old.shape[3])
                 grown = zeros(shape, old)
-                grown[:, :, :used] = old[:, :, :used]
+                grown[:, :, :kept] = old[:, :, :kept]
                 held[layer] = grown
         self.capacity = capacity
 
@@ -138,3 +142,7 @@ class KVCache:
         other.keys, other.values = list(self.keys), list(self.values)
         other.select(rows)
         return other
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple

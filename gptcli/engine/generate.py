@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.prefix import PrefixCache, begin
-from gptcli.engine.sampling import History, distribution, draw, generators, likeliest
+from gptcli.engine.sampling import History, generators, likeliest, next_ids
 from gptcli.types import Sampling
 
 
@@ -105,8 +105,9 @@ class Generation:
     def _draw(self, rows: list[int], logits: Array) -> list[Drawn]:
         histories = [self._histories[sample] for sample in rows]
         limited, allowed = self._limited(logits, histories)
-        final = distribution(limited, self._sampling, histories)
-        ids = draw(final, [self._generators[sample] for sample in rows])
+        ids = next_ids(
+            limited, self._sampling, histories, [self._generators[sample] for sample in rows]
+        )
         for history, token in zip(histories, ids, strict=True):
             history.generated.append(token)
         ends = [token in self._end_ids for token in ids]

@@ -40,6 +40,31 @@ def stages(
 
     Raises NonFiniteError where a row has NaN or +inf, or nothing but -inf.
     """
+    for name, adjusted in _adjustments(logits, sampling, histories):
+        logits = adjusted
+        yield name, logits
+    if sampling.temperature == 0:
+        # Greedy: no later filter can take the most probable token away.
+        yield "greedy", greedy(logits)
+        return
+    if sampling.temperature != 1:
+        logits = temperature(logits, sampling.temperature)
+        yield "temperature", logits
+    if sampling.top_k:
+        logits = top_k(logits, sampling.top_k)
+        yield "top-k", logits
+    if sampling.top_p < 1:
+        logits = top_p(logits, sampling.top_p)
+        yield "top-p", logits
+    if sampling.min_p:
+        logits = min_p(logits, sampling.min_p)
+        yield "min-p", logits
+
+
+def _adjustments(
+    logits: Array, sampling: Sampling, histories: Sequence[History]
+) -> Iterator[tuple[str, Array]]:
+    """The stages before the temperature."""
     check_finite(logits)
     yield "logits", logits
     if sampling.repeat_penalty != 1:
@@ -57,22 +82,6 @@ def stages(
         # A bias of -inf can forbid every token that there is.
         check_finite(logits)
         yield "logit-bias", logits
-    if sampling.temperature == 0:
-        # Greedy: no later filter can take the most probable token away.
-        yield "greedy", greedy(logits)
-        return
-    if sampling.temperature != 1:
-        logits = temperature(logits, sampling.temperature)
-        yield "temperature", logits
-    if sampling.top_k:
-        logits = top_k(logits, sampling.top_k)
-        yield "top-k", logits
-    if sampling.top_p < 1:
-        logits = top_p(logits, sampling.top_p)
-        yield "top-p", logits
-    if sampling.min_p:
-        logits = min_p(logits, sampling.min_p)
-        yield "min-p", logits
 
 
 def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
@@ -227,6 +236,24 @@ def generators(seed: int, count: int) -> list[Random]:
     are the same wherever the logits are.
     """
     return [Random((seed + i) % 2**32) for i in range(count)]
+
+
+def next_ids(
+    logits: Array,
+    sampling: Sampling,
+    histories: Sequence[History],
+    generators: Sequence[Random],
+) -> list[int]:
+    """One token id per row, drawn from `distribution`. Raises as `stages` does.
+
+    Greedy, that has one token only: it is found at once, without a draw.
+    """
+    if sampling.temperature != 0:
+        return draw(distribution(logits, sampling, histories), generators)
+    for _, adjusted in _adjustments(logits, sampling, histories):
+        logits = adjusted
+    # The first of equals, in both libraries.
+    return list(map(int, namespace(logits).argmax(logits, axis=-1).tolist()))
 
 
 def draw(logits: Array, generators: Sequence[Random]) -> list[int]:

@@ -60,7 +60,7 @@ def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from commands(child, *path, name)
 
 
-COMMANDS = list(commands(typer.main.get_command(app)))
+COMMANDS = list(commands(typer.main.get_command(app())))
 
 
 def page_of(path: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gptcli.engine import sampling
-from gptcli.engine.sampling import History, distribution, draw, stages
+from gptcli.engine.sampling import History, distribution, draw, generators, next_ids, stages
 from gptcli.errors import NonFiniteError
 from gptcli.types import Sampling
 
@@ -328,6 +328,23 @@ def test_greedy_ends_the_stages():
     wish = Sampling(**{**vars(ALL), "temperature": 0.0})
     names = [name for name, _ in stages(logits, wish, [NOTHING])]
     assert names[-1] == "greedy" and len(names) == 5
+
+
+@quick
+@given(_row, st.sampled_from([1.0, 1.7]), st.integers(0, 11))
+def test_greedy_ids_are_those_of_the_distribution(row, penalty, forbidden):
+    """Catches a shortcut of greedy decoding that leaves out a stage, or breaks ties otherwise."""
+    bias = ((forbidden % len(row), -INF),)
+    wish = Sampling(temperature=0, repeat_penalty=penalty, logit_bias=bias)
+    histories = [History([0], [len(row) - 1])]
+    for logits in (torch.tensor([row]), np.array([row], dtype=np.float32)):
+        try:
+            expected = draw(distribution(logits, wish, histories), generators(3, 1))
+        except NonFiniteError:
+            with pytest.raises(NonFiniteError):
+                next_ids(logits, wish, histories, generators(3, 1))
+            continue
+        assert next_ids(logits, wish, histories, generators(3, 1)) == expected
 
 
 def test_stages_that_are_off_do_not_run(monkeypatch):

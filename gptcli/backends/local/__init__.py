@@ -5,28 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gptcli.backends.base import Event, Walk
-from gptcli.backends.local.opened import OpenModel
-from gptcli.benchmark import BenchRequest, Speeds
-from gptcli.conversation import ChatDocument, ChatRequest
-from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
-from gptcli.inspection.attention import Attention, AttentionRequest
-from gptcli.inspection.choose import Choices, ChooseRequest
-from gptcli.inspection.explain import ExplainRequest, Round
-from gptcli.inspection.lens import Lens, LensRequest
-from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
-from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
-from gptcli.inspection.score import Score, ScoreRequest
-from gptcli.inspection.shapes import Shapes
-from gptcli.inspection.tree import Tree, TreeRequest
-from gptcli.types import Notice, Progress, Request
-
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from gptcli.backends.base import Event, Walk
     from gptcli.backends.local.chat import LocalChat
+    from gptcli.backends.local.opened import OpenModel
+    from gptcli.benchmark import BenchRequest, Speeds
+    from gptcli.conversation import ChatDocument, ChatRequest
+    from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
+    from gptcli.inspection.attention import Attention, AttentionRequest
+    from gptcli.inspection.choose import Choices, ChooseRequest
+    from gptcli.inspection.explain import ExplainRequest, Round
+    from gptcli.inspection.lens import Lens, LensRequest
+    from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
+    from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
+    from gptcli.inspection.score import Score, ScoreRequest
+    from gptcli.inspection.shapes import Shapes
+    from gptcli.inspection.tree import Tree, TreeRequest
+    from gptcli.types import Notice, Progress, Request
 
 
 class LocalBackend:

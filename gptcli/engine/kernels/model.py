@@ -25,6 +25,8 @@ __all__ = ["KernelModel", "covers"]
 Ids = Sequence[int] | NDArray[np.int32]
 #: Positions by which the table of angles grows.
 GROWTH = 1024
+#: Forwards after which a model goes on long enough for its weights to be moved.
+SETTLED = 16
 
 
 @dataclasses.dataclass
@@ -58,6 +60,8 @@ class KernelModel:
         self.context = min(context or self.spec.context, self.spec.context)
         self.threads = threads or default_threads()
         self._weights = Weights(packed, exact_activations)
+        self._moving = packed.moving
+        self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()
         self._caches: _Caches | None = None
@@ -79,12 +83,14 @@ class KernelModel:
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
         stands there. Its key and value are written to that place of `keys` and `values`, one
-        array a layer; it sees what stands before it in its row, other tokens of this call
-        included. wanted: indices below n. Raises ValueError for what does not fit, MemoryError.
+        array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
+        other tokens of this call included. wanted: indices below n. Raises ValueError for what
+        does not fit, MemoryError.
         """
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
+        self._move_weights()
         needed = int(max(positions)) + 1
         if needed > call.angles:
             self._grow_angles(needed)
@@ -140,6 +146,16 @@ class KernelModel:
     def __del__(self) -> None:
         if getattr(self, "_opened", None):
             self.close()
+
+    def _move_weights(self) -> None:
+        """Bring some weights nearer, once that is worth it."""
+        self._forwards += 1
+        if self._moving is None or self._forwards <= SETTLED:
+            return
+        if self._moving.step():
+            self._weights.point()
+        else:
+            self._moving = None
 
     def _grow_angles(self, needed: int) -> None:
         if needed > self.context:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from gptcli.engine.kernels.abi import Form, Kind
 from gptcli.engine.kernels.library import Library
 from gptcli.engine.kernels.sections import LINE, ROWS, Kinds, Section, sections
 from gptcli.engine.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from gptcli.engine.kernels.moving import Moving
 
 Bytes = NDArray[np.uint8]
 
@@ -41,20 +45,31 @@ _TABLES = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "floa
 
 
 class Packed:
-    """Packed weights: sections in one piece of memory."""
+    """Packed weights: sections in one piece of memory, or moving from there to another."""
 
     def __init__(self, spec: ModelSpec, kinds: Kinds, library: Library, memory: Bytes) -> None:
         self.spec, self.kinds = spec, kinds
         self.places, self.size = places(spec, kinds, library)
         if memory.nbytes < self.size:
             raise ValueError(f"{memory.nbytes} bytes are not the {self.size} of this model")
+        self._block_bytes = library.functions.kernels_block_bytes
         self.memory = memory
-        self.base = memory.ctypes.data
+        #: What moves them to a better place, where they are in a file.
+        self.moving: Moving | None = None
 
     def address(self, name: str) -> int | None:
         """Where a section begins, or None where the model has no such section."""
         found = self.places.get(name)
-        return None if found is None else self.base + found[1]
+        if found is None:
+            return None
+        moved = self.moving is not None and name in self.moving.moved
+        memory = self.moving.memory if self.moving is not None and moved else self.memory
+        return int(memory.ctypes.data) + found[1]
+
+    def extent(self, name: str) -> tuple[int, int]:
+        """The first byte of a section in the memory, and the one after its last."""
+        section, start = self.places[name]
+        return start, start + section.bytes(self._block_bytes)
 
     def section(self, name: str) -> Section:
         """The section of that name."""
@@ -138,7 +153,7 @@ def _put_blocks(
         source.strides[0],
         rows,
         columns,
-        packed.base + at + first,
+        packed.memory.ctypes.data + at + first,
         step,
         threads,
     )

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from gptcli.engine.kernels.library import Library
-from gptcli.engine.kernels.pack import Bytes, Packed, places, reserve
+from gptcli.engine.kernels.moving import Moving
+from gptcli.engine.kernels.pack import Packed, places
 from gptcli.engine.kernels.sections import Kinds, sections
 from gptcli.engine.spec import ModelSpec
 
@@ -58,20 +59,11 @@ def save(packed: Packed, path: Path, source: str) -> None:
             beside.unlink(missing_ok=True)
 
 
-def load(
-    path: Path,
-    spec: ModelSpec,
-    kinds: Kinds,
-    library: Library,
-    source: str,
-    *,
-    mapped: bool = True,
-) -> Packed | None:
+def load(path: Path, spec: ModelSpec, kinds: Kinds, library: Library, source: str) -> Packed | None:
     """The weights that `save` wrote, or None where there are none, others, or not all of them.
 
-    mapped: leave them in the file and let the system bring in what is read, so that the first
-    token comes at once and processes share the memory. Otherwise they are read into large pages,
-    which takes a moment and pays off over many tokens.
+    They stay in the file, whose pages processes share and the system brings in as they are read,
+    so that the first token comes at once; `Packed.moving` has a place that is better later on.
     """
     size = places(spec, kinds, library)[1]
     try:
@@ -79,10 +71,14 @@ def load(
             length = os.fstat(file.fileno()).st_size
             if length != BEGIN + size or file.read(BEGIN) != _header(spec, kinds, source):
                 return None
-            memory = _map(file.fileno()) if mapped else _read(file.fileno(), size)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         return None
-    return None if memory is None else Packed(spec, kinds, library, memory)
+    if hasattr(mmap, "MADV_WILLNEED"):
+        mapped.madvise(mmap.MADV_WILLNEED)
+    packed = Packed(spec, kinds, library, np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN))
+    packed.moving = Moving(packed, mapped, BEGIN)
+    return packed
 
 
 def _header(spec: ModelSpec, kinds: Kinds, source: str) -> bytes:
@@ -91,21 +87,3 @@ def _header(spec: ModelSpec, kinds: Kinds, source: str) -> bytes:
     if 12 + len(text) > BEGIN:
         raise ValueError("the name of the source is too long")
     return (MAGIC + struct.pack("<I", len(text)) + text).ljust(BEGIN, b"\0")
-
-
-def _map(file: int) -> Bytes:
-    memory = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
-    if hasattr(mmap, "MADV_WILLNEED"):
-        memory.madvise(mmap.MADV_WILLNEED)
-    return np.frombuffer(memory, dtype=np.uint8, offset=BEGIN)
-
-
-def _read(file: int, size: int) -> Bytes | None:
-    memory = reserve(size)
-    at = 0
-    while at < size:  # a read gives at most 2 GiB
-        got = os.preadv(file, [memory[at:size].data], BEGIN + at)
-        if got == 0:
-            return None
-        at += got
-    return memory

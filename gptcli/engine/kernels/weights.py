@@ -21,22 +21,27 @@ class Weights:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
-        self._kept: list[object] = [packed]
+        self._kept: list[object] = []
         self.layers = (abi.LayerWeights * spec.layers)()
-        for index in range(spec.layers):
-            self._fill_layer(self.layers[index], spec, index)
         self.model = _model(spec, packed.kinds.table)
         self.model.exact_activations = exact_activations
-        self.model.embedding = packed.address("embedding")
-        self.model.positions = packed.address("positions")
-        self.model.embedding_norm = self._norm("embedding_norm")
-        self.model.final_norm = self._norm("final_norm")
-        self.model.head = self._matrix("head")
         self.model.layer = c.addressof(self.layers)
         if spec.alibi is not None:
             steep = slopes(spec.heads) * np.float32(spec.alibi)
             self._kept.append(steep)
             self.model.slopes = steep.ctypes.data
+        self.point()
+
+    def point(self) -> None:
+        """Let all structs use the weights where they are now."""
+        packed = self.packed
+        for index, layer in enumerate(self.layers):
+            self._fill_layer(layer, packed.spec, index)
+        self.model.embedding = packed.address("embedding")
+        self.model.positions = packed.address("positions")
+        self.model.embedding_norm = self._norm("embedding_norm")
+        self.model.final_norm = self._norm("final_norm")
+        self.model.head = self._matrix("head")
 
     def point_to_angles(self, tables: Mapping[object, tuple[Floats, Floats]]) -> None:
         """Let each layer that rotates use the cosines and sines of its rope."""

@@ -98,3 +98,18 @@ class Session:
         )
         ends = np.cumsum([len(piece) for piece in pieces])
         return np.split(logits, ends[:-1])
+
+
+def keys_of(cache: np.ndarray) -> np.ndarray:
+    """Keys position by position, from blocks of 16 of them as source/cache.h says."""
+    *lead, capacity, head_dim = cache.shape
+    places, lanes = np.arange(capacity)[:, None], np.arange(capacity)[:, None] % 16
+    features = np.arange(head_dim)[None]
+    if cache.dtype == np.float32:
+        within = 16 * features + lanes
+    else:
+        within = 16 * (features & ~1) + 2 * lanes + features % 2
+        if head_dim % 2:
+            within[:, -1] = 16 * (head_dim - 1) + lanes[:, 0]
+    at = (places - lanes) * head_dim + within
+    return cache.reshape(*lead, -1)[..., at]

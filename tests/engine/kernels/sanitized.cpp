@@ -95,7 +95,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool 
   Small small(kind, mixture, exact);
   std::vector<float> all;
   const Model &m = small.model;
-  const int capacity = 150, batch = 2;
+  const int capacity = 160, batch = 2;
   std::vector<std::vector<char>> caches;
   std::vector<void *> keys, values;
   for (int i = 0; i < 2 * m.layers; i++) {

@@ -15,7 +15,7 @@ from gptcli.engine.kernels.angles import angles, slopes
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
 from tests.engine.kernels import reference
-from tests.engine.kernels.helpers import every_set, needs_kernels
+from tests.engine.kernels.helpers import every_set, keys_of, needs_kernels
 from tests.engine.kernels.small import SPEC, small_model, small_parameters
 
 pytestmark = needs_kernels
@@ -49,7 +49,7 @@ class Stage:
         self.model, self.random = model, np.random.default_rng(len(pieces))
         at = [(row, start + i) for row, (start, n) in enumerate(pieces) for i in range(n)]
         self.rows, self.positions = [row for row, _ in at], [place for _, place in at]
-        self.capacity = max(self.positions) + 1
+        self.capacity = -(-(max(self.positions) + 1) // 16) * 16
         shape = (len(pieces), spec.kv_heads, self.capacity, spec.head_dim)
         self.keys, self.values = (self.cache(shape, dtype) for _ in range(2))
 
@@ -101,7 +101,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
     steep = slopes(spec.heads).astype(np.float64) * (spec.alibi or 0)
     wide = [
         (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
-        for a in (stage.keys, stage.values)
+        for a in (keys_of(stage.keys), stage.values)
     ]
     keys, values = (a.astype(np.float64) for a in wide)
     for token, (row, at) in enumerate(zip(stage.rows, stage.positions, strict=True)):
@@ -137,7 +137,7 @@ def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
 @every_set
 @pytest.mark.parametrize("over", [None, "head", "each_head", "width"])
 @pytest.mark.parametrize("interleaved", [False, True])
-@pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (20, 6), (64, 64), (80, 32)])
+@pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (21, 6), (64, 64), (80, 32)])
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
 def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtype, instructions):
     """Catches a head's weight used for another, pairs taken wrongly, a key in another's place."""
@@ -147,7 +147,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         SPEC, head_dim=head_dim, head_norm=norm, each_layer=(LayerSpec(rope),)
     )
     stage = Stage(small_model(instructions, spec=spec, threads=2), [(3, 5), (90, 2), (0, 1)], dtype)
-    kept = [stage.keys.copy(), stage.values.copy()]
+    kept = [keys_of(stage.keys).copy(), stage.values.copy()]
     qkv = stage.random_qkv()
     after = stage.run(PLACE_HEADS, qkv)
     parameters, table = small_parameters(spec), angles(rope, 100, spec.context)
@@ -167,7 +167,8 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         turned[..., first] = x[..., first] * cos - x[..., second] * sin
         turned[..., second] = x[..., second] * cos + x[..., first] * sin
         np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
-    for cache, before, part in zip((stage.keys, stage.values), kept, (1, 2), strict=True):
+    caches = (keys_of(stage.keys), stage.values)
+    for cache, before, part in zip(caches, kept, (1, 2), strict=True):
         numbers = after[part]
         if dtype is np.uint16:
             numbers = reference.stored(numbers.reshape(1, -1), "BFLOAT16").reshape(numbers.shape)

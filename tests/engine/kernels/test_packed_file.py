@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gptcli.engine.kernels import packed_file
+from gptcli.engine.kernels import moving, packed_file
 from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.library import open_library
-from gptcli.engine.kernels.model import KernelModel
+from gptcli.engine.kernels.model import SETTLED, KernelModel
 from gptcli.engine.kernels.pack import pack
 from gptcli.engine.kernels.sections import Kinds
 from tests.engine.helpers import rows_of, runner_of
@@ -27,17 +27,39 @@ def packed():
     return pack(decoder.spec, KINDS, parameters_of(decoder), open_library())
 
 
-@pytest.mark.parametrize("mapped", [True, False])
-def test_a_file_gives_the_same_logits(packed, tmp_path, mapped):
-    """Catches sections read from other places than they were written to."""
+@pytest.fixture
+def loaded(packed, tmp_path):
     path = tmp_path / "packed"
     packed_file.save(packed, path, "here")
     assert [path.name for path in tmp_path.iterdir()] == ["packed"]
-    library = open_library()
-    loaded = packed_file.load(path, packed.spec, KINDS, library, "here", mapped=mapped)
+    return packed_file.load(path, packed.spec, KINDS, open_library(), "here")
+
+
+def test_a_file_gives_the_same_logits(packed, loaded):
+    """Catches sections read from other places than they were written to."""
     row = rows_of(CASE)[0]
+    library = open_library()
     ours = [Session(KernelModel(each, library)).run([row])[0] for each in (packed, loaded)]
     np.testing.assert_array_equal(*ours)
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
+    """Catches a section that is used before it is there, or from where it no longer is."""
+    monkeypatch.setattr(moving, "_pays", lambda _size: pays)
+    monkeypatch.setattr(moving, "STEP", 1)
+    row = rows_of(CASE)[0]
+    still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
+    seen = []
+    for token in (row * 2)[:44]:
+        np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
+        seen.append(len(loaded.moving.moved))
+    movable = [name for name, (part, _) in packed.places.items() if part.form != "table"]
+    assert seen[:SETTLED] == [0] * SETTLED
+    assert seen[SETTLED : SETTLED + 2] == ([1, 2] if pays else [0, 0])
+    assert seen[-1] == (len(movable) if pays else 0)
+    assert packed.address("embedding") == packed.memory.ctypes.data
+    assert loaded.address("embedding") == loaded.memory.ctypes.data
 
 
 def test_other_weights_other_models_and_broken_files_are_not_used(packed, tmp_path):

@@ -18,7 +18,14 @@ from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.torch_runner import TorchRunner
 from tests.engine.helpers import CASES, rows_of, runner_of
 from tests.engine.kernels import reference
-from tests.engine.kernels.helpers import Session, every_set, model_of, needs_kernels, parameters_of
+from tests.engine.kernels.helpers import (
+    Session,
+    every_set,
+    keys_of,
+    model_of,
+    needs_kernels,
+    parameters_of,
+)
 
 pytestmark = needs_kernels
 every_case = pytest.mark.parametrize("case", CASES)
@@ -109,8 +116,8 @@ def test_keys_and_values_in_bfloat16(case, instructions):
     (theirs,) = whole.run([row])
     ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
     # What enters the first layer is the same in both.
-    first = reference.stored(whole.keys[0].reshape(-1, decoder.spec.head_dim), "BFLOAT16")
-    wide = (short.keys[0].astype(np.uint32) << 16).view(np.float32)
+    first = reference.stored(keys_of(whole.keys[0]).reshape(-1, decoder.spec.head_dim), "BFLOAT16")
+    wide = (keys_of(short.keys[0]).astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(wide.reshape(first.shape), first)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= 0.02

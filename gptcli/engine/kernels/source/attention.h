@@ -11,65 +11,62 @@ static inline Seen seen_from(int position, int window) {
   return {window && position + 1 > window ? position + 1 - window : 0, position + 1};
 }
 
-// Keys and values are float32, or bfloat16 in uint16_t.
+// Values are float32, or bfloat16 in uint16_t.
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
 static inline Floats load_cached(const uint16_t *at, int n) { return load_bfloat16_part(at, n); }
 
-// Ask for n numbers ahead of time: the processor foresees no jump from keys to values.
+// Columns i and i + 1 of a block of keys; see cache.h.
+static inline void two_columns(const float *block, int i, Floats &one, Floats &other) {
+  one = load(block + 16 * i), other = load(block + 16 * i + 16);
+}
+static inline void two_columns(const uint16_t *block, int i, Floats &one, Floats &other) {
+  const Ints both = load_ints(block + 16 * i);
+  one = as_floats(shift_left<16>(both)), other = as_floats(both & splat_int((int32_t)0xffff0000));
+}
+static inline Floats last_column(const float *block, int i) { return load(block + 16 * i); }
+static inline Floats last_column(const uint16_t *block, int i) { return load_bfloat16(block + 16 * i); }
+
+// A block of keys as float32.
 template <class T>
-static inline void expect(const T *from, int64_t n) {
-  for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(T)) __builtin_prefetch(from + i);
-}
-
-// to[d][i] = cache[i][d] for 16 positions, those from `count` on 0; d is padded to 16.
-static inline void columns_of(const float *cache, int count, int d, float *to) {
-  for (int j = 0; j < d; j += 16) {
-    const int lanes = d - j < 16 ? d - j : 16;
-    Floats rows[16];
-    for (int i = 0; i < 16; i++) rows[i] = i < count ? load_part(cache + i * d + j, lanes) : splat(0.0f);
-    transpose(rows, to + 16 * j);
+static inline void widened(const T *block, int d, float *to) {
+  Floats one, other;
+  for (int i = 0; i + 1 < d; i += 2) {
+    two_columns(block, i, one, other);
+    store(to + 16 * i, one), store(to + 16 * i + 16, other);
   }
-}
-
-// The same from bfloat16: two neighbours are moved as one, and taken apart afterwards.
-static inline void columns_of(const uint16_t *cache, int count, int d, float *to) {
-  float pairs[256];
-  for (int j = 0; j < d; j += 32) {
-    Floats rows[16];
-    if (count == 16 && d - j >= 32) {
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; i++) rows[i] = as_floats(load_ints(cache + i * d + j));
-    } else {
-      for (int i = 0; i < 16; i++) {
-        uint16_t row[32] = {};
-        for (int k = 0; i < count && k < 32 && k < d - j; k++) row[k] = cache[i * d + j + k];
-        rows[i] = as_floats(load_ints(row));
-      }
-    }
-    transpose(rows, pairs);
-    for (int k = 0; k < 16 && j + 2 * k < up(d, 16); k++) {
-      const Ints both = load_ints(pairs + 16 * k);
-      store(to + 16 * (j + 2 * k), as_floats(shift_left<16>(both)));
-      store(to + 16 * (j + 2 * k + 1), as_floats(both & splat_int((int32_t)0xffff0000)));
-    }
-  }
+  if (d % 2) store(to + 16 * (d - 1), last_column(block, d - 1));
 }
 
 #define EACH(i, n) _Pragma("GCC unroll 4") for (int i = 0; i < n; i++)
 
-// q kᵀ of Q queries and 16 positions.
-template <int Q>
-static inline void scores_of(const float *columns, const float *queries, int64_t stride, int d, float *out) {
-  Floats even[Q], odd[Q];
+// q kᵀ of Q queries and a block of 16 keys.
+template <int Q, class T>
+static inline void scores_of(const T *block, const float *queries, int64_t stride, int d, float *out) {
+  Floats even[Q], odd[Q], one, other;
   EACH(q, Q) even[q] = odd[q] = splat(0.0f);
-  for (int i = 0; i < d; i += 2) {
-    const Floats a = load(columns + 16 * i), b = load(columns + 16 * i + 16);
+  for (int i = 0; i + 1 < d; i += 2) {
+    two_columns(block, i, one, other);
     EACH(q, Q) {
-      even[q] = fma(a, splat(queries[q * stride + i]), even[q]);
-      odd[q] = fma(b, splat(queries[q * stride + i + 1]), odd[q]);
+      even[q] = fma(one, splat(queries[q * stride + i]), even[q]);
+      odd[q] = fma(other, splat(queries[q * stride + i + 1]), odd[q]);
     }
   }
+  if (d % 2) {
+    const Floats last = last_column(block, d - 1);
+    EACH(q, Q) even[q] = fma(last, splat(queries[q * stride + d - 1]), even[q]);
+  }
   EACH(q, Q) store(out + q * STRETCH, even[q] + odd[q]);
+}
+
+template <class T>
+static inline void all_scores(const T *block, int queries, const float *x, int64_t stride, int d, float *out) {
+  for (int q = 0; q < queries; q += QUERIES, x += QUERIES * stride, out += QUERIES * STRETCH) {
+    const int some = queries - q < QUERIES ? queries - q : QUERIES;
+    if (some == 1) scores_of<1>(block, x, stride, d, out);
+    else if (some == 2) scores_of<2>(block, x, stride, d, out);
+    else if (some == 3) scores_of<3>(block, x, stride, d, out);
+    else scores_of<4>(block, x, stride, d, out);
+  }
 }
 
 // shares @ values for Q queries and C times 16 features, of the last 16 only `lanes`.
@@ -145,19 +142,14 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int64_t at = (((int64_t)u.item.row * m.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
   const T *keys = (const T *)s.call->keys[u.layer] + at, *values = (const T *)s.call->values[u.layer] + at;
   for (int base = begin; base < end; base += 16) {
-    const int some = end - base < 16 ? end - base : 16;
-    expect(values + (base - begin) * d, some * d);
-    columns_of(keys + (base - begin) * d, some, d, own.columns);
+    const T *block = keys + (int64_t)(base - begin) * d;
     float *out = own.scores + base - begin;
-    for (int q = 0; q < queries; q += QUERIES) {
-      const float *x = own.queries + q * s.head_stride;
-      const int some = queries - q < QUERIES ? queries - q : QUERIES;
-      const int even = (int)up(d, 2);
-      if (some == 1) scores_of<1>(own.columns, x, s.head_stride, even, out + q * STRETCH);
-      else if (some == 2) scores_of<2>(own.columns, x, s.head_stride, even, out + q * STRETCH);
-      else if (some == 3) scores_of<3>(own.columns, x, s.head_stride, even, out + q * STRETCH);
-      else scores_of<4>(own.columns, x, s.head_stride, even, out + q * STRETCH);
+    if (queries <= QUERIES) {
+      all_scores(block, queries, own.queries, s.head_stride, d, out);
+      continue;
     }
+    widened(block, d, own.columns);
+    all_scores(own.columns, queries, own.queries, s.head_stride, d, out);
   }
   for (int q = 0; q < queries; q++) {
     const int head = u.kv_head * group + q % group, position = u.item.position + q / group;
@@ -165,7 +157,6 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
     const Seen seen = seen_from(position, window);
     softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * s.partial_stride);
   }
-  if (last > end) expect(keys + STRETCH * d, (last - end < STRETCH ? last - end : STRETCH) * d);
   for (int q = 0; q < queries; q += QUERIES) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
     const float *shares = own.scores + q * STRETCH;

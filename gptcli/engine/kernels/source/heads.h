@@ -37,15 +37,31 @@ static inline void rotate(float *x, const float *cos, const float *sin, int dim,
   }
 }
 
-// keys[row, h, position] = x[h], for all heads.
-static inline void keep(const Step &s, void *cache, int token, const float *x) {
-  const Model &m = *s.model;
+// Where a token's key or value begins, for one head: counted in numbers.
+static inline int64_t cached_at(const Step &s, int token, int head, int position) {
   const Call &c = *s.call;
-  const int d = m.head_dim;
-  for (int h = 0; h < m.kv_heads; h++, x += d) {
-    const int64_t at = (((int64_t)c.rows[token] * m.kv_heads + h) * c.capacity + c.positions[token]) * d;
-    if (!c.bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
+  return (((int64_t)c.rows[token] * s.model->kv_heads + head) * c.capacity + position) * s.model->head_dim;
+}
+
+// values[row, h, position] = x[h], for all heads.
+static inline void keep_value(const Step &s, void *cache, int token, const float *x) {
+  const int d = s.model->head_dim;
+  for (int h = 0; h < s.model->kv_heads; h++, x += d) {
+    const int64_t at = cached_at(s, token, h, s.call->positions[token]);
+    if (!s.call->bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
     else for (int i = 0; i < d; i++) ((uint16_t *)cache)[at + i] = float_to_bfloat16(x[i]);
+  }
+}
+
+// The same for keys, a lane of the position's block.
+static inline void keep_key(const Step &s, void *cache, int token, const float *x) {
+  const int d = s.model->head_dim, position = s.call->positions[token], lane = position % 16;
+  for (int h = 0; h < s.model->kv_heads; h++, x += d) {
+    const int64_t at = cached_at(s, token, h, position - lane);
+    for (int i = 0; i < d; i++) {
+      if (!s.call->bfloat16_cache) ((float *)cache)[at + float32_key_at(i, lane)] = x[i];
+      else ((uint16_t *)cache)[at + bfloat16_key_at(i, lane, d)] = float_to_bfloat16(x[i]);
+    }
   }
 }
 
@@ -67,7 +83,7 @@ static void place_heads(const Step &s, const Team &team, int layer) {
         rotate(k + h * m.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
       }
     }
-    keep(s, s.call->keys[layer], (int)t, k);
-    keep(s, s.call->values[layer], (int)t, q + s.v_at);
+    keep_key(s, s.call->keys[layer], (int)t, k);
+    keep_value(s, s.call->values[layer], (int)t, q + s.v_at);
   }
 }

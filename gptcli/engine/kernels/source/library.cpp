@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "crew.h"
 #include "instruction_set.h"
 
 #define API extern "C" __attribute__((visibility("default")))
@@ -29,7 +30,7 @@ struct Opened {
   std::mutex mutex;
 };
 
-API int32_t kernels_abi() { return 1; }
+API int32_t kernels_abi() { return 2; }
 
 API const char *kernels_set(const char *name) {
   const InstructionSet *set = find_set(name);
@@ -54,7 +55,7 @@ API void kernels_end_threads() { pool_close(); }
 
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
-  if (call.count < 1 || call.wanted_count < 0) return false;
+  if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
   for (int32_t i = 0; i < call.count; i++) {
     const int32_t at = call.positions[i];
     if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= call.batch) return false;
@@ -119,6 +120,15 @@ API int32_t kernels_activate(const char *set, const float *x, float *out, int32_
   if (!found) return BAD_CALL;
   found->activate_alone(x, out, n, activation);
   return DONE;
+}
+
+// How many threads work at each of `count` jobs, of which the shares before it were waited.
+API void kernels_crew(int32_t wanted, const double *waited, int32_t count, int32_t *out) {
+  Crew crew(wanted);
+  for (int32_t i = 0; i < count; i++) {
+    out[i] = crew.now;
+    crew.learn(waited[i]);
+  }
 }
 
 // The roof: how fast memory can be read at all. Adds up `bytes` bytes, shared out among threads.

@@ -57,7 +57,8 @@ struct Model {
   const LayerWeights *layer;  // (layers)
 };
 
-// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) for each layer.
+// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) for each layer, as cache.h
+// says.
 struct Call {
   int32_t count, wanted_count, batch, capacity, bfloat16_cache, angles;  // angles: rows of cos, sin
   const int32_t *tokens, *rows, *positions;  // (count)

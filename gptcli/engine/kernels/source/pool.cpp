@@ -1,12 +1,15 @@
 #include "pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "crew.h"
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -25,32 +28,41 @@ void relax() {
 #endif
 }
 
+using Clock = std::chrono::steady_clock;
+
+// Returns how long it took beyond a first moment.
 template <class Done>
-void spin_until(Done done) {
-  for (int spins = 0; !done(); spins++) {
-    if (spins < SPINS_AT_BARRIER) relax();
-    else std::this_thread::yield();
+Clock::duration spin_until(Done done) {
+  for (int spins = 0; spins < SPINS_AT_BARRIER; spins++) {
+    if (done()) return Clock::duration::zero();
+    relax();
   }
+  const Clock::time_point start = Clock::now();
+  while (!done()) std::this_thread::yield();
+  return Clock::now() - start;
 }
 
 }  // namespace
 
 struct Pool {
   // On cache lines of their own, as all threads look at them all the time.
-  alignas(64) std::atomic<uint32_t> job_number{0};
+  // Number of the job · 65536 + its threads: one word, since who has no part in a job may see it late.
+  alignas(64) std::atomic<uint64_t> current{0};
   alignas(64) std::atomic<int> running{0};
   alignas(64) std::atomic<int> arrived{0};
   alignas(64) std::atomic<uint32_t> phase{0};
   alignas(64) std::atomic<int> sleeping{0};
+  std::atomic<int64_t> waited{0};  // by all threads of this job, in ticks of the clock
+  Crew crew;
   std::mutex mutex;
   std::condition_variable wake;
-  bool ending = false;
+  std::atomic<bool> ending{false};
   Job job = nullptr;
   void *argument = nullptr;
   int wanted, count = 1;
   std::vector<std::thread> threads;
 
-  explicit Pool(int wanted) : wanted(wanted) {
+  explicit Pool(int wanted) : crew(wanted), wanted(wanted) {
     threads.reserve(wanted - 1);
     try {
       while ((int)threads.size() + 1 < wanted) {
@@ -61,45 +73,59 @@ struct Pool {
       // Fewer threads give the same numbers.
     }
     count = (int)threads.size() + 1;
+    crew = Crew(count);
   }
 
   ~Pool() {
     {
       std::lock_guard<std::mutex> lock(mutex);
       ending = true;
-      job_number.fetch_add(1);
+      start(0);
     }
     wake.notify_all();
     for (std::thread &thread : threads) thread.join();
   }
 
   void work(int index) {
-    uint32_t last = 0;
+    uint64_t last = 0;
     for (;;) {
-      for (int spins = 0; job_number.load(std::memory_order_acquire) == last && spins < SPINS_WHEN_IDLE; spins++) relax();
-      if (job_number.load(std::memory_order_acquire) == last) {
+      for (int spins = 0; current.load(std::memory_order_acquire) == last && spins < SPINS_WHEN_IDLE; spins++) relax();
+      if (current.load(std::memory_order_acquire) == last) {
         std::unique_lock<std::mutex> lock(mutex);
         sleeping.fetch_add(1);
-        wake.wait(lock, [&] { return job_number.load() != last; });
+        wake.wait(lock, [&] { return current.load() != last; });
         sleeping.fetch_sub(1);
       }
-      last = job_number.load(std::memory_order_acquire);
+      last = current.load(std::memory_order_acquire);
       if (ending) return;
-      job(argument, Team{this, index, count});
+      const int at_work = (int)(last & 65535);
+      if (index >= at_work) continue;
+      job(argument, Team{this, index, at_work});
       running.fetch_sub(1, std::memory_order_release);
     }
   }
 
+  void add(Clock::duration time) {
+    if (time.count()) waited.fetch_add(time.count(), std::memory_order_relaxed);
+  }
+
+  void start(int at_work) { current.store(((current.load() >> 16) + 1) << 16 | (uint64_t)at_work); }
+
   void run(Job new_job, void *new_argument) {
+    const int at_work = crew.now;
     job = new_job, argument = new_argument;
-    running.store(count - 1);
-    job_number.fetch_add(1);
-    if (sleeping.load() > 0) {
+    running.store(at_work - 1);
+    waited.store(0, std::memory_order_relaxed);
+    const Clock::time_point begin = Clock::now();
+    start(at_work);
+    if (at_work > 1 && sleeping.load() > 0) {
       { std::lock_guard<std::mutex> lock(mutex); }
       wake.notify_all();
     }
-    job(argument, Team{this, 0, count});
-    spin_until([&] { return running.load(std::memory_order_acquire) == 0; });
+    job(argument, Team{this, 0, at_work});
+    add(spin_until([&] { return running.load(std::memory_order_acquire) == 0; }));
+    const Clock::duration all = at_work * (Clock::now() - begin);
+    crew.learn((double)waited.load(std::memory_order_relaxed) / (double)all.count());
   }
 };
 
@@ -110,7 +136,7 @@ void Team::wait() const {
     pool->arrived.store(0, std::memory_order_relaxed);
     pool->phase.store(phase + 1, std::memory_order_release);
   } else {
-    spin_until([&] { return pool->phase.load(std::memory_order_acquire) != phase; });
+    pool->add(spin_until([&] { return pool->phase.load(std::memory_order_acquire) != phase; }));
   }
 }
 

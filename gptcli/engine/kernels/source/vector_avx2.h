@@ -139,30 +139,3 @@ static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   return {added_pairs(sum.a, _mm256_maddubs_epi16(weights.a, x)), added_pairs(sum.b, _mm256_maddubs_epi16(weights.b, x))};
 }
 #endif
-
-// Eight rows of eight, `stride` floats apart when stored.
-static inline void transpose_eight(const __m256 in[8], float *out, int stride) {
-  __m256 pairs[8], fours[8];
-  for (int i = 0; i < 8; i += 2) {
-    pairs[i] = _mm256_unpacklo_ps(in[i], in[i + 1]);
-    pairs[i + 1] = _mm256_unpackhi_ps(in[i], in[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
-    fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
-    fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
-    fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
-  }
-  for (int i = 0; i < 4; i++) {
-    _mm256_storeu_ps(out + i * stride, _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20));
-    _mm256_storeu_ps(out + (i + 4) * stride, _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31));
-  }
-}
-static inline void transpose(const Floats in[16], float *out) {
-  for (int half = 0; half < 2; half++) {
-    __m256 left[8], right[8];
-    for (int i = 0; i < 8; i++) left[i] = in[8 * half + i].a, right[i] = in[8 * half + i].b;
-    transpose_eight(left, out + 8 * half, 16);
-    transpose_eight(right, out + 8 * half + 128, 16);
-  }
-}

@@ -91,33 +91,3 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   return dot_bytes(sum, weights, four);
 }
-
-static inline void transpose(const Floats in[16], float *out) {
-  __m512 a[16], b[16];
-  // Lanes of four: first 4 × 4 within each, then the lanes themselves.
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_ps(in[i].v, in[i + 1].v);
-    a[i + 1] = _mm512_unpackhi_ps(in[i].v, in[i + 1].v);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    const __m512d p = _mm512_castps_pd(a[i]), q = _mm512_castps_pd(a[i + 2]);
-    const __m512d r = _mm512_castps_pd(a[i + 1]), s = _mm512_castps_pd(a[i + 3]);
-    b[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(p, q));
-    b[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, q));
-    b[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(r, s));
-    b[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(r, s));
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) {  // b[4 g + i]: rows 4 g …, columns i, 4 + i, 8 + i, 12 + i
-    const __m512 p = _mm512_shuffle_f32x4(b[i], b[4 + i], 0x88);
-    const __m512 q = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0x88);
-    const __m512 r = _mm512_shuffle_f32x4(b[i], b[4 + i], 0xdd);
-    const __m512 s = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0xdd);
-    _mm512_storeu_ps(out + 16 * i, _mm512_shuffle_f32x4(p, q, 0x88));
-    _mm512_storeu_ps(out + 16 * (4 + i), _mm512_shuffle_f32x4(r, s, 0x88));
-    _mm512_storeu_ps(out + 16 * (8 + i), _mm512_shuffle_f32x4(p, q, 0xdd));
-    _mm512_storeu_ps(out + 16 * (12 + i), _mm512_shuffle_f32x4(r, s, 0xdd));
-  }
-}

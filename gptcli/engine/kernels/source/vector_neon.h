@@ -119,18 +119,4 @@ static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
   return ints([&](int i) { return vdotq_s32(sum.v[i], vreinterpretq_s8_s32(weights.v[i]), x); });
 }
-
-static inline void transpose(const Floats in[16], float *out) {
-  for (int rows = 0; rows < 4; rows++) FOUR(columns) {  // sixteen squares of 4 × 4
-    const float32x4_t a = in[4 * rows].v[columns], b = in[4 * rows + 1].v[columns];
-    const float32x4_t c = in[4 * rows + 2].v[columns], d = in[4 * rows + 3].v[columns];
-    const float64x2_t p = vreinterpretq_f64_f32(vtrn1q_f32(a, b)), q = vreinterpretq_f64_f32(vtrn2q_f32(a, b));
-    const float64x2_t r = vreinterpretq_f64_f32(vtrn1q_f32(c, d)), s = vreinterpretq_f64_f32(vtrn2q_f32(c, d));
-    float *to = out + 64 * columns + 4 * rows;
-    vst1q_f32(to, vreinterpretq_f32_f64(vtrn1q_f64(p, r)));
-    vst1q_f32(to + 16, vreinterpretq_f32_f64(vtrn1q_f64(q, s)));
-    vst1q_f32(to + 32, vreinterpretq_f32_f64(vtrn2q_f64(p, r)));
-    vst1q_f32(to + 48, vreinterpretq_f32_f64(vtrn2q_f64(q, s)));
-  }
-}
 #undef FOUR

@@ -115,8 +115,3 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   return dot_bytes(sum, weights, four);
 }
-
-// out[column][row] = in[row][column].
-static inline void transpose(const Floats in[16], float *out) {
-  for (int i = 0; i < 16; i++) for (int j = 0; j < 16; j++) out[16 * j + i] = in[i].v[j];
-}
