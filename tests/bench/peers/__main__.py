@@ -1,14 +1,15 @@
 """gptcli beside its peers: `python -m tests.bench.peers --work DIR --llama-bench FILE`.
 
 Prints a Markdown table of medians and of ratios gptcli / other, and a JSON line last. The weights
-come from `python -m tests.bench.weights --work DIR`. Progress goes to stderr; Ctrl-C ends the
-rounds, and what was measured is printed.
+come from `python -m tests.bench.weights --work DIR`. Progress goes to stderr; Ctrl-C and SIGTERM end
+the rounds, and what was measured is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +83,7 @@ def tell(text: str) -> None:
 
 def main() -> None:
     """Rounds, then the table."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = arguments()
     places = Places(given.work / given.model)
     if not places.checkpoint.is_dir():
