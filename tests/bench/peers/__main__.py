@@ -1,8 +1,8 @@
 """gptcli beside its peers: `python -m tests.bench.peers --work DIR --llama-bench FILE`.
 
 Prints a Markdown table of medians and of ratios gptcli / other, and a JSON line last. The weights
-come from `python -m tests.bench.weights --work DIR`. Progress goes to stderr; Ctrl-C and SIGTERM end
-the rounds, and what was measured is printed.
+come from `python -m tests.bench.weights --work DIR`. Progress goes to stderr; Ctrl-C and SIGTERM
+end the rounds, and what was measured is printed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def installed(peers: Sequence[Peer]) -> dict[str, Peer]:
     found = {}
     for peer in peers:
         try:
-            found[f"{peer.name} {peer.version()}"] = peer
+            found[f"{peer.name} {peer.version()}".strip()] = peer
         except MeasureError as error:
             tell(f"{peer.name} is skipped: {error}")
     return found
@@ -113,14 +113,14 @@ def main() -> None:
         tell("broken off: what there is follows")
     except MeasureError as error:
         sys.exit(f"{OURS}: {error}")
-    who = [f"{OURS} {ours.version()}", *peers]
-    report(places.folder.name, who, rounds.collect(figures))
+    title = f"{places.folder.name}, {given.rounds} rounds"
+    report(title, [f"{OURS} {ours.version()}", *peers], places.folder.name, rounds.collect(figures))
 
 
-def report(model: str, who: Sequence[str], found: Sequence[rounds.Figures]) -> None:
+def report(title: str, who: Sequence[str], model: str, found: Sequence[rounds.Figures]) -> None:
     """The table, who took part, and the JSON line."""
     rows = [(row, each) for each in found for row in table.rows(model, each)]
-    print(f"{model}: {', '.join(who)}\n")
+    print(f"{title}: {', '.join(who)}\n")
     print(table.markdown([row for row, _ in rows]))
     print()
     told = [row.as_json(each) for row, each in rows]

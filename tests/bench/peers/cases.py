@@ -79,7 +79,7 @@ class Peer(Protocol):
     name: str
 
     def version(self) -> str:
-        """What is installed. Raises MeasureError where nothing is."""
+        """Which one is installed, "" if it cannot be told. Raises MeasureError where none is."""
 
     def measure(self, case: Case, places: Places) -> Measure | None:
         """How to measure a case, None where the peer has no such thing."""
