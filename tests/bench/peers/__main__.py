@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--work", type=Path, required=True, metavar="DIR", help="the folder of the weights")
-    add("--model", default="smollm2", help="a folder in DIR (smollm2, gpt2-124m, llama-1b), or any")
+    add("--model", default="smollm2", help="smollm2, gpt2-124m, llama-1b, or a folder as theirs")
     add("--peers", type=words, default=list(_PEERS), metavar=",".join(_PEERS))
     add("--measures", type=words, default=list(MEASURES), metavar=",".join(MEASURES))
     add("--dtypes", type=words, default=list(GGML_TYPES), metavar=",".join(GGML_TYPES))
@@ -86,6 +87,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = arguments()
     places = Places(given.work / given.model)
+    model = places.folder.name
     if not places.checkpoint.is_dir():
         sys.exit(f"{places.checkpoint}: no weights: make them by python -m tests.bench.weights")
     ours = Gptcli(given.work / "gptcli-data", given.new_tokens)
@@ -100,6 +102,8 @@ def main() -> None:
     peers = installed([peer for peer in everyone if peer.name in given.peers])
     wish = Wish(given.measures, given.dtypes, given.threads, given.depths, given.new_tokens)
     plan = list(comparisons(wish, places, ours, list(peers.values())))
+    load = os.getloadavg()[0]
+    tell(f"{len(plan)} comparisons; load average at the start: {load:.2f} (0 is a quiet machine)")
     figures: list[rounds.Figure] = []
     try:
         for dtype in given.dtypes:
@@ -113,18 +117,12 @@ def main() -> None:
         tell("broken off: what there is follows")
     except MeasureError as error:
         sys.exit(f"{OURS}: {error}")
-    title = f"{places.folder.name}, {given.rounds} rounds"
-    report(title, [f"{OURS} {ours.version()}", *peers], places.folder.name, rounds.collect(figures))
-
-
-def report(title: str, who: Sequence[str], model: str, found: Sequence[rounds.Figures]) -> None:
-    """The table, who took part, and the JSON line."""
-    rows = [(row, each) for each in found for row in table.rows(model, each)]
-    print(f"{title}: {', '.join(who)}\n")
+    rows = [(row, each) for each in rounds.collect(figures) for row in table.rows(model, each)]
+    who = [f"{OURS} {ours.version()}", *peers]
+    print(f"{model}, {given.rounds} rounds: {', '.join(who)}\n")
     print(table.markdown([row for row, _ in rows]))
-    print()
     told = [row.as_json(each) for row, each in rows]
-    print(json.dumps({"model": model, "versions": who, "rows": told}))
+    print(f"\n{json.dumps({'model': model, 'versions': who, 'load_average': load, 'rows': told})}")
 
 
 if __name__ == "__main__":
