@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.peers import rounds, table
 from tests.bench.peers.cases import OURS, Case, Comparison, MeasureError, Side
-from tests.bench.peers.plan import Wish, cases
+from tests.bench.peers.plan import Wish, cases, too_deep
 from tests.bench.peers.ratios import median, ratio
 from tests.bench.peers.targets import target
 
@@ -119,5 +119,6 @@ def test_only_decoding_goes_over_threads_and_depths():
     wish = Wish(("decode", "start", "avx2", "long"), ("int8",), (1, 2), (16, 1000))
     found = [(case.measure, case.threads, case.depth) for case in cases(wish, 1024)]
     assert found == [("decode", 1, 16), ("decode", 2, 16), ("start", 2, 0), ("avx2", 2, 16)]
+    assert too_deep(wish, 1024) == [1000, 8000] and too_deep(wish, 8192) == []
     assert ("decode", 1, 1000) in [(c.measure, c.threads, c.depth) for c in cases(wish, 8192)]
     assert ("long", 2, 8000) in [(c.measure, c.threads, c.depth) for c in cases(wish, 8192)]

@@ -20,7 +20,7 @@ from tests.bench.peers.cases import MEASURES, NEW_TOKENS, OURS, MeasureError, Pe
 from tests.bench.peers.in_python import LIBRARIES, PythonPeer
 from tests.bench.peers.llama_cpp import LlamaCpp, Programs
 from tests.bench.peers.ours import Gptcli
-from tests.bench.peers.plan import Wish, comparisons
+from tests.bench.peers.plan import Wish, cases, comparisons, context, too_deep
 from tests.bench.weights.places import GGML_TYPES, Places
 
 _PEERS = ("llama.cpp", *(library.name for library in LIBRARIES))
@@ -102,6 +102,13 @@ def main() -> None:
     peers = installed([peer for peer in everyone if peer.name in given.peers])
     wish = Wish(given.measures, given.dtypes, given.threads, given.depths, given.new_tokens)
     plan = list(comparisons(wish, places, ours, list(peers.values())))
+    room = context(places)
+    for depth in too_deep(wish, room):
+        tell(f"decode at {depth} is left out: the context has {room} tokens")
+    compared = {comparison.case for comparison in plan}
+    for case in cases(wish, room):
+        if case not in compared:
+            tell(f"{case}: left out, nobody else has it")
     load = os.getloadavg()[0]
     tell(f"{len(plan)} comparisons; load average at the start: {load:.2f} (0 is a quiet machine)")
     figures: list[rounds.Figure] = []

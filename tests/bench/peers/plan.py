@@ -23,8 +23,15 @@ class Wish:
     new_tokens: int = NEW_TOKENS
 
 
+def too_deep(wish: Wish, context: int) -> list[int]:
+    """The depths that are asked for and that the model's context has no room for."""
+    depths = {*(wish.depths if "decode" in wish.measures else ())}
+    depths |= {LONG} if "long" in wish.measures else set()
+    return sorted(depth for depth in depths if depth + wish.new_tokens > context)
+
+
 def cases(wish: Wish, context: int) -> Iterator[Case]:
-    """One after the other; depths that the model's context has no room for are left out."""
+    """One after the other, without those that are too deep."""
     most = max(wish.threads)
     for measure in wish.measures:
         every = wish.threads if measure == "decode" else [most]
