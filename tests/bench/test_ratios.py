@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.bench.peers import rounds, table
 from tests.bench.peers.cases import OURS, Case, Comparison, MeasureError, Side
 from tests.bench.peers.plan import Wish, cases, too_deep
+from tests.bench.peers.quiet import Watch, watch
 from tests.bench.peers.ratios import median, ratio
 from tests.bench.peers.targets import target
 
@@ -112,6 +115,18 @@ def test_the_table_says_what_falls_short():
     ]
     assert cells[4][3:9] == ["0.50 s", "llama.cpp", "0.25 s", "2.00", "2.00–2.00", "≤ 2.5"]
     assert cells[5][3:7] == ["300 MiB", "llama.cpp", "200 MiB", "1.50"]
+
+
+def test_what_others_did_meanwhile():
+    """Catches idle time, or our own children's, that is taken for somebody else's work."""
+    hertz = os.sysconf("SC_CLK_TCK")
+    ticks = [hertz * seconds for seconds in (10, 1, 2, 500, 30, 1, 1, 4, 3, 0)]
+    first = watch(lambda: f"cpu  {' '.join(map(str, ticks))}\ncpu0 1 2 3\n")
+    assert first is not None and first.machine == 10 + 1 + 2 + 1 + 1 + 4
+    later = Watch(first.clock + 10, first.machine + 15, first.own + 12)
+    assert first.others(later) == pytest.approx(0.3)
+    assert first.others(Watch(first.clock + 10, first.machine + 11.9, first.own + 12)) == 0
+    assert first.others(Watch(first.clock + 0.01, first.machine + 0.01, first.own)) is None
 
 
 def test_only_decoding_goes_over_threads_and_depths():

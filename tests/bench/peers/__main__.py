@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,8 +109,7 @@ def main() -> None:
     for case in cases(wish, room):
         if case not in compared:
             tell(f"{case}: left out, nobody else has it")
-    load = os.getloadavg()[0]
-    tell(f"{len(plan)} comparisons; load average at the start: {load:.2f} (0 is a quiet machine)")
+    tell(f"{len(plan)} comparisons")
     figures: list[rounds.Figure] = []
     try:
         for dtype in given.dtypes:
@@ -119,7 +118,9 @@ def main() -> None:
             figures.append(figure)
             case = figure.comparison.case
             shown = figure.failure or f"{figure.value:.6g}"
-            tell(f"round {figure.round}/{given.rounds}: {case}: {figure.side}: {shown}")
+            used = figure.others or 0.0
+            busy = f" ({used:.1f} cores busy with others)" if used >= 0.05 else ""
+            tell(f"round {figure.round}/{given.rounds}: {case}: {figure.side}: {shown}{busy}")
     except KeyboardInterrupt:
         tell("broken off: what there is follows")
     except MeasureError as error:
@@ -128,8 +129,17 @@ def main() -> None:
     who = [f"{OURS} {ours.version()}", *peers]
     print(f"{model}, {given.rounds} rounds: {', '.join(who)}\n")
     print(table.markdown([row for row, _ in rows]))
-    told = [row.as_json(each) for row, each in rows]
-    print(f"\n{json.dumps({'model': model, 'versions': who, 'load_average': load, 'rows': told})}")
+    others = [figure.others for figure in figures if figure.others is not None]
+    if others:
+        mean = statistics.mean(others)
+        print(f"\nOther processes kept {mean:.2f} cores busy, at most {max(others):.2f}.")
+    told = {
+        "model": model,
+        "versions": who,
+        "others_cores": others,
+        "rows": [row.as_json(each) for row, each in rows],
+    }
+    print(f"\n{json.dumps(told)}")
 
 
 if __name__ == "__main__":

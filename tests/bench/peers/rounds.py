@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.bench.peers.cases import Comparison, MeasureError
+from tests.bench.peers.cases import Comparison, MeasureError, Side
+from tests.bench.peers.quiet import watch
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What one measurement gave, None where it failed, for the reason in `failure`."""
+    """What one measurement gave, None where it failed, for the reason in `failure`.
+
+    others: cores that other processes kept busy meanwhile, None where that is not known.
+    """
 
     round: int
     comparison: Comparison
     side: str
     value: float | None
     failure: str | None = None
+    others: float | None = None
 
 
 @dataclass
@@ -32,10 +37,19 @@ def run(comparisons: Sequence[Comparison], rounds: int) -> Iterator[Figure]:
     for number in range(1, rounds + 1):
         for comparison in comparisons:
             for side in comparison.sides:
-                try:
-                    yield Figure(number, comparison, side.name, side.measure())
-                except MeasureError as error:
-                    yield Figure(number, comparison, side.name, None, str(error))
+                yield _figure(number, comparison, side)
+
+
+def _figure(number: int, comparison: Comparison, side: Side) -> Figure:
+    value = failure = None
+    before = watch()
+    try:
+        value = side.measure()
+    except MeasureError as error:
+        failure = str(error)
+    after = watch()
+    others = before.others(after) if before and after else None
+    return Figure(number, comparison, side.name, value, failure, others)
 
 
 def collect(figures: Sequence[Figure]) -> list[Figures]:

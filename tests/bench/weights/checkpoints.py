@@ -86,6 +86,8 @@ def random_model(directory: Path, config: PreTrainedConfig, tokenizer: Path) -> 
         "add_prefix_space": False,
         "eos_token": "<|endoftext|>",
         "bos_token": "<|endoftext|>",
+        # ctranslate2 wants one.
+        "unk_token": "<|endoftext|>",
     }
     (made / "tokenizer_config.json").write_text(json.dumps(settings))
     made.rename(directory)
