@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,20 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 @pytest.fixture(scope="session")
+def drain() -> Callable[[Generator[Any, None, Any]], Any]:
+    """Runs a generator to its end and gives its return value."""
+
+    def run(steps: Generator[Any, None, Any]) -> Any:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def shared_data_dir() -> Path:
     """A data directory that outlives the run, since the default model takes a while to make."""
     cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
@@ -40,18 +56,13 @@ def shared_data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def default_model(shared_data_dir: Path) -> Path:
+def default_model(shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]) -> Path:
     """The default model's directory, made once by `models.obtain` and kept between runs."""
     from gptcli import models
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
-        steps = models.obtain("smollm2")
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return Path(end.value.path)
+        return Path(drain(models.obtain("smollm2")).path)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,6 @@ def private_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="session")
-def drain() -> Callable[[Generator[Any, None, Any]], Any]:
-    """Runs a generator to its end and gives its return value."""
-
-    def run(steps: Generator[Any, None, Any]) -> Any:
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-
-    return run
 
 
 def _bytes_to_unicode() -> list[str]:

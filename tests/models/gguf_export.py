@@ -6,10 +6,11 @@ agree on is what they both read in the converter's rules.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,14 @@ def export(
 ) -> None:
     """Write a directory's model, matrices as `kind`; largest: tensors in a part, 0 for all."""
     config = json.loads((directory / "config.json").read_text())
-    state = {
-        # Bytes are numbers in MXFP4.
-        name: tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
-        for name, tensor in load(directory).items()
-    }
+    state = Numbers(load(directory))
     name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
-    writer = gguf.GGUFWriter(path, name, split_max_tensors=largest)
+    # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
+    writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
     settings(writer, config, state)
+    writer.add_file_type(
+        gguf.LlamaFileType[f"{'ALL' if kind is Kind.F32 else 'MOSTLY'}_{kind.name}"]
+    )
     add_tokenizer(writer)
     for ours, array in tensors(config, state):
         if array.dtype == np.uint8:
@@ -82,11 +83,29 @@ def export(
     writer.close()
 
 
-def tensors(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
+class Numbers(Mapping[str, np.ndarray]):
+    """Tensors as arrays, each made when it is asked for: a large model is never whole in memory."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        tensor = self._tensors[name]
+        # Bytes are numbers in MXFP4.
+        return tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def tensors(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
     """Every tensor of the file: its name there, and its numbers in their order there."""
     layers = config.get("num_hidden_layers") or config.get("n_layer")
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
-    for theirs, array in [*extra(config), *changed(config, state)]:
+    for theirs, array in itertools.chain(extra(config), changed(config, state)):
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
         yield ours, np.ascontiguousarray(array)
 
@@ -99,7 +118,7 @@ def load(directory: Path) -> dict[str, Any]:
     return found
 
 
-def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: dict[str, Any]) -> None:
+def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str, Any]) -> None:
     """The metadata of each family: what `set_gguf_parameters` of its class writes."""
     kind = config["model_type"]
     if kind in OWN_SETTINGS:
@@ -174,7 +193,6 @@ def common(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     if config.get("head_dim") is not None and config["model_type"] != "granite":
         writer.add_key_length(config["head_dim"])
         writer.add_value_length(config["head_dim"])
-    writer.add_file_type(0)
 
 
 def _gpt2(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
@@ -320,7 +338,7 @@ def extra(config: dict[str, Any]) -> Tensors:
         yield "rope_freqs.weight", np.array(factors, np.float32)
 
 
-def changed(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
+def changed(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
     """Each tensor as `modify_tensors` leaves it, under a name that the gguf package knows."""
     kind = config["model_type"]
     change = CHANGES.get(kind, lambda config, name, array: [(name, array)])
@@ -345,7 +363,7 @@ def changed(config: dict[str, Any], state: dict[str, np.ndarray]) -> Tensors:
         yield name, np.stack(arrays)
 
 
-def _mxfp4(state: dict[str, np.ndarray]) -> Tensors:
+def _mxfp4(state: Mapping[str, np.ndarray]) -> Tensors:
     """Blocks as ggml has them: the scale, then numbers 0 and 16, 1 and 17, … two to a byte."""
     for name in (name for name in state if name.endswith("_blocks")):
         blocks, scales = state[name], state[name.replace("_blocks", "_scales")]

@@ -1,0 +1,1 @@
+"""gptcli beside its peers, in turns and on the same weights: ratios, not figures by themselves."""

@@ -1,0 +1,82 @@
+"""gptcli itself: `gptcli bench` for rates, `gptcli complete` as a process for the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gptcli import __version__
+from tests.bench.peers.cases import (
+    BATCH,
+    MEMORY_NEW,
+    NEW_TOKENS,
+    OURS,
+    PROMPT,
+    PROMPT_TOKENS,
+    Case,
+    Measure,
+    MeasureError,
+)
+from tests.bench.peers.process import Finished, run
+from tests.bench.weights.places import Places
+
+#: What `bench` is asked for, and where its line has the figure.
+_BENCH = {"decode": "decode", "avx2": "decode", "long": "decode", "prefill": "prefill"}
+_BENCH |= {"batch": "batch"}
+
+
+class Gptcli:
+    """This checkout. Its packed weights are kept in `data`, apart from the user's own."""
+
+    name = OURS
+
+    def __init__(self, data: Path, new_tokens: int = NEW_TOKENS) -> None:
+        self._data, self._new = data, new_tokens
+
+    def version(self) -> str:
+        """Its own number."""
+        return __version__
+
+    def measure(self, case: Case, places: Places) -> Measure:
+        """Everything can be measured."""
+        model = ["-m", str(places.checkpoint), "--dtype", case.dtype]
+        model += ["--threads", str(case.threads)]
+        if case.measure in _BENCH:
+            what = _BENCH[case.measure]
+            # A round a process: rounds are counted by whoever interleaves us with others.
+            command = ["bench", *model, "--json", "--rounds", "1", "--measure", what]
+            if what == "decode":
+                command += ["--depth", str(case.depth), "-n", str(self._new)]
+            elif what == "prefill":
+                command += ["--prompt-tokens", str(PROMPT_TOKENS)]
+            else:
+                command += ["--batch", str(BATCH)]
+            variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
+            return lambda: _rate(case, self._run(command, variables).output)
+        new = 1 if case.measure == "start" else MEMORY_NEW
+        command = ["complete", *model, "-n", str(new), "--temp", "0", PROMPT]
+        if case.measure == "start":
+            return lambda: self._run(command).seconds
+        return lambda: float(self._run(command).peak)
+
+    def warm(self, places: Places, dtype: str) -> None:
+        """Packs the weights, so that no round pays for it. Raises MeasureError."""
+        command = ["complete", "-m", str(places.checkpoint), "--dtype", dtype, "-n", "1", PROMPT]
+        self._run(command)
+
+    def _run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> Finished:
+        data = {"GPTCLI_DATA_DIR": str(self._data)}
+        return run([sys.executable, "-m", "gptcli", *arguments], {**data, **(variables or {})})
+
+
+def _rate(case: Case, output: str) -> float:
+    """Tokens per second, or seconds per token for `long`, from the line of `bench --json`."""
+    try:
+        line: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+        rate = float(line[f"{_BENCH[case.measure]}_tokens_per_second"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise MeasureError(f"gptcli bench printed no rate of {case}") from None
+    return 1 / rate if case.measure == "long" else rate

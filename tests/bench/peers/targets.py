@@ -1,0 +1,51 @@
+"""The ratios that gptcli is to reach, gptcli / other, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.bench.peers.bounds import ALLOWED, ITSELF
+from tests.bench.peers.cases import Case
+
+#: model, depth, threads → dtype → at least so many times llama.cpp's rate.
+_DECODE: dict[tuple[str, int, int], dict[str, float]] = {
+    ("smollm2", 16, 2): {"float32": 1.1, "bfloat16": 1.25, "int8": 1.5, "int4": 1.8},
+    ("smollm2", 1000, 2): {"float32": 1.3, "bfloat16": 1.5, "int8": 1.9, "int4": 2.2},
+    ("smollm2", 16, 1): {"float32": 1.1, "bfloat16": 1.3, "int8": 1.6, "int4": 1.9},
+    ("gpt2-124m", 16, 2): {"float32": 1.05, "bfloat16": 1.1, "int8": 1.3, "int4": 1.4},
+    ("llama-1b", 16, 2): {"float32": 1.05, "bfloat16": 1.1, "int8": 1.2, "int4": 1.3},
+}
+#: peer → at most so many times the seconds to its first token.
+_START = {"llama.cpp": 2.5, "transformers": 0.2}
+_DEFAULT_MODEL = "smollm2"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound of a ratio, from below or from above."""
+
+    ratio: float
+    at_least: bool
+
+    def met(self, ratio: float) -> bool:
+        """Whether a ratio keeps it."""
+        return ratio >= self.ratio if self.at_least else ratio <= self.ratio
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.ratio:g}"
+
+
+#: Of sides that are no peers, for any model.
+_BOUNDS = {ALLOWED: Target(1.0, at_least=False), ITSELF: Target(1.5, at_least=False)}
+
+
+def target(model: str, case: Case, other: str) -> Target | None:
+    """What is to be reached against another side, None where nothing was set."""
+    if case.measure == "decode" and other == "llama.cpp":
+        ratio = _DECODE.get((model, case.depth, case.threads), {}).get(case.dtype)
+        return None if ratio is None else Target(ratio, at_least=True)
+    if model == _DEFAULT_MODEL and case.measure == "start" and other in _START:
+        return Target(_START[other], at_least=False)
+    if model == _DEFAULT_MODEL and case.measure == "avx2":
+        return Target(1.0, at_least=True)
+    return _BOUNDS.get(other)

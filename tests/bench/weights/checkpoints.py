@@ -1,0 +1,121 @@
+"""Checkpoint directories: the default model's own, and random ones of well-known shapes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedConfig
+
+from gptcli import models
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model comes about; `pre`: llama.cpp's word for how its tokenizer splits a text.
+
+    config: the shape of random weights, None for the default model's own.
+    """
+
+    pre: str
+    config: Callable[[], PreTrainedConfig] | None = None
+
+
+def _gpt2() -> PreTrainedConfig:
+    """GPT-2's smallest: the defaults of its config."""
+    return GPT2Config()
+
+
+def _llama() -> PreTrainedConfig:
+    """A Llama of a billion parameters, in the shape of Llama 3.2."""
+    return LlamaConfig(
+        vocab_size=128256,
+        hidden_size=2048,
+        intermediate_size=8192,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        head_dim=64,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
+        tie_word_embeddings=True,
+        bos_token_id=50256,
+        eos_token_id=50256,
+    )
+
+
+RECIPES = {
+    "smollm2": Recipe("smollm"),
+    "gpt2-124m": Recipe("gpt-2", _gpt2),
+    "llama-1b": Recipe("gpt-2", _llama),
+}
+
+
+def default_model(directory: Path) -> None:
+    """`directory` becomes a link to the default model's, which is fetched where it is not there."""
+    steps = models.obtain("smollm2")
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            directory.symlink_to(Path(end.value.path).resolve(), target_is_directory=True)
+            return
+
+
+def random_model(directory: Path, config: PreTrainedConfig, tokenizer: Path) -> None:
+    """Random weights in bfloat16, the same each time, with GPT-2's tokenizer.
+
+    `tokenizer` holds vocab.json and merges.txt.
+    """
+    torch.manual_seed(0)
+    made = directory.with_name(f"{directory.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]
+    model.save_pretrained(made, max_shard_size="8GB")
+    (made / "tokenizer.json").write_text(
+        json.dumps(_tokenizer_json(tokenizer, config.vocab_size), ensure_ascii=False)
+    )
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_prefix_space": False,
+        "eos_token": "<|endoftext|>",
+        "bos_token": "<|endoftext|>",
+        # ctranslate2 wants one.
+        "unk_token": "<|endoftext|>",
+    }
+    (made / "tokenizer_config.json").write_text(json.dumps(settings))
+    made.rename(directory)
+
+
+def _tokenizer_json(tokenizer: Path, size: int) -> dict[str, Any]:
+    """GPT-2's tokenizer, filled up to `size` with tokens that no text has."""
+    vocabulary = json.loads((tokenizer / "vocab.json").read_text(encoding="utf-8"))
+    lines = (tokenizer / "merges.txt").read_text(encoding="utf-8").split("\n")
+    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    end = vocabulary["<|endoftext|>"]
+    for at in range(len(vocabulary), size):
+        vocabulary[f"<|unused {at}|>"] = at
+    split = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
+    return {
+        "version": "1.0",
+        "added_tokens": [
+            {"id": end, "content": "<|endoftext|>", "special": True, "normalized": False}
+            | {"single_word": False, "lstrip": False, "rstrip": False}
+        ],
+        "normalizer": None,
+        "pre_tokenizer": split,
+        "post_processor": None,
+        "decoder": split,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
+    }
