@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cache import KVCache
+from gptcli.engine.probes import Probe
 from gptcli.engine.runner import Runner
-
-if TYPE_CHECKING:
-    from gptcli.engine.layers import Probe
 
 
 class PrefixCache:

@@ -50,6 +50,12 @@ HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py
         ("score", "the cat sat on the mat"),
         ("top-k", "--stages", "the cat"),
         ("tree", "--depth", "2", "--width", "2", "the cat"),
+        ("lens", "the cat sat"),
+        ("attention", "the cat sat"),
+        ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
+        ("explain", "--shapes", "the cat sat"),
+        ("neighbors", "cat", "dog"),
+        ("neighbors", "cat", "--in", "the cat sat", "--in", "a cat ran"),
     ],
     ids=lambda argv: " ".join(argv[:4]),
 )

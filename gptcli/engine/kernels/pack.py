@@ -56,6 +56,15 @@ class Packed:
         found = self.places.get(name)
         return None if found is None else self.base + found[1]
 
+    def rows(self, name: str) -> NDArray[np.generic]:
+        """A table's rows, or the numbers of a vector in one row, as they are stored."""
+        section, at = self.places[name]
+        kind = np.dtype(_TABLES[section.kind])
+        count, columns = sum(section.rows), section.columns
+        shape = (count, columns) if section.form == "table" else (1, count)
+        numbers = self.memory[at : at + count * columns * kind.itemsize]
+        return numbers.view(kind).reshape(shape)
+
     def section(self, name: str) -> Section:
         """The section of that name."""
         return self.places[name][0]

@@ -20,8 +20,10 @@ from gptcli.engine.kernels.library import (
 )
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import Parameter, pack
+from gptcli.engine.kernels.runner import KernelRunner
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.spec import ModelSpec
+from tests.engine.helpers import runner_of
 
 
 def _sets() -> list[str]:
@@ -65,6 +67,17 @@ def model_of(
     """Packed and opened; two threads unless told otherwise."""
     library = open_library(instructions)
     return KernelModel(pack(spec, kinds, parameters, library), library, **({"threads": 2} | flags))
+
+
+@functools.cache
+def kernels_of(
+    case: str, limit: int | None = None, instructions: str = SETS[0] if SETS else ""
+) -> KernelRunner:
+    """A golden checkpoint in the kernels, in float32, opened once; no test changes it."""
+    decoder = runner_of(case).decoder
+    limit = limit or decoder.spec.context
+    model = model_of(decoder.spec, parameters_of(decoder), instructions, context=limit)
+    return KernelRunner(model, decoder.spec, "float32", limit)
 
 
 @functools.cache
