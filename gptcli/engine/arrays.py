@@ -153,7 +153,9 @@ def _logsumexp(x: np.ndarray[Any, Any]) -> Array:
     best = x.max(axis=-1, keepdims=True)
     # Of nothing but -inf it is -inf, and not NaN.
     best = np.where(np.isfinite(best), best, 0)
-    return best + np.log(np.exp(x - best).sum(axis=-1, keepdims=True))
+    rest = x - best
+    # In place: fresh memory for a whole vocabulary takes longer than the sums.
+    return best + np.log(np.exp(rest, out=rest).sum(axis=-1, keepdims=True))
 
 
 def at_shares(chances: Array, shares: Sequence[float]) -> list[int]:
