@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cache import KVCache
-from gptcli.engine.probes import Probe
 from gptcli.engine.runner import Runner
+
+if TYPE_CHECKING:
+    from gptcli.engine.probes import Probe
 
 
 class PrefixCache:

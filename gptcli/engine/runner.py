@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.cache import KVCache
-from gptcli.engine.probes import Probe
 from gptcli.engine.spec import ModelSpec
 from gptcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gptcli.engine.probes import Probe
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.

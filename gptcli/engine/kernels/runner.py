@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cache import KVCache
-from gptcli.engine.kernels import abi
-from gptcli.engine.kernels.pack import Packed, as_float32
+from gptcli.engine.kernels.pack import as_float32
 from gptcli.engine.kernels.sections import shapes
-from gptcli.engine.kernels.shown import Shown
-from gptcli.engine.probes import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS
 from gptcli.engine.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from gptcli.engine.kernels import abi
+    from gptcli.engine.kernels.pack import Packed
+    from gptcli.engine.probes import Probe
 
 Ids = NDArray[np.int32]
 
@@ -165,6 +167,8 @@ class KernelRunner:
             here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, start + most)]
             shown = None
             if probe is not None:
+                from gptcli.engine.kernels.shown import Shown
+
                 first = int(positions[start])
                 shown = Shown(self.spec, probe, range(first, first + len(tokens[part])))
             logits = self.model.forward(
