@@ -18,7 +18,7 @@ PROMPT = "The capital of France is Paris and the capital of Spain is"
 @pytest.fixture(scope="module")
 def backend(default_model):
     """The default model as a user would open it."""
-    steps = open_backend(str(default_model), device="cpu", dtype="float32", inside=True)
+    steps = open_backend(str(default_model), device="cpu", dtype="float32")
     while True:
         try:
             next(steps)

@@ -22,14 +22,12 @@ def open_backend(
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
-    inside: bool = False,
 ) -> Generator[Progress | Notice, None, Backend]:
     """The backend for a model's name, fetched first where it is not here yet.
 
     Yields the progress of that, and what to tell of the model; returns the backend. `limit` caps
     the context, in tokens; `threads` are those of a CPU; adapters are added to the weights, or
-    with `apart` kept beside them; inside: the model is to be looked into. Raises the errors of
-    `gptcli.models.obtain` and of the engine.
+    with `apart` kept beside them. Raises the errors of `gptcli.models.obtain` and of the engine.
     """
     if name == ECHO:
         from gptcli.backends.echo import EchoBackend
@@ -49,7 +47,6 @@ def open_backend(
         limit=limit,
         adapters=adapters,
         apart=apart,
-        inside=inside,
     )
     if opened.tokenizer.notice is not None:
         yield opened.tokenizer.notice

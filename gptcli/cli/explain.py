@@ -142,7 +142,7 @@ def explain(
         special=special,
     )
     run = explain_modes.Run(request, words, seed_of(settings), every=layers is not None)
-    backend = open_for(settings, messages, inside=True)
+    backend = open_for(settings, messages)
     if shapes:
         explain_modes.shapes(backend, run, exports, messages)
     else:

@@ -87,7 +87,7 @@ def lens(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages, inside=True).lens(request)
+    found = open_for(settings, messages).lens(request)
     messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(inside_json.lens(found))

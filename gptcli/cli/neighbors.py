@@ -120,7 +120,7 @@ def neighbors(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages, inside=True).neighbors(request)
+    found = open_for(settings, messages).neighbors(request)
     messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(inside_json.neighbors(found))

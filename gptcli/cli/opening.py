@@ -22,11 +22,8 @@ def settings_of(flags: Mapping[str, object]) -> Settings:
     return config.load().over(**{name: v for name, v in flags.items() if name in names})
 
 
-def open_for(settings: Settings, messages: Messages, *, inside: bool = False) -> Backend:
-    """The backend that the settings name. Raises the errors of `open_backend`.
-
-    inside: for the commands that look into the model.
-    """
+def open_for(settings: Settings, messages: Messages) -> Backend:
+    """The backend that the settings name. Raises the errors of `open_backend`."""
     if settings.adapter_apart and not settings.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
     return watch(
@@ -38,7 +35,6 @@ def open_for(settings: Settings, messages: Messages, *, inside: bool = False) ->
             limit=settings.ctx_size,
             adapters=settings.adapter,
             apart=settings.adapter_apart,
-            inside=inside,
         ),
         messages,
     )

@@ -63,6 +63,18 @@ def host(x: Array) -> np.ndarray[Any, Any]:
     return x if isinstance(x, np.ndarray) else x.cpu().numpy()
 
 
+def float32(x: Array) -> Array:
+    """The same numbers in float32, without a copy where they are."""
+    return x.astype(np.float32, copy=False) if isinstance(x, np.ndarray) else x.float()
+
+
+def length(x: Array) -> Array:
+    """The length of each vector, √ Σ x², (…, n) → (…), float32."""
+    x = float32(x)
+    xp = namespace(x)
+    return xp.sqrt(xp.vecdot(x, x))
+
+
 def top(x: Array, k: int) -> Array:
     """The k largest numbers of each row of (rows, n), the largest first."""
     if isinstance(x, np.ndarray):
@@ -141,7 +153,9 @@ def _logsumexp(x: np.ndarray[Any, Any]) -> Array:
     best = x.max(axis=-1, keepdims=True)
     # Of nothing but -inf it is -inf, and not NaN.
     best = np.where(np.isfinite(best), best, 0)
-    return best + np.log(np.exp(x - best).sum(axis=-1, keepdims=True))
+    rest = x - best
+    # In place: fresh memory for a whole vocabulary takes longer than the sums.
+    return best + np.log(np.exp(rest, out=rest).sum(axis=-1, keepdims=True))
 
 
 def at_shares(chances: Array, shares: Sequence[float]) -> list[int]:

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.cache import KVCache
-from gptcli.engine.layers import Layer, Norm, Probe
+from gptcli.engine.layers import Layer, Norm
 from gptcli.engine.masks import slopes, visible, with_distance
+from gptcli.engine.probes import Probe
 from gptcli.engine.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.spec import ModelSpec
 
@@ -67,13 +68,14 @@ class Decoder(nn.Module):
 
         ids: (batch, time), appended to `cache`, which must have room (`KVCache.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
-        Probe points: "embedding" (layer -1), those of each Layer, "stream" after each layer.
+        Probe points: "embedding", those of each Layer, "stream" after each. The start that a probe
+        is told is that of the first row.
         """
         time = ids.size(1)
         at = cache.positions(time, ids.device)
         stream = self._embedded(ids, at)
         if probe is not None:
-            probe("embedding", -1, stream)
+            probe("embedding", -1, stream, cache.lengths[0])
         turns = [
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
@@ -86,7 +88,7 @@ class Decoder(nn.Module):
             turn = None if rope is None else turns[rope]
             stream = layer(stream, index, cache, masks[window], turn, probe)
             if probe is not None:
-                probe("stream", index, stream)
+                probe("stream", index, stream, cache.lengths[0])
         cache.advance([time] * ids.size(0) if counts is None else counts)
         return stream
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,12 +9,9 @@ from torch.nn import functional as F
 from gptcli.engine.attend import attend, attend_written_out
 from gptcli.engine.cache import KVCache
 from gptcli.engine.mlp import MLP, Mixture
+from gptcli.engine.probes import Probe
 from gptcli.engine.rope import Rotation, rotate
 from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
-
-#: Called with (point, layer, tensor) while the decoder runs; it must not change the tensor, and
-#: copies what it keeps, since some are views of the KV cache.
-Probe = Callable[[str, int, Tensor], None]
 
 
 class Norm(nn.Module):
@@ -69,10 +64,7 @@ class Attention(nn.Module):
         turn: Rotation | None,
         probe: Probe | None = None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width).
-
-        Probe points: "queries" and "keys" as they meet, RoPE behind them, and the "mask" if any.
-        """
+        """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
         q = self._heads(self.query(x), self.query_norm)  # (b, h, t, d)
         k = self._heads(self.key(x), self.key_norm)  # (b, kv_heads, t, d)
         v = self._heads(self.value(x), None)
@@ -80,10 +72,8 @@ class Attention(nn.Module):
             q, k = rotate(q, *turn), rotate(k, *turn)
         keys, values = cache.append(layer, k, v)
         if probe is not None:
-            probe("queries", layer, q)
-            probe("keys", layer, keys)
-            if mask is not None:
-                probe("mask", layer, mask)
+            probe("queries", layer, q, cache.lengths[0])
+            probe("keys", layer, keys, 0)
         scale = self.spec.attention_scale
         if self.written_out:
             softcap = self.spec.attention_softcap
@@ -142,23 +132,19 @@ class Layer(nn.Module):
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width).
-
-        Probe points: those of Attention, and "attention" and "mlp", the two updates as they are
-        added to the stream.
-        """
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp"."""
         read = stream if self.attention_norm is None else self.attention_norm(stream)
         update = self.attention(read, layer, cache, mask, turn, probe)
         update = self._finished(update, self.attention_post_norm)
         if probe is not None:
-            probe("attention", layer, update)
+            probe("attention", layer, update, cache.lengths[0])
         before, stream = stream, stream + update
         if self.spec.blocks != "parallel_one_norm":
             source = stream if self.spec.blocks == "serial" else before
             read = source if self.mlp_norm is None else self.mlp_norm(source)
         update = self._finished(self.mlp(read), self.mlp_post_norm)
         if probe is not None:
-            probe("mlp", layer, update)
+            probe("mlp", layer, update, cache.lengths[0])
         return stream + update
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:

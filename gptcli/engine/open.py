@@ -27,21 +27,15 @@ def open_runner(
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
-    inside: bool = False,
 ) -> Runner:
-    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
-
-    inside: its passes are to be looked into, which a TorchRunner can.
-    """
-    if not adapters and not inside and is_cpu(device):
+    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`."""
+    if not adapters and is_cpu(device):
         spec = read_spec(ConfigFields.read(directory))[1]
         found = open_kernels(directory, spec, dtype, threads, context_in_use(spec, limit))
         if found is not None:
             return found
     if dtype in QUANTISED:
-        what = "the model runs on a GPU"
-        if adapters or inside:
-            what = "adapters are added" if adapters else "one looks inside"
+        what = "adapters are added" if adapters else "the model runs on a GPU"
         raise UsageError(
             "--dtype", f"{dtype} needs the CPU kernels, which do not serve where {what}"
         )

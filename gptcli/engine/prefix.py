@@ -10,7 +10,7 @@ from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import Runner
 
 if TYPE_CHECKING:
-    from gptcli.engine.layers import Probe
+    from gptcli.engine.probes import Probe
 
 
 class PrefixCache:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
@@ -11,7 +11,7 @@ from gptcli.engine.spec import ModelSpec
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gptcli.engine.layers import Probe
+    from gptcli.engine.probes import Probe
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.
@@ -24,8 +24,7 @@ class Runner(Protocol):
     """A model in its place. `limit` is the context in use, at most the model's own.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
-    cache are appended to its rows. A `probe` sees what happens inside; only a TorchRunner, which
-    `open_runner` gives to who asks to look inside, has a place for one.
+    cache are appended to its rows. A `probe` sees what happens inside, where one row runs.
     """
 
     spec: ModelSpec
@@ -112,6 +111,22 @@ class Runner(Protocol):
 
         Each part is (at most `most`, vocab).
         """
+        ...
+
+    def logits_of_streams(self, streams: Array) -> Array:
+        """What streams (n, width), before the final norm, are read out as, (n, vocab)."""
+        ...
+
+    def embeddings(self, ids: Sequence[int]) -> Array:
+        """Rows of the input embedding, (ids, width), float32; perhaps views of the weights."""
+        ...
+
+    def sinks(self, layer: int) -> Array | None:
+        """The score more that each head of a layer has, (heads,), float32."""
+        ...
+
+    def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """Every parameter's name and shape, each once."""
         ...
 
 

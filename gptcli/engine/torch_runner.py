@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
@@ -11,12 +11,12 @@ from torch import Tensor
 from gptcli.engine import traffic
 from gptcli.engine.cache import KVCache
 from gptcli.engine.decoder import Decoder
-from gptcli.engine.layers import Probe
+from gptcli.engine.probes import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS
 
 
 class TorchRunner:
-    """A Runner that lets probes look on. `limit` is at most the model's own context."""
+    """See Runner. Probes are shown the tensors of all rows. `limit` is at most the model's own."""
 
     def __init__(self, decoder: Decoder, limit: int | None = None) -> None:
         self.decoder = decoder
@@ -146,6 +146,27 @@ class TorchRunner:
         real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
         for start in range(0, len(real), most):
             yield self.decoder.logits(real[start : start + most])
+
+    @torch.inference_mode()
+    def logits_of_streams(self, streams: Tensor) -> Tensor:
+        """See Runner."""
+        return self.decoder.logits(streams)
+
+    @torch.inference_mode()
+    def embeddings(self, ids: Sequence[int]) -> Tensor:
+        """See Runner."""
+        rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)
+        return self.decoder.embedding.weight[rows].float()
+
+    def sinks(self, layer: int) -> Tensor | None:
+        """See Runner."""
+        attention = self.decoder.get_submodule(f"layers.{layer}.attention")
+        found: Tensor | None = attention.sinks  # type: ignore[assignment]
+        return None if found is None else found.detach().float()
+
+    def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """See Runner. Adapters that are kept apart are parameters of their own."""
+        return ((name, tuple(each.shape)) for name, each in self.decoder.named_parameters())
 
     def _forward(
         self,

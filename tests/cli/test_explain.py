@@ -14,6 +14,7 @@ import pytest
 from gptcli.engine.load import load
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.engine.helpers import Recorder
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"
@@ -41,12 +42,9 @@ def test_the_parts_add_up_and_are_those_of_the_model(explain, tiny_model):
     ids = [each["id"] for each in found["rounds"][0]["tokens"]]
     for each in found["rounds"]:
         assert each["sum_error"] < 1e-4 and each["prompt_tokens"] == len(ids)
-        streams: dict = {}
-        runner.prefill(
-            [ids],
-            runner.new_cache(),
-            probe=lambda point, layer, t, to=streams: to.update({(point, layer): t[0, -1]}),
-        )
+        seen = Recorder(range(len(ids)))
+        runner.prefill([ids], runner.new_cache(), probe=seen)
+        streams = {place: array[0, -1] for place, array in seen.by_place.items()}
         np.testing.assert_allclose(each["embedding"], streams["embedding", -1], atol=1e-6)
         # The KV cache sums in another order: float32, on a stream of length 1000 or so.
         last = streams["stream", 1]

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gptcli.engine.load import load
+from gptcli.engine.arrays import host, softmax
+from gptcli.engine.open import open_runner
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 from tests.ui.screens import assert_unbroken, seen
@@ -25,14 +26,15 @@ def lens(tiny_model: Path):
 def test_the_last_row_is_what_the_model_says(lens, tiny_model):
     """Catches a read-out of another layer or position, and ranks of another token."""
     found = json.loads(lens("--json", "-k", "3", PROMPT).text)
-    runner = load(tiny_model, dtype="float32", device="cpu")
+    runner = open_runner(tiny_model, dtype="float32", device="cpu")
     ids = [token["id"] for token in found["tokens"]]
-    chances = runner.all_logits(ids, runner.new_cache()).softmax(-1)
+    chances = softmax(host(runner.all_logits(ids, runner.new_cache())))
     assert len(found["grid"]) == found["layers"] + 1 == 3
     for at, (cell, answer) in enumerate(zip(found["grid"][-1], found["answers"], strict=True)):
-        values, tokens = chances[at].topk(3)
+        tokens = (-chances[at]).argsort(stable=True)[:3]
         assert [each["id"] for each in cell["top"]] == tokens.tolist()
-        assert [each["probability"] for each in cell["top"]] == pytest.approx(values.tolist())
+        expected = pytest.approx(chances[at][tokens].tolist())
+        assert [each["probability"] for each in cell["top"]] == expected
         assert answer["id"] == tokens[0] and cell["answer"]["rank"] == 1
     for at, layer in enumerate(found["first_at_layer"]):
         ranks = [row[at]["answer"]["rank"] for row in found["grid"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,12 @@ HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py
         ("score", "the cat sat on the mat"),
         ("top-k", "--stages", "the cat"),
         ("tree", "--depth", "2", "--width", "2", "the cat"),
+        ("lens", "the cat sat"),
+        ("attention", "the cat sat"),
+        ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
+        ("explain", "--shapes", "the cat sat"),
+        ("neighbors", "cat", "dog"),
+        ("neighbors", "cat", "--in", "the cat sat", "--in", "a cat ran"),
     ],
     ids=lambda argv: " ".join(argv[:4]),
 )
@@ -59,13 +66,7 @@ def test_the_kernels_need_no_torch(tiny_model, argv, monkeypatch):
     flags = [name, "-m", str(tiny_model), "--dtype", "float32", *rest]
     if name == "complete" and "--temp" not in rest:
         flags += ["--temp", "1.5"]
-    # Weights are packed with torch's help, once.
-    assert run("complete", "-m", str(tiny_model), "--dtype", "float32", "-n", "1", "a").code == 0
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *flags], cwd=ROOT, capture_output=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert not HEAVY & set(done.stderr.decode().splitlines()[-1].split())
+    done = without_torch(tiny_model, *flags)
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
     ours, theirs = done.stdout.decode(), run(*flags).text
     assert ours
@@ -73,4 +74,39 @@ def test_the_kernels_need_no_torch(tiny_model, argv, monkeypatch):
         assert ours == theirs
     for mine, other in zip(ours.split(), theirs.split(), strict=True):
         # Numbers are printed with more digits than sums in another order have in common.
-        assert mine == other or float(mine) == pytest.approx(float(other), abs=1e-4)
+        assert mine == other or float(mine) == pytest.approx(float(other), rel=1e-6, abs=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("lens", "--track", " cat", "the cat sat"),
+        ("attention", "--mean", "the cat sat"),
+        ("explain", "--temp", "0", "the cat sat"),
+        ("neighbors", "--from", "cat - dog + mat"),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_numbers_and_pages_of_views_need_no_torch(tiny_model, tmp_path, argv):
+    """Catches tensors in what is written to files."""
+    name, *rest = argv
+    npz, page = tmp_path / "a.npz", tmp_path / "a.html"
+    files = ["--json", "--npz", str(npz), "--html", str(page)]
+    done = without_torch(
+        tiny_model, name, "-m", str(tiny_model), "--dtype", "float32", *files, *rest
+    )
+    assert json.loads(done.stdout)["dtype"] == "float32"
+    assert npz.stat().st_size and page.stat().st_size
+
+
+def without_torch(model: Path, *flags: str) -> subprocess.CompletedProcess[bytes]:
+    """A command in a process of its own, which must not import anything heavy."""
+    # Weights are packed with torch's help, once.
+    assert run("complete", "-m", str(model), "--dtype", "float32", "-n", "1", "a").code == 0
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *flags], cwd=ROOT, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(done.stderr.decode().splitlines()[-1].split())
+    return done

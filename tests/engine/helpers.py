@@ -61,6 +61,28 @@ def difference(case: str, *, short: bool = False) -> float:
     return (torch.stack(ours) - expected).abs().max().item()
 
 
+class Recorder:
+    """A probe that keeps a copy of everything that it is shown, or of some points only."""
+
+    def __init__(self, positions: range, points: tuple[str, ...] = ()) -> None:
+        self.positions = positions
+        self.points = points
+        self.shown: list[tuple[str, int, int, Any]] = []
+
+    def wants(self, point: str, layer: int) -> bool:
+        return not self.points or point in self.points
+
+    def __call__(self, point: str, layer: int, array: Any, start: int) -> None:
+        if self.wants(point, layer):
+            kept = array.clone() if isinstance(array, torch.Tensor) else array.copy()
+            self.shown.append((point, layer, start, kept))
+
+    @property
+    def by_place(self) -> dict[tuple[str, int], Any]:
+        """What was last shown of each point and layer."""
+        return {(point, layer): array for point, layer, _, array in self.shown}
+
+
 def generate(
     runner: TorchRunner,
     prompt: Sequence[int],

@@ -58,6 +58,7 @@ class NumpyLlama:
         keys: Sequence[np.ndarray],
         values: Sequence[np.ndarray],
         wanted: np.ndarray,
+        shown: object = None,
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))
         places = list(zip(rows, positions, strict=True))

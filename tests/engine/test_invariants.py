@@ -11,12 +11,14 @@ from torch import Tensor
 
 from gptcli.engine.cache import BLOCK
 from gptcli.engine.load import load
-from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
+from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
 NEAR = {"rtol": 0, "atol": 2e-5}
 
 every_case = pytest.mark.parametrize("case", CASES)
+#: What is added up.
+POINTS = ("embedding", "attention", "mlp", "stream")
 
 
 def near(ours: Tensor, expected: Tensor) -> None:
@@ -133,15 +135,10 @@ def test_truncate_and_continue_equals_fresh(case, ragged):
 def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     """Catches a probe point that is missing, doubled, misplaced, or that changes the result."""
     runner, row = runner_of(case), rows_of(case)[0]
-    seen: dict[tuple[str, int], Tensor] = {}
-
-    def probe(point: str, layer: int, tensor: Tensor) -> None:
-        assert (point, layer) not in seen
-        if point in ("queries", "keys", "mask"):
-            return
-        seen[point, layer] = tensor.clone()
-
+    probe = Recorder(range(len(row)), POINTS)
     logits = runner.all_logits(row, runner.new_cache(), probe=probe)
+    seen = probe.by_place
+    assert len(seen) == len(probe.shown)
     assert torch.equal(logits, whole(case)[0])
     layers = range(runner.spec.layers)
     assert list(seen) == [
@@ -163,20 +160,16 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
 def test_probed_prefill_and_decode_equal_unprobed(case):
     """Catches a probe that is dropped on the way, or that takes another way through the maths."""
     runner, rows = runner_of(case), rows_of(case)
-    points: list[tuple[str, int]] = []
+    probe = Recorder(range(10), POINTS)
     caches = runner.new_cache(2), runner.new_cache(2)
     ragged = [rows[0][:9], rows[1][:5]]
-
-    def probe(point: str, layer: int, tensor: Tensor) -> None:
-        if point not in ("queries", "keys", "mask"):
-            points.append((point, tensor.size(1)))
-
     probed = runner.prefill(ragged, caches[0], chunk=4, probe=probe)
     assert torch.equal(probed, runner.prefill(ragged, caches[1], chunk=4))
-    assert [time for point, time in points if point == "embedding"] == [4, 4, 1]
+    begun = [(at, t.size(1)) for point, _, at, t in probe.shown if point == "embedding"]
+    assert begun == [(0, 4), (4, 4), (8, 1)]
     probed = runner.decode([3, 4], caches[0], probe=probe)
     assert torch.equal(probed, runner.decode([3, 4], caches[1]))
-    assert len(points) == 4 * (1 + 3 * runner.spec.layers)
+    assert len(probe.shown) == 4 * (1 + 3 * runner.spec.layers)
 
 
 @every_case

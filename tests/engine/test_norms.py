@@ -7,7 +7,7 @@ import torch
 
 from gptcli.engine.layers import Norm
 from gptcli.engine.spec import NormSpec
-from tests.engine.helpers import rows_of, runner_of
+from tests.engine.helpers import Recorder, rows_of, runner_of
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -48,12 +48,10 @@ def test_embedding_of_gemma_is_scaled_as_transformers_does(dtype):
     width, vocab = runner.spec.width, runner.spec.vocab
     theirs = Gemma3TextScaledWordEmbedding(vocab, width, 0, embed_scale=width**0.5)
     theirs.weight.data = runner.decoder.embedding.weight
-    seen = {}
     row = rows_of("gemma/tied")[0]
-    runner.all_logits(
-        row, runner.new_cache(), probe=lambda p, i, x: seen.setdefault((p, i), x.clone())
-    )
+    seen = Recorder(range(len(row)), ("embedding",))
+    runner.all_logits(row, runner.new_cache(), probe=seen)
     expected = theirs(torch.tensor([row]))
-    assert torch.equal(seen["embedding", -1], expected)
+    assert torch.equal(seen.by_place["embedding", -1], expected)
     plain = runner.decoder.embedding.weight[torch.tensor(row)] * width**0.5
     assert dtype == "float32" or not torch.equal(plain, expected[0])

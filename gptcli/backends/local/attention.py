@@ -10,14 +10,14 @@ from gptcli.errors import UsageError
 from gptcli.inspection.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from gptcli.engine.arrays import Array
 
 
 def attention(model: OpenModel, request: AttentionRequest) -> Attention:
     """See Backend.attention."""
     from gptcli.engine.probes.attention import AttentionWeights
 
-    runner, spec = model.torch_runner, model.runner.spec
+    runner, spec = model.runner, model.runner.spec
     check_layer(model, request.layer)
     if request.head is not None and not 0 <= request.head < spec.heads:
         raise UsageError("--head", f"must be from 0 to {spec.heads - 1}, not {request.head}")
@@ -34,7 +34,7 @@ def attention(model: OpenModel, request: AttentionRequest) -> Attention:
     # What comes after the window cannot be seen from it, and is not run.
     ids = looked.ids[: looked.positions.stop]
     first = looked.positions.start
-    seen = AttentionWeights(runner.decoder, looked.positions, layers, first_key=first)
+    seen = AttentionWeights(runner, looked.positions, layers, first_key=first)
     runner.prefill([ids], runner.new_cache(), probe=seen)
     chosen = [
         (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
@@ -63,17 +63,17 @@ def attention(model: OpenModel, request: AttentionRequest) -> Attention:
     )
 
 
-def _together(request: AttentionRequest, chosen: list[tuple[int, Tensor, Tensor]]) -> AttentionMap:
-    import torch
+def _together(request: AttentionRequest, chosen: list[tuple[int, Array, Array]]) -> AttentionMap:
+    from gptcli.engine.arrays import namespace
 
-    weights = torch.cat([each for _, each, _ in chosen])  # (layers · heads, queries, keys)
-    before = torch.cat([each for _, _, each in chosen])  # (layers · heads, queries)
-    if request.over == "mean":
-        return _map(request.layer, request.head, weights.mean(dim=0), before.mean(dim=0))
-    return _map(request.layer, request.head, weights.amax(dim=0), before.amax(dim=0))
+    xp = namespace(chosen[0][1])
+    weights = xp.concat([each for _, each, _ in chosen])  # (layers · heads, queries, keys)
+    before = xp.concat([each for _, _, each in chosen])  # (layers · heads, queries)
+    over = xp.mean if request.over == "mean" else xp.max
+    return _map(request.layer, request.head, over(weights, axis=0), over(before, axis=0))
 
 
-def _map(layer: int | None, head: int | None, weights: Tensor, before: Tensor) -> AttentionMap:
+def _map(layer: int | None, head: int | None, weights: Array, before: Array) -> AttentionMap:
     """weights: (queries, keys) of the window; before: (queries,)."""
     rows = tuple(map(tuple, weights.tolist()))
     return AttentionMap(layer, head, rows, tuple(before.tolist()))

@@ -23,8 +23,7 @@ from gptcli.inspection.next_tokens import NextTokensRequest
 from gptcli.inspection.token import Token
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from gptcli.engine.arrays import Array
     from gptcli.engine.probes.attention import AttentionWeights
     from gptcli.engine.probes.streams import Streams
     from gptcli.engine.spec import ModelSpec
@@ -73,21 +72,22 @@ class _Rounds:
     ) -> None:
         self._model, self._request = model, request
         self._ids, self._positions = ids, positions
-        self._decoder = model.torch_runner.decoder
+        self._runner = model.runner
 
     def look(self, walk: LocalWalk, number: int) -> Round:
-        from gptcli.engine.probes import together
+        from gptcli.engine.arrays import length
+        from gptcli.engine.probes import Together
         from gptcli.engine.probes.attention import AttentionWeights
         from gptcli.engine.probes.streams import Streams
 
         ids, last = self._ids, range(len(self._ids) - 1, len(self._ids))
         # The last position is always looked at, whatever the window.
         wanted = range(self._positions.start, len(ids))
-        streams = Streams(wanted, start=0 if number == 1 else len(ids) - 1)
-        seen = AttentionWeights(self._decoder, last)
-        walk.probe = together(streams, seen)
+        streams = Streams(wanted)
+        seen = AttentionWeights(self._runner, last)
+        walk.probe = Together(streams, seen)
         distribution = walk.look()
-        spec = self._decoder.spec
+        spec = self._runner.spec
         embedding, final = streams.embedding[-1], streams.after(spec.layers - 1)[-1]
         return Round(
             number=number,
@@ -96,10 +96,10 @@ class _Rounds:
             tokens=tuple(self._model.token(ids[at]) for at in self._positions),
             first=self._positions.start,
             embedded=self._embedded(streams),
-            vector=tuple(embedding.float().tolist()),
+            vector=tuple(embedding.tolist()),
             blocks=tuple(self._blocks(streams, seen)),
-            final=tuple(final.float().tolist()),
-            final_norm=float(final.float().norm()),
+            final=tuple(final.tolist()),
+            final_norm=float(length(final)),
             sum_error=_sum_error(streams, spec.layers),
             distribution=distribution,
             drawn=walk.draw(),
@@ -108,11 +108,12 @@ class _Rounds:
 
     def _embedded(self, streams: Streams) -> tuple[Embedded, ...]:
         """The nearest are of each token's row, and not the row itself."""
+        from gptcli.engine.arrays import length
         from gptcli.engine.probes import embeddings
 
         ids = [self._ids[at] for at in self._positions]
-        nearest, values = embeddings.nearest(self._decoder, ids, self._request.rows)
-        norms = streams.embedding[: len(ids)].float().norm(dim=-1).tolist()
+        nearest, values = embeddings.nearest(self._runner, ids, self._request.rows)
+        norms = length(streams.embedding[: len(ids)]).tolist()
         return tuple(
             Embedded(self._model.token(token), norm, self._scored(near, cosine))
             for token, norm, near, cosine in zip(
@@ -121,9 +122,10 @@ class _Rounds:
         )
 
     def _blocks(self, streams: Streams, seen: AttentionWeights) -> Iterator[Block]:
+        from gptcli.engine.arrays import length
         from gptcli.engine.probes.embeddings import cosine
 
-        spec = self._decoder.spec
+        spec = self._runner.spec
         chosen = range(spec.layers) if self._request.layers is None else self._request.layers
         updates = [each(layer)[-1] for layer in chosen for each in (streams.attention, streams.mlp)]
         withs = [
@@ -138,48 +140,52 @@ class _Rounds:
             yield Block(
                 layer=layer,
                 name=name,
-                norm=float(update.float().norm()),
+                norm=float(length(update)),
                 cosine=float(cosine(update, read)),
-                stream_norm=float(after.float().norm()),
+                stream_norm=float(length(after)),
                 says=says[place],
                 looks=self._looks(seen.of(layer)) if name == "attention" else (),
             )
 
-    def _says(self, streams: list[Tensor]) -> list[Scored]:
+    def _says(self, streams: list[Array]) -> list[Scored]:
         """All of them at once, so that the head is gone through once."""
-        import torch
-
+        from gptcli.engine.arrays import namespace
         from gptcli.engine.probes.readout import read_out
 
         if not streams:
             return []
-        found = read_out(self._decoder, torch.stack(streams), self._request.rows)
+        together = namespace(streams[0]).stack(streams)
+        found = read_out(self._runner, together, self._request.rows)
         pairs = zip(found.ids.tolist(), found.probabilities.tolist(), strict=True)
         return [self._scored(ids, values) for ids, values in pairs]
 
-    def _looks(self, weights: Tensor) -> tuple[tuple[int, Token, float], ...]:
+    def _looks(self, weights: Array) -> tuple[tuple[int, Token, float], ...]:
         """weights: (heads, 1, keys) of the last position."""
-        mean = weights[:, -1].mean(dim=0)
-        values, places = mean.topk(min(self._request.rows, mean.size(0)))
+        from gptcli.engine.arrays import namespace, ranked
+
+        mean = namespace(weights).mean(weights[:, -1], axis=0)
+        places = ranked(mean)[: self._request.rows].tolist()
         return tuple(
             (place, self._model.token(self._ids[place]), share)
-            for place, share in zip(places.tolist(), values.tolist(), strict=True)
+            for place, share in zip(places, mean[places].tolist(), strict=True)
         )
 
     def _scored(self, ids: list[int], values: list[float]) -> Scored:
         return tuple(zip(map(self._model.token, ids), values, strict=True))
 
 
-def _before(streams: Streams) -> Callable[[int], Tensor]:
+def _before(streams: Streams) -> Callable[[int], Array]:
     return lambda layer: streams.after(layer - 1)
 
 
 def _sum_error(streams: Streams, layers: int) -> float:
     """At the last position."""
-    total = streams.embedding[-1].float()
+    from gptcli.engine.arrays import float32
+
+    total = float32(streams.embedding[-1])
     for layer in range(layers):
-        total = total + streams.attention(layer)[-1].float() + streams.mlp(layer)[-1].float()
-    return float((total - streams.after(layers - 1)[-1].float()).abs().max())
+        total = total + float32(streams.attention(layer)[-1]) + float32(streams.mlp(layer)[-1])
+    return float(abs(total - float32(streams.after(layers - 1)[-1])).max())
 
 
 def _facts(spec: ModelSpec) -> Facts:

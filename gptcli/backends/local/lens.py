@@ -12,25 +12,24 @@ from gptcli.inspection.lens import Lens, LensRequest, Ranked, Reading
 
 def lens(model: OpenModel, request: LensRequest) -> Lens:
     """See Backend.lens."""
-    import torch
-
+    from gptcli.engine.arrays import namespace
     from gptcli.engine.probes.readout import read_out
     from gptcli.engine.probes.streams import Streams
 
-    runner, layers = model.torch_runner, model.runner.spec.layers
+    runner, layers = model.runner, model.runner.spec.layers
     check_rows(model, request.rows)
     tracked = None if request.track is None else _one_token(model, request.track)
     looked = looked_at(model, request.prompt, request.window, special=request.special)
     streams = Streams(looked.positions)
     # What comes after the window changes nothing in it, and is not run.
     runner.prefill([looked.ids[: looked.positions.stop]], runner.new_cache(), probe=streams)
-    answers = read_out(runner.decoder, streams.after(layers - 1), 1).ids  # (positions, 1)
-    wanted = answers
+    answers = read_out(runner, streams.after(layers - 1), 1).ids  # (positions, 1)
+    xp, wanted = namespace(answers), answers
     if tracked is not None:
-        wanted = torch.cat((answers, torch.full_like(answers, tracked)), dim=-1)
+        wanted = xp.concat((answers, xp.full_like(answers, tracked)), axis=-1)
     # All layers at once: one large product with the head instead of many small ones.
     every = [streams.after(layer) for layer in range(-1, layers)]
-    found = read_out(runner.decoder, torch.cat(every), request.rows, wanted.repeat(len(every), 1))
+    found = read_out(runner, xp.concat(every), request.rows, xp.concat([wanted for _ in every]))
     readings = [
         Reading(
             tuple(zip(map(model.token, ids), probabilities, strict=True)),

@@ -21,7 +21,7 @@ from gptcli.inspection.neighbors import (
 from gptcli.inspection.token import Token
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from gptcli.engine.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Word:
     word: str
     how: How
     ids: list[int]
-    vector: Tensor
+    vector: Array
 
 
 def neighbors(model: OpenModel, request: NeighborsRequest) -> Neighbors:
@@ -54,8 +54,6 @@ def neighbors(model: OpenModel, request: NeighborsRequest) -> Neighbors:
 
 def _word(model: OpenModel, word: str) -> _Word:
     """As it stands within a text: with a space before it, where that is one token."""
-    from gptcli.engine.probes import embeddings
-
     if not word.strip():
         raise InputError("word", "is empty")
     bare = model.tokenizer.encode(word, inside=True)
@@ -63,45 +61,54 @@ def _word(model: OpenModel, word: str) -> _Word:
     ids = bare if len(bare) == 1 and len(spaced) > 1 else spaced
     model.check_ids(ids, "word")
     how: How = "mean" if len(ids) > 1 else "spaced" if ids is spaced else "bare"
-    return _Word(word, how, ids, embeddings.vectors(model.torch_runner.decoder, ids).mean(dim=0))
+    return _Word(word, how, ids, _mean_row(model, ids))
+
+
+def _mean_row(model: OpenModel, ids: list[int]) -> Array:
+    """The mean of the rows of the input embedding, (width,), float32."""
+    from gptcli.engine.arrays import namespace
+
+    rows = model.runner.embeddings(ids)
+    return namespace(rows).mean(rows, axis=0)
 
 
 def _sum(model: OpenModel, request: NeighborsRequest) -> _Word:
     """Vectors are scaled to length 1 first, so that no word outweighs another by its length."""
-    import torch
-
     from gptcli.engine.probes import embeddings
 
     parts = [(term, _word(model, term.word)) for term in request.terms]
     units = [term.sign * embeddings.unit_length(each.vector) for term, each in parts]
     name = " ".join(f"{'+' if term.sign > 0 else '-'} {term.word}" for term in request.terms)
     ids = [token for _, each in parts for token in each.ids]
-    return _Word(name.removeprefix("+ "), "sum", ids, torch.stack(units).sum(dim=0))
+    return _Word(name.removeprefix("+ "), "sum", ids, sum(units[1:], units[0]))
 
 
 def _near(model: OpenModel, request: NeighborsRequest, word: _Word) -> Neighborhood:
+    from gptcli.engine.arrays import length
+
     words = [term.word for term in request.terms] or [word.word]
     found, left_out = _found(model, request, word.vector, words, word.ids)
     tokens = tuple(map(model.token, word.ids))
-    norm = float(word.vector.norm())
+    norm = float(length(word.vector))
     return Neighborhood(word.word, word.how, tokens, norm, found, left_out)
 
 
 def _found(
     model: OpenModel,
     request: NeighborsRequest,
-    vector: Tensor,
+    vector: Array,
     words: Sequence[str],
     own: Sequence[int],
 ) -> tuple[tuple[Neighbor, ...], int]:
     """The nearest tokens, and how many other spellings of the words were passed over."""
+    from gptcli.engine.arrays import ranked
     from gptcli.engine.probes import embeddings
 
-    cosines = embeddings.cosines(model.torch_runner.decoder, vector[None])[0]
+    cosines = embeddings.cosines(model.runner, vector[None])[0]
     forms = {_plain(word) for word in words}
     found: list[Neighbor] = []
     left_out = 0
-    for token in cosines.sort(descending=True, stable=True).indices.tolist():
+    for token in ranked(cosines).tolist():
         if len(found) == request.rows:
             break
         each = model.token(token)
@@ -135,25 +142,26 @@ class _Place:
         self.tokens: tuple[Token, ...] = tuple(model.token(cut[at][0]) for at in inside)
         self._ids = [cut[at][0] for at in inside]
         self.streams = Streams(range(self.position, self.position + 1))
-        runner = model.torch_runner
+        runner = model.runner
         runner.prefill([ids[: self.position + 1]], runner.new_cache(), probe=self.streams)
 
     def neighborhood(self, request: NeighborsRequest) -> Neighborhood:
+        from gptcli.engine.arrays import float32, length
         from gptcli.engine.probes import embeddings
         from gptcli.engine.probes.readout import read_out
 
         model = self._model
         layer = model.runner.spec.layers - 1 if request.layer is None else request.layer
         stream = self.streams.after(layer)
-        found, left_out = _found(model, request, stream[0].float(), [self._word], self._ids)
-        row = embeddings.vectors(model.torch_runner.decoder, self._ids).mean(dim=0)
-        read = read_out(model.torch_runner.decoder, stream, request.rows)
+        found, left_out = _found(model, request, float32(stream[0]), [self._word], self._ids)
+        row = _mean_row(model, self._ids)
+        read = read_out(model.runner, stream, request.rows)
         says = zip(read.ids[0].tolist(), read.probabilities[0].tolist(), strict=True)
         return Neighborhood(
             word=self._word,
             how="context",
             tokens=self.tokens,
-            norm=float(stream.float().norm()),
+            norm=float(length(stream[0])),
             found=found,
             left_out=left_out,
             context=self._context,

@@ -22,8 +22,8 @@ from gptcli.types import Notice
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
     from gptcli.engine.distribution import Staged
-    from gptcli.engine.layers import Probe
     from gptcli.engine.prefix import PrefixCache
+    from gptcli.engine.probes import Probe
 
 
 class LocalWalk:

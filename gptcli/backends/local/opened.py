@@ -16,7 +16,6 @@ from gptcli.types import AdapterRef, ModelDir, Sampling, SamplingWish
 
 if TYPE_CHECKING:
     from gptcli.engine.runner import Runner
-    from gptcli.engine.torch_runner import TorchRunner
 
 
 class OpenModel:
@@ -32,7 +31,6 @@ class OpenModel:
         limit: int | None = None,
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
-        inside: bool = False,
     ) -> None:
         """Raises the errors of the tokenizer and of the engine's `open_runner`."""
         self.name = model.name
@@ -51,17 +49,7 @@ class OpenModel:
             limit=limit,
             adapters=adapters,
             apart=apart,
-            inside=inside,
         )
-
-    @property
-    def torch_runner(self) -> TorchRunner:
-        """The runner of a model that was opened to be looked into, else TypeError."""
-        from gptcli.engine.torch_runner import TorchRunner
-
-        if not isinstance(self.runner, TorchRunner):
-            raise TypeError("the model was not opened to be looked into")
-        return self.runner
 
     @property
     def source(self) -> Source:

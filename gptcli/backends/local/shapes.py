@@ -14,11 +14,11 @@ def shapes(model: OpenModel, prompt: str, *, special: bool) -> Shapes:
     """See Backend.shapes."""
     from gptcli.engine.probes.parameters import parts
 
-    runner = model.torch_runner
+    runner = model.runner
     looked = looked_at(model, prompt, Window(0), special=special)
     found = tuple(
         Part(each.name, each.shape, each.layers, each.times, each.parameters)
-        for each in parts(runner.decoder)
+        for each in parts(runner.shapes())
     )
     return Shapes(
         source=model.source,
@@ -26,7 +26,7 @@ def shapes(model: OpenModel, prompt: str, *, special: bool) -> Shapes:
         layers=runner.spec.layers,
         parts=found,
         flow=tuple(_flow(model, len(looked.ids))),
-        parameters=sum(parameter.numel() for parameter in runner.decoder.parameters()),
+        parameters=sum(each.parameters for each in found),
         tied=runner.spec.tied,
         notices=looked.notices,
     )

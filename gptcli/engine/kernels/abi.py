@@ -92,6 +92,21 @@ class Model(c.Structure):
     )
 
 
+class ProbeLayer(c.Structure):
+    """What a probe is shown of one layer."""
+
+    _fields_ = tuple((name, c.c_void_p) for name in ("queries", "attention", "mlp", "stream"))
+
+
+class Probe(c.Structure):
+    """What a probe is shown of a forward."""
+
+    _fields_ = (
+        *(("first", c.c_int32), ("end", c.c_int32)),
+        *(("embedding", c.c_void_p), ("layer", c.c_void_p)),
+    )
+
+
 class Call(c.Structure):
     """One forward."""
 
@@ -104,6 +119,7 @@ class Call(c.Structure):
             (name, c.c_void_p)
             for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
         ),
+        ("probe", c.POINTER(Probe)),
     )
 
 

@@ -15,7 +15,7 @@ _VARIABLE = "GPTCLI_CPU_FEATURES"
 #: What that may be; unset or "auto", the best that this processor has; OFF, none.
 OFF = "none"
 FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
-ABI = 2
+ABI = 3
 
 DONE, NO_MEMORY = 0, 1
 
@@ -105,6 +105,7 @@ def _declare(functions: c.CDLL) -> None:
         ("close", None, [pointer]),
         ("end_threads", None, []),
         ("forward", i32, [pointer, c.POINTER(abi.Call)]),
+        ("unembed", i32, [pointer, pointer, i32, pointer]),
         ("block_bytes", i64, [i32, i64]),
         ("pack", None, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
         ("crew", None, [i32, pointer, i32, pointer]),

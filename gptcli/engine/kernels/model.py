@@ -55,7 +55,7 @@ class KernelModel:
         threads: int = 0,
         exact_activations: bool = False,
     ) -> None:
-        self.spec = packed.spec
+        self.spec, self.packed = packed.spec, packed
         self.library = library
         self.context = min(context or self.spec.context, self.spec.context)
         self.threads = threads or default_threads()
@@ -78,14 +78,15 @@ class KernelModel:
         keys: Sequence[NDArray[Any]],
         values: Sequence[NDArray[Any]],
         wanted: Ids,
+        shown: abi.Probe | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
         stands there. Its key and value are written to that place of `keys` and `values`, one
         array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
-        other tokens of this call included. wanted: indices below n. Raises ValueError for what
-        does not fit, MemoryError.
+        other tokens of this call included. wanted: indices below n. shown: where to copy what a
+        probe wants to see. Raises ValueError for what does not fit, MemoryError.
         """
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
@@ -103,11 +104,22 @@ class KernelModel:
         call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
         call.wanted = at + 12 * count
         call.logits = logits.ctypes.data
+        call.probe = None if shown is None else c.pointer(shown)
         result = self.library.functions.kernels_forward(self._opened, c.byref(call))
-        if result == NO_MEMORY:
-            raise MemoryError(f"not enough memory for {count} tokens")
-        if result != DONE:
-            raise ValueError("a token, row or position is outside of the model or the cache")
+        _check(result, count, "a token, row or position is outside of the model or the cache")
+        return logits
+
+    def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, vocab) of streams (n, width), before the final norm."""
+        count, width = streams.shape
+        if width != self.spec.width or streams.dtype != np.float32:
+            raise ValueError(f"streams cannot be {streams.dtype} of shape {streams.shape}")
+        streams = np.ascontiguousarray(streams)
+        logits = np.empty((count, self.spec.vocab), dtype=np.float32)
+        result = self.library.functions.kernels_unembed(
+            self._opened, streams.ctypes.data, count, logits.ctypes.data
+        )
+        _check(result, count, "there are no streams")
         return logits
 
     @property
@@ -187,3 +199,10 @@ class KernelModel:
         self._call.values = c.addressof(self._caches.values)
         self._call.batch, self._call.capacity = shape[0], shape[2]
         self._call.bfloat16_cache = first.dtype == np.uint16
+
+
+def _check(result: int, count: int, otherwise: str) -> None:
+    if result == NO_MEMORY:
+        raise MemoryError(f"not enough memory for {count} tokens")
+    if result != DONE:
+        raise ValueError(otherwise)

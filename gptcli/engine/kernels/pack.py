@@ -71,6 +71,15 @@ class Packed:
         section, start = self.places[name]
         return start, start + section.bytes(self._block_bytes)
 
+    def rows(self, name: str) -> NDArray[np.generic]:
+        """A table's rows, or the numbers of a vector in one row, as they are stored."""
+        section, at = self.places[name]
+        kind = np.dtype(_TABLES[section.kind])
+        count, columns = sum(section.rows), section.columns
+        shape = (count, columns) if section.form == "table" else (1, count)
+        numbers = self.memory[at : at + count * columns * kind.itemsize]
+        return numbers.view(kind).reshape(shape)
+
     def section(self, name: str) -> Section:
         """The section of that name."""
         return self.places[name][0]

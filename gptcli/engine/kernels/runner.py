@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cache import KVCache
+from gptcli.engine.kernels.pack import as_float32
+from gptcli.engine.kernels.sections import shapes
 from gptcli.engine.runner import CHUNK, HEAD_ROWS
 from gptcli.engine.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from gptcli.engine.layers import Probe
+    from gptcli.engine.kernels import abi
+    from gptcli.engine.kernels.pack import Packed
+    from gptcli.engine.probes import Probe
 
 Ids = NDArray[np.int32]
 
@@ -38,6 +42,11 @@ class KernelModel(Protocol):
         """What reads `size` bytes of memory, by as many threads as run the model."""
         ...
 
+    @property
+    def packed(self) -> Packed:
+        """The weights."""
+        ...
+
     def forward(
         self,
         tokens: Ids,
@@ -46,14 +55,19 @@ class KernelModel(Protocol):
         keys: Sequence[NDArray[Any]],
         values: Sequence[NDArray[Any]],
         wanted: Ids,
+        shown: abi.Probe | None = None,
     ) -> NDArray[np.float32]:
         """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
 
         Each token has a row of the cache and a position there; those of a row stand together, in
         order, without gaps. Their keys and values are written into the layers' (batch, kv_heads,
         capacity, head_dim), where those of all positions before them are. wanted: rising places
-        in `tokens`, perhaps none.
+        in `tokens`, perhaps none. shown: where to copy what a probe wants to see.
         """
+        ...
+
+    def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, vocab) of streams (n, width), before the final norm."""
         ...
 
 
@@ -112,10 +126,8 @@ class KernelRunner:
         probe: Probe | None = None,
     ) -> NDArray[np.float32]:
         """See Runner. At most `chunk` tokens go through at once, of all rows together."""
-        if probe is not None:
-            raise ValueError("the kernels have no place for a probe")
         last = np.cumsum([len(row) for row in rows]) - 1
-        return np.concatenate(list(self._parts(rows, cache, last, chunk)))
+        return np.concatenate(list(self._parts(rows, cache, last, chunk, probe)))
 
     def decode(
         self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None
@@ -148,18 +160,39 @@ class KernelRunner:
         """See Runner."""
         return self._parts(rows, cache, np.arange(sum(map(len, rows))), most)
 
+    def logits_of_streams(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Runner."""
+        return self.model.unembed(streams)
+
+    def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """See Runner."""
+        rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)
+        return as_float32(self.model.packed.rows("embedding")[rows])
+
+    def sinks(self, layer: int) -> NDArray[np.float32] | None:
+        """See Runner."""
+        name = f"layers.{layer}.attention.sinks"
+        return as_float32(self.model.packed.rows(name)[0]) if self.spec.sinks else None
+
+    def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """See Runner."""
+        return shapes(self.spec).items()
+
     def _parts(
         self,
         rows: Sequence[Sequence[int]],
         cache: KVCache,
         wanted: NDArray[np.int64],
         most: int,
+        probe: Probe | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """The logits of the wanted tokens, in parts, one for every `most` tokens that are run.
 
         The rows stand one after another: a row's later tokens may run in a later call than its
         first, next to the first tokens of another row.
         """
+        if probe is not None and len(rows) > 1:
+            raise ValueError(f"a probe looks on while one row runs, and not {len(rows)}")
         counts = [len(row) for row in rows]
         cache.reserve(counts)
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
@@ -170,6 +203,12 @@ class KernelRunner:
         for start in range(0, len(tokens), most):
             part = slice(start, start + most)
             here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, start + most)]
+            shown = None
+            if probe is not None:
+                from gptcli.engine.kernels.shown import Shown
+
+                first = int(positions[start])
+                shown = Shown(self.spec, probe, range(first, first + len(tokens[part])))
             logits = self.model.forward(
                 tokens[part],
                 row_of[part],
@@ -177,7 +216,10 @@ class KernelRunner:
                 cache.keys,
                 cache.values,
                 (here - start).astype(np.int32),
+                None if shown is None else shown.struct,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.
             cache.advance(np.bincount(row_of[part], minlength=len(rows)).tolist())
+            if shown is not None:
+                shown.show(cache)
             yield logits

@@ -80,6 +80,21 @@ def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
         yield Section("head.bias", ("head_bias",), "vector", Kind.FLOAT32, (spec.vocab,))
 
 
+def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Every parameter and its shape, as the decoder has them, in the order of their use."""
+    over = spec.head_norm.over if spec.head_norm else None
+    found: dict[str, tuple[int, ...]] = {}
+    for section in sections(spec, Kinds.all(Kind.FLOAT32)):
+        for name, rows in zip(section.parts, section.rows, strict=True):
+            if section.form != "vector":
+                found[name] = (rows, section.columns)
+            elif over == "each_head" and "_norm." in name and ".attention." in name:
+                found[name] = (rows // spec.head_dim, spec.head_dim)
+            else:
+                found[name] = (rows,)
+    return found
+
+
 def _layer(spec: ModelSpec, this: LayerSpec, at: str, kinds: Kinds) -> Iterator[Section]:
     inner, shared = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
     before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")

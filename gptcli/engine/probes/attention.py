@@ -4,109 +4,140 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from gptcli.engine.decoder import Decoder
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.kernels.angles import Floats, slopes
+from gptcli.engine.probes import Point
+from gptcli.engine.runner import Runner
+from gptcli.engine.spec import ModelSpec
 
 
 class AttentionWeights:
     """A probe that computes the weights of some positions of one row, beside the pass.
 
-    torch's fused kernels keep the weights to themselves, so they are computed once more from the
-    queries and keys of the pass. positions: whose queries; layers: which layers, None for all;
-    first_key: what goes to keys before that position is only summed up.
+    Fused kernels keep the weights to themselves, so they are computed once more from the queries
+    and keys of the pass. positions: whose queries; layers: which layers, None for all; first_key:
+    what goes to keys before that position is only summed up.
     """
 
     def __init__(
         self,
-        decoder: Decoder,
+        runner: Runner,
         positions: range,
         layers: Collection[int] | None = None,
         *,
         first_key: int = 0,
     ) -> None:
-        self._decoder = decoder
-        self._positions = positions
-        self._layers = range(decoder.spec.layers) if layers is None else layers
-        self._now: dict[str, Tensor] = {}
+        self.positions = positions
+        self._runner, self._spec = runner, runner.spec
+        self._layers = range(self._spec.layers) if layers is None else layers
         self._first_key = first_key
-        self._parts: dict[int, list[Tensor]] = {}
-        self._sums: dict[int, list[Tensor]] = {}
+        self._queries: tuple[Array, int] | None = None
+        self._parts: dict[int, list[Array]] = {}
+        self._sums: dict[int, list[Array]] = {}
 
-    def __call__(self, point: str, layer: int, tensor: Tensor) -> None:
-        """See `layers.Probe`."""
-        if point in ("queries", "keys", "mask"):
-            self._now[point] = tensor
-        elif point == "attention":
-            if layer in self._layers:
-                self._compute(layer)
-            self._now.clear()
+    def wants(self, point: Point, layer: int) -> bool:
+        """See Probe."""
+        return point in ("queries", "keys") and layer in self._layers
 
-    def of(self, layer: int) -> Tensor:
+    def __call__(self, point: Point, layer: int, array: Array, start: int) -> None:
+        """See Probe."""
+        if layer not in self._layers:
+            return
+        if point == "queries":
+            self._queries = array, start
+        elif point == "keys" and self._queries is not None:
+            self._compute(layer, *self._queries, array)
+            self._queries = None
+
+    def of(self, layer: int) -> Array:
         """The weights of a layer, (heads, positions, keys), float32; 0 where none may look.
 
         keys are all tokens from the first key up to the last that ran. A row and what goes before
         it sum to 1, less what a sink takes.
         """
         parts = self._parts[layer]
-        total = max(part.size(-1) for part in parts)
-        whole = [torch.nn.functional.pad(part, (0, total - part.size(-1))) for part in parts]
-        return torch.cat(whole, dim=1)
+        xp, total = namespace(parts[0]), max(part.shape[-1] for part in parts)
+        missing = [(*part.shape[:-1], total - part.shape[-1]) for part in parts]
+        whole = [
+            xp.concat((part, arrays.zeros(shape, part)), axis=-1)
+            for part, shape in zip(parts, missing, strict=True)
+        ]
+        return xp.concat(whole, axis=1)
 
-    def before(self, layer: int) -> Tensor:
+    def before(self, layer: int) -> Array:
         """What goes to tokens before the first key, (heads, positions)."""
-        return torch.cat(self._sums[layer], dim=1)
+        sums = self._sums[layer]
+        return namespace(sums[0]).concat(sums, axis=1)
 
-    def _compute(self, layer: int) -> None:
-        q, keys, mask = self._now["queries"], self._now["keys"], self._now.get("mask")
-        total, time = keys.size(2), q.size(2)
-        start = total - time
-        first = max(self._positions.start - start, 0)
-        end = min(self._positions.stop - start, time)
+    def _compute(self, layer: int, queries: Array, start: int, keys: Array) -> None:
+        spec, xp = self._spec, namespace(queries)
+        first = max(self.positions.start - start, 0)
+        end = min(self.positions.stop - start, queries.shape[2])
         if first >= end:
             return
-        spec = self._decoder.spec
-        attention = self._decoder.get_submodule(f"layers.{layer}.attention")
-        if mask is None:
-            at = torch.arange(start, total, device=q.device)
-            mask = (torch.arange(total, device=q.device) <= at[:, None])[None, None]
+        bias = distances(spec, layer, range(start + first, start + end), keys.shape[2])
+        # Rounded as the pass has them.
+        bias = xp.asarray(bias, dtype=queries.dtype, device=queries.device)
         found = weights(
-            q[:, :, first:end],
+            queries[:, :, first:end],
             keys,
-            mask[:, :, first:end],
+            bias,
             spec.head_dim**-0.5 if spec.attention_scale is None else spec.attention_scale,
             softcap=spec.attention_softcap,
-            sinks=getattr(attention, "sinks", None),
+            sinks=self._runner.sinks(layer),
         )
         # Copied, so that the rest of a long row is let go.
-        part = found[0, :, :, self._first_key :].clone()
+        part = xp.asarray(found[0, :, :, self._first_key :], copy=True)
         self._parts.setdefault(layer, []).append(part)
-        self._sums.setdefault(layer, []).append(found[0, :, :, : self._first_key].sum(dim=-1))
+        before = xp.sum(found[0, :, :, : self._first_key], axis=-1)
+        self._sums.setdefault(layer, []).append(before)
+
+
+def distances(spec: ModelSpec, layer: int, positions: range, total: int) -> Floats:
+    """What a layer adds to the scores of queries at `positions`, (heads or 1, positions, total).
+
+    0, or where attention is linearly biased (ALiBi) what a key loses by its distance; -inf where
+    a query may not look.
+    """
+    away = np.arange(total) - np.arange(positions.start, positions.stop)[:, None]
+    seen = away <= 0
+    window = spec.each_layer[layer].window
+    if window is not None:
+        seen &= away > -window
+    bias = np.zeros((1, *away.shape), np.float32)
+    if spec.alibi is not None:
+        steep = slopes(spec.heads) * np.float32(spec.alibi)
+        bias = steep[:, None, None] * away.astype(np.float32)
+    return np.where(seen, bias, np.float32(-np.inf))
 
 
 def weights(
-    q: Tensor,
-    keys: Tensor,
-    mask: Tensor,
+    q: Array,
+    keys: Array,
+    bias: Array,
     scale: float,
     *,
     softcap: float | None = None,
-    sinks: Tensor | None = None,
-) -> Tensor:
+    sinks: Array | None = None,
+) -> Array:
     """softmax(q kᵀ · scale) in float32: (b, h, t, d), (b, kv_heads, total, d) → (b, h, t, total).
 
-    mask, (b or 1, h or 1, t, total), is as in `attend`; softcap and sinks are as in
+    bias, (h or 1, t, total), is added to the scores; softcap and sinks, (h,), are as in
     `attend_written_out`.
     """
+    xp = namespace(q)
     b, heads, time, d = q.shape
-    folded = q.float().reshape(b, keys.size(1), -1, d)  # a group's queries stand in the time axis
-    scores = (folded @ keys.float().mT).view(b, heads, time, -1) * scale
+    # A group's queries stand in the time axis.
+    folded = xp.reshape(arrays.float32(q), (b, keys.shape[1], -1, d))
+    scores = xp.matmul(folded, xp.matrix_transpose(arrays.float32(keys)))
+    scores = xp.reshape(scores, (b, heads, time, -1)) * scale
     if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    seen = mask.dtype == torch.bool
-    scores = scores.masked_fill(~mask, -torch.inf) if seen else scores + mask
+        scores = softcap * xp.tanh(scores / softcap)
+    scores = scores + arrays.float32(bias)
     if sinks is not None:
-        sink = sinks.float().view(1, heads, 1, 1).expand(b, -1, time, 1)
-        scores = torch.cat((scores, sink), dim=-1)
-    return scores.softmax(dim=-1)[..., : keys.size(2)]
+        sink = xp.reshape(arrays.float32(sinks), (1, heads, 1, 1))
+        scores = xp.concat((scores, xp.broadcast_to(sink, (b, heads, time, 1))), axis=-1)
+    return arrays.softmax(scores)[..., : keys.shape[2]]

@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from collections.abc import Sequence
 
-from gptcli.engine.decoder import Decoder
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.runner import Runner
 
 #: Rows of the table that are held in float32 at once.
 ROWS = 8192
+#: What a length counts as at least, so that a vector of zeros stays one.
+_LEAST = 1e-12
 
 
-@torch.inference_mode()
-def vectors(decoder: Decoder, ids: list[int]) -> Tensor:
-    """The rows of the input embedding of some tokens, (ids, width), float32."""
-    return decoder.embedding.weight[ids].float()
-
-
-@torch.inference_mode()
-def cosines(decoder: Decoder, wanted: Tensor) -> Tensor:
+def cosines(runner: Runner, wanted: Array) -> Array:
     """The cosine of each vector (n, width) with every row of the input embedding, (n, vocab).
 
     A vector without a length has the cosine 0 with all.
     """
-    table = decoder.embedding.weight
-    unit = unit_length(wanted.float())
-    parts = []
-    for start in range(0, table.size(0), ROWS):
-        parts.append(unit @ unit_length(table[start : start + ROWS].float()).T)
-    return torch.cat(parts, dim=-1)
+    xp, vocab = namespace(wanted), runner.spec.vocab
+    unit, parts = unit_length(wanted), []
+    for start in range(0, vocab, ROWS):
+        rows = runner.embeddings(range(start, min(start + ROWS, vocab)))
+        # The products are fewer than the rows' numbers: those are divided by the lengths.
+        parts.append(xp.matmul(unit, xp.matrix_transpose(rows)) / _lengths(rows))
+    return xp.concat(parts, axis=-1)
 
 
-@torch.inference_mode()
-def nearest(decoder: Decoder, ids: list[int], count: int) -> tuple[Tensor, Tensor]:
+def nearest(runner: Runner, ids: Sequence[int], count: int) -> tuple[Array, Array]:
     """The tokens whose rows lie nearest to those of `ids`, themselves left out.
 
     Ids and cosines, (ids, count) each, the nearest first.
     """
-    found = cosines(decoder, vectors(decoder, ids))
-    found[torch.arange(len(ids)), ids] = -torch.inf
-    values, tokens = found.topk(min(count, found.size(-1) - 1), dim=-1)
-    return tokens, values
+    found = cosines(runner, runner.embeddings(ids))
+    found[list(range(len(ids))), list(ids)] = -math.inf
+    tokens = arrays.top_ids(found, min(count, found.shape[-1] - 1))
+    return tokens, namespace(found).take_along_axis(found, tokens, axis=-1)
 
 
-def unit_length(rows: Tensor) -> Tensor:
-    """Rows of length 1; a row of zeros stays one."""
-    return torch.nn.functional.normalize(rows, dim=-1)
+def unit_length(rows: Array) -> Array:
+    """Rows of length 1 in float32; a row of zeros stays one."""
+    rows = arrays.float32(rows)
+    return rows / _lengths(rows)[..., None]
 
 
-def cosine(one: Tensor, other: Tensor) -> Tensor:
+def cosine(one: Array, other: Array) -> Array:
     """The cosine of each row with the other's, (…, width) twice → (…)."""
-    return (unit_length(one.float()) * unit_length(other.float())).sum(dim=-1)
+    return namespace(one).sum(unit_length(one) * unit_length(other), axis=-1)
+
+
+def _lengths(rows: Array) -> Array:
+    """(…, width) → (…)."""
+    xp = namespace(rows)
+    return xp.clip(arrays.length(rows), _LEAST, None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from gptcli.engine.decoder import Decoder
-from gptcli.engine.runner import HEAD_ROWS
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.runner import HEAD_ROWS, Runner
 from gptcli.engine.sampling import check_finite, likeliest
 
 
@@ -20,46 +18,46 @@ class Readout:
     the likeliest and of equals the one with the lowest id.
     """
 
-    ids: Tensor
-    probabilities: Tensor
-    ranks: Tensor
-    chances: Tensor
+    ids: Array
+    probabilities: Array
+    ranks: Array
+    chances: Array
 
 
-@torch.inference_mode()
-def read_out(
-    decoder: Decoder, streams: Tensor, count: int, tokens: Tensor | None = None
-) -> Readout:
+def read_out(runner: Runner, streams: Array, count: int, tokens: Array | None = None) -> Readout:
     """Read out streams (n, width), before the final norm; tokens (n, m) are those to be ranked.
 
     Raises NonFiniteError where there is no distribution.
     """
+    xp = namespace(streams)
     if tokens is None:
-        tokens = streams.new_empty((streams.size(0), 0), dtype=torch.int64)
+        tokens = xp.zeros((streams.shape[0], 0), dtype=xp.int64, device=streams.device)
     parts = [
-        _read_out(decoder, some, count, ranked)
-        for some, ranked in zip(streams.split(HEAD_ROWS), tokens.split(HEAD_ROWS), strict=True)
+        _read_out(runner, streams[at : at + HEAD_ROWS], count, tokens[at : at + HEAD_ROWS])
+        for at in range(0, streams.shape[0], HEAD_ROWS)
     ]
-    return Readout(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    return Readout(*(xp.concat(each) for each in zip(*parts, strict=True)))
 
 
 def _read_out(
-    decoder: Decoder, streams: Tensor, count: int, tokens: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    logits = decoder.logits(streams)
+    runner: Runner, streams: Array, count: int, tokens: Array
+) -> tuple[Array, Array, Array, Array]:
+    logits = runner.logits_of_streams(streams)
     check_finite(logits)
-    probabilities = logits.softmax(dim=-1)
-    ids = likeliest(logits, count)[1]
-    chances = probabilities.gather(-1, tokens)
-    return ids, probabilities.gather(-1, ids), _ranks(logits, tokens), chances
+    xp = namespace(logits)
+    values, ids = likeliest(logits, count)
+    total = arrays.logsumexp(logits)[:, None]
+    own = xp.take_along_axis(logits, tokens, axis=-1)
+    return ids, xp.exp(values - total), _ranks(logits, tokens, own), xp.exp(own - total)
 
 
-def _ranks(logits: Tensor, tokens: Tensor) -> Tensor:
-    """(n, vocab), (n, m) → (n, m)."""
-    at = torch.arange(logits.size(-1), device=logits.device)
-    found = []
-    for column in tokens.unbind(-1):
-        own = logits.gather(-1, column[:, None])
-        ahead = (logits > own) | ((logits == own) & (at < column[:, None]))
-        found.append(ahead.sum(dim=-1) + 1)
-    return torch.stack(found, dim=-1) if found else tokens
+def _ranks(logits: Array, tokens: Array, own: Array) -> Array:
+    """(n, vocab), (n, m), their logits (n, m) → (n, m)."""
+    xp = namespace(logits)
+    at = xp.arange(logits.shape[-1], device=logits.device)
+    found = xp.zeros_like(tokens)
+    for column in range(tokens.shape[-1]):
+        each, value = tokens[:, column, None], own[:, column, None]
+        ahead = (logits > value) | ((logits == value) & (at < each))
+        found[:, column] = xp.sum(ahead, axis=-1) + 1
+    return found

@@ -20,8 +20,10 @@ from gptcli.engine.kernels.library import (
 )
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import Parameter, pack
+from gptcli.engine.kernels.runner import KernelRunner
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.spec import ModelSpec
+from tests.engine.helpers import runner_of
 
 
 def _sets() -> list[str]:
@@ -68,6 +70,17 @@ def model_of(
 
 
 @functools.cache
+def kernels_of(
+    case: str, limit: int | None = None, instructions: str = SETS[0] if SETS else ""
+) -> KernelRunner:
+    """A golden checkpoint in the kernels, in float32, opened once; no test changes it."""
+    decoder = runner_of(case).decoder
+    limit = limit or decoder.spec.context
+    model = model_of(decoder.spec, parameters_of(decoder), instructions, context=limit)
+    return KernelRunner(model, decoder.spec, "float32", limit)
+
+
+@functools.cache
 def library(instructions: str) -> Library:
     return open_library(instructions)
 
@@ -98,18 +111,3 @@ class Session:
         )
         ends = np.cumsum([len(piece) for piece in pieces])
         return np.split(logits, ends[:-1])
-
-
-def keys_of(cache: np.ndarray) -> np.ndarray:
-    """Keys position by position, from blocks of 16 of them as source/cache.h says."""
-    *lead, capacity, head_dim = cache.shape
-    places, lanes = np.arange(capacity)[:, None], np.arange(capacity)[:, None] % 16
-    features = np.arange(head_dim)[None]
-    if cache.dtype == np.float32:
-        within = 16 * features + lanes
-    else:
-        within = 16 * (features & ~1) + 2 * lanes + features % 2
-        if head_dim % 2:
-            within[:, -1] = 16 * (head_dim - 1) + lanes[:, 0]
-    at = (places - lanes) * head_dim + within
-    return cache.reshape(*lead, -1)[..., at]

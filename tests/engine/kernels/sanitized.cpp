@@ -19,6 +19,7 @@ Opened *kernels_open(const Model *, const char *, int32_t);
 void kernels_close(Opened *);
 void kernels_end_threads();
 int32_t kernels_forward(Opened *, const Call *);
+int32_t kernels_unembed(Opened *, const float *, int32_t, float *);
 int64_t kernels_block_bytes(int32_t, int64_t);
 void kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
 }
@@ -89,7 +90,24 @@ struct Small {
   }
 };
 
-// All logits of some prefills and single tokens, of two rows.
+// Memory for all that a probe can ask for, of the tokens from `first` on.
+struct Shown {
+  std::vector<std::vector<float>> memory;
+  std::vector<ProbeLayer> layers;
+  Probe probe;
+
+  float *floats(int count) {
+    memory.emplace_back(count, NAN);
+    return memory.back().data();
+  }
+  Shown(const Model &m, int first, int end) {
+    const int rows = end - first, width = rows * m.width, queries = rows * m.heads * m.head_dim;
+    for (int i = 0; i < m.layers; i++) layers.push_back({floats(queries), floats(width), floats(width), floats(width)});
+    probe = {first, end, floats(width), layers.data()};
+  }
+};
+
+// All logits of some prefills and single tokens, of two rows; every other step is looked into.
 static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool exact, int threads, bool bfloat16) {
   state = 1;  // the same weights each time
   Small small(kind, mixture, exact);
@@ -106,6 +124,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool 
   Opened *opened = kernels_open(&m, set, threads);
   int length[2] = {0, 0};
   const int steps[][2] = {{33, 1}, {1, 1}, {1, 0}, {100, 0}, {1, 0}, {1, 140}, {7, 1}};
+  bool probed = false;
   for (const auto &step : steps) {
     std::vector<int32_t> tokens, rows, positions, wanted;
     for (int row = 0; row < 2; row++) for (int i = 0; i < step[row]; i++) {
@@ -115,8 +134,21 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool 
     for (int i = 0; i < (int)tokens.size(); i += 3) wanted.push_back(i);
     std::vector<float> logits(wanted.size() * m.vocab);
     Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, bfloat16, 200,
-                 tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data()};
+                 tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data(), nullptr};
+    Shown shown(m, call.count / 3, call.count);
+    if ((probed = !probed)) call.probe = &shown.probe;
     if (kernels_forward(opened, &call) != 0) abort();
+    if (probed) {
+      for (const auto &numbers : shown.memory) for (float x : numbers) if (!isfinite(x)) abort();
+      const int first = shown.probe.first, rows = call.count - first;
+      std::vector<float> read((size_t)rows * m.vocab);
+      if (kernels_unembed(opened, shown.layers.back().stream, rows, read.data()) != 0) abort();
+      for (size_t i = 0; i < wanted.size(); i++) {
+        if (wanted[i] < first) continue;
+        const size_t bytes = m.vocab * sizeof(float);
+        if (memcmp(&read[(wanted[i] - first) * m.vocab], &logits[i * m.vocab], bytes) != 0) abort();
+      }
+    }
     all.insert(all.end(), logits.begin(), logits.end());
   }
   kernels_close(opened);

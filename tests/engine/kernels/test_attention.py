@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gptcli.engine.kernels.angles import angles, slopes
+from gptcli.engine.kernels.cache_layout import in_order
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
 from tests.engine.kernels import reference
-from tests.engine.kernels.helpers import every_set, keys_of, needs_kernels
+from tests.engine.kernels.helpers import every_set, needs_kernels
 from tests.engine.kernels.small import SPEC, small_model, small_parameters
 
 pytestmark = needs_kernels
@@ -101,7 +102,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
     steep = slopes(spec.heads).astype(np.float64) * (spec.alibi or 0)
     wide = [
         (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
-        for a in (keys_of(stage.keys), stage.values)
+        for a in (in_order(stage.keys), stage.values)
     ]
     keys, values = (a.astype(np.float64) for a in wide)
     for token, (row, at) in enumerate(zip(stage.rows, stage.positions, strict=True)):
@@ -147,7 +148,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         SPEC, head_dim=head_dim, head_norm=norm, each_layer=(LayerSpec(rope),)
     )
     stage = Stage(small_model(instructions, spec=spec, threads=2), [(3, 5), (90, 2), (0, 1)], dtype)
-    kept = [keys_of(stage.keys).copy(), stage.values.copy()]
+    kept = [in_order(stage.keys).copy(), stage.values.copy()]
     qkv = stage.random_qkv()
     after = stage.run(PLACE_HEADS, qkv)
     parameters, table = small_parameters(spec), angles(rope, 100, spec.context)
@@ -167,7 +168,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         turned[..., first] = x[..., first] * cos - x[..., second] * sin
         turned[..., second] = x[..., second] * cos + x[..., first] * sin
         np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
-    caches = (keys_of(stage.keys), stage.values)
+    caches = (in_order(stage.keys), stage.values)
     for cache, before, part in zip(caches, kept, (1, 2), strict=True):
         numbers = after[part]
         if dtype is np.uint16:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from gptcli.engine.kernels.abi import Kind
+from gptcli.engine.kernels.cache_layout import in_order
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.torch_runner import TorchRunner
 from tests.engine.helpers import CASES, rows_of, runner_of
@@ -21,7 +22,6 @@ from tests.engine.kernels import reference
 from tests.engine.kernels.helpers import (
     Session,
     every_set,
-    keys_of,
     model_of,
     needs_kernels,
     parameters_of,
@@ -116,8 +116,8 @@ def test_keys_and_values_in_bfloat16(case, instructions):
     (theirs,) = whole.run([row])
     ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
     # What enters the first layer is the same in both.
-    first = reference.stored(keys_of(whole.keys[0]).reshape(-1, decoder.spec.head_dim), "BFLOAT16")
-    wide = (keys_of(short.keys[0]).astype(np.uint32) << 16).view(np.float32)
+    first = reference.stored(in_order(whole.keys[0]).reshape(-1, decoder.spec.head_dim), "BFLOAT16")
+    wide = (in_order(short.keys[0]).astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(wide.reshape(first.shape), first)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= 0.02

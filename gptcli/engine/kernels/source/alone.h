@@ -1,7 +1,5 @@
-// Stages by themselves, for tests.
+// Stages by themselves: the last, for who reads out streams; all of them, for tests.
 #pragma once
-
-enum Stage : int32_t { EMBED = 0, PLACE_HEADS = 1, ATTEND = 2, LAYER = 3, UNEMBED = 4 };
 
 static void stage_alone(void *argument, const Team &team) {
   const StageAlone &a = *(const StageAlone *)argument;

@@ -8,6 +8,19 @@ static inline float stored(const void *from, int32_t kind, int64_t at) {
   return kind == FLOAT16 ? half_to_float(two_bytes) : bfloat16_to_float(two_bytes);
 }
 
+// Copy x · scale of this thread's tokens, n numbers each, out for a probe that asks for it.
+static inline void show(const Step &s, const Team &team, float *to, const float *x, int64_t stride, int n,
+                        float scale = 1.0f) {
+  if (!to) return;
+  const Probe &probe = *s.call->probe;
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    if (t < probe.first || t >= probe.end) continue;
+    float *row = to + (t - probe.first) * n;
+    for (int i = 0; i < n; i++) row[i] = x[t * stride + i] * scale;
+  }
+}
+
 // stream = embedding(ids) * scale + positions(at); embedding_norm
 static void embed(const Step &s, const Team &team) {
   const Model &m = *s.model;
@@ -22,11 +35,12 @@ static void embed(const Step &s, const Team &team) {
     }
     if (m.embedding_norm.weight) normalise(to, to, m.width, m.embedding_norm, m.layernorm, m.eps);
   }
+  if (s.call->probe) show(s, team, s.call->probe->embedding, s.stream, s.width_stride, m.width);
   team.wait();
 }
 
 // stream += residual_scale * post_norm(update), of whole rows.
-static void add_update(const Step &s, const Team &team, Norm post_norm) {
+static void add_update(const Step &s, const Team &team, Norm post_norm, float *shown) {
   const Model &m = *s.model;
   team.wait();
   const Range tokens = part_of(s.call->count, team);
@@ -37,19 +51,23 @@ static void add_update(const Step &s, const Team &team, Norm post_norm) {
       store(stream + i, fma(load(update + i), splat(m.residual_scale), load(stream + i)));
     }
   }
+  show(s, team, shown, s.update, s.width_stride, m.width, m.residual_scale);
   team.wait();
 }
 
-// stream += residual_scale * post_norm(matrix(x))
-static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm) {
+// stream += residual_scale * post_norm(matrix(x)): at once, or where the update is normed or shown,
+// once it is whole. The numbers are the same.
+static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm,
+                        float *shown) {
   const Model &m = *s.model;
-  float *to = post_norm.weight ? s.update : s.stream;
+  const bool whole = post_norm.weight || shown;
+  float *to = whole ? s.update : s.stream;
   product<1>(matrix, part_of(blocks_of(matrix), team), x, s.numbers, s.call->count, m.exact_activations,
              [&](int i, int64_t b, const Floats *values) {
                float *at = to + i * s.width_stride + 16 * b;
-               store(at, post_norm.weight ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
+               store(at, whole ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
              });
-  if (post_norm.weight) add_update(s, team, post_norm);
+  if (whole) add_update(s, team, post_norm, shown);
   else team.wait();
 }
 
@@ -70,6 +88,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
   const bool exact = m.exact_activations;
+  const ProbeLayer shown = s.call->probe ? s.call->probe->layer[layer] : ProbeLayer{};
   const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
   const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
@@ -83,9 +102,10 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   team.wait();
   place_heads(s, team, layer);
   team.wait();
+  show(s, team, shown.queries, s.qkv, s.qkv_stride, m.heads * m.head_dim);
   attend(s, team, layer);
   x = read_as_is(s, team, s.gathered, count, m.heads * m.head_dim, s.gathered_stride, needs_of(w.out, exact));
-  add_product(s, team, w.out, x, w.attention_post_norm);
+  add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
 
   if (!m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
@@ -94,11 +114,12 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   }
   if (mixture) {
     narrow_experts(s, team, w);
-    add_update(s, team, w.mlp_post_norm);
+    add_update(s, team, w.mlp_post_norm, shown.mlp);
   } else {
     x = read_as_is(s, team, s.hidden, count, m.hidden, s.hidden_stride, needs_of(w.down, exact));
-    add_product(s, team, w.down, x, w.mlp_post_norm);
+    add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
   }
+  show(s, team, shown.stream, s.stream, s.width_stride, m.width);
 }
 
 // logits = softcap(logit_scale * (final_norm(stream[wanted]) @ head + bias))

@@ -4,6 +4,7 @@
 #include "pool.h"
 #include "step.h"
 
+enum Stage : int32_t { EMBED = 0, PLACE_HEADS = 1, ATTEND = 2, LAYER = 3, UNEMBED = 4 };
 struct StageAlone { const Step *step; int32_t stage, layer; };
 
 struct InstructionSet {

@@ -30,7 +30,7 @@ struct Opened {
   std::mutex mutex;
 };
 
-API int32_t kernels_abi() { return 2; }
+API int32_t kernels_abi() { return 3; }
 
 API const char *kernels_set(const char *name) {
   const InstructionSet *set = find_set(name);
@@ -62,19 +62,25 @@ static bool sound(const Model &m, const Call &call) {
     if (at < 0 || at >= call.capacity || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
   }
   for (int32_t i = 0; i < call.wanted_count; i++) if (call.wanted[i] < 0 || call.wanted[i] >= call.count) return false;
+  if (call.probe && (call.probe->first < 0 || call.probe->end > call.count)) return false;
   return true;
+}
+
+// Memory for so many tokens and logits of so many.
+static bool reserve(Opened *opened, int32_t count, int32_t wanted) {
+  if (count > opened->count || wanted > opened->wanted) {
+    step_free(opened->step);
+    opened->count = opened->count > count ? opened->count : count;
+    opened->wanted = opened->wanted > wanted ? opened->wanted : wanted;
+    opened->step = step_new(opened->model, opened->count, opened->wanted, opened->threads);
+    if (!opened->step) opened->count = opened->wanted = 0;
+  }
+  return opened->step;
 }
 
 static int32_t begin(Opened *opened, const Call *call) {
   if (!sound(*opened->model, *call)) return BAD_CALL;
-  if (call->count > opened->count || call->wanted_count > opened->wanted) {
-    step_free(opened->step);
-    opened->count = opened->count > call->count ? opened->count : call->count;
-    opened->wanted = opened->wanted > call->wanted_count ? opened->wanted : call->wanted_count;
-    opened->step = step_new(opened->model, opened->count, opened->wanted, opened->threads);
-    if (!opened->step) opened->count = opened->wanted = 0;
-  }
-  return opened->step && step_begin(opened->step, call, opened->threads) ? DONE : NO_MEMORY;
+  return reserve(opened, call->count, call->wanted_count) && step_begin(opened->step, call, opened->threads) ? DONE : NO_MEMORY;
 }
 
 API int32_t kernels_forward(Opened *opened, const Call *call) {
@@ -82,6 +88,22 @@ API int32_t kernels_forward(Opened *opened, const Call *call) {
   const int32_t result = begin(opened, call);
   if (result == DONE) pool_run(opened->threads, opened->set->forward, opened->step);
   return result;
+}
+
+// Logits (count, vocab) of streams (count, width), before the final norm.
+API int32_t kernels_unembed(Opened *opened, const float *streams, int32_t count, float *logits) {
+  std::lock_guard<std::mutex> lock(opened->mutex);
+  if (count < 1) return BAD_CALL;
+  if (!reserve(opened, count, count)) return NO_MEMORY;
+  Step &s = *opened->step;
+  const int width = s.model->width;
+  for (int32_t i = 0; i < count; i++) memcpy(s.stream + i * s.width_stride, streams + (int64_t)i * width, width * sizeof(float));
+  Call call = {};
+  call.count = call.wanted_count = count, call.wanted = s.numbers, call.logits = logits;
+  s.call = &call;
+  StageAlone alone = {&s, UNEMBED, 0};
+  pool_run(opened->threads, opened->set->stage_alone, &alone);
+  return DONE;
 }
 
 // The rest is for tests.

@@ -57,6 +57,18 @@ struct Model {
   const LayerWeights *layer;  // (layers)
 };
 
+// What a forward copies out for a probe, of tokens first ≤ t < end: float32 without padding, null
+// where it is not asked for. Updates are as they are added to the stream, queries as they meet keys.
+struct ProbeLayer {
+  float *queries;                   // (end - first, heads, head_dim)
+  float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
+};
+struct Probe {
+  int32_t first, end;
+  float *embedding;         // (end - first, width)
+  const ProbeLayer *layer;  // (layers)
+};
+
 // One forward. Keys and values: (batch, kv_heads, capacity, head_dim) for each layer, as cache.h
 // says.
 struct Call {
@@ -65,4 +77,5 @@ struct Call {
   const int32_t *wanted;                     // (wanted_count), which tokens have logits, ascending
   void *const *keys, *const *values;         // (layers)
   float *logits;                             // (wanted_count, vocab)
+  const Probe *probe;                        // or null
 };
