@@ -40,6 +40,11 @@ def complete_dtype(incomplete: str) -> list[str]:
     return [name for name in config.DTYPES if name.startswith(incomplete)]
 
 
+def complete_cpu_features(incomplete: str) -> list[str]:
+    """Instructions of the CPU kernels."""
+    return [name for name in config.CPU_FEATURES if name.startswith(incomplete)]
+
+
 def complete_session(incomplete: str) -> list[str]:
     """Names of kept conversations that begin with what was typed."""
     from gptcli import sessions

@@ -11,7 +11,7 @@ import typer
 
 from gptcli import config
 from gptcli.backends import Backend
-from gptcli.cli import adapter_options, options
+from gptcli.cli import adapter_options, cpu_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_file, read_prompt
 from gptcli.cli.text_lines import TextLine, read_text_lines
@@ -96,6 +96,8 @@ def score(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.SpecialInText = False,
     table: Annotated[

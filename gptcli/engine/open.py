@@ -24,6 +24,8 @@ def open_runner(
     device: str = "auto",
     dtype: str = "auto",
     threads: int | None = None,
+    exact_activations: bool = False,
+    cpu_features: str = "auto",
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
@@ -31,11 +33,20 @@ def open_runner(
 ) -> Runner:
     """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
 
-    inside: its passes are to be looked into, which a TorchRunner can.
+    exact_activations: see KernelModel; cpu_features: one of config.CPU_FEATURES. inside: its
+    passes are to be looked into, which a TorchRunner can.
     """
     if not adapters and not inside and is_cpu(device):
         spec = read_spec(ConfigFields.read(directory))[1]
-        found = open_kernels(directory, spec, dtype, threads, context_in_use(spec, limit))
+        found = open_kernels(
+            directory,
+            spec,
+            dtype,
+            threads,
+            context_in_use(spec, limit),
+            exact_activations=exact_activations,
+            features=cpu_features,
+        )
         if found is not None:
             return found
     if dtype in QUANTISED:

@@ -29,6 +29,8 @@ class OpenModel:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        exact_activations: bool = False,
+        cpu_features: str = "auto",
         limit: int | None = None,
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
@@ -48,6 +50,8 @@ class OpenModel:
             device=device,
             dtype=dtype,
             threads=threads,
+            exact_activations=exact_activations,
+            cpu_features=cpu_features,
             limit=limit,
             adapters=adapters,
             apart=apart,
@@ -67,7 +71,13 @@ class OpenModel:
     def source(self) -> Source:
         """What to say about where numbers come from."""
         runner = self.runner
-        return Source(self.name, runner.device_name, runner.dtype_name, self.adapters)
+        return Source(
+            self.name,
+            runner.device_name,
+            runner.dtype_name,
+            self.adapters,
+            runner.activations_name,
+        )
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.kernels import abi
+from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.angles import Floats, angles
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, default_threads
@@ -64,6 +65,18 @@ class KernelModel:
             c.byref(self._weights.model), library.instructions.encode(), self.threads
         )
         self._grow_angles(1)
+
+    @property
+    def activations(self) -> str | None:
+        """What activations are where they meet the weights, None where that is what these are.
+
+        Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
+        """
+        exact, kinds = self._weights.model.exact_activations, self._weights.packed.kinds
+        if {kinds.body, kinds.head} & {Kind.INT8, Kind.INT4}:
+            return "float32" if exact else "int8"
+        rounded = self.library.instructions == "avx512bf16" and not exact
+        return "float32" if kinds.body is Kind.BFLOAT16 and not rounded else None
 
     def forward(
         self,

@@ -71,22 +71,16 @@ def test_a_library_that_is_not_there_or_not_ours_is_told(tmp_path):
         Library(tmp_path / "broken.so")
 
 
-def test_features_are_forced_or_refused(monkeypatch):
-    """Catches a word that is not understood being taken for the best there is."""
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "sse")
-    with pytest.raises(UsageError, match="GPTCLI_CPU_FEATURES: 'sse' is none of"):
-        open_library()
+def test_features_are_forced_or_refused():
+    """Catches instructions that are not there being taken for the best there is."""
     missing = next(name for name in FEATURES[1:] if name not in SETS)
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", missing)
-    with pytest.raises((UsageError, KernelsUnavailableError), match=f"no {missing}|not built"):
-        open_library()
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    with pytest.raises(UsageError, match=f"--cpu-features: {missing} .*(no {missing}|not built)"):
+        open_library(missing)
     with pytest.raises(KernelsUnavailableError, match="turns them off"):
-        open_library()
+        open_library("none")
     if SETS:
-        monkeypatch.setenv("GPTCLI_CPU_FEATURES", "portable")
-        assert open_library().instructions == "portable"
-        assert open_library("auto").instructions == SETS[0]
+        assert open_library("portable").instructions == "portable"
+        assert open_library().instructions == SETS[0]
 
 
 def test_threads_are_those_of_the_environment(monkeypatch):
