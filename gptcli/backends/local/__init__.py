@@ -19,6 +19,7 @@ from gptcli.inspection.explain import ExplainRequest, Round
 from gptcli.inspection.lens import Lens, LensRequest
 from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
 from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
+from gptcli.inspection.rounding import Rounding, RoundingRequest
 from gptcli.inspection.score import Score, ScoreRequest
 from gptcli.inspection.shapes import Shapes
 from gptcli.inspection.tree import Tree, TreeRequest
@@ -57,6 +58,12 @@ class LocalBackend:
         from gptcli.backends.local.score import score
 
         return score(self._open, request)
+
+    def rounding(self, request: RoundingRequest) -> Rounding:
+        """See Backend.rounding."""
+        from gptcli.backends.local.rounding import rounding
+
+        return rounding(self._open, request)
 
     def choose(self, request: ChooseRequest) -> Choices:
         """See Backend.choose."""

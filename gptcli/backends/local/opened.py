@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -45,10 +46,10 @@ class OpenModel:
             from gptcli.engine.open import open_runner
 
         self.adapters = tuple(adapter.name for adapter in adapters)
-        self.runner: Runner = open_runner(
+        self._open = functools.partial(
+            open_runner,
             model.path,
             device=device,
-            dtype=dtype,
             threads=threads,
             exact_activations=exact_activations,
             cpu_features=cpu_features,
@@ -57,6 +58,11 @@ class OpenModel:
             apart=apart,
             inside=inside,
         )
+        self.runner: Runner = self._open(dtype=dtype)
+
+    def runner_in(self, dtype: str) -> Runner:
+        """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
+        return self._open(dtype=dtype)
 
     @property
     def torch_runner(self) -> TorchRunner:
