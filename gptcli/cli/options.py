@@ -104,7 +104,7 @@ Threads = Annotated[
         callback=setting("threads", "--threads"),
         rich_help_panel=_MODEL,
         show_default=False,
-        help="CPU threads. Default: the number of cores.",
+        help="CPU threads. Default: the number of cores, or fewer where a container has less time.",
     ),
 ]
 CtxSize = Annotated[

@@ -10,6 +10,7 @@ from pathlib import Path
 from gptcli import config
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.build import LIBRARY
+from gptcli.engine.kernels.cgroup import cpu_limit
 from gptcli.errors import UsageError
 
 #: Leaves everything to torch.
@@ -73,9 +74,14 @@ def _opened(path: Path, features: str) -> Library:
 
 
 def default_threads() -> int:
-    """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores."""
+    """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores.
+
+    Of these no more than the cgroup's CPU time is enough for, as in a container.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and int(asked) else physical_cores()
+    if asked.isascii() and asked.isdigit() and int(asked):
+        return int(asked)
+    return min(physical_cores(), cpu_limit() or physical_cores())
 
 
 def physical_cores() -> int:

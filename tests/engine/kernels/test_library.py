@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from gptcli.engine.kernels import build
+from gptcli.engine.kernels import build, library
 from gptcli.engine.kernels.abi import ACTIVATIONS, Form, Kind
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import (
@@ -85,11 +85,23 @@ def test_features_are_forced_or_refused():
 
 def test_threads_are_those_of_the_environment(monkeypatch):
     """Catches kernels that take all cores where torch was told to take one."""
+    monkeypatch.setattr(library, "cpu_limit", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3
     for nothing in ("", "0", "x", "-2"):
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert default_threads() == physical_cores()
+
+
+@pytest.mark.parametrize(("limit", "threads"), [(1, 1), (3, 3), (8, 8), (9, 8), (None, 8)])
+def test_a_container_bounds_the_threads(monkeypatch, limit, threads):
+    """Catches threads that wait for each other while the container has no time left for them."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(library, "physical_cores", lambda: 8)
+    monkeypatch.setattr(library, "cpu_limit", lambda: limit)
+    assert default_threads() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert default_threads() == 5
 
 
 def test_without_a_compiler_the_reason_is_told(tmp_path, monkeypatch):
