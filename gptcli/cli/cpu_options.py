@@ -16,8 +16,9 @@ ExactActivations = Annotated[
         "--exact-activations/--no-exact-activations",
         rich_help_panel="Model",
         show_default=False,
-        help="On the CPU kernels, let weights meet activations in float32; by default those of 8"
-        " and 4 bits meet them rounded to 8 bits, which is faster. float32 is exact anyway.",
+        help="On the CPU kernels, let weights meet activations in float32. By default those of 8"
+        " and 4 bits meet them rounded to 8 bits, which is faster, and on some processors those of"
+        " bfloat16 meet them in bfloat16. float32 is exact anyway.",
     ),
 ]
 CpuFeatures = Annotated[

@@ -152,3 +152,13 @@ def test_version_tells_the_instructions_that_are_set(monkeypatch):
     assert "torch, since there are no kernels: --cpu-features none" in run(
         "--version", "--verbose"
     ).text  # fmt: skip
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "int4"])
+def test_a_seed_draws_the_same_text_at_any_number_of_threads(model, dtype):
+    """Catches a text that depends on how many cores a machine has."""
+    flags = ("-m", str(model), "--dtype", dtype, "--seed", "3", "--temp", "1.5", "-n", "20")
+    prompt = "the cat sat on the mat and the dog"
+    texts = {run("complete", *flags, "--threads", str(n), prompt).out for n in (1, 2, 3)}
+    assert len(texts) == 1 and texts != {b""}

@@ -92,8 +92,11 @@ class KernelModel:
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
         stands there. Its key and value are written to that place of `keys` and `values`, one
         array a layer; it sees what stands before it in its row, other tokens of this call
-        included. wanted: indices below n. Raises ValueError for what does not fit, MemoryError.
+        included. wanted: indices below n. Raises ValueError for what does not fit and for a model
+        that was closed, MemoryError.
         """
+        if not self._opened:
+            raise ValueError("the model was closed")
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
