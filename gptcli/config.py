@@ -76,11 +76,12 @@ class Settings:
 
 #: What the environment may say for a setting that is on or off.
 _SWITCH = {True: ("1", "true", "yes", "on"), False: ("0", "false", "no", "off")}
-_FLAGS_ONLY = {"adapter", "adapter_apart"}
+#: What no file and no variable can say.
+FLAGS_ONLY = {"adapter", "adapter_apart"}
 _KINDS = {
     f.name: str(f.type).removesuffix(" | None")
     for f in fields(Settings)
-    if f.name not in _FLAGS_ONLY
+    if f.name not in FLAGS_ONLY
 }
 
 
