@@ -72,11 +72,12 @@ class KernelModel:
 
         Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
         """
-        exact, kinds = self._weights.model.exact_activations, self._weights.packed.kinds
-        if {kinds.body, kinds.head} & {Kind.INT8, Kind.INT4}:
+        exact, places = self._weights.model.exact_activations, self._weights.packed.places
+        kinds = {section.kind for section, _ in places.values() if section.form == "blocks"}
+        if kinds & {Kind.INT8, Kind.INT4}:
             return "float32" if exact else "int8"
         rounded = self.library.instructions == "avx512bf16" and not exact
-        return "float32" if kinds.body is Kind.BFLOAT16 and not rounded else None
+        return "float32" if Kind.BFLOAT16 in kinds and not rounded else None
 
     def forward(
         self,
