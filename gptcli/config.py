@@ -31,6 +31,8 @@ DEFAULT_NEW_TOKENS = 256
 DEFAULT_ANSWER_TOKENS = 1024
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+#: Instructions of the CPU kernels; none leaves everything to torch.
+CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
 _DTYPE_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
 _DTYPE_SHORT |= {"fp16": "float16", "half": "float16"}
 
@@ -46,6 +48,8 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     threads: int | None = None
+    exact_activations: bool = False
+    cpu_features: str = "auto"
     ctx_size: int | None = None
     max_new_tokens: int | None = None
     seed: int | None = None
@@ -70,11 +74,14 @@ class Settings:
         return None if limit < 0 else limit
 
 
-_FLAGS_ONLY = {"adapter", "adapter_apart"}
+#: What the environment may say for a setting that is on or off.
+_SWITCH = {True: ("1", "true", "yes", "on"), False: ("0", "false", "no", "off")}
+#: What no file and no variable can say.
+FLAGS_ONLY = {"adapter", "adapter_apart"}
 _KINDS = {
     f.name: str(f.type).removesuffix(" | None")
     for f in fields(Settings)
-    if f.name not in _FLAGS_ONLY
+    if f.name not in FLAGS_ONLY
 }
 
 
@@ -84,6 +91,8 @@ def check(name: str, value: object) -> object:
     Text is parsed (flags and environment are text), numbers are held to `types.LIMITS`.
     """
     kind = _KINDS[name]
+    if kind == "bool":
+        return _check_switch(value)
     if kind == "str":
         return _check_word(name, value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -101,6 +110,15 @@ def check(name: str, value: object) -> object:
     return number
 
 
+def _check_switch(value: object) -> bool:
+    found = value
+    if isinstance(value, str):
+        found = next((on for on, words in _SWITCH.items() if value.lower() in words), None)
+    if not isinstance(found, bool):
+        raise ValueError(f"must be true or false, not {value!r:.40}")
+    return found
+
+
 def _short(value: object) -> str:
     # Not even spelt out in full before it is cut: that has a limit of its own for whole numbers.
     text = repr(value) if isinstance(value, str | float) else "a number that large"
@@ -114,6 +132,8 @@ def _check_word(name: str, value: object) -> str:
         value = _DTYPE_SHORT.get(value, value)
         if value not in DTYPES:
             raise ValueError(f"must be one of {', '.join(DTYPES)}, not {value!r}")
+    if name == "cpu_features" and value not in CPU_FEATURES:
+        raise ValueError(f"must be one of {', '.join(CPU_FEATURES)}, not {value!r}")
     known = value in DEVICES or re.fullmatch(r"cuda:[0-9]{1,3}", value)
     if name == "device" and not known:
         raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {value!r}")

@@ -129,6 +129,7 @@ class FewShotUsage:
     seed: int
     sampling: Sampling
     adapters: tuple[str, ...] = ()
+    activations: str | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

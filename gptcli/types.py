@@ -189,6 +189,7 @@ class Usage:
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     reused_tokens of the prompt were in the KV cache already. adapters are named as given.
+    activations: as in `inspection.token.Source`.
     """
 
     prompt_tokens: int
@@ -205,6 +206,7 @@ class Usage:
     uncertain: tuple[Uncertain, ...] = ()
     reused_tokens: int = 0
     adapters: tuple[str, ...] = ()
+    activations: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same for fixtures that outlive a test: what they pack must not go to that person."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTCLI_DATA_DIR", str(tmp_path_factory.mktemp("session") / "data"))
+        yield
 
 
 @pytest.fixture(autouse=True)

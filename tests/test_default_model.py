@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from gptcli.engine.kernels.runner import KernelRunner
 from gptcli.engine.load import load
+from gptcli.engine.open import open_runner
 from gptcli.types import Sampling
 from tests.engine.helpers import generate
+from tests.engine.kernels.helpers import SETS
 
 PROMPTS = [
     "The most effective way to learn computer science is",
@@ -36,6 +39,16 @@ def runner(default_model):
 
 
 @pytest.fixture(scope="module")
+def runners(default_model, shared_data_dir, runner):
+    """Torch's, and the kernels' where they were built."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
+        found = open_runner(default_model, device="cpu", dtype="float32")
+    assert isinstance(found, KernelRunner) == bool(SETS)
+    return [runner, found]
+
+
+@pytest.fixture(scope="module")
 def oracle(default_model):
     from transformers import AutoModelForCausalLM
 
@@ -50,11 +63,17 @@ def tokenizer(default_model):
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_greedy_text_equals_transformers(prompt, runner, oracle, tokenizer):
-    """Catches a wrong conversion (permuted rows, rope base, norm) that tiny models cannot show."""
+def test_greedy_text_equals_transformers(prompt, runners, oracle, tokenizer):
+    """Catches a wrong conversion (permuted rows, rope base, norm) that tiny models cannot show.
+
+    The text of the kernels is that of torch, since both are that of transformers.
+    """
     ids = tokenizer.encode(prompt)
-    generation = generate(runner, ids, Sampling(temperature=0), max_new_tokens=TOKENS)
-    ours = [step[0].id for step in generation]
+    greedy = Sampling(temperature=0)
+    texts = [
+        [step[0].id for step in generate(each, ids, greedy, max_new_tokens=TOKENS)]
+        for each in runners
+    ]
     with torch.no_grad():
         theirs = oracle.generate(
             torch.tensor([ids]),
@@ -64,7 +83,8 @@ def test_greedy_text_equals_transformers(prompt, runner, oracle, tokenizer):
             eos_token_id=None,
             pad_token_id=0,
         )
-    assert ours == theirs[0, len(ids) :].tolist()
+    for ours in texts:
+        assert ours == theirs[0, len(ids) :].tolist()
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -19,6 +19,8 @@ def open_backend(
     device: str = "auto",
     dtype: str = "auto",
     threads: int | None = None,
+    exact_activations: bool = False,
+    cpu_features: str = "auto",
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
@@ -26,8 +28,9 @@ def open_backend(
     """The backend for a model's name, fetched first where it is not here yet.
 
     Yields the progress of that, and what to tell of the model; returns the backend. `limit` caps
-    the context, in tokens; `threads` are those of a CPU; adapters are added to the weights, or
-    with `apart` kept beside them. Raises the errors of `gptcli.models.obtain` and of the engine.
+    the context, in tokens; `threads`, exact_activations and cpu_features are those of a CPU, the
+    last one of config.CPU_FEATURES; adapters are added to the weights, or with `apart` kept beside
+    them. Raises the errors of `gptcli.models.obtain` and of the engine.
     """
     if name == ECHO:
         from gptcli.backends.echo import EchoBackend
@@ -44,6 +47,8 @@ def open_backend(
         device=device,
         dtype=dtype,
         threads=threads,
+        exact_activations=exact_activations,
+        cpu_features=cpu_features,
         limit=limit,
         adapters=adapters,
         apart=apart,
@@ -53,12 +58,15 @@ def open_backend(
     return LocalBackend(opened)
 
 
-def cpu() -> str:
-    """What a CPU computes with, in a line: the kernels and how many threads, or why torch."""
+def cpu(features: str = "auto") -> str:
+    """What a CPU computes with, in a line: the kernels and how many threads, or why torch.
+
+    features: one of config.CPU_FEATURES. Raises UsageError where they are not there.
+    """
     from gptcli.engine.kernels.library import KernelsUnavailableError, default_threads, open_library
 
     try:
-        library = open_library()
+        library = open_library(features)
     except KernelsUnavailableError as error:
         return f"CPU: torch, since there are no kernels: {error}"
     return f"CPU: kernels for {library.instructions}, {default_threads()} threads"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gptcli.inspection.lens import Lens, LensRequest
     from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
     from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
+    from gptcli.inspection.rounding import Rounding, RoundingRequest
     from gptcli.inspection.score import Score, ScoreRequest
     from gptcli.inspection.shapes import Shapes
     from gptcli.inspection.tree import Tree, TreeRequest
@@ -76,6 +77,14 @@ class Backend(Protocol):
 
         Raises InputError where there is nothing to score, UsageError for a stride that is not
         less than the context, NonFiniteError.
+        """
+        ...
+
+    def rounding(self, request: RoundingRequest) -> Rounding:
+        """How far a dtype is from float32, in which the model was opened (else ValueError).
+
+        Both models are in memory, and run the text side by side, in parts. Raises the errors of
+        `score`, and UsageError for a dtype in which the model cannot run here.
         """
         ...
 

@@ -21,6 +21,7 @@ from gptcli.inspection.explain import ExplainRequest
 from gptcli.inspection.lens import LensRequest
 from gptcli.inspection.neighbors import NeighborsRequest
 from gptcli.inspection.next_tokens import NextTokensRequest
+from gptcli.inspection.rounding import RoundingRequest
 from gptcli.inspection.score import ScoreRequest
 from gptcli.inspection.tree import TreeRequest
 from gptcli.text.stop import StopMatcher
@@ -68,6 +69,10 @@ class EchoBackend:
         refuse("tell probabilities")
 
     def score(self, request: ScoreRequest) -> NoReturn:
+        """Raises UsageError."""
+        refuse("score a text")
+
+    def rounding(self, request: RoundingRequest) -> NoReturn:
         """Raises UsageError."""
         refuse("score a text")
 

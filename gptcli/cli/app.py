@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli import __version__
+from gptcli import __version__, config
 from gptcli.cli.boundary import guarded
 from gptcli.errors import UsageError
 
@@ -68,7 +68,7 @@ def gptcli(
         if verbose:
             from gptcli.backends import cpu
 
-            typer.echo(cpu())
+            typer.echo(cpu(config.load().cpu_features))
         raise typer.Exit
     if verbose:
         raise UsageError("--verbose", "needs --version")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gptcli.benchmark import BATCH_NEW, BATCH_PROMPT, MEASURES, Benchmark, BenchRequest
-from gptcli.cli import inside_options, options
+from gptcli.cli import cpu_options, inside_options, options
 from gptcli.cli.bench_process import processes
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.errors import UsageError
@@ -34,6 +34,8 @@ def bench(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     measure: Annotated[
         str | None,

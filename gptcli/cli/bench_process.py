@@ -49,12 +49,14 @@ def completion(settings: Settings) -> list[str]:
         "--device": settings.device,
         "--dtype": settings.dtype,
         "--threads": settings.threads,
+        "--cpu-features": settings.cpu_features,
         "--ctx-size": settings.ctx_size,
         "--temperature": 0,
         "--max-new-tokens": 1,
         "--prompt": PROMPT,
     }
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+    given += ["--exact-activations"] if settings.exact_activations else []
     # -P: a directory gptcli where we stand is not taken for this one.
     return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", *given]
 

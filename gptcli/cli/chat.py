@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptcli import config, sessions
 from gptcli.backends import ECHO
-from gptcli.cli import adapter_options, chat_options, generation_options, options
+from gptcli.cli import adapter_options, chat_options, cpu_options, generation_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, is_interactive, read_file, read_prompt
 from gptcli.cli.session_keeping import Keeper, restored
@@ -74,6 +74,8 @@ def chat(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,

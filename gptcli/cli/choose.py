@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from gptcli.cli import adapter_options, options
+from gptcli.cli import adapter_options, cpu_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_lines, read_prompt
 from gptcli.errors import InputError, UsageError
@@ -87,6 +87,8 @@ def choose(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.Special = False,
     json: options.Json = False,

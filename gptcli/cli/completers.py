@@ -40,6 +40,17 @@ def complete_dtype(incomplete: str) -> list[str]:
     return [name for name in config.DTYPES if name.startswith(incomplete)]
 
 
+def complete_dtypes(incomplete: str) -> list[str]:
+    """Dtypes separated by commas: the last of them."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in complete_dtype(last)]
+
+
+def complete_cpu_features(incomplete: str) -> list[str]:
+    """Instructions of the CPU kernels."""
+    return [name for name in config.CPU_FEATURES if name.startswith(incomplete)]
+
+
 def complete_session(incomplete: str) -> list[str]:
     """Names of kept conversations that begin with what was typed."""
     from gptcli import sessions

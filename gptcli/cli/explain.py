@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import adapter_options, explain_modes, inside_options, options
+from gptcli.cli import adapter_options, cpu_options, explain_modes, inside_options, options
 from gptcli.cli.exports import Exports
 from gptcli.cli.generation_options import seed_of
 from gptcli.cli.opening import open_for, settings_of
@@ -95,6 +95,8 @@ def explain(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.Special = False,
     temperature: options.Temperature = None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gptcli.backends import Backend
-from gptcli.cli import adapter_options, generation_options, options
+from gptcli.cli import adapter_options, cpu_options, generation_options, options
 from gptcli.cli import few_shot_options as own
 from gptcli.cli.few_shot_evaluation import Plan, plan, run
 from gptcli.cli.few_shot_examples import form_of, gather, labels_among
@@ -96,6 +96,8 @@ def few_shot(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     temperature: own.Temperature = None,
     top_k: options.TopK = None,

@@ -260,6 +260,7 @@ def _environment(top: Node) -> list[str]:
     rows = [
         (f"GPTCLI_{f.name.upper()}", flags.get(f.name) or "--" + f.name.replace("_", "-"))
         for f in fields(config.Settings)
+        if f.name not in config.FLAGS_ONLY
     ]
     width = max(len(name) for name, _ in rows) + 2
     lines = roff.prose(PRECEDENCE)

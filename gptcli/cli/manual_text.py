@@ -6,11 +6,6 @@ ENVIRONMENT = (
     ("GPTCLI_DATA_DIR", "Where converted models and tokenizers live."),
     ("GPTCLI_DEBUG", "Not empty: a failure also prints its traceback."),
     (
-        "GPTCLI_CPU_FEATURES",
-        "Which instructions the CPU kernels use: avx512bf16, avx512, avxvnni, avx2, neon, portable;"
-        " none leaves all to torch. Default: the best that the processor has.",
-    ),
-    (
         "GPTCLI_KERNELS",
         "When gptcli is installed: 0 does not compile the CPU kernels, 1 makes it an error where"
         " they cannot be.",

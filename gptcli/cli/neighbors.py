@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import adapter_options, inside_options, options
+from gptcli.cli import adapter_options, cpu_options, inside_options, options
 from gptcli.cli.exports import Exports
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked
@@ -89,6 +89,8 @@ def neighbors(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.Special = False,
     json: inside_options.JsonNumbers = False,

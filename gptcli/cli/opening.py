@@ -32,6 +32,8 @@ def open_for(settings: Settings, messages: Messages) -> Backend:
             device=settings.device,
             dtype=settings.dtype,
             threads=settings.threads,
+            exact_activations=settings.exact_activations,
+            cpu_features=settings.cpu_features,
             limit=settings.ctx_size,
             adapters=settings.adapter,
             apart=settings.adapter_apart,

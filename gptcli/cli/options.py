@@ -18,7 +18,7 @@ from gptcli.types import LIMITS, SamplingWish
 _MODEL, _SAMPLING, _OUTPUT = "Model", "Sampling", "Output"
 
 
-def _setting(name: str, flag: str) -> Callable[[Any], Any]:
+def setting(name: str, flag: str) -> Callable[[Any], Any]:
     """A callback that holds a flag to what its setting may be."""
 
     def check(value: Any) -> Any:
@@ -67,7 +67,7 @@ Model = Annotated[
         "-m",
         "--model",
         metavar="MODEL",
-        callback=_setting("model", "--model"),
+        callback=setting("model", "--model"),
         autocompletion=complete_model,
         rich_help_panel=_MODEL,
         show_default=False,
@@ -80,7 +80,7 @@ Device = Annotated[
     typer.Option(
         metavar="DEVICE",
         autocompletion=complete_device,
-        callback=_setting("device", "--device"),
+        callback=setting("device", "--device"),
         rich_help_panel=_MODEL,
         show_default=False,
         help=f"{', '.join(config.DEVICES)} or cuda:N. Default: the fastest there is.",
@@ -91,7 +91,7 @@ Dtype = Annotated[
     typer.Option(
         metavar="DTYPE",
         autocompletion=complete_dtype,
-        callback=_setting("dtype", "--dtype"),
+        callback=setting("dtype", "--dtype"),
         rich_help_panel=_MODEL,
         show_default=False,
         help=f"{', '.join(config.DTYPES)}. Default: the file's own where the device does it well.",
@@ -101,17 +101,17 @@ Threads = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        callback=_setting("threads", "--threads"),
+        callback=setting("threads", "--threads"),
         rich_help_panel=_MODEL,
         show_default=False,
-        help="CPU threads. Default: the number of cores.",
+        help="CPU threads. Default: the number of cores, or fewer where a container has less time.",
     ),
 ]
 CtxSize = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        callback=_setting("ctx_size", "--ctx-size"),
+        callback=setting("ctx_size", "--ctx-size"),
         rich_help_panel=_MODEL,
         show_default=False,
         help="Use at most this many tokens of context. Default: all that the model has.",
@@ -123,7 +123,7 @@ Temperature = Annotated[
         "--temperature",
         "--temp",
         metavar="T",
-        callback=_setting("temperature", "--temperature"),
+        callback=setting("temperature", "--temperature"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="How boldly to draw: 0 always takes the most probable token. Default: the model's"
@@ -134,7 +134,7 @@ TopK = Annotated[
     int | None,
     typer.Option(
         metavar="K",
-        callback=_setting("top_k", "--top-k"),
+        callback=setting("top_k", "--top-k"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Draw from the K most probable tokens only; 0 is off.",
@@ -144,7 +144,7 @@ TopP = Annotated[
     float | None,
     typer.Option(
         metavar="P",
-        callback=_setting("top_p", "--top-p"),
+        callback=setting("top_p", "--top-p"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Draw from the fewest tokens whose probabilities reach P; 1 is off.",
@@ -154,7 +154,7 @@ MinP = Annotated[
     float | None,
     typer.Option(
         metavar="P",
-        callback=_setting("min_p", "--min-p"),
+        callback=setting("min_p", "--min-p"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Draw from tokens at least P times as probable as the best one; 0 is off. Default:"
@@ -165,7 +165,7 @@ RepeatPenalty = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        callback=_setting("repeat_penalty", "--repeat-penalty"),
+        callback=setting("repeat_penalty", "--repeat-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Divide the logits of tokens that came before by X; 1 is off.",
@@ -175,7 +175,7 @@ PresencePenalty = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        callback=_setting("presence_penalty", "--presence-penalty"),
+        callback=setting("presence_penalty", "--presence-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Subtract X from the logit of every token generated before; 0 is off.",
@@ -185,7 +185,7 @@ FrequencyPenalty = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        callback=_setting("frequency_penalty", "--frequency-penalty"),
+        callback=setting("frequency_penalty", "--frequency-penalty"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="Subtract X for each time that a token was generated before; 0 is off.",
@@ -204,7 +204,7 @@ Seed = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        callback=_setting("seed", "--seed"),
+        callback=setting("seed", "--seed"),
         rich_help_panel=_SAMPLING,
         show_default=False,
         help="The same seed draws the same text. Default: another one each time.",

@@ -11,7 +11,7 @@ import typer
 
 from gptcli import config
 from gptcli.backends import Backend
-from gptcli.cli import adapter_options, options
+from gptcli.cli import adapter_options, cpu_options, options, score_dtypes
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked, read_file, read_prompt
 from gptcli.cli.text_lines import TextLine, read_text_lines
@@ -41,6 +41,10 @@ EXAMPLES = (
     (
         "Many texts, one JSON object for each.",
         'echo \'{"text": "to be or not to be"}\' | gptcli score --jsonl --totals',
+    ),
+    (
+        "What weights of 8 and of 4 bits cost against float32.",
+        "gptcli score --compare-dtype int8,int4 README.md",
     ),
 )
 _EXAMPLE = 'gptcli score "To be or not to be"'
@@ -80,6 +84,7 @@ def score(
             " print one object for each.",
         ),
     ] = False,
+    compare_dtype: score_dtypes.CompareDtype = None,
     stride: Annotated[
         int | None,
         typer.Option(
@@ -96,6 +101,8 @@ def score(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.SpecialInText = False,
     table: Annotated[
@@ -130,10 +137,22 @@ def score(
     A text longer than the context is scored in windows that overlap. Each scores the tokens that
     the one before did not hold, so each token is scored once, and has at least the context less
     the stride before it.
+
+    --compare-dtype runs float32 and another dtype side by side, in the same windows; two models
+    are in memory, and never all logits. The divergence is KL(float32 || dtype) in nats, over the
+    whole vocabulary at every token that is scored. --exact-activations and --cpu-features hold
+    for what is compared.
     """
     settings = settings_of(locals())
     _check(diff, diff_file, jsonl=jsonl, context=context, table=table, json=json, totals=totals)
     messages = Messages(sys.stderr, quiet=quiet)
+    dtypes = score_dtypes.dtypes_of(compare_dtype)
+    if dtypes:
+        others = {"--jsonl": jsonl, "--diff": diff is not None, "--diff-file": bool(diff_file)}
+        others |= {"--table": table, "--totals": totals, "--dtype": dtype is not None}
+        score_dtypes.check(others)
+        # A text that is long enough to tell something is in a file.
+        text, file = None, [*(file or ()), *([] if text is None else [Path(text)])]
     if jsonl:
         if prompt_option is not None:
             raise UsageError("--prompt", "is a text, but --jsonl reads files or stdin")
@@ -148,6 +167,9 @@ def score(
         stride=stride,
         special=special,
     )
+    if dtypes:
+        score_dtypes.run(first, dtypes, settings, messages, json=json)
+        return
     second = None
     if diff is not None or diff_file is not None:
         subject = "--diff" if diff_file is None else str(diff_file)

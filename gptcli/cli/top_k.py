@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import adapter_options, options, top_k_modes
+from gptcli.cli import adapter_options, cpu_options, options, top_k_modes
 from gptcli.cli.completers import complete_model
 from gptcli.cli.opening import settings_of
 from gptcli.cli.prompt_input import read_prompt
@@ -151,6 +151,8 @@ def top_k(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.Special = False,
     temperature: options.Temperature = None,

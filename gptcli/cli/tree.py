@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gptcli.cli import adapter_options, options
+from gptcli.cli import adapter_options, cpu_options, options
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import UsageError
@@ -67,6 +67,8 @@ def tree(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    exact_activations: cpu_options.ExactActivations = None,
+    cpu_features: cpu_options.CpuFeatures = None,
     ctx_size: options.CtxSize = None,
     special: options.Special = False,
     json: options.Json = False,

@@ -24,14 +24,27 @@ def open_runner(
     device: str = "auto",
     dtype: str = "auto",
     threads: int | None = None,
+    exact_activations: bool = False,
+    cpu_features: str = "auto",
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
 ) -> Runner:
-    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`."""
+    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
+
+    exact_activations: see KernelModel; cpu_features: one of config.CPU_FEATURES.
+    """
     if not adapters and is_cpu(device):
         spec = read_spec(ConfigFields.read(directory))[1]
-        found = open_kernels(directory, spec, dtype, threads, context_in_use(spec, limit))
+        found = open_kernels(
+            directory,
+            spec,
+            dtype,
+            threads,
+            context_in_use(spec, limit),
+            exact_activations=exact_activations,
+            features=cpu_features,
+        )
         if found is not None:
             return found
     if dtype in QUANTISED:

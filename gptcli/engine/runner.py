@@ -41,6 +41,11 @@ class Runner(Protocol):
         ...
 
     @property
+    def activations_name(self) -> str | None:
+        """What activations are where they meet the weights, where the dtype does not say it."""
+        ...
+
+    @property
     def itemsize(self) -> int:
         """Bytes of a number in the KV cache."""
         ...

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.cache import KVCache
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.sampling import check_finite
 
@@ -75,16 +76,27 @@ def score(
     """
     cache = runner.new_cache()
     for window in plan:
-        cache.truncate(0)
-        # The last token is not run: nothing that follows it is scored here.
-        seen = ids[window.start : window.end - 1]
         position = window.first
-        parts = runner.logits_in_parts(
-            seen, cache, first=window.first - window.start - 1, chunk=chunk, rows=rows
-        )
-        for logits in parts:
+        for logits in logits_of(runner, cache, ids, window, chunk=chunk, rows=rows):
             yield from score_rows(logits, ids[position : position + len(logits)])
             position += len(logits)
+
+
+def logits_of(
+    runner: Runner,
+    cache: KVCache,
+    ids: Sequence[int],
+    window: Window,
+    *,
+    chunk: int = CHUNK,
+    rows: int = HEAD_ROWS,
+) -> Iterator[Array]:
+    """The logits before every scored token of a window, in parts of at most (rows, vocab)."""
+    cache.truncate(0)
+    # The last token is not run: nothing that follows it is scored here.
+    seen = ids[window.start : window.end - 1]
+    first = window.first - window.start - 1
+    return runner.logits_in_parts(seen, cache, first=first, chunk=chunk, rows=rows)
 
 
 def score_rows(logits: Array, ids: Sequence[int]) -> list[Scored]:

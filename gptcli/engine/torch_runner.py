@@ -37,6 +37,11 @@ class TorchRunner:
         return str(self.dtype).removeprefix("torch.")
 
     @property
+    def activations_name(self) -> None:
+        """See Runner."""
+        return None
+
+    @property
     def itemsize(self) -> int:
         """See Runner."""
         return self.dtype.itemsize

@@ -70,10 +70,7 @@ class Totals:
     @property
     def perplexity(self) -> float:
         """As if each were chosen among so many equals: exp of the mean negative logprob."""
-        try:
-            return math.exp(-self.logprob / self.scored)
-        except OverflowError:
-            return math.inf
+        return perplexity(self.logprob, self.scored)
 
     @property
     def bits_per_token(self) -> float:
@@ -89,6 +86,14 @@ class Totals:
     def bits_per_character(self) -> float:
         """Infinite where the scored tokens begin no character."""
         return self.bits / self.characters if self.characters else math.inf
+
+
+def perplexity(logprob: float, count: int) -> float:
+    """Of so many tokens, from the sum of their log-probabilities."""
+    try:
+        return math.exp(-logprob / count)
+    except OverflowError:
+        return math.inf
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,13 @@ class Token:
 
 @dataclass(frozen=True)
 class Source:
-    """Which model computed the numbers, on what, in which precision, with which adapters."""
+    """Which model computed the numbers, on what, in which precision, with which adapters.
+
+    activations: what they are rounded to where they meet the weights, None where dtype says it.
+    """
 
     model: str
     device: str
     dtype: str
     adapters: tuple[str, ...] = ()
+    activations: str | None = None

@@ -10,6 +10,7 @@ from gptcli.inspection.choose import By, Choice, Choices
 from gptcli.ui import source
 from gptcli.ui.bars import bar
 from gptcli.ui.data import DataWriter
+from gptcli.ui.next_tokens import caption, where
 from gptcli.ui.table import Cell, Column, fitted
 from gptcli.ui.terminal import TerminalWriter
 from gptcli.ui.visible import visible
@@ -21,7 +22,10 @@ _HEADS = {"total": "logprob", "token": "per token", "byte": "per byte"}
 
 
 def show(choices: Choices, stream: TextIO) -> None:
-    """A table, best first: shares in percent and a bar on a terminal, exact numbers elsewhere."""
+    """A table, best first: shares in percent and a bar on a terminal, exact numbers elsewhere.
+
+    A terminal is also told which model gave the numbers, in which precision.
+    """
     calibrated = choices.request.calibrate is not None
     ranking = choices.request.by
     columns = [
@@ -39,6 +43,9 @@ def show(choices: Choices, stream: TextIO) -> None:
         for place, each in enumerate(choices.ranked)
     ]
     fitted(stream, columns, rows)
+    if stream.isatty():
+        print(file=stream)
+        caption(stream, where(choices.source))
 
 
 def _keep(by: By, ranking: By, calibrated: bool) -> int:

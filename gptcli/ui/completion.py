@@ -206,7 +206,5 @@ def _usage(usage: Usage) -> dict[str, Any]:
             ),
         },
         "sampling": as_json(usage.sampling),
-        "device": usage.device,
-        "dtype": usage.dtype,
-        **source.adapters(usage),
+        **source.run(usage),
     }

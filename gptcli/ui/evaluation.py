@@ -46,7 +46,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if usage.completion_tokens:
         yield "generated", f"{usage.completion_tokens} tokens"
     yield "seconds", f"{usage.seconds:.1f}"
-    yield "model", f"{source.named(usage)}, {usage.dtype} on {usage.device}, seed {usage.seed}"
+    yield "model", f"{source.named(usage)}, {source.precision(usage)}, seed {usage.seed}"
 
 
 def _spread(found: Spread) -> str:

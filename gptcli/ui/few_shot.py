@@ -120,7 +120,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
     rate = usage.queries / usage.seconds if usage.seconds else 0.0
     saved = usage.prompt_tokens - usage.computed_tokens
     return [
-        f"model: {source.named(usage)} ({usage.dtype} on {usage.device})",
+        f"model: {source.named(usage)} ({source.precision(usage)})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {usage.prompt_tokens} tokens, {saved} of them shared and computed once",
         f"generated: {usage.completion_tokens} tokens, seed {usage.seed}",
@@ -135,8 +135,6 @@ def usage_json(usage: FewShotUsage) -> dict[str, Any]:
         "computed_tokens": usage.computed_tokens,
         "completion_tokens": usage.completion_tokens,
         "seconds": usage.seconds,
-        "device": usage.device,
-        "dtype": usage.dtype,
-        **source.adapters(usage),
+        **source.run(usage),
         "sampling": sampling_json(usage.sampling),
     }

@@ -10,7 +10,7 @@ from gptcli.inspection.next_tokens import Candidate, Distribution, Spread
 from gptcli.inspection.token import Source
 from gptcli.ui.bars import bar
 from gptcli.ui.sampling import in_words, stage_head
-from gptcli.ui.source import named
+from gptcli.ui.source import named, precision
 from gptcli.ui.table import Cell, Column, banded, fitted
 from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.visible import visible
@@ -159,7 +159,7 @@ def number(value: float) -> str:
 
 def where(source: Source) -> str:
     """`smollm2, bfloat16 on cpu`."""
-    return f"{named(source)}, {source.dtype} on {source.device}"
+    return f"{named(source)}, {precision(source)}"
 
 
 def caption(stream: TextIO, text: str) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gptcli.inspection.next_tokens import Candidate, Distribution
 from gptcli.ui.keys import Keys
-from gptcli.ui.next_tokens import terminal_table
+from gptcli.ui.next_tokens import terminal_table, where
 from gptcli.ui.table import lines
 from gptcli.ui.terminal import height_of, width_of
 from gptcli.ui.visible import ending, plainly, shortened
@@ -72,7 +72,7 @@ def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) ->
     parts = [
         Text(ending(plainly(text), width - 1)),
         *shown,
-        Text(shortened(_HELP, width - 1), style="dim"),
+        Text(shortened(f"{_HELP}; {where(distribution.source)}", width - 1), style="dim"),
     ]
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.inspection.next_tokens import Distribution
-from gptcli.ui.next_tokens import number
+from gptcli.ui.next_tokens import caption, number, where
 from gptcli.ui.terminal import console_for, one_line, width_of
 from gptcli.ui.visible import ending, isolated, plainly, shortened, visible
 from gptcli.units import percent
@@ -18,11 +18,18 @@ _GAP = "  "
 
 
 def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
-    """Lines as they come; tab-separated with heads off a terminal: raw probabilities."""
+    """Lines as they come; tab-separated with heads off a terminal: raw probabilities.
+
+    On a terminal the model and its precision come last.
+    """
     if stream.isatty():
-        console = console_for(stream)
+        console, source = console_for(stream), None
         for each in distributions:
             console.print(_line(each, width_of(stream)), soft_wrap=True)
+            source = each.source
+        if source is not None:
+            print(file=stream)
+            caption(stream, where(source))
         return
     first = True
     for each in distributions:

@@ -82,7 +82,7 @@ def _totals(score: Score) -> list[str]:
             f"{score.windows} windows of {score.context_size} tokens, each beginning"
             f" {_counted(score.stride)} after the one before"
         )
-    return [*lines, f"{source.named(of)} ({of.dtype} on {of.device})"]
+    return [*lines, f"{source.named(of)} ({source.precision(of)})"]
 
 
 def _counted(count: int) -> str:

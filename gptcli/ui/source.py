@@ -24,19 +24,32 @@ class Computed(Protocol):
         ...
 
     @property
+    def activations(self) -> str | None:
+        """See `inspection.token.Source`."""
+        ...
+
+    @property
     def adapters(self) -> tuple[str, ...]:
         """The adapters that were added to it."""
         ...
 
 
 def fields(of: Computed) -> dict[str, Any]:
-    """`model`, `device`, `dtype`, and `adapters` where there are any."""
-    return {"model": of.model, "device": of.device, "dtype": of.dtype} | adapters(of)
+    """`model`, and what `run` tells."""
+    return {"model": of.model} | run(of)
 
 
-def adapters(of: Computed) -> dict[str, Any]:
-    """The field `adapters`, where there are any."""
-    return {"adapters": list(of.adapters)} if of.adapters else {}
+def run(of: Computed) -> dict[str, Any]:
+    """`device`, `dtype`, and `activations` and `adapters` where there is something to tell."""
+    found: dict[str, Any] = {"device": of.device, "dtype": of.dtype}
+    found |= {"activations": of.activations} if of.activations else {}
+    return found | ({"adapters": list(of.adapters)} if of.adapters else {})
+
+
+def precision(of: Computed) -> str:
+    """`int8 with int8 activations on cpu`."""
+    rounded = f" with {of.activations} activations" if of.activations else ""
+    return f"{of.dtype}{rounded} on {of.device}"
 
 
 def named(of: Computed) -> str:

@@ -10,7 +10,7 @@ from gptcli.units import seconds, size
 def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     """A few short lines, each sensible by itself; without load_seconds nothing about loading."""
     ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
-    found = [f"model: {source.named(usage)} ({usage.dtype} on {usage.device}){ready}"]
+    found = [f"model: {source.named(usage)} ({source.precision(usage)}){ready}"]
     prompt = f"prompt: {usage.prompt_tokens} tokens"
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"

@@ -14,6 +14,7 @@ from rich.text import Text
 from gptcli.inspection.tree import Node, Tree
 from gptcli.ui import source
 from gptcli.ui.bars import bar
+from gptcli.ui.next_tokens import caption, where
 from gptcli.ui.terminal import console_for, width_of
 from gptcli.ui.visible import isolated, shortened, visible
 from gptcli.units import percent
@@ -47,9 +48,11 @@ _ASCII = _Guides("|- ", "`- ", "|  ", "   ")
 
 
 def show(tree: Tree, stream: TextIO) -> None:
-    """Drawn on a terminal, one row per node elsewhere."""
+    """Drawn on a terminal, and whose numbers they are; one row per node elsewhere."""
     if stream.isatty():
         _draw(tree, stream)
+        print(file=stream)
+        caption(stream, where(tree.source))
     else:
         _rows(tree, stream)
 
@@ -161,9 +164,13 @@ def _json(node: Node) -> dict[str, Any]:
 
 
 def as_dot(tree: Tree) -> Iterator[str]:
-    """The lines of a Graphviz digraph: tokens and joint probabilities, edges with their own."""
+    """The lines of a Graphviz digraph: tokens and joint probabilities, edges with their own.
+
+    Below it stands which model gave the numbers, in which precision.
+    """
     yield "digraph tree {"
     yield "  rankdir=LR;"
+    yield f'  label="{_quoted(where(tree.source))}";'
     yield '  node [shape=box, style=rounded, fontname="sans-serif"];'
     yield '  edge [fontname="sans-serif"];'
     yield f'  n0 [label="{_quoted(visible(tree.request.prompt.encode()))}", shape=plaintext];'

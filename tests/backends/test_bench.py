@@ -20,12 +20,10 @@ from tests.engine.kernels.helpers import needs_kernels
 READ = 1 << 16
 
 
-@pytest.fixture(params=["kernels", "none"])
-def features(request, monkeypatch) -> str:
+@pytest.fixture(params=["auto", "none"])
+def features(request) -> str:
     """The same through the kernels and through torch."""
-    if request.param == "none":
-        monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    elif needs_kernels.args[0]:
+    if request.param == "auto" and needs_kernels.args[0]:
         pytest.skip("the kernels were not built")
     return request.param
 
@@ -34,7 +32,7 @@ def features(request, monkeypatch) -> str:
 def model(tiny_model: Path, tmp_path: Path, features: str, monkeypatch) -> OpenModel:
     """A context that has room for a batch."""
     monkeypatch.setattr(stopwatch, "READ", READ)
-    return opened(with_context(tiny_model, tmp_path / "roomy", 200, None))
+    return opened(with_context(tiny_model, tmp_path / "roomy", 200, None), cpu_features=features)
 
 
 def opened(directory: Path, **flags) -> OpenModel:
@@ -164,7 +162,9 @@ def test_depths_that_nobody_asked_for_are_left_out_and_told(model, monkeypatch):
 def test_a_batch_must_fit(tiny_model, features):
     """Catches a batch whose texts are cut short where the context ends."""
     with pytest.raises(ContextError, match=r"--measure batch.*80.*context of 64"):
-        ended(module.bench(opened(tiny_model), BenchRequest(("batch",)), float))
+        ended(
+            module.bench(opened(tiny_model, cpu_features=features), BenchRequest(("batch",)), float)
+        )
 
 
 def test_caches_must_fit_into_memory(model, monkeypatch):

@@ -50,7 +50,7 @@ def says(
 
     def script(answer: str, *, limit: int | None = None, form: ChatForm | None = None):
         ids: Iterator[int] = iter(backend._open.tokenizer.encode(answer, special=True))
-        monkeypatch.setattr("gptcli.engine.generate.draw", lambda *_: [next(ids)])
+        monkeypatch.setattr("gptcli.engine.generate.next_ids", lambda *_: [next(ids)])
         request = ChatRequest(
             (Message("user", "hi"),), form=form or ChatForm(), max_new_tokens=limit
         )

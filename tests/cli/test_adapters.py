@@ -98,6 +98,19 @@ def test_json_names_the_adapters(tiny_model, adapter, argv):
     assert "adapters" not in json.loads(run(*argv, "-m", str(tiny_model), PROMPT).text)
 
 
+def test_dtypes_are_compared_with_the_adapter(tiny_model, adapter):
+    """Catches an adapter that only one of two models has, and an error that names another flag."""
+    flags = ("-q", "-m", str(tiny_model), "--adapter", str(adapter), "-p", PROMPT)
+    found = json.loads(run("score", *flags, "--json", "--compare-dtype", "bfloat16,f32").text)
+    rounded, same = found["dtypes"]
+    assert found["adapters"] == [str(adapter)]
+    assert 0 < rounded["kl_mean"] < 0.1 and same["kl_mean"] == 0
+    alone = json.loads(run("score", *flags[1:], "--json", "--totals", "--dtype", "float32").text)
+    assert found["perplexity"] == pytest.approx(alone["totals"]["perplexity"], rel=1e-5)
+    done = run("score", *flags, "--compare-dtype", "int8")
+    assert_one_line(done, 2, "--compare-dtype: int8 needs the CPU kernels", "adapters are added")
+
+
 def test_stats_name_the_adapters(tiny_model, adapter):
     """Catches --stats that tell of another model than the one that ran."""
     done = run(

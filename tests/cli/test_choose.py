@@ -156,7 +156,9 @@ def test_rows_fit_the_terminal(choose, width, monkeypatch):
     )
     done = choose(*flags, PROMPT, terminal=True)
     screen = pyte.Screen(width, 24)
-    pyte.Stream(screen).feed(done.text.replace("\n", "\r\n"))
+    rows, below = done.text.split("\n\n")
+    assert "float32" in below
+    pyte.Stream(screen).feed(rows.replace("\n", "\r\n"))
     shown = [line.rstrip() for line in screen.display if line.strip()]
     assert len(shown) == 3
     assert "share" in shown[0]

@@ -15,6 +15,9 @@ import pexpect
 import pyte
 import pytest
 
+from tests.conftest import with_context
+from tests.engine.kernels.helpers import needs_kernels
+
 COMMAND = [sys.executable, "-m", "gptcli"]
 FOREVER = ["complete", "-m", "echo", "-n", "100000000", "word"]
 
@@ -162,3 +165,29 @@ def test_default_model_in_a_pipe(with_default_model):
     choice = json.loads(done.stdout)["choices"][0]
     assert choice["text"] == " Paris"
     assert done.stderr == ""
+
+
+@needs_kernels
+def test_ctrl_c_within_the_kernels(tiny_model, tmp_path):
+    """Catches an interruption that waits for the end of a long prompt, or ends in a traceback."""
+    model = with_context(tiny_model, tmp_path / "model", 300_000, None)
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("the cat sat on the mat and the dog sat on the log, " * 12_000)
+    flags = ["complete", "-m", str(model), "--threads", "2", "-n", "1", "--dtype", "float32"]
+    # Packed beforehand, which torch helps with.
+    subprocess.run(
+        [*COMMAND, *flags, "a"], check=True, capture_output=True, stdin=subprocess.DEVNULL
+    )
+    process = subprocess.Popen(
+        [*COMMAND, *flags, "-f", str(prompt)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    # This is said when the prompt is cut into tokens; to run it takes minutes.
+    assert b"ends in a space" in process.stderr.readline()
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == (b"", b"")
+    assert process.returncode == 130

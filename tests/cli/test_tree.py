@@ -97,8 +97,11 @@ def test_an_end_token_is_a_leaf(tree, tiny_model, tmp_path):
 
 
 def screen(text: str, width: int) -> list[str]:
+    """The lines of the tree as a person sees them, without what stands below it."""
+    drawn, below = text.split("\n\n")
+    assert "float32" in below
     shown = pyte.Screen(width, 150)
-    pyte.Stream(shown).feed(text.replace("\n", "\r\n"))
+    pyte.Stream(shown).feed(drawn.replace("\n", "\r\n"))
     return [line.rstrip() for line in shown.display if line.strip()]
 
 

@@ -45,6 +45,8 @@ def weights(directory: Path) -> dict[str, np.ndarray]:
 class NumpyLlama:
     """See KernelModel. `calls` are the (tokens, wanted) of every forward."""
 
+    activations = None
+
     def __init__(self, directory: Path, spec: ModelSpec) -> None:
         self.spec = spec
         self.weights = weights(directory)
@@ -121,7 +123,7 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
 
 
 def open_kernels(
-    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
+    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int, **_: object
 ) -> KernelRunner:
     """See engine.open.open_kernels, whose place it takes."""
     name = "float32" if dtype == "auto" else dtype

@@ -84,7 +84,7 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
 
 def test_what_the_kernels_do_not_cover_goes_to_torch(monkeypatch):
     """Catches a model that is refused since it is not one of the kernels'."""
-    monkeypatch.setattr(opening, "open_kernels", lambda *given: None)
+    monkeypatch.setattr(opening, "open_kernels", lambda *given, **flags: None)
     assert isinstance(opening.open_runner(MODEL, device="cpu"), TorchRunner)
 
 

@@ -61,7 +61,7 @@ def test_weights_of_torch_are_counted_as_they_are_read(case):
 
 @needs_kernels
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_both_runners_count_nearly_alike(dtype, tmp_path, monkeypatch):
+def test_both_runners_count_nearly_alike(dtype, tmp_path):
     """Catches a runner that counts what the other does not; packing pads, and widens norms."""
     from gptcli.engine.open import open_runner
     from tests.engine.helpers import copy_case
@@ -69,8 +69,7 @@ def test_both_runners_count_nearly_alike(dtype, tmp_path, monkeypatch):
     directory = copy_case("mixtral/all", tmp_path / "model")
     packed = open_runner(directory, device="cpu", dtype=dtype)
     assert packed.instructions and packed.threads
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    torch = open_runner(directory, device="cpu", dtype=dtype)
+    torch = open_runner(directory, device="cpu", dtype=dtype, cpu_features="none")
     assert torch.instructions is None and torch.threads
     assert torch.weight_bytes <= packed.weight_bytes <= 1.5 * torch.weight_bytes
 

@@ -162,7 +162,9 @@ def test_walks_comparisons_and_lines_never_break_a_row(terminal, width):
     stream = terminal(width)
     others = [distribution(TOKENS[i:] + TOKENS[:i]) for i in range(len(TOKENS))]
     prompt_lines.show(stream, others)
-    assert len(screen_of(stream.getvalue(), width)) == len(TOKENS)
+    rows = stream.getvalue().split("\n\n")[0] + "\n"
+    assert len(screen_of(rows, width)) == len(TOKENS)
+    assert "float32" in stream.getvalue()
 
 
 def test_a_dumb_terminal_gets_no_escapes(monkeypatch):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gptcli.inspection.lens import Lens, LensRequest
     from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
     from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
+    from gptcli.inspection.rounding import Rounding, RoundingRequest
     from gptcli.inspection.score import Score, ScoreRequest
     from gptcli.inspection.shapes import Shapes
     from gptcli.inspection.tree import Tree, TreeRequest
@@ -58,6 +59,12 @@ class LocalBackend:
         from gptcli.backends.local.score import score
 
         return score(self._open, request)
+
+    def rounding(self, request: RoundingRequest) -> Rounding:
+        """See Backend.rounding."""
+        from gptcli.backends.local.rounding import rounding
+
+        return rounding(self._open, request)
 
     def choose(self, request: ChooseRequest) -> Choices:
         """See Backend.choose."""

@@ -114,6 +114,7 @@ class Completion:
             uncertain=tuple(self.uncertain),
             reused_tokens=prefix.reused if self.limit > 0 else 0,
             adapters=self.model.adapters,
+            activations=self.model.source.activations,
         )
 
     def _check_memory(self) -> None:

@@ -96,6 +96,7 @@ class FewShot:
             seed=self._request.seed,
             sampling=self._sampling,
             adapters=self._model.adapters,
+            activations=self._model.source.activations,
         )
         if failed is not None:
             raise failed

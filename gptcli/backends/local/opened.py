@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ class OpenModel:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
+        exact_activations: bool = False,
+        cpu_features: str = "auto",
         limit: int | None = None,
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
@@ -41,21 +44,34 @@ class OpenModel:
             from gptcli.engine.open import open_runner
 
         self.adapters = tuple(adapter.name for adapter in adapters)
-        self.runner: Runner = open_runner(
+        self._open = functools.partial(
+            open_runner,
             model.path,
             device=device,
-            dtype=dtype,
             threads=threads,
+            exact_activations=exact_activations,
+            cpu_features=cpu_features,
             limit=limit,
             adapters=adapters,
             apart=apart,
         )
+        self.runner: Runner = self._open(dtype=dtype)
+
+    def runner_in(self, dtype: str) -> Runner:
+        """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
+        return self._open(dtype=dtype)
 
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
         runner = self.runner
-        return Source(self.name, runner.device_name, runner.dtype_name, self.adapters)
+        return Source(
+            self.name,
+            runner.device_name,
+            runner.dtype_name,
+            self.adapters,
+            runner.activations_name,
+        )
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gptcli.backends.local.opened import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
@@ -12,16 +13,15 @@ from gptcli.inspection.token import Token
 from gptcli.text.continuation import split_continuation
 from gptcli.types import Notice
 
+if TYPE_CHECKING:
+    from gptcli.engine.scoring import Window
+
 
 def score(model: OpenModel, request: ScoreRequest) -> Score:
     """See Backend.score."""
     from gptcli.engine import scoring
 
-    size = model.runner.limit
-    stride = _stride(request, size)
-    before, ids = _cut(model, request)
-    whole = before + ids
-    plan = scoring.windows(len(whole), max(len(before), 1), size, stride)
+    planned = plan(model, request)
     known: dict[int, Token] = {}
 
     def token(token_id: int) -> Token:
@@ -30,20 +30,47 @@ def score(model: OpenModel, request: ScoreRequest) -> Score:
         return known[token_id]
 
     # Only a text's very first token, with nothing at all before it, cannot be scored.
-    found = [] if before else [TokenScore(token(ids[0]))]
+    found = [] if planned.before else [TokenScore(token(planned.ids[0]))]
     found += [
         TokenScore(token(each.id), each.logprob, each.rank, token(each.best), each.best_logprob)
-        for each in scoring.score(model.runner, whole, plan)
+        for each in scoring.score(model.runner, planned.ids, planned.windows)
     ]
     return Score(
         source=model.source,
         tokens=tuple(found),
-        context_tokens=len(before),
-        windows=len(plan),
-        context_size=size,
-        stride=stride,
-        notices=_notices(model, request, ids),
+        context_tokens=planned.before,
+        windows=len(planned.windows),
+        context_size=planned.size,
+        stride=planned.stride,
+        notices=planned.notices,
     )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a text is run: its ids, so many of which come before it, and its windows.
+
+    size, stride: of the windows, in tokens.
+    """
+
+    ids: list[int]
+    before: int
+    windows: list[Window]
+    size: int
+    stride: int
+    notices: tuple[Notice, ...]
+
+
+def plan(model: OpenModel, request: ScoreRequest) -> Plan:
+    """Cut a text into tokens and windows. Raises the errors of Backend.score."""
+    from gptcli.engine.scoring import windows
+
+    size = model.runner.limit
+    stride = _stride(request, size)
+    before, ids = _cut(model, request)
+    whole = before + ids
+    found = windows(len(whole), max(len(before), 1), size, stride)
+    return Plan(whole, len(before), found, size, stride, _notices(model, request, ids))
 
 
 def _stride(request: ScoreRequest, size: int) -> int:

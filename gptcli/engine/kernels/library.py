@@ -7,14 +7,16 @@ import functools
 import os
 from pathlib import Path
 
+from gptcli import config
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.build import LIBRARY
+from gptcli.engine.kernels.cgroup import cpu_limit
 from gptcli.errors import UsageError
 
-_VARIABLE = "GPTCLI_CPU_FEATURES"
-#: What that may be; unset or "auto", the best that this processor has; OFF, none.
+#: Leaves everything to torch.
 OFF = "none"
-FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable")
+#: "auto" is the best that this processor has.
+FEATURES = tuple(name for name in config.CPU_FEATURES if name != OFF)
 ABI = 3
 
 DONE, NO_MEMORY = 0, 1
@@ -50,23 +52,20 @@ class Library:
         self.functions.kernels_end_threads()
 
 
-def open_library(features: str | None = None) -> Library:
-    """The kernels that were built with this gptcli.
+def open_library(features: str = "auto") -> Library:
+    """The kernels that were built with this gptcli; features: one of config.CPU_FEATURES.
 
-    features: one of FEATURES; None takes the environment's GPTCLI_CPU_FEATURES. Raises
-    KernelsUnavailableError, and UsageError where the environment names what there is not.
+    Raises KernelsUnavailableError, and UsageError where a set of instructions that is named is
+    not there.
     """
-    wanted = features or os.environ.get(_VARIABLE) or "auto"
-    if wanted == OFF:
-        raise KernelsUnavailableError(f"{_VARIABLE} turns them off")
-    if wanted not in FEATURES:
-        raise UsageError(_VARIABLE, f"{wanted!r} is none of {', '.join((*FEATURES, OFF))}")
+    if features == OFF:
+        raise KernelsUnavailableError(f"--cpu-features {OFF} turns them off")
     try:
-        return _opened(Path(__file__).parent / LIBRARY, wanted)
+        return _opened(Path(__file__).parent / LIBRARY, features)
     except KernelsUnavailableError as error:
-        if features is None and wanted != "auto":
-            raise UsageError(_VARIABLE, str(error)) from None
-        raise
+        if features == "auto":
+            raise
+        raise UsageError("--cpu-features", f"{features} cannot be used: {error}") from None
 
 
 @functools.cache
@@ -75,9 +74,14 @@ def _opened(path: Path, features: str) -> Library:
 
 
 def default_threads() -> int:
-    """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores."""
+    """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores.
+
+    Of these no more than the cgroup's CPU time is enough for, as in a container.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and int(asked) else physical_cores()
+    if asked.isascii() and asked.isdigit() and int(asked):
+        return int(asked)
+    return min(physical_cores(), cpu_limit() or physical_cores())
 
 
 def physical_cores() -> int:

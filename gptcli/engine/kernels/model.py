@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gptcli.engine import traffic
 from gptcli.engine.kernels import abi
+from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.angles import Floats, angles
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import DONE, NO_MEMORY, Library, default_threads
@@ -70,6 +71,19 @@ class KernelModel:
         )
         self._grow_angles(1)
 
+    @property
+    def activations(self) -> str | None:
+        """What activations are where they meet the weights, None where that is what these are.
+
+        Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
+        """
+        exact, places = self._weights.model.exact_activations, self._weights.packed.places
+        kinds = {section.kind for section, _ in places.values() if section.form == "blocks"}
+        if kinds & {Kind.INT8, Kind.INT4}:
+            return "float32" if exact else "int8"
+        rounded = self.library.instructions == "avx512bf16" and not exact
+        return "float32" if Kind.BFLOAT16 in kinds and not rounded else None
+
     def forward(
         self,
         tokens: Ids,
@@ -86,8 +100,11 @@ class KernelModel:
         stands there. Its key and value are written to that place of `keys` and `values`, one
         array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
         other tokens of this call included. wanted: indices below n. shown: where to copy what a
-        probe wants to see. Raises ValueError for what does not fit, MemoryError.
+        probe wants to see. Raises ValueError for what does not fit and for a model that was closed,
+        MemoryError.
         """
+        if not self._opened:
+            raise ValueError("the model was closed")
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
@@ -110,7 +127,9 @@ class KernelModel:
         return logits
 
     def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (n, vocab) of streams (n, width), before the final norm."""
+        """Logits (n, vocab) of streams (n, width), before the final norm. Raises as `forward`."""
+        if not self._opened:
+            raise ValueError("the model was closed")
         count, width = streams.shape
         if width != self.spec.width or streams.dtype != np.float32:
             raise ValueError(f"streams cannot be {streams.dtype} of shape {streams.shape}")

@@ -38,16 +38,23 @@ QUANTISED = ("int8", "int4")
 
 
 def open_kernels(
-    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
+    directory: Path,
+    spec: ModelSpec,
+    dtype: str,
+    threads: int | None,
+    limit: int,
+    *,
+    exact_activations: bool = False,
+    features: str = "auto",
 ) -> KernelRunner | None:
     """The model in the kernels, None where torch has to run it.
 
     That is where no kernels were built for this machine, or where they do not cover the spec, the
     dtype, as --dtype names it, or how the weights are stored. Raises UsageError for a dtype that
-    torch does not have either.
+    torch does not have either, and for features that are not there.
     """
     try:
-        library = open_library()
+        library = open_library(features)
         reason = covers(spec) or _stored_otherwise(directory)
     except KernelsUnavailableError as error:
         reason = str(error)
@@ -59,7 +66,13 @@ def open_kernels(
     if name not in KINDS:
         return None
     packed = _packed(directory, spec, name, library, limit)
-    model = KernelModel(packed, library, context=limit, threads=threads or 0)
+    model = KernelModel(
+        packed,
+        library,
+        context=limit,
+        threads=threads or 0,
+        exact_activations=exact_activations,
+    )
     return KernelRunner(model, spec, name, limit)
 
 

@@ -47,6 +47,11 @@ class KernelModel(Protocol):
         """The weights."""
         ...
 
+    @property
+    def activations(self) -> str | None:
+        """What activations are where they meet the weights, where the dtype does not say it."""
+        ...
+
     def forward(
         self,
         tokens: Ids,
@@ -85,6 +90,11 @@ class KernelRunner:
         self.dtype_name = dtype_name
         self.limit = limit
         self._like = np.empty(0, np.float32 if dtype_name == "float32" else np.uint16)
+
+    @property
+    def activations_name(self) -> str | None:
+        """See Runner."""
+        return self.model.activations
 
     @property
     def itemsize(self) -> int:

@@ -12,17 +12,13 @@ import torch
 
 from gptcli.engine.decoder import Decoder
 from gptcli.engine.kernels.abi import Kind
-from gptcli.engine.kernels.library import (
-    FEATURES,
-    KernelsUnavailableError,
-    Library,
-    open_library,
-)
+from gptcli.engine.kernels.library import FEATURES, Library, open_library
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import Parameter, pack
 from gptcli.engine.kernels.runner import KernelRunner
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.spec import ModelSpec
+from gptcli.errors import UsageError
 from tests.engine.helpers import runner_of
 
 
@@ -32,7 +28,7 @@ def _sets() -> list[str]:
     for name in FEATURES[1:]:
         try:
             open_library(name)
-        except KernelsUnavailableError:
+        except UsageError:
             continue
         found.append(name)
     return found

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from gptcli.engine.kernels import build
+from gptcli.engine.kernels import build, library
 from gptcli.engine.kernels.abi import ACTIVATIONS, Form, Kind
 from gptcli.engine.kernels.coverage import covers
 from gptcli.engine.kernels.library import (
@@ -71,31 +71,37 @@ def test_a_library_that_is_not_there_or_not_ours_is_told(tmp_path):
         Library(tmp_path / "broken.so")
 
 
-def test_features_are_forced_or_refused(monkeypatch):
-    """Catches a word that is not understood being taken for the best there is."""
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "sse")
-    with pytest.raises(UsageError, match="GPTCLI_CPU_FEATURES: 'sse' is none of"):
-        open_library()
+def test_features_are_forced_or_refused():
+    """Catches instructions that are not there being taken for the best there is."""
     missing = next(name for name in FEATURES[1:] if name not in SETS)
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", missing)
-    with pytest.raises((UsageError, KernelsUnavailableError), match=f"no {missing}|not built"):
-        open_library()
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    with pytest.raises(UsageError, match=f"--cpu-features: {missing} .*(no {missing}|not built)"):
+        open_library(missing)
     with pytest.raises(KernelsUnavailableError, match="turns them off"):
-        open_library()
+        open_library("none")
     if SETS:
-        monkeypatch.setenv("GPTCLI_CPU_FEATURES", "portable")
-        assert open_library().instructions == "portable"
-        assert open_library("auto").instructions == SETS[0]
+        assert open_library("portable").instructions == "portable"
+        assert open_library().instructions == SETS[0]
 
 
 def test_threads_are_those_of_the_environment(monkeypatch):
     """Catches kernels that take all cores where torch was told to take one."""
+    monkeypatch.setattr(library, "cpu_limit", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3
     for nothing in ("", "0", "x", "-2"):
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert default_threads() == physical_cores()
+
+
+@pytest.mark.parametrize(("limit", "threads"), [(1, 1), (3, 3), (8, 8), (9, 8), (None, 8)])
+def test_a_container_bounds_the_threads(monkeypatch, limit, threads):
+    """Catches threads that wait for each other while the container has no time left for them."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(library, "physical_cores", lambda: 8)
+    monkeypatch.setattr(library, "cpu_limit", lambda: limit)
+    assert default_threads() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert default_threads() == 5
 
 
 def test_without_a_compiler_the_reason_is_told(tmp_path, monkeypatch):

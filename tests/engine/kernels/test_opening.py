@@ -13,13 +13,13 @@ import pytest
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.kernels import opening
-from gptcli.engine.kernels.library import KernelsUnavailableError
+from gptcli.engine.kernels.library import FEATURES, KernelsUnavailableError
 from gptcli.engine.load import load
 from gptcli.engine.open import open_runner
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types import AdapterRef
 from tests.engine.helpers import GOLDENS, copy_case
-from tests.engine.kernels.helpers import needs_kernels
+from tests.engine.kernels.helpers import SETS, needs_kernels
 
 pytestmark = needs_kernels
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -30,9 +30,9 @@ def directory(tmp_path: Path) -> Path:
     return copy_case("llama/tied", tmp_path / "model")
 
 
-def opened(directory: Path, dtype: str = "auto", limit: int | None = None):
+def opened(directory: Path, dtype: str = "auto", limit: int | None = None, **flags):
     spec = read_spec(ConfigFields.read(directory))[1]
-    return opening.open_kernels(directory, spec, dtype, 1, limit or spec.context)
+    return opening.open_kernels(directory, spec, dtype, 1, limit or spec.context, **flags)
 
 
 def logits(runner) -> np.ndarray:
@@ -120,16 +120,39 @@ def test_a_model_that_cannot_fit(directory, monkeypatch):
         opened(directory, "int8")
 
 
-def test_turned_off(directory, monkeypatch):
-    """Catches a variable that is not heard."""
-    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    assert opened(directory) is None
+def test_instructions(directory):
+    """Catches a wish that is not heard, and one that cannot be that goes to torch in silence."""
+    assert opened(directory, features="none") is None
+    assert opened(directory, features="portable").model.library.instructions == "portable"
+    missing = next(name for name in FEATURES[1:] if name not in SETS)
+    with pytest.raises(UsageError, match=f"--cpu-features: {missing}"):
+        opened(directory, features=missing)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "features", "rounded", "exact"),
+    [
+        ("float32", "portable", None, None),
+        ("bfloat16", "portable", "float32", "float32"),
+        ("bfloat16", "avx512bf16", None, "float32"),
+        ("int8", "portable", "int8", "float32"),
+        ("int4", "portable", "int8", "float32"),
+    ],
+)
+def test_what_activations_are_is_told(directory, dtype, features, rounded, exact):
+    """Catches a precision that is not the one that the numbers have."""
+    if features not in SETS:
+        pytest.skip(f"this processor has no {features}")
+    fast = opened(directory, dtype, features=features)
+    slow = opened(directory, dtype, features=features, exact_activations=True)
+    assert (fast.activations_name, slow.activations_name) == (rounded, exact)
+    assert np.array_equal(logits(fast), logits(slow)) == (rounded == exact)
 
 
 def test_without_kernels(directory, monkeypatch):
     """Catches an installation without a compiler in which nothing runs."""
 
-    def none() -> None:
+    def none(_: str) -> None:
         raise KernelsUnavailableError("they were not built when gptcli was installed")
 
     monkeypatch.setattr(opening, "open_library", none)

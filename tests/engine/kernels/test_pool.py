@@ -27,7 +27,7 @@ from tests.engine.kernels.helpers import (
     needs_kernels,
     parameters_of,
 )
-from tests.engine.kernels.small import small_model
+from tests.engine.kernels.small import SPEC, small_model
 
 pytestmark = needs_kernels
 INT4 = Kinds(Kind.INT4, Kind.INT8, Kind.FLOAT32)
@@ -145,6 +145,26 @@ def test_closing_ends_the_threads_and_frees_the_memory():
         model.close()
         library.close()
         assert threads() == before
+
+
+@pytest.mark.parametrize("kinds", [Kinds.all(Kind.FLOAT32), INT4], ids=["float32", "int4"])
+def test_a_model_that_is_let_go_and_opened_again_gives_the_same_bytes(kinds):
+    """Catches memory of a closed model that another one still reads, or that it left behind."""
+    ids = [i * 5 % SPEC.vocab for i in range(40)]
+    first = small_model(SETS[0], kinds, threads=2)
+    other = small_model(SETS[0], kinds, threads=3)
+    (expected,) = Session(first).run([ids])
+    first.close()
+    (meanwhile,) = Session(other).run([ids])
+    np.testing.assert_array_equal(meanwhile, expected)
+    with pytest.raises(ValueError, match="closed"):
+        Session(first).run([ids])
+    first.close()
+    other.library.close()
+    again = small_model(SETS[0], kinds, threads=2)
+    for model in (again, other):
+        (found,) = Session(model).run([ids])
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_what_does_not_fit_is_refused():
