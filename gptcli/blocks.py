@@ -1,8 +1,8 @@
 """GGUF's blocks of 32 numbers, kept as they are in safetensors.
 
-config.json says `"quantization_config": {"quant_method": "gguf-blocks"}`. A matrix of a module,
-(rows, columns), is then either its plain `weight`, or a tensor of bytes, U8 (rows, columns / 32 ·
-size), whose name says which blocks they are: `weight_q8_0`, `weight_q4_0` or `weight_q4_1`.
+config.json says `"quantization_config": {"quant_method": "gguf-blocks"}`. The weight of a module
+is then either its plain `weight`, or a tensor of bytes, U8 (out, in / 32 · size), whose name says
+which blocks they are: `weight_q8_0`, `weight_q4_0` or `weight_q4_1`.
 
 A block begins with its scale d in float16, little-endian; of x:
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import config, shards, weights_header
@@ -48,15 +49,41 @@ QUANTISED = ("int8", "int4")
 KEPT = "blocks"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which kernels, and the kinds of the weights; name: what to call the dtype."""
+
+    library: Library
+    name: str
+    kinds: Kinds
+
+    def bytes(self, spec: ModelSpec) -> int:
+        """How much memory the packed weights take."""
+        return places(spec, self.kinds, self.library)[1]
+
+
 def open_kernels(
     directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int
 ) -> KernelRunner | None:
     """The model in the kernels, None where torch has to run it.
 
+    Raises the errors of `choose` and those of reading weights.
+    """
+    choice = choose(directory, spec, dtype)
+    if choice is None:
+        return None
+    packed = _packed(directory, spec, choice, limit, threads or default_threads())
+    model = KernelModel(packed, choice.library, context=limit, threads=threads or 0)
+    return KernelRunner(model, spec, choice.name, limit)
+
+
+def choose(directory: Path, spec: ModelSpec, dtype: str) -> Choice | None:
+    """In what the kernels would run a model, None where torch has to.
+
     That is where no kernels were built for this machine, or where they do not cover the spec, the
     dtype, as --dtype names it, or how the weights are stored. `auto` is the dtype of the file, and
     where that has blocks of GGUF's, these. Raises UsageError for a dtype that torch does not have
-    either, and the errors of reading weights.
+    either, and ModelError.
     """
     fields = ConfigFields.read(directory)
     try:
@@ -74,15 +101,9 @@ def open_kernels(
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
     if dtype == "auto" and keeps_blocks(fields):
-        name, kinds = kept_kinds(Parameters(directory, spec), spec)
-    else:
-        name = _stored_dtype(stored) if dtype == "auto" else dtype
-        if name not in KINDS:
-            return None
-        kinds = KINDS[name]
-    packed = _packed(directory, spec, name, kinds, library, limit, threads or default_threads())
-    model = KernelModel(packed, library, context=limit, threads=threads or 0)
-    return KernelRunner(model, spec, name, limit)
+        return Choice(library, *kept_kinds(Parameters(directory, spec), spec))
+    name = _stored_dtype(stored) if dtype == "auto" else dtype
+    return Choice(library, name, KINDS[name]) if name in KINDS else None
 
 
 def _tensors(file: Path) -> Iterable[tuple[str, Tensor]]:
@@ -111,16 +132,9 @@ def _stored_dtype(stored: Iterable[tuple[str, Tensor]]) -> str:
     return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
 
 
-def _packed(
-    directory: Path,
-    spec: ModelSpec,
-    name: str,
-    kinds: Kinds,
-    library: Library,
-    limit: int,
-    threads: int,
-) -> Packed:
+def _packed(directory: Path, spec: ModelSpec, choice: Choice, limit: int, threads: int) -> Packed:
     """The packed weights, from their file, which is made where there is none."""
+    name, kinds, library = choice.name, choice.kinds, choice.library
     source = _source(directory)
     path = packed_path(directory, name if KINDS.get(name) == kinds else KEPT)
     found = packed_file.load(path, spec, kinds, library, source)
@@ -129,7 +143,7 @@ def _packed(
     memory.check(
         str(directory),
         spec,
-        places(spec, kinds, library)[1],
+        choice.bytes(spec),
         dtype=name,
         item=4 if name == "float32" else 2,
         context=limit,

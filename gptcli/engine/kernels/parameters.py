@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from gptcli import blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import family_of
+from gptcli.engine.families.rules import Rule
 from gptcli.engine.kernels.abi import Form
 from gptcli.engine.kernels.pack import Blocks, Parameter, as_bfloat16, as_float32
 from gptcli.engine.kernels.sections import shapes
 from gptcli.engine.mapped import Mapped, MappedFiles
 from gptcli.engine.spec import ModelSpec
-from gptcli.engine.weights import Placement, place
+from gptcli.engine.weights import Placement, place, rule_of
 from gptcli.errors import ModelError
 
 #: Rows that are converted at a time: a large matrix is never held twice in float32.
@@ -36,13 +37,16 @@ class Parameters(Mapping[str, Parameter]):
         self.exact = exact
         config = ConfigFields.read(directory)
         self._files = MappedFiles(directory)
-        if keeps_blocks(config):
-            self._files.tensors = _unblocked(self._files.tensors)
-        self._shapes = shapes(spec)
         rules = family_of(config).rules(spec)
+        if keeps_blocks(config):
+            self._files.tensors = _unblocked(self._files.tensors, rule_of(rules))
+        self._shapes = shapes(spec)
         self._placements: dict[str, Placement] = {}
         for placement in place(self._files, rules, self._shapes, spec.layers):
-            _check(placement)
+            if placement.stored[0].kind in blocks.SIZES:
+                # Rows of blocks are outputs, however the family stores plain weights.
+                rule = replace(placement.layout.rule, transpose=False)
+                placement = Placement(replace(placement.layout, rule=rule), placement.stored)
             for targets in placement.layout.targets:
                 self._placements |= dict.fromkeys(targets, placement)
         self._last: tuple[Placement | None, dict[str, NDArray[Any]]] = None, {}
@@ -90,36 +94,31 @@ def keeps_blocks(config: ConfigFields) -> bool:
     return True
 
 
-def _unblocked(tensors: Mapping[str, Mapped]) -> dict[str, Mapped]:
+def _unblocked(
+    tensors: Mapping[str, Mapped], rule_of: Callable[[str], Rule | None]
+) -> dict[str, Mapped]:
     """Tensors of blocks under the names, and with the shapes, of what they stand for."""
     found: dict[str, Mapped] = {}
     for tensor in tensors.values():
         name, form = tensor.name, blocks.form_of(tensor.name)
         if form is not None:
             name = blocks.plain_name(name)
-            tensor = _described(tensor, name, form)
+            rule = rule_of(name)
+            tensor = _described(tensor, name, form, turned=rule is not None and rule.transpose)
         if name in found:
             raise ModelError(str(tensor.file), f"{name} is stored twice, plain and quantised")
         found[name] = tensor
     return found
 
 
-def _described(tensor: Mapped, name: str, form: str) -> Mapped:
+def _described(tensor: Mapped, name: str, form: str, *, turned: bool) -> Mapped:
     try:
         if tensor.kind != "U8":
             raise ValueError("is not of dtype uint8")
         shape = blocks.shape(form, tensor.shape)
     except ValueError as error:
         raise ModelError(str(tensor.file), f"tensor {tensor.name} {error}") from None
-    return replace(tensor, name=name, kind=form, shape=shape)
-
-
-def _check(placement: Placement) -> None:
-    layout = placement.layout
-    for stored in placement.stored:
-        if stored.kind in blocks.SIZES and (layout.rule.transpose or layout.gathered):
-            reason = f"tensor {stored.name} is in blocks, which cannot hold it as it is stored"
-            raise ModelError(str(stored.file), reason)
+    return replace(tensor, name=name, kind=form, shape=shape[::-1] if turned else shape)
 
 
 def _rounded(array: NDArray[Any]) -> NDArray[np.uint16]:

@@ -1,6 +1,7 @@
 """Which GGUF tensor becomes which stored tensor, and the arithmetic between them.
 
-Every step works on a chunk of rows, so memory does not grow with the model.
+Every step works on a chunk of rows, so memory does not grow with the model. Matrices in blocks
+that gptcli can run from (see gptcli/blocks.py) stay in them: only whole rows change places.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gptcli import blocks
 from gptcli.errors import ModelError
 from gptcli.models import weights_file
 from gptcli.models.gguf.header import Header, TensorInfo
@@ -73,10 +75,10 @@ def readable(kind: str) -> bool:
 
 
 def stored_dtype(header: Header, plan: Plan) -> str:
-    """The one dtype that all but packed matrices are stored in, decided by the matrices.
+    """The one dtype that all are stored in but matrices that stay packed or in blocks.
 
-    Anything quantised becomes BF16, whose rounding is far below the quantiser's own. Plain types
-    keep theirs, a mixture of them becomes F32.
+    The matrices decide: anything quantised becomes BF16, whose rounding is far below the
+    quantiser's own. Plain types keep theirs, a mixture of them becomes F32.
     """
     takes = [take for take in plan.takes if not isinstance(take, Packed)]
     infos = [header.tensors[source] for take in takes for source in take.sources]
@@ -92,10 +94,43 @@ def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
     whole = stored_dtype(header, plan)
     found = []
     for take in plan.takes:
+        kept = kept_blocks(header, plan, take)
+        if kept is not None:
+            found.append(_blocks(header, kept))
+            continue
         dtype = "U8" if isinstance(take, Packed) else whole
         chunks = _Chunks(header, take, _encoder(dtype), dtype)
         found.append(weights_file.Planned(take.name, dtype, take.stored_shape, chunks))
     return found
+
+
+def kept_blocks(header: Header, plan: Plan, take: Take | Woven | Packed) -> Take | None:
+    """The take itself where its blocks are kept, None where it is stored as numbers.
+
+    config.json can name one way of quantising alone, which is MXFP4 where that is.
+    """
+    if not isinstance(take, Take) or "quantization_config" in plan.config or take.shift:
+        return None
+    matrix = len(take.stored_shape) == 2 and take.name.endswith(".weight")
+    return take if matrix and header.tensors[take.source].type in blocks.SIZES else None
+
+
+def _blocks(header: Header, take: Take) -> weights_file.Planned:
+    """Rows of blocks, as they are in the file, also of what is stored transposed as numbers."""
+    info = header.tensors[take.source]
+    rows = _rows(info)
+    first, last = take.part or (0, len(rows))
+
+    def chunks() -> Iterator[Array]:
+        import numpy as np
+
+        order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
+        step = max(1, _CHUNK // rows.shape[1])
+        for start in range(first, last, step):
+            yield np.ascontiguousarray(rows[order[start : min(start + step, last)]])
+
+    shape = last - first, rows.shape[1]
+    return weights_file.Planned(blocks.stored_name(take.name, info.type), "U8", shape, chunks)
 
 
 @dataclass(frozen=True)
