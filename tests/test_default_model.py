@@ -36,10 +36,10 @@ def runner(default_model):
 
 
 @pytest.fixture(scope="module")
-def oracle(default_model):
+def oracle(plain_default_model):
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,8 @@ class Needs:
     tokens it was made for.
 
     weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`, what
-    is quantised for the CPU kernels as these have it; available: bytes free in main memory, None where that is not known.
+    is quantised for the CPU kernels as these have it; available: bytes free in main memory, None
+    where that is not known.
     """
 
     parameters: int

@@ -14,9 +14,9 @@ from gptcli import blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import family_of
 from gptcli.engine.families.rules import Rule
-from gptcli.engine.kernels.abi import Form
+from gptcli.engine.kernels.abi import Form, Kind
 from gptcli.engine.kernels.pack import Blocks, Parameter, as_bfloat16, as_float32
-from gptcli.engine.kernels.sections import shapes
+from gptcli.engine.kernels.sections import Kinds, sections, shapes
 from gptcli.engine.mapped import Mapped, MappedFiles
 from gptcli.engine.spec import ModelSpec
 from gptcli.engine.weights import Placement, place, rule_of
@@ -41,6 +41,13 @@ class Parameters(Mapping[str, Parameter]):
         if keeps_blocks(config):
             self._files.tensors = _unblocked(self._files.tensors, rule_of(rules))
         self._shapes = shapes(spec)
+        # What packing rounds by itself; vectors and tables of positions are float32 when packed.
+        self._short = {
+            name
+            for section in sections(spec, Kinds.all(Kind.BFLOAT16))
+            if section.kind is Kind.BFLOAT16
+            for name in section.parts
+        }
         self._placements: dict[str, Placement] = {}
         for placement in place(self._files, rules, self._shapes, spec.layers):
             if placement.stored[0].kind in blocks.SIZES:
@@ -57,7 +64,8 @@ class Parameters(Mapping[str, Parameter]):
             self._read(placement)
         array, kind = self._last[1][name], self.kind(name)
         if kind in blocks.SIZES:
-            return Blocks(array, Form[kind])
+            kept = Blocks(array, Form[kind])
+            return kept if self.exact or name in self._short else as_bfloat16(kept[:])
         return array if self.exact or kind == "BF16" else _rounded(array)
 
     def __iter__(self) -> Iterator[str]:
