@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 
 from gptcli import jsonfile, shards, weights_header
+from gptcli.engine.block_config import keeps_blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.gpu import may_be_there
-from gptcli.engine.kernels.opening import QUANTISED, choose
-from gptcli.engine.kernels.parameters import keeps_blocks
 from gptcli.engine.memory import available_bytes
 from gptcli.errors import UsageError
 from gptcli.models import local, quantised
@@ -77,7 +76,10 @@ def needs(model: ModelDir, *, dtype: str | None = None, limit: int | None = None
                 numbers += 0 if packed else tensor.elements
         numbers += quantised.parameters(path, used, settings) if packed else 0
     wanted, weights = dtype or "auto", None
-    if wanted in QUANTISED or (wanted == "auto" and kept and not may_be_there()):
+    if wanted not in ("auto", *_WIDTHS) or (wanted == "auto" and kept and not may_be_there()):
+        # Only here, since it takes numpy.
+        from gptcli.engine.kernels.opening import choose
+
         choice = choose(model.path, spec, wanted)
         if choice is not None:
             wanted, weights = choice.name, choice.bytes(spec)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gptcli import config, shards, weights_header
 from gptcli.engine import memory
+from gptcli.engine.block_config import keeps_blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.kernels import packed_file
 from gptcli.engine.kernels.abi import Kind
@@ -26,7 +27,7 @@ from gptcli.engine.kernels.library import (
 )
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import Packed, pack, places
-from gptcli.engine.kernels.parameters import Parameters, keeps_blocks
+from gptcli.engine.kernels.parameters import Parameters
 from gptcli.engine.kernels.runner import KernelRunner
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.layout import MXFP4

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli import blocks
+from gptcli.engine.block_config import keeps_blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import family_of
 from gptcli.engine.families.rules import Rule
@@ -88,18 +89,6 @@ class Parameters(Mapping[str, Parameter]):
                 self._files.release(file)
         arrays = [self._tensor(stored.name).array for stored in placement.stored]
         self._last = placement, dict(placement.layout.cut(arrays, self._shapes))
-
-
-def keeps_blocks(config: ConfigFields) -> bool:
-    """Whether config.json says that matrices may be in blocks.
-
-    Raises ModelError where it says more of that than is known.
-    """
-    found = config.sub("quantization_config")
-    if found is None or found.get("quant_method") != blocks.METHOD:
-        return False
-    found.refuse_others("quant_method")
-    return True
 
 
 def _unblocked(
