@@ -101,7 +101,7 @@ def test_peak_memory(with_default_model: Path, tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     tokens = json.loads(done.stdout)["usage"]["total_tokens"]
-    weights = (with_default_model / "model.safetensors").stat().st_size
-    spec = load(with_default_model, device="cpu", dtype="bfloat16").spec
-    cache = spec.cache_bytes(tokens, element_size=2)
+    decoder = load(with_default_model, device="cpu", dtype="bfloat16").decoder
+    weights = sum(each.nbytes for each in decoder.parameters())
+    cache = decoder.spec.cache_bytes(tokens, element_size=2)
     assert int(done.stderr) <= weights + cache + 350e6

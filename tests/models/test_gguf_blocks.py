@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -21,6 +23,8 @@ from gptcli.engine.load import load
 from gptcli.errors import ModelError
 from gptcli.models import quantised
 from gptcli.models.gguf import plan
+from tests.cli.helpers import run
+from tests.cli.test_without_torch import HEAVY, SCRIPT
 from tests.engine.kernels.helpers import needs_kernels, parameters_of
 from tests.engine.kernels.test_parameters import packed, spec_of
 from tests.models import gguf_export
@@ -214,3 +218,26 @@ def test_settings_that_are_not_known(tmp_path):
     for opening in (lambda: load(directory), lambda: open_kernels(directory, spec, "auto", 1, 32)):
         with pytest.raises(ModelError, match=r"version.* which gptcli does not know"):
             opening()
+
+
+@needs_kernels
+def test_a_file_becomes_text_without_torch(tmp_path, write_llama):
+    """Catches torch imported to convert, or to pack what was converted: seconds of waiting."""
+    write_llama(tmp_path / "x.gguf", Kind.Q4_1)
+    flags = ["complete", "-m", str(tmp_path / "x.gguf"), "--temp", "0", "-n", "4", "--json", "the"]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *flags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["dtype"] == "int4"
+    assert not HEAVY & set(done.stderr.splitlines()[-1].split())
+
+
+def test_plain_weights_for_others(tmp_path, monkeypatch):
+    """Catches a model that only gptcli can read, and blocks told of that are no more."""
+    kept = converted("llama", tmp_path, Kind.Q8_0)
+    numbers = load_file(plain(tmp_path, monkeypatch) / "model.safetensors")
+    done = run("models", "merge", str(kept), "-o", str(tmp_path / "merged"))
+    assert done.code == 0 and "in plain weights" in done.err
+    found = load_file(tmp_path / "merged" / "model.safetensors")
+    assert found.keys() == numbers.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in numbers.items())
+    assert "quantization_config" not in json.loads((tmp_path / "merged/config.json").read_text())
