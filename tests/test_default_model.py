@@ -49,10 +49,10 @@ def runners(default_model, shared_data_dir, runner):
 
 
 @pytest.fixture(scope="module")
-def oracle(default_model):
+def oracle(plain_default_model):
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_peak_memory(with_default_model: Path, tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     tokens = json.loads(done.stdout)["usage"]["total_tokens"]
-    weights = (with_default_model / "model.safetensors").stat().st_size
-    spec = load(with_default_model, device="cpu", dtype="bfloat16").spec
-    cache = spec.cache_bytes(tokens, element_size=2)
+    decoder = load(with_default_model, device="cpu", dtype="bfloat16").decoder
+    weights = sum(each.nbytes for each in decoder.parameters())
+    cache = decoder.spec.cache_bytes(tokens, element_size=2)
     assert int(done.stderr) <= weights + cache + 350e6

@@ -31,15 +31,15 @@ def answered(backend: LocalBackend, request: ChatRequest) -> tuple[str, Usage]:
 
 
 @pytest.mark.parametrize("system", [None, "Answer in one sentence."])
-def test_answers_are_those_of_transformers(system, backend, default_model):
+def test_answers_are_those_of_transformers(system, backend, plain_default_model):
     """Catches a turn that transformers would cut into other tokens, or answer otherwise.
 
     The third message, which forges turns in transformers, is only looked at: here it must not.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    oracle = AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(default_model)
+    oracle = AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(plain_default_model)
     messages = [Message("system", system)] if system else []
     ran = 0
     for said in SAID[:2]:

@@ -20,11 +20,11 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def oracle(default_model):
+def oracle(plain_default_model):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(default_model)
+    model = AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(plain_default_model)
 
 
 def logprob(oracle, prompt: str, text: str, start: int) -> float:

@@ -27,12 +27,12 @@ def backend(default_model):
 
 
 @pytest.fixture(scope="module")
-def oracle(default_model, backend):
+def oracle(plain_default_model, backend):
     """transformers' attentions and hidden states of the prompt, and its model."""
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
-        default_model, dtype=torch.float32, attn_implementation="eager"
+        plain_default_model, dtype=torch.float32, attn_implementation="eager"
     ).eval()
     ids = torch.tensor([backend._open.tokenizer.encode(PROMPT)])
     with torch.no_grad():

@@ -26,10 +26,10 @@ def backend(default_model):
 
 
 @pytest.fixture(scope="module")
-def oracle(default_model):
+def oracle(plain_default_model):
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(default_model, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "gptcli"
 FLOORS = {
     "errors": 0,
     "types": 0,
+    "blocks": 0,
     "config": 0,
     "inspection": 0,
     "conversation": 0,
@@ -42,6 +43,7 @@ FORBIDDEN = {"ui": {"backends", "models", "engine", "text"}, "cli": {"engine"}}
 GROUND = {
     "errors": set(),
     "types": set(),
+    "blocks": set(),
     "files": {"errors"},
     "jsonfile": {"errors", "files"},
     "shards": {"errors", "files", "jsonfile"},

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 
 from gptcli import jsonfile, shards, weights_header
+from gptcli.engine.block_config import keeps_blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
+from gptcli.engine.gpu import may_be_there
 from gptcli.engine.memory import available_bytes
 from gptcli.errors import UsageError
 from gptcli.models import local, quantised
@@ -24,8 +26,9 @@ class Needs:
     parameters: those that are used, each counted once however it is packed; longest: the most
     tokens it was made for.
 
-    weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`;
-    available: bytes free in main memory, None where that is not known.
+    weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`, what
+    is quantised for the CPU kernels as these have it; available: bytes free in main memory, None
+    where that is not known.
     """
 
     parameters: int
@@ -43,16 +46,18 @@ class Needs:
 
 
 def needs(model: ModelDir, *, dtype: str | None = None, limit: int | None = None) -> Needs:
-    """The needs of a model; without a dtype, or with `auto`, in that of the file.
+    """The needs of a model; without a dtype, or with `auto`, in what it runs in.
 
-    Raises ModelError for a model that cannot run, UsageError for a limit beyond its context.
+    Raises ModelError for a model that cannot run, UsageError for a limit beyond its context, and
+    for a dtype that needs the CPU kernels where they cannot be used.
     """
     config = ConfigFields.read(model.path)
     family, spec = read_spec(config)
     settings = jsonfile.read(model.path / local.CONFIG)
     found = quantised.config_of(settings)
     packed = found is not None
-    if found is not None and found.get("quant_method") != "mxfp4":
+    kept = keeps_blocks(config)
+    if found is not None and not kept and found.get("quant_method") != "mxfp4":
         # Only here, since the formats are read by what needs torch; MXFP4 is the families' own.
         from gptcli.engine.quantised import method_of
 
@@ -70,9 +75,18 @@ def needs(model: ModelDir, *, dtype: str | None = None, limit: int | None = None
                 kinds[tensor.dtype] += tensor.elements
                 numbers += 0 if packed else tensor.elements
         numbers += quantised.parameters(path, used, settings) if packed else 0
-    if dtype in (None, "auto"):
-        dtype = _STORED[max(kinds, key=lambda kind: kinds[kind])]
-    item = _WIDTHS[dtype]
+    wanted, weights = dtype or "auto", None
+    if wanted not in ("auto", *_WIDTHS) or (wanted == "auto" and kept and not may_be_there()):
+        # Only here, since it takes numpy.
+        from gptcli.engine.kernels.opening import choose
+
+        choice = choose(model.path, spec, wanted)
+        if choice is not None:
+            wanted, weights = choice.name, choice.bytes(spec)
+    if wanted == "auto":
+        wanted = _STORED[max(kinds, key=lambda kind: kinds[kind])]
+    # The cache of quantised weights is bfloat16.
+    item = _WIDTHS.get(wanted, 2)
     context = limit or spec.context
     return Needs(
         parameters=numbers,
@@ -83,8 +97,8 @@ def needs(model: ModelDir, *, dtype: str | None = None, limit: int | None = None
         vocabulary=spec.vocab,
         longest=spec.context,
         context=context,
-        dtype=dtype,
-        weights=numbers * item,
+        dtype=wanted,
+        weights=numbers * item if weights is None else weights,
         cache=spec.cache_bytes(context, item),
         available=available_bytes("cpu"),
     )

@@ -33,16 +33,18 @@ def merge(
     """Write a model with LoRA adapters added to its weights.
 
     The new directory is a model like any other: plain safetensors in the dtype of the model's own
-    weights (--dtype takes another), with its tokenizer. Quantised weights are dequantised.
+    weights (--dtype takes another), with its tokenizer. Quantised weights are dequantised, which
+    is all that is done to a model that has some where no adapter is given.
     """
     settings = settings_of({"adapter": adapter, "dtype": dtype})
-    if not settings.adapter:
-        raise UsageError("--adapter", "is needed, once for each adapter")
     from gptcli.backends.local.merging import merge as merged
 
     messages = Messages(sys.stderr, quiet=quiet)
     model = watch(models.obtain(name), messages)
+    if not settings.adapter and models.describe(model).quantised is None:
+        raise UsageError("--adapter", "is needed, once for each adapter")
     # A setting of the user's file is about computing, not about what is written.
     kind = "auto" if dtype is None else settings.dtype
     watch(merged(model, settings.adapter, output, dtype=kind), messages)
-    messages.info(f"{model.name} with what was added is at {output}")
+    what = "with what was added" if settings.adapter else "in plain weights"
+    messages.info(f"{model.name} {what} is at {output}")

@@ -25,8 +25,9 @@ def show(
 
     Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
     licence and source; the bytes of its weights, and those of the KV cache of the context in use,
-    against what is free in main memory. These are told in the dtype of the file, or in the one
-    given; quantised weights take as much as they do dequantised.
+    against what is free in main memory. These are told in the dtype that it runs in, or in the one
+    given; quantised weights take as much as they do dequantised, but for those that the CPU kernels
+    run from.
     """
     from gptcli.backends.needs import needs
 

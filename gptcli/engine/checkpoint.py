@@ -23,6 +23,7 @@ _KINDS = FLOATS | {
     "I64": torch.int64,
     "U8": torch.uint8,
 }
+_WORDS = {dtype: word for word, dtype in _KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Stored:
     file: Path
     shape: tuple[int, ...]
     dtype: torch.dtype | None
+
+    @property
+    def kind(self) -> str | None:
+        """The format's word for the dtype."""
+        return None if self.dtype is None else _WORDS[self.dtype]
 
 
 class Source(Protocol):

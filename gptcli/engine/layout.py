@@ -1,19 +1,24 @@
-"""How stored tensors are laid out: the shapes they must have, and how they are cut into ours."""
+"""How stored tensors are laid out: the shapes they must have, and how they are cut into ours.
+
+Tensors are numpy's or torch's: nothing here imports torch but what is packed in MXFP4, which only
+torch reads. Rows are cut as wholes, so that rows of a quantised matrix may be bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from gptcli.engine import mxfp4
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.families.rules import Rule
 
 Shape = tuple[int, ...]
-#: Suffixes of the tensors that hold numbers in MXFP4.
+#: Suffixes of the tensors that hold numbers in MXFP4, and how many of these are in a block.
 MXFP4 = ("_blocks", "_scales")
+MXFP4_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -51,51 +56,57 @@ class Layout:
             wanted = (len(self.targets), *wanted)
         if not self.packed:
             return (wanted,)
-        scales = (*wanted[:-1], -(-wanted[-1] // mxfp4.BLOCK))
-        return (*scales, mxfp4.BLOCK // 2), scales
+        scales = (*wanted[:-1], -(-wanted[-1] // MXFP4_BLOCK))
+        return (*scales, MXFP4_BLOCK // 2), scales
 
     def cut(
-        self, tensors: Sequence[Tensor], ours: Mapping[str, Sequence[int]], dtype: torch.dtype
-    ) -> Iterator[tuple[str, Tensor]]:
+        self, tensors: Sequence[Array], ours: Mapping[str, Sequence[int]], dtype: Any = None
+    ) -> Iterator[tuple[str, Array]]:
         """What was stored as our parameters, views where that is possible.
 
-        dtype is what packed numbers become; others keep theirs.
+        dtype is what packed numbers become, one of torch's; others keep theirs.
         """
         for member, targets in zip(self._members(tensors, dtype), self.targets, strict=True):
             yield from self._cut_one(member, targets, ours)
 
-    def _members(self, tensors: Sequence[Tensor], dtype: torch.dtype) -> Iterator[Tensor]:
+    def _members(self, tensors: Sequence[Array], dtype: Any) -> Iterator[Array]:
         if self.packed:
+            from gptcli.engine import mxfp4
+
             # One after the other: a whole stack of numbers takes many times its file.
             for blocks, scales in zip(*(self._unstacked(each) for each in tensors), strict=True):
                 yield mxfp4.dequantise(blocks, scales, dtype)
         elif self.gathered:
-            yield torch.stack(list(tensors))
+            yield namespace(tensors[0]).stack(list(tensors))
         else:
             yield from self._unstacked(tensors[0])
 
-    def _unstacked(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        return tensor.unbind() if self.stacked else (tensor,)
+    def _unstacked(self, tensor: Array) -> Iterator[Array]:
+        return iter(tensor) if self.stacked else iter((tensor,))
 
     def _cut_one(
-        self, tensor: Tensor, targets: tuple[str, ...], ours: Mapping[str, Sequence[int]]
-    ) -> Iterator[tuple[str, Tensor]]:
+        self, tensor: Array, targets: tuple[str, ...], ours: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[str, Array]]:
         rule = self.rule
-        if rule.transpose and tensor.dim() == 2 and not self.packed:
-            tensor = tensor.t()
+        if rule.transpose and tensor.ndim == 2 and not self.packed:
+            tensor = tensor.T
         tensor = tensor[rule.skip :]
-        sizes = [ours[target][0] for target in targets]
-        if rule.groups == 1:
-            parts: Sequence[Tensor] = tensor.split(sizes)
-        else:
-            grouped = tensor.unflatten(0, (rule.groups, -1))
-            pieces = grouped.split([size // rule.groups for size in sizes], dim=1)
-            parts = [piece.flatten(0, 1) for piece in pieces]
-        for target, part in zip(targets, parts, strict=True):
-            # Matrix kernels want one axis without gaps, else they copy at every call; what is no
-            # view of the file may as well have none at all.
-            apart = self.packed or 1 not in part.stride()
-            yield target, part.contiguous() if apart else part
+        inner, end = tuple(tensor.shape[1:]), 0
+        grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))
+        for target in targets:
+            rows = ours[target][0]
+            start, end = end, end + rows // rule.groups
+            yield target, _gapless(grouped[:, start:end].reshape((rows, *inner)))
+
+
+def _gapless(part: Array) -> Array:
+    """A tensor of torch's with one axis without gaps, else matrix products copy it at every call.
+
+    What is no view of the file may as well have no gaps at all.
+    """
+    if isinstance(part, np.ndarray) or 1 in part.stride():
+        return part
+    return part.contiguous()
 
 
 def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:

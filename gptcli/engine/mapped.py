@@ -26,32 +26,69 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Mapped:
-    """A stored tensor, not to be written to. kind: its dtype in the format's words."""
+    """A stored tensor, not to be written to, see weights.Described.
 
-    kind: str
-    array: NDArray[Any]
-
-
-def read(directory: Path) -> dict[str, Mapped]:
-    """Every tensor of a model directory by its stored name; pages are read when they are used.
-
-    Raises ModelError where a file is missing, damaged or lacks what the index says, or where a
-    tensor is stored twice, ResourceError where a file does not fit into the address space.
-    Tensors of dtypes that numpy cannot hold (8-bit floats and smaller) are left out.
+    kind: its dtype in the format's words, or, for a matrix in GGUF's blocks, theirs (Q8_0, …), of
+    which `array` has the bytes and `shape` the numbers. array: None where numpy cannot hold it
+    (8-bit floats and smaller).
     """
-    found: dict[str, Mapped] = {}
-    missing = _expected(directory)
-    for file in shards.files(directory):
-        for name, tensor in _tensors(file).items():
-            if name in found:
-                raise ModelError(str(file), f"{name} is stored twice")
-            if missing.get(name) == file.name:
-                del missing[name]
-            if tensor is not None:
-                found[name] = tensor
-    for name, shard in missing.items():
-        raise ModelError(str(directory / shard), f"lacks {name}, which the index says it holds")
-    return found
+
+    name: str
+    file: Path
+    kind: str
+    shape: tuple[int, ...]
+    array: NDArray[Any] | None
+
+
+class MappedFiles:
+    """Every tensor of a model directory by its stored name; pages are read when they are used."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises ModelError and ResourceError.
+
+        The former where a file is missing, damaged or lacks what the index says, or where a
+        tensor is stored twice; the latter where a file does not fit into the address space.
+        """
+        self.directory = directory
+        self.tensors: dict[str, Mapped] = {}
+        self._pages: dict[Path, mmap.mmap] = {}
+        missing = _expected(directory)
+        for file in shards.files(directory):
+            for name, tensor in self._open(file).items():
+                if name in self.tensors:
+                    raise ModelError(str(file), f"{name} is stored twice")
+                if missing.get(name) == file.name:
+                    del missing[name]
+                self.tensors[name] = tensor
+        for name, shard in missing.items():
+            raise ModelError(str(directory / shard), f"lacks {name}, which the index says it holds")
+
+    def release(self, file: Path) -> None:
+        """Give the system back the pages of a file that were read; they are read again if used."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._pages[file].madvise(mmap.MADV_DONTNEED)
+
+    def _open(self, file: Path) -> dict[str, Mapped]:
+        if not file.is_file():
+            raise ModelError(str(file), "is missing")
+        # Checked against the file's size: no view reaches beyond its end.
+        header = weights_header.read(file)
+        try:
+            with file.open("rb") as opened:
+                # The views keep the map, which needs no open file.
+                pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, OverflowError, ValueError) as error:
+            raise ResourceError(str(file), f"cannot be mapped: {error}") from None
+        self._pages[file] = pages
+        begin = 8 + int.from_bytes(pages[:8], "little")
+        try:
+            return {
+                name: Mapped(name, file, tensor.dtype, tensor.shape, _view(pages, begin, tensor))
+                for name, tensor in header.items()
+            }
+        except (OverflowError, ValueError) as error:
+            # Too many axes, or sizes beyond what can be counted next to one that is 0.
+            raise ModelError(str(file), f"has a tensor of an impossible shape: {error}") from None
 
 
 def _expected(directory: Path) -> dict[str, str]:
@@ -60,27 +97,8 @@ def _expected(directory: Path) -> dict[str, str]:
     return dict(shards.weight_map(directory / shards.INDEX))
 
 
-def _tensors(file: Path) -> dict[str, Mapped | None]:
-    if not file.is_file():
-        raise ModelError(str(file), "is missing")
-    # Checked against the file's size: no view reaches beyond its end.
-    header = weights_header.read(file)
-    try:
-        with file.open("rb") as opened:
-            # The views keep the map, which needs no open file.
-            pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, OverflowError, ValueError) as error:
-        raise ResourceError(str(file), f"cannot be mapped: {error}") from None
-    begin = 8 + int.from_bytes(pages[:8], "little")
-    try:
-        return {name: _view(pages, begin, tensor) for name, tensor in header.items()}
-    except (OverflowError, ValueError) as error:
-        # Too many axes, or sizes beyond what can be counted next to one that is 0.
-        raise ModelError(str(file), f"has a tensor of an impossible shape: {error}") from None
-
-
-def _view(pages: mmap.mmap, begin: int, tensor: weights_header.Tensor) -> Mapped | None:
+def _view(pages: mmap.mmap, begin: int, tensor: weights_header.Tensor) -> NDArray[Any] | None:
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
         return None
-    return Mapped(tensor.dtype, np.ndarray(tensor.shape, dtype, pages, begin + tensor.begin))
+    return np.ndarray(tensor.shape, dtype, pages, begin + tensor.begin)

@@ -16,7 +16,7 @@ from gptcli.engine.families.rules import Rules
 from gptcli.engine.lora.adapter import Adapter
 from gptcli.engine.lora.source import AdaptedSource
 from gptcli.engine.quantised import method_of, opened
-from gptcli.engine.weights import Placement, place, rule_of
+from gptcli.engine.weights import Placement, check_counts, place, rule_of
 from gptcli.errors import ModelError
 from gptcli.types import AdapterRef
 
@@ -48,15 +48,7 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
     checkpoint = Checkpoint(directory)
-    # Every layer has tensors of its own, and every expert many times `width` numbers, of which no
-    # form holds more than eight in an element: millions are refused before they are built.
-    if spec.layers > len(checkpoint.tensors):
-        stored = f"only {len(checkpoint.tensors)} tensors are stored"
-        raise ModelError(config.subject, f"says {spec.layers} layers, but {stored}")
-    experts = spec.mixtures * spec.experts.count if spec.experts else 0
-    if experts * spec.width > 2 * checkpoint.elements:
-        stored = f"only {checkpoint.elements} numbers are stored"
-        raise ModelError(config.subject, f"says {experts} experts in all layers, but {stored}")
+    check_counts(config.subject, spec, len(checkpoint.tensors), checkpoint.elements)
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
     adapted, untie = None, False

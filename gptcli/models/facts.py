@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile, shards, weights_header
+from gptcli import blocks, jsonfile, shards, weights_header
 from gptcli.errors import ModelError
 from gptcli.models import disk, local, manifest, quantised
 from gptcli.types import ModelDir
@@ -21,7 +21,8 @@ class Facts:
 
     parameters are counted from the stored tensors, as many as they stand for where they are
     quantised; context is in tokens, size in bytes; dtypes are those of the stored tensors, the
-    most common one first; quantised says how, in words; licence is an SPDX-like id.
+    most common one first, ggml's names for blocks; quantised says how, in words; licence is an
+    SPDX-like id.
     """
 
     name: str
@@ -49,8 +50,11 @@ def describe(model: ModelDir) -> Facts:
     for path in shards.files(model.path):
         tensors = weights_header.read(path)
         parameters += quantised.parameters(path, tensors, config)
-        for tensor in tensors.values():
-            counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.elements
+        for name, tensor in tensors.items():
+            form, count = blocks.form_of(name), tensor.elements
+            if form is not None:
+                count = count // blocks.SIZES[form] * blocks.NUMBERS
+            counts[form or tensor.dtype] = counts.get(form or tensor.dtype, 0) + count
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")
     return Facts(

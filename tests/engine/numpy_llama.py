@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gptcli.engine import mapped
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.kernels.runner import KernelRunner
+from gptcli.engine.mapped import MappedFiles
 from gptcli.engine.spec import ModelSpec
 
 
@@ -32,7 +32,7 @@ def weights(directory: Path) -> dict[str, np.ndarray]:
     """Our parameters' names → float32 arrays."""
     family, spec = read_spec(ConfigFields.read(directory))
     rules, found = family.rules(spec), {}
-    stored = {rules.bare(name): tensor for name, tensor in mapped.read(directory).items()}
+    stored = {rules.bare(name): tensor for name, tensor in MappedFiles(directory).tensors.items()}
     for rule in rules.rules:
         for layer in range(spec.layers) if "{i}" in rule.stored else (0,):
             (target,) = (name.replace("{i}", str(layer)) for name in rule.targets)

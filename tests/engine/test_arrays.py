@@ -178,7 +178,7 @@ def test_draws_of_a_seed_stay_the_same():
 
 
 LIGHT = (
-    "sampling generate prefix endings continuations scoring distribution tree open mapped "
+    "sampling generate prefix endings continuations scoring distribution tree open mapped weights "
     "kernels.runner"
 )
 

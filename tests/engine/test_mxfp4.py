@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.engine.layout import MXFP4_BLOCK as BLOCK
 from gptcli.engine.load import load
-from gptcli.engine.mxfp4 import BLOCK, VALUES, dequantise
+from gptcli.engine.mxfp4 import VALUES, dequantise
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case
 

@@ -52,10 +52,13 @@ def export(
     directory: Path,
     path: Path,
     add_tokenizer: Callable[[gguf.GGUFWriter], None],
-    kind: Kind = Kind.F32,
+    kind: Kind | Callable[[str], Kind] = Kind.F32,
     largest: int = 0,
 ) -> None:
-    """Write a directory's model, matrices as `kind`; largest: tensors in a part, 0 for all."""
+    """Write a directory's model, matrices as `kind`, or as it says for each by the file's name.
+
+    largest: tensors in a part, 0 for all.
+    """
     config = json.loads((directory / "config.json").read_text())
     state = Numbers(load(directory))
     name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
@@ -72,11 +75,12 @@ def export(
             continue
         # The converter leaves vectors, norms and routers in float32.
         plain = array.ndim == 1 or "norm" in ours or "gate_inp" in ours or array.shape[-1] % 32
-        if plain or kind is Kind.F32:
+        wanted = kind if isinstance(kind, Kind) else kind(ours)
+        if plain or wanted is Kind.F32:
             writer.add_tensor(ours, array)
         else:
-            data = gguf.quants.quantize(array, kind)
-            writer.add_tensor(ours, data, raw_dtype=kind)
+            data = gguf.quants.quantize(array, wanted)
+            writer.add_tensor(ours, data, raw_dtype=wanted)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

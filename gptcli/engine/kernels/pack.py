@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli import blocks
 from gptcli.engine.kernels.abi import Form, Kind
 from gptcli.engine.kernels.library import Library
 from gptcli.engine.kernels.sections import LINE, ROWS, Kinds, Section, sections
@@ -31,15 +32,16 @@ class Blocks:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns, as numbers."""
-        rows, size = self.rows.shape
-        return rows, size // _BLOCKS[self.form] * 32
+        return blocks.shape(self.form.name, self.rows.shape)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float32]:
+        """Some rows, dequantised."""
+        return blocks.dequantise(self.rows[rows], self.form.name)
 
 
 #: float32, float16, or uint16, which holds bfloat16; or GGUF's blocks.
 Parameter = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16] | Blocks
 
-#: Bytes of a block.
-_BLOCKS = {Form.Q8_0: 34, Form.Q4_0: 18, Form.Q4_1: 20}
 _FORMS = {"float32": Form.FLOAT32, "uint16": Form.BFLOAT16, "float16": Form.FLOAT16}
 _TABLES = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float16"}
 
@@ -170,8 +172,8 @@ def _put_blocks(
 
 def _put_table(packed: Packed, section: Section, at: int, parameter: Parameter) -> None:
     rows, columns = section.rows[0], section.columns
-    if isinstance(parameter, Blocks) or parameter.shape != (rows, columns):
-        raise ValueError(f"it is not an array of shape {(rows, columns)}")
+    if parameter.shape != (rows, columns):
+        raise ValueError(f"its shape is {parameter.shape}, not {(rows, columns)}")
     kind = np.dtype(_TABLES[section.kind])
     to = packed.memory[at : at + rows * columns * kind.itemsize].view(kind).reshape(rows, columns)
     # In parts: a large table is never held twice.
@@ -184,7 +186,8 @@ def _put_vector(
     packed: Packed, section: Section, at: int, number: int, parameter: Parameter
 ) -> None:
     size = section.rows[number]
-    if isinstance(parameter, Blocks) or parameter.size != size:
+    numbers = parameter[:] if isinstance(parameter, Blocks) else as_float32(parameter)
+    if numbers.size != size:
         raise ValueError(f"it is not an array of {size} numbers")
     total = sum(section.padded)
     to = packed.memory[at : at + 4 * total].view(np.float32)
@@ -194,7 +197,7 @@ def _put_vector(
         start = sum(section.padded[:number])
         to = to[start : start + section.padded[number]]
     padded = np.zeros(section.padded[number], dtype=np.float32)
-    padded[:size] = as_float32(parameter).reshape(-1) + np.float32(section.added)
+    padded[:size] = numbers.reshape(-1) + np.float32(section.added)
     to[...] = padded.reshape(to.shape)
 
 
@@ -206,9 +209,11 @@ def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def as_bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """float32 → bfloat16 in uint16, to the nearest, ties to even."""
+    """float32 → bfloat16 in uint16, to the nearest, ties to even; what is no number stays none."""
     bits = array.view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    rounded[(bits & 0x7FFFFFFF) > 0x7F800000] = 0x7FC0
+    return rounded
 
 
 def _converted(array: NDArray[np.generic], kind: Kind) -> NDArray[np.generic]:

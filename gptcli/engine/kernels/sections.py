@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gptcli.engine.kernels.abi import Kind
@@ -19,12 +19,14 @@ class Kinds:
     """How the matrices of a model are stored.
 
     body: those of the layers; head: the unembedding; table: the embedding (and routers), never
-    quantised, since only a row of it is read for a token.
+    quantised, since only a row of it is read for a token. own: sections of the body, by name, that
+    have another kind than it.
     """
 
     body: Kind
     head: Kind
     table: Kind
+    own: Mapping[str, Kind] = field(default_factory=dict)
 
     @staticmethod
     def all(kind: Kind) -> Kinds:
@@ -38,7 +40,8 @@ class Section:
 
     form: "blocks" of 16 rows as source/pack.h says, a "table" of rows, or a "vector" of float32.
     rows: how many each part has (for a vector: numbers); in blocks and vectors each part is padded
-    to 16. turns: the parts take turns, 16 rows each. added: what is added to every number.
+    to 16. turns: the parts take turns, 16 rows each. added: what is added to every number. heads:
+    the first axis of a vector's parameter, where that has two.
     """
 
     name: str
@@ -49,6 +52,14 @@ class Section:
     columns: int = 1
     turns: bool = False
     added: float = 0.0
+    heads: int | None = None
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """The shape of a part's parameter."""
+        if self.form != "vector":
+            return self.rows[number], self.columns
+        size = self.rows[number]
+        return (size,) if self.heads is None else (self.heads, size // self.heads)
 
     @property
     def padded(self) -> tuple[int, ...]:
@@ -66,6 +77,21 @@ class Section:
 
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
     """All sections of a model."""
+    for section in _sections(spec, kinds):
+        kind = kinds.own.get(section.name)
+        yield section if kind is None else replace(section, kind=kind)
+
+
+def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """The parameters of a model and their shapes, as its decoder has them."""
+    return {
+        name: section.shape(number)
+        for section in sections(spec, Kinds.all(Kind.FLOAT32))
+        for number, name in enumerate(section.parts)
+    }
+
+
+def _sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
     yield _table("embedding", spec.vocab, spec.width, kinds.table)
     if spec.learned_positions:
         yield _table("positions", spec.context, spec.width, Kind.FLOAT32)
@@ -78,21 +104,6 @@ def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
     yield Section("head", (f"{table}.weight",), "blocks", kinds.head, (spec.vocab,), spec.width)
     if spec.head_bias:
         yield Section("head.bias", ("head_bias",), "vector", Kind.FLOAT32, (spec.vocab,))
-
-
-def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """Every parameter and its shape, as the decoder has them, in the order of their use."""
-    over = spec.head_norm.over if spec.head_norm else None
-    found: dict[str, tuple[int, ...]] = {}
-    for section in sections(spec, Kinds.all(Kind.FLOAT32)):
-        for name, rows in zip(section.parts, section.rows, strict=True):
-            if section.form != "vector":
-                found[name] = (rows, section.columns)
-            elif over == "each_head" and "_norm." in name and ".attention." in name:
-                found[name] = (rows // spec.head_dim, spec.head_dim)
-            else:
-                found[name] = (rows,)
-    return found
 
 
 def _layer(spec: ModelSpec, this: LayerSpec, at: str, kinds: Kinds) -> Iterator[Section]:
@@ -178,10 +189,11 @@ def _norm(spec: ModelSpec, name: str, size: int) -> Iterator[Section]:
 
 def _head_norm(spec: ModelSpec, norm: HeadNorm, name: str, heads: int) -> Iterator[Section]:
     size = spec.head_dim if norm.over == "head" else heads * spec.head_dim
-    yield _vector(f"{name}.weight", size, 1.0 if norm.norm.offset else 0.0)
+    axis = heads if norm.over == "each_head" else None
+    yield _vector(f"{name}.weight", size, 1.0 if norm.norm.offset else 0.0, axis)
     if norm.norm.bias:
-        yield _vector(f"{name}.bias", size)
+        yield _vector(f"{name}.bias", size, heads=axis)
 
 
-def _vector(name: str, size: int, added: float = 0.0) -> Section:
-    return Section(name, (name,), "vector", Kind.FLOAT32, (size,), added=added)
+def _vector(name: str, size: int, added: float = 0.0, heads: int | None = None) -> Section:
+    return Section(name, (name,), "vector", Kind.FLOAT32, (size,), added=added, heads=heads)

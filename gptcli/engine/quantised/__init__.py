@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import torch
 
+from gptcli import blocks
 from gptcli.engine.checkpoint import Checkpoint, Source
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families.rules import Rule
-from gptcli.engine.quantised import awq, fp8, gptq
+from gptcli.engine.quantised import awq, fp8, gguf_blocks, gptq
 from gptcli.engine.quantised.base import Method, PackedSource
 from gptcli.engine.quantised.compressed import Compressed
 from gptcli.engine.quantised.compressed_config import scheme
@@ -35,6 +36,7 @@ _METHODS: dict[str, Callable[[ConfigFields], Method | None]] = {
     "fp8": fp8.method,
     "fbgemm_fp8": fp8.method,
     "mxfp4": _mxfp4,
+    blocks.METHOD: gguf_blocks.method,
 }
 
 

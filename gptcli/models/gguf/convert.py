@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from gptcli import blocks
 from gptcli.errors import ModelError
 from gptcli.models import disk, manifest, weights_file
 from gptcli.models.gguf import families, header, parts, plan
@@ -75,6 +76,8 @@ def _config(head: header.Header, wanted: plan.Plan, vocabulary: Vocabulary) -> d
     found = {**wanted.config, "dtype": dtype, "torch_dtype": dtype, "use_cache": True}
     # Null where there is none: transformers has defaults for some families.
     found |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    if any(plan.kept_blocks(head, wanted, take) for take in wanted.takes):
+        found["quantization_config"] = {"quant_method": blocks.METHOD}
     return found | _generation(vocabulary)
 
 

@@ -1,6 +1,7 @@
 """Which GGUF tensor becomes which stored tensor, and the arithmetic between them.
 
-Every step works on a chunk of rows, so memory does not grow with the model.
+Every step works on a chunk of rows, so memory does not grow with the model. Matrices in blocks
+that gptcli can run from (see gptcli/blocks.py) stay in them: only whole rows change places.
 """
 
 from __future__ import annotations
@@ -8,16 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gptcli import blocks
 from gptcli.errors import ModelError
 from gptcli.models import weights_file
 from gptcli.models.gguf.header import Header, TensorInfo
+from gptcli.models.gguf.numbers import encoder, floats, readable
 from gptcli.models.gguf.takes import Packed, Take, Woven, repack_mxfp4
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -58,25 +59,11 @@ def check(header: Header, plan: Plan) -> None:
                 raise ModelError(str(info.file), reason)
 
 
-@cache
-def readable(kind: str) -> bool:
-    """Whether numbers can be made of a ggml type: the gguf package is asked with one block."""
-    import numpy as np
-    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]][1]
-    try:
-        floats(np.zeros((1, size), np.uint8), kind)
-    except NotImplementedError:
-        return False
-    return True
-
-
 def stored_dtype(header: Header, plan: Plan) -> str:
-    """The one dtype that all but packed matrices are stored in, decided by the matrices.
+    """The one dtype that all are stored in but matrices that stay packed or in blocks.
 
-    Anything quantised becomes BF16, whose rounding is far below the quantiser's own. Plain types
-    keep theirs, a mixture of them becomes F32.
+    The matrices decide: anything quantised becomes BF16, whose rounding is far below the
+    quantiser's own. Plain types keep theirs, a mixture of them becomes F32.
     """
     takes = [take for take in plan.takes if not isinstance(take, Packed)]
     infos = [header.tensors[source] for take in takes for source in take.sources]
@@ -92,10 +79,43 @@ def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
     whole = stored_dtype(header, plan)
     found = []
     for take in plan.takes:
+        kept = kept_blocks(header, plan, take)
+        if kept is not None:
+            found.append(_blocks(header, kept))
+            continue
         dtype = "U8" if isinstance(take, Packed) else whole
-        chunks = _Chunks(header, take, _encoder(dtype), dtype)
+        chunks = _Chunks(header, take, encoder(dtype), dtype)
         found.append(weights_file.Planned(take.name, dtype, take.stored_shape, chunks))
     return found
+
+
+def kept_blocks(header: Header, plan: Plan, take: Take | Woven | Packed) -> Take | None:
+    """The take itself where its blocks are kept, None where it is stored as numbers.
+
+    config.json can name one way of quantising alone, which is MXFP4 where that is.
+    """
+    if not isinstance(take, Take) or "quantization_config" in plan.config or take.shift:
+        return None
+    matrix = len(take.stored_shape) == 2 and take.name.endswith(".weight")
+    return take if matrix and header.tensors[take.source].type in blocks.SIZES else None
+
+
+def _blocks(header: Header, take: Take) -> weights_file.Planned:
+    """Rows of blocks, as they are in the file, also of what is stored transposed as numbers."""
+    info = header.tensors[take.source]
+    rows = _rows(info)
+    first, last = take.part or (0, len(rows))
+
+    def chunks() -> Iterator[Array]:
+        import numpy as np
+
+        order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
+        step = max(1, _CHUNK // rows.shape[1])
+        for start in range(first, last, step):
+            yield np.ascontiguousarray(rows[order[start : min(start + step, last)]])
+
+    shape = last - first, rows.shape[1]
+    return weights_file.Planned(blocks.stored_name(take.name, info.type), "U8", shape, chunks)
 
 
 @dataclass(frozen=True)
@@ -185,40 +205,3 @@ def _numbers(rows: Array, choice: Array, run: bool, info: TensorInfo) -> Iterato
     for start in range(0, len(choice), step):
         here = choice[start : start + step]
         yield floats(rows[here[0] : here[-1] + 1] if run else rows[here], info.type)
-
-
-def floats(rows: Array, kind: str) -> Array:
-    """Rows of bytes of a ggml type as numbers; those of the gguf package, bit for bit.
-
-    Raises NotImplementedError for a type that it cannot read.
-    """
-    import numpy as np
-    from gguf.constants import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    if kind == "F64":
-        return np.ascontiguousarray(rows).view(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        found: Array = dequantize(np.ascontiguousarray(rows), GGMLQuantizationType[kind])
-    return found
-
-
-def to_bf16(values: Array) -> npt.NDArray[np.uint16]:
-    """The upper halves of float32 values, rounded to nearest even; NaN stays NaN."""
-    import numpy as np
-
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
-    broken = (bits & 0x7FFFFFFF) > 0x7F800000
-    rounded[broken] = 0x7FC0
-    return rounded
-
-
-def _encoder(dtype: str) -> Callable[[Array], Array]:
-    import numpy as np
-
-    def plain(values: Array) -> Array:
-        with np.errstate(over="raise"):
-            return values.astype(np.float16 if dtype == "F16" else np.float32)
-
-    return to_bf16 if dtype == "BF16" else plain

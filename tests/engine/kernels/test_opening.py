@@ -47,7 +47,7 @@ def test_equals_torch_and_is_read_again(directory, monkeypatch):
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
     path = opening.packed_path(directory, "float32")
     assert path.is_file()
-    monkeypatch.setattr(opening, "_parameters", None)
+    monkeypatch.setattr(opening, "pack", None)
     assert np.array_equal(logits(opened(directory)), first)
 
 
@@ -115,7 +115,7 @@ def test_what_goes_to_torch(directory, monkeypatch):
 def test_a_model_that_cannot_fit(directory, monkeypatch):
     """Catches packing for minutes to find out that the memory is too small."""
     monkeypatch.setattr("gptcli.engine.memory.available_bytes", lambda _: 20_000)
-    monkeypatch.setattr(opening, "_parameters", None)
+    monkeypatch.setattr(opening, "pack", None)
     with pytest.raises(ResourceError, match=r"needs \d+ kB of memory for its weights in int8"):
         opened(directory, "int8")
 
