@@ -13,7 +13,6 @@ from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.errors import InputError, UsageError
 from gptcli.inspection.attention import Attention, AttentionRequest, Over
-from gptcli.ui import arrays, inside_json, pages, plots
 from gptcli.ui import attention as view
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
@@ -107,15 +106,20 @@ def attention(
     place = None if token is None else _place(found, token)
     messages.notices(found.notices)
     if json:
+        from gptcli.ui import inside_json
+
         DataWriter(sys.stdout).json(inside_json.attention(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found, token=place)
-    exports.write(
-        messages,
-        html=lambda: pages.attention(found),
-        png=lambda: plots.attention(found, place),
-        npz=lambda: arrays.npz(arrays.attention(found)),
-    )
+    if exports.any:
+        from gptcli.ui import arrays, pages, plots
+
+        exports.write(
+            messages,
+            html=lambda: pages.attention(found),
+            png=lambda: plots.attention(found, place),
+            npz=lambda: arrays.npz(arrays.attention(found)),
+        )
 
 
 def _place(found: Attention, token: str) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from gptcli.backends import Backend
 from gptcli.cli.exports import Exports
 from gptcli.inspection.explain import ExplainRequest, Round
-from gptcli.ui import arrays, inside_json, pages, plots
 from gptcli.ui import explain as view
 from gptcli.ui import shapes as shapes_view
 from gptcli.ui.data import DataWriter
@@ -48,6 +47,8 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
     prompt, wanted = run.request.prompt, run.request.steps
     found = run.rounds(backend, messages)
     if exports.json:
+        from gptcli.ui import inside_json
+
         kept = list(found)
         DataWriter(sys.stdout).json(inside_json.explanation(prompt, run.seed, kept))
     elif step:
@@ -58,6 +59,10 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
         kept = list(_shown(run, found))
     if len(kept) < wanted and not step and not kept[-1].drawn.ends:
         messages.hint(f"prompt: the context is full after {len(kept)} of {wanted} steps")
+    if not exports.any:
+        return
+    from gptcli.ui import arrays, pages, plots
+
     # A page has room for every layer.
     whole = replace(run, every=True)
     exports.write(
@@ -109,6 +114,8 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     messages.notices(found.notices)
     stage = shapes_view.stage(found, run.words)
     if exports.json:
+        from gptcli.ui import inside_json
+
         DataWriter(sys.stdout).json(inside_json.shapes(found))
     elif exports.to_stdout:
         pass
@@ -117,9 +124,12 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     else:
         for line in shapes_view.rows(found):
             print(line)
-    exports.write(
-        messages,
-        html=lambda: pages.shapes(found, stage, run.words),
-        png=lambda: plots.shapes(found),
-        npz=lambda: b"",
-    )
+    if exports.any:
+        from gptcli.ui import pages, plots
+
+        exports.write(
+            messages,
+            html=lambda: pages.shapes(found, stage, run.words),
+            png=lambda: plots.shapes(found),
+            npz=lambda: b"",
+        )

@@ -42,6 +42,11 @@ class Exports:
         """Whether stdout is taken by a file, so that the view cannot go there."""
         return _STDOUT in (str(self.html), str(self.png), str(self.npz))
 
+    @property
+    def any(self) -> bool:
+        """Whether a file is wanted, so that what makes files is worth importing."""
+        return (self.html, self.png, self.npz) != (None, None, None)
+
     def write(
         self,
         messages: Messages,

@@ -12,7 +12,6 @@ from gptcli.cli.exports import Exports
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import read_prompt
 from gptcli.inspection.lens import LensRequest
-from gptcli.ui import arrays, inside_json, pages, plots
 from gptcli.ui import lens as view
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
@@ -92,12 +91,17 @@ def lens(
     found = open_for(settings, messages).lens(request)
     messages.notices(found.notices)
     if json:
+        from gptcli.ui import inside_json
+
         DataWriter(sys.stdout).json(inside_json.lens(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found)
-    exports.write(
-        messages,
-        html=lambda: pages.lens(found),
-        png=lambda: plots.lens(found),
-        npz=lambda: arrays.npz(arrays.lens(found)),
-    )
+    if exports.any:
+        from gptcli.ui import arrays, pages, plots
+
+        exports.write(
+            messages,
+            html=lambda: pages.lens(found),
+            png=lambda: plots.lens(found),
+            npz=lambda: arrays.npz(arrays.lens(found)),
+        )

@@ -14,7 +14,6 @@ from gptcli.cli.opening import open_for, settings_of
 from gptcli.cli.prompt_input import checked
 from gptcli.errors import UsageError
 from gptcli.inspection.neighbors import NeighborsRequest, Term
-from gptcli.ui import arrays, inside_json, pages, plots
 from gptcli.ui import neighbors as view
 from gptcli.ui.data import DataWriter
 from gptcli.ui.messages import Messages
@@ -125,15 +124,20 @@ def neighbors(
     found = open_for(settings, messages).neighbors(request)
     messages.notices(found.notices)
     if json:
+        from gptcli.ui import inside_json
+
         DataWriter(sys.stdout).json(inside_json.neighbors(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found)
-    exports.write(
-        messages,
-        html=lambda: pages.neighbors(found),
-        png=lambda: plots.neighbors(found),
-        npz=lambda: arrays.npz(arrays.neighbors(found)),
-    )
+    if exports.any:
+        from gptcli.ui import arrays, pages, plots
+
+        exports.write(
+            messages,
+            html=lambda: pages.neighbors(found),
+            png=lambda: plots.neighbors(found),
+            npz=lambda: arrays.npz(arrays.neighbors(found)),
+        )
 
 
 def _check(

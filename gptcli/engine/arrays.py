@@ -115,7 +115,8 @@ def _bound(row: np.ndarray[Any, Any], k: int) -> Any:
     blocks = len(row) // _BLOCK
     if blocks < k:
         return -np.inf
-    best = row[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+    # Block by block down the columns: the largest of whole rows is found far faster.
+    best = row[: blocks * _BLOCK].reshape(_BLOCK, blocks).max(axis=0)
     return np.partition(best, blocks - k)[blocks - k]
 
 

@@ -26,8 +26,7 @@ _MARKS = (0.0, 0.06, 0.25, 0.56, 1.0)
 def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
     """On a terminal the maps, or a token's row (its place in the window); else every weight."""
     if not stream.isatty():
-        for line in rows(found, token):
-            print(line, file=stream)
+        stream.writelines(f"{line}\n" for line in rows(found, token))
         return
     if token is not None:
         for each in found.maps:
@@ -45,14 +44,15 @@ def rows(found: Attention, token: int | None = None) -> Iterator[str]:
     """Tab-separated lines under heads, one for each weight that is not 0."""
     yield "layer\thead\tposition\ttoken\tkey_position\tkey_token\tweight"
     texts = [one_line(visible(each.bytes)) for each in found.tokens]
+    ends = [f"{found.first + place}\t{text}" for place, text in enumerate(texts)]
     for each in found.maps:
         name = "\t".join("all" if n is None else str(n) for n in (each.layer, each.head))
         for query, row in enumerate(each.weights):
+            if token not in (None, query):
+                continue
             for key, weight in enumerate(row):
-                if weight and token in (None, query):
-                    one, other = found.first + query, found.first + key
-                    ends = f"{one}\t{texts[query]}\t{other}\t{texts[key]}"
-                    yield f"{name}\t{ends}\t{number(weight)}"
+                if weight:
+                    yield f"{name}\t{ends[query]}\t{ends[key]}\t{number(weight)}"
 
 
 def name_of(found: Attention, each: AttentionMap) -> str:
