@@ -19,8 +19,8 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds]:
     """The kinds that change no number of the blocks, and what to call them together.
 
     A section all of whose parts have blocks of one kind keeps these, any other is bfloat16. The
-    name has the kinds of the layers' matrices, that of most numbers first, and the head's; a head
-    of 8 bits goes without saying, as it does in int4.
+    name has the kinds of the layers' matrices, that of most numbers first, and the head's; 8 bits
+    of a head beside layers of 4 go without saying, as they do in int4.
     """
     groups: dict[str, list[Section]] = {}
     for section in sections(spec, _ANY):
@@ -37,7 +37,8 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds]:
     own = {each.name: kind for group, kind in found.items() for each in groups[group]}
     own = {name: kind for name, kind in own.items() if kind is not body}
     told = [kind for kind, _ in numbers.most_common()]
-    if head is not Kind.INT8 and head not in told:
+    usual = head is Kind.INT8 and body is Kind.INT4
+    if head not in told and not usual:
         told.append(head)
     return "+".join(_NAMES[kind] for kind in told), Kinds(body, head, Kind.BFLOAT16, own)
 

@@ -52,7 +52,8 @@ class Section:
     columns: int = 1
     turns: bool = False
     added: float = 0.0
-    heads: int | None = None
+    # No part of what the file of packed weights is told by: nothing there depends on it.
+    heads: int | None = field(default=None, repr=False)
 
     def shape(self, number: int) -> tuple[int, ...]:
         """The shape of a part's parameter."""
