@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedConfig
 
 from gptcli import models
+from gptcli.backends.local.merging import merge
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,18 @@ RECIPES = {
 
 
 def default_model(directory: Path) -> None:
-    """`directory` becomes a link to the default model's, which is fetched where it is not there."""
-    steps = models.obtain("smollm2")
+    """The default model's numbers in bfloat16, plain, as every peer can read them."""
+    model = _ended(models.obtain("smollm2"))
+    _ended(merge(model, (), directory, dtype="bfloat16"))
+
+
+def _ended(steps: Generator[object, None, T]) -> T:
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            directory.symlink_to(Path(end.value.path).resolve(), target_is_directory=True)
-            return
+            result: T = end.value
+            return result
 
 
 def random_model(directory: Path, config: PreTrainedConfig, tokenizer: Path) -> None:

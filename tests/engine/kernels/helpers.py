@@ -107,3 +107,16 @@ class Session:
         )
         ends = np.cumsum([len(piece) for piece in pieces])
         return np.split(logits, ends[:-1])
+
+
+def in_order(cache: np.ndarray) -> np.ndarray:
+    """Keys position by position, number by number out of the blocks of source/cache.h."""
+    *lead, capacity, head_dim = cache.shape
+    positions, features = np.arange(capacity)[:, None], np.arange(head_dim)[None]
+    lanes = positions % 16
+    within = 16 * features + lanes
+    if cache.dtype != np.float32:
+        paired = 16 * (features & ~1) + 2 * lanes + features % 2
+        within = np.where(features < head_dim // 2 * 2, paired, within)
+    at = (positions - lanes) * head_dim + within
+    return cache.reshape(*lead, -1)[..., at]

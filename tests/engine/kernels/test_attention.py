@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gptcli.engine.kernels.angles import angles, slopes
-from gptcli.engine.kernels.cache_layout import in_order
 from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
 from tests.engine.kernels import reference
-from tests.engine.kernels.helpers import every_set, needs_kernels
+from tests.engine.kernels.helpers import every_set, in_order, needs_kernels
 from tests.engine.kernels.small import SPEC, small_model, small_parameters
 
 pytestmark = needs_kernels

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from gptcli.engine.kernels.abi import Kind
-from gptcli.engine.kernels.cache_layout import in_order
 from gptcli.engine.kernels.sections import Kinds
 from gptcli.engine.torch_runner import TorchRunner
 from tests.engine.helpers import CASES, rows_of, runner_of
@@ -22,6 +21,7 @@ from tests.engine.kernels import reference
 from tests.engine.kernels.helpers import (
     Session,
     every_set,
+    in_order,
     model_of,
     needs_kernels,
     parameters_of,
