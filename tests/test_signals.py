@@ -32,7 +32,11 @@ def test_handlers_are_as_before_afterwards():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-COMMAND = ["complete", "-n", "50", "--samples", "4096", "--logit-bias", "0=-inf", "a"]
+#: Through torch, which takes long to load.
+COMMAND = [
+    *("complete", "-n", "50", "--samples", "4096", "--logit-bias", "0=-inf"),
+    *("--cpu-features", "none", "a"),
+]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3])

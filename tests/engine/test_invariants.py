@@ -187,8 +187,9 @@ def test_growth_changes_nothing(case, monkeypatch):
         return torch.stack(logits), capacities
 
     ungrown, capacities = run()
-    assert set(capacities) == {runner.limit}
+    assert set(capacities) == {-(-runner.limit // BLOCK) * BLOCK}
     monkeypatch.setattr("gptcli.engine.cache.GROWTH", 4)
+    monkeypatch.setattr("gptcli.engine.cache.BLOCK", 4)
     grown, capacities = run()
     assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
     assert torch.equal(grown, ungrown)

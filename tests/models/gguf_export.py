@@ -65,9 +65,10 @@ def export(
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
     writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
     settings(writer, config, state)
-    writer.add_file_type(
-        gguf.LlamaFileType[f"{'ALL' if kind is Kind.F32 else 'MOSTLY'}_{kind.name}"]
-    )
+    if isinstance(kind, Kind):
+        writer.add_file_type(
+            gguf.LlamaFileType[f"{'ALL' if kind is Kind.F32 else 'MOSTLY'}_{kind.name}"]
+        )
     add_tokenizer(writer)
     for ours, array in tensors(config, state):
         if array.dtype == np.uint8:
