@@ -64,6 +64,7 @@ class NumpyLlama:
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))
         places = list(zip(rows, positions, strict=True))
+        positions, wanted = np.asarray(positions), np.asarray(wanted)
         stream = self.weights["embedding.weight"][tokens]
         for layer in range(self.spec.layers):
             at = f"layers.{layer}."
