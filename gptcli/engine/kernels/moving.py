@@ -8,6 +8,7 @@ the file, and a model that goes on moves, some sections before each forward.
 from __future__ import annotations
 
 import mmap
+import time
 from pathlib import Path
 
 from gptcli.engine.kernels.pack import Packed, reserve
@@ -15,6 +16,9 @@ from gptcli.engine.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
 STEP = 16 << 20
+#: Bytes a second at the least: below that, as where memory has to be taken from others first, the
+#: weights stay where they are, since hundreds of tokens would have to make up for it.
+LEAST = 1 << 30
 #: Bytes that are there twice at the most.
 PIECE = 4 << 20
 
@@ -35,22 +39,25 @@ class Moving:
     def step(self) -> bool:
         """Move some sections; False where nothing is left to be moved.
 
-        Nothing is moved where the system has no large pages, or no memory for them.
+        Nothing is moved where the system has no large pages, or no memory for them, and no more
+        where that takes long.
         """
         if not self.moved:
             if not _pays(self._packed.size):
                 return False
             self.memory = reserve(self._packed.size)
-        done = 0
+        done, start = 0, time.perf_counter()
         while self._left and done < STEP:
             name = self._left.pop(0)
-            start, end = self._packed.extent(name)
-            for at in range(start, end, PIECE):
+            first, end = self._packed.extent(name)
+            for at in range(first, end, PIECE):
                 piece = slice(at, min(at + PIECE, end))
                 self.memory[piece] = self._packed.memory[piece]
                 self._let_go(piece)
             self.moved.add(name)
-            done += end - start
+            done += end - first
+        if done < LEAST * (time.perf_counter() - start):
+            self._left.clear()
         return done > 0
 
     def _let_go(self, piece: slice) -> None:

@@ -48,6 +48,7 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     """Catches a section that is used before it is there, or from where it no longer is."""
     monkeypatch.setattr(moving, "_pays", lambda _size: pays)
     monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(moving, "LEAST", 0)
     row = rows_of(CASE)[0]
     still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
     seen = []
@@ -93,3 +94,15 @@ def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, tmp_path):
     with pytest.raises(OSError):
         packed_file.save(packed, tmp_path / "packed", "here")
     assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+
+
+def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):
+    """Catches hundreds of tokens held up for what a few tokens less would have cost."""
+    monkeypatch.setattr(moving, "_pays", lambda _size: True)
+    monkeypatch.setattr(moving, "LEAST", 1 << 60)
+    monkeypatch.setattr(moving, "STEP", 1)
+    row = rows_of(CASE)[0]
+    still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
+    for token in (row * 2)[:40]:
+        np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
+    assert len(loaded.moving.moved) == 1
