@@ -14,9 +14,6 @@ from gptcli.engine.spec import ModelSpec
 
 #: Tokens by which the cache grows, so that a token costs no copy of the cache.
 GROWTH = LEAST_TOKENS
-#: Every capacity is a multiple of this: the kernels keep keys in blocks of so many tokens, which
-#: are moved whole (kernels/source/cache.h).
-BLOCK = 16
 
 
 class KVCache:
@@ -25,6 +22,7 @@ class KVCache:
     Each layer holds two arrays of shape (batch, kv_heads, capacity, head_dim). Rows of unequal
     length are possible (`lengths`); rows of one length take a faster way through `append`.
     like: an array of the kind, the dtype and on the device that keys and values are to have.
+    block: the tokens whose keys are kept together and moved whole; a capacity has whole blocks.
     """
 
     def __init__(
@@ -34,9 +32,11 @@ class KVCache:
         like: Array,
         *,
         limit: int | None = None,
+        block: int = 1,
     ) -> None:
         self.spec = spec
         self.limit = min(limit or spec.context, spec.context)
+        self._block = block
         self.lengths = [0] * batch
         #: Tokens per row that every layer has memory for.
         self.capacity = 0
@@ -73,8 +73,8 @@ class KVCache:
         needed = used + max(counts)
         if needed <= self.capacity:
             return
-        capacity = _up(max(needed, min(_up(needed, GROWTH), self.limit)), BLOCK)
-        kept = _up(used, BLOCK)
+        capacity = _up(max(needed, min(_up(needed, GROWTH), self.limit)), self._block)
+        kept = _up(used, self._block)
         # Layer by layer, so that only one layer is ever held twice. Zeros, not what memory held:
         # a masked NaN would still poison the sums of a short row.
         # An interruption may leave some layers grown: the next call then grows the others.

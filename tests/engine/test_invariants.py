@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcli.engine.cache import BLOCK
 from gptcli.engine.load import load
 from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
 
@@ -187,9 +186,8 @@ def test_growth_changes_nothing(case, monkeypatch):
         return torch.stack(logits), capacities
 
     ungrown, capacities = run()
-    assert set(capacities) == {-(-runner.limit // BLOCK) * BLOCK}
+    assert set(capacities) == {runner.limit}
     monkeypatch.setattr("gptcli.engine.cache.GROWTH", 4)
-    monkeypatch.setattr("gptcli.engine.cache.BLOCK", 4)
     grown, capacities = run()
     assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
     assert torch.equal(grown, ungrown)
@@ -234,7 +232,7 @@ def test_reserve_refuses_beyond_a_smaller_limit(limit):
     cache = runner.new_cache(2)
     assert cache.limit == limit
     cache.reserve([limit, 1])
-    assert limit <= cache.capacity < limit + BLOCK
+    assert cache.capacity == limit
     with pytest.raises(ValueError, match=f"{limit + 1} tokens do not fit"):
         cache.reserve([1, limit + 1])
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cache import BLOCK
 from gptcli.engine.kernels.pack import as_float32
+
+#: Positions that stand together.
+BLOCK = 16
 
 
 def keys_of(keys: NDArray[Any], length: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cache import KVCache
+from gptcli.engine.kernels.cache_layout import BLOCK
 from gptcli.engine.kernels.pack import as_float32
 from gptcli.engine.kernels.sections import shapes
 from gptcli.engine.runner import CHUNK, HEAD_ROWS
@@ -126,7 +127,7 @@ class KernelRunner:
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """See Runner."""
-        return KVCache(self.spec, batch, self._like, limit=self.limit)
+        return KVCache(self.spec, batch, self._like, limit=self.limit, block=BLOCK)
 
     def prefill(
         self,
