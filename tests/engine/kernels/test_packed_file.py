@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gptcli.engine.kernels import moving, packed_file
+from gptcli.engine.kernels import model, moving, packed_file
 from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.library import open_library
-from gptcli.engine.kernels.model import SETTLED, KernelModel
+from gptcli.engine.kernels.model import KernelModel
 from gptcli.engine.kernels.pack import pack
 from gptcli.engine.kernels.sections import Kinds
 from tests.engine.helpers import rows_of, runner_of
@@ -18,6 +18,7 @@ from tests.engine.kernels.helpers import Session, needs_kernels, parameters_of
 
 pytestmark = needs_kernels
 CASE = "llama/tied"
+SETTLED = 16
 KINDS = Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16)
 
 
@@ -48,6 +49,7 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     """Catches a section that is used before it is there, or from where it no longer is."""
     monkeypatch.setattr(moving, "_pays", lambda _size: pays)
     monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(model, "SETTLED", SETTLED)
     monkeypatch.setattr(moving, "LEAST", 0)
     row = rows_of(CASE)[0]
     still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
@@ -101,6 +103,7 @@ def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):
     monkeypatch.setattr(moving, "_pays", lambda _size: True)
     monkeypatch.setattr(moving, "LEAST", 1 << 60)
     monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(model, "SETTLED", SETTLED)
     row = rows_of(CASE)[0]
     still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
     for token in (row * 2)[:40]:
