@@ -15,7 +15,10 @@ The lower four bits are number i. Layout: ggml-common.h of github.com/ggml-org/g
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gptcli.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +56,14 @@ def shape(form: str, stored: tuple[int, ...]) -> tuple[int, int]:
     if len(stored) != 2 or 0 in stored or stored[1] % size:
         raise ValueError(f"has shape {list(stored)}, which is not rows of blocks of {size} bytes")
     return stored[0], stored[1] // size * NUMBERS
+
+
+def shape_in(file: Path, name: str, form: str, stored: tuple[int, ...]) -> tuple[int, int]:
+    """The same of a tensor in a file. Raises ModelError, which names both."""
+    try:
+        return shape(form, stored)
+    except ValueError as error:
+        raise ModelError(str(file), f"tensor {name} {error}") from None
 
 
 def dequantise(rows: NDArray[np.uint8], form: str) -> NDArray[np.float32]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.tasks import ended
+
 # Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,15 +47,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 @pytest.fixture(scope="session")
 def drain() -> Callable[[Generator[Any, None, Any]], Any]:
     """Runs a generator to its end and gives its return value."""
-
-    def run(steps: Generator[Any, None, Any]) -> Any:
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-
-    return run
+    return ended
 
 
 @pytest.fixture(scope="session")

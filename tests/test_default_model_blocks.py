@@ -9,12 +9,13 @@ import gguf
 import numpy as np
 import pytest
 
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.kernels import opening
 from gptcli.engine.kernels.library import open_library
 from gptcli.engine.kernels.model import KernelModel
-from gptcli.engine.kernels.pack import Packed, as_bfloat16, as_float32, pack
+from gptcli.engine.kernels.pack import Packed, as_float32, pack
 from gptcli.engine.kernels.parameters import Parameters
 from gptcli.engine.spec import ModelSpec
 from tests.engine.kernels.helpers import Session, needs_kernels

@@ -11,6 +11,7 @@ from gptcli.inspection.explain import ExplainRequest
 from gptcli.inspection.lens import LensRequest
 from gptcli.inspection.neighbors import NeighborsRequest, Term
 from gptcli.types import Chunk, Request, SamplingWish
+from tests.tasks import ended
 
 PROMPT = "The capital of France is Paris and the capital of Spain is"
 
@@ -18,12 +19,7 @@ PROMPT = "The capital of France is Paris and the capital of Spain is"
 @pytest.fixture(scope="module")
 def backend(default_model):
     """The default model as a user would open it."""
-    steps = open_backend(str(default_model), device="cpu", dtype="float32")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return ended(open_backend(str(default_model), device="cpu", dtype="float32"))
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,13 @@ import torch
 
 from gptcli.backends import open_backend
 from gptcli.inspection.next_tokens import NextTokensRequest
+from tests.tasks import ended
 
 
 @pytest.fixture(scope="module")
 def backend(default_model):
     """The default model as a user would open it."""
-    steps = open_backend(str(default_model), device="cpu", dtype="float32")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return ended(open_backend(str(default_model), device="cpu", dtype="float32"))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "gptcli"
 FLOORS = {
     "errors": 0,
     "types": 0,
+    "bfloat16": 0,
     "blocks": 0,
     "config": 0,
     "inspection": 0,
@@ -43,7 +44,8 @@ FORBIDDEN = {"ui": {"backends", "models", "engine", "text"}, "cli": {"engine"}}
 GROUND = {
     "errors": set(),
     "types": set(),
-    "blocks": set(),
+    "bfloat16": set(),
+    "blocks": {"errors"},
     "files": {"errors"},
     "jsonfile": {"errors", "files"},
     "shards": {"errors", "files", "jsonfile"},

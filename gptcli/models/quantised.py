@@ -84,7 +84,7 @@ def parameters(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
     for name, tensor in tensors.items():
         form = blocks.form_of(name)
         if form is not None:
-            rows, columns = _rows_of_blocks(path, name, tensor, form)
+            rows, columns = blocks.shape_in(path, name, form, tensor.shape)
             count += rows * columns
         elif name.endswith(".weight_shape"):
             rows, columns = _two_numbers(path, tensor)
@@ -113,7 +113,7 @@ def check(directory: Path) -> None:
         for name, tensor in tensors.items():
             form = blocks.form_of(name)
             if form is not None:
-                _rows_of_blocks(path, name, tensor, form)
+                blocks.shape_in(path, name, form, tensor.shape)
             module, dot, part = name.rpartition(".")
             wanted = _PARTNERS.get(dot + part, ())
             if part == "weight" and tensor.dtype == "F8_E4M3":
@@ -122,13 +122,6 @@ def check(directory: Path) -> None:
                 if names.isdisjoint(module + partner for partner in partners):
                     missing = " or ".join(module + partner for partner in partners)
                     raise ModelError(str(path), f"{name} is stored without {missing}")
-
-
-def _rows_of_blocks(path: Path, name: str, tensor: Tensor, form: str) -> tuple[int, int]:
-    try:
-        return blocks.shape(form, tensor.shape)
-    except ValueError as error:
-        raise ModelError(str(path), f"tensor {name} {error}") from None
 
 
 def _two_numbers(path: Path, tensor: Tensor) -> tuple[int, int]:

@@ -12,18 +12,14 @@ from gptcli.engine.cache import KVCache
 from gptcli.errors import UsageError
 from gptcli.inspection.next_tokens import NextTokensRequest
 from gptcli.types import Chunk, Request, SamplingWish
+from tests.tasks import ended
 
 PROMPT = "the cat sat on"
 
 
 @pytest.fixture(scope="module")
 def backend(tiny_model: Path):
-    steps = open_backend(str(tiny_model), device="cpu", dtype="float32")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return ended(open_backend(str(tiny_model), device="cpu", dtype="float32"))
 
 
 def test_a_walk_draws_what_complete_draws(backend):

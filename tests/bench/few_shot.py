@@ -16,6 +16,7 @@ from gptcli.backends import Backend, open_backend
 from gptcli.few_shot import Answer, Example, FewShotRequest, Query
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types import Chunk, Request, SamplingWish
+from tests.tasks import ended
 
 GREEDY = SamplingWish(temperature=0.0)
 MOST = 8
@@ -54,13 +55,7 @@ def one_by_one(backend: Backend, examples: list[Example], queries: list[str]) ->
 
 def opened(model: str, dtype: str) -> Backend:
     """The model's backend, its progress passed over."""
-    steps = open_backend(model, device="auto", dtype=dtype, threads=None, limit=None)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            backend: Backend = end.value
-            return backend
+    return ended(open_backend(model, device="auto", dtype=dtype, threads=None, limit=None))
 
 
 def timed(work: Callable[[], list[str]]) -> tuple[float, list[str]]:

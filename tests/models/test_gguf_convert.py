@@ -10,8 +10,9 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.errors import ModelError
-from gptcli.models.gguf import numbers, plan, rope
+from gptcli.models.gguf import plan, rope
 from gptcli.models.gguf.convert import convert
 
 
@@ -88,7 +89,7 @@ def test_bf16_rounding_is_torch_s() -> None:
     bits = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
     edges = [0x3F808000, 0x3F818000, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x80000000, 0x00008000]
     values = np.concatenate([bits, np.array(edges, np.uint32)]).view(np.float32)
-    found = torch.from_numpy(numbers.to_bf16(values)).view(torch.bfloat16)
+    found = torch.from_numpy(as_bfloat16(values)).view(torch.bfloat16)
     wanted = torch.from_numpy(values).to(torch.bfloat16)
     assert torch.equal(found.isnan(), wanted.isnan())
     assert torch.equal(found[~wanted.isnan()], wanted[~wanted.isnan()])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli import blocks
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.engine.kernels.abi import Form, Kind
 from gptcli.engine.kernels.library import Library
 from gptcli.engine.kernels.sections import LINE, ROWS, Kinds, Section, sections
@@ -208,16 +209,8 @@ def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
     return array.astype(np.float32, copy=False)
 
 
-def as_bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """float32 → bfloat16 in uint16, to the nearest, ties to even; what is no number stays none."""
-    bits = array.view(np.uint32)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    rounded[(bits & 0x7FFFFFFF) > 0x7F800000] = 0x7FC0
-    return rounded
-
-
 def _converted(array: NDArray[np.generic], kind: Kind) -> NDArray[np.generic]:
     numbers = as_float32(array)
     if kind is Kind.BFLOAT16:
-        return as_bfloat16(np.ascontiguousarray(numbers))
+        return as_bfloat16(numbers)
     return numbers if kind is Kind.FLOAT32 else numbers.astype(np.float16)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli import blocks
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.engine.block_config import keeps_blocks
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import family_of
 from gptcli.engine.families.rules import Rule
 from gptcli.engine.kernels.abi import Form, Kind
-from gptcli.engine.kernels.pack import Blocks, Parameter, as_bfloat16, as_float32
+from gptcli.engine.kernels.pack import Blocks, Parameter, as_float32
 from gptcli.engine.kernels.sections import Kinds, sections, shapes
 from gptcli.engine.mapped import Mapped, MappedFiles
 from gptcli.engine.spec import ModelSpec
@@ -109,12 +110,9 @@ def _unblocked(
 
 
 def _described(tensor: Mapped, name: str, form: str, *, turned: bool) -> Mapped:
-    try:
-        if tensor.kind != "U8":
-            raise ValueError("is not of dtype uint8")
-        shape = blocks.shape(form, tensor.shape)
-    except ValueError as error:
-        raise ModelError(str(tensor.file), f"tensor {tensor.name} {error}") from None
+    if tensor.kind != "U8":
+        raise ModelError(str(tensor.file), f"tensor {tensor.name} is not of dtype uint8")
+    shape = blocks.shape_in(tensor.file, tensor.name, form, tensor.shape)
     return replace(tensor, name=name, kind=form, shape=shape[::-1] if turned else shape)
 
 
@@ -122,5 +120,5 @@ def _rounded(array: NDArray[Any]) -> NDArray[np.uint16]:
     out = np.empty(array.shape, dtype=np.uint16)
     for start in range(0, len(array), _ROWS):
         rows = slice(start, start + _ROWS)
-        out[rows] = as_bfloat16(np.ascontiguousarray(as_float32(array[rows])))
+        out[rows] = as_bfloat16(as_float32(array[rows]))
     return out

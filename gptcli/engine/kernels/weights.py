@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.engine.kernels import abi
 from gptcli.engine.kernels.abi import Kind
 from gptcli.engine.kernels.angles import Floats, slopes
-from gptcli.engine.kernels.pack import Packed, as_bfloat16, as_float32
+from gptcli.engine.kernels.pack import Packed, as_float32
 from gptcli.engine.spec import ModelSpec, Rope
 
 

@@ -41,10 +41,8 @@ class GgufBlocks:
             reason = f"{packed.module}.weight is stored twice, as {name} and as {others[0]}"
             raise ModelError(str(stored.file), reason)
         packed.check_dtype(stored, torch.uint8)
-        try:
-            rows, columns = blocks.shape(blocks.PARTS[name], stored.shape)
-        except ValueError as error:
-            raise ModelError(str(stored.file), f"tensor {stored.name} {error}") from None
+        form = blocks.PARTS[name]
+        rows, columns = blocks.shape_in(stored.file, stored.name, form, stored.shape)
         shape = packed.oriented((columns, rows))
         return Stored(f"{packed.module}.weight", stored.file, shape, torch.float32)
 

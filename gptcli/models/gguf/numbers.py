@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gptcli.bfloat16 import as_bfloat16
+
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -43,17 +44,6 @@ def floats(rows: Array, kind: str) -> Array:
     return found
 
 
-def to_bf16(values: Array) -> npt.NDArray[np.uint16]:
-    """The upper halves of float32 values, rounded to nearest even; NaN stays NaN."""
-    import numpy as np
-
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
-    broken = (bits & 0x7FFFFFFF) > 0x7F800000
-    rounded[broken] = 0x7FC0
-    return rounded
-
-
 def encoder(dtype: str) -> Callable[[Array], Array]:
     """Numbers as they are stored in a dtype. FloatingPointError for one beyond its range."""
     import numpy as np
@@ -62,4 +52,4 @@ def encoder(dtype: str) -> Callable[[Array], Array]:
         with np.errstate(over="raise"):
             return values.astype(np.float16 if dtype == "F16" else np.float32)
 
-    return to_bf16 if dtype == "BF16" else plain
+    return as_bfloat16 if dtype == "BF16" else plain

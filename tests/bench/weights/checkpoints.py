@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedConfig
 
 from gptcli import models
 from gptcli.backends.local.merging import merge
-
-T = TypeVar("T")
+from tests.tasks import ended
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,8 @@ RECIPES = {
 
 def default_model(directory: Path) -> None:
     """The default model's numbers in bfloat16, plain, as every peer can read them."""
-    model = _ended(models.obtain("smollm2"))
-    _ended(merge(model, (), directory, dtype="bfloat16"))
-
-
-def _ended(steps: Generator[object, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    model = ended(models.obtain("smollm2"))
+    ended(merge(model, (), directory, dtype="bfloat16"))
 
 
 def random_model(directory: Path, config: PreTrainedConfig, tokenizer: Path) -> None:

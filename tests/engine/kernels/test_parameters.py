@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.bfloat16 import as_bfloat16
 from gptcli.engine.config_fields import ConfigFields
 from gptcli.engine.families import read_spec
 from gptcli.engine.kernels.library import open_library
 from gptcli.engine.kernels.opening import KINDS
-from gptcli.engine.kernels.pack import as_bfloat16, pack
+from gptcli.engine.kernels.pack import pack
 from gptcli.engine.kernels.parameters import Parameters
 from gptcli.engine.kernels.sections import shapes
 from gptcli.engine.load import load

@@ -59,10 +59,10 @@ struct Pool {
   std::atomic<bool> ending{false};
   Job job = nullptr;
   void *argument = nullptr;
-  int wanted, count = 1;
+  int wanted;
   std::vector<std::thread> threads;
 
-  explicit Pool(int wanted) : crew(wanted), wanted(wanted) {
+  explicit Pool(int wanted) : crew(1), wanted(wanted) {
     threads.reserve(wanted - 1);
     try {
       while ((int)threads.size() + 1 < wanted) {
@@ -72,8 +72,7 @@ struct Pool {
     } catch (const std::system_error &) {
       // Fewer threads give the same numbers.
     }
-    count = (int)threads.size() + 1;
-    crew = Crew(count);
+    crew = Crew((int)threads.size() + 1);
   }
 
   ~Pool() {
