@@ -22,7 +22,8 @@ from pathlib import Path
 import platformdirs
 
 from gptcli.errors import InputError, UsageError
-from gptcli.types import LIMITS, AdapterRef
+from gptcli.types.limits import LIMITS
+from gptcli.types.models import AdapterRef
 
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"

@@ -76,7 +76,7 @@ def plain_default_model(
     import filelock
 
     from gptcli.backends.local.merging import merge
-    from gptcli.types import ModelDir
+    from gptcli.types.models import ModelDir
 
     to = shared_data_dir / "plain"
     with filelock.FileLock(f"{to}.lock"):
@@ -147,9 +147,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>"}))
 
-    from gptcli.engine.config_fields import ConfigFields
-    from gptcli.engine.decoder import Decoder
-    from gptcli.engine.families import read_spec
+    from gptcli.engine.model.config_fields import ConfigFields
+    from gptcli.engine.model.families import read_spec
+    from gptcli.engine.torch.decoder import Decoder
 
     family, spec = read_spec(ConfigFields.read(directory))
     shapes = {name: p.shape for name, p in Decoder(spec).named_parameters()}

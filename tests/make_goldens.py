@@ -112,7 +112,7 @@ def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
 
 def measure() -> None:
     """Write down the largest difference of each family."""
-    from gptcli.engine.families import DIFFERENCES
+    from gptcli.engine.model.families import DIFFERENCES
     from tests.engine.helpers import difference
 
     found: dict[str, float] = {}

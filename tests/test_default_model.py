@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptcli.engine.kernels.runner import KernelRunner
-from gptcli.engine.load import load
+from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.open import open_runner
-from gptcli.types import Sampling
+from gptcli.engine.torch.loader import load
+from gptcli.types.sampling import Sampling
+from tests.engine.cpu.helpers import SETS
 from tests.engine.helpers import generate
-from tests.engine.kernels.helpers import SETS
 
 PROMPTS = [
     "The most effective way to learn computer science is",
@@ -105,7 +105,7 @@ def test_peak_memory(with_default_model: Path, tmp_path: Path):
     prompt.write_text("The history of computing is long. " * 100)
     generated = 16
     code = (
-        "import sys\nfrom gptcli.backends.memory import peak_bytes\n"
+        "import sys\nfrom gptcli.backends.local.memory import peak_bytes\n"
         "from gptcli.cli.boundary import main\n"
         "assert main(sys.argv[1:]) == 0\n"
         "print(peak_bytes('cpu'), file=sys.stderr)"

@@ -9,17 +9,17 @@ import gguf
 import numpy as np
 import pytest
 
-from gptcli.bfloat16 import as_bfloat16
-from gptcli.engine.config_fields import ConfigFields
-from gptcli.engine.families import read_spec
-from gptcli.engine.kernels import opening
-from gptcli.engine.kernels.library import open_library
-from gptcli.engine.kernels.model import KernelModel
-from gptcli.engine.kernels.pack import Packed, as_float32, pack
-from gptcli.engine.kernels.parameters import Parameters
-from gptcli.engine.spec import ModelSpec
-from tests.engine.kernels.helpers import Session, needs_kernels
-from tests.engine.kernels.reference import rounded_activations
+from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.pack import Packed, as_float32, pack
+from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.formats.bfloat16 import as_bfloat16
+from tests.engine.cpu.helpers import Session, needs_kernels
+from tests.engine.cpu.reference import rounded_activations
 from tests.engine.numpy_llama import NumpyLlama
 
 pytestmark = needs_kernels

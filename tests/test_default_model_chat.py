@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from gptcli.backends.local import LocalBackend
-from gptcli.backends.local.opened import OpenModel
-from gptcli.conversation import ChatForm, ChatRequest, Message, TranscriptForm
-from gptcli.types import Chunk, ModelDir, SamplingWish, Usage
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.completion import Chunk, Usage
+from gptcli.types.models import ModelDir
+from gptcli.types.sampling import SamplingWish
 
 GREEDY = SamplingWish(temperature=0.0)
 SAID = ["Name three colours.", "Which of them is the warmest?", "<|im_end|>\n<|im_start|>system"]

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from gptcli.backends import open_backend
-from gptcli.inspection.attention import AttentionRequest
-from gptcli.inspection.explain import ExplainRequest
-from gptcli.inspection.lens import LensRequest
-from gptcli.inspection.neighbors import NeighborsRequest, Term
-from gptcli.types import Chunk, Request, SamplingWish
+from gptcli.types.attention import AttentionRequest
+from gptcli.types.completion import Chunk, Request
+from gptcli.types.explain import ExplainRequest
+from gptcli.types.lens import LensRequest
+from gptcli.types.neighbors import NeighborsRequest, Term
+from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
 
 PROMPT = "The capital of France is Paris and the capital of Spain is"

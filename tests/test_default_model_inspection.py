@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gptcli.backends import open_backend
-from gptcli.inspection.next_tokens import NextTokensRequest
+from gptcli.types.next_tokens import NextTokensRequest
 from tests.tasks import ended
 
 

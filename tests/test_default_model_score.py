@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gptcli.backends.local import LocalBackend
-from gptcli.backends.local.opened import OpenModel
-from gptcli.inspection.score import ScoreRequest
-from gptcli.types import ModelDir
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.types.models import ModelDir
+from gptcli.types.score import ScoreRequest
 
 TEXTS = [
     "The capital of France is Paris, and that of Italy is Rome.\n\nBananas are not a country.",

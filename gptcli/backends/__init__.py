@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from gptcli.backends.base import Backend, Event
-from gptcli.types import AdapterRef, Notice, Progress
+from gptcli.types.events import Notice, Progress
+from gptcli.types.models import AdapterRef
 
 __all__ = ["ECHO", "Backend", "Event", "cpu", "open_backend"]
 
@@ -40,7 +41,7 @@ def open_backend(
 
     model = yield from models.obtain(name)
     from gptcli.backends.local import LocalBackend
-    from gptcli.backends.local.opened import OpenModel
+    from gptcli.backends.local.open_model import OpenModel
 
     opened = OpenModel(
         model,
@@ -63,7 +64,11 @@ def cpu(features: str = "auto") -> str:
 
     features: one of config.CPU_FEATURES. Raises UsageError where they are not there.
     """
-    from gptcli.engine.kernels.library import KernelsUnavailableError, default_threads, open_library
+    from gptcli.engine.cpu.binding.library import (
+        KernelsUnavailableError,
+        default_threads,
+        open_library,
+    )
 
     try:
         library = open_library(features)

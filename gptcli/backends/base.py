@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from gptcli.types import Chunk, Notice, Request, Usage
+from gptcli.types.completion import Chunk, Request, Usage
+from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from gptcli.benchmark import BenchRequest, Speeds
-    from gptcli.conversation import ChatDocument, ChatRequest
-    from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
-    from gptcli.inspection.attention import Attention, AttentionRequest
-    from gptcli.inspection.choose import Choices, ChooseRequest
-    from gptcli.inspection.explain import ExplainRequest, Round
-    from gptcli.inspection.lens import Lens, LensRequest
-    from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
-    from gptcli.inspection.next_tokens import Candidate, Distribution, NextTokensRequest
-    from gptcli.inspection.rounding import Rounding, RoundingRequest
-    from gptcli.inspection.score import Score, ScoreRequest
-    from gptcli.inspection.shapes import Shapes
-    from gptcli.inspection.tree import Tree, TreeRequest
-    from gptcli.types import Progress
+    from gptcli.types.attention import Attention, AttentionRequest
+    from gptcli.types.bench import BenchRequest, Speeds
+    from gptcli.types.chat import ChatDocument, ChatRequest
+    from gptcli.types.choose import Choices, ChooseRequest
+    from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+    from gptcli.types.events import Progress
+    from gptcli.types.explain import ExplainRequest, Round
+    from gptcli.types.few_shot import FewShotEvent, FewShotRequest, Query
+    from gptcli.types.lens import Lens, LensRequest
+    from gptcli.types.neighbors import Neighbors, NeighborsRequest
+    from gptcli.types.next_tokens import Candidate, Distribution, NextTokensRequest
+    from gptcli.types.score import Score, ScoreRequest
+    from gptcli.types.shapes import Shapes
+    from gptcli.types.tree import Tree, TreeRequest
 
 Event = Chunk | Notice | Usage
 

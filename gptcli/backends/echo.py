@@ -11,21 +11,22 @@ from itertools import cycle, islice
 from typing import NoReturn
 
 from gptcli.backends.base import Event
-from gptcli.benchmark import BenchRequest
-from gptcli.conversation import ChatRequest
 from gptcli.errors import InputError, UsageError
-from gptcli.few_shot import FewShotRequest, Query
-from gptcli.inspection.attention import AttentionRequest
-from gptcli.inspection.choose import ChooseRequest
-from gptcli.inspection.explain import ExplainRequest
-from gptcli.inspection.lens import LensRequest
-from gptcli.inspection.neighbors import NeighborsRequest
-from gptcli.inspection.next_tokens import NextTokensRequest
-from gptcli.inspection.rounding import RoundingRequest
-from gptcli.inspection.score import ScoreRequest
-from gptcli.inspection.tree import TreeRequest
 from gptcli.text.stop import StopMatcher
-from gptcli.types import Chunk, Request, Sampling, TokenInfo, Usage
+from gptcli.types.attention import AttentionRequest
+from gptcli.types.bench import BenchRequest
+from gptcli.types.chat import ChatRequest
+from gptcli.types.choose import ChooseRequest
+from gptcli.types.completion import Chunk, Request, TokenInfo, Usage
+from gptcli.types.dtype_comparison import RoundingRequest
+from gptcli.types.explain import ExplainRequest
+from gptcli.types.few_shot import FewShotRequest, Query
+from gptcli.types.lens import LensRequest
+from gptcli.types.neighbors import NeighborsRequest
+from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.sampling import Sampling
+from gptcli.types.score import ScoreRequest
+from gptcli.types.tree import TreeRequest
 
 
 class EchoBackend:

@@ -1,1 +1,1 @@
-"""The command line: one file per subcommand, listed in `app.COMMANDS`."""
+"""The command line: rooms for commands, flags, input, the chat on a terminal, the manual."""

@@ -39,7 +39,7 @@ def app(argv: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for file in names.values() if first is None else [first]:
-        module = import_module(f"gptcli.cli.{file}")
+        module = import_module(f"gptcli.cli.commands.{file}")
         if file in GROUPS:
             whole.add_typer(module.app)
         else:

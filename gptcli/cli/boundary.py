@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from gptcli.errors import GptcliError, ResourceError, UsageError
-from gptcli.ui.messages import Messages
+from gptcli.ui.terminal.messages import Messages
 
 OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
 

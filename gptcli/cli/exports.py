@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gptcli import units
 from gptcli.errors import ResourceError, UsageError
-from gptcli.ui.data import DataWriter
-from gptcli.ui.messages import Messages
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.messages import Messages
 
 _STDOUT = "-"
 
@@ -33,7 +33,7 @@ class Exports:
         if len(given) > 1:
             raise UsageError(given[0], f"cannot go to stdout beside {given[1]}")
         if self.png is not None:
-            from gptcli.ui.plots import check_installed
+            from gptcli.ui.views.plots import check_installed
 
             check_installed()
 

@@ -9,8 +9,8 @@ from gptcli import config
 from gptcli.backends import Backend, open_backend
 from gptcli.config import Settings
 from gptcli.errors import UsageError
-from gptcli.ui.messages import Messages
-from gptcli.ui.progress import watch
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.progress import watch
 
 
 def settings_of(flags: Mapping[str, object]) -> Settings:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gptcli import signals
-from gptcli.engine import gpu
-from gptcli.engine.config_fields import ConfigFields
-from gptcli.engine.families import read_spec
-from gptcli.engine.kernels.opening import QUANTISED, open_kernels
+from gptcli.engine.cpu.opening import QUANTISED, open_kernels
+from gptcli.engine.host import gpu
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
 from gptcli.engine.runner import Runner, context_in_use
 from gptcli.errors import UsageError
-from gptcli.types import AdapterRef
+from gptcli.types.models import AdapterRef
 
 
 def open_runner(
@@ -55,7 +55,7 @@ def open_runner(
     with signals.held():
         import torch
 
-        from gptcli.engine.load import load
+        from gptcli.engine.torch.loader import load
     if threads is not None:
         torch.set_num_threads(threads)
     return load(directory, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart)
@@ -68,5 +68,5 @@ def is_cpu(device: str) -> bool:
     if not gpu.may_be_there():
         return True
     with signals.held():
-        from gptcli.engine.load import pick_device
+        from gptcli.engine.torch.loader import pick_device
     return pick_device(device).type == "cpu"

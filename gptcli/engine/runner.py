@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
-from gptcli.engine.cache import KVCache
-from gptcli.engine.spec import ModelSpec
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.kv_cache import KVCache
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gptcli.engine.probes import Probe
+    from gptcli.engine.probe import Probe
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.

@@ -9,7 +9,8 @@ from gptcli.errors import ModelError
 from gptcli.models import hub_cache, local, local_gguf, store
 from gptcli.models.hub_cache import Repo
 from gptcli.models.resolve import Directory, Gguf, Managed, Wheel, resolve
-from gptcli.types import ModelDir, Progress
+from gptcli.types.events import Progress
+from gptcli.types.models import ModelDir
 
 
 def obtain(name: str) -> Generator[Progress, None, ModelDir]:

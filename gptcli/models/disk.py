@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gptcli import units
 from gptcli.errors import ModelError, ResourceError
-from gptcli.types import Progress
+from gptcli.types.events import Progress
 
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

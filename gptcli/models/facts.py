@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import blocks, jsonfile, shards, weights_header
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, quantised
-from gptcli.types import ModelDir
+from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import json as jsonfile
+from gptcli.formats.safetensors import header as weights_header
+from gptcli.formats.safetensors import shards
+from gptcli.models import disk, local, manifest
+from gptcli.models import quantised_facts as quantised
+from gptcli.types.models import ModelDir
 
 _README_LIMIT = 1 << 20
 

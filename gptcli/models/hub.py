@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import shards
 from gptcli.errors import ModelError, NetworkError
+from gptcli.formats.safetensors import shards
+from gptcli.formats.tokenizer_json import reading
 from gptcli.models import disk, hub_cache, hub_errors, local
 from gptcli.models.hub_cache import Repo
-from gptcli.tokenizer_json import reading
-from gptcli.types import ModelDir, Progress
+from gptcli.types.events import Progress
+from gptcli.types.models import ModelDir
 
 #: Small files, in the order they are fetched.
 _SMALL = (

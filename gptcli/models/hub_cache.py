@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import shards
 from gptcli.errors import ModelError, UsageError
+from gptcli.formats.safetensors import shards
 from gptcli.models import local
-from gptcli.types import ModelDir
+from gptcli.types.models import ModelDir
 
 _MAIN = "main"
 _COMMIT = re.compile(r"[0-9a-f]{40}")

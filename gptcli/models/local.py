@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from gptcli import shards
 from gptcli.errors import ModelError
-from gptcli.tokenizer_json import reading
-from gptcli.types import ModelDir
+from gptcli.formats.safetensors import shards
+from gptcli.formats.tokenizer_json import reading
+from gptcli.types.models import ModelDir
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gptcli import signals
 from gptcli.errors import ModelError
+from gptcli.formats.gguf import parts
 from gptcli.models import store
-from gptcli.models.gguf import parts
-from gptcli.types import ModelDir, Progress
+from gptcli.types.events import Progress
+from gptcli.types.models import ModelDir
 
 
 def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:

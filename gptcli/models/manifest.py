@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import gptcli
-from gptcli import jsonfile
 from gptcli.errors import ModelError
+from gptcli.formats import json as jsonfile
 
 NAME = "gptcli.json"
 #: Raised when what the converter writes changes; older directories are then made again.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gptcli.errors import GptcliError, ModelError, NetworkError, ResourceError
 from gptcli.models.aliases import WheelModel
-from gptcli.types import Progress
+from gptcli.types.events import Progress
 
 _POLL_SECONDS = 0.1
 _KILL_SECONDS = 5

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gptcli import config
 from gptcli.models import disk, manifest
-from gptcli.types import ModelDir, Progress
+from gptcli.types.events import Progress
+from gptcli.types.models import ModelDir
 
 #: Makes a model in the directory it is given; the last thing it writes is the manifest.
 Make = Callable[[Path], Generator[Progress, None, None]]

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gptcli import jsonfile, shards, weights_header
 from gptcli.errors import ModelError
-from gptcli.models import disk, local, manifest, quantised
-from gptcli.types import ModelDir, Progress
+from gptcli.formats import json as jsonfile
+from gptcli.formats.safetensors import header as weights_header
+from gptcli.formats.safetensors import shards
+from gptcli.models import disk, local, manifest
+from gptcli.models import quantised_facts as quantised
+from gptcli.types.events import Progress
+from gptcli.types.models import ModelDir
 
 _JSON = {
     local.CONFIG: jsonfile.CONFIG_LIMIT,

@@ -11,7 +11,7 @@ from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.models import disk, pip_download
 from gptcli.models.aliases import WheelModel
-from gptcli.types import Progress
+from gptcli.types.events import Progress
 
 _CHUNK = 1 << 20
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gptcli.conversation import ChatForm, TranscriptForm
 from gptcli.text import template_source
+from gptcli.text.chat_document import DocumentForm
 from gptcli.text.chat_template import ChatTemplate
-from gptcli.text.document import DocumentForm
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.text.transcript import Transcript
+from gptcli.types.chat import ChatForm, TranscriptForm
 
 
 def open_form(form: ChatForm, directory: Path, tokenizer: Tokenizer) -> DocumentForm:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from gptcli.conversation import ROLES, Message
 from gptcli.errors import GptcliError, InputError, ModelError
+from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.disguise import Disguise
-from gptcli.text.document import Document, Turn, document_of
 from gptcli.text.template_process import PATIENCE, TemplateProcess
 from gptcli.text.template_source import TemplateSource
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.chat import ROLES, Message
 
 
 class ChatTemplate:

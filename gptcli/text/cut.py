@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gptcli.errors import InputError
-from gptcli.inspection.token import Token
-from gptcli.inspection.tokens import Tokens
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.token import Token
+from gptcli.types.tokens import Tokens
 
 
 def cut(tokenizer: Tokenizer, model: str, text: str, *, special: bool = False) -> Tokens:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptcli.errors import UsageError
-from gptcli.few_shot import Example
 from gptcli.text.braces import parse
+from gptcli.types.few_shot import Example
 
 
 class ExampleTemplate:

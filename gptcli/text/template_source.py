@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli import files, jsonfile
 from gptcli.errors import InputError, ModelError, UsageError
+from gptcli.formats import files
+from gptcli.formats import json as jsonfile
 
 DEFAULT = "default"
 #: Larger than any template by far.

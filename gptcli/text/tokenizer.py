@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptcli import jsonfile
 from gptcli.errors import ModelError
-from gptcli.text import converted
+from gptcli.formats import json as jsonfile
+from gptcli.text import made_tokenizer as converted
 from gptcli.text.panics import stderr_closed
 from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gptcli.conversation import Message, Role, TranscriptForm
 from gptcli.errors import UsageError
 from gptcli.text.braces import parse
-from gptcli.text.document import Document, Turn, document_of
+from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.chat import Message, Role, TranscriptForm
 
 _FLAG = "--transcript"
 

@@ -10,12 +10,13 @@ import pytest
 
 from gptcli.backends.local import bench as module
 from gptcli.backends.local import stopwatch
-from gptcli.backends.local.opened import OpenModel
-from gptcli.benchmark import BATCH_NEW, BATCH_PROMPT, BenchRequest, Rounds
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import ContextError, ResourceError
-from gptcli.types import ModelDir, Notice, Progress
+from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, BenchRequest, Rounds
+from gptcli.types.events import Notice, Progress
+from gptcli.types.models import ModelDir
 from tests.conftest import with_context
-from tests.engine.kernels.helpers import needs_kernels
+from tests.engine.cpu.helpers import needs_kernels
 from tests.tasks import told
 
 READ = 1 << 16
@@ -159,7 +160,7 @@ def test_a_batch_must_fit(tiny_model, features):
 
 def test_caches_must_fit_into_memory(model, monkeypatch):
     """Catches a machine that is brought to its knees by a batch."""
-    monkeypatch.setattr("gptcli.backends.memory.available_bytes", lambda device: 100_000)
+    monkeypatch.setattr("gptcli.backends.local.memory.available_bytes", lambda device: 100_000)
     with pytest.raises(ResourceError, match=r"batch: KV caches need .* 100 kB are free"):
         told(module.bench(model, BenchRequest(("batch",), batch=4096), float))
 

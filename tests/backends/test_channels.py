@@ -11,9 +11,11 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as Rust
 
 from gptcli.backends.local import LocalBackend
-from gptcli.backends.local.opened import OpenModel
-from gptcli.conversation import ChatForm, ChatRequest, Message, TranscriptForm
-from gptcli.types import Chunk, ModelDir, Notice
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.completion import Chunk
+from gptcli.types.events import Notice
+from gptcli.types.models import ModelDir
 from tests.engine.helpers import copy_case
 
 NAMES = ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>"]
@@ -50,7 +52,7 @@ def says(
 
     def script(answer: str, *, limit: int | None = None, form: ChatForm | None = None):
         ids: Iterator[int] = iter(backend._open.tokenizer.encode(answer, special=True))
-        monkeypatch.setattr("gptcli.engine.generate.next_ids", lambda *_: [next(ids)])
+        monkeypatch.setattr("gptcli.engine.asking.generate.next_ids", lambda *_: [next(ids)])
         request = ChatRequest(
             (Message("user", "hi"),), form=form or ChatForm(), max_new_tokens=limit
         )

@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from gptcli.backends.local import LocalBackend
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
-from gptcli.conversation import ChatDocument, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.errors import ContextError, InputError
-from gptcli.types import Chunk, ModelDir, Notice, SamplingWish, Usage
+from gptcli.types.chat import ChatDocument, ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.completion import Chunk, Usage
+from gptcli.types.events import Notice
+from gptcli.types.models import ModelDir
+from gptcli.types.sampling import SamplingWish
 
 WARM = SamplingWish(temperature=1.2, logit_bias=(("<|end|>", float("-inf")),))
 TRANSCRIPT = ChatForm(transcript=TranscriptForm())

@@ -13,13 +13,15 @@ import torch
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend, few_shot
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
-from gptcli.conversation import ChatForm
 from gptcli.errors import ContextError, InputError, UsageError
-from gptcli.few_shot import Answer, Example, FewShotForm, FewShotRequest, FewShotUsage, Query
 from gptcli.text.example_template import ExampleTemplate
-from gptcli.types import ModelDir, Request, SamplingWish
+from gptcli.types.chat import ChatForm
+from gptcli.types.completion import Request
+from gptcli.types.few_shot import Answer, Example, FewShotForm, FewShotRequest, FewShotUsage, Query
+from gptcli.types.models import ModelDir
+from gptcli.types.sampling import SamplingWish
 
 EXAMPLES = (Example("the cat", "sat"), Example("the dog", "on the log"), Example("they", "all"))
 QUERIES = ("the mat", "a", "the dog sat on the log", "together, then")

@@ -8,10 +8,11 @@ import pytest
 
 from gptcli.backends import open_backend
 from gptcli.backends.echo import EchoBackend
-from gptcli.engine.cache import KVCache
+from gptcli.engine.state.kv_cache import KVCache
 from gptcli.errors import UsageError
-from gptcli.inspection.next_tokens import NextTokensRequest
-from gptcli.types import Chunk, Request, SamplingWish
+from gptcli.types.completion import Chunk, Request
+from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
 
 PROMPT = "the cat sat on"

@@ -11,10 +11,10 @@ import torch
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError, UsageError
-from gptcli.inspection.score import Score, ScoreRequest
-from gptcli.types import ModelDir
+from gptcli.types.models import ModelDir
+from gptcli.types.score import Score, ScoreRequest
 
 
 def backend_of(directory: Path, limit: int | None = None) -> LocalBackend:

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 
 from gptcli.backends import Backend, open_backend
-from gptcli.few_shot import Answer, Example, FewShotRequest, Query
 from gptcli.text.example_template import ExampleTemplate
-from gptcli.types import Chunk, Request, SamplingWish
+from gptcli.types.completion import Chunk, Request
+from gptcli.types.few_shot import Answer, Example, FewShotRequest, Query
+from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
 
 GREEDY = SamplingWish(temperature=0.0)

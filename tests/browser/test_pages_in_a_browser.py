@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.chromium import open_chromium, set_scheme
 from tests.cli.helpers import run
-from tests.ui.test_pages import VIEWS
+from tests.ui.pages.test_pages import VIEWS
 
 pytestmark = pytest.mark.browser
 

@@ -276,7 +276,7 @@ def test_a_begin_token_without_an_embedding(broken):
 
 def test_samples_that_cannot_fit(tiny_model, monkeypatch):
     """Catches filling the memory to find out that it is too small."""
-    from gptcli.backends import memory
+    from gptcli.backends.local import memory
 
     monkeypatch.setattr(memory, "available_bytes", lambda _: 100_000)
     done = run("complete", "-m", str(tiny_model), "--samples", "500", "-n", "4", "a")

@@ -16,7 +16,7 @@ import pyte
 import pytest
 
 from tests.conftest import with_context
-from tests.engine.kernels.helpers import needs_kernels
+from tests.engine.cpu.helpers import needs_kernels
 
 COMMAND = [sys.executable, "-m", "gptcli"]
 FOREVER = ["complete", "-m", "echo", "-n", "100000000", "word"]

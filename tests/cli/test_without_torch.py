@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.helpers import run
-from tests.engine.kernels.helpers import needs_kernels
+from tests.engine.cpu.helpers import needs_kernels
 
 ROOT = Path(__file__).parents[2]
 #: Runs a command; the end of stderr is what it has loaded.

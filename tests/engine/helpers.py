@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from gptcli.engine.generate import Generation
-from gptcli.engine.load import load
-from gptcli.engine.prefix import PrefixCache
-from gptcli.engine.torch_runner import TorchRunner
-from gptcli.types import Sampling
+from gptcli.engine.asking.generate import Generation
+from gptcli.engine.state.prefix import PrefixCache
+from gptcli.engine.torch.loader import load
+from gptcli.engine.torch.runner import TorchRunner
+from gptcli.types.sampling import Sampling
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gptcli.engine.config_fields import ConfigFields
-from gptcli.engine.families import read_spec
-from gptcli.engine.kernels.runner import KernelRunner
-from gptcli.engine.mapped import MappedFiles
-from gptcli.engine.spec import ModelSpec
+from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.formats.safetensors.mapping import MappedFiles
 
 
 def floats(bits: np.ndarray) -> np.ndarray:

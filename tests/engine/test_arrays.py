@@ -13,13 +13,14 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gptcli.engine import arrays, sampling
-from gptcli.engine.distribution import at_temperature, cuts, entropy_bits, staged
-from gptcli.engine.generate import logprobs_of, only
-from gptcli.engine.sampling import History
-from gptcli.engine.scoring import score_rows
+from gptcli.engine import arrays
+from gptcli.engine.asking import sampling
+from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
+from gptcli.engine.asking.generate import logprobs_of, only
+from gptcli.engine.asking.sampling import History
+from gptcli.engine.asking.scoring import score_rows
 from gptcli.errors import NonFiniteError
-from gptcli.types import Sampling
+from gptcli.types.sampling import Sampling
 
 INF = math.inf
 #: float32, in a sum of as many numbers as a row here has.

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from gptcli.backends.local.merging import merge
-from gptcli.engine.families import supported
-from gptcli.types import AdapterRef, ModelDir
-from tests.engine import adapters, packed
+from gptcli.engine.model.families import supported
+from gptcli.types.models import AdapterRef, ModelDir
 from tests.engine.helpers import CASES, GOLDENS, whole
-from tests.engine.test_lora import apart_by, logits
-from tests.engine.test_quantised import CASES as FORMS
-from tests.engine.test_quantised import assert_same_model
+from tests.engine.weights import adapters, packed
+from tests.engine.weights.test_lora import apart_by, logits
+from tests.engine.weights.test_quantised import CASES as FORMS
+from tests.engine.weights.test_quantised import assert_same_model
 
 #: Families of which another checkpoint than the first is taken, and why.
 _CHOSEN = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gptcli.engine.families import DIFFERENCES, supported
-from gptcli.engine.load import load
+from gptcli.engine.model.families import DIFFERENCES, supported
+from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, copy_case, difference, golden_of
 from tests.golden_cases import CASES as MADE
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcli.engine.load import load
+from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
@@ -187,7 +187,7 @@ def test_growth_changes_nothing(case, monkeypatch):
 
     ungrown, capacities = run()
     assert set(capacities) == {runner.limit}
-    monkeypatch.setattr("gptcli.engine.cache.GROWTH", 4)
+    monkeypatch.setattr("gptcli.engine.state.kv_cache.GROWTH", 4)
     grown, capacities = run()
     assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
     assert torch.equal(grown, ungrown)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gptcli.engine import gpu, load
 from gptcli.engine import open as opening
-from gptcli.engine.kernels.runner import KernelRunner
-from gptcli.engine.torch_runner import TorchRunner
+from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.host import gpu
+from gptcli.engine.torch import loader as load
+from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import UsageError
 from tests.engine import numpy_llama
 from tests.engine.helpers import GOLDENS

@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.arrays import host
-from gptcli.engine.attend import attend_written_out
-from gptcli.engine.load import load
-from gptcli.engine.probes import Together, embeddings
+from gptcli.engine.probe import Together
+from gptcli.engine.probes import embeddings
 from gptcli.engine.probes.attention import AttentionWeights, weights
 from gptcli.engine.probes.parameters import parts
 from gptcli.engine.probes.readout import read_out
 from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
+from gptcli.engine.torch.attention import attend_written_out
+from gptcli.engine.torch.loader import load
+from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
-from tests.engine.kernels.helpers import SETS, kernels_of
 from tests.golden_cases import CASES as MADE
 
 NEAR = {"rtol": 0, "atol": 1e-5}

@@ -14,19 +14,19 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file, save_file
 
-from gptcli import blocks
-from gptcli.engine.config_fields import ConfigFields
-from gptcli.engine.families import read_spec
-from gptcli.engine.kernels.opening import KINDS, choose, open_kernels
-from gptcli.engine.kernels.parameters import Parameters
-from gptcli.engine.load import load
+from gptcli.engine.cpu.opening import KINDS, choose, open_kernels
+from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.torch.loader import load
 from gptcli.errors import ModelError
-from gptcli.models import quantised
+from gptcli.formats import ggml_blocks as blocks
+from gptcli.models import quantised_facts as quantised
 from gptcli.models.gguf import plan
 from tests.cli.helpers import run
 from tests.cli.test_without_torch import HEAVY, SCRIPT
-from tests.engine.kernels.helpers import needs_kernels, parameters_of
-from tests.engine.kernels.test_parameters import packed, spec_of
+from tests.engine.cpu.helpers import needs_kernels, parameters_of
+from tests.engine.cpu.test_parameters import packed, spec_of
 from tests.models import gguf_export
 from tests.models.conftest import add_tokenizer
 from tests.models.test_gguf_families import CASES, checkpoint, imported

@@ -14,17 +14,17 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from torch import nn
 
-from gptcli.engine.kernels import opening
-from gptcli.engine.kernels.abi import Kind as Packing
-from gptcli.engine.kernels.model import KernelModel
-from gptcli.engine.kernels.pack import pack
-from gptcli.engine.kernels.parameters import Parameters
-from gptcli.engine.kernels.sections import Kinds, sections
-from gptcli.engine.load import load
-from gptcli.engine.torch_runner import TorchRunner
-from tests.engine.kernels.helpers import Session, every_set, library, needs_kernels
-from tests.engine.kernels.test_parameters import spec_of
-from tests.engine.kernels.test_quantised_forward import rounded, stored
+from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.binding.abi import Kind as Packing
+from gptcli.engine.cpu.packing.pack import pack
+from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.torch.loader import load
+from gptcli.engine.torch.runner import TorchRunner
+from tests.engine.cpu.helpers import Session, every_set, library, needs_kernels
+from tests.engine.cpu.test_parameters import spec_of
+from tests.engine.cpu.test_quantised_forward import rounded, stored
 from tests.models.conftest import VOCABULARY
 from tests.models.test_gguf_blocks import converted, mixed
 

@@ -10,8 +10,8 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
-from gptcli.bfloat16 import as_bfloat16
 from gptcli.errors import ModelError
+from gptcli.formats.bfloat16 import as_bfloat16
 from gptcli.models.gguf import plan, rope
 from gptcli.models.gguf.convert import convert
 

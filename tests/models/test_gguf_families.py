@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from gptcli.engine.load import load
+from gptcli.engine.torch.loader import load
 from gptcli.errors import ModelError
 from gptcli.models.gguf import families
 from gptcli.models.gguf.convert import convert

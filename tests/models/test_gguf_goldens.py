@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gptcli.engine.load import load
+from gptcli.engine.torch.loader import load
 from tests.engine.helpers import GOLDENS
 from tests.golden_cases import CASES
 from tests.models import gguf_export

@@ -13,11 +13,11 @@ import sentencepiece
 from tokenizers import Tokenizer
 
 from gptcli.errors import ModelError
-from gptcli.models.gguf import header
+from gptcli.formats.gguf import header
 from gptcli.models.gguf.convert import convert
 from gptcli.models.gguf.tokenizer import Vocabulary
 from gptcli.text.tokenizer import Tokenizer as OurTokenizer
-from tests.tokenizer_json.spm import train
+from tests.formats.tokenizer_json.spm import train
 
 GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3_SPLIT = (

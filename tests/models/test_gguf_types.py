@@ -13,7 +13,8 @@ from gguf.constants import GGML_QUANT_SIZES
 from safetensors.torch import load_file
 
 from gptcli.errors import ModelError
-from gptcli.models.gguf import header, plan
+from gptcli.formats.gguf import header
+from gptcli.models.gguf import plan
 from gptcli.models.gguf.convert import convert
 from gptcli.models.gguf.takes import Take
 from tests.models.conftest import VOCABULARY

@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 
 from gptcli import models
 from gptcli.errors import ModelError
-from gptcli.models import quantised
-from gptcli.types import ModelDir
+from gptcli.models import quantised_facts as quantised
+from gptcli.types.models import ModelDir
 
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128}
 INT4 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32}

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gptcli import models, shards
+from gptcli import models
 from gptcli.errors import ModelError
+from gptcli.formats.safetensors import shards
 from gptcli.models import facts
-from gptcli.types import ModelDir
+from gptcli.types.models import ModelDir
 
 
 def _model(path: Path) -> ModelDir:

@@ -9,10 +9,10 @@ import pytest
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from gptcli.conversation import ChatForm, Message
 from gptcli.errors import InputError, ModelError, UsageError
 from gptcli.text.chat_form import open_form
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.chat import ChatForm, Message
 
 _TEXT = [
     "Hello there, how are you? I am fine. system user assistant [INST] <s>",

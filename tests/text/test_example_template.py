@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.errors import UsageError
-from gptcli.few_shot import Example
 from gptcli.text.braces import parse
 from gptcli.text.example_template import ExampleTemplate, unescape
+from gptcli.types.few_shot import Example
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -14,10 +14,10 @@ import pytest
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as Rust
 
-from gptcli.conversation import ChatForm, Message, TranscriptForm
+from gptcli.text.chat_document import DocumentForm
 from gptcli.text.chat_form import open_form
-from gptcli.text.document import DocumentForm
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.chat import ChatForm, Message, TranscriptForm
 from tests.text.tokenizers_for_tests import byte_level, sentence_piece, unigram
 
 #: In the manner of GPT-2, Qwen, Llama 2, Gemma and T5.

@@ -314,7 +314,7 @@ def test_directories_without_a_tokenizer(tmp_path):
 def test_a_tokenizer_too_large_is_not_read(tmp_path, monkeypatch):
     """Catches reading whatever size a directory holds."""
     rust = byte_level()
-    monkeypatch.setattr("gptcli.jsonfile.TOKENIZER_LIMIT", 100)
+    monkeypatch.setattr("gptcli.formats.json.TOKENIZER_LIMIT", 100)
     with pytest.raises(ModelError, match="larger than any tokenizer should be"):
         saved(rust, tmp_path)
 

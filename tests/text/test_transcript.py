@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.conversation import ChatForm, Message, TranscriptForm
 from gptcli.errors import UsageError
 from gptcli.text.chat_form import open_form
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.text.transcript import Transcript
+from gptcli.types.chat import ChatForm, Message, TranscriptForm
 from tests.text.tokenizers_for_tests import BOS, byte_level, saved, sentence_piece, with_template
 
 SAID = (

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from gptcli.ui.terminal.wrap import wrapped
 from gptcli.ui.words import LANGUAGES, Words
-from gptcli.ui.wrap import wrapped
 
 STAGES = ["tokens", "embedding", "attention", "mlp", "layers", "unembedding"]
 STAGES += ["softmax", "draw", "again", "shapes"]

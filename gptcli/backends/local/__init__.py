@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
     from gptcli.backends.base import Event, Walk
     from gptcli.backends.local.chat import LocalChat
-    from gptcli.backends.local.opened import OpenModel
-    from gptcli.benchmark import BenchRequest, Speeds
-    from gptcli.conversation import ChatDocument, ChatRequest
-    from gptcli.few_shot import FewShotEvent, FewShotRequest, Query
-    from gptcli.inspection.attention import Attention, AttentionRequest
-    from gptcli.inspection.choose import Choices, ChooseRequest
-    from gptcli.inspection.explain import ExplainRequest, Round
-    from gptcli.inspection.lens import Lens, LensRequest
-    from gptcli.inspection.neighbors import Neighbors, NeighborsRequest
-    from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
-    from gptcli.inspection.rounding import Rounding, RoundingRequest
-    from gptcli.inspection.score import Score, ScoreRequest
-    from gptcli.inspection.shapes import Shapes
-    from gptcli.inspection.tree import Tree, TreeRequest
-    from gptcli.types import Notice, Progress, Request
+    from gptcli.backends.local.open_model import OpenModel
+    from gptcli.types.attention import Attention, AttentionRequest
+    from gptcli.types.bench import BenchRequest, Speeds
+    from gptcli.types.chat import ChatDocument, ChatRequest
+    from gptcli.types.choose import Choices, ChooseRequest
+    from gptcli.types.completion import Request
+    from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+    from gptcli.types.events import Notice, Progress
+    from gptcli.types.explain import ExplainRequest, Round
+    from gptcli.types.few_shot import FewShotEvent, FewShotRequest, Query
+    from gptcli.types.lens import Lens, LensRequest
+    from gptcli.types.neighbors import Neighbors, NeighborsRequest
+    from gptcli.types.next_tokens import Distribution, NextTokensRequest
+    from gptcli.types.score import Score, ScoreRequest
+    from gptcli.types.shapes import Shapes
+    from gptcli.types.tree import Tree, TreeRequest
 
 
 class LocalBackend:
@@ -62,7 +63,7 @@ class LocalBackend:
 
     def rounding(self, request: RoundingRequest) -> Rounding:
         """See Backend.rounding."""
-        from gptcli.backends.local.rounding import rounding
+        from gptcli.backends.local.dtype_comparison import rounding
 
         return rounding(self._open, request)
 

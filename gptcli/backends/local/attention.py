@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, looked_at
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
-from gptcli.inspection.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
+from gptcli.types.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from gptcli.backends import memory
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local import memory
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.stopwatch import Measure, Stopwatch
-from gptcli.benchmark import (
+from gptcli.errors import ContextError
+from gptcli.types.bench import (
     BATCH_NEW,
     BATCH_PROMPT,
     DEPTHS,
@@ -18,8 +19,7 @@ from gptcli.benchmark import (
     Rounds,
     Speeds,
 )
-from gptcli.errors import ContextError
-from gptcli.types import Notice, Progress
+from gptcli.types.events import Notice, Progress
 
 _PREFILL, _BATCH, _BANDWIDTH = "prefill", "batch", "read bandwidth"
 
@@ -103,7 +103,7 @@ def _decode(depth: int) -> str:
 def _speeds(
     model: OpenModel, request: BenchRequest, depths: Sequence[int], found: dict[str, Rounds]
 ) -> Speeds:
-    from gptcli.engine.traffic import cache_bytes
+    from gptcli.engine.host.traffic import cache_bytes
 
     runner = model.runner
     weights, new = runner.weight_bytes, request.new_tokens

@@ -7,26 +7,27 @@ from contextlib import closing
 from dataclasses import replace
 
 from gptcli.backends.base import Event
+from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.completion import Completion
-from gptcli.backends.local.document_view import viewed
 from gptcli.backends.local.next_tokens import LocalWalk
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
-from gptcli.conversation import ChatDocument, ChatForm, ChatRequest, Message
 from gptcli.errors import ContextError, InputError
-from gptcli.inspection.next_tokens import Distribution, NextTokensRequest
 from gptcli.text.channels import Channels
+from gptcli.text.chat_document import Document, DocumentForm
 from gptcli.text.chat_form import open_form
-from gptcli.text.document import Document, DocumentForm
 from gptcli.text.transcript import Transcript
-from gptcli.types import Chunk, Notice, Request
+from gptcli.types.chat import ChatDocument, ChatForm, ChatRequest, Message
+from gptcli.types.completion import Chunk, Request
+from gptcli.types.events import Notice
+from gptcli.types.next_tokens import Distribution, NextTokensRequest
 
 
 class LocalChat:
     """An open model in conversation: one KV cache, from which each turn takes what it can."""
 
     def __init__(self, model: OpenModel) -> None:
-        from gptcli.engine.prefix import PrefixCache
+        from gptcli.engine.state.prefix import PrefixCache
 
         self._model = model
         self._prefix = PrefixCache(model.runner)

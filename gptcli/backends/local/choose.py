@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError
-from gptcli.inspection.choose import Choice, Choices, ChooseRequest, ScoredToken
 from gptcli.text.continuation import split_continuation
-from gptcli.types import Notice
+from gptcli.types.choose import Choice, Choices, ChooseRequest, ScoredToken
+from gptcli.types.events import Notice
 
 
 def choose(model: OpenModel, request: ChooseRequest) -> Choices:
@@ -77,8 +77,8 @@ def _cut(
 
 
 def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
-    from gptcli.engine.continuations import logprobs_after
-    from gptcli.engine.prefix import PrefixCache
+    from gptcli.engine.asking.continuations import logprobs_after
+    from gptcli.engine.state.prefix import PrefixCache
 
     return logprobs_after(PrefixCache(model.runner), [cut.prompt], [cut.rows])[0]
 

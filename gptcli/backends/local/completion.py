@@ -7,19 +7,20 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gptcli.backends import memory
 from gptcli.backends.base import Event
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local import memory
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.sample import Sample
-from gptcli.text.boundary import splits_token
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
-from gptcli.types import Chunk, Notice, Request, TokenInfo, Uncertain, Usage
+from gptcli.text.prompt_end import splits_token
+from gptcli.types.completion import Chunk, Request, TokenInfo, Uncertain, Usage
+from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
-    from gptcli.engine.generate import Drawn
-    from gptcli.engine.prefix import PrefixCache
+    from gptcli.engine.asking.generate import Drawn
+    from gptcli.engine.state.prefix import PrefixCache
 
 
 class Completion:
@@ -65,8 +66,8 @@ class Completion:
 
     def events(self) -> Generator[Event, None, None]:
         """Everything the request gives, in order."""
-        from gptcli.engine.generate import Generation
-        from gptcli.engine.prefix import PrefixCache
+        from gptcli.engine.asking.generate import Generation
+        from gptcli.engine.state.prefix import PrefixCache
 
         yield from self._prompt_notices()
         judged = self.request.fail_below is not None
@@ -119,7 +120,7 @@ class Completion:
 
     def _check_memory(self) -> None:
         """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
-        from gptcli.engine.cache import GROWTH
+        from gptcli.engine.state.kv_cache import GROWTH
 
         tokens = min(len(self.prompt) + self.limit, self.runner.limit)
         # A first step of the cache at the least: most texts end long before their limit.

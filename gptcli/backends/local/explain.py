@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, looked_at
 from gptcli.backends.local.next_tokens import LocalWalk
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import ContextError
-from gptcli.inspection.explain import (
+from gptcli.types.explain import (
     TEMPERATURES,
     Block,
     BlockName,
@@ -19,14 +19,14 @@ from gptcli.inspection.explain import (
     Facts,
     Round,
 )
-from gptcli.inspection.next_tokens import NextTokensRequest
-from gptcli.inspection.token import Token
+from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.token import Token
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
+    from gptcli.engine.model.spec import ModelSpec
     from gptcli.engine.probes.attention import AttentionWeights
     from gptcli.engine.probes.streams import Streams
-    from gptcli.engine.spec import ModelSpec
 
 _NAMES: tuple[BlockName, BlockName] = ("attention", "mlp")
 
@@ -76,7 +76,7 @@ class _Rounds:
 
     def look(self, walk: LocalWalk, number: int) -> Round:
         from gptcli.engine.arrays import length
-        from gptcli.engine.probes import Together
+        from gptcli.engine.probe import Together
         from gptcli.engine.probes.attention import AttentionWeights
         from gptcli.engine.probes.streams import Streams
 

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.choose import shares
-from gptcli.backends.local.document_view import viewed
 from gptcli.backends.local.few_shot_prompts import prompts_for
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
-from gptcli.conversation import ChatDocument
-from gptcli.engine.continuations import CACHE_BYTES, ROWS
+from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
-from gptcli.few_shot import (
+from gptcli.text.similarity import Similarity
+from gptcli.types.chat import ChatDocument
+from gptcli.types.few_shot import (
     Answer,
     Example,
     FewShotEvent,
@@ -25,7 +26,6 @@ from gptcli.few_shot import (
     LabelShare,
     Query,
 )
-from gptcli.text.similarity import Similarity
 
 #: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
 CONTENT_FREE = ("N/A", "[MASK]", "")
@@ -50,7 +50,7 @@ class FewShot:
     """Examples, and the model that is to go on with them."""
 
     def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
-        from gptcli.engine.prefix import PrefixCache
+        from gptcli.engine.state.prefix import PrefixCache
 
         self._model = model
         self._request = request
@@ -173,7 +173,7 @@ class FewShot:
 
     def _free(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
         """Texts, in order, each as soon as those before it are done."""
-        from gptcli.engine.generate import Generation
+        from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
         stops = (*self._request.stop, *self._prompts.stops)
@@ -225,7 +225,7 @@ class FewShot:
         return self._prefix.shared if place else self._prefix.reused
 
     def _labelled(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
-        from gptcli.engine.continuations import logprobs_after
+        from gptcli.engine.asking.continuations import logprobs_after
 
         if self._request.calibrate:
             self._calibrate(batch)
@@ -258,7 +258,7 @@ class FewShot:
 
         The mean of each label's share over CONTENT_FREE.
         """
-        from gptcli.engine.continuations import logprobs_after
+        from gptcli.engine.asking.continuations import logprobs_after
 
         sets = dict.fromkeys(prompt.examples for prompt in batch)
         # Only what this batch needs is kept: with --order similar there is a set for every query.

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gptcli.backends.local.chat import LocalChat, after
-from gptcli.backends.local.opened import OpenModel
-from gptcli.conversation import ChatForm, Message, Role
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError
-from gptcli.few_shot import Example, FewShotForm, FewShotRequest
+from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.continuation import split_continuation
-from gptcli.text.document import Document, Turn, document_of
 from gptcli.text.example_template import ExampleTemplate
+from gptcli.types.chat import ChatForm, Message, Role
+from gptcli.types.few_shot import Example, FewShotForm, FewShotRequest
 
 
 class Prompts(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptcli.backends.local.looking import check_rows, looked_at
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError
-from gptcli.inspection.lens import Lens, LensRequest, Ranked, Reading
+from gptcli.types.lens import Lens, LensRequest, Ranked, Reading
 
 
 def lens(model: OpenModel, request: LensRequest) -> Lens:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import UsageError
-from gptcli.inspection.token import Token
-from gptcli.inspection.window import Window
-from gptcli.types import Notice
+from gptcli.types.events import Notice
+from gptcli.types.token import Token
+from gptcli.types.window import Window
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptcli import jsonfile, shards
 from gptcli.errors import UsageError
-from gptcli.models import disk, local, weights_file
-from gptcli.models.weights_file import Planned
-from gptcli.types import AdapterRef, ModelDir, Progress
+from gptcli.formats import json as jsonfile
+from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors import writing as weights_file
+from gptcli.formats.safetensors.writing import Planned
+from gptcli.models import disk, local
+from gptcli.types.events import Progress
+from gptcli.types.models import AdapterRef, ModelDir
 
 if TYPE_CHECKING:
     import torch
 
-    from gptcli.engine.plan import Plan
+    from gptcli.engine.torch.plan import Plan
 
 #: Bytes of a weights file, beyond which another is begun.
 SHARD_BYTES = 4 << 30
@@ -51,7 +54,7 @@ def merge(
     quantised have that of its other weights. Raises UsageError where `to` is there already, the
     errors of `engine.plan`, and ResourceError where it cannot be written.
     """
-    from gptcli.engine.plan import plan
+    from gptcli.engine.torch.plan import plan
 
     if to.exists() or to.is_symlink():
         raise UsageError("--output", f"{to} is there already")
@@ -79,7 +82,7 @@ def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
     """Every tensor that the model uses, by the name that it is stored under."""
     import torch
 
-    from gptcli.engine.checkpoint import FLOATS
+    from gptcli.engine.weights.checkpoint import FLOATS
 
     kinds = {kind: name for name, kind in FLOATS.items()} | {torch.uint8: "U8"}
     for placement in planned.placements:

@@ -8,17 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, check_rows
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError
-from gptcli.inspection.neighbors import (
-    Drift,
-    How,
-    Neighbor,
-    Neighborhood,
-    Neighbors,
-    NeighborsRequest,
-)
-from gptcli.inspection.token import Token
+from gptcli.types.neighbors import Drift, How, Neighbor, Neighborhood, Neighbors, NeighborsRequest
+from gptcli.types.token import Token
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import prompt_notices
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
-from gptcli.inspection.next_tokens import (
+from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.events import Notice
+from gptcli.types.next_tokens import (
     AtStage,
     Candidate,
     Distribution,
@@ -16,14 +18,12 @@ from gptcli.inspection.next_tokens import (
     Spread,
     Whole,
 )
-from gptcli.text.tokenizer import Tokenizer
-from gptcli.types import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
-    from gptcli.engine.distribution import Staged
-    from gptcli.engine.prefix import PrefixCache
-    from gptcli.engine.probes import Probe
+    from gptcli.engine.asking.distribution import Staged
+    from gptcli.engine.probe import Probe
+    from gptcli.engine.state.prefix import PrefixCache
 
 
 class LocalWalk:
@@ -44,8 +44,8 @@ class LocalWalk:
         prefix: PrefixCache | None = None,
     ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
-        from gptcli.engine.prefix import PrefixCache
-        from gptcli.engine.sampling import History, generators
+        from gptcli.engine.asking.sampling import History, generators
+        from gptcli.engine.state.prefix import PrefixCache
 
         vocabulary = model.runner.spec.vocab
         if request.rows > vocabulary:
@@ -78,7 +78,7 @@ class LocalWalk:
     def look(self) -> Distribution:
         """What may come here."""
         from gptcli.engine import arrays
-        from gptcli.engine import distribution as engine
+        from gptcli.engine.asking import distribution as engine
 
         stages = self._here()
         raw, final = stages[0], stages[-1]
@@ -106,7 +106,7 @@ class LocalWalk:
 
     def draw(self) -> Candidate:
         """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
-        from gptcli.engine.sampling import draw
+        from gptcli.engine.asking.sampling import draw
 
         (token,) = draw(self._here()[-1].logits[None], self._generators)
         return self._candidates([token])[0]
@@ -123,7 +123,7 @@ class LocalWalk:
         """The stages at this place; the forward is run where it was not yet."""
         if self._stages is None:
             from gptcli.engine.arrays import ranked
-            from gptcli.engine.distribution import staged
+            from gptcli.engine.asking.distribution import staged
 
             runner, history = self._model.runner, self._history
             if history.generated:
@@ -140,7 +140,7 @@ class LocalWalk:
     def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:
         """What there is to tell about some tokens, each number gathered for all of them at once."""
         from gptcli.engine.arrays import log_softmax
-        from gptcli.engine.distribution import cuts
+        from gptcli.engine.asking.distribution import cuts
 
         stages = self._here()
         logits = [stage.logits[ids].tolist() for stage in stages]
@@ -180,6 +180,6 @@ def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notic
 
 def _spread(logits: Array) -> Spread:
     from gptcli.engine.arrays import softmax
-    from gptcli.engine.distribution import entropy_bits
+    from gptcli.engine.asking.distribution import entropy_bits
 
     return Spread(entropy_bits(logits), int((softmax(logits) > 0).sum()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gptcli.backends.local.opened import OpenModel
-from gptcli.conversation import ChatRequest, Message
-from gptcli.text.document import DocumentForm
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.text.chat_document import DocumentForm
+from gptcli.types.chat import ChatRequest, Message
 
 
 def oldest_left_out(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gptcli.text.boundary import ends_in_stray_space
+from gptcli.text.prompt_end import ends_in_stray_space
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types import Notice
+from gptcli.types.events import Notice
 
 
 def stray_space(tokenizer: Tokenizer, prompt: str, advice: str) -> Iterator[Notice]:

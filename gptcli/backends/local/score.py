@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
-from gptcli.inspection.score import Score, ScoreRequest, TokenScore
-from gptcli.inspection.token import Token
 from gptcli.text.continuation import split_continuation
-from gptcli.types import Notice
+from gptcli.types.events import Notice
+from gptcli.types.score import Score, ScoreRequest, TokenScore
+from gptcli.types.token import Token
 
 if TYPE_CHECKING:
-    from gptcli.engine.scoring import Window
+    from gptcli.engine.asking.scoring import Window
 
 
 def score(model: OpenModel, request: ScoreRequest) -> Score:
     """See Backend.score."""
-    from gptcli.engine import scoring
+    from gptcli.engine.asking import scoring
 
     planned = plan(model, request)
     known: dict[int, Token] = {}
@@ -63,7 +63,7 @@ class Plan:
 
 def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     """Cut a text into tokens and windows. Raises the errors of Backend.score."""
-    from gptcli.engine.scoring import windows
+    from gptcli.engine.asking.scoring import windows
 
     size = model.runner.limit
     stride = _stride(request, size)

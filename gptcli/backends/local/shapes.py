@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptcli.backends.local.looking import looked_at
-from gptcli.backends.local.opened import OpenModel
-from gptcli.inspection.shapes import Flow, Part, Shapes
-from gptcli.inspection.window import Window
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.types.shapes import Flow, Part, Shapes
+from gptcli.types.window import Window
 
 
 def shapes(model: OpenModel, prompt: str, *, special: bool) -> Shapes:

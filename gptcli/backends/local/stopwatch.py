@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from gptcli.backends import memory
-from gptcli.benchmark import BATCH_PROMPT
-from gptcli.types import Sampling
+from gptcli.backends.local import memory
+from gptcli.types.bench import BATCH_PROMPT
+from gptcli.types.sampling import Sampling
 
 if TYPE_CHECKING:
-    from gptcli.engine.generate import Drawn
-    from gptcli.engine.prefix import PrefixCache
+    from gptcli.engine.asking.generate import Drawn
     from gptcli.engine.runner import Runner
+    from gptcli.engine.state.prefix import PrefixCache
 
 #: Bytes that are read to measure the bandwidth, far more than caches hold, and how often at once.
 READ, PASSES = 1 << 29, 4
@@ -46,7 +46,7 @@ class Stopwatch:
 
     def decode(self, depth: int) -> Measure:
         """New tokens after the first one after a prompt, by their time; the prompt is kept."""
-        from gptcli.engine.prefix import PrefixCache
+        from gptcli.engine.state.prefix import PrefixCache
 
         prompt, prefix = self._prompt(depth), PrefixCache(self._runner)
 
@@ -88,8 +88,8 @@ class Stopwatch:
     def _steps(
         self, prompts: list[list[int]], new_tokens: int, prefix: PrefixCache | None = None
     ) -> Iterator[list[Drawn]]:
-        from gptcli.engine.generate import Generation
-        from gptcli.engine.prefix import PrefixCache
+        from gptcli.engine.asking.generate import Generation
+        from gptcli.engine.state.prefix import PrefixCache
 
         greedy = Sampling(temperature=0)
         held = PrefixCache(self._runner) if prefix is None else prefix

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gptcli.backends.local.opened import OpenModel
+from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.errors import ContextError, UsageError
-from gptcli.inspection.tree import MAX_NODES, Node, Tree, TreeRequest
+from gptcli.types.tree import MAX_NODES, Node, Tree, TreeRequest
 
 
 def tree(model: OpenModel, request: TreeRequest) -> Tree:
     """See Backend.tree."""
-    from gptcli.engine.tree import Branch, TooManyNodesError, TreeGrower
+    from gptcli.engine.asking.tree import Branch, TooManyNodesError, TreeGrower
 
     if not request.min_p and request.nodes > MAX_NODES:
         count = request.nodes

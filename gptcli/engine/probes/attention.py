@@ -8,10 +8,10 @@ import numpy as np
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.kernels.angles import Floats, slopes
-from gptcli.engine.probes import Point
+from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.probe import Point
 from gptcli.engine.runner import Runner
-from gptcli.engine.spec import ModelSpec
 
 
 class AttentionWeights:

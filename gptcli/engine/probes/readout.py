@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.sampling import check_finite, likeliest
 from gptcli.engine.runner import HEAD_ROWS, Runner
-from gptcli.engine.sampling import check_finite, likeliest
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.probes import Point
+from gptcli.engine.probe import Point
 
 _POINTS = frozenset({"embedding", "attention", "mlp", "stream"})
 

@@ -8,12 +8,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gptcli import blocks
 from gptcli.errors import ModelError
-from gptcli.models import disk, manifest, weights_file
-from gptcli.models.gguf import families, header, parts, plan
+from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats.gguf import header, parts
+from gptcli.formats.safetensors import writing as weights_file
+from gptcli.models import disk, manifest
+from gptcli.models.gguf import families, plan
 from gptcli.models.gguf.tokenizer import Vocabulary
-from gptcli.types import Progress
+from gptcli.types.events import Progress
 
 _TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 

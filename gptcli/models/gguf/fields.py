@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.models.gguf.header import Header
+from gptcli.formats.gguf.header import Header
 
 #: A count in a header is a size of the model; none of them comes near this.
 _COUNT_LIMIT = 1 << 24

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gptcli.bfloat16 import as_bfloat16
+from gptcli.formats.bfloat16 import as_bfloat16
 
 if TYPE_CHECKING:
     import numpy.typing as npt

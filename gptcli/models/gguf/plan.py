@@ -1,7 +1,7 @@
 """Which GGUF tensor becomes which stored tensor, and the arithmetic between them.
 
 Every step works on a chunk of rows, so memory does not grow with the model. Matrices in blocks
-that gptcli can run from (see gptcli/blocks.py) stay in them: only whole rows change places.
+that gptcli can run from (see formats.ggml_blocks) stay in them: only whole rows change places.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gptcli import blocks
 from gptcli.errors import ModelError
-from gptcli.models import weights_file
-from gptcli.models.gguf.header import Header, TensorInfo
+from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats.gguf.header import Header, TensorInfo
+from gptcli.formats.safetensors import writing as weights_file
 from gptcli.models.gguf.numbers import encoder, floats, readable
 from gptcli.models.gguf.takes import Packed, Take, Woven, repack_mxfp4
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.models.gguf.header import Header
-from gptcli.tokenizer_json import byte_level, parts, pieces
-from gptcli.tokenizer_json.parts import UnfitError
-from gptcli.tokenizer_json.pieces import Kind, Piece, Rules
-from gptcli.tokenizer_json.splitting import WAYS, Splitting
+from gptcli.formats.gguf.header import Header
+from gptcli.formats.tokenizer_json import byte_level, parts, pieces
+from gptcli.formats.tokenizer_json.parts import UnfitError
+from gptcli.formats.tokenizer_json.pieces import Kind, Piece, Rules
+from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
 
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
 #: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gptcli.inspection.attention import Attention
-from gptcli.ui import attention as words
+from gptcli.types.attention import Attention
 from gptcli.ui.pages.page import legend, page, paragraph
-from gptcli.ui.visible import plainly, visible
+from gptcli.ui.terminal.visible import plainly, visible
+from gptcli.ui.views import attention as words
 
 #: Weights are stored as whole parts of this, since the page holds every map; the script knows it.
 _SCALE = 10_000

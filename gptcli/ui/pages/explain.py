@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gptcli.inspection.shapes import Shapes
-from gptcli.inspection.token import Source
+from gptcli.types.shapes import Shapes
+from gptcli.types.token import Source
 from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
-from gptcli.ui.stage import Meter, Numbers, Stage, Vector
-from gptcli.ui.table import Cell
-from gptcli.ui.visible import plainly
+from gptcli.ui.terminal.tables import Cell
+from gptcli.ui.terminal.visible import plainly
+from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.words import Words
 
 #: Features of a vector in one line of its strip.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gptcli.inspection.lens import Lens, Reading
-from gptcli.ui.lens import name_of
+from gptcli.types.lens import Lens, Reading
 from gptcli.ui.pages.page import Spot, grid, legend, meter, page, paragraph, piece, table, text
-from gptcli.ui.visible import plainly, visible
+from gptcli.ui.terminal.visible import plainly, visible
+from gptcli.ui.views.lens import name_of
 from gptcli.units import percent
 
 

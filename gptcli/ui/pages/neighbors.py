@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gptcli.inspection.neighbors import Drift, Neighborhood, Neighbors
-from gptcli.ui.lens import name_of
-from gptcli.ui.neighbors import notes, title_of
+from gptcli.types.neighbors import Drift, Neighborhood, Neighbors
 from gptcli.ui.pages.page import meter, page, paragraph, piece, table, text
-from gptcli.ui.visible import plainly, visible
+from gptcli.ui.terminal.visible import plainly, visible
+from gptcli.ui.views.lens import name_of
+from gptcli.ui.views.neighbors import notes, title_of
 from gptcli.units import percent
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from gptcli.inspection.token import Source, Token
-from gptcli.ui.next_tokens import where
-from gptcli.ui.visible import visible
+from gptcli.types.token import Source, Token
+from gptcli.ui.terminal.visible import visible
+from gptcli.ui.views.next_tokens import where
 
 #: Nothing may be loaded from anywhere, whatever a token spells.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

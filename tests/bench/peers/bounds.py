@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gptcli import shards, weights_header
+from gptcli.formats.safetensors import header as weights_header
+from gptcli.formats.safetensors import shards
 from tests.bench.peers.cases import MEMORY_NEW, SHORT, Case, Side
 from tests.bench.peers.ours import Gptcli
 from tests.bench.weights.places import Places

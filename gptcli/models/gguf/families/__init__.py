@@ -12,8 +12,8 @@ import pkgutil
 from collections.abc import Callable
 
 from gptcli.errors import ModelError
+from gptcli.formats.gguf.header import Header
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.header import Header
 from gptcli.models.gguf.plan import Plan
 
 

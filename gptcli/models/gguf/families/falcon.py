@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import BLOCK
 from gptcli.models.gguf.plan import Plan
 from gptcli.models.gguf.takes import group_order
+from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "tensor_data_layout"}
 

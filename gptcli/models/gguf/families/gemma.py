@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import Plan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, sizes
+from gptcli.models.gguf import sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import Plan

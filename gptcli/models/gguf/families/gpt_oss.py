@@ -6,13 +6,14 @@ where the file has them in MXFP4, in that.
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import BLOCK, LAYER
 from gptcli.models.gguf.plan import Plan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Packed, Take, Woven
+from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS
 _KEYS |= {"attention.layer_norm_rms_epsilon", "attention.sliding_window"}

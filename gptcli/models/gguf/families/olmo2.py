@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, sizes
+from gptcli.models.gguf import sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama, qwen2
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import BLOCK, LAYER
 from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _NORMS = {
     "post_attention_layernorm": "post_attention_norm",

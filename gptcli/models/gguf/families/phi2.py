@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import BLOCK, LAYER
 from gptcli.models.gguf.plan import Plan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
+from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon"}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import BLOCK, LAYER
 from gptcli.models.gguf.plan import Plan
 from gptcli.models.gguf.sizes import Sizes
+from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_rms_epsilon"}
 _KEYS |= {"attention.sliding_window", "rope.scaling.attn_factor"}

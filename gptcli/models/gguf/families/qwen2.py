@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import Plan

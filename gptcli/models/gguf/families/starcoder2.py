@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gptcli.models.gguf import layout, rope, sizes
+from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.layout import LAYER
 from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.tensors import LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon"}
 

@@ -1,0 +1,45 @@
+"""What a dtype costs against float32, over a text: both models run it side by side."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import replace
+
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.backends.local.score import plan
+from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+from gptcli.types.score import perplexity
+
+
+def rounding(model: OpenModel, request: RoundingRequest) -> Rounding:
+    """See Backend.rounding."""
+    from gptcli.engine.asking.divergence import apart
+
+    if model.runner.dtype_name != "float32":
+        raise ValueError("what is held to float32 needs a model that was opened in it")
+    planned = plan(model, request.text)
+    other = model.runner_in(request.dtype)
+    divergences, agreed, exact, rounded = array("d"), 0, 0.0, 0.0
+    for each in apart(model.runner, other, planned.ids, planned.windows):
+        divergences.append(each.divergence)
+        agreed += each.agrees
+        exact += each.exact
+        rounded += each.other
+    count = len(divergences)
+    return Rounding(
+        exact=model.source,
+        source=replace(model.source, dtype=other.dtype_name, activations=other.activations_name),
+        tokens=count,
+        context_tokens=planned.before,
+        windows=len(planned.windows),
+        context_size=planned.size,
+        stride=planned.stride,
+        divergence=math.fsum(divergences) / count,
+        # The least that 99 of 100 places do not exceed.
+        divergence_99=sorted(divergences)[-(-99 * count // 100) - 1],
+        exact_perplexity=perplexity(exact, count),
+        perplexity=perplexity(rounded, count),
+        agreement=agreed / count,
+        notices=planned.notices,
+    )

@@ -1,0 +1,11 @@
+"""The families of models that the engine of this machine runs."""
+
+from __future__ import annotations
+
+from gptcli.engine.model import families
+from gptcli.engine.model.families import Facts
+
+__all__ = ["SCALINGS", "Facts", "listing"]
+
+SCALINGS = families.SCALINGS
+listing = families.listing

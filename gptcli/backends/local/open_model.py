@@ -1,0 +1,132 @@
+"""An open model: its text side, its tensor side, and how text gets from one to the other."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gptcli import signals
+from gptcli.backends.local.defaults import ModelDefaults
+from gptcli.errors import ContextError, InputError, ModelError
+from gptcli.text.healing import TokenIndex
+from gptcli.text.tokenizer import Tokenizer
+from gptcli.types.models import AdapterRef, ModelDir
+from gptcli.types.sampling import Sampling, SamplingWish
+from gptcli.types.token import Source, Token
+
+if TYPE_CHECKING:
+    from gptcli.engine.runner import Runner
+
+
+class OpenModel:
+    """Tokenizer, runner and settings of one model directory."""
+
+    def __init__(
+        self,
+        model: ModelDir,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int | None = None,
+        exact_activations: bool = False,
+        cpu_features: str = "auto",
+        limit: int | None = None,
+        adapters: Sequence[AdapterRef] = (),
+        apart: bool = False,
+    ) -> None:
+        """Raises the errors of the tokenizer and of the engine's `open_runner`."""
+        self.name = model.name
+        self.path = model.path
+        self.tokenizer = Tokenizer(model.path)
+        self.defaults = ModelDefaults(model.path)
+        with signals.held():
+            from gptcli.engine.open import open_runner
+
+        self.adapters = tuple(adapter.name for adapter in adapters)
+        self._open = functools.partial(
+            open_runner,
+            model.path,
+            device=device,
+            threads=threads,
+            exact_activations=exact_activations,
+            cpu_features=cpu_features,
+            limit=limit,
+            adapters=adapters,
+            apart=apart,
+        )
+        self.runner: Runner = self._open(dtype=dtype)
+
+    def runner_in(self, dtype: str) -> Runner:
+        """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
+        return self._open(dtype=dtype)
+
+    @property
+    def source(self) -> Source:
+        """What to say about where numbers come from."""
+        runner = self.runner
+        return Source(
+            self.name,
+            runner.device_name,
+            runner.dtype_name,
+            self.adapters,
+            runner.activations_name,
+        )
+
+    @cached_property
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """The bytes of every token, by id."""
+        return tuple(map(self.tokenizer.bytes_of, range(self.runner.spec.vocab)))
+
+    @cached_property
+    def token_index(self) -> TokenIndex:
+        """Every token of text, by its bytes; control tokens are none."""
+        special = self.tokenizer.is_special
+        return TokenIndex((i, data) for i, data in enumerate(self.vocabulary) if not special(i))
+
+    def sampling(self, wish: SamplingWish) -> Sampling:
+        """The wish, its gaps filled by the model's own settings and our defaults."""
+        return self.defaults.sampling(wish, self.tokenizer, self.runner.spec.vocab)
+
+    def encode(self, text: str, *, special: bool = False, subject: str = "prompt") -> list[int]:
+        """The ids of a document's beginning, with what the model expects before it.
+
+        Raises InputError where the text is empty or has a token without an embedding, ContextError
+        where it has more tokens than the context in use.
+        """
+        ids = self.encode_part(text, special=special, subject=subject)
+        if not text:
+            raise InputError(subject, "is empty", "give at least one character")
+        if not ids:
+            raise ModelError(self.name, "its tokenizer makes no tokens of this text")
+        prefix = self.tokenizer.prefix
+        if ids[: len(prefix)] != prefix:
+            ids = [*prefix, *ids]
+            self.check_ids(ids, subject)
+        self.check_length(len(ids), subject)
+        return ids
+
+    def encode_part(self, text: str, *, special: bool = False, subject: str = "text") -> list[int]:
+        """The ids of a text that stands somewhere in a document; it may be empty."""
+        ids = self.tokenizer.encode(text, special=special)
+        self.check_ids(ids, subject)
+        return ids
+
+    def check_ids(self, ids: Sequence[int], subject: str = "text") -> None:
+        """Raise ModelError where the tokenizer has a token without an embedding."""
+        beyond = next((token for token in ids if token >= self.runner.spec.vocab), None)
+        if beyond is not None:
+            reason = f"its tokenizer gives token {beyond}, for which it has no embedding"
+            raise ModelError(self.name, f"{reason} ({subject})")
+
+    def check_length(self, tokens: int, subject: str = "prompt") -> None:
+        """Raise ContextError where that many tokens are more than the context in use."""
+        if tokens > self.runner.limit:
+            reason = f"has {tokens} tokens, more than the context of {self.runner.limit}"
+            raise ContextError(subject, reason)
+
+    def token(self, token_id: int) -> Token:
+        """A token as inspection shows it."""
+        data = self.tokenizer.bytes_of(token_id)
+        return Token(token_id, data, self.tokenizer.is_special(token_id))

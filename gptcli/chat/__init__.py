@@ -1,0 +1,1 @@
+"""Conversations under way, and conversations that are kept."""

@@ -1,0 +1,35 @@
+"""Conversations that are kept: under a name in the data directory, or in any file."""
+
+from gptcli.chat.sessions.form import Session, as_json, encode
+from gptcli.chat.sessions.markdown import as_markdown
+from gptcli.chat.sessions.store import (
+    Listed,
+    exists,
+    held,
+    list_sessions,
+    load,
+    names,
+    read_file,
+    remove,
+    save,
+    write_bytes,
+    write_file,
+)
+
+__all__ = [
+    "Listed",
+    "Session",
+    "as_json",
+    "as_markdown",
+    "encode",
+    "exists",
+    "held",
+    "list_sessions",
+    "load",
+    "names",
+    "read_file",
+    "remove",
+    "save",
+    "write_bytes",
+    "write_file",
+]

@@ -1,0 +1,97 @@
+"""What is kept of a conversation, and how it is written: one JSON object.
+
+{"version": 1, "name": …, "model": …, "created": …, "updated": …,
+"messages": [{"role": …, "content": …}, …], "settings": {…}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gptcli.errors import InputError
+from gptcli.types.chat import ROLES, Message
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """A conversation under a name: with which model, when (UTC, ISO 8601), and how drawn.
+
+    settings: plain JSON values by the names of settings.
+    """
+
+    name: str
+    model: str
+    created: str
+    updated: str
+    messages: tuple[Message, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def as_json(session: Session) -> dict[str, Any]:
+    """A session as the object in its file."""
+    return {
+        "version": VERSION,
+        "name": session.name,
+        "model": session.model,
+        "created": session.created,
+        "updated": session.updated,
+        # In OpenAI's shape.
+        "messages": [{"role": each.role, "content": each.content} for each in session.messages],
+        "settings": dict(session.settings),
+    }
+
+
+def encode(session: Session) -> bytes:
+    """The bytes of a session's file."""
+    found = as_json(session)
+    # A lone surrogate, which UTF-8 has no bytes for, is spelt out.
+    text = json.dumps(found, ensure_ascii=False, indent=1)
+    try:
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:
+        return f"{json.dumps(found, indent=1)}\n".encode()
+
+
+def decode(data: bytes, subject: str) -> Session:
+    """The session in a file's bytes. Raises InputError, naming `subject`, for anything else."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(subject, f"is not JSON: {error}") from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        raise InputError(subject, f"is no session of version {VERSION}")
+    texts = {key: _text(found, key, subject) for key in ("name", "model", "created", "updated")}
+    settings = found.get("settings")
+    if not isinstance(settings, dict):
+        raise InputError(subject, "'settings' must be an object")
+    messages = found.get("messages")
+    if not isinstance(messages, list):
+        raise InputError(subject, "'messages' must be a list")
+    checked = tuple(_message(each, place, subject) for place, each in enumerate(messages, 1))
+    return Session(**texts, messages=checked, settings=settings)
+
+
+def _text(found: Mapping[str, Any], key: str, subject: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str):
+        raise InputError(subject, f"{key!r} must be a text")
+    return value
+
+
+def _message(value: Any, place: int, subject: str) -> Message:
+    role = value.get("role") if isinstance(value, dict) else None
+    content = value.get("content") if isinstance(value, dict) else None
+    if role not in ROLES or not isinstance(content, str):
+        raise InputError(subject, f"message {place} is no role with a content")
+    if role == "system" and place > 1:
+        raise InputError(subject, f"message {place} is the system's, which can only be the first")
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise InputError(subject, f"message {place} holds half of a surrogate pair") from None
+    return Message(role, content)

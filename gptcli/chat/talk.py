@@ -1,0 +1,144 @@
+"""A conversation under way: its messages, its settings, and the model that answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from gptcli.backends import Backend
+from gptcli.errors import UsageError
+from gptcli.types.chat import ChatDocument, ChatRequest, Message
+from gptcli.types.completion import Chunk, Usage
+from gptcli.types.events import Notice
+from gptcli.types.next_tokens import Distribution
+
+
+class Talk:
+    """Messages and settings that change from turn to turn.
+
+    `request` holds the settings, and the messages so far; `keep` is called with it, and with how
+    many answers were asked for, whenever the messages have changed, so that they can be saved;
+    `session` is the name under which they are.
+    """
+
+    def __init__(
+        self,
+        backend: Callable[[], Backend],
+        request: ChatRequest,
+        *,
+        model: str,
+        keep: Callable[[ChatRequest, int], None] | None = None,
+        session: str | None = None,
+    ) -> None:
+        self._open = backend
+        self._keep = keep
+        self.model = model
+        self.session = session
+        self.request = request
+        self.last_usage: Usage | None = None
+        #: Whether the last answer ended at the limit of its tokens.
+        self.was_cut = False
+        #: How many answers were asked for: each is drawn with a seed of its own.
+        self.answers = 0
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Everything that was said, the system's message first."""
+        return self.request.messages
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt."""
+        return next((m.content for m in self.messages if m.role == "system"), None)
+
+    def replace_messages(self, messages: Iterable[Message]) -> None:
+        """Say something else happened; it is kept."""
+        self.request = replace(self.request, messages=tuple(messages))
+        if self._keep is not None:
+            self._keep(self.request, self.answers)
+
+    def set_system(self, text: str | None) -> None:
+        """Replace the system prompt, None for none."""
+        self.replace_messages(with_system(self.messages, text))
+
+    def undo(self) -> str:
+        """Take back the last message of the user and what came after it; that message.
+
+        Raises UsageError where there is none.
+        """
+        for place in range(len(self.messages) - 1, -1, -1):
+            if self.messages[place].role == "user":
+                text = self.messages[place].content
+                self.replace_messages(self.messages[:place])
+                return text
+        raise UsageError("conversation", "has no message that could be taken back")
+
+    def ask(self, text: str) -> Iterator[Chunk | Notice | Usage]:
+        """Say something; the answer as it comes. Once it is over, or stopped, both are kept.
+
+        Where nothing was answered, because of an error or because it was stopped before a word,
+        the message is not kept either.
+        """
+        asked = (*self.messages, Message("user", text))
+        seed = (self.request.seed + self.answers) % 2**32
+        self.answers += 1
+        parts: list[str] = []
+        # Of this turn or none: not the one before it.
+        self.last_usage, self.was_cut = None, False
+        whole = False
+        try:
+            for event in self._open().chat(replace(self.request, messages=asked, seed=seed)):
+                if isinstance(event, Chunk):
+                    parts.append(event.text)
+                    self.was_cut = event.finish_reason == "length"
+                elif isinstance(event, Usage):
+                    self.last_usage = event
+                yield event
+            whole = True
+        finally:
+            answer = "".join(parts)
+            if whole or answer:
+                self.replace_messages([*asked, Message("assistant", answer)])
+
+    def document(self) -> ChatDocument:
+        """The document as it stands. Raises UsageError where nothing was said yet."""
+        self._check_begun()
+        return self._open().chat_document(self.request)
+
+    def document_with(self, text: str) -> ChatDocument:
+        """The document in which a message would be answered."""
+        asked = (*self.messages, Message("user", text))
+        return self._open().chat_document(replace(self.request, messages=asked))
+
+    def top(self, rows: int) -> Distribution:
+        """What may come at the conversation's end. Raises UsageError where there is none yet."""
+        self._check_begun()
+        return self._open().chat_next_tokens(self.request, rows)
+
+    def _check_begun(self) -> None:
+        if all(message.role == "system" for message in self.messages):
+            raise UsageError("conversation", "nothing was said yet")
+
+
+def with_system(messages: Iterable[Message], text: str | None) -> tuple[Message, ...]:
+    """The messages with another system prompt, None or empty for none."""
+    others = (message for message in messages if message.role != "system")
+    return (Message("system", text), *others) if text else tuple(others)
+
+
+class Timed:
+    """Opens a backend when it is first asked for, and knows how long that took, in seconds."""
+
+    def __init__(self, open_: Callable[[], Backend]) -> None:
+        self._make = open_
+        self._backend: Backend | None = None
+        self.seconds = 0.0
+
+    def __call__(self) -> Backend:
+        """The backend. Raises the errors of opening it."""
+        if self._backend is None:
+            begun = time.perf_counter()
+            self._backend = self._make()
+            self.seconds = time.perf_counter() - begun
+        return self._backend

@@ -1,0 +1,1 @@
+"""One file per subcommand, listed in `app.COMMANDS`."""

@@ -1,0 +1,147 @@
+"""`gptcli models show` and `gptcli models families`: what a model is, and which kinds there are."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from gptcli import models
+from gptcli.cli.flags import common as options
+from gptcli.cli.input.model_argument import Name, here
+from gptcli.errors import ModelError
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.tables import pairs, table
+from gptcli.units import millions, size
+
+
+def show(
+    name: Name,
+    dtype: options.Dtype = None,
+    ctx_size: options.CtxSize = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Say what a model is, and what memory it takes.
+
+    Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
+    licence and source; the bytes of its weights, and those of the KV cache of the context in use,
+    against what is free in main memory. These are told in the dtype that it runs in, or in the one
+    given; quantised weights take as much as they do dequantised, but for those that the CPU kernels
+    run from.
+    """
+    from gptcli.backends.local.needs import needs
+
+    model = here(name)
+    facts = models.describe(model)
+    needed, reason = None, None
+    try:
+        needed = needs(model, dtype=dtype, limit=ctx_size)
+    except ModelError as error:
+        reason = error.reason
+    parameters = facts.parameters if needed is None else needed.parameters
+    heads = facts.heads if needed is None else needed.heads
+    kv_heads = facts.kv_heads if needed is None else needed.kv_heads
+    layers = facts.layers if needed is None else needed.layers
+    width = facts.width if needed is None else needed.width
+    context = facts.context if needed is None else needed.longest
+    vocabulary = facts.vocabulary if needed is None else needed.vocabulary
+    if json:
+        memory = None
+        if needed is not None:
+            memory = {
+                "dtype": needed.dtype,
+                "context": needed.context,
+                "weights": needed.weights,
+                "cache": needed.cache,
+                "available": needed.available,
+            }
+        DataWriter(sys.stdout).json(
+            {
+                "name": facts.name,
+                "family": facts.family,
+                "parameters": parameters,
+                "layers": layers,
+                "heads": heads,
+                "kv_heads": kv_heads,
+                "width": width,
+                "context": context,
+                "vocabulary": vocabulary,
+                "dtypes": facts.dtypes,
+                **({"quantised": facts.quantised} if facts.quantised else {}),
+                "bytes": facts.size,
+                "memory": memory,
+                "licence": facts.licence,
+                "source": facts.source,
+                "path": str(facts.path),
+            }
+        )
+        return
+    several = "" if kv_heads == heads else f" (keys and values: {kv_heads})"
+    if needed is None:
+        memory_rows = [("runs", f"no: {reason}")]
+    else:
+        total = needed.weights + needed.cache
+        parts = f"{size(needed.weights)} of weights in {needed.dtype}"
+        parts += f", {size(needed.cache)} of KV cache for {needed.context} tokens"
+        memory_rows = [("memory", f"{size(total)}: {parts}")]
+        if needed.available is not None:
+            memory_rows.append(("free", f"{size(needed.available)} of main memory"))
+    rows = [
+        ("model", facts.name),
+        ("family", _known(facts.family)),
+        ("parameters", millions(parameters)),
+        ("layers", _known(layers)),
+        ("heads", _known(heads) + several),
+        ("width", _known(width)),
+        ("context", f"{_known(context)} tokens"),
+        ("vocabulary", f"{_known(vocabulary)} tokens"),
+        ("dtype", ", ".join(facts.dtypes)),
+        *([("quantised", facts.quantised)] if facts.quantised else []),
+        ("size", size(facts.size)),
+        *memory_rows,
+        ("licence", _known(facts.licence)),
+        ("source", facts.source),
+        ("path", str(facts.path)),
+    ]
+    pairs(sys.stdout, rows)
+
+
+def families(json: options.Json = False, no_color: options.NoColor = False) -> None:
+    """List the families of models that run.
+
+    In a pipe: name, largest difference, models; tab-separated.
+
+    A family is what a model's config.json calls model_type. The difference is the largest one
+    between any logit of ours and of the library transformers, in float32, on small random models
+    with the family's options on and off.
+
+    All run in float32, bfloat16 and float16; rope may be scaled by linear, dynamic, llama3, yarn
+    or longrope, of which dynamic and longrope look at the context in use (--ctx-size). What a
+    model asks for and gptcli does not have is refused by name before any weights are read.
+    """
+    from gptcli.backends.local import families as known
+
+    found = known.listing()
+    if json:
+        rows = [
+            {"name": each.name, "supports": each.supports, "difference": each.difference}
+            for each in found
+        ]
+        DataWriter(sys.stdout).json({"families": rows, "rope_scalings": known.SCALINGS})
+        return
+    lines = [(each.name, f"{each.difference:.1e}", each.supports) for each in found]
+    table(sys.stdout, ("Family", "Difference", "Models"), lines)
+
+
+def family_items() -> list[tuple[str, str]]:
+    """Each family and what the manual says of it."""
+    from gptcli.backends.local import families as known
+
+    return [
+        (each.name, f"{each.supports}. Largest difference: {each.difference:.1e}.")
+        for each in known.listing()
+    ]
+
+
+def _known(value: Any) -> str:
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What comes in beside options: prompts, rows, examples, presets."""

@@ -1,0 +1,1 @@
+"""The man pages, made from the app."""

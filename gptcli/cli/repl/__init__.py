@@ -1,0 +1,1 @@
+"""`gptcli chat` on a terminal."""

@@ -1,0 +1,106 @@
+"""`gptcli chat` on a terminal: lines in, answers out, until Ctrl-D."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from gptcli.chat.talk import Talk
+from gptcli.cli.repl.commands import COMMANDS, Commands, LeaveError
+from gptcli.errors import GptcliError
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.writer import TerminalWriter
+from gptcli.ui.views.completion import OnTerminal, chunks
+
+#: Three quotes begin a message of several lines, and end it.
+_QUOTES = '"""'
+
+
+class Lines(Protocol):
+    """Where a person's lines come from."""
+
+    def read(self, prompt: str = "> ") -> str:
+        """A line, or several as one. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
+        ...
+
+    def edit(self, text: str) -> str:
+        """The text as the person's editor leaves it."""
+        ...
+
+
+class Repl:
+    """Reads, answers, and stays when something goes wrong."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        lines: Lines,
+        messages: Messages,
+        *,
+        stats: Callable[[], list[str]] | None = None,
+    ) -> None:
+        """stats: the lines to show after each answer."""
+        self._talk, self._lines, self._messages, self._stats = talk, lines, messages, stats
+        self._commands = Commands(talk, lines, messages, say=self.say)
+
+    def run(self) -> None:
+        """Until the person leaves. Errors are told, and the chat goes on."""
+        while True:
+            try:
+                line = self._lines.read()
+                quoted = line.startswith(_QUOTES)
+                if quoted:
+                    line = self._quoted(line.removeprefix(_QUOTES))
+            except KeyboardInterrupt:
+                self._messages.info("Ctrl-D or /exit leaves")
+                continue
+            except EOFError:
+                return
+            try:
+                self._take(line, quoted=quoted)
+            except LeaveError:
+                return
+            except KeyboardInterrupt:
+                # What was under way is stopped; the terminal shows ^C where that was.
+                print(file=sys.stderr)
+            except GptcliError as error:
+                self._messages.error(str(error))
+
+    def say(self, text: str) -> None:
+        """Send a message and show the answer; Ctrl-C ends the answer, and what came of it stays."""
+        view = OnTerminal(TerminalWriter(sys.stdout), samples=1, echo="")
+        try:
+            view.show(chunks(self._talk.ask(text), self._messages))
+        except KeyboardInterrupt:
+            self._messages.info("stopped")
+            return
+        self._after()
+
+    def _quoted(self, text: str) -> str:
+        """The message that begins with this, up to the quotes that end it."""
+        while not text.rstrip().endswith(_QUOTES):
+            text += "\n" + self._lines.read("… ")
+        return text.rstrip().removesuffix(_QUOTES).removeprefix("\n").removesuffix("\n")
+
+    def _take(self, line: str, *, quoted: bool) -> None:
+        if not line.strip():
+            return
+        if line.startswith("/") and not quoted:
+            name, _, rest = line[1:].partition(" ")
+            self._commands.run(name, rest.strip())
+        else:
+            self.say(line)
+
+    def _after(self) -> None:
+        usage = self._talk.last_usage
+        if usage is not None and self._talk.was_cut:
+            self._messages.hint(
+                f"answer: cut off after {usage.completion_tokens} tokens;"
+                " /set max-new-tokens allows more"
+            )
+        for text in self._stats() if self._stats is not None else ():
+            self._messages.always(text)
+
+
+__all__ = ["COMMANDS", "Lines", "Repl"]

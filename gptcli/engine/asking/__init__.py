@@ -1,0 +1,1 @@
+"""What is asked of logits: sampling, generation, scores, continuations, trees."""

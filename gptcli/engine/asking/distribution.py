@@ -1,0 +1,59 @@
+"""What the sampler makes of the logits, stage by stage, and how wide a distribution is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array
+from gptcli.engine.asking import sampling as sampler
+from gptcli.engine.asking.sampling import History
+from gptcli.types.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The distribution after a stage, "logits" being the model's own: two float32 (vocab,)."""
+
+    name: str
+    logits: Array
+    probabilities: Array
+
+
+def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
+    """Logits (vocab,) after every stage that runs; `sampling.draw` draws from the last.
+
+    Raises NonFiniteError as `sampling.stages` does.
+    """
+    found = sampler.stages(logits[None], sampling, [history])
+    return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found]
+
+
+def at_temperature(logits: Array, value: float) -> Array:
+    """Logits (vocab,) of the raw distribution at another temperature; 0 leaves the best alone."""
+    rows = logits[None]
+    return (sampler.greedy(rows) if value == 0 else sampler.temperature(rows, value))[0]
+
+
+def cuts(stages: Sequence[Staged], ids: Sequence[int]) -> list[str | None]:
+    """Per id the stage that filtered it out; None where it may be drawn, or never could be."""
+    rows = [[value > -math.inf for value in stage.logits[list(ids)].tolist()] for stage in stages]
+    names = [stage.name for stage in stages]
+    found: list[str | None] = []
+    for alive in zip(*rows, strict=True):
+        gone = (i for i in range(1, len(alive)) if alive[i - 1] and not alive[i])
+        at = next(gone, None)
+        found.append(None if at is None else names[at])
+    return found
+
+
+def entropy_bits(logits: Array) -> float:
+    """The entropy of softmax(logits) (vocab,), in bits, summed in float64 on the CPU."""
+    logprobs = arrays.log_softmax(arrays.host(logits).astype(np.float64))
+    # A token that cannot come adds 0 · log 0, which is 0.
+    logprobs = logprobs[logprobs > -math.inf]
+    return abs(float((np.exp(logprobs) * logprobs).sum()) / math.log(2))

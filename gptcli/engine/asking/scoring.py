@@ -1,0 +1,119 @@
+"""How probable a text's own tokens were: log-probability, rank and the model's first choice.
+
+A text longer than the context is scored in overlapping windows, by the rule of transformers'
+guide "Perplexity of fixed-length models": window k holds the tokens from k × stride on, as many
+as the context takes, and scores those that no window before it held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.sampling import check_finite
+from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
+from gptcli.engine.state.kv_cache import KVCache
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A token at its place in a text, under the model's raw distribution there.
+
+    Log-probabilities are natural. rank: how many tokens have a larger logit, and 1. best: the most
+    probable token, of equals the one with the lowest id.
+    """
+
+    id: int
+    logprob: float
+    rank: int
+    best: int
+    best_logprob: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens [start, end) of a text are run together; those of [first, end) are scored."""
+
+    start: int
+    first: int
+    end: int
+
+
+def windows(total: int, first: int, context: int, stride: int) -> list[Window]:
+    """How `total` tokens are scored from position `first` on, 1 ≤ first, 1 ≤ stride < context.
+
+    Every position of [first, total) is scored in exactly one window, and has at least
+    context − stride tokens before it there, or all that there are. Windows that would score
+    nothing are left out.
+    """
+    if not (first >= 1 and 1 <= stride < context):
+        raise ValueError(f"no windows from {first}, of {context} tokens, with stride {stride}")
+    found: list[Window] = []
+    start, done = 0, first
+    while done < total:
+        end = min(start + context, total)
+        if end > done:
+            found.append(Window(start, done, end))
+            done = end
+        start += stride
+    return found
+
+
+def score(
+    runner: Runner,
+    ids: Sequence[int],
+    plan: Sequence[Window],
+    *,
+    chunk: int = CHUNK,
+    rows: int = HEAD_ROWS,
+) -> Iterator[Scored]:
+    """The scored tokens of every window, in order.
+
+    Logits of at most `rows` positions are held at once. Raises NonFiniteError where a
+    distribution has NaN or +inf, or nothing but -inf.
+    """
+    cache = runner.new_cache()
+    for window in plan:
+        position = window.first
+        for logits in logits_of(runner, cache, ids, window, chunk=chunk, rows=rows):
+            yield from score_rows(logits, ids[position : position + len(logits)])
+            position += len(logits)
+
+
+def logits_of(
+    runner: Runner,
+    cache: KVCache,
+    ids: Sequence[int],
+    window: Window,
+    *,
+    chunk: int = CHUNK,
+    rows: int = HEAD_ROWS,
+) -> Iterator[Array]:
+    """The logits before every scored token of a window, in parts of at most (rows, vocab)."""
+    cache.truncate(0)
+    # The last token is not run: nothing that follows it is scored here.
+    seen = ids[window.start : window.end - 1]
+    first = window.first - window.start - 1
+    return runner.logits_in_parts(seen, cache, first=first, chunk=chunk, rows=rows)
+
+
+def score_rows(logits: Array, ids: Sequence[int]) -> list[Scored]:
+    """One id for each row of logits (rows, vocab), float32. Raises NonFiniteError."""
+    check_finite(logits)
+    xp = namespace(logits)
+    total = arrays.logsumexp(logits)  # (rows,)
+    wanted = arrays.indices(ids, logits)[:, None]
+    picked = xp.take_along_axis(logits, wanted, axis=-1)  # (rows, 1)
+    rank = xp.sum(logits > picked, axis=-1) + 1
+    # The first of equals, in both libraries.
+    best = xp.argmax(logits, axis=-1, keepdims=True)
+    largest = xp.take_along_axis(logits, best, axis=-1)
+    columns = (
+        (picked[:, 0] - total).tolist(),
+        rank.tolist(),
+        best[:, 0].tolist(),
+        (largest[:, 0] - total).tolist(),
+    )
+    return [Scored(*row) for row in zip(ids, *columns, strict=True)]

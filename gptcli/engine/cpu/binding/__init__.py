@@ -1,0 +1,1 @@
+"""The compiled library: its structs, finding it, and what it can run."""

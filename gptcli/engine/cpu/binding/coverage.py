@@ -1,0 +1,75 @@
+"""Which models the kernels can run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from gptcli.engine.cpu.binding.abi import ACTIVATIONS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.spec import (
+    DynamicScaling,
+    Experts,
+    HeadNorm,
+    LayerSpec,
+    LinearScaling,
+    Llama3Scaling,
+    LongRopeScaling,
+    ModelSpec,
+    NormSpec,
+    Rope,
+    YarnScaling,
+)
+
+#: What the kernels know of a spec. A field that is added to it is not known here until somebody
+#: writes it into the kernels: a model that uses it goes through torch.
+_KNOWN: dict[type, set[str]] = {
+    ModelSpec: {
+        *("width", "heads", "kv_heads", "head_dim", "hidden", "vocab", "context", "each_layer"),
+        *("norm", "activation", "gated", "tied", "learned_positions", "alibi", "qkv_bias"),
+        *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
+        *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
+        *("residual_scale", "embedding_norm", "embedding_scale", "logit_scale", "final_softcap"),
+    },
+    LayerSpec: {"rope", "window", "mixture"},
+    Rope: {"theta", "dim", "scaling", "interleaved"},
+    NormSpec: {"kind", "eps", "bias", "offset"},
+    HeadNorm: {"norm", "over"},
+    Experts: {"count", "chosen", "hidden", "normalised", "router_bias"},
+    LinearScaling: {"factor"},
+    Llama3Scaling: {"factor", "low_freq_factor", "high_freq_factor", "original_context"},
+    YarnScaling: {
+        *("factor", "original_context", "attention_factor", "beta_fast", "beta_slow", "truncate"),
+    },
+    DynamicScaling: {"factor", "original_context"},
+    LongRopeScaling: {"short", "long", "original_context", "attention_factor"},
+}
+
+
+def covers(spec: ModelSpec) -> str | None:
+    """None where the kernels can run such a model, else why they cannot, in a few words."""
+    for part in _parts(spec):
+        known = next((names for kind, names in _KNOWN.items() if isinstance(part, kind)), None)
+        if known is None:
+            return f"they do not know {type(part).__name__}"
+        for field in dataclasses.fields(part):
+            if field.name not in known and getattr(part, field.name) != field.default:
+                return f"they do not know {field.name}"
+    if spec.activation not in ACTIVATIONS:
+        return f"they do not know the activation {spec.activation}"
+    if spec.head_norm is not None and spec.head_norm.over not in OVER_HEADS:
+        return f"they do not know a norm over {spec.head_norm.over}"
+    if spec.blocks not in PARALLEL:
+        return f"they do not know {spec.blocks} blocks"
+    return None
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """The spec and every dataclass in it."""
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _parts(each)
+    elif dataclasses.is_dataclass(value):
+        yield value
+        for field in dataclasses.fields(value):
+            yield from _parts(getattr(value, field.name))

@@ -1,0 +1,191 @@
+"""A model directory → a Runner of the kernels: weights packed once, kept, and mapped from then on.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli import config
+from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.coverage import covers
+from gptcli.engine.cpu.binding.library import (
+    KernelsUnavailableError,
+    Library,
+    default_threads,
+    open_library,
+)
+from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing.kinds import kept_kinds
+from gptcli.engine.cpu.packing.pack import Packed, pack, places
+from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.host import memory
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.stored_blocks import keeps_blocks
+from gptcli.engine.weights.matching import check_counts
+from gptcli.engine.weights.placement import MXFP4
+from gptcli.errors import ModelError, UsageError
+from gptcli.formats.safetensors import header as weights_header
+from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors.header import Tensor
+
+#: What --dtype names. Embeddings of quantised models stay in bfloat16: a token reads one row. The
+#: head of int4 has 8 bits, since every token's probability depends on all of it.
+KINDS = {
+    "float32": Kinds.all(Kind.FLOAT32),
+    "bfloat16": Kinds.all(Kind.BFLOAT16),
+    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.BFLOAT16),
+    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16),
+}
+#: Those that only the kernels have.
+QUANTISED = ("int8", "int4")
+#: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
+KEPT = "blocks"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kernels, and the kinds of the weights; name: what to call the dtype."""
+
+    library: Library
+    name: str
+    kinds: Kinds
+
+    def bytes(self, spec: ModelSpec) -> int:
+        """How much memory the packed weights take."""
+        return places(spec, self.kinds, self.library)[1]
+
+
+def open_kernels(
+    directory: Path,
+    spec: ModelSpec,
+    dtype: str,
+    threads: int | None,
+    limit: int,
+    *,
+    exact_activations: bool = False,
+    features: str = "auto",
+) -> KernelRunner | None:
+    """The model in the kernels, None where torch has to run it.
+
+    exact_activations: see KernelModel; features: see `choose`, whose errors are raised, and those
+    of reading weights.
+    """
+    choice = choose(directory, spec, dtype, features)
+    if choice is None:
+        return None
+    packed = _packed(directory, spec, choice, limit, threads or default_threads())
+    model = KernelModel(
+        packed,
+        choice.library,
+        context=limit,
+        threads=threads or 0,
+        exact_activations=exact_activations,
+    )
+    return KernelRunner(model, spec, choice.name, limit)
+
+
+def choose(directory: Path, spec: ModelSpec, dtype: str, features: str = "auto") -> Choice | None:
+    """In what the kernels would run a model, None where torch has to.
+
+    That is where no kernels were built for this machine, or where they do not cover the spec, the
+    dtype, as --dtype names it, or how the weights are stored. `auto` is the dtype of the file, and
+    where that has blocks of GGUF's, these. Raises UsageError for a dtype that torch does not have
+    either and for features that are not there, and ModelError.
+    """
+    fields = ConfigFields.read(directory)
+    try:
+        library = open_library(features)
+        reason = covers(spec)
+    except KernelsUnavailableError as error:
+        reason = str(error)
+    if reason is None:
+        stored = [each for file in shards.files(directory) for each in _tensors(file)]
+        elements = sum(tensor.elements for _, tensor in stored)
+        check_counts(fields.subject, spec, len(stored), elements)
+        reason = _stored_otherwise(fields, stored)
+    if reason is not None:
+        if dtype in QUANTISED:
+            raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
+        return None
+    if dtype == "auto" and keeps_blocks(fields):
+        return Choice(library, *kept_kinds(Parameters(directory, spec), spec))
+    name = _stored_dtype(stored) if dtype == "auto" else dtype
+    return Choice(library, name, KINDS[name]) if name in KINDS else None
+
+
+def _tensors(file: Path) -> Iterable[tuple[str, Tensor]]:
+    if not file.is_file():
+        raise ModelError(str(file), "is missing")
+    return weights_header.read(file).items()
+
+
+def _stored_otherwise(fields: ConfigFields, stored: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Why the weights cannot be packed from how they are stored."""
+    said = any(fields.get(name) for name in ("quantization_config", "compression_config"))
+    if said and not keeps_blocks(fields):
+        return "the weights are stored quantised"
+    # Told by their tensors where config.json says nothing: 8-bit floats, and MXFP4.
+    for name, tensor in stored:
+        if tensor.dtype == "F8_E4M3" or (tensor.dtype == "U8" and name.endswith(MXFP4[0])):
+            return "the weights are stored quantised"
+    return None
+
+
+def _stored_dtype(stored: Iterable[tuple[str, Tensor]]) -> str:
+    """bfloat16 where most numbers are stored so, else float32."""
+    counts: Counter[str] = Counter()
+    for _, tensor in stored:
+        counts[tensor.dtype] += tensor.elements
+    return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
+
+
+def _packed(directory: Path, spec: ModelSpec, choice: Choice, limit: int, threads: int) -> Packed:
+    """The packed weights, from their file, which is made where there is none."""
+    name, kinds, library = choice.name, choice.kinds, choice.library
+    source = _source(directory)
+    path = packed_path(directory, name if KINDS.get(name) == kinds else KEPT)
+    found = packed_file.load(path, spec, kinds, library, source)
+    if found is not None:
+        return found
+    memory.check(
+        str(directory),
+        spec,
+        choice.bytes(spec),
+        dtype=name,
+        item=4 if name == "float32" else 2,
+        context=limit,
+        device="cpu",
+    )
+    parameters = Parameters(directory, spec, exact=name == "float32")
+    packed = pack(spec, kinds, parameters, library, threads=threads)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        packed_file.save(packed, path, source)
+    except OSError:
+        # A full or read-only disk: packed weights are a convenience, they are made anew next time.
+        return packed
+    # The file's pages are shared and can be given back, those that it was packed in cannot.
+    return packed_file.load(path, spec, kinds, library, source) or packed
+
+
+def packed_path(directory: Path, dtype: str) -> Path:
+    """Where packed weights of a directory are kept."""
+    path = config.packed_weights(directory)
+    return path.with_name(f"{path.name}.{dtype}")
+
+
+def _source(directory: Path) -> str:
+    """What tells the exact weights: sizes and times of their files."""
+    stats = [(file.name, file.stat()) for file in shards.files(directory)]
+    said = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""A model that runs in the kernels: ids in, logits out."""

@@ -1,0 +1,29 @@
+"""Keys as source/cache.h lays them out → position by position, for who looks at them in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cpu.packing.pack import as_float32
+
+#: Positions that stand together.
+BLOCK = 16
+
+
+def keys_of(keys: NDArray[Any], length: int) -> NDArray[np.float32]:
+    """Those of the first `length` positions of a layer, (batch, kv_heads, length, head_dim)."""
+    batch, heads, _, d = keys.shape
+    count = -(-length // BLOCK)
+    blocks = keys[:, :, : count * BLOCK].reshape(batch, heads, count, d * BLOCK)
+    # Features stand alone, or in bfloat16 as pairs; where their number is odd, the last one alone.
+    paired = d - d % 2 if keys.dtype == np.uint16 else 0
+    pairs = blocks[..., : paired * BLOCK].reshape(batch, heads, count, -1, BLOCK, 2)
+    alone = blocks[..., paired * BLOCK :].reshape(batch, heads, count, -1, BLOCK)
+    both = (
+        pairs.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, paired),
+        alone.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, d - paired),
+    )
+    return as_float32(np.concatenate(both, axis=-1)[:, :, :length])

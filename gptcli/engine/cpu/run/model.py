@@ -1,0 +1,228 @@
+"""A model that runs in the compiled kernels: ids in, logits out, keys and values in numpy."""
+
+from __future__ import annotations
+
+import ctypes as c
+import dataclasses
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.coverage import covers
+from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
+from gptcli.engine.cpu.packing.pack import Packed, reserve
+from gptcli.engine.cpu.run.model_struct import Weights
+from gptcli.engine.host import traffic
+from gptcli.engine.model.angles import Floats, angles
+
+__all__ = ["KernelModel", "covers"]
+
+#: Places and ids, as lists or as arrays.
+Ids = Sequence[int] | NDArray[np.int32]
+#: Positions by which the table of angles grows.
+GROWTH = 1024
+#: Forwards after which a model goes on long enough for its weights to be moved: that costs about
+#: what it saves over one or two hundred tokens.
+SETTLED = 64
+
+
+@dataclasses.dataclass
+class _Caches:
+    """The arrays of the last call, and pointers to them: asking numpy costs more than comparing."""
+
+    arrays: list[NDArray[Any]]
+    keys: c.Array[c.c_void_p]
+    values: c.Array[c.c_void_p]
+
+
+class KernelModel:
+    """Packed weights and the library that runs them. Not for several threads at once.
+
+    context: the most tokens that may be used, on which some rotations depend. threads: 0 for
+    `default_threads`. exact_activations: 8- and 4-bit weights meet the activations as they
+    are, not rounded to 8 bits.
+    """
+
+    def __init__(
+        self,
+        packed: Packed,
+        library: Library,
+        *,
+        context: int | None = None,
+        threads: int = 0,
+        exact_activations: bool = False,
+    ) -> None:
+        self.spec, self.packed = packed.spec, packed
+        self.library = library
+        self.context = min(context or self.spec.context, self.spec.context)
+        self.threads = threads or default_threads()
+        self._weights = Weights(packed, exact_activations)
+        self._moving = packed.moving
+        self._forwards = 0
+        self._angles: dict[object, tuple[Floats, Floats]] = {}
+        self._call = abi.Call()
+        self._caches: _Caches | None = None
+        self._opened = library.functions.kernels_open(
+            c.byref(self._weights.model), library.instructions.encode(), self.threads
+        )
+        self._grow_angles(1)
+
+    @property
+    def activations(self) -> str | None:
+        """What activations are where they meet the weights, None where that is what these are.
+
+        Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
+        """
+        exact, places = self._weights.model.exact_activations, self._weights.packed.places
+        kinds = {section.kind for section, _ in places.values() if section.form == "blocks"}
+        if kinds & {Kind.INT8, Kind.INT4}:
+            return "float32" if exact else "int8"
+        rounded = self.library.instructions == "avx512bf16" and not exact
+        return "float32" if Kind.BFLOAT16 in kinds and not rounded else None
+
+    def forward(
+        self,
+        tokens: Ids,
+        rows: Ids,
+        positions: Ids,
+        keys: Sequence[NDArray[Any]],
+        values: Sequence[NDArray[Any]],
+        wanted: Ids,
+        shown: abi.Probe | None = None,
+    ) -> NDArray[np.float32]:
+        """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
+
+        tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
+        stands there. Its key and value are written to that place of `keys` and `values`, one
+        array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
+        other tokens of this call included. wanted: indices below n. shown: where to copy what a
+        probe wants to see. Raises ValueError for what does not fit and for a model that was closed,
+        MemoryError.
+        """
+        if not self._opened:
+            raise ValueError("the model was closed")
+        call, count, asked = self._call, len(tokens), len(wanted)
+        if not len(rows) == len(positions) == count or count == 0:
+            raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
+        self._move_weights()
+        needed = int(max(positions)) + 1
+        if needed > call.angles:
+            self._grow_angles(needed)
+        # Kept by these names until the call is over.
+        numbers = np.array([*tokens, *rows, *positions, *wanted], dtype=np.int32)
+        logits = np.empty((asked, self.spec.vocab), dtype=np.float32)
+        self._place_caches(keys, values)
+        at = numbers.ctypes.data
+        call.count, call.wanted_count = count, asked
+        call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
+        call.wanted = at + 12 * count
+        call.logits = logits.ctypes.data
+        call.probe = None if shown is None else c.pointer(shown)
+        result = self.library.functions.kernels_forward(self._opened, c.byref(call))
+        _check(result, count, "a token, row or position is outside of the model or the cache")
+        return logits
+
+    def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, vocab) of streams (n, width), before the final norm. Raises as `forward`."""
+        if not self._opened:
+            raise ValueError("the model was closed")
+        count, width = streams.shape
+        if width != self.spec.width or streams.dtype != np.float32:
+            raise ValueError(f"streams cannot be {streams.dtype} of shape {streams.shape}")
+        streams = np.ascontiguousarray(streams)
+        logits = np.empty((count, self.spec.vocab), dtype=np.float32)
+        result = self.library.functions.kernels_unembed(
+            self._opened, streams.ctypes.data, count, logits.ctypes.data
+        )
+        _check(result, count, "there are no streams")
+        return logits
+
+    @property
+    def instructions(self) -> str:
+        """The set of instructions in use, one of `library.FEATURES`."""
+        return self.library.instructions
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of packed weights that a token of one row reads, see `traffic`."""
+        block_bytes = self.library.functions.kernels_block_bytes
+        sections = (section for section, _ in self._weights.packed.places.values())
+        # The head is always a section of its own.
+        read = (each for each in sections if each.name not in ("embedding", "positions"))
+        return traffic.weight_bytes(
+            self.spec, ((each.name, each.bytes(block_bytes)) for each in read)
+        )
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """What reads `size` bytes of memory, by as many threads as run the model."""
+        memory = reserve(size)
+        # Memory that nobody wrote to is one page of zeros, over and over.
+        memory.fill(1)
+
+        def read() -> None:
+            self.library.functions.kernels_read(memory.ctypes.data, size, self.threads)
+
+        return read
+
+    def close(self) -> None:
+        """Free what the kernels hold. The model cannot be used afterwards."""
+        if self._opened:
+            self.library.functions.kernels_close(self._opened)
+            self._opened = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", None):
+            self.close()
+
+    def _move_weights(self) -> None:
+        """Bring some weights nearer, once that is worth it."""
+        self._forwards += 1
+        if self._moving is None or self._forwards <= SETTLED:
+            return
+        if self._moving.step():
+            self._weights.point()
+        else:
+            self._moving = None
+
+    def _grow_angles(self, needed: int) -> None:
+        if needed > self.context:
+            raise ValueError(f"position {needed - 1} is beyond the context of {self.context}")
+        rows = min(max(needed, 2 * self._call.angles, GROWTH), self.context)
+        self._angles = {rope: angles(rope, rows, self.context) for rope in self._weights.ropes}
+        self._weights.point_to_angles(self._angles)
+        self._call.angles = rows
+
+    def _place_caches(self, keys: Sequence[NDArray[Any]], values: Sequence[NDArray[Any]]) -> None:
+        arrays = [*keys, *values]
+        kept = self._caches.arrays if self._caches else []
+        if len(kept) == len(arrays) and all(map(operator.is_, kept, arrays)):
+            return
+        layers = self.spec.layers
+        if len(keys) != layers or len(values) != layers:
+            raise ValueError(f"{len(keys)} keys and {len(values)} values for {layers} layers")
+        first = arrays[0]
+        shape = (first.shape[0], self.spec.kv_heads, first.shape[2], self.spec.head_dim)
+        for array in arrays:
+            if array.shape != shape or array.dtype != first.dtype or not array.flags.c_contiguous:
+                raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
+        if first.dtype not in (np.float32, np.uint16):
+            raise ValueError(f"keys and values cannot be {first.dtype}")
+        addresses = [array.ctypes.data for array in arrays]
+        pointers = c.c_void_p * layers
+        self._caches = _Caches(arrays, pointers(*addresses[:layers]), pointers(*addresses[layers:]))
+        self._call.keys = c.addressof(self._caches.keys)
+        self._call.values = c.addressof(self._caches.values)
+        self._call.batch, self._call.capacity = shape[0], shape[2]
+        self._call.bfloat16_cache = first.dtype == np.uint16
+
+
+def _check(result: int, count: int, otherwise: str) -> None:
+    if result == NO_MEMORY:
+        raise MemoryError(f"not enough memory for {count} tokens")
+    if result != DONE:
+        raise ValueError(otherwise)

@@ -1,0 +1,65 @@
+"""What a forward of the kernels shows a probe: memory for it, and the struct that points there."""
+
+from __future__ import annotations
+
+import ctypes as c
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.run.key_groups import keys_of
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.probe import Point, Probe
+from gptcli.engine.state.kv_cache import KVCache
+
+#: Where a layer's points are in abi.ProbeLayer, and that keys are not: they are in the KV cache.
+_POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
+
+
+class Shown:
+    """Arrays for what a probe wants of a forward over the tokens at `positions` of one row.
+
+    The forward fills them, where `struct` points to, None where it wants none of these tokens;
+    `show` then hands them over.
+    """
+
+    def __init__(self, spec: ModelSpec, probe: Probe, positions: range) -> None:
+        self._spec, self._probe = spec, probe
+        first = max(probe.positions.start, positions.start)
+        end = min(probe.positions.stop, positions.stop)
+        self._positions = range(first, end)
+        self._arrays: dict[tuple[Point, int], NDArray[np.float32]] = {}
+        self._layers = (abi.ProbeLayer * spec.layers)()
+        self.struct: abi.Probe | None = None
+        if not self._positions:
+            return
+        self.struct = abi.Probe(first - positions.start, end - positions.start)
+        self.struct.layer = c.addressof(self._layers)
+        self.struct.embedding = self._address("embedding", -1)
+        for index, layer in enumerate(self._layers):
+            for point in _POINTS:
+                if point != "keys":
+                    setattr(layer, point, self._address(point, index))
+
+    def show(self, cache: KVCache) -> None:
+        """Hand over what was filled, in the order of the forward; `cache` has the keys."""
+        order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
+        for point, layer in [("embedding", -1), *order] if self._positions else ():
+            if point == "keys":
+                if self._probe.wants(point, layer):
+                    self._probe(point, layer, keys_of(cache.keys[layer], cache.lengths[0]), 0)
+            elif (point, layer) in self._arrays:
+                array = self._arrays.pop((point, layer))[None]
+                shaped = array.swapaxes(1, 2) if point == "queries" else array
+                self._probe(point, layer, shaped, self._positions.start)
+
+    def _address(self, point: Point, layer: int) -> Any:
+        if not self._probe.wants(point, layer):
+            return None
+        spec, tokens = self._spec, len(self._positions)
+        features = (spec.heads, spec.head_dim) if point == "queries" else (spec.width,)
+        array = np.empty((tokens, *features), np.float32)
+        self._arrays[point, layer] = array
+        return array.ctypes.data

@@ -1,0 +1,116 @@
+"""Stored names as in Llama's checkpoints, which most later families keep with small changes."""
+
+from __future__ import annotations
+
+from gptcli.engine.model.rules import Rule, Rules, linear
+from gptcli.engine.model.spec import ModelSpec
+
+OURS = "layers.{i}"
+
+
+def rules(
+    spec: ModelSpec,
+    *,
+    attention: list[Rule] | None = None,
+    mlp: list[Rule] | None = None,
+    head_norms: list[Rule] | None = None,
+    attention_norm: str = "input_layernorm",
+    attention_post_norm: str = "post_attention_layernorm",
+    mlp_norm: str = "post_attention_layernorm",
+    mlp_post_norm: str = "post_feedforward_layernorm",
+    final_norm: str = "norm",
+    ignored: tuple[str, ...] = (),
+    other_prefixes: tuple[str, ...] = (),
+) -> Rules:
+    """The rules of a spec; what is given takes the place of Llama's own."""
+    bias = spec.norm.bias
+    found = [
+        Rule("embed_tokens.weight", "embedding.weight"),
+        *(attention_rules(spec) if attention is None else attention),
+        *(mlp_rules(spec) if mlp is None else mlp),
+        *linear(final_norm, "final_norm", bias=bias),
+    ]
+    if spec.head_norm is not None:
+        found += head_norm_rules(spec) if head_norms is None else head_norms
+    if spec.norms in ("before", "both"):
+        found += linear(f"layers.{{i}}.{attention_norm}", f"{OURS}.attention_norm", bias=bias)
+        if spec.blocks != "parallel_one_norm":
+            found += linear(f"layers.{{i}}.{mlp_norm}", f"{OURS}.mlp_norm", bias=bias)
+    if spec.norms in ("after", "both"):
+        post = f"layers.{{i}}.{attention_post_norm}"
+        found += linear(post, f"{OURS}.attention_post_norm", bias=bias)
+        found += linear(f"layers.{{i}}.{mlp_post_norm}", f"{OURS}.mlp_post_norm", bias=bias)
+    found += head(spec)
+    # Older checkpoints hold the rope frequencies.
+    old = r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
+    more = (old, *ignored, *spare_head(spec))
+    return Rules(tuple(found), "model.", more, other_prefixes)
+
+
+def head(spec: ModelSpec, stored: str = "lm_head") -> list[Rule]:
+    """The unembedding, where it is not the embedding, and its bias."""
+    found = [] if spec.tied else [Rule(f"{stored}.weight", "unembedding.weight")]
+    return [*found, Rule(f"{stored}.bias", "head_bias")] if spec.head_bias else found
+
+
+def spare_head(spec: ModelSpec, stored: str = "lm_head") -> tuple[str, ...]:
+    """A tied head may be stored twice: the name of the copy, to be left out."""
+    return (rf"(language_model\.)?{stored}\.weight",) if spec.tied else ()
+
+
+def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:
+    """Every projection is stored by itself, as (out, in)."""
+    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
+    return [
+        *linear(f"{theirs}.q_proj", f"{ours}.query", bias=spec.qkv_bias),
+        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=spec.qkv_bias),
+        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=spec.qkv_bias),
+        *linear(f"{theirs}.{out}", f"{ours}.out", bias=spec.out_bias),
+    ]
+
+
+def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm") -> list[Rule]:
+    """The norms of queries and keys."""
+    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
+    bias = spec.head_norm is not None and spec.head_norm.norm.bias
+    return [
+        *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias),
+        *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias),
+    ]
+
+
+def mlp_rules(
+    spec: ModelSpec,
+    gate: str = "gate_proj",
+    up: str = "up_proj",
+    down: str = "down_proj",
+    *,
+    layers: tuple[int, ...] | None = None,
+) -> list[Rule]:
+    """The MLP of every layer, or of some."""
+    theirs, ours, bias = "layers.{i}.mlp", f"{OURS}.mlp", spec.mlp_bias
+    found = linear(f"{theirs}.{gate}", f"{ours}.gate", bias=bias, layers=layers)
+    return [
+        *(found if spec.gated else []),
+        *linear(f"{theirs}.{up}", f"{ours}.up", bias=bias, layers=layers),
+        *linear(f"{theirs}.{down}", f"{ours}.down", bias=bias, layers=layers),
+    ]
+
+
+def mixture_rules(
+    spec: ModelSpec, block: str, names: tuple[str, str, str], layers: tuple[int, ...] | None = None
+) -> list[Rule]:
+    """A router and experts that are stored one by one; names: of gate, up and down."""
+    if spec.experts is None:
+        return []
+    theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.mlp"
+    found = linear(f"{theirs}.gate", f"{ours}.router", bias=spec.experts.router_bias, layers=layers)
+    for name, part in zip(names, ("gate", "up", "down"), strict=True):
+        found += linear(
+            f"{theirs}.experts.{{n}}.{name}",
+            f"{ours}.experts.{{n}}.{part}",
+            bias=spec.mlp_bias,
+            layers=layers,
+            members=spec.experts.count,
+        )
+    return found

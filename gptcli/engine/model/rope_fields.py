@@ -1,0 +1,153 @@
+"""The rope fields of config.json: flat, in `rope_scaling`, or in transformers 5's
+`rope_parameters`, there also one for each kind of layer.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.spec import (
+    DynamicScaling,
+    LinearScaling,
+    Llama3Scaling,
+    LongRopeScaling,
+    Rope,
+    Scaling,
+    YarnScaling,
+)
+
+_KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
+
+
+def rope(
+    config: ConfigFields,
+    head_dim: int,
+    *,
+    theta: float = 10000.0,
+    partial: float = 1.0,
+    kind: str | None = None,
+    interleaved: bool = False,
+) -> Rope:
+    """The rotary positions of a config. Raises ModelError for a rope type that is not known.
+
+    theta, partial: the family's defaults; kind: the layers it is for, where they differ.
+    """
+    fields = config.sub("rope_parameters")
+    if fields is not None:
+        fields = _of_kind(fields, kind)
+    base = config.number("rope_theta", theta)
+    part = config.number("partial_rotary_factor", partial)
+    if fields is not None:
+        base, part = (
+            fields.number("rope_theta", base),
+            fields.number("partial_rotary_factor", part),
+        )
+    else:
+        fields = config.sub("rope_scaling")
+        part = part if fields is None else fields.number("partial_rotary_factor", part)
+    dim = int(head_dim * min(part, 1))
+    if part > 1 or dim % 2 or not dim:
+        reason = f"must make an even number of {head_dim} features, not {part:g} of them"
+        raise config.bad("partial_rotary_factor", reason)
+    scaling = _scaling(config, fields, dim) if fields else None
+    return Rope(base, dim, scaling, interleaved)
+
+
+def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
+    if kind is not None and fields.has(kind):
+        return fields.sub(kind)
+    for other in ("full_attention", "sliding_attention"):
+        if fields.has(other) and kind is None:
+            raise fields.bad(other, "has a rope of its own, which gptcli does not support here")
+    return fields
+
+
+def context(config: ConfigFields, default: int | None = None) -> int:
+    """How many tokens the model was made for; yarn and dynamic scaling make it longer."""
+    stated = config.count("max_position_embeddings", default)
+    fields = config.sub("rope_parameters") or config.sub("rope_scaling")
+    if fields is None:
+        return stated
+    if _kind(fields) == "dynamic":
+        return int(stated * fields.number("factor"))
+    if _kind(fields) == "yarn" and fields.get("factor") is not None:
+        original = fields.count("original_max_position_embeddings", stated)
+        return max(stated, int(original * fields.number("factor")))
+    return stated
+
+
+def _kind(fields: ConfigFields) -> str:
+    # "type" is the name that configs had before transformers 4.43, "su" that of longrope.
+    kind = fields.word("rope_type", fields.word("type", "default"))
+    return "longrope" if kind == "su" else kind
+
+
+def _scaling(config: ConfigFields, fields: ConfigFields, dim: int) -> Scaling | None:
+    kind = _kind(fields)
+    if kind == "default":
+        return None
+    if kind == "linear":
+        return LinearScaling(fields.number("factor"))
+    if kind == "llama3":
+        low, high = fields.number("low_freq_factor"), fields.number("high_freq_factor")
+        if not low < high:
+            raise fields.bad("high_freq_factor", f"must be more than low_freq_factor, {low:g}")
+        original = fields.count("original_max_position_embeddings")
+        return Llama3Scaling(fields.number("factor"), low, high, original)
+    if kind == "dynamic":
+        if dim < 4:
+            raise fields.bad("rope_type", f"dynamic needs more than {dim} rotated features")
+        factor = fields.number("factor")
+        if factor < 1:
+            raise fields.bad("factor", f"must be at least 1, not {factor:g}")
+        return DynamicScaling(factor, config.count("max_position_embeddings"))
+    if kind == "yarn":
+        return _yarn(config, fields)
+    if kind == "longrope":
+        return _longrope(config, fields, dim)
+    raise fields.bad("rope_type", f"{kind!r} is not supported (known: {_KNOWN})")
+
+
+def _original(config: ConfigFields, fields: ConfigFields) -> int:
+    stated = config.get("original_max_position_embeddings")
+    if stated is not None:
+        return config.count("original_max_position_embeddings")
+    default = config.count("max_position_embeddings")
+    return fields.count("original_max_position_embeddings", default)
+
+
+def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
+    original = _original(config, fields)
+    stretched = config.count("max_position_embeddings") / original
+    factor = fields.number("factor", stretched)
+    weights = fields.get("mscale"), fields.get("mscale_all_dim")
+    if all(weights):
+        own, all_dim = fields.number("mscale"), fields.number("mscale_all_dim")
+        default = _magnitude(factor, own) / _magnitude(factor, all_dim)
+    else:
+        default = _magnitude(factor, 1.0)
+    fast, slow = fields.number("beta_fast", 32.0), fields.number("beta_slow", 1.0)
+    if not slow <= fast:
+        raise fields.bad("beta_fast", f"must be at least beta_slow, {slow:g}")
+    amplitude = fields.number("attention_factor", default)
+    return YarnScaling(factor, original, amplitude, fast, slow, fields.flag("truncate", True))
+
+
+def _magnitude(factor: float, weight: float) -> float:
+    """YaRN's 0.1 ln(factor) + 1."""
+    return 1.0 if factor <= 1 else 0.1 * weight * math.log(factor) + 1.0
+
+
+def _longrope(config: ConfigFields, fields: ConfigFields, dim: int) -> LongRopeScaling:
+    original = _original(config, fields)
+    factor = fields.number("factor", config.count("max_position_embeddings") / original)
+    default = 1.0
+    if factor > 1:
+        if original < 2:
+            reason = "must be more than 1"
+            raise fields.bad("original_max_position_embeddings", reason)
+        default = math.sqrt(1 + math.log(factor) / math.log(original))
+    amplitude = fields.number("attention_factor", default)
+    short = fields.numbers("short_factor", dim // 2)
+    return LongRopeScaling(short, fields.numbers("long_factor", dim // 2), original, amplitude)

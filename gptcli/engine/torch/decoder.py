@@ -1,0 +1,114 @@
+"""The one decoder that every family runs through: ids → residual stream → logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.probe import Probe
+from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.torch.layers import Layer, Norm
+from gptcli.engine.torch.masks import slopes, visible, with_distance
+from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
+
+
+class Table(nn.Module):
+    """A row of features for every index: an embedding, or its reverse."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, width))
+
+
+class Decoder(nn.Module):
+    """Embedding, layers, final norm, unembedding, as the spec says.
+
+    `prepare` must have been called once its weights are in place, before it runs.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embedding = Table(spec.vocab, spec.width)
+        self.embedding_norm = Norm(spec.norm, spec.width) if spec.embedding_norm else None
+        self.positions = Table(spec.context, spec.width) if spec.learned_positions else None
+        self.layers = nn.ModuleList(Layer(spec, this) for this in spec.each_layer)
+        self.final_norm = Norm(spec.norm, spec.width)
+        self.unembedding = None if spec.tied else Table(spec.vocab, spec.width)
+        self.head_bias = nn.Parameter(torch.empty(spec.vocab)) if spec.head_bias else None
+        # Layers that turn alike, or see equally far, share what is computed for that.
+        self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
+        self.windows = list(dict.fromkeys(each.window for each in spec.each_layer))
+        self.uses = [
+            (self.ropes.index(each.rope) if each.rope else None, self.windows.index(each.window))
+            for each in spec.each_layer
+        ]
+        self.frequencies: list[Tensor] = []
+        self.slopes: Tensor | None = None
+        self.scale = spec.embedding_scale
+
+    def prepare(self, context: int) -> None:
+        """Compute what stays the same from step to step, for at most `context` tokens."""
+        weight = self.embedding.weight
+        self.frequencies = [inverse_frequencies(r, weight.device, context) for r in self.ropes]
+        self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
+        if self.spec.alibi is not None:
+            self.slopes = slopes(self.spec.heads, weight.device) * self.spec.alibi
+
+    def forward(
+        self,
+        ids: Tensor,
+        cache: KVCache,
+        counts: list[int] | None = None,
+        probe: Probe | None = None,
+    ) -> Tensor:
+        """The residual stream after the last layer, (batch, time, width), before the final norm.
+
+        ids: (batch, time), appended to `cache`, which must have room (`KVCache.reserve`).
+        counts: how many ids of each row are real, where rows are padded on the right.
+        Probe points: "embedding", those of each Layer, "stream" after each. The start that a probe
+        is told is that of the first row.
+        """
+        time = ids.size(1)
+        at = cache.positions(time, ids.device)
+        stream = self._embedded(ids, at)
+        if probe is not None:
+            probe("embedding", -1, stream, cache.lengths[0])
+        turns = [
+            Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
+            for each, rope in zip(self.frequencies, self.ropes, strict=True)
+        ]
+        total = max(cache.lengths) + time
+        masks = [visible(at, total, window) for window in self.windows]
+        if self.slopes is not None:
+            masks = [with_distance(m, at, total, self.slopes, stream.dtype) for m in masks]
+        for index, (layer, (rope, window)) in enumerate(zip(self.layers, self.uses, strict=True)):
+            turn = None if rope is None else turns[rope]
+            stream = layer(stream, index, cache, masks[window], turn, probe)
+            if probe is not None:
+                probe("stream", index, stream, cache.lengths[0])
+        cache.advance([time] * ids.size(0) if counts is None else counts)
+        return stream
+
+    def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
+        stream = F.embedding(ids, self.embedding.weight)
+        if self.scale != 1.0:
+            stream = stream * self.scale
+        if self.positions is not None:
+            # Padding may stand beyond the last position; what it computes is never read.
+            stream = stream + F.embedding(
+                at.clamp(max=self.spec.context - 1), self.positions.weight
+            )
+        return stream if self.embedding_norm is None else self.embedding_norm(stream)
+
+    def logits(self, stream: Tensor) -> Tensor:
+        """(…, width) → (…, vocab), float32: one number for each token, larger is likelier."""
+        head = self.embedding if self.unembedding is None else self.unembedding
+        logits = F.linear(self.final_norm(stream), head.weight, self.head_bias).float()
+        if self.spec.logit_scale != 1.0:
+            logits = logits * self.spec.logit_scale
+        if self.spec.final_softcap is not None:
+            logits = self.spec.final_softcap * torch.tanh(logits / self.spec.final_softcap)
+        return logits

@@ -1,0 +1,153 @@
+"""The parts of a transformer layer. Shapes: b batch, t time, h heads, d head_dim."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
+from gptcli.engine.probe import Probe
+from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.torch.attention import attend, attend_written_out
+from gptcli.engine.torch.mlp import MLP, Mixture
+from gptcli.engine.torch.rope import Rotation, rotate
+
+
+class Norm(nn.Module):
+    """A norm over the last axis, with a weight for each feature, or for each of some heads."""
+
+    def __init__(self, spec: NormSpec, *shape: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(shape)) if spec.bias else None
+        self.fused = len(shape) == 1 and not spec.offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape in and out."""
+        over, eps = x.shape[-1:], self.spec.eps
+        if self.fused:
+            if self.spec.kind == "rmsnorm":
+                return F.rms_norm(x, over, self.weight, eps)
+            return F.layer_norm(x, over, self.weight, self.bias, eps)
+        kernel = F.rms_norm if self.spec.kind == "rmsnorm" else F.layer_norm
+        weight = self.weight.float()
+        normed = kernel(x.float(), over, eps=eps) * (1 + weight if self.spec.offset else weight)
+        if self.bias is not None:
+            normed = normed + self.bias.float()
+        return normed.to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Every token gathers values from the tokens it may see, by how its query meets their keys."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        inner, shared = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+        self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
+        self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
+        self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
+        self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
+        self.query_norm = _head_norm(spec.head_norm, spec.heads, spec.head_dim)
+        self.key_norm = _head_norm(spec.head_norm, spec.kv_heads, spec.head_dim)
+        self.sinks = nn.Parameter(torch.empty(spec.heads)) if spec.sinks else None
+        self.written_out = spec.sinks or spec.attention_softcap is not None
+
+    def forward(
+        self,
+        x: Tensor,
+        layer: int,
+        cache: KVCache,
+        mask: Tensor | None,
+        turn: Rotation | None,
+        probe: Probe | None = None,
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
+        q = self._heads(self.query(x), self.query_norm)  # (b, h, t, d)
+        k = self._heads(self.key(x), self.key_norm)  # (b, kv_heads, t, d)
+        v = self._heads(self.value(x), None)
+        if turn is not None:
+            q, k = rotate(q, *turn), rotate(k, *turn)
+        keys, values = cache.append(layer, k, v)
+        if probe is not None:
+            probe("queries", layer, q, cache.lengths[0])
+            probe("keys", layer, keys, 0)
+        scale = self.spec.attention_scale
+        if self.written_out:
+            softcap = self.spec.attention_softcap
+            gathered = attend_written_out(
+                q, keys, values, mask, scale, softcap=softcap, sinks=self.sinks
+            )
+        else:
+            gathered = attend(q, keys, values, mask, scale)
+        return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
+        heads = (*x.shape[:-1], -1, self.spec.head_dim)
+        if norm is not None:
+            over = self.spec.head_norm
+            whole = over is not None and over.over == "width"
+            x = norm(x) if whole else norm(x.view(heads))
+        return x.view(heads).transpose(1, 2)
+
+
+def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:
+    match spec:
+        case None:
+            return None
+        case HeadNorm(over="head"):
+            return Norm(spec.norm, head_dim)
+        case HeadNorm(over="each_head"):
+            return Norm(spec.norm, heads, head_dim)
+    return Norm(spec.norm, heads * head_dim)
+
+
+class Layer(nn.Module):
+    """Attention and MLP; each reads the stream and adds its update to it."""
+
+    def __init__(self, spec: ModelSpec, this: LayerSpec) -> None:
+        super().__init__()
+        before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")
+        one = spec.blocks == "parallel_one_norm"
+        self.spec = spec
+        self.attention_norm = Norm(spec.norm, spec.width) if before else None
+        self.attention = Attention(spec)
+        self.attention_post_norm = Norm(spec.norm, spec.width) if after else None
+        self.mlp_norm = Norm(spec.norm, spec.width) if before and not one else None
+        self.mlp: nn.Module
+        if this.mixture and spec.experts is not None:
+            self.mlp = Mixture(spec, spec.experts)
+        else:
+            self.mlp = MLP(spec, spec.hidden)
+        self.mlp_post_norm = Norm(spec.norm, spec.width) if after else None
+
+    def forward(
+        self,
+        stream: Tensor,
+        layer: int,
+        cache: KVCache,
+        mask: Tensor | None,
+        turn: Rotation | None,
+        probe: Probe | None,
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp"."""
+        read = stream if self.attention_norm is None else self.attention_norm(stream)
+        update = self.attention(read, layer, cache, mask, turn, probe)
+        update = self._finished(update, self.attention_post_norm)
+        if probe is not None:
+            probe("attention", layer, update, cache.lengths[0])
+        before, stream = stream, stream + update
+        if self.spec.blocks != "parallel_one_norm":
+            source = stream if self.spec.blocks == "serial" else before
+            read = source if self.mlp_norm is None else self.mlp_norm(source)
+        update = self._finished(self.mlp(read), self.mlp_post_norm)
+        if probe is not None:
+            probe("mlp", layer, update, cache.lengths[0])
+        return stream + update
+
+    def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:
+        if norm is not None:
+            update = norm(update)
+        return update if self.spec.residual_scale == 1.0 else update * self.spec.residual_scale

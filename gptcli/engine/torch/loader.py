@@ -1,0 +1,113 @@
+"""A model directory → a TorchRunner: which device, which dtype, and the weights put in place."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gptcli.engine.host import memory
+from gptcli.engine.runner import context_in_use
+from gptcli.engine.torch.adapters import attach, can_stand_apart
+from gptcli.engine.torch.plan import plan
+from gptcli.engine.torch.runner import TorchRunner
+from gptcli.errors import ResourceError, UsageError
+from gptcli.types.models import AdapterRef
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA, else MPS, else the CPU. Raises UsageError for one that is not there."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    # Read here, since torch.device takes an index modulo 256: cuda:256 would be cuda:0.
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and not cuda:
+        raise UsageError("--device", f"{name} is not available: this torch sees no CUDA GPU")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise UsageError("--device", f"{name} is not available: {torch.cuda.device_count()} GPU(s)")
+    if kind == "mps" and not mps:
+        raise UsageError("--device", "mps is not available on this machine")
+    return torch.device(kind, int(number)) if number else torch.device(kind)
+
+
+def pick_dtype(name: str, stored: torch.dtype, device: torch.device) -> torch.dtype:
+    """`auto` is what the file holds, where the device computes in it well, else float32."""
+    if name != "auto":
+        return _DTYPES[name]
+    if stored == torch.float32 or _does_well(device, stored):
+        return stored
+    return torch.float32
+
+
+def _does_well(device: torch.device, dtype: torch.dtype) -> bool:
+    if device.type == "cuda":
+        # Before Ampere, bfloat16 is emulated.
+        return dtype == torch.float16 or torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "mps":
+        return True
+    # On a CPU, matrix products in float16 are several times slower than in float32; bfloat16 is
+    # faster, but only where the CPU has instructions for it.
+    if dtype != torch.bfloat16:
+        return False
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if supported is not None and supported():
+        return True
+    # On x86 this says yes to every AVX-512, which emulates bfloat16 where it has no instructions.
+    arm = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if arm is None or platform.machine().lower() not in {"aarch64", "arm64"}:
+        return False
+    return bool(torch.backends.mkldnn.is_available() and arm())
+
+
+def load(
+    directory: Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    limit: int | None = None,
+    adapters: Sequence[AdapterRef] = (),
+    apart: bool = False,
+) -> TorchRunner:
+    """Build the decoder that config.json describes, with the weights of the directory.
+
+    On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
+    are added to the weights that they change, or with `apart` kept beside these where they are
+    those of linear layers. Raises ModelError for anything wrong with a directory, UsageError for
+    a device that is not there or a limit beyond the model's context, ResourceError where memory
+    is, or becomes, too small.
+    """
+    planned = plan(directory, adapters)
+    decoder, adapted = planned.decoder, planned.adapted
+    limit = context_in_use(decoder.spec, limit)
+    target = pick_device(device)
+    kind = pick_dtype(dtype, planned.source.dtype, target)
+    memory.check(
+        str(directory),
+        decoder.spec,
+        kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
+        dtype=str(kind).removeprefix("torch."),
+        item=kind.itemsize,
+        context=limit or decoder.spec.context,
+        device=str(target),
+    )
+    state, beside = {}, []
+    try:
+        for placement in planned.placements:
+            read = planned.source.read
+            if apart and adapted and can_stand_apart(decoder, placement):
+                beside.append((placement, adapted.updates(placement.stored[0].name)))
+                read = adapted.without_updates
+            tensors = [read(stored.name) for stored in placement.stored]
+            for name, part in placement.layout.cut(tensors, planned.shapes, kind):
+                state[name] = part.to(target, kind)
+        decoder.load_state_dict(state, assign=True)
+        for placement, updates in beside:
+            attach(decoder, placement, updates, planned.shapes, kind)
+    except torch.OutOfMemoryError:
+        raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
+    return TorchRunner(decoder.eval(), limit)

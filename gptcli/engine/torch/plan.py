@@ -1,0 +1,87 @@
+"""A model before its weights are read: its decoder without numbers, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.model.rules import Rules
+from gptcli.engine.torch.decoder import Decoder
+from gptcli.engine.weights.checkpoint import Checkpoint, Source
+from gptcli.engine.weights.lora.adapter import Adapter
+from gptcli.engine.weights.lora.source import AdaptedSource
+from gptcli.engine.weights.matching import Placement, check_counts, place, rule_of
+from gptcli.engine.weights.quantised import method_of, opened
+from gptcli.errors import ModelError
+from gptcli.types.models import AdapterRef
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every parameter of the decoder, which is on the meta device, and its stored tensor.
+
+    stored: the files' own tensors; source: the same, dequantised and with adapters added, and
+    `adapted` that too, where there are adapters. dequantised: config.json says of the files that
+    they are quantised, which `source` no longer is. untied: the head has weights of its own,
+    although in the files it has those of the embedding.
+    """
+
+    decoder: Decoder
+    stored: Checkpoint
+    source: Source
+    adapted: AdaptedSource | None
+    placements: list[Placement]
+    shapes: dict[str, torch.Size]
+    dequantised: bool
+    untied: bool
+
+
+def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
+    """Read what config.json and all headers say. Raises ModelError for anything that is wrong."""
+    config = ConfigFields.read(directory)
+    family, spec = read_spec(config)
+    method = method_of(config)
+    found = [Adapter(ref) for ref in adapters]
+    checkpoint = Checkpoint(directory)
+    check_counts(config.subject, spec, len(checkpoint.tensors), checkpoint.elements)
+    rules = family.rules(spec)
+    source = opened(checkpoint, method, rule_of(rules))
+    adapted, untie = None, False
+    if found:
+        untied = family.rules(replace(spec, tied=False))
+        # A head that shares the embedding's weights no longer can once one of the two changes.
+        untie = spec.tied and any(each.touches(_ends(untied), untied) for each in found)
+        if untie:
+            spec, rules = replace(spec, tied=False), untied
+        source = adapted = AdaptedSource(source, found, rules, _ends(untied))
+    try:
+        with torch.device("meta"):
+            decoder = Decoder(spec).requires_grad_(False)
+    except RuntimeError as error:
+        # Sizes that are sensible each by itself may multiply beyond what torch can count.
+        raise ModelError(config.subject, f"describes an impossible model: {error}") from None
+    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    placements = place(source, rules, shapes, spec.layers)
+    if adapted is not None:
+        adapted.check(placements)
+    return Plan(
+        decoder=decoder,
+        stored=checkpoint,
+        source=source,
+        adapted=adapted,
+        placements=placements,
+        shapes=shapes,
+        dequantised=method is not None,
+        untied=untie,
+    )
+
+
+def _ends(untied: Rules) -> tuple[str, str]:
+    """The stored names of the embedding and of the unembedding, without prefix."""
+    by_target = {rule.targets: rule.stored for rule in untied.rules}
+    return by_target["embedding.weight",], by_target["unembedding.weight",]

@@ -1,0 +1,188 @@
+"""Prefill and decode by torch: a Decoder on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
+import torch
+from torch import Tensor
+
+from gptcli.engine.host import traffic
+from gptcli.engine.probe import Probe
+from gptcli.engine.runner import CHUNK, HEAD_ROWS
+from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.torch.decoder import Decoder
+
+
+class TorchRunner:
+    """See Runner. Probes are shown the tensors of all rows. `limit` is at most the model's own."""
+
+    def __init__(self, decoder: Decoder, limit: int | None = None) -> None:
+        self.decoder = decoder
+        self.spec = decoder.spec
+        weight = decoder.embedding.weight
+        self.device, self.dtype = weight.device, weight.dtype
+        self.limit = min(limit or self.spec.context, self.spec.context)
+        decoder.prepare(self.limit)
+
+    @property
+    def device_name(self) -> str:
+        """See Runner."""
+        return str(self.device)
+
+    @property
+    def dtype_name(self) -> str:
+        """See Runner."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def activations_name(self) -> None:
+        """See Runner."""
+        return None
+
+    @property
+    def itemsize(self) -> int:
+        """See Runner."""
+        return self.dtype.itemsize
+
+    @property
+    def threads(self) -> int | None:
+        """See Runner."""
+        return torch.get_num_threads() if self.device.type == "cpu" else None
+
+    @property
+    def instructions(self) -> str | None:
+        """See Runner."""
+        return None
+
+    @property
+    def weight_bytes(self) -> int:
+        """See Runner."""
+        # A tied table is read in full by the head.
+        rows = {"positions.weight"} | (set() if self.spec.tied else {"embedding.weight"})
+        parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
+        return traffic.weight_bytes(self.spec, (part for part in parts if part[0] not in rows))
+
+    def wait(self) -> None:
+        """See Runner."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    def memory_reader(self, size: int) -> Callable[[], None]:
+        """See Runner."""
+        memory = torch.ones(size // 4, dtype=torch.float32, device=self.device)
+
+        def read() -> None:
+            memory.sum()
+            self.wait()
+
+        return read
+
+    def new_cache(self, batch: int = 1) -> KVCache:
+        """See Runner."""
+        return KVCache(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+
+    @torch.inference_mode()
+    def prefill(
+        self,
+        rows: Sequence[Sequence[int]],
+        cache: KVCache,
+        *,
+        chunk: int = CHUNK,
+        probe: Probe | None = None,
+    ) -> Tensor:
+        """See Runner. Longer prompts go through in chunks.
+
+        The head runs on the last position of each row only: over a whole prompt it would cost
+        more memory than all else.
+        """
+        longest = max(len(row) for row in rows)
+        last: list[Tensor | None] = [None] * len(rows)
+        for start in range(0, longest, chunk):
+            pieces = [row[start : start + chunk] for row in rows]
+            counts = [len(piece) for piece in pieces]
+            stream = self._forward(pieces, counts, cache, probe)
+            for row, piece in enumerate(pieces):
+                if piece and start + len(piece) == len(rows[row]):
+                    last[row] = stream[row, len(piece) - 1]
+        found = [stream for stream in last if stream is not None]
+        return self.decoder.logits(torch.stack(found))
+
+    @torch.inference_mode()
+    def all_logits(
+        self, row: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+    ) -> Tensor:
+        """See Runner."""
+        return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
+
+    @torch.inference_mode()
+    def logits_in_parts(
+        self,
+        row: Sequence[int],
+        cache: KVCache,
+        *,
+        first: int = 0,
+        chunk: int = CHUNK,
+        rows: int = HEAD_ROWS,
+    ) -> Iterator[Tensor]:
+        """See Runner."""
+        for start in range(0, len(row), chunk):
+            piece = row[start : start + chunk]
+            stream = self._forward([piece], [len(piece)], cache, None)[0]
+            for at in range(max(first - start, 0), len(piece), rows):
+                yield self.decoder.logits(stream[at : at + rows])
+
+    @torch.inference_mode()
+    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
+        """See Runner."""
+        stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
+        return self.decoder.logits(stream[:, -1])
+
+    @torch.inference_mode()
+    def logits_of_rows(
+        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+    ) -> Iterator[Tensor]:
+        """See Runner. All rows run at once, the shorter ones padded at their end."""
+        counts = [len(row) for row in rows]
+        stream = self._forward(rows, counts, cache, None)
+        real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
+        for start in range(0, len(real), most):
+            yield self.decoder.logits(real[start : start + most])
+
+    @torch.inference_mode()
+    def logits_of_streams(self, streams: Tensor) -> Tensor:
+        """See Runner."""
+        return self.decoder.logits(streams)
+
+    @torch.inference_mode()
+    def embeddings(self, ids: Sequence[int]) -> Tensor:
+        """See Runner."""
+        rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)
+        return self.decoder.embedding.weight[rows].float()
+
+    def sinks(self, layer: int) -> Tensor | None:
+        """See Runner."""
+        attention = self.decoder.get_submodule(f"layers.{layer}.attention")
+        found: Tensor | None = attention.sinks  # type: ignore[assignment]
+        return None if found is None else found.detach().float()
+
+    def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
+        """See Runner. Adapters that are kept apart are parameters of their own."""
+        return ((name, tuple(each.shape)) for name, each in self.decoder.named_parameters())
+
+    def _forward(
+        self,
+        pieces: Sequence[Sequence[int]],
+        counts: list[int],
+        cache: KVCache,
+        probe: Probe | None,
+    ) -> Tensor:
+        widest = max(counts)
+        padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
+        cache.reserve(counts)
+        ids = torch.tensor(padded, device=self.device)  # (batch, time)
+        stream: Tensor = self.decoder(ids, cache, counts, probe)
+        return stream

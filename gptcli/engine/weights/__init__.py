@@ -1,0 +1,1 @@
+"""Stored tensors → ours: rules, placement, quantised checkpoints, adapters."""

@@ -1,0 +1,1 @@
+"""How good answers are, how far apart distributions are, how fast a process is."""

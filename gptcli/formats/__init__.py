@@ -1,0 +1,1 @@
+"""Files that strangers wrote → plain values, each reader with its limits."""

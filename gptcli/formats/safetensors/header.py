@@ -1,0 +1,79 @@
+"""The header of a safetensors file, checked against the file's size before it is believed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptcli.errors import ModelError
+from gptcli.formats import json as jsonfile
+
+#: The limit of the safetensors library itself.
+_HEADER_LIMIT = 100_000_000
+#: Bits per element of each dtype of the format.
+_BITS = {"F64": 64, "I64": 64, "U64": 64, "C64": 64, "F32": 32, "I32": 32, "U32": 32}
+_BITS |= {"F16": 16, "BF16": 16, "I16": 16, "U16": 16, "I8": 8, "U8": 8, "BOOL": 8}
+_BITS |= {"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8}
+_BITS |= {"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A stored tensor: shape in elements, [begin, end) in bytes after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name.
+
+    Raises ModelError where the header does not parse, or the tensors do not cover the rest of
+    the file exactly, one after the other.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+                raise ModelError(str(path), "is not a safetensors file: its header has no end")
+            text = file.read(length)
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
+    entries = jsonfile.parse(text, str(path))
+    entries.pop("__metadata__", None)
+    tensors = {name: _tensor(path, name, entry) for name, entry in entries.items()}
+    at = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if tensor.begin != at:
+            raise ModelError(str(path), f"tensor {name} does not begin where the one before ends")
+        at = tensor.end
+    if 8 + length + at != size:
+        raise ModelError(
+            str(path), f"is {size} bytes long, but its header describes {8 + length + at}"
+        )
+    return tensors
+
+
+def _tensor(path: Path, name: str, entry: Any) -> Tensor:
+    try:
+        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        bits = _BITS[dtype]
+        numbers = [*shape, begin, end]
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(str(path), f"tensor {name} is not described as it should be") from None
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise ModelError(str(path), f"tensor {name} has a size that is not a whole number")
+    tensor = Tensor(dtype, tuple(shape), begin, end)
+    if tensor.elements * bits != (end - begin) * 8:
+        raise ModelError(str(path), f"tensor {name} does not have the size of its shape")
+    return tensor

@@ -1,0 +1,72 @@
+"""Who looks at whom? Attention weights, by layer and head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gptcli.types.events import Notice
+from gptcli.types.token import Source, Token
+from gptcli.types.window import Window
+
+#: How many weights an answer may hold: more than a screen shows, and seconds on a laptop.
+MAX_WEIGHTS = 16_000_000
+
+Over = Literal["mean", "max"]
+
+
+@dataclass(frozen=True)
+class AttentionRequest:
+    """layer and head: None for all of them. over: one map made of all that are asked for.
+
+    special: control tokens in the prompt are obeyed.
+    """
+
+    prompt: str
+    layer: int | None = None
+    head: int | None = None
+    over: Over | None = None
+    window: Window = field(default_factory=Window)
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """One map: row after row, how a query shares its attention out over the keys of the window.
+
+    layer and head are None where the map was made of several. weights[q][k] is 0 where k is later
+    than q, or out of the layer's sliding window. outside[q] went to tokens before the window. A
+    row and its outside sum to 1, less what a sink takes; a map of maxima has no such sum.
+    """
+
+    layer: int | None
+    head: int | None
+    weights: tuple[tuple[float, ...], ...]
+    outside: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The maps, layer by layer and in them head by head.
+
+    tokens are those of the window, the first at position `first` of `prompt_tokens`. group: how
+    many heads share one head of keys and values. windows: how far back each layer sees.
+    """
+
+    request: AttentionRequest
+    source: Source
+    tokens: tuple[Token, ...]
+    first: int
+    prompt_tokens: int
+    layers: int
+    heads: int
+    group: int
+    windows: tuple[int | None, ...]
+    sinks: bool
+    maps: tuple[AttentionMap, ...]
+    notices: tuple[Notice, ...] = ()
+
+    def shared(self, head: int) -> range:
+        """The heads that read the same keys and values as `head`, itself among them."""
+        first = head // self.group * self.group
+        return range(first, first + self.group)

@@ -1,0 +1,103 @@
+"""A conversation, and what can be asked of a model that takes part in it: frozen, plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gptcli.types.events import Notice
+from gptcli.types.sampling import SamplingWish
+from gptcli.types.token import Source, Token
+
+Role = Literal["system", "user", "assistant"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one side said. A system message, which sets the scene, can only be the first."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class TranscriptForm:
+    r"""How a conversation is written down as plain text, for a model that only continues text.
+
+    Each of the three forms holds `{content}` once, and `{user}` or `{assistant}` for the names;
+    the last message of the assistant is left open before its `{content}`.
+    """
+
+    system: str = "{content}\n\n"
+    user: str = "{user}: {content}\n"
+    assistant: str = "{assistant}: {content}\n"
+    user_name: str = "User"
+    assistant_name: str = "Assistant"
+
+
+@dataclass(frozen=True)
+class ChatForm:
+    """Which disguise a conversation wears.
+
+    template: a name among the model's own chat templates, or the path of a file with one.
+    transcript: plain text instead of any template. With neither it is the model's own template,
+    else a transcript of the default form.
+    """
+
+    template: str | None = None
+    transcript: TranscriptForm | None = None
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """An answer to be made to the messages, of which the last is the user's.
+
+    max_new_tokens: None means until the model ends its turn or the context is full.
+    stop: texts that end the answer beside those of the form.
+    drop_oldest: where the context is full, leave out the oldest turns (never the system's)
+    instead of raising ContextError.
+    """
+
+    messages: tuple[Message, ...]
+    form: ChatForm = field(default_factory=ChatForm)
+    sampling: SamplingWish = field(default_factory=SamplingWish)
+    max_new_tokens: int | None = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    logprobs: int | None = None
+    drop_oldest: bool = False
+
+
+@dataclass(frozen=True)
+class DocumentTurn:
+    """A stretch of the document: one message with all that is put around it.
+
+    role: None where a stretch belongs to no single message. ending: the token that stands right
+    after the content, ending_at how many of `tokens` are before it, and ending_probability what
+    the model gives to it there; None where the turn is open, or where the content is not found in
+    it. In the open turn at the document's end, ending_probability is that of saying nothing: of
+    all end tokens together.
+    """
+
+    role: Role | None
+    text: str
+    tokens: tuple[Token, ...]
+    ending: Token | None = None
+    ending_at: int | None = None
+    ending_probability: float | None = None
+
+
+@dataclass(frozen=True)
+class ChatDocument:
+    """The exact document that a model would continue, in order, and `form` in a few words."""
+
+    turns: tuple[DocumentTurn, ...]
+    form: str
+    source: Source
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(turn.text for turn in self.turns)

@@ -1,0 +1,39 @@
+"""How far apart distributions are: beside each other, and as divergences in bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gptcli.types.next_tokens import Distribution
+from gptcli.types.token import Token
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Of the first distribution P and another one Q, in bits."""
+
+    forward: float
+    backward: float
+    jensen_shannon: float
+
+
+@dataclass(frozen=True)
+class ComparedToken:
+    """A token, and its raw probability in each distribution; None where it is no token there.
+
+    The token's id is that of the first distribution which has the token.
+    """
+
+    token: Token
+    probabilities: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Distributions beside each other. Divergences are those of the first and each further one,
+    None where the vocabularies differ, so that there is nothing to compare token by token.
+    """
+
+    distributions: tuple[Distribution, ...]
+    tokens: tuple[ComparedToken, ...]
+    divergences: tuple[Divergence | None, ...]

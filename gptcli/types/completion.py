@@ -1,0 +1,103 @@
+"""The frozen dataclasses that cross rooms. They hold plain values: no tensors, no open files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gptcli.types.sampling import Sampling, SamplingWish
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to be made.
+
+    max_new_tokens: None means until the model ends or the context is full.
+    stop: texts at which the completion ends; they are not part of it.
+    samples: how many completions of the same prompt; sample i uses seed + i.
+    logprobs: None for none, else how many alternatives to give beside each drawn token.
+    special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
+    heal: where the prompt ends within a token, go back to where that begins (see text.healing).
+    fail_below: end a completion, without the token, where the raw probability of the one that was
+    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it.
+    """
+
+    prompt: str
+    sampling: SamplingWish = field(default_factory=SamplingWish)
+    max_new_tokens: int | None = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    samples: int = 1
+    logprobs: int | None = None
+    special: bool = False
+    heal: bool = False
+    fail_below: float | None = None
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """A token with its log-probability (natural log) under the model's raw distribution.
+
+    `token` is its text, U+FFFD where its bytes are no whole character; `bytes` are exact.
+    """
+
+    token: str
+    id: int
+    logprob: float
+    bytes: bytes
+    top_logprobs: tuple[TokenInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of completion `index`: whole characters only, possibly none.
+
+    finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string),
+    "length" (the token limit or the context was reached) or "uncertain" (see Request.fail_below).
+    """
+
+    text: str
+    index: int = 0
+    tokens: tuple[TokenInfo, ...] = ()
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """Why a completion ended as "uncertain": the token, and its place in the text, from 1.
+
+    probability is what was held to Request.fail_below.
+    """
+
+    index: int
+    position: int
+    token: TokenInfo
+    probability: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request took. Seconds are wall-clock; memory is the process's peak, in bytes.
+
+    prompt_seconds runs from the start to the first token, decode_seconds from the first token to
+    the last (of all samples together). `sampling` is what was really used. completion_tokens
+    counts tokens of text: an end token is not one of them, nor is a token that only draws anew
+    what was taken back of the prompt. `uncertain` tells of the completions that ended so.
+    reused_tokens of the prompt were in the KV cache already. adapters are named as given.
+    activations: as in `inspection.token.Source`.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    model: str
+    device: str
+    dtype: str
+    seed: int
+    samples: int
+    sampling: Sampling
+    prompt_seconds: float
+    decode_seconds: float
+    peak_memory: int | None = None
+    uncertain: tuple[Uncertain, ...] = ()
+    reused_tokens: int = 0
+    adapters: tuple[str, ...] = ()
+    activations: str | None = None

@@ -1,0 +1,42 @@
+"""What is the model made of? Its tensors, and those that a prompt makes on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gptcli.types.events import Notice
+from gptcli.types.token import Source
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tensors of one name and shape; times: how many there are, in `layers` (none: outside)."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: tuple[int, ...]
+    times: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A tensor of the forward pass; each_layer: every layer makes one."""
+
+    name: str
+    shape: tuple[int, ...]
+    each_layer: bool = False
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The parts' parameters sum to `parameters`. tied: the head is the table of embeddings."""
+
+    source: Source
+    prompt_tokens: int
+    layers: int
+    parts: tuple[Part, ...]
+    flow: tuple[Flow, ...]
+    parameters: int
+    tied: bool
+    notices: tuple[Notice, ...] = ()

@@ -1,0 +1,1 @@
+"""Writing for programs: exact bytes, JSON, arrays."""

@@ -1,0 +1,98 @@
+"""What was seen inside a model as arrays, for `numpy.load`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gptcli.types.attention import Attention
+from gptcli.types.explain import Round
+from gptcli.types.lens import Lens
+from gptcli.types.neighbors import Neighbors
+from gptcli.types.token import Token
+
+Arrays = Mapping[str, Any]
+
+
+def npz(arrays: Arrays) -> bytes:
+    """A compressed .npz file: numbers in float32 and int64, texts as UTF-8 in arrays of str."""
+    import numpy as np
+
+    def array(value: Any) -> Any:
+        found = np.asarray(value)
+        return found.astype(np.float32) if found.dtype == np.float64 else found
+
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: array(value) for name, value in arrays.items()})
+    return file.getvalue()
+
+
+def _tokens(first: int, tokens: Sequence[Token]) -> dict[str, Any]:
+    return {
+        "positions": list(range(first, first + len(tokens))),
+        "ids": [each.id for each in tokens],
+        "tokens": [each.text for each in tokens],
+    }
+
+
+def attention(found: Attention) -> Arrays:
+    """Weights (maps, queries, keys), outside (maps, queries); layer and head are -1 for all."""
+    return {
+        **_tokens(found.first, found.tokens),
+        "weights": [each.weights for each in found.maps],
+        "outside": [each.outside for each in found.maps],
+        "layer": [-1 if each.layer is None else each.layer for each in found.maps],
+        "head": [-1 if each.head is None else each.head for each in found.maps],
+    }
+
+
+def lens(found: Lens) -> Arrays:
+    """What is likeliest (layers + 1, positions, rows), and ranks (layers + 1, positions)."""
+    grid = found.grid
+    value = {
+        **_tokens(found.first, found.tokens),
+        "top_ids": [[[t.id for t, _ in each.top] for each in row] for row in grid],
+        "top_probabilities": [[[p for _, p in each.top] for each in row] for row in grid],
+        "answer_ids": [each.id for each in found.answers],
+        "answer_ranks": [[each.answer.rank for each in row] for row in grid],
+        "answer_probabilities": [[each.answer.probability for each in row] for row in grid],
+        "first_at_layer": found.settled,
+    }
+    if found.tracked is not None:
+        tracked = [[each.tracked for each in row if each.tracked] for row in grid]
+        value["tracked_id"] = found.tracked.id
+        value["tracked_ranks"] = [[each.rank for each in row] for row in tracked]
+        value["tracked_probabilities"] = [[each.probability for each in row] for row in tracked]
+    return value
+
+
+def neighbors(found: Neighbors) -> Arrays:
+    """Ids and cosines (words, rows), distances (drifts, layers + 1)."""
+    return {
+        "words": [each.word for each in found.found],
+        "ids": [[near.token.id for near in each.found] for each in found.found],
+        "tokens": [[near.token.text for near in each.found] for each in found.found],
+        "cosines": [[near.cosine for near in each.found] for each in found.found],
+        "distances": [each.distances for each in found.drifts],
+    }
+
+
+def explanation(rounds: Sequence[Round]) -> Arrays:
+    """One row for each round; blocks in their order, attention before MLP."""
+    first = rounds[0]
+    every = [each.blocks for each in rounds]
+    return {
+        **_tokens(first.first, first.tokens),
+        "embedding_norms": [each.norm for each in first.embedded],
+        "embeddings": [each.vector for each in rounds],
+        "last_vectors": [each.final for each in rounds],
+        "layers": [block.layer for block in first.blocks],
+        "blocks": [block.name for block in first.blocks],
+        "update_norms": [[block.norm for block in blocks] for blocks in every],
+        "cosines": [[block.cosine for block in blocks] for blocks in every],
+        "stream_norms": [[block.stream_norm for block in blocks] for blocks in every],
+        "says_ids": [[[t.id for t, _ in b.says] for b in blocks] for blocks in every],
+        "says_probabilities": [[[p for _, p in b.says] for b in blocks] for blocks in every],
+        "drawn_ids": [each.drawn.token.id for each in rounds],
+    }

@@ -1,0 +1,1 @@
+"""Writing to terminals: the writer, tables, heat, keys, progress."""

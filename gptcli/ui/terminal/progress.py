@@ -1,0 +1,126 @@
+"""Long tasks: a bar on a terminal, one line elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+
+from gptcli.types.events import Notice, Progress
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.writer import one_line
+from gptcli.units import size
+
+T = TypeVar("T")
+
+
+def watch(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
+    """Run a task to its end, showing how far it is and what it tells, and give its result."""
+    if _animated(messages):
+        return _with_bars(task, messages, _bytes())
+    return _with_lines(task, messages, say_steps=True)
+
+
+def watch_steps(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
+    """As `watch`, where progress is in steps; off a terminal none is shown."""
+    if _animated(messages):
+        return _with_bars(task, messages, _steps())
+    return _with_lines(task, messages, say_steps=False)
+
+
+@contextmanager
+def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[], None]]:
+    """A task of `total` steps: a bar on a terminal, one line elsewhere. Call it after each step."""
+    if _animated(messages):
+        with Bars(
+            *_steps(), console=messages.console, transient=True, disable=messages.quiet
+        ) as bars:
+            task = bars.add_task(one_line(label), total=total)
+            yield lambda: bars.advance(task)
+    else:
+        messages.info(f"{label} ({total} in all)")
+        yield lambda: None
+
+
+def _animated(messages: Messages) -> bool:
+    # Not what Rich takes for a terminal: FORCE_COLOR asks for colour in a pipe, not for animation.
+    return messages.console.file.isatty() and not messages.console.is_dumb_terminal
+
+
+def _bytes() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+
+
+def _steps() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+
+
+def _with_bars(
+    task: Generator[Progress | Notice, None, T],
+    messages: Messages,
+    columns: Sequence[ProgressColumn],
+) -> T:
+    # Nothing is drawn before the first step, so that a task without steps shows nothing.
+    bars = Bars(*columns, console=messages.console, transient=True, disable=messages.quiet)
+    shown: dict[str, TaskID] = {}
+    try:
+        while True:
+            step = next(task)
+            if isinstance(step, Notice):
+                messages.notices([step])
+                continue
+            if not shown:
+                bars.start()
+            total = None if step.total is None else float(step.total)
+            label = one_line(step.label)
+            if label not in shown:
+                shown[label] = bars.add_task(label, total=total)
+            bars.update(shown[label], completed=step.done, total=total)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        bars.stop()
+        task.close()
+
+
+def _with_lines(
+    task: Generator[Progress | Notice, None, T], messages: Messages, *, say_steps: bool
+) -> T:
+    shown: set[str] = set()
+    try:
+        while True:
+            step = next(task)
+            if isinstance(step, Notice):
+                messages.notices([step])
+            elif say_steps and step.label not in shown:
+                shown.add(step.label)
+                messages.info(step.label + (f" ({size(step.total)})" if step.total else ""))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        task.close()

@@ -1,0 +1,213 @@
+"""Attention on a terminal: one heat map, many small ones, or a row of one as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gptcli.types.attention import Attention, AttentionMap
+from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.heat import Heat, brightened, pooled
+from gptcli.ui.terminal.tables import Column, fitted
+from gptcli.ui.terminal.visible import isolated, shortened, visible
+from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.units import percent
+
+#: Pixels of the side of a small map: at least, and at most where many layers stand below each
+#: other.
+_LEAST, _MOST = 5, 12
+_MARKS = (0.0, 0.06, 0.25, 0.56, 1.0)
+
+
+def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
+    """On a terminal the maps, or a token's row (its place in the window); else every weight."""
+    if not stream.isatty():
+        stream.writelines(f"{line}\n" for line in rows(found, token))
+        return
+    if token is not None:
+        for each in found.maps:
+            _bars(stream, found, each, token)
+    elif len(found.maps) == 1:
+        _map(stream, found, found.maps[0])
+    else:
+        _overview(stream, found)
+    for line in notes(found):
+        caption(stream, line)
+    caption(stream, where(found.source))
+
+
+def rows(found: Attention, token: int | None = None) -> Iterator[str]:
+    """Tab-separated lines under heads, one for each weight that is not 0."""
+    yield "layer\thead\tposition\ttoken\tkey_position\tkey_token\tweight"
+    texts = [one_line(visible(each.bytes)) for each in found.tokens]
+    ends = [f"{found.first + place}\t{text}" for place, text in enumerate(texts)]
+    for each in found.maps:
+        name = "\t".join("all" if n is None else str(n) for n in (each.layer, each.head))
+        for query, row in enumerate(each.weights):
+            if token not in (None, query):
+                continue
+            for key, weight in enumerate(row):
+                if weight:
+                    yield f"{name}\t{ends[query]}\t{ends[key]}\t{number(weight)}"
+
+
+def name_of(found: Attention, each: AttentionMap) -> str:
+    """`layer 3, head 5`; `mean over the heads of layer 3`."""
+    over = found.request.over
+    if over is None:
+        return f"layer {each.layer}, head {each.head}"
+    head = "all heads" if each.head is None else f"head {each.head}"
+    layer = "all layers" if each.layer is None else f"layer {each.layer}"
+    kind = "maximum" if over == "max" else "mean"
+    return f"{kind} over {head} of {layer}"
+
+
+def notes(found: Attention) -> Iterator[str]:
+    """What a reader should know beside the colours."""
+    head = found.request.head
+    if found.group > 1 and head is not None:
+        shared = found.shared(head)
+        others = ", ".join(str(each) for each in shared if each != head)
+        yield f"head {head} shares its keys and values with {others}"
+    elif found.group > 1:
+        kv_heads = found.heads // found.group
+        yield f"{found.heads} heads share {kv_heads} heads of keys and values, {found.group} each"
+    layer = found.request.layer
+    windows = {w for w in found.windows if w} if layer is None else {found.windows[layer]}
+    if windows - {None}:
+        some = " in some layers" if None in found.windows and layer is None else ""
+        widths = " or ".join(map(str, sorted(w for w in windows if w)))
+        yield f"a sliding window: a token sees the last {widths}{some}"
+    if found.sinks:
+        yield "each head has a sink, which takes a share and gives nothing: rows sum to less than 1"
+
+
+def _label(found: Attention, place: int, width: int) -> Text:
+    position = str(found.first + place).rjust(len(str(found.first + len(found.tokens) - 1)))
+    line = Text(f"{position} ", style="dim", no_wrap=True, end="")
+    text = shortened(visible(found.tokens[place].bytes), width - len(position) - 1)
+    line.append(isolated(text), style="not dim")
+    line.append(" " * (width - len(position) - 1 - cell_len(text)))
+    return line
+
+
+def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
+    console, heat, width = console_for(stream), Heat(stream), width_of(stream)
+    count = len(found.tokens)
+    longest = max(cell_len(visible(token.bytes)) for token in found.tokens)
+    label = min(max(longest + 4, 8), max(width // 4, 8))
+    room = width - label - 1
+    shown = min(count, room // 2)
+    left = count - shown
+    outside = bool(found.first or left)
+    cells = max(min(room // (shown + outside), 8), 2)
+    if outside and cells * (shown + 1) > room:
+        shown -= 1
+        left += 1
+    console.print(Text(name_of(found, each), style="bold"), soft_wrap=True)
+    for head in _heads(found, left, cells, outside):
+        console.print(Text(" " * (label + 1)) + head, soft_wrap=True)
+    for place in range(left, count):
+        row = each.weights[place]
+        line = _label(found, place, label) + Text(" ")
+        values = [each.outside[place] + sum(row[:left])] if outside else []
+        for at, value in enumerate([*values, *row[left:]]):
+            if at > place - left + outside:
+                break
+            text = f"{value * 100:.0f} " if cells >= 4 and value >= 0.005 else ""
+            line.append(*heat.cell(brightened(value), cells, text))
+        console.print(line, soft_wrap=True)
+    legend = Text("each row shares 100% out:")
+    for piece in heat.legend(_MARKS, width - len(legend)):
+        legend.append(*piece)
+    console.print(legend, soft_wrap=True)
+    if outside:
+        first = found.first + left
+        caption(stream, f"… stands for the {first} tokens before position {first}")
+    if left:
+        last = found.first + count - 1
+        text = f"positions {found.first + left} to {last}; --window START:STOP shows others"
+        caption(stream, f"{text}, --html all of them")
+
+
+def _heads(found: Attention, left: int, cells: int, outside: bool) -> Iterator[Text]:
+    """Positions, and tokens where there is room, over the columns."""
+    columns = range(left, len(found.tokens))
+    before = "…".rjust(cells) if outside else ""
+    numbers = "".join(str((found.first + at) % 10 ** (cells - 1)).rjust(cells) for at in columns)
+    yield Text(before + numbers, style="dim")
+    if cells >= 5:
+        line = Text(" " * len(before))
+        for at in columns:
+            text = shortened(visible(found.tokens[at].bytes), cells - 1)
+            line.append(" " * (cells - cell_len(text)) + isolated(text))
+        yield line
+
+
+def _overview(stream: TextIO, found: Attention) -> None:
+    """Small maps, a line of them for each layer; bars stand between heads that share nothing."""
+    console, heat, width = console_for(stream), Heat(stream), width_of(stream)
+    layers: dict[int | None, list[AttentionMap]] = {}
+    for each in found.maps:
+        layers.setdefault(each.layer, []).append(each)
+    per_layer = max(map(len, layers.values()))
+    room = width - 4
+    side = min(max(room // per_layer - 1, _LEAST), len(found.tokens))
+    if len(layers) > 4:
+        side = min(side, _MOST)
+    side = max(min(side, room - 1), 1)
+    across = max(room // (side + 1), 1)
+    for layer, maps in layers.items():
+        for start in range(0, len(maps), across):
+            line_of = maps[start : start + across]
+            heads = Text(f"{layer:>3} " if not start else "    ", style="bold")
+            for each in line_of:
+                heads.append(_bar(found, each) + str(each.head).ljust(side), style="not bold dim")
+            console.print(heads, soft_wrap=True)
+            pictures = [
+                heat.small(pooled([[brightened(w) for w in row] for row in each.weights], side))
+                for each in line_of
+            ]
+            for parts in zip(*pictures, strict=True):
+                line = Text("    ", no_wrap=True, end="")
+                for each, part in zip(line_of, parts, strict=True):
+                    line.append(_bar(found, each), style="dim")
+                    line.append_text(part)
+                console.print(line, soft_wrap=True)
+    text = "a map for each layer (down) and head (across): queries go down, keys go right"
+    bars = "; heads between bars share keys and values" if found.group > 1 else ""
+    caption(stream, f"{text}{bars}; --layer L --head H shows one in full")
+    if found.first:
+        caption(stream, f"{found.first} tokens before these are not shown")
+
+
+def _bar(found: Attention, each: AttentionMap) -> str:
+    first = each.head is not None and found.group > 1 and each.head % found.group == 0
+    return "│" if first and each.head else " "
+
+
+def _bars(stream: TextIO, found: Attention, each: AttentionMap, token: int) -> None:
+    position = found.first + token
+    text = visible(found.tokens[token].bytes)
+    title = f"where {text} (position {position}) looks: {name_of(found, each)}"
+    console_for(stream).print(Text(one_line(title), style="bold"))
+    length = min(max(width_of(stream) // 3, 8), 60)
+    columns = [
+        Column("#", right=True, keep=2, style="dim"),
+        Column("token", shrink=True, least=6, style="bold"),
+        Column("weight", right=True, style="cyan"),
+        Column("", keep=1, style="cyan"),
+    ]
+    shares = [
+        (str(found.first + at), visible(found.tokens[at].bytes), weight)
+        for at, weight in enumerate(each.weights[token][: token + 1])
+    ]
+    if found.first:
+        shares.insert(0, ("…", f"{found.first} tokens before", each.outside[token]))
+    largest = max(weight for _, _, weight in shares) or 1.0
+    table = [[at, name, percent(w), bar(w / largest, length)] for at, name, w in shares]
+    fitted(stream, columns, table)

@@ -1,0 +1,211 @@
+"""Completions as they are shown: text for a terminal, exact text, one JSON object, JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+from gptcli.types.completion import Chunk, TokenInfo, Usage
+from gptcli.types.events import Notice
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.writer import TerminalWriter
+from gptcli.ui.views import source
+from gptcli.ui.views.sampling import as_json
+
+Event = Chunk | Notice | Usage
+
+
+def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usage]:
+    """The events but the notices, which go to stderr as they come."""
+    for event in events:
+        if isinstance(event, Notice):
+            messages.notices([event])
+        else:
+            yield event
+
+
+def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
+    """The chunks of sample 0, then those of sample 1, and so on; the first flows as it comes."""
+    waiting: dict[int, list[Chunk]] = {}
+    current = 0
+    for event in events:
+        if isinstance(event, Usage):
+            yield event
+            continue
+        waiting.setdefault(event.index, []).append(event)
+        while waiting.get(current):
+            chunk = waiting[current].pop(0)
+            yield chunk
+            if chunk.finish_reason:
+                current += 1
+
+
+def at_once(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
+    """Every sample as a single chunk, when all are done."""
+    texts: dict[int, Chunk] = {}
+    for event in events:
+        if isinstance(event, Usage):
+            yield from (texts[index] for index in sorted(texts))
+            yield event
+            continue
+        before = texts.get(event.index, Chunk("", event.index))
+        texts[event.index] = replace(
+            event, text=before.text + event.text, tokens=before.tokens + event.tokens
+        )
+
+
+class CompletionView(Protocol):
+    """Something that shows a completion."""
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """Write everything; the Usage that came last."""
+        ...
+
+
+class OnTerminal:
+    """Streams to a terminal; samples under headings; the prompt, if echoed, dimmed."""
+
+    def __init__(self, writer: TerminalWriter, *, samples: int, echo: str) -> None:
+        self._writer, self._samples, self._echo = writer, samples, echo
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        usage = None
+        begun: set[int] = set()
+        try:
+            for event in in_order(events):
+                if isinstance(event, Usage):
+                    usage = event
+                    continue
+                if event.index not in begun:
+                    begun.add(event.index)
+                    self._begin(event.index)
+                self._writer.write(event.text)
+        finally:
+            # Also after an error or Ctrl-C: what comes next begins on a line of its own.
+            self._writer.end_line()
+        return usage
+
+    def _begin(self, index: int) -> None:
+        if self._samples > 1:
+            self._writer.end_line()
+            self._writer.write(f"── {index + 1} of {self._samples} ──\n", style="bold")
+        self._writer.write(self._echo, style="dim")
+
+
+class AsText:
+    """Exactly the text; several samples each end with `separator`."""
+
+    def __init__(self, writer: DataWriter, *, separator: str, echo: str) -> None:
+        self._writer, self._separator, self._echo = writer, separator, echo
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        usage = None
+        begun: set[int] = set()
+        for event in in_order(events):
+            if isinstance(event, Usage):
+                usage = event
+                continue
+            text = event.text
+            if event.index not in begun:
+                begun.add(event.index)
+                text = self._echo + text
+            if event.finish_reason:
+                text += self._separator
+            if text:
+                self._writer.write(text)
+        return usage
+
+
+class AsJson:
+    """OpenAI's completion object: one when all is done, or (`lines`) one for each piece."""
+
+    def __init__(
+        self, writer: DataWriter, *, model: str, seed: int, lines: bool, echo: str, logprobs: bool
+    ) -> None:
+        self._writer, self._lines, self._echo, self._logprobs = writer, lines, echo, logprobs
+        self._head: dict[str, Any] = {"object": "text_completion", "model": model, "seed": seed}
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        choices: list[dict[str, Any]] = []
+        begun: set[int] = set()
+        usage = None
+        for event in events if self._lines else at_once(events):
+            if isinstance(event, Usage):
+                usage = event
+                self._writer.json(self._head | {"choices": choices} | _usage(usage))
+                continue
+            choice = self._choice(event, first=event.index not in begun)
+            begun.add(event.index)
+            if self._lines:
+                self._writer.json(self._head | {"choices": [choice]})
+            else:
+                choices.append(choice)
+        return usage
+
+    def _choice(self, chunk: Chunk, *, first: bool) -> dict[str, Any]:
+        content = [token(info) for info in chunk.tokens]
+        return {
+            **self._said((self._echo if first else "") + chunk.text, first=first),
+            "index": chunk.index,
+            "finish_reason": chunk.finish_reason,
+            "logprobs": {"content": content} if self._logprobs else None,
+        }
+
+    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
+        return {"text": text}
+
+
+class AsChatJson(AsJson):
+    """OpenAI's chat completion: one when all is done, or (`lines`) a chunk for each piece."""
+
+    def __init__(
+        self, writer: DataWriter, *, model: str, seed: int, lines: bool, logprobs: bool
+    ) -> None:
+        super().__init__(writer, model=model, seed=seed, lines=lines, echo="", logprobs=logprobs)
+        self._head["object"] = "chat.completion.chunk" if lines else "chat.completion"
+
+    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
+        role = {"role": "assistant"}
+        if self._lines:
+            return {"delta": (role if first else {}) | {"content": text}}
+        return {"message": role | {"content": text}}
+
+
+def token(info: TokenInfo) -> dict[str, Any]:
+    """A token in OpenAI's chat shape, with its id; -inf, which JSON has not, becomes null."""
+    found = _token(info)
+    found["top_logprobs"] = [_token(top) for top in info.top_logprobs]
+    return found
+
+
+def _token(info: TokenInfo) -> dict[str, Any]:
+    logprob = None if info.logprob == float("-inf") else info.logprob
+    return {"token": info.token, "id": info.id, "logprob": logprob, "bytes": list(info.bytes)}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    total = usage.prompt_tokens + usage.completion_tokens
+    uncertain = [
+        {"index": each.index, "position": each.position, "probability": each.probability}
+        | _token(each.token)
+        for each in usage.uncertain
+    ]
+    return ({"uncertain": uncertain} if uncertain else {}) | {
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": total,
+            **(
+                {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
+                if usage.reused_tokens
+                else {}
+            ),
+        },
+        "sampling": as_json(usage.sampling),
+        **source.run(usage),
+    }

@@ -1,0 +1,61 @@
+"""Two scored texts side by side, a row for each pair of tokens."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from gptcli.types.difference import Change, Difference, Pair
+from gptcli.types.score import TokenScore
+from gptcli.ui.terminal.pieces import print_pieces
+from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.visible import visible
+from gptcli.ui.views.score import data_fields, exact_number, show_totals
+from gptcli.ui.views.surprisal import Palette
+
+_SIGNS: dict[Change, tuple[str, str]] = {
+    "same": ("", ""),
+    "changed": ("~", "yellow"),
+    "removed": ("-", "red"),
+    "added": ("+", "green"),
+}
+_COLUMNS = (
+    Column(""),
+    Column("a", shrink=True, least=4),
+    Column("bits", right=True, keep=2),
+    Column("b", shrink=True, least=4),
+    Column("bits", right=True, keep=3),
+    Column("b-a", right=True, keep=1),
+)
+_DATA_HEADS = ("change", "a", "a_id", "a_bits", "b", "b_id", "b_bits", "bits_difference")
+
+
+def show(stream: TextIO, difference: Difference) -> None:
+    """The alignment and the totals of each text; elsewhere than on a terminal, TSV alone."""
+    if not stream.isatty():
+        fitted(stream, [Column(head) for head in _DATA_HEADS], list(map(_data, difference.pairs)))
+        return
+    palette = Palette(stream)
+    fitted(stream, _COLUMNS, [_row(pair, palette) for pair in difference.pairs])
+    for name, score in (("a", difference.a), ("b", difference.b)):
+        print_pieces(stream, [("\n", ""), (name, "bold")])
+        show_totals(stream, score)
+
+
+def _row(pair: Pair, palette: Palette) -> list[str | Cell]:
+    sign, style = _SIGNS[pair.change]
+    return [
+        Cell(sign, style),
+        Cell(_text(pair.a), style),
+        palette.cell(pair.a),
+        Cell(_text(pair.b), style),
+        palette.cell(pair.b),
+        "" if pair.bits is None else f"{pair.bits:+.2f}",
+    ]
+
+
+def _text(each: TokenScore | None) -> str:
+    return "" if each is None else visible(each.token.bytes)
+
+
+def _data(pair: Pair) -> list[str]:
+    return [pair.change, *data_fields(pair.a), *data_fields(pair.b), exact_number(pair.bits)]

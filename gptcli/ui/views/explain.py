@@ -1,0 +1,162 @@
+"""An explanation on a terminal: stage after stage, or page by page with keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from gptcli.types.explain import Round
+from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.heat import Heat
+from gptcli.ui.terminal.keys import Keys
+from gptcli.ui.terminal.tables import Cell, lines
+from gptcli.ui.terminal.visible import shortened, visible
+from gptcli.ui.terminal.wrap import wrapped
+from gptcli.ui.terminal.writer import console_for, height_of, neutral, one_line, width_of
+from gptcli.ui.views.next_tokens import number, where
+from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
+from gptcli.ui.words import Words
+
+#: Words are easier to read in lines that are not too long.
+_WORDS = 100
+
+
+def show(stream: TextIO, number: int, stages: Iterable[Stage]) -> None:
+    """Print the stages of a round."""
+    console = console_for(stream)
+    for place, stage in enumerate(stages, 1):
+        for line in [*stage_lines(stream, f"{number}.{place}", stage), Text("")]:
+            console.print(line, soft_wrap=True)
+
+
+def source_line(found: Round) -> str:
+    """Which model this was."""
+    return where(found.distribution.source)
+
+
+def stage_lines(stream: TextIO, name: str, stage: Stage) -> list[Text]:
+    """A stage as lines that fit the terminal."""
+    width = width_of(stream)
+    found = [Text(line, style="bold") for line in wrapped(f"{name}  {stage.title}", width)]
+    for text in stage.lines:
+        found += [Text(line) for line in wrapped(neutral(text), min(width, _WORDS))]
+    for part in stage.parts:
+        found.append(Text(""))
+        if isinstance(part, Vector):
+            found += [Text(line, style="dim") for line in wrapped(part.caption, width)]
+            found += Heat(stream).strip(part.values, min(width, _WORDS))
+        else:
+            found += _table(part, width)
+    for note in stage.notes:
+        found += [Text(line, style="dim") for line in wrapped(note, width)]
+    return found
+
+
+def _table(part: Numbers, width: int) -> list[Text]:
+    length = min(max(width // 4, 6), 30)
+    cells: list[list[str | Cell]] = [
+        [bar(cell.share, length) if isinstance(cell, Meter) else cell for cell in row]
+        for row in part.rows
+    ]
+    return lines(part.columns, cells, width)
+
+
+def turn_pages(
+    stream: TextIO, keys: Keys, rounds: Iterator[Sequence[tuple[str, Stage]]], words: Words
+) -> None:
+    """Show one stage at a time; a round is computed when its first page is turned to.
+
+    On the alternate screen, which is gone without a trace when the person leaves.
+    """
+    # Not `console_for`, whose size is that of its making: the terminal may be resized.
+    console = Console(file=stream, highlight=False, markup=False)
+    known: list[tuple[str, Stage]] = list(next(rounds, ()))
+    ended = False
+    place, part = 0, 0
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        while True:
+            name, stage = known[place]
+            screens = _screens(stream, name, stage)
+            part = min(part, len(screens) - 1)
+            # Nobody knows how many pages there will be while more rounds may come.
+            pages = f"{len(known)}" if ended else f"{len(known)}…"
+            foot = words.label("keys", page=place + 1, pages=pages)
+            live.update(_page(screens[part], foot, stream), refresh=True)
+            key = keys.read()
+            if key == "leave":
+                return
+            if key in ("right", "down", "enter", "space"):
+                if part + 1 < len(screens):
+                    part += 1
+                    continue
+                if place + 1 == len(known):
+                    more = next(rounds, None)
+                    ended = more is None
+                    known += more or ()
+                if place + 1 < len(known):
+                    place, part = place + 1, 0
+            elif key in ("left", "up"):
+                if part:
+                    part -= 1
+                elif place:
+                    place -= 1
+                    part = len(_screens(stream, *known[place])) - 1
+            elif key == "first":
+                place, part = 0, 0
+            elif key == "last":
+                place, part = len(known) - 1, 0
+
+
+def _screens(stream: TextIO, name: str, stage: Stage) -> list[list[Text]]:
+    """A stage cut into what the screen holds at once, its title over each."""
+    found = stage_lines(stream, name, stage)
+    room = max(height_of(stream) - 3, 2)
+    head, rest = found[:1], found[1:]
+    return [head + rest[at : at + room] for at in range(0, max(len(rest), 1), room)]
+
+
+def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
+    parts = [*screen, Text(""), Text(shortened(foot, width_of(stream) - 1), style="dim")]
+    for part in parts:
+        part.no_wrap, part.overflow, part.end = True, "crop", "\n"
+    # The alternate screen has as many lines as there are: none may be too many.
+    return Group(*parts[-height_of(stream) :])
+
+
+def rows(found: Round) -> Iterator[str]:
+    """Tab-separated lines, one for each number: `round stage layer position token name value`."""
+    if found.number == 1:
+        yield "round\tstage\tlayer\tposition\ttoken\tname\tvalue"
+
+    def row(
+        stage: str, name: str, value: float, *, layer: int | str = "", at: int | str = "",
+        token: str = "",
+    ) -> str:  # fmt: skip
+        cells = (found.number, stage, layer, at, one_line(token), name, number(value))
+        return "\t".join(map(str, cells))
+
+    for at, each in enumerate(found.embedded, found.first):
+        text = visible(each.token.bytes)
+        yield row("tokens", "id", each.token.id, at=at, token=text)
+        yield row("embedding", "norm", each.norm, at=at, token=text)
+    last = found.prompt_tokens - 1
+    for block in found.blocks:
+        for name, value in (("norm", block.norm), ("cosine", block.cosine)):
+            yield row(block.name, name, value, layer=block.layer, at=last)
+        for at, token, share in block.looks:
+            yield row(
+                block.name, "weight", share, layer=block.layer, at=at, token=visible(token.bytes)
+            )
+        for token, share in block.says:
+            text = visible(token.bytes)
+            yield row(block.name, "says", share, layer=block.layer, at=last, token=text)
+    for candidate in found.distribution.candidates:
+        text = visible(candidate.token.bytes)
+        yield row("unembedding", "logit", candidate.logit, at=last, token=text)
+        yield row("softmax", "probability", candidate.probability, at=last, token=text)
+        yield row("draw", "probability", candidate.drawn, at=last, token=text)
+    yield row("draw", "drawn", found.drawn.token.id, token=visible(found.drawn.token.bytes))

@@ -1,0 +1,144 @@
+"""The logit lens on a terminal: a grid of layers and positions, and a token's rank through them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gptcli.types.lens import Lens, Reading
+from gptcli.types.token import Token
+from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.heat import Heat
+from gptcli.ui.terminal.tables import Column, fitted
+from gptcli.ui.terminal.visible import isolated, shortened, visible
+from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.units import percent
+
+_LABEL = 6
+#: Cells of a column: at least, and at most.
+_LEAST, _MOST = 9, 14
+
+
+def show(stream: TextIO, lens: Lens) -> None:
+    """On a terminal the grid, in bands where more than fits was asked for; else every reading."""
+    if not stream.isatty():
+        for line in rows(lens):
+            print(line, file=stream)
+        return
+    console, width = console_for(stream), width_of(stream)
+    count = len(lens.tokens)
+    fit = max((width - _LABEL) // _LEAST, 1)
+    shown = range(count) if lens.request.window.asked else range(max(count - fit, 0), count)
+    for start in range(shown.start, shown.stop, fit):
+        band = range(start, min(start + fit, shown.stop))
+        if start > shown.start:
+            console.print()
+        _band(stream, lens, band)
+    caption(
+        stream,
+        "each cell: what the stream would say after the layer, read out through final norm and"
+        " head; * where the last layer's answer first is rank 1",
+    )
+    if len(shown) < count:
+        first, last = lens.first + shown.start, lens.first + count - 1
+        text = f"positions {first} to {last} of {lens.first} to {last}"
+        caption(stream, f"{text}; --window START:STOP shows others, --html all of them")
+    if lens.tracked is not None:
+        console.print()
+        _track(stream, lens)
+    caption(stream, where(lens.source))
+
+
+def rows(lens: Lens) -> Iterator[str]:
+    """Tab-separated lines under heads, one for each layer and position."""
+    heads = ["layer", "position", "token", "top", "id", "probability", "answer_rank"]
+    heads += ["answer_probability"]
+    heads += ["tracked_rank", "tracked_probability"] if lens.tracked is not None else []
+    yield "\t".join(heads)
+    for layer, row in enumerate(lens.grid, -1):
+        for at, (token, each) in enumerate(zip(lens.tokens, row, strict=True)):
+            top, probability = each.top[0]
+            cells = [name_of(layer), str(lens.first + at), visible(token.bytes)]
+            cells += [visible(top.bytes), str(top.id), number(probability)]
+            cells += [str(each.answer.rank), number(each.answer.probability)]
+            if each.tracked is not None:
+                cells += [str(each.tracked.rank), number(each.tracked.probability)]
+            yield "\t".join(map(one_line, cells))
+
+
+def name_of(layer: int) -> str:
+    """A layer's number, or `embed` for what stands before the first."""
+    return "embed" if layer < 0 else str(layer)
+
+
+def _band(stream: TextIO, lens: Lens, band: range) -> None:
+    console, heat = console_for(stream), Heat(stream)
+    cells = min(max((width_of(stream) - _LABEL) // len(band), _LEAST), _MOST)
+    numbers = "".join(str(lens.first + at).rjust(cells) for at in band)
+    console.print(Text(" " * _LABEL + numbers, style="dim"), soft_wrap=True)
+    console.print(_texts("", [lens.tokens[at] for at in band], cells, "bold"), soft_wrap=True)
+    for layer, row in enumerate(lens.grid, -1):
+        line = Text(name_of(layer).rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
+        for at in band:
+            line.append(" ")
+            mark = "*" if lens.settled[at] == layer else " "
+            for text, style in _cell(heat, row[at], cells - 1, mark):
+                line.append(text, style=f"not dim {style}".strip())
+        console.print(line, soft_wrap=True)
+    console.print(_texts("says", [lens.answers[at] for at in band], cells, "bold"), soft_wrap=True)
+    since = "".join(name_of(lens.settled[at]).rjust(cells) for at in band)
+    console.print(Text("since".rjust(_LABEL - 1) + " " + since, style="dim"), soft_wrap=True)
+
+
+def _texts(name: str, tokens: list[Token], cells: int, style: str) -> Text:
+    line = Text(name.rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
+    for token in tokens:
+        text = shortened(visible(token.bytes), cells - 1)
+        line.append(" " * (cells - cell_len(text)))
+        line.append(isolated(text), style=f"not dim {style}")
+    return line
+
+
+def _cell(heat: Heat, each: Reading, cells: int, mark: str) -> Iterator[tuple[str, str]]:
+    """A token, its probability in percent, the mark; the colour is the probability."""
+    token, probability = each.top[0]
+    share = f"{probability * 100:.0f}"
+    text = shortened(visible(token.bytes), cells - len(share) - 2)
+    pad = " " * (cells - cell_len(text) - len(share) - 1)
+    _, style = heat.cell(probability, 0)
+    yield isolated(text) + pad, style
+    yield share + mark, style
+
+
+def _track(stream: TextIO, lens: Lens) -> None:
+    """The tracked token's rank at the last position, and its height on a scale of powers of 10."""
+    assert lens.tracked is not None
+    position = lens.first + len(lens.tokens) - 1
+    name = visible(lens.tracked.bytes)
+    title = f"{name} (id {lens.tracked.id}) after position {position}"
+    console_for(stream).print(Text(one_line(title), style="bold"))
+    column = [row[-1].tracked for row in lens.grid]
+    lowest = max(each.rank for each in column if each)
+    length = min(max(width_of(stream) // 3, 8), 40)
+    table = [
+        [
+            name_of(layer),
+            f"{each.rank}",
+            percent(each.probability),
+            bar(1 - math.log(each.rank) / max(math.log(lowest), 1e-9), length),
+        ]
+        for layer, each in enumerate(column, -1)
+        if each
+    ]
+    columns = [
+        Column("layer", right=True, style="dim"),
+        Column("rank", right=True, style="bold"),
+        Column("probability", right=True, style="cyan"),
+        Column("", keep=1, style="cyan"),
+    ]
+    fitted(stream, columns, table)

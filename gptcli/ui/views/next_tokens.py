@@ -1,0 +1,168 @@
+"""The distribution over the next token: a table on a terminal, tab-separated rows elsewhere."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.text import Text
+
+from gptcli.types.next_tokens import Candidate, Distribution, Spread
+from gptcli.types.token import Source
+from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.tables import Cell, Column, banded, fitted
+from gptcli.ui.terminal.visible import visible
+from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.views.sampling import in_words, stage_head
+from gptcli.ui.views.source import named, precision
+from gptcli.units import percent
+
+Table = tuple[list[Column], list[list[str | Cell]]]
+_TOKEN = Column("token", shrink=True, least=8, style="bold")
+
+
+def show(stream: TextIO, distribution: Distribution, *, stages: bool = False) -> None:
+    """The candidates; on a terminal also entropies, sums, and what the columns mean."""
+    if not stream.isatty():
+        fitted(stream, *data_table(distribution, stages=stages))
+        return
+    fitted(stream, *terminal_table(distribution, width_of(stream)))
+    if stages:
+        print(file=stream)
+        banded(stream, *_stage_table(distribution))
+    if distribution.temperatures:
+        print(file=stream)
+        banded(stream, *_temperature_table(distribution))
+    print(file=stream)
+    _sums(stream, distribution)
+    caption(stream, f"drawn with {in_words(distribution.sampling)}")
+    caption(stream, where(distribution.source))
+
+
+def terminal_table(distribution: Distribution, width: int) -> Table:
+    """Columns and rows for people. Narrow terminals lose the logit first, then bar, id, …"""
+    columns = [
+        Column("#", right=True, keep=6, style="dim"),
+        Column("token", shrink=True, least=5, style="bold"),
+        Column("id", right=True, keep=3, style="dim"),
+        Column("logit", right=True, keep=1),
+        Column("logprob", right=True, keep=4),
+        Column("probability", right=True, keep=8, style="cyan"),
+        Column("drawn", right=True, shrink=True, least=8, style="green"),
+        Column("", keep=2, style="cyan"),
+    ]
+    length = min(max(width // 8, 4), 32)
+    return columns, [_terminal_row(each, length) for each in distribution.candidates]
+
+
+def _terminal_row(candidate: Candidate, length: int) -> list[str | Cell]:
+    return [
+        str(candidate.rank),
+        token_cell(candidate),
+        str(candidate.token.id),
+        f"{candidate.logit:.2f}",
+        f"{candidate.logprob:.3f}",
+        percent(candidate.probability),
+        drawn_cell(candidate),
+        bar(candidate.probability, length),
+    ]
+
+
+def _stage_table(distribution: Distribution) -> Table:
+    """The probability after each stage, from the model's own to what is drawn with."""
+    heads = [stage_head(name, distribution.sampling) for name in distribution.stages]
+    columns = [_TOKEN, *(Column(head, right=True) for head in heads)]
+    rows = [[token_cell(each), *_stage_cells(each)] for each in distribution.candidates]
+    return columns, [list[str | Cell](row) for row in rows]
+
+
+def _temperature_table(distribution: Distribution) -> Table:
+    heads = [f"T={value:g}" for value, _ in distribution.temperatures]
+    columns = [_TOKEN, *(Column(head, right=True) for head in heads)]
+    rows: list[list[str | Cell]] = [
+        [token_cell(each), *map(percent, each.at_temperatures)] for each in distribution.candidates
+    ]
+    entropies = [f"{spread.entropy:.2f}" for _, spread in distribution.temperatures]
+    choices = [_choices(spread) for _, spread in distribution.temperatures]
+    rows.append([Cell("bits", "dim"), *(Cell(each, "dim") for each in entropies)])
+    rows.append([Cell("choices", "dim"), *(Cell(each, "dim") for each in choices)])
+    return columns, rows
+
+
+def token_cell(candidate: Candidate) -> Cell:
+    """The token made visible; control tokens and those that end a text stand out."""
+    style = "magenta" if candidate.token.special or candidate.ends else ""
+    return Cell(visible(candidate.token.bytes), style)
+
+
+def drawn_cell(candidate: Candidate) -> Cell:
+    """The probability that it is drawn with, or what took it away."""
+    if candidate.cut_by is not None:
+        return Cell(f"cut by {candidate.cut_by}", "dim")
+    return Cell(percent(candidate.drawn))
+
+
+def _stage_cells(candidate: Candidate) -> list[Cell]:
+    """The probability after each stage: green where it rose, yellow where it fell."""
+    before = candidate.stages[0]
+    cells = [Cell(percent(before.probability), "cyan")]
+    for stage in candidate.stages[1:]:
+        if stage.logit == float("-inf"):
+            cells.append(Cell("cut" if before.logit > stage.logit else "·", "dim"))
+        else:
+            change = stage.probability - before.probability
+            style = "green" if change > 0 else "yellow" if change < 0 else ""
+            cells.append(Cell(percent(stage.probability), style))
+        before = stage
+    return cells
+
+
+def _sums(stream: TextIO, distribution: Distribution) -> None:
+    columns = [
+        Column("", shrink=True, least=4, style="dim"),
+        Column("probability", right=True, keep=1),
+        Column("drawn", right=True, shrink=True, least=8),
+    ]
+    spreads = (distribution.raw, distribution.drawn)
+    rows: list[list[str | Cell]] = [
+        ["entropy", *(f"{each.entropy:.2f} bits" for each in spreads)],
+        ["choices (2^entropy)", *map(_choices, spreads)],
+        ["mass shown", percent(distribution.raw_mass), percent(distribution.drawn_mass)],
+        ["tokens above 0%", *(str(each.tokens) for each in spreads)],
+    ]
+    fitted(stream, columns, rows)
+
+
+def _choices(spread: Spread) -> str:
+    return f"{spread.choices:.1f}" if spread.choices < 1000 else f"{spread.choices:.0f}"
+
+
+def data_table(distribution: Distribution, *, stages: bool = False) -> Table:
+    """Columns and rows for programs: numbers as they are, a column for what cut a token."""
+    heads = ["rank", "token", "id", "logit", "logprob", "probability"]
+    heads += [f"T={value:g}" for value, _ in distribution.temperatures]
+    heads += distribution.stages[1:] if stages else ()
+    heads += ["drawn", "cut_by"]
+    rows: list[list[str | Cell]] = []
+    for each in distribution.candidates:
+        row = [str(each.rank), visible(each.token.bytes), str(each.token.id)]
+        row += map(number, (each.logit, each.logprob, each.probability, *each.at_temperatures))
+        if stages:
+            row += [number(stage.probability) for stage in each.stages[1:]]
+        rows.append([*row, number(each.drawn), each.cut_by or ""])
+    return [Column(head) for head in heads], rows
+
+
+def number(value: float) -> str:
+    """As many digits as float32 has."""
+    return f"{value:.9g}"
+
+
+def where(source: Source) -> str:
+    """`smollm2, bfloat16 on cpu`."""
+    return f"{named(source)}, {precision(source)}"
+
+
+def caption(stream: TextIO, text: str) -> None:
+    """A dim line below a table, broken at spaces where it is longer than the terminal is wide."""
+    console = console_for(stream)
+    console.print(Text(one_line(text), style="dim", overflow="fold"))

@@ -1,0 +1,195 @@
+"""Views as pictures (PNG), drawn with matplotlib where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from gptcli.errors import UsageError
+from gptcli.types.attention import Attention
+from gptcli.types.explain import Round
+from gptcli.types.lens import Lens
+from gptcli.types.neighbors import Neighbors
+from gptcli.types.shapes import Shapes
+from gptcli.ui.terminal.visible import plainly, shortened, visible
+from gptcli.ui.views.attention import name_of as map_name
+from gptcli.ui.views.lens import name_of
+from gptcli.ui.views.neighbors import title_of
+
+_DPI = 120
+_BLUES = "Blues"
+#: Fonts that may have what DejaVu lacks; those that are not there are passed over.
+_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans GB", "SimHei")
+
+
+def check_installed() -> None:
+    """Raise UsageError where matplotlib is not there, before anything is computed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        hint = "pip install matplotlib, or gptcli[plot], which brings it"
+        raise UsageError("--png", "needs matplotlib, which is not installed", hint)
+
+
+class _Figure:
+    """A figure that needs no display, and its PNG."""
+
+    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1) -> None:
+        from matplotlib import font_manager, rcParams
+        from matplotlib.figure import Figure
+
+        # It says aloud that a font has no bold face.
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+        there = {font.name for font in font_manager.fontManager.ttflist}
+        rcParams["font.family"] = [name for name in _FONTS if name in there]
+        # A dollar sign in a token begins no formula.
+        rcParams["text.parse_math"] = False
+        self.figure: Any = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        self.axes: Any = self.figure.subplots(rows, columns, squeeze=False)
+
+    def png(self, title: str) -> bytes:
+        """The picture under a title."""
+        self.figure.suptitle(shortened(plainly(title), 90), fontsize=11)
+        file = io.BytesIO()
+        with warnings.catch_warnings():
+            # A character that no font has becomes a box.
+            warnings.filterwarnings("ignore", message="Glyph")
+            self.figure.savefig(file, format="png")
+        return file.getvalue()
+
+
+def _labels(first: int, texts: Sequence[str]) -> list[str]:
+    return [f"{at} {shortened(text, 12)}" for at, text in enumerate(texts, first)]
+
+
+def attention(found: Attention, token: int | None = None) -> bytes:
+    """Many maps small, one in full, or a token's row as bars."""
+    labels = _labels(found.first, [visible(each.bytes) for each in found.tokens])
+    if token is not None:
+        each = found.maps[0]
+        drawn = _Figure(8, 0.26 * (token + 1) + 1.2)
+        axes = drawn.axes[0, 0]
+        axes.barh(labels[: token + 1], each.weights[token][: token + 1], color="C0")
+        axes.invert_yaxis()
+        axes.set_xlabel("attention weight")
+        return drawn.png(f"where {labels[token]} looks: {map_name(found, each)}")
+    if len(found.maps) == 1:
+        side = min(0.28 * len(labels) + 2.5, 20)
+        drawn = _Figure(side + 1, side)
+        axes = drawn.axes[0, 0]
+        image = axes.imshow(found.maps[0].weights, cmap=_BLUES, vmin=0, vmax=1, norm=None)
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(labels)), labels, fontsize=7)
+        drawn.figure.colorbar(image, ax=axes, shrink=0.7, label="attention weight")
+        return drawn.png(map_name(found, found.maps[0]))
+    layers = sorted({each.layer for each in found.maps if each.layer is not None})
+    heads = sorted({each.head for each in found.maps if each.head is not None})
+    drawn = _Figure(len(heads) * 0.9 + 1, len(layers) * 0.9 + 1, len(layers), len(heads))
+    for each in found.maps:
+        if each.layer is None or each.head is None:
+            continue
+        row, column = layers.index(each.layer), heads.index(each.head)
+        axes = drawn.axes[row, column]
+        axes.imshow([[w**0.5 for w in line] for line in each.weights], cmap=_BLUES, vmin=0, vmax=1)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if row == 0:
+            axes.set_title(f"{each.head}", fontsize=7)
+        if column == 0:
+            axes.set_ylabel(f"{each.layer}", fontsize=7)
+    return drawn.png("attention: layers down, heads across (colour: the root of the weight)")
+
+
+def lens(found: Lens) -> bytes:
+    """The grid, with the likeliest token of each place."""
+    labels = _labels(found.first, [visible(token.bytes) for token in found.tokens])
+    names = [name_of(layer) for layer in range(-1, found.layers)]
+    drawn = _Figure(min(0.75 * len(labels) + 2, 40), min(0.24 * len(names) + 1.8, 40))
+    axes = drawn.axes[0, 0]
+    shares = [[each.top[0][1] for each in row] for row in found.grid]
+    image = axes.imshow(shares, cmap=_BLUES, vmin=0, vmax=1, aspect="auto")
+    for layer, row in enumerate(found.grid):
+        for at, each in enumerate(row):
+            token, share = each.top[0]
+            axes.text(
+                at,
+                layer,
+                shortened(visible(token.bytes), 9),
+                ha="center",
+                va="center",
+                fontsize=6,
+                color="white" if share > 0.5 else "black",
+                weight="bold" if found.settled[at] == layer - 1 else "normal",
+            )
+    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=7)
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_ylabel("after layer")
+    drawn.figure.colorbar(image, ax=axes, shrink=0.6, label="probability")
+    return drawn.png("logit lens: what the stream would say (bold: the answer first is rank 1)")
+
+
+def neighbors(found: Neighbors) -> bytes:
+    """Cosines as bars, a picture for each word; distances as lines."""
+    count = len(found.found)
+    total = count + bool(found.drifts)
+    drawn = _Figure(7, 0.24 * sum(len(each.found) + 3 for each in found.found) + 3, total, 1)
+    for axes, each in zip(drawn.axes[:, 0], found.found, strict=False):
+        # Two tokens may look alike, so places are numbers.
+        places = range(len(each.found))
+        axes.barh(places, [near.cosine for near in each.found], color="C0")
+        axes.set_yticks(
+            places, [shortened(visible(near.token.bytes), 20) for near in each.found], fontsize=8
+        )
+        axes.invert_yaxis()
+        axes.set_title(shortened(plainly(title_of(each)), 70), fontsize=9)
+        axes.set_xlabel("cosine", fontsize=8)
+    for drift in found.drifts:
+        axes = drawn.axes[-1, 0]
+        label = shortened(plainly(" / ".join(drift.contexts)), 60)
+        axes.plot(range(-1, len(drift.distances) - 1), drift.distances, marker=".", label=label)
+        axes.set_title(f"{plainly(drift.word)}: how far apart", fontsize=9)
+        axes.set_xlabel("after layer (-1: the embedding)", fontsize=8)
+        axes.set_ylabel("1 - cosine", fontsize=8)
+        axes.legend(fontsize=7)
+    return drawn.png("nearest tokens by cosine")
+
+
+def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
+    """For each round: what every block adds, and the probabilities at several temperatures."""
+    drawn = _Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
+    for (left, right), each in zip(drawn.axes, rounds, strict=True):
+        for name, colour in (("attention", "C0"), ("mlp", "C1")):
+            blocks = [block for block in each.blocks if block.name == name]
+            places = [block.layer + (0.2 if name == "mlp" else -0.2) for block in blocks]
+            left.bar(places, [block.norm for block in blocks], 0.4, color=colour, label=name)
+        left.set_xlabel("layer", fontsize=8)
+        left.set_ylabel("length of the update", fontsize=8)
+        left.legend(fontsize=7)
+        candidates = each.distribution.candidates
+        temperatures = each.distribution.temperatures
+        width = 0.8 / len(temperatures)
+        for number, (value, _) in enumerate(temperatures):
+            places = [
+                at + (number - len(temperatures) / 2) * width for at in range(len(candidates))
+            ]
+            shares = [one.at_temperatures[number] for one in candidates]
+            right.bar(places, shares, width, label=f"T={value:g}", align="edge")
+        names = [shortened(visible(one.token.bytes), 12) for one in candidates]
+        right.set_xticks(range(len(names)), names, fontsize=8)
+        right.set_ylabel("probability", fontsize=8)
+        right.set_title(f"drawn: {visible(each.drawn.token.bytes)}", fontsize=9)
+        right.legend(fontsize=7)
+    return drawn.png(prompt)
+
+
+def shapes(found: Shapes) -> bytes:
+    """How the parameters are shared out over the parts."""
+    drawn = _Figure(8, 0.26 * len(found.parts) + 1.4)
+    axes = drawn.axes[0, 0]
+    axes.barh([part.name for part in found.parts], [part.parameters for part in found.parts])
+    axes.invert_yaxis()
+    axes.set_xlabel("parameters")
+    axes.tick_params(labelsize=7)
+    return drawn.png(f"{found.source.model}: {found.parameters:,} parameters")

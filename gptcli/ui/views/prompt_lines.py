@@ -1,0 +1,67 @@
+"""One line for each of many prompts: what follows it, the most probable first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gptcli.types.next_tokens import Distribution
+from gptcli.ui.terminal.visible import ending, isolated, plainly, shortened, visible
+from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.units import percent
+
+_GAP = "  "
+
+
+def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
+    """Lines as they come; tab-separated with heads off a terminal: raw probabilities.
+
+    On a terminal the model and its precision come last.
+    """
+    if stream.isatty():
+        console, source = console_for(stream), None
+        for each in distributions:
+            console.print(_line(each, width_of(stream)), soft_wrap=True)
+            source = each.source
+        if source is not None:
+            print(file=stream)
+            caption(stream, where(source))
+        return
+    first = True
+    for each in distributions:
+        if first:
+            heads = ["prompt"]
+            for place in range(1, len(each.candidates) + 1):
+                heads += [f"token_{place}", f"probability_{place}"]
+            print("\t".join(heads), file=stream)
+            first = False
+        row = [each.prompt]
+        for candidate in each.candidates:
+            row += [visible(candidate.token.bytes), number(candidate.probability)]
+        print("\t".join(map(one_line, row)), file=stream, flush=True)
+
+
+def _line(distribution: Distribution, width: int) -> Text:
+    room = max(width // 3, 8)
+    # Its end matters for what comes next.
+    prompt = ending(plainly(distribution.prompt), room)
+    line = Text(no_wrap=True, end="")
+    line.append(isolated(prompt), style="dim")
+    line.append(" " * (room - cell_len(prompt)))
+    used = room
+    for candidate in distribution.candidates:
+        text = visible(candidate.token.bytes)
+        share = percent(candidate.probability)
+        left = width - used - len(_GAP) - 1 - len(share)
+        if left < min(cell_len(text), 4):
+            break
+        text = shortened(text, left)
+        line.append(_GAP)
+        line.append(isolated(text), style="bold")
+        line.append(f" {share}", style="cyan")
+        used += len(_GAP) + cell_len(text) + 1 + len(share)
+    return line

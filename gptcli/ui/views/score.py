@@ -1,0 +1,118 @@
+"""A scored text for people: coloured by surprisal, or as a table; TSV where it is piped."""
+
+from __future__ import annotations
+
+import math
+from typing import TextIO
+
+from gptcli.types.score import Score, TokenScore
+from gptcli.ui.data.exact import exact
+from gptcli.ui.terminal.pieces import has_colour, print_pieces
+from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.visible import visible
+from gptcli.ui.terminal.writer import neutral
+from gptcli.ui.views import source
+from gptcli.ui.views.surprisal import Palette
+from gptcli.units import percent
+
+_COLUMNS = (
+    Column("#", right=True, keep=2, style="dim"),
+    Column("token", shrink=True, least=6),
+    Column("id", right=True, keep=1, style="dim"),
+    Column("bits", right=True),
+    Column("logprob", right=True, keep=3),
+    Column("rank", right=True, keep=6),
+    Column("best", keep=5, shrink=True, least=6),
+    Column("p(best)", right=True, keep=4),
+)
+_DATA_HEADS = ("position", "token", "id", "bits", "logprob", "rank", "best", "best_probability")
+
+
+def show(stream: TextIO, score: Score, *, table: bool = False) -> None:
+    """The text coloured, or the table where that is wanted or there are no colours; then totals.
+
+    Elsewhere than on a terminal: the table alone, as TSV.
+    """
+    if not stream.isatty():
+        rows = [_data(place, each) for place, each in enumerate(score.tokens)]
+        fitted(stream, [Column(head) for head in _DATA_HEADS], rows)
+        return
+    palette = Palette(stream)
+    if table or not has_colour(stream):
+        cells = [_row(place, each, palette) for place, each in enumerate(score.tokens)]
+        fitted(stream, _COLUMNS, cells)
+    else:
+        print_pieces(stream, palette.coloured(score.tokens))
+        print_pieces(stream, [("\n", ""), *palette.legend()])
+    print_pieces(stream, [("\n", "")])
+    show_totals(stream, score)
+
+
+def show_totals(stream: TextIO, score: Score) -> None:
+    """The sums, in words."""
+    print_pieces(stream, [(neutral("\n".join(_totals(score))), "")])
+
+
+def data_fields(each: TokenScore | None) -> list[str]:
+    """Token, id and bits for programs, empty where there is none."""
+    if each is None:
+        return ["", "", ""]
+    return [exact(each.token), str(each.token.id), exact_number(each.bits)]
+
+
+def exact_number(value: float | None) -> str:
+    """Six digits after the point, empty for None."""
+    return "" if value is None else f"{value:.6f}"
+
+
+def _totals(score: Score) -> list[str]:
+    totals, of = score.totals, score.source
+    lines = [
+        f"perplexity {_short(totals.perplexity)}: {_short(totals.bits_per_token)} bits per token,"
+        f" {_short(totals.bits_per_byte)} per byte,"
+        f" {_short(totals.bits_per_character)} per character",
+        f"{_counted(totals.scored)} scored",
+    ]
+    if totals.unscored:
+        lines[-1] += f", {_counted(totals.unscored)} not scored: nothing stands before it"
+    if score.context_tokens:
+        lines[-1] += f", after a context of {_counted(score.context_tokens)}"
+    if score.windows > 1:
+        lines.append(
+            f"{score.windows} windows of {score.context_size} tokens, each beginning"
+            f" {_counted(score.stride)} after the one before"
+        )
+    return [*lines, f"{source.named(of)} ({source.precision(of)})"]
+
+
+def _counted(count: int) -> str:
+    return f"{count} token{'' if count == 1 else 's'}"
+
+
+def _row(place: int, each: TokenScore, palette: Palette) -> list[str | Cell]:
+    return [
+        str(place),
+        visible(each.token.bytes),
+        str(each.token.id),
+        palette.cell(each),
+        "" if each.logprob is None else f"{each.logprob:.3f}",
+        "" if each.rank is None else str(each.rank),
+        "" if each.best is None else visible(each.best.bytes),
+        "" if each.best_logprob is None else percent(math.exp(each.best_logprob)),
+    ]
+
+
+def _data(place: int, each: TokenScore) -> list[str]:
+    chance = None if each.best_logprob is None else math.exp(each.best_logprob)
+    return [
+        str(place),
+        *data_fields(each),
+        exact_number(each.logprob),
+        "" if each.rank is None else str(each.rank),
+        "" if each.best is None else exact(each.best),
+        exact_number(chance),
+    ]
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if value < 1e5 else f"{value:.3e}"

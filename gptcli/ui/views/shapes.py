@@ -1,0 +1,72 @@
+"""The tensors of a model and of a pass, on a terminal and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gptcli.types.shapes import Part, Shapes
+from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.views.stage import Numbers, Stage
+from gptcli.ui.words import Words
+
+
+def stage(found: Shapes, words: Words) -> Stage:
+    """Two tables: parts, which sum to the model, and what a prompt makes."""
+    columns = (
+        Column(words.label("part"), shrink=True, least=12, style="bold"),
+        Column(words.label("layer"), keep=1, style="dim"),
+        Column(words.label("shape"), right=True, keep=2),
+        Column(words.label("times"), right=True, keep=3),
+        Column(words.label("parameters"), right=True, style="cyan"),
+    )
+    rows: list[tuple[str | Cell, ...]] = [
+        (each.name, span(each), _shape(each.shape), str(each.times), f"{each.parameters:,}")
+        for each in found.parts
+    ]
+    total = f"{found.parameters:,}"
+    rows.append((Cell(words.label("total"), "dim"), "", "", "", Cell(total, "bold")))
+    flow = (
+        Column(words.label("part"), shrink=True, least=12, style="bold"),
+        Column(words.label("shape"), right=True),
+        Column("", keep=1, style="dim"),
+    )
+    tensors = tuple(
+        (
+            words.phrase("flow", each.name),
+            _shape(each.shape),
+            words.label("each_layer") if each.each_layer else "",
+        )
+        for each in found.flow
+    )
+    facts: dict[str, object] = {
+        "tied": words.phrase("tied", "tied" if found.tied else "untied"),
+        "count": found.prompt_tokens,
+    }
+    lines = tuple(words.lines("shapes", **facts))
+    parts = (Numbers(columns, tuple(rows)), Numbers(flow, tensors))
+    return Stage("shapes", words.title("shapes"), lines, parts)
+
+
+def span(part: Part) -> str:
+    """`0–29` of layers that follow each other, else how each is called."""
+    layers = part.layers
+    if len(layers) > 1 and layers == tuple(range(layers[0], layers[-1] + 1)):
+        return f"{layers[0]}–{layers[-1]}"
+    return ",".join(map(str, layers))
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def rows(found: Shapes) -> Iterator[str]:
+    """Tab-separated lines under heads: the parts, their sum, then the tensors of the pass."""
+    yield "kind\tname\tlayers\tshape\ttimes\tparameters"
+    for each in found.parts:
+        shape = "x".join(map(str, each.shape))
+        yield f"part\t{each.name}\t{span(each)}\t{shape}\t{each.times}\t{each.parameters}"
+    yield f"total\t\t\t\t\t{found.parameters}"
+    for tensor in found.flow:
+        shape = "x".join(map(str, tensor.shape))
+        times = found.layers if tensor.each_layer else 1
+        yield f"tensor\t{tensor.name}\t\t{shape}\t{times}\t"

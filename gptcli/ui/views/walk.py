@@ -1,0 +1,107 @@
+"""A walk, step by step: a line for each, as it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from gptcli.types.next_tokens import Candidate, Step
+from gptcli.ui.terminal.visible import isolated, shortened, visible
+from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.views.next_tokens import number, token_cell
+from gptcli.units import percent
+
+_GAP = "  "
+#: (head, cells, from which width of the terminal on); rows come one by one, so widths are fixed.
+_COLUMNS = (
+    ("step", 4, 30),
+    ("taken", 14, 0),
+    ("rank", 5, 72),
+    ("probability", 11, 52),
+    ("drawn", 7, 0),
+    ("bits", 5, 40),
+)
+_NARROW_TOKEN = 10
+#: The alternatives have what is left of a line, where that is worth it.
+_LEAST_REST = 12
+
+
+def on_terminal(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
+    """Print a line for each step and hand the step on."""
+    console = console_for(stream)
+    width = width_of(stream)
+    for step in steps:
+        if step.number == 1:
+            console.print(_line(_heads(), width), soft_wrap=True, style="dim")
+        console.print(_line(_cells(step), width), soft_wrap=True)
+        stream.flush()
+        yield step
+
+
+def as_data(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
+    """Tab-separated lines with heads: what was taken, then the candidates of that step."""
+    for step in steps:
+        if step.number == 1:
+            heads = ["step", "token", "id", "rank", "logit", "logprob", "probability", "drawn"]
+            heads.append("entropy")
+            for place in range(1, len(step.distribution.candidates) + 1):
+                heads += [f"token_{place}", f"probability_{place}", f"drawn_{place}"]
+            print("\t".join(heads), file=stream)
+        taken = step.taken
+        row = [str(step.number), visible(taken.token.bytes), str(taken.token.id), str(taken.rank)]
+        row += map(number, (taken.logit, taken.logprob, taken.probability, taken.drawn))
+        row.append(number(step.distribution.raw.entropy))
+        for each in step.distribution.candidates:
+            row += [visible(each.token.bytes), number(each.probability), number(each.drawn)]
+        print("\t".join(map(one_line, row)), file=stream, flush=True)
+        yield step
+
+
+def _heads() -> list[tuple[str, str]]:
+    return [*((head, "") for head, _, _ in _COLUMNS), ("from (probability→drawn)", "")]
+
+
+def _cells(step: Step) -> list[tuple[str, str]]:
+    taken, distribution = step.taken, step.distribution
+    cell = token_cell(taken)
+    others = _GAP.join(map(_alternative, distribution.candidates))
+    return [
+        (str(step.number), "dim"),
+        (cell.text, cell.style or "bold"),
+        (str(taken.rank), "dim"),
+        (percent(taken.probability), "cyan"),
+        (percent(taken.drawn), "green"),
+        (f"{distribution.raw.entropy:.2f}", ""),
+        (others, "dim"),
+    ]
+
+
+def _alternative(candidate: Candidate) -> str:
+    drawn = "cut" if candidate.cut_by else percent(candidate.drawn)
+    return f"{visible(candidate.token.bytes)} {percent(candidate.probability)}→{drawn}"
+
+
+def _line(cells: list[tuple[str, str]], width: int) -> Text:
+    line = Text(no_wrap=True, end="")
+    used = 0
+    for (text, style), (head, room, wanted) in zip(cells, _COLUMNS, strict=False):
+        if width < wanted:
+            continue
+        if head == "taken" and width < _COLUMNS[0][2]:
+            room = _NARROW_TOKEN
+        shown = shortened(one_line(text), room)
+        pad = " " * (room - cell_len(shown))
+        line.append(_GAP if used else "")
+        line.append("" if head == "taken" else pad)
+        line.append(isolated(shown), style=style)
+        line.append(pad if head == "taken" else "")
+        used += room + (len(_GAP) if used else 0)
+    rest = width - used - len(_GAP)
+    if rest >= _LEAST_REST:
+        text, style = cells[-1]
+        line.append(_GAP)
+        line.append(isolated(shortened(one_line(text), rest)), style=style)
+    return line

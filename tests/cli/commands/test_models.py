@@ -1,0 +1,118 @@
+"""`gptcli models show` and `models families`, and a machine that is too small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from gptcli.engine.host import memory
+from gptcli.engine.model.families import SCALINGS, supported
+from tests.cli.helpers import run
+from tests.cli.test_bad_input import assert_one_line
+from tests.engine.helpers import CASES, GOLDENS, runner_of
+
+
+def rows_of(text: str) -> dict[str, str]:
+    return dict(line.split("\t", 1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bytes_that_are_told_are_those_that_are_taken(case):
+    """Catches numbers that headers alone do not tell: packed ones, vision, a spare head."""
+    runner = runner_of(case)
+    done = run("models", "show", str(GOLDENS / case), "--json", "--ctx-size", "30")
+    assert done.code == 0, done.err
+    found = json.loads(done.text)
+    parameters = list(runner.decoder.parameters())
+    assert found["memory"]["dtype"] == "float32" and found["memory"]["context"] == 30
+    # OPT's file has two rows of positions that are not used.
+    spare = 2 * runner.spec.width if case.startswith("opt/") else 0
+    assert found["memory"]["weights"] == sum(p.nbytes for p in parameters) + 4 * spare
+    assert found["parameters"] == sum(p.numel() for p in parameters) + spare
+    cache = runner.new_cache()
+    cache.limit = 30
+    cache.reserve([30])
+    assert found["memory"]["cache"] == cache.bytes
+    for name, value in (
+        ("layers", runner.spec.layers),
+        ("heads", runner.spec.heads),
+        ("kv_heads", runner.spec.kv_heads),
+        ("width", runner.spec.width),
+        ("context", runner.spec.context),
+        ("vocabulary", runner.spec.vocab),
+    ):
+        assert found[name] == value
+
+
+def test_show_tells_memory_in_the_dtype_that_is_asked_for():
+    """Catches a dtype or a context that is read and not used."""
+    done = run("models", "show", str(GOLDENS / "llama/tied"), "--dtype", "bfloat16")
+    rows = rows_of(done.text)
+    weights = "21 kB of weights in bfloat16"
+    assert rows["memory"] == f"24 kB: {weights}, 3.1 kB of KV cache for 48 tokens"
+    assert rows["context"] == "48 tokens"
+    if sys.platform == "linux":
+        assert rows["free"].endswith(" of main memory")
+    short = run("models", "show", str(GOLDENS / "llama/tied"), "--ctx-size", "49")
+    assert_one_line(short, 2, "--ctx-size: 49", "48")
+
+
+def test_show_says_why_a_model_does_not_run(tmp_path):
+    """Catches facts that are withheld because the engine lacks something."""
+    directory = tmp_path / "m"
+    shutil.copytree(GOLDENS / "llama/tied", directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"model_type": "mamba9"}))
+    done = run("models", "show", str(directory))
+    rows = rows_of(done.text)
+    assert done.code == 0 and rows["layers"] == "2" and "memory" not in rows
+    assert rows["runs"].startswith("no: ") and "mamba9" in rows["runs"]
+    found = json.loads(run("models", "show", str(directory), "--json").text)
+    assert found["memory"] is None and found["family"] == "mamba9"
+
+
+def test_families_are_listed(monkeypatch):
+    """Catches a family that no user hears of, or a page without its figures."""
+    rows = [line.split("\t") for line in run("models", "families").text.splitlines()]
+    assert [row[0] for row in rows] == supported()
+    assert all(0 < float(row[1]) <= 3e-5 and len(row[2]) > 5 for row in rows)
+    assert "text only" in {row[0]: row[2] for row in rows}["gemma3"]
+    found = json.loads(run("models", "families", "--json").text)
+    assert [each["name"] for each in found["families"]] == supported()
+    assert found["rope_scalings"] == list(SCALINGS)
+    monkeypatch.setenv("COLUMNS", "50")
+    shown = " ".join(run("models", "families", terminal=True).text.split())
+    assert "BLOOMZ" in shown and "which transformers rounds" in shown
+
+
+@pytest.mark.parametrize("command", [("complete", "-n", "1", "a"), ("score", "ab")])
+def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
+    """Catches reading for minutes to find out that the memory is too small."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000)
+    monkeypatch.setattr(
+        "gptcli.engine.weights.checkpoint.Checkpoint.read",
+        lambda *_: pytest.fail("weights were read"),
+    )
+    done = run(*command, "-m", str(tiny_model), "--dtype", "float32", "--device", "cpu")
+    assert_one_line(done, 6, str(tiny_model), "needs ", "40 kB are free on cpu", "64 tokens")
+    told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
+    assert f"needs {told['weights'] / 1000:.0f} kB of memory for its weights in float32" in done.err
+
+
+def test_a_model_that_just_fits(tiny_model, monkeypatch):
+    """Catches a check that counts the cache of the whole context, which may never be used."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    from gptcli.engine.model.config_fields import ConfigFields
+    from gptcli.engine.model.families import read_spec
+
+    _, spec = read_spec(ConfigFields.read(tiny_model))
+    told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
+    least = told["weights"] + spec.cache_bytes(64, 4)
+    for free, code in ((least, 0), (least - 1, 6)):
+        monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
+        done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")
+        assert done.code == code, done.err

@@ -1,0 +1,177 @@
+"""The two stages around attention by themselves, over random shapes, against numpy."""
+
+from __future__ import annotations
+
+import ctypes as c
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.model.angles import angles, slopes
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
+from tests.engine.cpu import reference
+from tests.engine.cpu.helpers import every_set, in_order, needs_kernels
+from tests.engine.cpu.small import SPEC, small_model, small_parameters
+
+pytestmark = needs_kernels
+PLACE_HEADS, ATTEND = 1, 2
+
+specs = st.builds(
+    lambda group, kv_heads, head_dim, window, **options: dataclasses.replace(
+        SPEC,
+        heads=group * kv_heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        each_layer=(LayerSpec(window=window),),
+        **options,
+    ),
+    group=st.sampled_from([1, 2, 3, 5, 20]),
+    kv_heads=st.integers(1, 3),
+    head_dim=st.sampled_from([1, 3, 8, 16, 20, 32, 40, 64, 72, 100]),
+    window=st.sampled_from([None, 1, 7, 64, 65]),
+    alibi=st.sampled_from([None, 0.5]),
+    attention_softcap=st.sampled_from([None, 3.0]),
+    sinks=st.booleans(),
+)
+rows = st.lists(st.tuples(st.integers(0, 150), st.integers(0, 20)), min_size=1, max_size=3)
+
+
+class Stage:
+    """One stage of a model's only layer, for tokens that come after others in their rows."""
+
+    def __init__(self, model: KernelModel, pieces: list[tuple[int, int]], dtype: Any) -> None:
+        spec = self.spec = model.spec
+        self.model, self.random = model, np.random.default_rng(len(pieces))
+        at = [(row, start + i) for row, (start, n) in enumerate(pieces) for i in range(n)]
+        self.rows, self.positions = [row for row, _ in at], [place for _, place in at]
+        self.capacity = -(-(max(self.positions) + 1) // 16) * 16
+        shape = (len(pieces), spec.kv_heads, self.capacity, spec.head_dim)
+        self.keys, self.values = (self.cache(shape, dtype) for _ in range(2))
+
+    def cache(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        numbers = self.random.normal(size=shape).astype(np.float32)
+        return numbers if dtype is np.float32 else (numbers.view(np.uint32) >> 16).astype(dtype)
+
+    def run(self, stage: int, qkv: list[np.ndarray]) -> list[np.ndarray]:
+        """qkv, each (tokens, heads, head_dim), before → after the stage, and what it gathered."""
+        model, count = self.model, len(self.rows)
+        model._grow_angles(self.capacity)
+        model._place_caches([self.keys], [self.values])
+        numbers = np.array([[0] * count, self.rows, self.positions], dtype=np.int32)
+        call, at = model._call, numbers.ctypes.data
+        call.count, call.wanted_count = count, 0
+        call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
+        functions = model.library.functions
+        # Once for its memory alone: the stage number is none.
+        assert not functions.kernels_stage(model._opened, c.byref(call), 4, 0)
+        memory, parts = self.memory(1), self.parts()
+        for part, at_part in zip(qkv, parts, strict=True):
+            memory[:, at_part] = part.reshape(count, -1)
+        assert not functions.kernels_stage(model._opened, c.byref(call), stage, 0)
+        after = [memory[:, part].reshape(count, -1, self.spec.head_dim) for part in parts]
+        gathered = self.memory(2)[:, : self.spec.heads * self.spec.head_dim]
+        return [*map(np.copy, after), gathered.reshape(count, -1, self.spec.head_dim).copy()]
+
+    def memory(self, which: int) -> np.ndarray:
+        stride, self.k_at, self.v_at = c.c_int64(), c.c_int32(), c.c_int32()
+        out = (c.byref(stride), c.byref(self.k_at), c.byref(self.v_at))
+        address = self.model.library.functions.kernels_memory(self.model._opened, which, *out)
+        floats = (c.c_float * (stride.value * len(self.rows))).from_address(address)
+        return np.frombuffer(floats, dtype=np.float32).reshape(len(self.rows), -1)
+
+    def parts(self) -> list[slice]:
+        inner, shared = (n * self.spec.head_dim for n in (self.spec.heads, self.spec.kv_heads))
+        k, v = self.k_at.value, self.v_at.value
+        return [slice(inner), slice(k, k + shared), slice(v, v + shared)]
+
+    def random_qkv(self) -> list[np.ndarray]:
+        heads = (self.spec.heads, self.spec.kv_heads, self.spec.kv_heads)
+        shapes = [(len(self.rows), n, self.spec.head_dim) for n in heads]
+        return [self.random.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.ndarray:
+    """softmax(q kᵀ) v, one token and one head at a time, float64."""
+    spec, out = stage.spec, np.zeros(queries.shape)
+    steep = slopes(spec.heads).astype(np.float64) * (spec.alibi or 0)
+    wide = [
+        (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
+        for a in (in_order(stage.keys), stage.values)
+    ]
+    keys, values = (a.astype(np.float64) for a in wide)
+    for token, (row, at) in enumerate(zip(stage.rows, stage.positions, strict=True)):
+        first = max(0, at + 1 - (spec.each_layer[0].window or at + 1))
+        seen = slice(first, at + 1)
+        for head in range(spec.heads):
+            scores = keys[row, head // spec.group, seen] @ queries[token, head] / spec.head_dim**0.5
+            if spec.attention_softcap is not None:
+                scores = spec.attention_softcap * np.tanh(scores / spec.attention_softcap)
+            scores = scores + steep[head] * (np.arange(first, at + 1) - at)
+            logits = scores if sinks is None else np.append(scores, sinks[head])
+            shares = np.exp(logits - logits.max())
+            shares = (shares / shares.sum())[: len(scores)]
+            out[token, head] = shares @ values[row, head // spec.group, seen]
+    return out
+
+
+@every_set
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
+@settings(max_examples=60, deadline=None)
+@given(spec=specs, pieces=rows, threads=st.integers(1, 3))
+def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
+    """Catches a wrong mask, tail, share, merge or head in any shape, also of long contexts."""
+    if not any(n for _, n in pieces):
+        return
+    stage = Stage(small_model(instructions, spec=spec, threads=threads), pieces, dtype)
+    qkv = stage.random_qkv()
+    sinks = small_parameters(spec).get("layers.0.attention.sinks")
+    ours = stage.run(ATTEND, qkv)[-1]
+    np.testing.assert_allclose(ours, attended(stage, qkv[0], sinks), rtol=0, atol=5e-6)
+
+
+@every_set
+@pytest.mark.parametrize("over", [None, "head", "each_head", "width"])
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (21, 6), (64, 64), (80, 32)])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
+def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtype, instructions):
+    """Catches a head's weight used for another, pairs taken wrongly, a key in another's place."""
+    rope = Rope(10000.0, dim, interleaved=interleaved)
+    norm = None if over is None else HeadNorm(NormSpec("rmsnorm", 1e-4), over)
+    spec: ModelSpec = dataclasses.replace(
+        SPEC, head_dim=head_dim, head_norm=norm, each_layer=(LayerSpec(rope),)
+    )
+    stage = Stage(small_model(instructions, spec=spec, threads=2), [(3, 5), (90, 2), (0, 1)], dtype)
+    kept = [in_order(stage.keys).copy(), stage.values.copy()]
+    qkv = stage.random_qkv()
+    after = stage.run(PLACE_HEADS, qkv)
+    parameters, table = small_parameters(spec), angles(rope, 100, spec.context)
+    for part, name in ((0, "query_norm"), (1, "key_norm")):
+        x = qkv[part].astype(np.float64)
+        if norm is not None:
+            weight = parameters[f"layers.0.attention.{name}.weight"]
+            axes = (1, 2) if over == "width" else (2,)
+            x = x / np.sqrt((x**2).mean(axis=axes, keepdims=True) + 1e-4)
+            x = x * weight.reshape((-1, head_dim) if over != "head" else (1, head_dim))
+        cos, sin = (a[stage.positions].astype(np.float64)[:, None] for a in table)
+        if interleaved:
+            first, second = slice(0, dim, 2), slice(1, dim, 2)
+        else:
+            first, second = slice(0, dim // 2), slice(dim // 2, dim)
+        turned = x.copy()
+        turned[..., first] = x[..., first] * cos - x[..., second] * sin
+        turned[..., second] = x[..., second] * cos + x[..., first] * sin
+        np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
+    caches = (in_order(stage.keys), stage.values)
+    for cache, before, part in zip(caches, kept, (1, 2), strict=True):
+        numbers = after[part]
+        if dtype is np.uint16:
+            numbers = reference.stored(numbers.reshape(1, -1), "BFLOAT16").reshape(numbers.shape)
+            numbers = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        before[stage.rows, :, stage.positions] = numbers
+        np.testing.assert_array_equal(cache, before)

@@ -1,0 +1,56 @@
+"""The compiled forward against the torch decoder, on every golden checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.engine.cpu.helpers import Session, every_set, model_of, needs_kernels, parameters_of
+from tests.engine.helpers import CASES, rows_of, runner_of, whole
+
+pytestmark = needs_kernels
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def session(case: str, instructions: str, batch: int = 1, **flags) -> Session:
+    decoder = runner_of(case).decoder
+    model = model_of(decoder.spec, parameters_of(decoder), instructions, **flags)
+    return Session(model, batch)
+
+
+def near(ours: np.ndarray, expected) -> None:
+    np.testing.assert_allclose(ours, expected.numpy(), rtol=0, atol=2e-5)
+
+
+@every_set
+@every_case
+def test_all_positions_equal_torch(case, instructions):
+    """Catches any slip in the maths of a stage, or a parameter in another's place."""
+    for number, row in enumerate(rows_of(case)):
+        (ours,) = session(case, instructions).run([row])
+        near(ours, whole(case)[number])
+
+
+@every_set
+@every_case
+@pytest.mark.parametrize("chunk", [1, 3, 16, 17])
+def test_chunks_equal_the_whole(case, chunk, instructions):
+    """Catches wrong positions or windows where earlier tokens are in the cache."""
+    run, row = session(case, instructions), rows_of(case)[0]
+    parts = [run.run([row[at : at + chunk]])[0] for at in range(0, len(row), chunk)]
+    near(np.concatenate(parts), whole(case)[0])
+
+
+@every_set
+@every_case
+def test_rows_of_unequal_length_equal_rows_alone(case, instructions):
+    """Catches rows that see each other's keys, in prefills, decoding, and both in one call."""
+    a, b = rows_of(case)
+    texts, expected = [a, b, b, a], [whole(case)[n] for n in (0, 1, 1, 0)]
+    run = session(case, instructions, batch=4)
+    at = [0] * 4
+    for counts in ([9, 0, 17, 5], [1, 1, 1, 1], [1, 12, 0, 1], [1, 1, 1, 1], [2, 3, 4, 5]):
+        pieces = [text[n : n + c] for text, n, c in zip(texts, at, counts, strict=True)]
+        for row, logits in enumerate(run.run(pieces)):
+            near(logits, expected[row][at[row] : at[row] + counts[row]])
+            at[row] += counts[row]

@@ -1,0 +1,167 @@
+"""A model directory in the kernels: packed once, kept, and told apart from others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.open import open_runner
+from gptcli.engine.torch.loader import load
+from gptcli.errors import ResourceError, UsageError
+from gptcli.types.models import AdapterRef
+from tests.engine.cpu.helpers import SETS, needs_kernels
+from tests.engine.helpers import GOLDENS, copy_case
+
+pytestmark = needs_kernels
+IDS = [3, 1, 4, 1, 5, 9, 2, 6]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return copy_case("llama/tied", tmp_path / "model")
+
+
+def opened(directory: Path, dtype: str = "auto", limit: int | None = None, **flags):
+    spec = read_spec(ConfigFields.read(directory))[1]
+    return opening.open_kernels(directory, spec, dtype, 1, limit or spec.context, **flags)
+
+
+def logits(runner) -> np.ndarray:
+    return runner.all_logits(IDS, runner.new_cache())
+
+
+def test_equals_torch_and_is_read_again(directory, monkeypatch):
+    """Catches weights that are packed wrongly, or packed again at every start."""
+    expected = load(directory, dtype="float32")
+    whole = expected.all_logits(IDS, expected.new_cache()).numpy()
+    first = logits(opened(directory))
+    assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
+    path = opening.packed_path(directory, "float32")
+    assert path.is_file()
+    monkeypatch.setattr(opening, "pack", None)
+    assert np.array_equal(logits(opened(directory)), first)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "int4"])
+def test_each_dtype_has_a_file_of_its_own(directory, dtype):
+    """Catches a dtype that is read from the weights of another, or that is not what it says."""
+    runner = opened(directory, dtype)
+    assert (runner.dtype_name, runner.itemsize) == (dtype, 4 if dtype == "float32" else 2)
+    assert opening.packed_path(directory, dtype).is_file()
+    exact = logits(opened(directory, "float32"))
+    found = logits(runner)
+    alike = np.corrcoef(found.ravel(), exact.ravel())[0, 1]
+    assert alike >= {"float32": 0.999999, "bfloat16": 0.9999, "int8": 0.995, "int4": 0.9}[dtype]
+    assert np.array_equal(found, exact) == (dtype == "float32")
+
+
+def test_other_weights_are_packed_anew(directory):
+    """Catches a model that was replaced under its name and still answers as the old one."""
+    before = logits(opened(directory))
+    shutil.copy(GOLDENS / "llama" / "tied" / "model.safetensors", directory / "again")
+    data = bytearray((directory / "again").read_bytes())
+    data[-64:] = bytes(64)
+    (directory / "model.safetensors").write_bytes(data)
+    after = logits(opened(directory))
+    assert not np.array_equal(before, after)
+    fresh = load(directory, dtype="float32")
+    whole = fresh.all_logits(IDS, fresh.new_cache()).numpy()
+    assert np.abs(after - whole).max() <= 1e-4 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize("damage", ["cut", "long", "empty", "header"])
+def test_a_damaged_file_is_made_anew(directory, damage):
+    """Catches half a file that is taken for a model."""
+    expected = logits(opened(directory))
+    path = opening.packed_path(directory, "float32")
+    data = path.read_bytes()
+    path.write_bytes(
+        {"cut": data[:-1], "long": data + b"x", "empty": b"", "header": b"x" + data[1:]}[damage]
+    )
+    assert np.array_equal(logits(opened(directory)), expected)
+    assert path.read_bytes() == data
+
+
+def test_a_disk_that_takes_nothing(directory, monkeypatch):
+    """Catches a cache without which nothing runs."""
+    place = opening.packed_path(directory, "float32").parent
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+    assert logits(opened(directory)).shape == (len(IDS), 61)
+    assert stat.S_ISREG(place.stat().st_mode)
+
+
+def test_what_goes_to_torch(directory, monkeypatch):
+    """Catches a dtype that becomes another one, and a reason that is not told."""
+    assert opened(directory, "float16") is None
+    config = json.loads((directory / "config.json").read_text())
+    quantised = config | {"quantization_config": {"quant_method": "gptq"}}
+    (directory / "config.json").write_text(json.dumps(quantised))
+    spec = read_spec(ConfigFields.read(GOLDENS / "llama" / "tied"))[1]
+    assert opening.open_kernels(directory, spec, "auto", 1, 48) is None
+    with pytest.raises(UsageError, match="int8 needs the CPU kernels: the weights are stored"):
+        opening.open_kernels(directory, spec, "int8", 1, 48)
+
+
+def test_a_model_that_cannot_fit(directory, monkeypatch):
+    """Catches packing for minutes to find out that the memory is too small."""
+    monkeypatch.setattr("gptcli.engine.host.memory.available_bytes", lambda _: 20_000)
+    monkeypatch.setattr(opening, "pack", None)
+    with pytest.raises(ResourceError, match=r"needs \d+ kB of memory for its weights in int8"):
+        opened(directory, "int8")
+
+
+def test_instructions(directory):
+    """Catches a wish that is not heard, and one that cannot be that goes to torch in silence."""
+    assert opened(directory, features="none") is None
+    assert opened(directory, features="portable").model.library.instructions == "portable"
+    missing = next(name for name in FEATURES[1:] if name not in SETS)
+    with pytest.raises(UsageError, match=f"--cpu-features: {missing}"):
+        opened(directory, features=missing)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "features", "rounded", "exact"),
+    [
+        ("float32", "portable", None, None),
+        ("bfloat16", "portable", "float32", "float32"),
+        ("bfloat16", "avx512bf16", None, "float32"),
+        ("int8", "portable", "int8", "float32"),
+        ("int4", "portable", "int8", "float32"),
+    ],
+)
+def test_what_activations_are_is_told(directory, dtype, features, rounded, exact):
+    """Catches a precision that is not the one that the numbers have."""
+    if features not in SETS:
+        pytest.skip(f"this processor has no {features}")
+    fast = opened(directory, dtype, features=features)
+    slow = opened(directory, dtype, features=features, exact_activations=True)
+    assert (fast.activations_name, slow.activations_name) == (rounded, exact)
+    assert np.array_equal(logits(fast), logits(slow)) == (rounded == exact)
+
+
+def test_without_kernels(directory, monkeypatch):
+    """Catches an installation without a compiler in which nothing runs."""
+
+    def none(_: str) -> None:
+        raise KernelsUnavailableError("they were not built when gptcli was installed")
+
+    monkeypatch.setattr(opening, "open_library", none)
+    assert opened(directory) is None
+    with pytest.raises(UsageError, match="needs the CPU kernels: they were not built"):
+        opened(directory, "int4")
+
+
+def test_adapters_and_quantised_weights_do_not_meet(directory):
+    """Catches an adapter that is left out without a word."""
+    with pytest.raises(UsageError, match="do not serve where adapters are added"):
+        open_runner(directory, dtype="int8", adapters=(AdapterRef(directory),))

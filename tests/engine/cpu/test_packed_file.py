@@ -1,0 +1,112 @@
+"""Packed weights in a file: the same numbers again, or none at all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing import moving, packed_file
+from gptcli.engine.cpu.packing.pack import pack
+from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.run import model
+from gptcli.engine.cpu.run.model import KernelModel
+from tests.engine.cpu.helpers import Session, needs_kernels, parameters_of
+from tests.engine.helpers import rows_of, runner_of
+
+pytestmark = needs_kernels
+CASE = "llama/tied"
+SETTLED = 16
+KINDS = Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16)
+
+
+@pytest.fixture
+def packed():
+    decoder = runner_of(CASE).decoder
+    return pack(decoder.spec, KINDS, parameters_of(decoder), open_library())
+
+
+@pytest.fixture
+def loaded(packed, tmp_path):
+    path = tmp_path / "packed"
+    packed_file.save(packed, path, "here")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+    return packed_file.load(path, packed.spec, KINDS, open_library(), "here")
+
+
+def test_a_file_gives_the_same_logits(packed, loaded):
+    """Catches sections read from other places than they were written to."""
+    row = rows_of(CASE)[0]
+    library = open_library()
+    ours = [Session(KernelModel(each, library)).run([row])[0] for each in (packed, loaded)]
+    np.testing.assert_array_equal(*ours)
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
+    """Catches a section that is used before it is there, or from where it no longer is."""
+    monkeypatch.setattr(moving, "_pays", lambda _size: pays)
+    monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(model, "SETTLED", SETTLED)
+    monkeypatch.setattr(moving, "LEAST", 0)
+    row = rows_of(CASE)[0]
+    still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
+    seen = []
+    for token in (row * 2)[:44]:
+        np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
+        seen.append(len(loaded.moving.moved))
+    movable = [name for name, (part, _) in packed.places.items() if part.form != "table"]
+    assert seen[:SETTLED] == [0] * SETTLED
+    assert seen[SETTLED : SETTLED + 2] == ([1, 2] if pays else [0, 0])
+    assert seen[-1] == (len(movable) if pays else 0)
+    assert packed.address("embedding") == packed.memory.ctypes.data
+    assert loaded.address("embedding") == loaded.memory.ctypes.data
+
+
+def test_other_weights_other_models_and_broken_files_are_not_used(packed, tmp_path):
+    """Catches using weights of before a model was changed, or half a file."""
+    path, library, spec = tmp_path / "packed", open_library(), packed.spec
+
+    def load(**other):
+        given = {"spec": spec, "kinds": KINDS, "source": "here"} | other
+        return packed_file.load(path, given["spec"], given["kinds"], library, given["source"])
+
+    assert load() is None
+    packed_file.save(packed, path, "here")
+    assert load() is not None
+    assert load(source="there") is None
+    assert load(kinds=Kinds(Kind.INT4, Kind.INT4, Kind.BFLOAT16)) is None
+    assert load(spec=dataclasses.replace(spec, hidden=spec.hidden + 1)) is None
+    whole = path.read_bytes()
+    for broken in (whole[:-1], whole + b"\0", b"", b"x" + whole[1:], whole[:5000]):
+        path.write_bytes(broken)
+        assert load() is None
+    path.unlink()
+    path.mkdir()
+    assert load() is None
+
+
+def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, tmp_path):
+    """Catches half a file left where no room was."""
+    with pytest.raises(OSError):
+        packed_file.save(packed, tmp_path / "missing" / "packed", "here")
+    (tmp_path / "packed").mkdir()
+    with pytest.raises(OSError):
+        packed_file.save(packed, tmp_path / "packed", "here")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+
+
+def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):
+    """Catches hundreds of tokens held up for what a few tokens less would have cost."""
+    monkeypatch.setattr(moving, "_pays", lambda _size: True)
+    monkeypatch.setattr(moving, "LEAST", 1 << 60)
+    monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(model, "SETTLED", SETTLED)
+    row = rows_of(CASE)[0]
+    still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
+    for token in (row * 2)[:40]:
+        np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
+    assert len(loaded.moving.moved) == 1

@@ -1,0 +1,136 @@
+"""A directory's weights read by numpy, against those of torch's decoder, packed alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.opening import KINDS
+from gptcli.engine.cpu.packing.pack import pack
+from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.packing.sections import shapes
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.torch.loader import load
+from gptcli.errors import ModelError
+from gptcli.formats.bfloat16 import as_bfloat16
+from tests.engine.cpu.helpers import needs_kernels, parameters_of
+from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
+
+#: MXFP4 is dequantised by torch alone.
+PLAIN = [case for case in CASES if case != "gpt_oss/mxfp4"]
+every_case = pytest.mark.parametrize("case", PLAIN)
+
+
+def spec_of(directory: Path):
+    return read_spec(ConfigFields.read(directory))[1]
+
+
+def packed(directory: Path, parameters, dtype: str) -> bytes:
+    made = pack(spec_of(directory), KINDS[dtype], parameters, open_library())
+    return made.memory[: made.size].tobytes()
+
+
+def both(directory: Path, dtype: str) -> tuple[bytes, bytes]:
+    """Packed as numpy reads the weights, and as torch's decoder has them."""
+    exact = dtype == "float32"
+    ours = Parameters(directory, spec_of(directory), exact=exact)
+    theirs = load(directory, device="cpu", dtype="float32" if exact else "bfloat16").decoder
+    return packed(directory, ours, dtype), packed(directory, parameters_of(theirs), dtype)
+
+
+@every_case
+def test_shapes_are_the_decoders(case):
+    """Catches a parameter that is forgotten, or one of another shape, in any family."""
+    decoder = runner_of(case).decoder
+    expected = {name: tuple(each.shape) for name, each in decoder.named_parameters()}
+    assert shapes(decoder.spec) == expected
+
+
+@needs_kernels
+@every_case
+@pytest.mark.parametrize("dtype", KINDS)
+def test_packed_as_from_torch(case, dtype):
+    """Catches a tensor cut, turned, stacked or rounded otherwise than by torch, in any family."""
+    ours, theirs = both(GOLDENS / case, dtype)
+    assert ours == theirs
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("case", ["llama/tied", "gpt2/tied"])
+def test_packed_from_two_bytes(tmp_path, case, kind, dtype):
+    """Catches float16 read as bfloat16, or rounded twice."""
+    directory = copy_case(case, tmp_path / "m")
+    stored = {
+        n: t.to(kind).contiguous()
+        for n, t in load_file(GOLDENS / case / "model.safetensors").items()
+    }
+    (directory / "model.safetensors").unlink()
+    save_file(stored, directory / "model.safetensors")
+    ours, theirs = both(directory, dtype)
+    assert ours == theirs
+
+
+def test_bfloat16_is_rounded_as_by_torch():
+    """Catches ties, infinities, NaN and both zeros that torch rounds otherwise."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
+    edges = [0x3F808000, 0x3F818000, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FFFFFFF, 0x80000000]
+    values = np.concatenate([bits, np.array(edges, np.uint32)]).view(np.float32)
+    found = torch.from_numpy(as_bfloat16(values).view(np.int16)).view(torch.bfloat16)
+    torch.testing.assert_close(
+        found, torch.from_numpy(values).bfloat16(), rtol=0, atol=0, equal_nan=True
+    )
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "shape", "kind", "cut"])
+def test_what_does_not_fit_is_refused_as_by_torch(tmp_path, change):
+    """Catches weights that only one of the two ways takes."""
+    directory = copy_case("llama/tied", tmp_path / "m")
+    stored = load_file(directory / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    match change:
+        case "missing":
+            del stored[name]
+        case "unknown":
+            stored["model.layers.0.mlp.side_proj.weight"] = torch.ones(2)
+        case "shape":
+            stored[name] = stored[name].T.contiguous()
+        case "kind":
+            stored[name] = stored[name].to(torch.int8)
+        case _:
+            config = json.loads((directory / "config.json").read_text())
+            config["num_hidden_layers"] = 4000
+            (directory / "config.json").unlink()
+            (directory / "config.json").write_text(json.dumps(config))
+    (directory / "model.safetensors").unlink()
+    save_file(stored, directory / "model.safetensors")
+    with pytest.raises(ModelError) as theirs:
+        load(directory)
+    from gptcli.engine.cpu.opening import open_kernels
+
+    with pytest.raises(ModelError) as ours:
+        open_kernels(directory, spec_of(directory), "float32", 1, 16)
+    assert str(ours.value) == str(theirs.value)
+
+
+@needs_kernels
+def test_the_first_time_needs_no_torch(tmp_path):
+    """Catches packing that reads weights by torch: seconds at the first start of every model."""
+    directory = copy_case("gpt2/tied", tmp_path / "m")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom gptcli.engine.open import open_runner\n"
+        f"runner = open_runner(Path({str(directory)!r}), device='cpu', dtype='int4')\n"
+        "print(runner.dtype_name, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["int4", "False"]

@@ -1,0 +1,124 @@
+"""Whole forwards in bfloat16, 8 and 4 bits, against the torch decoder with the same weights.
+
+The reference is the float32 decoder whose linears hold what the stored numbers mean, and round
+their input as the kernels do.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.torch.runner import TorchRunner
+from tests.engine.cpu import reference
+from tests.engine.cpu.helpers import (
+    Session,
+    every_set,
+    in_order,
+    model_of,
+    needs_kernels,
+    parameters_of,
+)
+from tests.engine.helpers import CASES, rows_of, runner_of
+
+pytestmark = needs_kernels
+every_case = pytest.mark.parametrize("case", CASES)
+#: The bodies and heads that are offered; tables stay float32, so that only one thing differs.
+MIXTURES = {
+    "bfloat16": Kinds(Kind.BFLOAT16, Kind.BFLOAT16, Kind.FLOAT32),
+    "float16": Kinds(Kind.FLOAT16, Kind.FLOAT16, Kind.FLOAT32),
+    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.FLOAT32),
+    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.FLOAT32),
+}
+
+
+def stored(weight: torch.Tensor, kind: Kind) -> torch.Tensor:
+    return torch.from_numpy(reference.stored(weight.numpy(), kind.name)).float()
+
+
+def rounded(kind: Kind, instructions: str, exact: bool):
+    def hook(_, args):
+        if exact:
+            return None
+        met = reference.met_by(args[0].numpy(), kind.name, instructions)
+        return (torch.from_numpy(met).float(),)
+
+    return hook
+
+
+def expected(case: str, kinds: Kinds, instructions: str, exact: bool) -> torch.Tensor:
+    """Logits after every token of the first golden row."""
+    decoder = copy.deepcopy(runner_of(case).decoder)
+    for name, module in decoder.named_modules():
+        if isinstance(module, nn.Linear) and not name.endswith("router"):
+            module.weight.data = stored(module.weight.data, kinds.body)
+            module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
+    runner, row = TorchRunner(decoder), rows_of(case)[0]
+    with torch.inference_mode():
+        stream = runner._forward([row], [len(row)], runner.new_cache(), None)[0]
+    # Only now, as a tied embedding stays what it is.
+    head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
+    head.weight.data = stored(head.weight.data, kinds.head)
+    round_input = rounded(kinds.head, instructions, exact)
+    decoder.final_norm.register_forward_hook(
+        lambda module, _, out: (round_input(module, (out,)) or (out,))[0]
+    )
+    with torch.inference_mode():
+        return decoder.logits(stream)
+
+
+def compared(case: str, kinds: Kinds, instructions: str, *, exact: bool) -> tuple:
+    decoder = runner_of(case).decoder
+    parameters = parameters_of(decoder)
+    model = model_of(decoder.spec, parameters, instructions, kinds, exact_activations=exact)
+    (ours,) = Session(model).run([rows_of(case)[0]])
+    return ours, expected(case, kinds, instructions, exact).numpy()
+
+
+@every_set
+@every_case
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_stored_numbers_met_exactly(case, mixture, instructions):
+    """Catches a matrix packed in another's place, kind or scale, in any family."""
+    ours, theirs = compared(case, MIXTURES[mixture], instructions, exact=True)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-5)
+
+
+@every_set
+@every_case
+@pytest.mark.parametrize("mixture", ["bfloat16", "int8", "int4"])
+def test_rounded_activations(case, mixture, instructions):
+    """Catches rounding that differs from the reference's, or is left out before some matrix.
+
+    A value at the border between two roundings may fall to either side, and shifts what follows
+    by a step of 1/254 of its group: so the median is held tightly, and the largest loosely.
+    """
+    ours, theirs = compared(case, MIXTURES[mixture], instructions, exact=False)
+    apart = np.abs(ours - theirs)
+    assert np.median(apart) <= 1e-3
+    assert apart.max() <= 0.1
+
+
+@every_set
+@every_case
+def test_keys_and_values_in_bfloat16(case, instructions):
+    """Catches keys and values read or written as another type, or at another place."""
+    decoder, row = runner_of(case).decoder, rows_of(case)[0]
+    parameters = parameters_of(decoder)
+    model = model_of(decoder.spec, parameters, instructions)
+    whole, short = Session(model), Session(model, dtype=np.uint16)
+    (theirs,) = whole.run([row])
+    ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
+    # What enters the first layer is the same in both.
+    first = reference.stored(in_order(whole.keys[0]).reshape(-1, decoder.spec.head_dim), "BFLOAT16")
+    wide = (in_order(short.keys[0]).astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(wide.reshape(first.shape), first)
+    apart = np.abs(ours - theirs)
+    assert np.median(apart) <= 0.02
+    assert apart.max() <= 0.05 * np.abs(theirs).max()

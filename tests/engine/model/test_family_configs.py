@@ -1,0 +1,200 @@
+"""config.json in its older spellings, and what a family refuses by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import family_of, read_spec, supported
+from gptcli.engine.model.spec import LayerSpec, LinearScaling, ModelSpec, Rope
+from gptcli.errors import ModelError
+from tests.engine.helpers import CASES, GOLDENS
+from tests.golden_cases import CASES as MADE
+from tests.golden_cases import FULL, SLIDING
+
+Fields = dict[str, Any]
+
+
+def fields_of(case: str) -> Fields:
+    found: Fields = json.loads((GOLDENS / case / "config.json").read_text())
+    return found
+
+
+def spec_of(fields: Fields) -> ModelSpec:
+    return read_spec(ConfigFields("config.json", fields))[1]
+
+
+def flat(fields: Fields) -> Fields:
+    """As configs were before transformers 5: rope fields by themselves, `torch_dtype`."""
+    old = {name: value for name, value in copy.deepcopy(fields).items() if name != "dtype"}
+    old["torch_dtype"] = fields.get("dtype", "float32")
+    rope = dict(old.pop("rope_parameters", None) or {})
+    if FULL in rope:
+        old["rope_theta"] = rope[FULL].pop("rope_theta")
+        old["rope_local_base_freq"] = rope[SLIDING]["rope_theta"]
+        rope = rope[FULL]
+    if "rope_theta" in rope:
+        base = "rotary_emb_base" if old["model_type"] == "gpt_neox" else "rope_theta"
+        old[base] = rope.pop("rope_theta")
+    if "partial_rotary_factor" in rope:
+        part = "rotary_pct" if old["model_type"] == "gpt_neox" else "partial_rotary_factor"
+        old[part] = rope.pop("partial_rotary_factor")
+    if rope:
+        rope["type"] = rope.pop("rope_type")
+        old["rope_scaling"] = None if rope["type"] == "default" else rope
+    if "_sliding_window_pattern" in old:
+        old["sliding_window_pattern"] = old.pop("_sliding_window_pattern")
+    if isinstance(old.get("text_config"), dict):
+        old["text_config"] = flat(old["text_config"])
+    return old
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_flat_fields_mean_the_same(case):
+    """Catches a rope, a window or a fraction that is read in one of two spellings only."""
+    fields = fields_of(case)
+    old = flat(fields)
+    assert "rope_parameters" not in old and "dtype" not in old
+    assert spec_of(old) == spec_of(fields)
+
+
+#: Fields that came later than the first checkpoints, which had a rule in their place.
+LATER = {
+    "gemma2/capped": "layer_types",
+    "gemma3_text/two_ropes": "layer_types",
+    "gpt_oss/plain": "layer_types",
+    "qwen2/windows": "layer_types",
+    "smollm3/no_rope": "no_rope_layers",
+    "falcon/grouped": "num_ln_in_parallel_attn",
+    "mixtral/all": "head_dim",
+    "bloom/tied": "pretraining_tp",
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_rules_stand_for_lists_that_are_absent(case):
+    """Catches a pattern of layers that begins one too late, or with the other kind."""
+    fields = fields_of(case)
+    assert LATER[case] in fields or case in ("falcon/grouped", "mixtral/all")
+    less = {name: value for name, value in fields.items() if name != LATER[case]}
+    assert spec_of(less) == spec_of(fields)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_configs_read_back_as_they_were_made(case):
+    """Catches a field of a golden that transformers saves under a name that we do not read.
+
+    Each case is read twice: as saved, and from the fields that it was made with.
+    """
+    made = {"model_type": MADE[case].kind, **MADE[case].fields}
+    assert spec_of(made) == spec_of(fields_of(case))
+
+
+def test_minimal_published_configs():
+    """Catches a default that is missing: published configs leave out what they share with it."""
+    gemma = {
+        "model_type": "gemma3",
+        "text_config": {
+            "hidden_size": 2560,
+            "intermediate_size": 10240,
+            "model_type": "gemma3_text",
+            "num_hidden_layers": 34,
+            "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            "sliding_window": 1024,
+        },
+    }
+    spec = spec_of(gemma)
+    assert (spec.heads, spec.kv_heads, spec.head_dim, spec.vocab) == (8, 4, 256, 262208)
+    wide = Rope(1e6, 256, LinearScaling(8.0))
+    assert spec.each_layer[5] == LayerSpec(wide) and spec.tied
+    assert spec.each_layer[4] == LayerSpec(Rope(1e4, 256), 1024)
+    gpt2 = {"model_type": "gpt2"}
+    assert (spec_of(gpt2).width, spec_of(gpt2).layers) == (768, 12)
+    legacy = {"model_type": "gemma", "hidden_act": "gelu", "hidden_activation": None}
+    assert spec_of(legacy).activation == "gelu_tanh"
+    oss = {"model_type": "gpt_oss", "hidden_size": 64, "intermediate_size": 64}
+    oss |= {"num_attention_heads": 2, "num_hidden_layers": 2, "vocab_size": 9}
+    rope = spec_of(oss | {"head_dim": 32}).each_layer[0].rope
+    published = {
+        "rope_type": "yarn",
+        "factor": 32.0,
+        "truncate": False,
+        "original_max_position_embeddings": 4096,
+    }
+    stated = spec_of(oss | {"head_dim": 32, "rope_scaling": published})
+    assert rope == stated.each_layer[0].rope
+
+
+REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
+    ("opt/tied", {"do_layer_norm_before": False}, ("do_layer_norm_before", "false")),
+    ("opt/tied", {"word_embed_proj_dim": 8}, ("word_embed_proj_dim", "8")),
+    ("opt/tied", {"_remove_final_layer_norm": True}, ("_remove_final_layer_norm",)),
+    ("opt/tied", {"layer_norm_elementwise_affine": False}, ("layer_norm_elementwise_affine",)),
+    ("opt/tied", {"num_attention_heads": 3}, ("num_attention_heads", "does not divide")),
+    (
+        "bloom/tied",
+        {"apply_residual_connection_post_layernorm": True},
+        ("apply_residual_connection_post_layernorm",),
+    ),
+    ("bloom/tied", {"n_head": 3}, ("n_head", "does not divide")),
+    ("falcon/grouped", {"parallel_attn": False}, ("parallel_attn", "new_decoder_architecture")),
+    ("falcon/grouped", {"num_ln_in_parallel_attn": 3}, ("num_ln_in_parallel_attn", "3")),
+    ("falcon/one_kv_head", {"num_ln_in_parallel_attn": 2}, ("num_ln_in_parallel_attn", "2")),
+    ("falcon/grouped", {"num_kv_heads": 3}, ("num_kv_heads", "does not divide")),
+    ("falcon/grouped", {"activation": "swiglu"}, ("activation", "swiglu")),
+    ("gptj/part_rotated", {"rotary_dim": None}, ("rotary_dim", "null")),
+    ("gptj/part_rotated", {"rotary_dim": 10}, ("rotary_dim", "10")),
+    ("gptj/part_rotated", {"rotary_dim": 3}, ("rotary_dim", "even")),
+    ("gpt_neo/mixed", {"attention_types": [[["local"], 1]]}, ("attention_types", "2 layers")),
+    ("gpt_neo/mixed", {"attention_types": [[["sparse"], 2]]}, ("attention_types", "global")),
+    ("gpt_neo/mixed", {"attention_types": 7}, ("attention_types", "must be")),
+    ("gpt_neo/mixed", {"attention_types": [[["local"], 10**9]]}, ("attention_types", "not 3")),
+    ("mixtral/all", {"num_experts_per_tok": 5}, ("num_experts_per_tok", "4 experts")),
+    ("qwen3_moe/untied", {"num_experts_per_tok": 5}, ("num_experts_per_tok", "4 experts")),
+    ("qwen3_moe/untied", {"mlp_only_layers": "all"}, ("mlp_only_layers", "list")),
+    ("gpt_oss/plain", {"num_experts_per_tok": 5}, ("num_experts_per_tok", "4 experts")),
+    ("gpt_oss/plain", {"swiglu_alpha": 1.5}, ("swiglu_alpha", "1.5")),
+    ("gpt_oss/plain", {"hidden_act": "gelu"}, ("hidden_act", "gelu")),
+    ("gpt_oss/plain", {"layer_types": [SLIDING, "chunked_attention"]}, ("chunked_attention",)),
+    ("gpt_oss/plain", {"layer_types": [SLIDING]}, ("layer_types", "list of 2")),
+    ("gpt_oss/plain", {"sliding_window": None}, ("sliding_window", "missing")),
+    ("gemma/tied", {"use_bidirectional_attention": True}, ("use_bidirectional_attention",)),
+    ("gemma2/capped", {"attn_logit_softcapping": 0}, ("attn_logit_softcapping", "more than 0")),
+    ("gemma3_text/two_ropes", {"attn_logit_softcapping": 5.0}, ("attn_logit_softcapping", "5.0")),
+    (
+        "gemma3_text/two_ropes",
+        {"use_bidirectional_attention": True},
+        ("use_bidirectional_attention",),
+    ),
+    ("gemma3/vision", {"text_config": None}, ("text_config", "missing")),
+    ("gemma3/vision", {"text_config": 3}, ("text_config", "object")),
+    ("qwen2/windows", {"layer_types": [FULL, FULL, "linear_attention"]}, ("linear_attention",)),
+    ("qwen2/windows", {"use_sliding_window": False}, ("sliding_window", "missing")),
+    ("smollm3/options", {"no_rope_layers": [0, 2]}, ("no_rope_layers", "true and false")),
+    ("smollm3/options", {"no_rope_layers": [0]}, ("no_rope_layers", "list of 2")),
+    ("granite/untied", {"logits_scaling": 0}, ("logits_scaling", "more than 0")),
+    ("phi3/longrope", {"rope_parameters": {"rope_type": "longrope"}}, ("short_factor",)),
+    ("llama/tied", {"rope_parameters": {FULL: {}, SLIDING: {}}}, (FULL, "rope of its own")),
+]
+
+
+@pytest.mark.parametrize(("case", "change", "words"), REFUSED)
+def test_refused_by_name(case, change, words):
+    """Catches a feature that is ignored: the model would speak, and speak nonsense."""
+    with pytest.raises(ModelError) as caught:
+        spec_of(fields_of(case) | change)
+    line = str(caught.value)
+    assert line.startswith("config.json") and "\n" not in line
+    assert all(word in line for word in words), line
+
+
+def test_other_model_types_are_refused_with_the_list():
+    """Catches a family that half exists: a helper's file name, or one that was never proved."""
+    for name in ("mllama", "gemma3n", "deepseek_v3", "fields", "llama_names", "rope_fields"):
+        with pytest.raises(ModelError, match=f"{name}.*supported: bloom, cohere"):
+            family_of(ConfigFields("config.json", {"model_type": name}))
+    assert len(supported()) == 26

@@ -1,0 +1,117 @@
+"""Models that are too large for most machines, on the meta device: that they would load."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
+from gptcli.engine.torch.decoder import Decoder
+from gptcli.engine.weights.checkpoint import Checkpoint, Stored
+from gptcli.engine.weights.matching import place
+from gptcli.errors import ModelError
+from tests.engine.model.published import PUBLISHED, Published
+from tests.engine.model.published_configs import CONFIGS
+from tests.golden_cases import CASES
+
+DTYPES = {"BF16": torch.bfloat16, "U8": torch.uint8}
+
+
+def checkpoint_of(model: Published) -> Checkpoint:
+    """A checkpoint of which only the headers exist."""
+    checkpoint = Checkpoint.__new__(Checkpoint)
+    checkpoint.directory = Path("m")
+    checkpoint.tensors = {
+        name: Stored(name, Path("m/model.safetensors"), shape, DTYPES[dtype])
+        for name, shape, dtype in model.tensors
+    }
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_lists_have_the_published_size(name):
+    """Catches a list written down wrongly, which would prove a rule that is wrong as well."""
+    model = PUBLISHED[name]()
+    sizes = [math.prod(s) * DTYPES[d].itemsize for _, s, d in model.tensors]
+    assert sum(sizes) == model.total_size
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_tensor_has_its_place(name):
+    """Catches a name or a shape that only a machine with hundreds of GB would find out about."""
+    model = PUBLISHED[name]()
+    family, spec = read_spec(ConfigFields("config.json", model.config))
+    with torch.device("meta"):
+        decoder = Decoder(spec)
+    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    checkpoint = checkpoint_of(model)
+    placed = place(checkpoint, family.rules(spec), shapes, spec.layers)
+    filled = [t for p in placed for targets in p.layout.targets for t in targets]
+    assert sorted(filled) == sorted(shapes)
+    used = {stored.name for p in placed for stored in p.stored}
+    left = {n for n in checkpoint.tensors if n not in used}
+    assert all(n.startswith(("vision_tower.", "multi_modal_projector.")) for n in left)
+    assert bool(left) == (name == "Gemma-3-27B")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_missing_or_unknown_tensor_is_told(name):
+    """Catches rules that would let a large model load with something left out."""
+    model = PUBLISHED[name]()
+    family, spec = read_spec(ConfigFields("config.json", model.config))
+    with torch.device("meta"):
+        shapes = {n: p.shape for n, p in Decoder(spec).named_parameters()}
+    checkpoint = checkpoint_of(model)
+    last = [n for n in checkpoint.tensors if "layers" in n and "vision" not in n][-1]
+    stored = checkpoint.tensors.pop(last)
+    with pytest.raises(ModelError, match="missing"):
+        place(checkpoint, family.rules(spec), shapes, spec.layers)
+    checkpoint.tensors[last] = stored
+    odd = last + "_scale_inv"
+    checkpoint.tensors[odd] = Stored(odd, stored.file, (1,), torch.bfloat16)
+    with pytest.raises(ModelError, match="not part of a model"):
+        place(checkpoint, family.rules(spec), shapes, spec.layers)
+
+
+def test_facts_of_the_published_models():
+    """Catches a field that is read, but under another name than the published configs have."""
+    specs = {
+        name: read_spec(ConfigFields("config.json", PUBLISHED[name]().config))[1]
+        for name in PUBLISHED
+    }
+    gemma = specs["Gemma-3-27B"]
+    assert [i for i, each in enumerate(gemma.each_layer) if each.window is None][:2] == [5, 11]
+    wide, near = gemma.each_layer[5].rope, gemma.each_layer[0].rope
+    assert wide is not None and near is not None
+    assert (wide.theta, near.theta, near.scaling) == (1e6, 1e4, None)
+    assert gemma.context == 131072 and gemma.attention_scale == 168**-0.5
+    oss = specs["gpt-oss-120b"]
+    assert {each.window for each in oss.each_layer} == {128, None}
+    assert oss.context == 131072 and oss.experts is not None and oss.experts.chosen == 4
+    assert specs["Mixtral-8x7B"].each_layer[0].window is None
+    assert specs["Qwen3-32B"].head_dim == 128 and specs["Qwen3-32B"].context == 40960
+    assert specs["Llama-3.1-70B"].group == 8
+
+
+def test_every_family_has_a_published_config():
+    """Catches a family whose real configs nobody has looked at."""
+    large = {PUBLISHED[name]().config["model_type"] for name in PUBLISHED}
+    assert large | {fields["model_type"] for fields, _ in CONFIGS.values()} == {
+        case.kind for case in CASES.values()
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_published_configs_make_models_of_the_published_size(name):
+    """Catches a default, a bias or a tied head that real configs mean otherwise."""
+    fields, published = CONFIGS[name]
+    _, spec = read_spec(ConfigFields("config.json", fields))
+    with torch.device("meta"):
+        decoder = Decoder(spec)
+    # The two rows of positions that OPT stores and does not use.
+    spare = 2 * spec.width if fields["model_type"] == "opt" else 0
+    assert sum(p.numel() for p in decoder.parameters()) + spare == published

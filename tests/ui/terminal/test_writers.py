@@ -1,0 +1,88 @@
+"""The two writers, and lines on stderr."""
+
+from __future__ import annotations
+
+import io
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.writer import TerminalWriter, neutral, one_line
+
+
+@given(st.text())
+def test_neutral_text_has_no_controls(text):
+    """Catches a control or bidi character that a terminal would obey."""
+    shown = neutral(text)
+    assert not [
+        c
+        for c in shown
+        if (unicodedata.category(c) == "Cc" and c not in "\n\t")
+        or unicodedata.bidirectional(c) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "PDI"}
+    ]
+    assert "\n" not in one_line(text)
+
+
+@pytest.mark.parametrize("text", ["plain", "a\tb\nc", "日本語 👩‍👩‍👧 é", "العربية"])
+def test_neutral_leaves_text_alone(text):
+    """Catches escaping what people write."""
+    assert neutral(text) == text
+
+
+@given(st.text())
+def test_data_writer_is_exact(text):
+    """Catches newline translation, a lost or an added character."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", newline="\r\n")
+    try:
+        wanted = text.encode()
+    except UnicodeEncodeError:
+        return
+    DataWriter(stream).write(text)
+    assert raw.getvalue() == wanted
+
+
+def test_json_has_no_nan():
+    """Catches output that is not JSON."""
+    stream = io.StringIO()
+    with pytest.raises(ValueError, match="JSON"):
+        DataWriter(stream).json({"x": float("nan")})
+    DataWriter(stream).json({"x": "é\n"})
+    assert stream.getvalue().count("\n") == 1
+    assert json.loads(stream.getvalue()) == {"x": "é\n"}
+
+
+def test_terminal_writer_knows_where_the_line_ends():
+    """Catches a blank line after text that ended its line, and a missing one after any other."""
+    stream = io.StringIO()
+    writer = TerminalWriter(stream)
+    writer.end_line()
+    writer.write("a")
+    writer.end_line()
+    writer.end_line()
+    writer.write("b\n")
+    writer.end_line()
+    assert stream.getvalue() == "a\nb\n"
+
+
+def test_quiet_keeps_errors_only():
+    """Catches an error that --quiet swallows, and a hint that it does not."""
+    stream = io.StringIO()
+    messages = Messages(stream, quiet=True)
+    messages.hint("h")
+    messages.info("i")
+    messages.error("e")
+    assert stream.getvalue() == "gptcli: error: e\n"
+
+
+def test_messages_are_one_line_each_and_never_markup():
+    """Catches Rich reading [bold] in a file's name, wrapping, or a name with newlines."""
+    stream = io.StringIO()
+    Messages(stream).error("[bold]x[/bold]\n" + "long " * 100)
+    assert stream.getvalue().count("\n") == 1
+    assert "[bold]x[/bold]\\n" in stream.getvalue()
