@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.state.prefix import PrefixCache
+from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling

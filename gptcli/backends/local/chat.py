@@ -27,7 +27,7 @@ class LocalChat:
     """An open model in conversation: one KV cache, from which each turn takes what it can."""
 
     def __init__(self, model: OpenModel) -> None:
-        from gptcli.engine.state.prefix import PrefixCache
+        from gptcli.engine.asking.prefix import PrefixCache
 
         self._model = model
         self._prefix = PrefixCache(model.runner)

@@ -12,7 +12,7 @@ from gptcli.types.chat import ChatDocument, DocumentTurn
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
-    from gptcli.engine.state.prefix import PrefixCache
+    from gptcli.engine.asking.prefix import PrefixCache
 
 
 def viewed(

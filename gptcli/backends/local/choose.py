@@ -78,7 +78,7 @@ def _cut(
 
 def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
     from gptcli.engine.asking.continuations import logprobs_after
-    from gptcli.engine.state.prefix import PrefixCache
+    from gptcli.engine.asking.prefix import PrefixCache
 
     return logprobs_after(PrefixCache(model.runner), [cut.prompt], [cut.rows])[0]
 

@@ -20,7 +20,7 @@ from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.generate import Drawn
-    from gptcli.engine.state.prefix import PrefixCache
+    from gptcli.engine.asking.prefix import PrefixCache
 
 
 class Completion:
@@ -67,7 +67,7 @@ class Completion:
     def events(self) -> Generator[Event, None, None]:
         """Everything the request gives, in order."""
         from gptcli.engine.asking.generate import Generation
-        from gptcli.engine.state.prefix import PrefixCache
+        from gptcli.engine.asking.prefix import PrefixCache
 
         yield from self._prompt_notices()
         judged = self.request.fail_below is not None

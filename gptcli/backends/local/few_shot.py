@@ -50,7 +50,7 @@ class FewShot:
     """Examples, and the model that is to go on with them."""
 
     def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
-        from gptcli.engine.state.prefix import PrefixCache
+        from gptcli.engine.asking.prefix import PrefixCache
 
         self._model = model
         self._request = request

@@ -22,8 +22,8 @@ from gptcli.types.next_tokens import (
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
     from gptcli.engine.asking.distribution import Staged
+    from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.probe import Probe
-    from gptcli.engine.state.prefix import PrefixCache
 
 
 class LocalWalk:
@@ -44,8 +44,8 @@ class LocalWalk:
         prefix: PrefixCache | None = None,
     ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
+        from gptcli.engine.asking.prefix import PrefixCache
         from gptcli.engine.asking.sampling import History, generators
-        from gptcli.engine.state.prefix import PrefixCache
 
         vocabulary = model.runner.spec.vocab
         if request.rows > vocabulary:

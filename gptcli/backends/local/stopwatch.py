@@ -12,8 +12,8 @@ from gptcli.types.sampling import Sampling
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.generate import Drawn
+    from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.runner import Runner
-    from gptcli.engine.state.prefix import PrefixCache
 
 #: Bytes that are read to measure the bandwidth, far more than caches hold, and how often at once.
 READ, PASSES = 1 << 29, 4
@@ -46,7 +46,7 @@ class Stopwatch:
 
     def decode(self, depth: int) -> Measure:
         """New tokens after the first one after a prompt, by their time; the prompt is kept."""
-        from gptcli.engine.state.prefix import PrefixCache
+        from gptcli.engine.asking.prefix import PrefixCache
 
         prompt, prefix = self._prompt(depth), PrefixCache(self._runner)
 
@@ -89,7 +89,7 @@ class Stopwatch:
         self, prompts: list[list[int]], new_tokens: int, prefix: PrefixCache | None = None
     ) -> Iterator[list[Drawn]]:
         from gptcli.engine.asking.generate import Generation
-        from gptcli.engine.state.prefix import PrefixCache
+        from gptcli.engine.asking.prefix import PrefixCache
 
         greedy = Sampling(temperature=0)
         held = PrefixCache(self._runner) if prefix is None else prefix

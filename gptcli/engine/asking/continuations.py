@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.sampling import check_finite
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
-from gptcli.engine.state.prefix import PrefixCache, begin
 
 #: What bounds a batch: rows, and bytes of keys and values, each row having a copy of the prompt's.
 ROWS = 32

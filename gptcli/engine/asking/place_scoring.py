@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gptcli.engine.arrays import log_softmax, softmax
+from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.asking.sampling import check_finite
-from gptcli.engine.state.prefix import PrefixCache
 
 
 @dataclass(frozen=True)

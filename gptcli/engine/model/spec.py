@@ -131,16 +131,33 @@ class Experts:
 
 
 @dataclass(frozen=True)
+class LayerShape:
+    """The sizes of one layer: heads of attention, features of each, features inside the MLP."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    hidden: int
+
+    @property
+    def group(self) -> int:
+        """How many query heads share one key/value head."""
+        return self.heads // self.kv_heads
+
+
+@dataclass(frozen=True)
 class LayerSpec:
     """What may differ from layer to layer.
 
     rope: None for no rotation here; window: how many tokens back attention sees (itself
-    included), None for all of them; mixture: its MLP is the spec's `experts`.
+    included), None for all of them; mixture: its MLP is the spec's `experts`; shape: sizes of its
+    own, None for those of the model.
     """
 
     rope: Rope | None = None
     window: int | None = None
     mixture: bool = False
+    shape: LayerShape | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +223,16 @@ class ModelSpec:
     def layers(self) -> int:
         """How many layers there are."""
         return len(self.each_layer)
+
+    @property
+    def shape(self) -> LayerShape:
+        """The sizes that a layer has which says nothing of its own."""
+        return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden)
+
+    @property
+    def shapes(self) -> tuple[LayerShape, ...]:
+        """The sizes of every layer."""
+        return tuple(each.shape or self.shape for each in self.each_layer)
 
     @property
     def mixtures(self) -> int:

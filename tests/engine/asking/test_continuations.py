@@ -7,7 +7,7 @@ import torch
 
 from gptcli.engine.asking import continuations
 from gptcli.engine.asking.continuations import logprobs_after
-from gptcli.engine.state.prefix import PrefixCache
+from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import NonFiniteError
 from tests.engine.helpers import rows_of, runner_of

@@ -11,9 +11,9 @@ import pytest
 from gptcli.engine.asking import continuations, scoring
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.place_scoring import endings
+from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import Branch, TreeGrower
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.state.prefix import PrefixCache, begin
 from gptcli.types.sampling import Sampling
 from tests.engine import numpy_llama
 from tests.engine.helpers import GOLDENS, rows_of, runner_of, whole

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.state.prefix import PrefixCache, begin, common_length
+from gptcli.engine.asking.prefix import PrefixCache, begin, common_length
 from gptcli.types.sampling import Sampling
 from tests.engine.helpers import generate, rows_of, runner_of
 
