@@ -16,7 +16,7 @@ def rounding(model: OpenModel, request: RoundingRequest) -> Rounding:
     """See Backend.rounding."""
     from gptcli.engine.asking.divergence import apart
 
-    if model.runner.dtype_name != "float32":
+    if model.runner.facts.dtype != "float32":
         raise ValueError("what is held to float32 needs a model that was opened in it")
     planned = plan(model, request.text)
     other = model.runner_in(request.dtype)
@@ -29,7 +29,7 @@ def rounding(model: OpenModel, request: RoundingRequest) -> Rounding:
     count = len(divergences)
     return Rounding(
         exact=model.source,
-        source=replace(model.source, dtype=other.dtype_name, activations=other.activations_name),
+        source=replace(model.source, dtype=other.facts.dtype, activations=other.facts.activations),
         tokens=count,
         context_tokens=planned.before,
         windows=len(planned.windows),

@@ -40,14 +40,17 @@ class OpenModel:
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
-        self.defaults = ModelDefaults(model.path)
         with signals.held():
+            from gptcli.engine.describe import describe
             from gptcli.engine.open import open_runner
+
+        described = describe(model.path)
+        self.defaults = ModelDefaults(model.path, described.config)
 
         self.adapters = tuple(adapter.name for adapter in adapters)
         self._open = functools.partial(
             open_runner,
-            model.path,
+            described,
             device=device,
             threads=threads,
             exact_activations=exact_activations,
@@ -65,14 +68,8 @@ class OpenModel:
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
-        runner = self.runner
-        return Source(
-            self.name,
-            runner.device_name,
-            runner.dtype_name,
-            self.adapters,
-            runner.activations_name,
-        )
+        facts = self.runner.facts
+        return Source(self.name, facts.device, facts.dtype, self.adapters, facts.activations)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, Source
@@ -41,14 +39,13 @@ class Plan:
     untied: bool
 
 
-def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
-    """Read what config.json and all headers say. Raises ModelError for anything that is wrong."""
-    config = ConfigFields.read(directory)
-    family, spec = read_spec(config)
+def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> Plan:
+    """Fit the tensors, and the headers of adapters, to the spec. Raises ModelError."""
+    config, family, spec = described.config, described.family, described.spec
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
-    checkpoint = Checkpoint(directory)
-    check_counts(config.subject, spec, len(checkpoint.tensors), checkpoint.elements)
+    check_counts(config.subject, spec, described.stored)
+    checkpoint = Checkpoint(described.stored)
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
     adapted, untie = None, False

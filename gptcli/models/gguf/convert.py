@@ -53,7 +53,7 @@ def convert(
     }
     weights = "model.safetensors"
     digest = yield from weights_file.write(target / weights, tensors, f"converting {name}")
-    files[weights] = manifest.Stored(*digest)
+    files[weights] = manifest.StoredFile(*digest)
     found = head.fields.get("general.license")
     licence = found if isinstance(found, str) and found else licence
     manifest.write(target, manifest.Manifest(name, source, licence, files))
@@ -93,8 +93,8 @@ def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.Stored:
+def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.StoredFile:
     indent = None if compact else 2
     text = (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode()
     path.write_bytes(text)
-    return manifest.Stored(hashlib.sha256(text).hexdigest(), len(text))
+    return manifest.StoredFile(hashlib.sha256(text).hexdigest(), len(text))

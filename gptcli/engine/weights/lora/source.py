@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.weights.checkpoint import Source, Stored
+from gptcli.engine.weights.checkpoint import Source, SourceTensor
 from gptcli.engine.weights.lora.adapter import Adapter, Update
 from gptcli.engine.weights.matching import Placement, rule_of
 
@@ -39,7 +39,7 @@ class AdaptedSource:
         self._bare = {rules.bare(name): name for name in base.tensors}
         self._untie()
         self._updates: dict[str, list[Update]] = {}
-        self._whole: dict[str, tuple[Adapter, Stored]] = {}
+        self._whole: dict[str, tuple[Adapter, SourceTensor]] = {}
         for adapter in adapters:
             for name, stored in adapter.whole.items():
                 self._replace(adapter, name, stored)
@@ -106,13 +106,13 @@ class AdaptedSource:
         bare = self._rules.bare(name).removesuffix(".weight")
         return bare if f"{bare}.weight" == self._ends[1] else self._rules.prefix + bare
 
-    def _find(self, adapter: Adapter, name: str) -> Stored:
+    def _find(self, adapter: Adapter, name: str) -> SourceTensor:
         stored = self._bare.get(self._rules.bare(name))
         if stored is None or self._rule_of(stored) is None:
             raise adapter.error(f"is for {name}, which {self.directory} does not have")
         return self.tensors[stored]
 
-    def _replace(self, adapter: Adapter, name: str, stored: Stored) -> None:
+    def _replace(self, adapter: Adapter, name: str, stored: SourceTensor) -> None:
         module, _, part = name.rpartition(".")
         found = self._find(adapter, name)
         is_end = self._rules.bare(found.name) in self._ends

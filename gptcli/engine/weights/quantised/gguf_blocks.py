@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import PackedWeight
 from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks as blocks
 
@@ -29,11 +29,11 @@ class GgufBlocks:
         """See Method."""
         return False
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         return True
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: PackedWeight) -> SourceTensor:
         """See Method. Numbers are exact in float32."""
         name, *others = packed.parts
         stored = packed.parts[name]
@@ -44,9 +44,9 @@ class GgufBlocks:
         form = blocks.PARTS[name]
         rows, columns = blocks.shape_in(stored.file, stored.name, form, stored.shape)
         shape = packed.oriented((columns, rows))
-        return Stored(f"{packed.module}.weight", stored.file, shape, torch.float32)
+        return SourceTensor(f"{packed.module}.weight", stored.file, shape, torch.float32)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: PackedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
         ((name, stored),) = parts.items()
         weight = torch.from_numpy(blocks.dequantise(stored.numpy(), blocks.PARTS[name]))
