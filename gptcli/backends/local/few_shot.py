@@ -20,7 +20,9 @@ from gptcli.types.chat import ChatDocument
 from gptcli.types.few_shot import (
     Answer,
     Example,
+    FewShotDocumentRequest,
     FewShotEvent,
+    FewShotQueries,
     FewShotRequest,
     FewShotUsage,
     LabelShare,
@@ -29,6 +31,16 @@ from gptcli.types.few_shot import (
 
 #: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
 CONTENT_FREE = ("N/A", "[MASK]", "")
+
+
+def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
+    """See FewShotQueries. Raises ContextError for a query that does not fit with its examples."""
+    yield from FewShot(model, request.request).answers(request.queries)
+
+
+def document(model: OpenModel, request: FewShotDocumentRequest) -> ChatDocument:
+    """The exact document that would be continued for the query."""
+    return FewShot(model, request.request).document(request.query)
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ class FewShot:
         self._chosen = tuple(examples[: request.shots])
 
     def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
-        """See Backend.few_shot."""
+        """See FewShotQueries."""
         start = time.perf_counter()
         found = completion = 0
         failed: GptcliError | None = None
@@ -102,7 +114,7 @@ class FewShot:
             raise failed
 
     def document(self, query: Query) -> ChatDocument:
-        """See Backend.few_shot_document."""
+        """The document that would be continued for a query."""
         examples = self._examples(query.text)
         document = self._prompts.document(examples, query.text)
         self._model.check_length(len(document.ids) + 1, query.subject)
