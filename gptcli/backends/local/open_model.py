@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptcli import signals
 from gptcli.backends.local.defaults import ModelDefaults
@@ -17,7 +16,10 @@ from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
 
 if TYPE_CHECKING:
+    from gptcli.engine.describe import Described
     from gptcli.engine.runner import Runner
+
+T = TypeVar("T")
 
 
 class OpenModel:
@@ -35,35 +37,68 @@ class OpenModel:
         limit: int | None = None,
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
+        weights: bool = True,
     ) -> None:
-        """Raises the errors of the tokenizer and of the engine's `open_runner`."""
+        """Raises the errors of the tokenizer and of the engine's `open_runner`.
+
+        Without `weights` these are read when a question needs them, if one does.
+        """
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
-        with signals.held():
-            from gptcli.engine.describe import describe
-            from gptcli.engine.open import open_runner
-
-        described = describe(model.path)
-        self.defaults = ModelDefaults(model.path, described.config)
-
         self.adapters = tuple(adapter.name for adapter in adapters)
-        self._open = functools.partial(
-            open_runner,
-            described,
-            device=device,
-            threads=threads,
-            exact_activations=exact_activations,
-            cpu_features=cpu_features,
-            limit=limit,
-            adapters=adapters,
-            apart=apart,
-        )
-        self.runner: Runner = self._open(dtype=dtype)
+        self._dtype = dtype
+        self._compute: dict[str, Any] = {
+            "device": device,
+            "threads": threads,
+            "exact_activations": exact_activations,
+            "cpu_features": cpu_features,
+            "limit": limit,
+            "adapters": adapters,
+            "apart": apart,
+        }
+        self._kept: dict[Callable[[OpenModel], Any], Any] = {}
+        if weights:
+            self.load()
+
+    def load(self) -> None:
+        """Bring the weights in, where they are not yet here; what is small is read first."""
+        self.defaults, self.runner  # noqa: B018 - they are made by being asked for
+
+    @cached_property
+    def described(self) -> Described:
+        """The model's config.json and the headers of its weights, each read once."""
+        from gptcli.engine.describe import describe
+
+        return describe(self.path)
+
+    @cached_property
+    def defaults(self) -> ModelDefaults:
+        """What the model's own files say about how to use it."""
+        return ModelDefaults(self.path, self.described.config)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs the model."""
+        return self.runner_in(self._dtype)
 
     def runner_in(self, dtype: str) -> Runner:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
-        return self._open(dtype=dtype)
+        with signals.held():
+            from gptcli.engine.open import open_runner
+        return open_runner(self.described, dtype=dtype, **self._compute)
+
+    def kept(self, make: Callable[[OpenModel], T]) -> T:
+        """What one answer leaves for the next: made of this model when it is first wanted."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        found: T = self._kept[make]
+        return found
+
+    def close(self) -> None:
+        """Let go of the weights, and of what answers have left."""
+        self._kept.clear()
+        self.__dict__.pop("runner", None)
 
     @property
     def source(self) -> Source:
