@@ -70,7 +70,7 @@ def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
         dtypes=tuple(sorted(counts, key=lambda dtype: -counts[dtype])),
         quantised=quantised.summary(config),
         size=disk.size_of(model.path),
-        licence=licence(model.path),
+        licence=model.licence if model.managed else licence(model.path),
         source=model.source,
         path=model.path,
     )
