@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
-from gptcli.formats import model_files
+from gptcli.formats import ggml_blocks, model_files
 from gptcli.formats.model_files import ModelFiles
 from gptcli.models import disk, manifest
 from gptcli.models import quantised_facts as quantised
@@ -51,9 +50,9 @@ def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
     """The facts of a model, whose files these are. Raises ModelError for what is no number."""
     config, counts = files.config, Counter[str]()
     for tensor in files.stored.tensors.values():
-        form, count = blocks.form_of(tensor.name), tensor.elements
+        form, count = ggml_blocks.form_of(tensor.name), tensor.elements
         if form is not None:
-            count = count // blocks.SIZES[form] * blocks.NUMBERS
+            count = count // ggml_blocks.SIZES[form] * ggml_blocks.NUMBERS
         counts[form or tensor.kind] += count
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.formats.safetensors.header import StoredTensor
 
 #: Parts of a weight that hold none of its numbers.
@@ -45,7 +45,7 @@ def summary(config: Mapping[str, Any]) -> str | None:
     if found is None:
         return None
     method = str(found.get("quant_method", "unknown"))
-    if method == blocks.METHOD:
+    if method == ggml_blocks.METHOD:
         return "in the blocks of the GGUF file"
     groups = found.get("config_groups")
     if isinstance(groups, dict):
@@ -80,9 +80,9 @@ def parameters(tensors: Iterable[StoredTensor], config: Mapping[str, Any]) -> in
     bits = found.get("bits")
     count = 0
     for tensor in tensors:
-        name, form = tensor.name, blocks.form_of(tensor.name)
+        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
         if form is not None:
-            rows, columns = blocks.shape_in(tensor.file, name, form, tensor.shape)
+            rows, columns = ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
             count += rows * columns
         elif name.endswith(".weight_shape"):
             rows, columns = _two_numbers(tensor)
@@ -105,9 +105,9 @@ def check(tensors: Sequence[StoredTensor]) -> None:
     """Raises ModelError for a quantised weight that lacks a part, or is not whole blocks."""
     names = {tensor.name for tensor in tensors}
     for tensor in tensors:
-        name, form = tensor.name, blocks.form_of(tensor.name)
+        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
         if form is not None:
-            blocks.shape_in(tensor.file, name, form, tensor.shape)
+            ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
         module, dot, part = name.rpartition(".")
         wanted = _PARTNERS.get(dot + part, ())
         if part == "weight" and tensor.kind == "F8_E4M3":

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from gptcli.engine.cpu.opening import KINDS, choose
 from gptcli.engine.describe import describe
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.models import quantised_facts as quantised
 from gptcli.models.gguf import plan
 from tests.cli.helpers import run
@@ -76,7 +76,7 @@ def test_every_family_in_blocks(tmp_path, monkeypatch, case):
     numbers = plain(tmp_path, monkeypatch)
     stored = load_file(kept / "model.safetensors")
     form = kind_for(case).name
-    in_blocks = [name for name in stored if blocks.form_of(name) == form]
+    in_blocks = [name for name in stored if ggml_blocks.form_of(name) == form]
     # All that the file has in blocks, and as many bytes of it.
     infos = gguf.GGUFReader(tmp_path / "x.gguf").tensors
     theirs = [each for each in infos if each.tensor_type.name == form]
@@ -106,7 +106,7 @@ def test_rows_are_the_files(tmp_path, write_llama, kind, monkeypatch):
             assert torch.equal(found[name], tensor.bfloat16())
             continue
         wanted = gguf.quants.quantize(tensor.float().numpy(), kind)
-        assert np.array_equal(found[blocks.stored_name(name, kind.name)].numpy(), wanted), name
+        assert np.array_equal(found[ggml_blocks.stored_name(name, kind.name)].numpy(), wanted), name
 
 
 @needs_kernels
@@ -141,7 +141,7 @@ def test_experts_of_a_layer_are_alike(tmp_path):
     stored = load_file(file)
     name = "model.layers.1.block_sparse_moe.experts.2.w1.weight"
     rows = stored.pop(f"{name}_q4_0").numpy()
-    stored[name] = torch.from_numpy(blocks.dequantise(rows, "Q4_0")).bfloat16()
+    stored[name] = torch.from_numpy(ggml_blocks.dequantise(rows, "Q4_0")).bfloat16()
     file.unlink()
     save_file(stored, file)
     choice = choose(describe(directory), "auto")
@@ -161,7 +161,7 @@ def test_two_ways_of_quantising_are_not_mixed(tmp_path):
     back = imported(tmp_path / "x.gguf", tmp_path / "out")
     stored = load_file(back / "model.safetensors")
     method = json.loads((back / "config.json").read_text())["quantization_config"]["quant_method"]
-    kept = any(blocks.form_of(name) for name in stored)
+    kept = any(ggml_blocks.form_of(name) for name in stored)
     assert kept == (method == "gguf-blocks")
     load(back, device="cpu")
 

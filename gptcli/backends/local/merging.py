@@ -24,7 +24,7 @@ from gptcli.types.models import AdapterRef, ModelDir
 if TYPE_CHECKING:
     import torch
 
-    from gptcli.engine.torch.plan import Plan
+    from gptcli.engine.torch.plan import TorchPlan
 
 #: Bytes of a weights file, beyond which another is begun.
 SHARD_BYTES = 4 << 30
@@ -85,7 +85,7 @@ def merge(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
+def _tensors(planned: TorchPlan, dtype: str) -> Iterator[Planned]:
     """Every tensor that the model uses, by the name that it is stored under."""
     import torch
 
@@ -101,7 +101,7 @@ def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
             yield Planned(stored.name, kinds[kind], stored.shape, chunks)
 
 
-def _reader(planned: Plan, name: str, kind: torch.dtype) -> Callable[[], Iterator[Any]]:
+def _reader(planned: TorchPlan, name: str, kind: torch.dtype) -> Callable[[], Iterator[Any]]:
     import torch
 
     def read() -> Iterator[Any]:
@@ -144,7 +144,7 @@ def _copy(source: Path, to: Path) -> None:
                 shutil.copyfile(path, to / path.name)
 
 
-def _config(stored: Mapping[str, Any], planned: Plan, dtype: str) -> dict[str, Any]:
+def _config(stored: Mapping[str, Any], planned: TorchPlan, dtype: str) -> dict[str, Any]:
     """config.json as it is for what was written."""
     config: dict[str, Any] = copy.deepcopy(dict(stored))
     if planned.dequantised:

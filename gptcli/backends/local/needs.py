@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes
-from gptcli.engine.model.stored_blocks import keeps_blocks
+from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.errors import UsageError
 from gptcli.formats.model_files import ModelFiles
 from gptcli.models import quantised_facts as quantised
@@ -53,7 +53,7 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     config, spec = model.config, model.spec
     found = quantised.config_of(files.config)
     packed = found is not None
-    kept = keeps_blocks(config)
+    kept = keeps_ggml_blocks(config)
     if found is not None and not kept and found.get("quant_method") != "mxfp4":
         # Only here, since the formats are read by what needs torch; MXFP4 is the families' own.
         from gptcli.engine.weights.quantised import method_of

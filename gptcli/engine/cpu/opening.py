@@ -30,7 +30,7 @@ from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.model.stored_blocks import keeps_blocks
+from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
 from gptcli.errors import UsageError
@@ -51,7 +51,7 @@ KEPT = "blocks"
 
 
 @dataclass(frozen=True)
-class Choice:
+class KernelChoice:
     """Which kernels, and the kinds of the weights; name: what to call the dtype."""
 
     library: Library
@@ -91,7 +91,7 @@ def open_kernels(
     return KernelRunner(model, described.spec, choice.name, limit)
 
 
-def choose(described: Described, dtype: str, features: str = "auto") -> Choice | None:
+def choose(described: Described, dtype: str, features: str = "auto") -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
     That is where no kernels were built for this machine, or where they do not cover the spec, the
@@ -112,17 +112,17 @@ def choose(described: Described, dtype: str, features: str = "auto") -> Choice |
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
-    if dtype == "auto" and keeps_blocks(config):
-        return Choice(library, *kept_kinds(Parameters(described), spec))
+    if dtype == "auto" and keeps_ggml_blocks(config):
+        return KernelChoice(library, *kept_kinds(Parameters(described), spec))
     name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
-    return Choice(library, name, KINDS[name]) if name in KINDS else None
+    return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
 
 
 def _stored_otherwise(described: Described) -> str | None:
     """Why the weights cannot be packed from how they are stored."""
     config = described.config
     said = any(config.get(name) for name in ("quantization_config", "compression_config"))
-    if said and not keeps_blocks(config):
+    if said and not keeps_ggml_blocks(config):
         return "the weights are stored quantised"
     # Told by their tensors where config.json says nothing: 8-bit floats, and MXFP4.
     for name, tensor in described.stored.tensors.items():
@@ -139,7 +139,7 @@ def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
     return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
 
 
-def _packed(described: Described, choice: Choice, limit: int, threads: int) -> Packed:
+def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> Packed:
     """The packed weights, from their file, which is made where there is none."""
     name, kinds, library = choice.name, choice.kinds, choice.library
     directory, spec = described.directory, described.spec

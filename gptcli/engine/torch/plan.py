@@ -10,7 +10,7 @@ import torch
 from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.torch.decoder import Decoder
-from gptcli.engine.weights.checkpoint import Checkpoint, Source
+from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
 from gptcli.engine.weights.lora.adapter import Adapter
 from gptcli.engine.weights.lora.source import AdaptedSource
 from gptcli.engine.weights.matching import Placement, check_counts, place, rule_of
@@ -20,7 +20,7 @@ from gptcli.types.models import AdapterRef
 
 
 @dataclass(frozen=True)
-class Plan:
+class TorchPlan:
     """Every parameter of the decoder, which is on the meta device, and its stored tensor.
 
     stored: the files' own tensors; source: the same, dequantised and with adapters added, and
@@ -31,7 +31,7 @@ class Plan:
 
     decoder: Decoder
     stored: Checkpoint
-    source: Source
+    source: TensorSource
     adapted: AdaptedSource | None
     placements: list[Placement]
     shapes: dict[str, torch.Size]
@@ -39,7 +39,7 @@ class Plan:
     untied: bool
 
 
-def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> Plan:
+def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan:
     """Fit the tensors, and the headers of adapters, to the spec. Raises ModelError."""
     config, family, spec = described.config, described.family, described.spec
     method = method_of(config)
@@ -66,7 +66,7 @@ def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> Plan:
     placements = place(source, rules, shapes, spec.layers)
     if adapted is not None:
         adapted.check(placements)
-    return Plan(
+    return TorchPlan(
         decoder=decoder,
         stored=checkpoint,
         source=source,

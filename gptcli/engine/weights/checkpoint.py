@@ -43,7 +43,7 @@ class SourceTensor:
         return None if self.dtype is None else _WORDS[self.dtype]
 
 
-class Source(Protocol):
+class TensorSource(Protocol):
     """Tensors by the names that families know them by, however they are kept.
 
     A file's tensors are one kind; weights that are packed, or that an adapter is added to, are
@@ -84,12 +84,12 @@ class Checkpoint:
 
     @property
     def directory(self) -> Path:
-        """See Source."""
+        """See TensorSource."""
         return self.stored.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source."""
+        """See TensorSource."""
         return main_dtype(self.tensors.values())
 
     def read(self, name: str) -> Tensor:

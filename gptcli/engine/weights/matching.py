@@ -12,7 +12,7 @@ from gptcli.engine.model.rules import Rule, Rules
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.weights.placement import Layout, layouts
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.formats.safetensors.stored import StoredFiles
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
@@ -25,7 +25,7 @@ class UnreadTensor(Protocol):
     """A tensor before it is read.
 
     kind: the format's word for its dtype, or for what it is once it is dequantised; ggml's word
-    for blocks that stay such (blocks.SIZES); None where it is of no use here.
+    for blocks that stay such (ggml_blocks.SIZES); None where it is of no use here.
     """
 
     @property
@@ -142,6 +142,6 @@ def _check(placement: Placement, shapes: Mapping[str, Sequence[int]]) -> None:
         if stored.shape != shape:
             reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(shape)}"
             raise ModelError(str(stored.file), f"{reason} as config.json says")
-        if stored.kind not in known and (packed or stored.kind not in blocks.SIZES):
+        if stored.kind not in known and (packed or stored.kind not in ggml_blocks.SIZES):
             reason = f"tensor {stored.name} is not one of {', '.join(known)}"
             raise ModelError(str(stored.file), reason)

@@ -14,10 +14,10 @@ from gptcli.engine.cpu.packing.pack import Blocks, Parameter, as_float32
 from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
 from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rule
-from gptcli.engine.model.stored_blocks import keeps_blocks
+from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.engine.weights.matching import Placement, place, rule_of
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.formats.bfloat16 import as_bfloat16
 from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.formats.safetensors.mapping import MappedFiles
@@ -38,7 +38,7 @@ class Parameters(Mapping[str, Parameter]):
         self.exact = exact
         spec, rules = described.spec, described.family.rules(described.spec)
         stored = described.stored
-        if keeps_blocks(described.config):
+        if keeps_ggml_blocks(described.config):
             stored = _unblocked(stored, rule_of(rules))
         self._tensors, self._stored = stored.tensors, described.stored.tensors
         self._mapped = MappedFiles()
@@ -52,7 +52,7 @@ class Parameters(Mapping[str, Parameter]):
         }
         self._placements: dict[str, Placement] = {}
         for placement in place(stored, rules, self._shapes, spec.layers):
-            if placement.stored[0].kind in blocks.SIZES:
+            if placement.stored[0].kind in ggml_blocks.SIZES:
                 # Rows of blocks are outputs, however the family stores plain weights.
                 rule = replace(placement.layout.rule, transpose=False)
                 placement = Placement(replace(placement.layout, rule=rule), placement.stored)
@@ -65,7 +65,7 @@ class Parameters(Mapping[str, Parameter]):
         if self._last[0] is not placement:
             self._read(placement)
         array, kind = self._last[1][name], self.kind(name)
-        if kind in blocks.SIZES:
+        if kind in ggml_blocks.SIZES:
             kept = Blocks(array, Form[kind])
             return kept if self.exact or name in self._short else as_bfloat16(kept[:])
         return array if self.exact or kind == "BF16" else _rounded(array)
@@ -91,8 +91,8 @@ class Parameters(Mapping[str, Parameter]):
     def _array(self, tensor: StoredTensor) -> NDArray[Any]:
         """The tensor as it is stored, which for blocks are rows of bytes."""
         name = tensor.name
-        if tensor.kind in blocks.SIZES:
-            name = blocks.stored_name(name, tensor.kind)
+        if tensor.kind in ggml_blocks.SIZES:
+            name = ggml_blocks.stored_name(name, tensor.kind)
         return self._mapped.array(self._stored[name])
 
 
@@ -100,9 +100,9 @@ def _unblocked(stored: StoredFiles, rule_of: Callable[[str], Rule | None]) -> St
     """Tensors of blocks under the names, and with the kinds and shapes, of what they stand for."""
     found: dict[str, StoredTensor] = {}
     for tensor in stored.tensors.values():
-        name, form = tensor.name, blocks.form_of(tensor.name)
+        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
         if form is not None:
-            name = blocks.plain_name(name)
+            name = ggml_blocks.plain_name(name)
             rule = rule_of(name)
             tensor = _meant(tensor, name, form, turned=rule is not None and rule.transpose)
         if name in found:
@@ -114,7 +114,7 @@ def _unblocked(stored: StoredFiles, rule_of: Callable[[str], Rule | None]) -> St
 def _meant(tensor: StoredTensor, name: str, form: str, *, turned: bool) -> StoredTensor:
     if tensor.kind != "U8":
         raise ModelError(str(tensor.file), f"tensor {tensor.name} is not of dtype uint8")
-    shape = blocks.shape_in(tensor.file, tensor.name, form, tensor.shape)
+    shape = ggml_blocks.shape_in(tensor.file, tensor.name, form, tensor.shape)
     return replace(tensor, name=name, kind=form, shape=shape[::-1] if turned else shape)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.weights.checkpoint import Source, SourceTensor
+from gptcli.engine.weights.checkpoint import SourceTensor, TensorSource
 from gptcli.engine.weights.lora.adapter import Adapter, Update
 from gptcli.engine.weights.matching import Placement, rule_of
 
@@ -25,7 +25,7 @@ class AdaptedSource:
     """
 
     def __init__(
-        self, base: Source, adapters: Sequence[Adapter], rules: Rules, ends: tuple[str, str]
+        self, base: TensorSource, adapters: Sequence[Adapter], rules: Rules, ends: tuple[str, str]
     ) -> None:
         """`ends`: the stored names of embedding and head, without the prefix.
 
@@ -49,12 +49,12 @@ class AdaptedSource:
 
     @property
     def directory(self) -> Path:
-        """See Source."""
+        """See TensorSource."""
         return self.base.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source: that of the model, whatever the adapters have."""
+        """See TensorSource: that of the model, whatever the adapters have."""
         return self.base.dtype
 
     def updates(self, name: str) -> list[Update]:
@@ -62,7 +62,7 @@ class AdaptedSource:
         return self._updates.get(name, [])
 
     def read(self, name: str) -> Tensor:
-        """See Source."""
+        """See TensorSource."""
         weight = self.without_updates(name)
         for update in self.updates(name):
             a, b = update.read()

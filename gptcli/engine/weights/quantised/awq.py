@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.weights.checkpoint import SourceTensor
-from gptcli.engine.weights.quantised.base import PackedWeight
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.fields import group_size, is_listed
 from gptcli.engine.weights.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
@@ -59,7 +59,7 @@ class Awq:
         """See Method."""
         return "qweight" in parts
 
-    def weight(self, packed: PackedWeight) -> SourceTensor:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         core = packed.core("qweight", torch.int32)
         inputs, outputs = core.shape[0], core.shape[1] * _EACH
@@ -76,7 +76,7 @@ class Awq:
         shape = packed.oriented((inputs, outputs))
         return SourceTensor(f"{packed.module}.weight", core.file, shape, scales.dtype)
 
-    def dequantise(self, packed: PackedWeight, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
         words, scales = parts["qweight"], parts["scales"]  # (in, out / 8), (groups, out)
         middle = torch.full(scales.shape, 8, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""What a method of quantisation must say, and how packed weights become a Source.
+"""What a method of quantisation must say, and how packed weights become a TensorSource.
 
 A method names the tensors that together make one weight ("qweight", "scales", …), the weight's
 shape and dtype, and how it is dequantised. For layers that compute with packed weights,
@@ -21,7 +21,7 @@ from gptcli.errors import ModelError
 
 
 @dataclass(frozen=True)
-class PackedWeight:
+class QuantisedWeight:
     """One weight before it is read, as the tensors that make it, by their names in the module.
 
     transpose: the family expects it as (in, out), not as (out, in).
@@ -84,11 +84,11 @@ class Method(Protocol):
         """Whether these tensors of a module make a packed weight; a plain weight does not."""
         ...
 
-    def weight(self, packed: PackedWeight) -> SourceTensor:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """The weight. Raises ModelError for parts that are missing or do not fit each other."""
         ...
 
-    def dequantise(self, packed: PackedWeight, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """The weight's numbers, as `weight` describes them."""
         ...
 
@@ -105,7 +105,7 @@ class PackedSource:
     ) -> None:
         """`rule_of` is the family's rule for a stored name, None for a tensor it does not have."""
         self._checkpoint, self.method = checkpoint, method
-        self._packed: dict[str, PackedWeight] = {}
+        self._packed: dict[str, QuantisedWeight] = {}
         self.tensors: dict[str, SourceTensor] = {}
         grouped: dict[str, dict[str, SourceTensor]] = {}
         for name, stored in checkpoint.tensors.items():
@@ -118,7 +118,7 @@ class PackedSource:
             name = f"{module}.weight"
             if method.is_packed(parts):
                 rule = rule_of(name)
-                packed = PackedWeight(module, parts, rule is not None and rule.transpose)
+                packed = QuantisedWeight(module, parts, rule is not None and rule.transpose)
                 self._take(name, packed)
                 self._drop_zeros(f"{module}.bias", rule_of)
             else:
@@ -126,16 +126,16 @@ class PackedSource:
 
     @property
     def directory(self) -> Path:
-        """See Source."""
+        """See TensorSource."""
         return self._checkpoint.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source: what is not packed has the dtype that the model was made in."""
+        """See TensorSource: what is not packed has the dtype that the model was made in."""
         return main_dtype(s for name, s in self.tensors.items() if name not in self._packed)
 
     def read(self, name: str) -> Tensor:
-        """See Source. A packed weight is dequantised each time."""
+        """See TensorSource. A packed weight is dequantised each time."""
         packed = self._packed.get(name)
         if packed is None:
             return self._checkpoint.read(name)
@@ -147,7 +147,7 @@ class PackedSource:
         unread = self.method.unread
         return {part: self._checkpoint.read(s.name) for part, s in parts if part not in unread}
 
-    def _take(self, name: str, packed: PackedWeight) -> None:
+    def _take(self, name: str, packed: QuantisedWeight) -> None:
         some = next(iter(packed.parts.values()))
         if self.method.left_out(packed.module):
             reason = f"{packed.module} is quantised, but config.json says that it is not"

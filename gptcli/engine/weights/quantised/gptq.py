@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.weights.checkpoint import SourceTensor
-from gptcli.engine.weights.quantised.base import PackedWeight
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.fields import group_size
 from gptcli.engine.weights.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
@@ -79,7 +79,7 @@ class Gptq:
         """See Method."""
         return "qweight" in parts
 
-    def weight(self, packed: PackedWeight) -> SourceTensor:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         core = packed.core("qweight", torch.int32)
         each = 32 // self.bits
@@ -92,7 +92,7 @@ class Gptq:
         shape = packed.oriented((inputs, outputs))
         return SourceTensor(f"{packed.module}.weight", core.file, shape, scales.dtype)
 
-    def dequantise(self, packed: PackedWeight, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
         words, scales = parts["qweight"], parts["scales"]  # (in / each, out), (groups, out)
         each = 32 // self.bits
@@ -106,7 +106,7 @@ class Gptq:
         return weight if packed.transpose else weight.t()
 
     def _groups(
-        self, packed: PackedWeight, stored: Tensor | None, inputs: int, count: int
+        self, packed: QuantisedWeight, stored: Tensor | None, inputs: int, count: int
     ) -> Tensor:
         if stored is None:
             return torch.arange(inputs) // (self.group or inputs)
