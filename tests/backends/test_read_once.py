@@ -85,7 +85,7 @@ def start(model: Path, reads: Reads, *argv: str) -> None:
     assert _opened is not None
     _opened.clear()
     reads.parsed.clear()
-    command = [*argv, str(model)] if argv[:2] == SHOW else [*argv, "-m", str(model), "the cat"]
+    command = [*argv, str(model)] if argv[0] == "models" else [*argv, "-m", str(model), "the cat"]
     done = run(*command)
     assert done.code == 0, done.err
     reads.opened = Counter(path.name for path in _opened if path.parent.parent == model.parent)
@@ -98,6 +98,7 @@ def start(model: Path, reads: Reads, *argv: str) -> None:
         (("attention", *TORCH), True),
         (("chat", "-n", "1", *TORCH), True),
         (SHOW, False),
+        (("models", "verify"), False),
         pytest.param((*SHOW, "--dtype", "int8"), False, marks=needs_kernels),
         pytest.param(("complete", "-n", "1", *KERNELS), True, marks=needs_kernels),
         pytest.param(("attention", "--dtype", "int4"), True, marks=needs_kernels),
@@ -130,6 +131,8 @@ def test_adapters_are_read_once(model, reads, tmp_path):
     adapter = make_adapter(tmp_path / "adapter", seed=1)
     start(model, reads, "complete", "-n", "1", "--adapter", str(adapter), *TORCH)
     assert reads.parsed["adapter_config.json"] == reads.parsed["adapter_model.safetensors"] == 1
+    assert max(reads.parsed.values()) == 1, reads.parsed
+    start(model, reads, "models", "merge", "--adapter", str(adapter), "-o", str(tmp_path / "made"))
     assert max(reads.parsed.values()) == 1, reads.parsed
 
 
