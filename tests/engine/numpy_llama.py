@@ -14,6 +14,7 @@ from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import read_spec
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.safetensors.mapping import MappedFiles
 
 
@@ -57,8 +58,7 @@ class NumpyLlama:
         tokens: np.ndarray,
         rows: np.ndarray,
         positions: np.ndarray,
-        keys: Sequence[np.ndarray],
-        values: Sequence[np.ndarray],
+        layers: Sequence[KeysValues],
         wanted: np.ndarray,
         shown: object = None,
     ) -> np.ndarray:
@@ -66,16 +66,16 @@ class NumpyLlama:
         places = list(zip(rows, positions, strict=True))
         positions, wanted = np.asarray(positions), np.asarray(wanted)
         stream = self.weights["embedding.weight"][tokens]
-        for layer in range(self.spec.layers):
+        for layer, held in enumerate(layers):
             at = f"layers.{layer}."
             read = self._norm(stream, at + "attention_norm")
             query = self._turned(self._heads(read, at + "attention.query"), positions)
             key = self._turned(self._heads(read, at + "attention.key"), positions)
             value = self._heads(read, at + "attention.value")
             for token, (row, position) in enumerate(places):
-                store(keys[layer], row, position, key[token])
-                store(values[layer], row, position, value[token])
-            pairs = [(seen(keys[layer], *place), seen(values[layer], *place)) for place in places]
+                store(held.keys, row, position, key[token])
+                store(held.values, row, position, value[token])
+            pairs = [(seen(held.keys, *place), seen(held.values, *place)) for place in places]
             gathered = np.stack([self._attended(query[i], *pair) for i, pair in enumerate(pairs)])
             stream = stream + self._linear(gathered, at + "attention.out")
             read = self._norm(stream, at + "mlp_norm")

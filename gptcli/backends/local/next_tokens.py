@@ -125,11 +125,10 @@ class LocalWalk:
             from gptcli.engine.arrays import ranked
             from gptcli.engine.asking.distribution import staged
 
-            runner, history = self._model.runner, self._history
+            history = self._history
             if history.generated:
                 last = history.generated[-1]
-                logits = runner.decode([last], self._prefix.cache, probe=self.probe)
-                self._prefix.note(last)
+                logits = self._prefix.decode(last, probe=self.probe)
             else:
                 logits = self._prefix.prefill(history.prompt, probe=self.probe)
             self._stages = staged(logits[0], self._sampling, history)

@@ -52,12 +52,12 @@ def apart(
 
     Logits of `rows` positions of each model are held at once. Raises NonFiniteError.
     """
-    caches = exact.new_cache(), other.new_cache()
+    states = exact.new_cache(), other.new_cache()
     for window in plan:
         position = window.first
         one, two = (
-            logits_of(runner, cache, ids, window, rows=rows)
-            for runner, cache in zip((exact, other), caches, strict=True)
+            logits_of(runner, state, ids, window, rows=rows)
+            for runner, state in zip((exact, other), states, strict=True)
         )
         for ours, theirs in side_by_side(one, two):
             yield from apart_rows(ours, theirs, ids[position : position + len(ours)])

@@ -61,8 +61,8 @@ def test_rows_of_unequal_length_are_each_alone(chunk):
     for step in range(3):
         logits = runner.decode([a[9 + step], b[2 + step], a[14 + step]], cache)
         close(logits, np.stack([expected[at][end + step] for at, end in ((0, 9), (1, 2), (0, 14))]))
-    cache.select([2, 0])
-    cache.truncate(11)
+    cache.pick([2, 0])
+    assert cache.truncate([11, 11])
     logits = runner.prefill([a[11:13], a[11:16]], cache, chunk=chunk)
     close(logits, np.stack([expected[0][12], expected[0][15]]))
 
@@ -179,7 +179,7 @@ def test_a_cache_of_bfloat16_is_held_as_its_bits():
     assert (runner.itemsize, runner.dtype_name) == (2, "bfloat16")
     _, logits = begin(PrefixCache(runner), [list(row), list(row), [*row[:8], 3]])
     cache = runner.new_cache()
-    assert cache.keys[0].dtype == np.uint16
+    assert cache.layers[0].keys.dtype == np.uint16
     alone = runner.all_logits(row, cache)[-1]
     exact = whole(case)[0][-1].numpy()
     largest = np.abs(exact).max()
