@@ -131,6 +131,23 @@ def test_truncate_and_continue_equals_fresh(case, ragged):
 
 
 @every_case
+def test_restore_and_continue_equals_fresh(case):
+    """Catches a snapshot that copies keys which still stand there, or is taken once they do not."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_cache(2)
+    runner.prefill([a[:12], b[:7]], cache)
+    snapshot = cache.snapshot()
+    assert snapshot.bytes == 0
+    runner.prefill([a[12:20], b[7:9]], cache)
+    assert cache.restore(snapshot) and cache.lengths == [12, 7]
+    logits = runner.prefill([b[20:29], a[20:29]], cache)
+    near(logits[0], runner.all_logits([*a[:12], *b[20:29]], runner.new_cache())[-1])
+    near(logits[1], runner.all_logits([*b[:7], *a[20:29]], runner.new_cache())[-1])
+    assert cache.truncate([3, 9]) and cache.lengths == [3, 9]
+    assert not cache.restore(snapshot) and cache.lengths == [3, 9]
+
+
+@every_case
 def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     """Catches a probe point that is missing, doubled, misplaced, or that changes the result."""
     runner, row = runner_of(case), rows_of(case)[0]

@@ -66,20 +66,17 @@ class PrefixCache:
 
     def _go_back(self, length: int) -> None:
         """Hold the first `length` ids only, or as many fewer as the state can go back to."""
+        # Ids before the state, each time: it may hold more than was noted, but never less.
         self.ids = self.ids[:length]
         if not self.state.truncate([length]):
-            length = self._restored(length)
-            self.ids = self.ids[:length]
-        self.reused = length
+            fitting = (e for e in self._snapshots if e.fits and e.lengths[0] <= length)
+            last = max(fitting, key=lambda each: each.lengths[0], default=None)
+            self.ids = [] if last is None else self.ids[: last.lengths[0]]
+            if last is None or not self.state.restore(last):
+                self.ids = []
+                self.state.clear()
+        self.reused = len(self.ids)
         self._snapshots = [each for each in self._snapshots if each.fits]
-
-    def _restored(self, length: int) -> int:
-        """How many ids are held after going back to a snapshot of at most `length`, or to none."""
-        for snapshot in reversed(self._snapshots):
-            if snapshot.lengths[0] <= length and self.state.restore(snapshot):
-                return snapshot.lengths[0]
-        self.state.clear()
-        return 0
 
     def _go_on(self, ids: Sequence[int], probe: Probe | None) -> Array:
         logits = self.runner.prefill([ids], self.state, probe=probe)
