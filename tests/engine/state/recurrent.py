@@ -20,7 +20,7 @@ from gptcli.engine.model.families import read_spec
 from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
-from tests.engine.numpy_llama import NumpyLlama
+from tests.engine.numpy_llama import NumpyLlama, weights
 
 
 class RunningSum:
@@ -102,7 +102,7 @@ class RecurrentKernels(KernelRunner):
 
     def __init__(self, directory: Path) -> None:
         spec = read_spec(ConfigFields.read(directory))[1]
-        super().__init__(RecurrentLlama(directory, spec), spec, "float32", spec.context)
+        super().__init__(RecurrentLlama(spec, weights(directory)), spec, "float32", spec.context)
 
     def new_cache(self, batch: int = 1) -> ModelState:
         state = super().new_cache(batch)
