@@ -10,7 +10,7 @@ import pytest
 
 from gptcli.engine.asking import continuations, scoring
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.asking.place_scoring import endings
+from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import Branch, TreeGrower
 from gptcli.engine.cpu.run.runner import KernelRunner
@@ -139,7 +139,7 @@ def test_scores_are_those_of_torch():
     close(*([(s.logprob, s.best_logprob) for s in each] for each in (ours, theirs)))
 
 
-def test_continuations_and_endings_are_those_of_torch():
+def test_continuations_and_places_are_those_of_torch():
     """Catches pieces that are given back in another order than they were run in."""
     case = "llama/tied"
     a, b = rows_of(case)
@@ -149,7 +149,7 @@ def test_continuations_and_endings_are_those_of_torch():
     ours, theirs = (continuations.logprobs_after(prefix, prompts, rows) for prefix in both)
     for mine, other in zip(chain(*ours), chain(*theirs), strict=True):
         close(mine, other)
-    one, other = (endings(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
+    one, other = (score_places(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
     close([*one.after, one.ends], [*other.after, other.ends])
 
 

@@ -13,7 +13,7 @@ from gptcli.engine.asking import prefix as module
 from gptcli.engine.asking import scoring
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.asking.place_scoring import endings
+from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import TreeGrower
 from gptcli.engine.runner import Runner
@@ -202,7 +202,7 @@ def test_continuations_scores_and_trees(name):
                 float(logprobs[at - window.start - 1, A[at]]), abs=3e-5
             )
     for _ in range(2):
-        ends = endings(prefix, A[:12], [2, 7], [0, 5])
+        ends = score_places(prefix, A[:12], [2, 7], [0, 5])
         chances = softmax(whole(name, A[:12]))
         close(np.array(ends.after), [chances[2, A[3]], chances[7, A[8]]])
         assert ends.ends == pytest.approx(float(chances[-1, [0, 5]].sum()), abs=1e-6)
