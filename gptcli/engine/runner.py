@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Runner(Protocol):
     """A model in its place. `limit` is the context in use, at most the model's own.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
-    cache are appended to its rows. A `probe` sees what happens inside, where one row runs.
+    state are appended to its rows. A `probe` sees what happens inside, where one row runs.
     """
 
     spec: ModelSpec
@@ -66,28 +66,28 @@ class Runner(Protocol):
         """
         ...
 
-    def new_cache(self, batch: int = 1) -> KVCache:
-        """An empty cache for `batch` rows."""
+    def new_cache(self, batch: int = 1) -> ModelState:
+        """An empty state for `batch` rows."""
         ...
 
     def prefill(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, probe: Probe | None = None
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, probe: Probe | None = None
     ) -> Array:
-        """Run prompts, one per row of the cache, none empty; logits after each, (batch, vocab)."""
+        """Run prompts, one per row of the state, none empty; logits after each, (batch, vocab)."""
         ...
 
-    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Array:
-        """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
+    def decode(self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None) -> Array:
+        """Append one id to every row of the state; logits of what follows, (batch, vocab)."""
         ...
 
-    def all_logits(self, row: Sequence[int], cache: KVCache) -> Array:
+    def all_logits(self, row: Sequence[int], state: ModelState) -> Array:
         """Logits after every token of one row, (time, vocab). Memory grows with both."""
         ...
 
     def logits_in_parts(
         self,
         row: Sequence[int],
-        cache: KVCache,
+        state: ModelState,
         *,
         first: int = 0,
         chunk: int = CHUNK,
@@ -100,7 +100,7 @@ class Runner(Protocol):
         ...
 
     def logits_of_rows(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, most: int = HEAD_ROWS
     ) -> Iterator[Array]:
         """Logits after every token of every row, some perhaps empty, row after row.
 

@@ -8,7 +8,7 @@ import pytest
 
 from gptcli.backends import open_backend
 from gptcli.backends.echo import EchoBackend
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
 from gptcli.types.completion import Chunk, Request
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
@@ -59,13 +59,13 @@ def test_a_walk_looks_as_if_it_began_there(backend):
 def test_a_step_is_one_forward_of_one_token(backend, monkeypatch):
     """Catches a walk that reads the whole prompt again, or runs a forward that nobody sees."""
     seen = []
-    advance = KVCache.advance
+    advance = ModelState.advance
 
-    def counted(cache, counts):
+    def counted(state, counts):
         seen.append(counts[0])
-        advance(cache, counts)
+        advance(state, counts)
 
-    monkeypatch.setattr(KVCache, "advance", counted)
+    monkeypatch.setattr(ModelState, "advance", counted)
     walk = backend.answer(WalkRequest(NextTokensRequest(PROMPT), seed=1))
     for _ in range(4):
         walk.look()

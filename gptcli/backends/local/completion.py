@@ -124,7 +124,7 @@ class Completion:
 
     def _check_memory(self) -> None:
         """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
-        from gptcli.engine.state.kv_cache import GROWTH
+        from gptcli.engine.state.model_state import GROWTH
 
         tokens = min(len(self.prompt) + self.limit, self.runner.limit)
         # A first step of the cache at the least: most texts end long before their limit.

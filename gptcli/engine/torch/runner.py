@@ -12,7 +12,7 @@ from torch import Tensor
 from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.torch.decoder import Decoder
 
 
@@ -62,15 +62,15 @@ class TorchRunner:
 
         return read
 
-    def new_cache(self, batch: int = 1) -> KVCache:
+    def new_cache(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        return KVCache(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+        return new_state(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
 
     @torch.inference_mode()
     def prefill(
         self,
         rows: Sequence[Sequence[int]],
-        cache: KVCache,
+        state: ModelState,
         *,
         chunk: int = CHUNK,
         probe: Probe | None = None,
@@ -85,7 +85,7 @@ class TorchRunner:
         for start in range(0, longest, chunk):
             pieces = [row[start : start + chunk] for row in rows]
             counts = [len(piece) for piece in pieces]
-            stream = self._forward(pieces, counts, cache, probe)
+            stream = self._forward(pieces, counts, state, probe)
             for row, piece in enumerate(pieces):
                 if piece and start + len(piece) == len(rows[row]):
                     last[row] = stream[row, len(piece) - 1]
@@ -94,16 +94,16 @@ class TorchRunner:
 
     @torch.inference_mode()
     def all_logits(
-        self, row: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+        self, row: Sequence[int], state: ModelState, *, probe: Probe | None = None
     ) -> Tensor:
         """See Runner."""
-        return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
+        return self.decoder.logits(self._forward([row], [len(row)], state, probe)[0])
 
     @torch.inference_mode()
     def logits_in_parts(
         self,
         row: Sequence[int],
-        cache: KVCache,
+        state: ModelState,
         *,
         first: int = 0,
         chunk: int = CHUNK,
@@ -112,23 +112,25 @@ class TorchRunner:
         """See Runner."""
         for start in range(0, len(row), chunk):
             piece = row[start : start + chunk]
-            stream = self._forward([piece], [len(piece)], cache, None)[0]
+            stream = self._forward([piece], [len(piece)], state, None)[0]
             for at in range(max(first - start, 0), len(piece), rows):
                 yield self.decoder.logits(stream[at : at + rows])
 
     @torch.inference_mode()
-    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
+    def decode(
+        self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
+    ) -> Tensor:
         """See Runner."""
-        stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
+        stream = self._forward([[token] for token in ids], [1] * len(ids), state, probe)
         return self.decoder.logits(stream[:, -1])
 
     @torch.inference_mode()
     def logits_of_rows(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, most: int = HEAD_ROWS
     ) -> Iterator[Tensor]:
         """See Runner. All rows run at once, the shorter ones padded at their end."""
         counts = [len(row) for row in rows]
-        stream = self._forward(rows, counts, cache, None)
+        stream = self._forward(rows, counts, state, None)
         real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
         for start in range(0, len(real), most):
             yield self.decoder.logits(real[start : start + most])
@@ -158,12 +160,12 @@ class TorchRunner:
         self,
         pieces: Sequence[Sequence[int]],
         counts: list[int],
-        cache: KVCache,
+        state: ModelState,
         probe: Probe | None,
     ) -> Tensor:
         widest = max(counts)
         padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
-        cache.reserve(counts)
+        state.reserve(counts)
         ids = torch.tensor(padded, device=self.device)  # (batch, time)
-        stream: Tensor = self.decoder(ids, cache, counts, probe)
+        stream: Tensor = self.decoder(ids, state, counts, probe)
         return stream
