@@ -88,10 +88,10 @@ class Session:
         self, model: KernelModel, batch: int = 1, capacity: int = 48, dtype: Any = np.float32
     ) -> None:
         spec = model.spec
-        shape = (batch, spec.kv_heads, capacity, spec.head_dim)
+        shapes = [(batch, each.kv_heads, capacity, each.head_dim) for each in spec.shapes]
         self.model = model
-        self.keys = [np.zeros(shape, dtype=dtype) for _ in range(spec.layers)]
-        self.values = [np.zeros(shape, dtype=dtype) for _ in range(spec.layers)]
+        self.keys = [np.zeros(shape, dtype=dtype) for shape in shapes]
+        self.values = [np.zeros(shape, dtype=dtype) for shape in shapes]
         self.lengths = [0] * batch
 
     def run(self, pieces: Sequence[Sequence[int]]) -> list[np.ndarray]:

@@ -18,7 +18,7 @@ from gptcli.engine.state.kv_cache import KVCache
 
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
-    from gptcli.engine.cpu.packing.pack import Packed
+    from gptcli.engine.cpu.packing.memory import PackedWeights
     from gptcli.engine.probe import Probe
 
 #: Ids and places, as lists or as arrays.
@@ -45,7 +45,7 @@ class KernelModel(Protocol):
         ...
 
     @property
-    def packed(self) -> Packed:
+    def packed(self) -> PackedWeights:
         """The weights."""
         ...
 
