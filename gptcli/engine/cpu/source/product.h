@@ -2,24 +2,22 @@
 #pragma once
 #include "kinds.h"
 
-// Not inlined, or each use of `product` would have all of them.
+// 16 rows of a matrix times some tokens; see kinds/panel.h.
+using Dot = void (*)(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out);
+
+// The one for so many tokens, at most T, and a kind of weights.
 template <int T>
-__attribute__((noinline)) static void dot(int32_t kind, bool exact, const uint8_t *panel, int columns, const Reading &x,
-                                          const int32_t *which, Floats *out) {
-  of_kind(kind, [&](auto k) {
+static Dot dot_of(int tokens, int32_t kind, bool exact) {
+  if constexpr (T > 1) {
+    if (tokens < T) return dot_of<T - 1>(tokens, kind, exact);
+  }
+  return of_kind(kind, [&](auto k) -> Dot {
     using Kind = decltype(k);
     if constexpr (Kind::NEEDS != Kind::EXACT_NEEDS) {
-      if (exact) return Kind::template exact<T>(panel, columns, x, which, out);
+      if (exact) return Kind::template exact<T>;
     }
-    return Kind::template dot<T>(panel, columns, x, which, out);
+    return Kind::template dot<T>;
   });
-}
-
-template <int T>
-static void dot_some(int tokens, int32_t kind, bool exact, const uint8_t *panel, int columns,
-                     const Reading &x, const int32_t *which, Floats *out) {
-  if (tokens == T) return dot<T>(kind, exact, panel, columns, x, which, out);
-  if constexpr (T > 1) dot_some<T - 1>(tokens, kind, exact, panel, columns, x, which, out);
 }
 
 static inline int needs_of(const Matrix &matrix, bool exact) { return needs_of_kind(matrix.kind, exact); }
@@ -38,10 +36,11 @@ static void product(const Matrix &matrix, Range range, const Reading &x, const i
     const int64_t end = begin + at_once < range.end ? begin + at_once : range.end;
     for (int i = 0; i < count; i += TILE) {
       const int tokens = count - i < TILE ? count - i : TILE;
+      const Dot dot = dot_of<TILE>(tokens, matrix.kind, exact);
       for (int64_t p = M * begin; p < M * end; p += M) {
         Floats out[M][TILE];
         for (int m = 0; m < M; m++) {
-          dot_some<TILE>(tokens, matrix.kind, exact, matrix.data + (p + m) * bytes, matrix.columns, x, which + i, out[m]);
+          dot(matrix.data + (p + m) * bytes, matrix.columns, x, which + i, out[m]);
         }
         for (int t = 0; t < tokens; t++) {
           Floats values[M];
