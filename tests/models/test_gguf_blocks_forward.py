@@ -36,7 +36,7 @@ def expected(directory: Path, kinds: Kinds, instructions: str, exact: bool) -> n
     decoder = load(directory, device="cpu", dtype="float32").decoder
     spec = decoder.spec
     of = {
-        p: each.kind for each in sections(spec, kinds) if each.form == "blocks" for p in each.parts
+        p: each.kind for each in sections(spec, kinds) if each.form == "matrix" for p in each.parts
     }
 
     def number(weight: torch.Tensor, kind: Packing) -> torch.Tensor:

@@ -22,7 +22,8 @@ from gptcli.engine.cpu.binding.library import (
 )
 from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.kinds import kept_kinds
-from gptcli.engine.cpu.packing.pack import Packed, pack, places
+from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
@@ -139,7 +140,7 @@ def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
     return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
 
 
-def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> Packed:
+def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> PackedWeights:
     """The packed weights, from their file, which is made where there is none."""
     name, kinds, library = choice.name, choice.kinds, choice.library
     directory, spec = described.directory, described.spec

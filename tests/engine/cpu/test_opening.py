@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
 from gptcli.engine.describe import describe
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types.models import AdapterRef
 from tests.engine.cpu.helpers import SETS, needs_kernels
+from tests.engine.cpu.stale import stale_library
 from tests.engine.helpers import GOLDENS, copy_case
 from tests.opening import load, open_runner
 
@@ -60,6 +62,16 @@ def test_each_dtype_has_a_file_of_its_own(directory, dtype):
     alike = np.corrcoef(found.ravel(), exact.ravel())[0, 1]
     assert alike >= {"float32": 0.999999, "bfloat16": 0.9999, "int8": 0.995, "int4": 0.9}[dtype]
     assert np.array_equal(found, exact) == (dtype == "float32")
+
+
+def test_a_stale_library_leaves_all_to_torch(directory, monkeypatch, tmp_path):
+    """Catches a library of before an update that ends in a traceback, or in wrong numbers."""
+    monkeypatch.setattr(library, "LIBRARY", str(stale_library(tmp_path / "stale.so")))
+    assert opened(directory) is None
+    with pytest.raises(UsageError, match=r"needs the CPU kernels: .*built from other sources"):
+        opened(directory, "int8")
+    with pytest.raises(UsageError, match=r"portable cannot be used: .*built from other sources"):
+        opened(directory, features="portable")
 
 
 def test_other_weights_are_packed_anew(directory):

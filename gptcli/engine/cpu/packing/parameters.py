@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding.abi import Form, Kind
-from gptcli.engine.cpu.packing.pack import Blocks, Parameter, as_float32
+from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
 from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
 from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rule
@@ -66,7 +66,7 @@ class Parameters(Mapping[str, Parameter]):
             self._read(placement)
         array, kind = self._last[1][name], self.kind(name)
         if kind in ggml_blocks.SIZES:
-            kept = Blocks(array, Form[kind])
+            kept = GgmlBlocks(array, Form[kind])
             return kept if self.exact or name in self._short else as_bfloat16(kept[:])
         return array if self.exact or kind == "BF16" else _rounded(array)
 

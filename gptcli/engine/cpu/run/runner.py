@@ -19,7 +19,7 @@ from gptcli.engine.state.model_state import ModelState, new_state
 
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
-    from gptcli.engine.cpu.packing.pack import Packed
+    from gptcli.engine.cpu.packing.memory import PackedWeights
     from gptcli.engine.probe import Probe
     from gptcli.engine.state.keys_values import KeysValues
 
@@ -47,7 +47,7 @@ class KernelModel(Protocol):
         ...
 
     @property
-    def packed(self) -> Packed:
+    def packed(self) -> PackedWeights:
         """The weights."""
         ...
 
