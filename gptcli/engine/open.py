@@ -32,7 +32,7 @@ def open_runner(
 ) -> Runner:
     """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
 
-    exact_activations: see KernelModel; cpu_features: one of config.CPU_FEATURES.
+    exact_activations: see KernelModel; cpu_features: one of types.compute.CPU_FEATURES.
     """
     if not adapters and is_cpu(device):
         spec = read_spec(ConfigFields.read(directory))[1]

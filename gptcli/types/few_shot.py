@@ -37,6 +37,13 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Expected(Query):
+    """A query and the answer that is due."""
+
+    output: str
+
+
+@dataclass(frozen=True)
 class FewShotForm:
     """How examples and a query become a document.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
+from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.types.explain import ExplainRequest, Round
 from gptcli.types.shapes import ShapesRequest
-from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
@@ -24,23 +23,22 @@ from gptcli.ui.words import Words
 class Run:
     """What was asked for, and in which words to tell it. every: all layers, however many."""
 
+    environment: Environment
     request: ExplainRequest
     words: Words
-    seed: int
     every: bool
 
     def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
         """The rounds as they come; what a user should know first."""
-        for each in backend.answer(replace(self.request, seed=self.seed)):
+        for each in backend.answer(self.request):
             if each.number == 1:
                 messages.notices(each.distribution.notices)
             yield each
 
     def stages(self, each: Round) -> Iterator[Stage]:
         """A round in words."""
-        return stages(
-            each, self.words, prompt=self.request.prompt, seed=self.seed, every=self.every
-        )
+        request = self.request
+        return stages(each, self.words, prompt=request.prompt, seed=request.seed, every=self.every)
 
 
 def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, step: bool) -> None:
@@ -51,7 +49,7 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
         from gptcli.ui.views import inside_json
 
         kept = list(found)
-        DataWriter(sys.stdout).json(inside_json.explanation(prompt, run.seed, kept))
+        run.environment.data().json(inside_json.explanation(prompt, run.request.seed, kept))
     elif step:
         kept = list(_paged(run, found))
     elif exports.to_stdout:
@@ -82,18 +80,18 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
 
 
 def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
-    last = None
+    stdout, last = run.environment.stdout, None
     for each in rounds:
-        if sys.stdout.isatty():
-            view.show(sys.stdout, each.number, run.stages(each))
-            sys.stdout.flush()
+        if run.environment.on_terminal:
+            view.show(stdout, each.number, run.stages(each))
+            stdout.flush()
         else:
             for line in view.rows(each):
-                print(line)
+                print(line, file=stdout)
         last = each
         yield each
-    if last is not None and sys.stdout.isatty():
-        caption(sys.stdout, view.source_line(last))
+    if last is not None and run.environment.on_terminal:
+        caption(stdout, view.source_line(last))
 
 
 def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
@@ -106,8 +104,10 @@ def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
             seen.append(each)
             yield [(f"{each.number}.{n}", stage) for n, stage in enumerate(run.stages(each), 1)]
 
-    with Keys(sys.stdin, "--step") as keys:
-        view.turn_pages(sys.stdout, keys, stage_names(), run.words)
+    stdin = run.environment.stdin
+    assert stdin is not None
+    with Keys(stdin, "--step") as keys:
+        view.turn_pages(run.environment.stdout, keys, stage_names(), run.words)
     yield from seen
 
 
@@ -119,14 +119,14 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     if exports.json:
         from gptcli.ui.views import inside_json
 
-        DataWriter(sys.stdout).json(inside_json.shapes(found))
+        run.environment.data().json(inside_json.shapes(found))
     elif exports.to_stdout:
         pass
-    elif sys.stdout.isatty():
-        view.show(sys.stdout, 1, [stage])
+    elif run.environment.on_terminal:
+        view.show(run.environment.stdout, 1, [stage])
     else:
         for line in shapes_view.rows(found):
-            print(line)
+            print(line, file=run.environment.stdout)
     if exports.any:
         from gptcli.ui import pages
         from gptcli.ui.views import plots

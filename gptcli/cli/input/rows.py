@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from gptcli.cli.environment import Environment
 from gptcli.cli.input.json_lines import parse_object
 from gptcli.cli.input.line_source import lines_as_they_come
 from gptcli.errors import InputError, UsageError
@@ -59,19 +59,19 @@ def kind_of(path: Path) -> str | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-def read_rows(path: Path, kind: str) -> Iterator[Row]:
+def read_rows(environment: Environment, path: Path, kind: str) -> Iterator[Row]:
     """The rows of a file, or of stdin for `-`.
 
     Raises InputError, at the row at which it is found, for what is no such row or not UTF-8, and
     for a file without rows.
     """
-    return (row for row in rows_as_they_come(path, kind) if row is not None)
+    return (row for row in rows_as_they_come(environment, path, kind) if row is not None)
 
 
-def rows_as_they_come(path: Path, kind: str) -> Iterator[Row | None]:
+def rows_as_they_come(environment: Environment, path: Path, kind: str) -> Iterator[Row | None]:
     """As `read_rows`, with None wherever a pipe is about to be waited for."""
     name = "stdin" if str(path) == STDIN else str(path)
-    lines = _lines(path, name)
+    lines = _lines(environment, path, name)
     rows = {"jsonl": _objects, "lines": _plain}.get(kind)
     found = False
     for row in rows(lines) if rows else _table(lines, _DELIMITERS[kind]):
@@ -85,11 +85,11 @@ def rows_as_they_come(path: Path, kind: str) -> Iterator[Row | None]:
 _Lines = Iterator[tuple[str, str] | None]
 
 
-def _lines(path: Path, name: str) -> _Lines:
+def _lines(environment: Environment, path: Path, name: str) -> _Lines:
     if name != "stdin" and path.exists() and not path.is_file() and not path.is_fifo():
         raise InputError(name, "is not a file")
     try:
-        opened = nullcontext(sys.stdin.buffer) if name == "stdin" else path.open("rb")
+        opened = nullcontext(environment.stdin_buffer) if name == "stdin" else path.open("rb")
         with cast(IO[bytes], opened) as file:
             number = 0
             for line in lines_as_they_come(file, _LONGEST + 1):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.json_lines import parse_object, text_of
 from gptcli.errors import InputError, UsageError
 
@@ -28,25 +29,26 @@ class TextLine:
     context: str
 
 
-def read_text_lines(argument: str | None, files: Sequence[Path]) -> Iterator[TextLine]:
+def read_text_lines(environment: Environment, source: Spoken) -> Iterator[TextLine]:
     """Objects with "text" and perhaps "context", as they come; stdin where no file is named.
 
     Empty lines are passed over, other keys are left alone. Raises InputError with the number of a
     line that is no such object, after the lines before it.
     """
-    if argument not in (None, _STDIN):
+    if source.prompt not in (None, _STDIN):
         raise UsageError("--jsonl", "reads files (-f) or stdin, so there can be no text as well")
-    if not files and sys.stdin.isatty() and argument is None:
+    if not source.file and environment.interactive and source.prompt is None:
         raise UsageError("--jsonl", "needs a file (-f) or a pipe to read from")
-    for file in files or (Path(_STDIN),):
-        yield from _lines(file)
+    for file in source.file or (Path(_STDIN),):
+        yield from _lines(environment, file)
 
 
-def _lines(file: Path) -> Iterator[TextLine]:
+def _lines(environment: Environment, file: Path) -> Iterator[TextLine]:
     name = "stdin" if str(file) == _STDIN else str(file)
     try:
         with cast(
-            IO[bytes], nullcontext(sys.stdin.buffer) if name == "stdin" else file.open("rb")
+            IO[bytes],
+            nullcontext(environment.stdin_buffer) if name == "stdin" else file.open("rb"),
         ) as source:
             number = 0
             while line := source.readline(_MAX_LINE + 1):

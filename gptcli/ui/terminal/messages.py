@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.types.events import Notice
-from gptcli.ui.terminal.writer import one_line
+from gptcli.ui.terminal.writer import one_line, plain_console
 
 
 class Messages:
@@ -17,7 +16,7 @@ class Messages:
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
+        self.console = plain_console(stream, soft_wrap=True)
 
     def error(self, text: str) -> None:
         """`gptcli: error: <subject>: <reason>`."""

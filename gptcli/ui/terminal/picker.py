@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -12,7 +12,7 @@ from gptcli.types.next_tokens import Candidate, Distribution
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import lines
 from gptcli.ui.terminal.visible import ending, plainly, shortened
-from gptcli.ui.terminal.writer import height_of, width_of
+from gptcli.ui.terminal.writer import height_of, plain_console, width_of
 from gptcli.ui.views.next_tokens import terminal_table, where
 
 _HELP = "↑ ↓ move, Enter takes, q leaves"
@@ -26,7 +26,7 @@ class Picker:
     def __init__(self, stream: TextIO, keys: Keys) -> None:
         self._stream, self._keys = stream, keys
         # Not `console_for`, whose size is that of its making: the terminal may be resized.
-        console = Console(file=stream, highlight=False, markup=False)
+        console = plain_console(stream)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Picker:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
-from gptcli.ui.terminal.writer import console_for
+from gptcli.ui.terminal.writer import console_for, plain_console
 
 
 def has_colour(stream: TextIO) -> bool:
     """Whether styles are seen: not with NO_COLOR, not on a dumb terminal."""
-    console = Console(file=stream)
+    console = plain_console(stream)
     return console.color_system is not None and not console.no_color
 
 
 def few_colours(stream: TextIO) -> bool:
     """Whether the terminal has the eight basic colours and no more."""
-    return Console(file=stream).color_system == "standard"
+    return plain_console(stream).color_system == "standard"
 
 
 def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:

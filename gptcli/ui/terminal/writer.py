@@ -9,6 +9,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from gptcli.ui.terminal.stream import variables_of
+
 # C0 but newline and tab, DEL, C1, and the characters that reorder or hide text (bidi controls,
 # line and paragraph separators, zero-width no-break space, tags).
 _UNSAFE = re.compile(
@@ -39,7 +41,7 @@ def width_of(stream: TextIO) -> int:
 
     Rich takes every terminal with TERM=dumb for one of 80.
     """
-    given = os.environ.get("COLUMNS", "")
+    given = variables_of(stream).get("COLUMNS", "")
     if given.isascii() and given.isdigit() and int(given):
         return int(given)
     try:
@@ -61,8 +63,25 @@ def console_for(stream: TextIO) -> Console:
 
     Rich only believes a width that comes with a height.
     """
+    return plain_console(stream, width=width_of(stream), height=height_of(stream))
+
+
+def plain_console(
+    stream: TextIO,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    soft_wrap: bool = False,
+) -> Console:
+    """A Rich console that reads nothing into a text, coloured as the stream's variables say."""
     return Console(
-        file=stream, width=width_of(stream), height=height_of(stream), highlight=False, markup=False
+        file=stream,
+        width=width,
+        height=height,
+        soft_wrap=soft_wrap,
+        highlight=False,
+        markup=False,
+        _environ=variables_of(stream),
     )
 
 
@@ -71,7 +90,7 @@ class TerminalWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._styled = Console(file=stream, soft_wrap=True, highlight=False, markup=False)
+        self._styled = plain_console(stream, soft_wrap=True)
         self._at_line_start = True
 
     def write(self, text: str, style: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -16,7 +16,14 @@ from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import Cell, lines
 from gptcli.ui.terminal.visible import shortened, visible
 from gptcli.ui.terminal.wrap import wrapped
-from gptcli.ui.terminal.writer import console_for, height_of, neutral, one_line, width_of
+from gptcli.ui.terminal.writer import (
+    console_for,
+    height_of,
+    neutral,
+    one_line,
+    plain_console,
+    width_of,
+)
 from gptcli.ui.views.next_tokens import number, where
 from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.words import Words
@@ -73,7 +80,7 @@ def turn_pages(
     On the alternate screen, which is gone without a trace when the person leaves.
     """
     # Not `console_for`, whose size is that of its making: the terminal may be resized.
-    console = Console(file=stream, highlight=False, markup=False)
+    console = plain_console(stream)
     known: list[tuple[str, Stage]] = list(next(rounds, ()))
     ended = False
     place, part = 0, 0

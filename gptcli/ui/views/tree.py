@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from gptcli.types.tree import Node, Tree
 from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.stream import variables_of
 from gptcli.ui.terminal.visible import isolated, shortened, visible
 from gptcli.ui.terminal.writer import console_for, width_of
 from gptcli.ui.views import source
@@ -77,7 +77,7 @@ def _walk(
 
 
 def _draw(tree: Tree, stream: TextIO) -> None:
-    plain = os.environ.get("TERM") == "dumb"
+    plain = variables_of(stream).get("TERM") == "dumb"
     guides = _ASCII if plain else _LINES
     console = console_for(stream)
     drawn = list(_drawn(tree.children, guides))

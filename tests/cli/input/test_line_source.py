@@ -11,10 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptcli.cli.environment import Environment
 from gptcli.cli.input.line_source import lines_as_they_come
 from gptcli.cli.input.rows import Row, read_rows, rows_as_they_come
 from gptcli.errors import InputError
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
+
+#: Nothing is read from it here.
+AROUND = Environment(None, io.StringIO(), io.StringIO(), {})
 
 
 @given(st.lists(st.binary(max_size=9).map(lambda data: data + b"\n" * (len(data) % 2))))
@@ -57,7 +61,7 @@ def test_a_row_is_there_when_it_has_come(kind, first, rest, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     writer = os.open(fifo, os.O_RDWR)
-    rows = rows_as_they_come(fifo, kind)
+    rows = rows_as_they_come(AROUND, fifo, kind)
     os.write(writer, first)
     found = [next(rows), next(rows)]
     assert isinstance(found[0], Row) and found[1] is None
@@ -75,11 +79,11 @@ def test_where_rows_begin(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('x\n1\n"2\n3\n')
     with pytest.raises(InputError, match=r"x\.csv: line 3: unexpected end of data"):
-        list(read_rows(path, "csv"))
+        list(read_rows(AROUND, path, "csv"))
     path.write_text('x,y\n\n"1\n2",""""\n')
-    assert [row.values for row in read_rows(path, "csv")] == [{"x": "1\n2", "y": '"'}]
+    assert [row.values for row in read_rows(AROUND, path, "csv")] == [{"x": "1\n2", "y": '"'}]
     path.write_text("a\n\n \n")
-    assert [row.values for row in read_rows(path, "lines")] == [{"": "a"}]
+    assert [row.values for row in read_rows(AROUND, path, "lines")] == [{"": "a"}]
 
 
 def test_a_slow_pipe_is_answered_as_it_comes(directory):  # noqa: F811
