@@ -77,7 +77,6 @@ class Telling:
         False,
         "Show instead the model's tensors and how many parameters each has, and the tensors that"
         " the prompt makes.",
-        brief="Show the model's tensors instead.",
     )
 
 
@@ -96,7 +95,7 @@ def explain(
     ],
     inside: Inside,
     compute: Compute,
-    sampling: SamplingWish,
+    sampling: Annotated[SamplingWish, but(temperature={"brief": ""})],
     output: Annotated[
         Output,
         but(

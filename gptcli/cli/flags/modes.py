@@ -46,7 +46,6 @@ class Modes:
         (),
         "The model's own probabilities at these temperatures, side by side.",
         metavar="T,T,…",
-        brief="Probabilities at these temperatures.",
         parse=_temperatures,
         joined=True,
     )

@@ -18,7 +18,7 @@ _WIDEST = 100
 #: Where the texts of a list begin, unless all of its terms are shorter.
 _INDENT = 30
 #: How many examples -h has, and how long they may be.
-_EXAMPLES, _LONGEST = 2, 74
+_EXAMPLES, _LONGEST = 2, 78
 
 Line = tuple[str, str]
 

@@ -79,8 +79,11 @@ class Node:
 
     @property
     def _module(self) -> ModuleType | None:
-        # A group without a callback of its own is described where its commands are.
-        callback = self.command.callback or next(self.leaves()).command.callback
+        # A subcommand is described where its group is; a group without a callback of its own,
+        # where its commands are.
+        above = self.context.parent if len(self.path) > 2 else None
+        callback = above and above.command.callback
+        callback = callback or self.command.callback or next(self.leaves()).command.callback
         return sys.modules[callback.__module__] if callback else None
 
     def said(self, name: str) -> Option | None:
