@@ -24,7 +24,6 @@ from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.completion import Usage
 from gptcli.types.compute import Compute
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
@@ -129,7 +128,7 @@ def chat(
             view = _view(environment, compute.model, request, output)
             _answer_once(talk, spoken, view, messages, wait=output.waits)
             if output.stats and talk.last_usage is not None:
-                _print_stats(messages, talk.last_usage, backend.seconds)
+                messages.report(stats_lines.lines(talk.last_usage, backend.seconds))
 
 
 def _spoken(environment: Environment, source: Spoken) -> str | None:
@@ -202,11 +201,6 @@ def _show_document(
         environment.data().json(document_view.as_json(document))
     else:
         document_view.show(document, environment.stdout)
-
-
-def _print_stats(messages: Messages, usage: Usage, ready: float) -> None:
-    for line in stats_lines.lines(usage, ready):
-        messages.always(line)
 
 
 def _converse(

@@ -125,8 +125,7 @@ def complete(
     events = chunks(backend.answer(request), messages)
     usage = view.show(when_done(events) if output.waits else events)
     if output.stats and usage is not None:
-        for line in stats_lines.lines(usage, ready):
-            messages.always(line)
+        messages.report(stats_lines.lines(usage, ready))
     if usage is not None and usage.uncertain:
         raise _uncertain(request, usage.uncertain)
 

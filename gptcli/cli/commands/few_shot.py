@@ -167,11 +167,11 @@ def few_shot(
         if output.show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
         planned = plan(request, orders=evaluation.orders, leave_one_out=evaluation.leave_one_out)
-        kind = many.queries_format
-        rows = expected_rows(environment, evaluation.evaluate, given, chosen, kind)
+        file, kind = evaluation.evaluate, many.queries_format
+        rows = expected_rows(environment, file, given, chosen, kind)
         messages = output.messages(environment)
-        backend = open_for(compute, messages)
-        task = run(backend, planned, rows, cast(Match, evaluation.match or "exact"))
+        match = cast(Match, evaluation.match or "exact")
+        task = run(open_for(compute, messages), planned, rows, match)
         _report(environment, watch_steps(task, messages, told=True), request, compute, output)
         return
     evaluation.check()
@@ -208,7 +208,7 @@ def _answer(
     else:
         view.show(answers, environment.stdout, many=many)
     if output.stats:
-        _print_stats(usage[0], messages)
+        messages.report(view.stats_lines(usage[0]))
 
 
 def _answers(
@@ -252,11 +252,6 @@ def _report(
     else:
         evaluation_view.show(found, environment.stdout)
     if output.stats:
-        _print_stats(found.usage, output.messages(environment))
+        output.messages(environment).report(view.stats_lines(found.usage))
     if found.stopped_by is not None:
         raise found.stopped_by
-
-
-def _print_stats(usage: FewShotUsage, messages: Messages) -> None:
-    for line in view.stats_lines(usage):
-        messages.always(line)

@@ -57,9 +57,7 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     groups = {name: _group(hint) for name, hint in hints.items() if hint not in _OURS}
     shown = [each for _, found in groups.values() for each in found]
     shown += _group(Help)[1]
-    with_settings = any(
-        said.setting for group, _ in groups.values() for _, said in options_of(group)
-    )
+    with_settings = any(each.option.setting for each in shown)
 
     def run(typer_context: typer.Context, **given: Any) -> None:
         context = typer_context
@@ -105,18 +103,15 @@ def _group(hint: Any) -> tuple[type, list[Declared]]:
 def _built(
     group: type, shown: list[Declared], given: Mapping[str, Any], stored: Mapping[str, object]
 ) -> Any:
-    """The group, from flags before what is stored before defaults."""
-    never = {each.field.name for each in shown if not each.option.setting}
-    values = {
-        field.name: stored[field.name]
-        for field, _ in options_of(group)
-        if field.name in stored and field.name not in never
-    }
+    """The group, from flags before what is stored before defaults, which left-out fields have."""
+    values = {}
     for each in shown:
-        value = given[each.field.name]
+        name, value = each.field.name, given[each.field.name]
+        if value is None and each.option.setting:
+            value = stored.get(name)
         if value is not None:
             # Typer gives lists, whatever a callback made of them.
-            values[each.field.name] = tuple(value) if isinstance(value, list) else value
+            values[name] = tuple(value) if isinstance(value, list) else value
     return group(**values)
 
 

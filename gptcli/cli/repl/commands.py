@@ -195,8 +195,7 @@ class Commands:
         usage = self._talk.last_usage
         if usage is None:
             raise UsageError("/stats", "there was no answer yet, or the last one was stopped")
-        for line in stats.lines(usage, None):
-            self._messages.always(line)
+        self._messages.report(stats.lines(usage, None))
 
     def _top(self, rest: str) -> None:
         rows = _ROWS

@@ -88,5 +88,4 @@ class Repl:
                 f"answer: cut off after {usage.completion_tokens} tokens;"
                 " /set max-new-tokens allows more"
             )
-        for text in self._stats() if self._stats is not None else ():
-            self._messages.always(text)
+        self._messages.report(self._stats() if self._stats is not None else ())

@@ -41,6 +41,11 @@ class Messages:
         """Something that was asked for, so that `quiet` does not matter."""
         self.console.print(Text(f"gptcli: {one_line(text)}"))
 
+    def report(self, lines: Iterable[str]) -> None:
+        """Statistics and the like, which were asked for as well."""
+        for line in lines:
+            self.always(line)
+
     def _line(self, kind: str, text: str, style: str) -> None:
         line = Text("gptcli: ")
         line.append(f"{kind}:", style=style)

@@ -190,8 +190,8 @@ def test_a_command_says_it_otherwise(tool: Any) -> None:
     params = {param.name: param for param in tool.commands["changed"].params}
     assert "newness" not in params
     assert params["colour"].help == "Hue."
-    # Not among its flags, but a setting all the same; where it is none, nothing stored counts.
-    assert run(tool, "changed", GPTCLI_NEWNESS="4")[0].newness == 4
+    # What is no flag there, or no setting, is not obeyed either, right or wrong.
+    assert run(tool, "changed", GPTCLI_NEWNESS="0")[0].newness is None
     assert run(tool, "few", GPTCLI_NEWNESS="4")[0].newness is None
     assert "colour" not in {param.name for param in tool.commands["few"].params}
 
