@@ -42,6 +42,12 @@ def _layers(text: str) -> tuple[int, ...]:
     return tuple(sorted(set(map(int, parts))))
 
 
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise ValueError(f"must be {' or '.join(LANGUAGES)}, not {text!r}")
+    return text
+
+
 @dataclass(frozen=True)
 class Telling:
     """How much of the walk is told, in which words, and how."""
@@ -72,6 +78,7 @@ class Telling:
         metavar="LANG",
         brief=f"The language: {' or '.join(LANGUAGES)}.",
         choices=LANGUAGES,
+        parse=_language,
     )
     shapes: bool = option(
         False,

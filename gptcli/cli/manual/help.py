@@ -17,6 +17,8 @@ from gptcli.ui.terminal.writer import plain_console, width_of
 _WIDEST = 100
 #: Where the texts of a list begin, unless all of its terms are shorter.
 _INDENT = 30
+#: More than these leave no room on a screen for options as well.
+_COMMANDS = 12
 #: How many examples -h has, and how long they may be.
 _EXAMPLES, _LONGEST = 2, 78
 
@@ -50,34 +52,32 @@ def _print(environment: Environment, lines: Iterable[Line]) -> None:
 
 
 def _brief(node: Node, width: int) -> Iterator[Line]:
-    yield _usage(node), ""
+    yield from _paragraph(_usage(node), width)
     yield "", ""
-    yield node.summary, ""
+    yield from _paragraph(node.summary, width)
     yield "", ""
     rows = [(" ".join(child.path[len(node.path) :]), child.summary) for child in node.children()]
+    crowded = len(rows) > _COMMANDS
     for option in node.options():
         said = node.said(option.name)
-        if said is not None and said.brief and not (rows and node.children() and len(rows) > 12):
+        if said is not None and said.brief and not crowded:
             rows.append((_term(node, option, all_names=False), said.brief))
     yield from _list(rows, width)
     if node.examples():
-        yield from [("", "")] if len(rows) < 15 else []
+        yield from [] if crowded else [("", "")]
         yield "Examples:", "bold"
     short = [command for _, command in node.examples() if len(command) <= _LONGEST]
     for command in short[:_EXAMPLES]:
         yield f"  {command}", ""
-    path = " ".join(node.path)
-    yield (
-        f"{path} --help shows everything" + ("." if len(node.path) > 1 else "; -V, the version."),
-        "",
-    )
+    rest = "." if len(node.path) > 1 else "; -V, the version."
+    yield from _paragraph(f"{' '.join(node.path)} --help shows everything{rest}", width)
 
 
 def _whole(node: Node, width: int) -> Iterator[Line]:
-    yield _usage(node), ""
+    yield from _paragraph(_usage(node), width)
     for paragraph in node.help.split("\n\n"):
         yield "", ""
-        yield from ((line, "") for line in textwrap.wrap(" ".join(paragraph.split()), width))
+        yield from _paragraph(" ".join(paragraph.split()), width)
     told = [(argument_name(each), each.help or "") for each in node.arguments() if each.help]
     yield from _section("Arguments", told, width)
     yield from _section("Commands", [(c.path[-1], c.summary) for c in node.children()], width)
@@ -88,7 +88,7 @@ def _whole(node: Node, width: int) -> Iterator[Line]:
         yield "", ""
         yield "Examples:", "bold"
     for purpose, command in node.examples():
-        yield from ((f"  {line}", "") for line in textwrap.wrap(purpose, width - 2))
+        yield from _paragraph(purpose, width, "  ")
         yield f"    {command}", ""
 
 
@@ -125,11 +125,20 @@ def _first_long(option: TyperOption) -> str:
 
 def _list(rows: Sequence[tuple[str, str]], width: int) -> Iterator[Line]:
     """Terms, and texts beside them; a term that is too long stands on a line of its own."""
-    indent = min(_INDENT, max((len(term) for term, _ in rows), default=0) + 4)
+    indent = min(_INDENT, width // 2, max((len(term) for term, _ in rows), default=0) + 4)
     for term, text in rows:
-        lines = textwrap.wrap(text, max(width - indent, 20)) or [""]
-        if len(term) + 4 > indent:
-            yield f"  {term}", ""
-        else:
-            yield f"  {term}".ljust(indent) + lines.pop(0), ""
-        yield from ((" " * indent + line, "") for line in lines)
+        beside = len(term) + 4 <= indent
+        if not beside:
+            yield from _paragraph(term, width, "  ", "    ")
+        first = f"  {term}".ljust(indent) if beside else " " * indent
+        yield from _paragraph(text, width, first, " " * indent)
+
+
+def _paragraph(text: str, width: int, first: str = "", rest: str | None = None) -> Iterator[Line]:
+    """Words filled into lines; `first` stands before them, on further lines `rest`."""
+    more = first if rest is None else rest
+    # Flags are broken nowhere, if they need not be.
+    for line in textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=more, break_on_hyphens=False
+    ):
+        yield line.rstrip(), ""
