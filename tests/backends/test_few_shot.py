@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gptcli.backends.echo import EchoBackend
-from gptcli.backends.local import LocalBackend, few_shot
+from gptcli.backends.local import LocalBackend, few_shot, few_shot_labels
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import ContextError, InputError, UsageError
@@ -211,7 +211,7 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
         mass = sum(map(math.exp, logprobs))
         return logprobs, [math.exp(each) / mass for each in logprobs]
 
-    free = [shares(text)[1] for text in few_shot.CONTENT_FREE]
+    free = [shares(text)[1] for text in few_shot_labels.CONTENT_FREE]
     base = [sum(column) / len(free) for column in zip(*free, strict=True)]
     for answer in answers:
         logprobs, plain = shares(answer.input)
