@@ -117,9 +117,7 @@ def attention(
     place = None if token is None else _place(found, token)
     messages.notices(found.notices)
     if json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.attention(found))
+        DataWriter(sys.stdout).json(view.as_json(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found, token=place)
     if exports.any:

@@ -13,7 +13,7 @@ from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
-from gptcli.ui.views.next_tokens import caption
+from gptcli.ui.views.printing import caption
 from gptcli.ui.views.stage import Stage
 from gptcli.ui.views.stages import stages
 from gptcli.ui.words import Words
@@ -47,10 +47,8 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
     prompt, wanted = run.request.prompt, run.request.steps
     found = run.rounds(backend, messages)
     if exports.json:
-        from gptcli.ui.views import inside_json
-
         kept = list(found)
-        DataWriter(sys.stdout).json(inside_json.explanation(prompt, run.seed, kept))
+        DataWriter(sys.stdout).json(view.as_json(prompt, run.seed, kept))
     elif step:
         kept = list(_paged(run, found))
     elif exports.to_stdout:
@@ -87,8 +85,7 @@ def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
             view.show(sys.stdout, each.number, run.stages(each))
             sys.stdout.flush()
         else:
-            for line in view.rows(each):
-                print(line)
+            DataWriter(sys.stdout).rows(view.rows(each))
         last = each
         yield each
     if last is not None and sys.stdout.isatty():
@@ -116,16 +113,13 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     messages.notices(found.notices)
     stage = shapes_view.stage(found, run.words)
     if exports.json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.shapes(found))
+        DataWriter(sys.stdout).json(shapes_view.as_json(found))
     elif exports.to_stdout:
         pass
     elif sys.stdout.isatty():
         view.show(sys.stdout, 1, [stage])
     else:
-        for line in shapes_view.rows(found):
-            print(line)
+        DataWriter(sys.stdout).rows(shapes_view.rows(found))
     if exports.any:
         from gptcli.ui import pages
         from gptcli.ui.views import plots

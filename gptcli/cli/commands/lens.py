@@ -102,9 +102,7 @@ def lens(
     found = open_for(settings, messages).lens(request)
     messages.notices(found.notices)
     if json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.lens(found))
+        DataWriter(sys.stdout).json(view.as_json(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found)
     if exports.any:

@@ -18,7 +18,7 @@ from gptcli.errors import ModelError
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
-from gptcli.ui.terminal.tables import table
+from gptcli.ui.views.printing import table
 from gptcli.units import size
 
 EXAMPLES = (

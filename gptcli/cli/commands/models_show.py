@@ -10,7 +10,7 @@ from gptcli.cli.flags import common as options
 from gptcli.cli.input.model_argument import Name, here
 from gptcli.errors import ModelError
 from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.tables import pairs, table
+from gptcli.ui.views.printing import pairs, table
 from gptcli.units import millions, size
 
 

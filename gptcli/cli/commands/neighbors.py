@@ -135,9 +135,7 @@ def neighbors(
     found = open_for(settings, messages).neighbors(request)
     messages.notices(found.notices)
     if json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.neighbors(found))
+        DataWriter(sys.stdout).json(view.as_json(found))
     elif not exports.to_stdout:
         view.show(sys.stdout, found)
     if exports.any:

@@ -23,10 +23,9 @@ from gptcli.evaluation.difference import difference
 from gptcli.types.score import Score, ScoreRequest
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import difference as difference_view
 from gptcli.ui.views import score as view
-from gptcli.ui.views import scored
+from gptcli.ui.views.printing import pairs
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -187,7 +186,7 @@ def score(
         return
     both = difference(a, _scored(backend, second, messages))
     if json:
-        DataWriter(sys.stdout).json(scored.difference_json(both, tokens=not totals))
+        DataWriter(sys.stdout).json(difference_view.as_json(both, tokens=not totals))
     else:
         difference_view.show(sys.stdout, both)
 
@@ -230,11 +229,11 @@ def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Scor
 
 def _print_score(found: Score, *, table: bool, totals: bool, json: bool) -> None:
     if json:
-        DataWriter(sys.stdout).json(scored.score_json(found, tokens=not totals))
+        DataWriter(sys.stdout).json(view.as_json(found, tokens=not totals))
     elif totals and sys.stdout.isatty():
         view.show_totals(sys.stdout, found)
     elif totals:
-        pairs(sys.stdout, scored.totals_of(found))
+        pairs(sys.stdout, view.totals_of(found))
     else:
         view.show(sys.stdout, found, table=table)
 
@@ -255,4 +254,4 @@ def _score_lines(
         backend = backend or open_for(settings, messages)
         request = ScoreRequest(line.text, line.context, stride, special, line.subject)
         found = _scored(backend, request, messages)
-        writer.json({"line": line.number} | scored.score_json(found, tokens=not totals))
+        writer.json({"line": line.number} | view.as_json(found, tokens=not totals))

@@ -22,9 +22,10 @@ from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import comparison as comparison_view
 from gptcli.ui.views import next_tokens as table_view
-from gptcli.ui.views import next_tokens_json as as_json
 from gptcli.ui.views import prompt_lines, walk
+from gptcli.ui.views.printing import caption
 from gptcli.ui.views.sampling import in_words
+from gptcli.ui.views.source import where
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def run(
 def _once(modes: Modes, found: Distribution, messages: Messages) -> None:
     messages.notices(found.notices)
     if modes.json:
-        DataWriter(sys.stdout).json(as_json.distribution(found, stages=modes.stages))
+        DataWriter(sys.stdout).json(table_view.as_json(found, stages=modes.stages))
     else:
         table_view.show(sys.stdout, found, stages=modes.stages)
 
@@ -126,7 +127,7 @@ def _many(
     if modes.json:
         writer = DataWriter(sys.stdout)
         for found in distributions():
-            writer.json(as_json.distribution(found, stages=modes.stages))
+            writer.json(table_view.as_json(found, stages=modes.stages))
     else:
         prompt_lines.show(sys.stdout, distributions())
 
@@ -147,7 +148,7 @@ def _compare(
         messages.notices(each.notices)
     result = compare(found, request.rows)
     if modes.json:
-        DataWriter(sys.stdout).json(as_json.comparison(result))
+        DataWriter(sys.stdout).json(comparison_view.as_json(result))
     else:
         comparison_view.show(sys.stdout, result)
 
@@ -167,13 +168,14 @@ def _steps(modes: Modes, found: Walk, prompt: str, seed: int, messages: Messages
     first, last = taken[0].distribution, taken[-1]
     if modes.json:
         reason = "stop" if last.taken.ends else "length"
-        DataWriter(sys.stdout).json(as_json.walk(prompt, seed, taken, text, reason))
+        DataWriter(sys.stdout).json(walk.as_json(prompt, seed, taken, text, reason))
     elif sys.stdout.isatty():
-        print(file=sys.stdout)
-        TerminalWriter(sys.stdout).write(f"{prompt}{text}\n")
+        writer = TerminalWriter(sys.stdout)
+        writer.line()
+        writer.write(f"{prompt}{text}\n")
         drawn = f"drawn with {in_words(first.sampling)}, seed {seed}"
-        table_view.caption(sys.stdout, drawn)
-        table_view.caption(sys.stdout, table_view.where(first.source))
+        caption(sys.stdout, drawn)
+        caption(sys.stdout, where(first.source))
     messages.notices(first.notices)
     if len(taken) < modes.steps and not last.taken.ends:
         messages.hint(f"prompt: the context is full after {len(taken)} of {modes.steps} steps")
@@ -190,7 +192,7 @@ def _walk(found: Walk, steps: int) -> Iterator[Step]:
 
 def _pick(found: Walk, prompt: str, messages: Messages) -> None:
     from gptcli.ui.terminal.keys import Keys
-    from gptcli.ui.terminal.picker import Picker
+    from gptcli.ui.views.picker import Picker
 
     writer = TerminalWriter(sys.stdout)
     text = ""

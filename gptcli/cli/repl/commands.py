@@ -15,10 +15,10 @@ from gptcli.cli.repl import settings as repl_settings
 from gptcli.errors import UsageError
 from gptcli.types.chat import Message
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
+from gptcli.ui.views.printing import pairs
 
 if TYPE_CHECKING:
     from gptcli.cli.repl.loop import Lines

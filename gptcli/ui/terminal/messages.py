@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gptcli.types.events import Notice
-from gptcli.ui.terminal.writer import one_line
+from gptcli.ui.terminal.visible import one_line
 
 
 class Messages:

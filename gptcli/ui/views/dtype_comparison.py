@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 from gptcli.types.dtype_comparison import Rounding
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.data.values import finite, number
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.views.printing import blank, caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _COLUMNS = (
@@ -34,7 +35,7 @@ def show(stream: TextIO, found: Sequence[Rounding]) -> None:
     first = found[0]
     exact: list[str | Cell] = ["float32", "", "", "", _short(first.exact_perplexity), ""]
     fitted(stream, _COLUMNS, [exact, *map(_terminal_row, found)])
-    print(file=stream)
+    blank(stream)
     count = f"{first.tokens} token{'' if first.tokens == 1 else 's'}"
     if first.windows > 1:
         count += (
@@ -58,7 +59,7 @@ def as_json(found: Sequence[Rounding]) -> dict[str, Any]:
             "stride": first.stride,
         },
         "tokens_scored": first.tokens,
-        "perplexity": _finite(first.exact_perplexity),
+        "perplexity": finite(first.exact_perplexity),
         "dtypes": [_dtype(each) for each in found],
     }
 
@@ -68,9 +69,9 @@ def _dtype(each: Rounding) -> dict[str, Any]:
     if each.source.activations is not None:
         precision["activations"] = each.source.activations
     return precision | {
-        "kl_mean": _finite(each.divergence),
-        "kl_99": _finite(each.divergence_99),
-        "perplexity": _finite(each.perplexity),
+        "kl_mean": finite(each.divergence),
+        "kl_99": finite(each.divergence_99),
+        "perplexity": finite(each.perplexity),
         "top1_agreement": each.agreement,
     }
 
@@ -101,7 +102,3 @@ def _data_row(each: Rounding) -> list[str | Cell]:
 
 def _short(value: float) -> str:
     return f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -8,10 +8,10 @@ from typing import Any, TextIO
 from gptcli.evaluation.accuracy import is_right
 from gptcli.types.evaluation import ClassFigures, Evaluation, Spread
 from gptcli.types.few_shot import FewShotRequest, LeftOut, Report
-from gptcli.ui.terminal.tables import Cell, Column, banded, fitted, pairs
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
 from gptcli.ui.views.few_shot import label_json, usage_json
-from gptcli.ui.views.next_tokens import caption
+from gptcli.ui.views.printing import banded, blank, caption, fitted, pairs
 from gptcli.units import percent
 
 
@@ -20,12 +20,12 @@ def show(report: Report, stream: TextIO) -> None:
     pairs(stream, list(_figures(report)))
     evaluation = report.evaluation
     if evaluation.classes:
-        print(file=stream)
+        blank(stream)
         fitted(stream, _CLASS_COLUMNS, [_class(each) for each in evaluation.classes])
-        print(file=stream)
+        blank(stream)
         _confusion(evaluation, stream)
     if report.left_out:
-        print(file=stream)
+        blank(stream)
         _left_out(report.left_out, stream)
 
 

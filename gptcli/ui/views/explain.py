@@ -1,23 +1,26 @@
-"""An explanation on a terminal: stage after stage, or page by page with keys."""
+"""An explanation: stage after stage, or page by page with keys; rows; JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from dataclasses import asdict
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gptcli.types.explain import Round
+from gptcli.types.explain import Block, Round
+from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import Cell, lines
-from gptcli.ui.terminal.visible import shortened, visible
+from gptcli.ui.terminal.visible import neutral, shortened, visible
 from gptcli.ui.terminal.wrap import wrapped
-from gptcli.ui.terminal.writer import console_for, height_of, neutral, one_line, width_of
-from gptcli.ui.views.next_tokens import number, where
+from gptcli.ui.terminal.writer import Neutral, TerminalWriter, height_of, width_of
+from gptcli.ui.views import next_tokens, source
+from gptcli.ui.views.source import where
 from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.words import Words
 
@@ -27,10 +30,10 @@ _WORDS = 100
 
 def show(stream: TextIO, number: int, stages: Iterable[Stage]) -> None:
     """Print the stages of a round."""
-    console = console_for(stream)
+    writer = TerminalWriter(stream)
     for place, stage in enumerate(stages, 1):
         for line in [*stage_lines(stream, f"{number}.{place}", stage), Text("")]:
-            console.print(line, soft_wrap=True)
+            writer.line(line)
 
 
 def source_line(found: Round) -> str:
@@ -72,7 +75,7 @@ def turn_pages(
 
     On the alternate screen, which is gone without a trace when the person leaves.
     """
-    # Not `console_for`, whose size is that of its making: the terminal may be resized.
+    # Not the size of now: the terminal may be resized.
     console = Console(file=stream, highlight=False, markup=False)
     known: list[tuple[str, Stage]] = list(next(rounds, ()))
     ended = False
@@ -85,7 +88,7 @@ def turn_pages(
             # Nobody knows how many pages there will be while more rounds may come.
             pages = f"{len(known)}" if ended else f"{len(known)}…"
             foot = words.label("keys", page=place + 1, pages=pages)
-            live.update(_page(screens[part], foot, stream), refresh=True)
+            live.update(Neutral(_page(screens[part], foot, stream)), refresh=True)
             key = keys.read()
             if key == "leave":
                 return
@@ -127,17 +130,16 @@ def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
     return Group(*parts[-height_of(stream) :])
 
 
-def rows(found: Round) -> Iterator[str]:
-    """Tab-separated lines, one for each number: `round stage layer position token name value`."""
+def rows(found: Round) -> Iterator[tuple[str, ...]]:
+    """A row for each number: `round stage layer position token name value`; heads first."""
     if found.number == 1:
-        yield "round\tstage\tlayer\tposition\ttoken\tname\tvalue"
+        yield ("round", "stage", "layer", "position", "token", "name", "value")
 
     def row(
         stage: str, name: str, value: float, *, layer: int | str = "", at: int | str = "",
         token: str = "",
-    ) -> str:  # fmt: skip
-        cells = (found.number, stage, layer, at, one_line(token), name, number(value))
-        return "\t".join(map(str, cells))
+    ) -> tuple[str, ...]:  # fmt: skip
+        return (str(found.number), stage, str(layer), str(at), token, name, number(value))
 
     for at, each in enumerate(found.embedded, found.first):
         text = visible(each.token.bytes)
@@ -160,3 +162,55 @@ def rows(found: Round) -> Iterator[str]:
         yield row("softmax", "probability", candidate.probability, at=last, token=text)
         yield row("draw", "probability", candidate.drawn, at=last, token=text)
     yield row("draw", "drawn", found.drawn.token.id, token=visible(found.drawn.token.bytes))
+
+
+def as_json(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, Any]:
+    """All rounds of a walk, and the text that was drawn."""
+    last = rounds[-1]
+    text = last.text if last.drawn.ends else last.text + last.drawn.token.text
+    return {
+        "object": "explanation",
+        **source.fields(last.distribution.source),
+        "prompt": prompt,
+        "seed": seed,
+        "text": text,
+        "facts": asdict(last.facts),
+        "rounds": [_round(each) for each in rounds],
+    }
+
+
+def _round(each: Round) -> dict[str, Any]:
+    near = [
+        {**one, "norm": embedded.norm, "nearest": valued_json(embedded.near, "cosine")}
+        for one, embedded in zip(tokens_json(each.first, each.tokens), each.embedded, strict=True)
+    ]
+    return {
+        "round": each.number,
+        "prompt_tokens": each.prompt_tokens,
+        "tokens": near,
+        "embedding": each.vector,
+        "blocks": [_block(block) for block in each.blocks],
+        "last_vector": each.final,
+        "sum_error": each.sum_error,
+        "distribution": next_tokens.as_json(each.distribution, stages=True),
+        "drawn": {
+            **token_json(each.drawn.token),
+            "rank": each.drawn.rank,
+            "probability": each.drawn.probability,
+            "drawn_probability": each.drawn.drawn,
+            "ends": each.drawn.ends,
+        },
+    }
+
+
+def _block(each: Block) -> dict[str, Any]:
+    looks = [{"position": at, **token_json(one), "weight": share} for at, one, share in each.looks]
+    value = {
+        "layer": each.layer,
+        "block": each.name,
+        "norm": each.norm,
+        "cosine": each.cosine,
+        "stream_norm": each.stream_norm,
+        "says": valued_json(each.says, "probability"),
+    }
+    return value | {"looks_at": looks} if looks else value
