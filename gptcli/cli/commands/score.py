@@ -16,7 +16,7 @@ from gptcli.cli.flags import adapter as adapter_options
 from gptcli.cli.flags import common as options
 from gptcli.cli.flags import cpu as cpu_options
 from gptcli.cli.input.prompt import checked, read_file, read_prompt
-from gptcli.cli.input.text_lines import TextLine, read_text_lines
+from gptcli.cli.input.prompt_rows import TextRow, texts
 from gptcli.cli.opening import open_for, settings_of
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
@@ -158,7 +158,7 @@ def score(
     if jsonl:
         if prompt_option is not None:
             raise UsageError("--prompt", "is a text, but --jsonl reads files or stdin")
-        lines = read_text_lines(text, file or ())
+        lines = texts(text, file or ())
         _score_lines(lines, settings, messages, stride=stride, special=special, totals=totals)
         return
     first = ScoreRequest(
@@ -239,7 +239,7 @@ def _print_score(found: Score, *, table: bool, totals: bool, json: bool) -> None
 
 
 def _score_lines(
-    lines: Iterator[TextLine],
+    lines: Iterator[TextRow],
     settings: config.Settings,
     messages: Messages,
     *,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
 from gptcli.backends.base import Walk
-from gptcli.cli.input import many_prompts
 from gptcli.cli.input.prompt import checked
+from gptcli.cli.input.prompt_rows import prompts
 from gptcli.cli.opening import open_for
 from gptcli.config import Settings
 from gptcli.errors import ContextError, InputError, UsageError
@@ -89,9 +89,8 @@ def run(
     """Look in the way that was asked for, and print what is seen."""
     messages = Messages(sys.stderr, quiet=quiet)
     if modes.lines or modes.jsonl:
-        split = many_prompts.objects if modes.jsonl else many_prompts.lines
-        prompts = split(request.prompt, subject)
-        _many(modes, request, prompts, open_for(settings, messages), messages)
+        rows = prompts(request.prompt, subject, "jsonl" if modes.jsonl else "lines")
+        _many(modes, request, rows, open_for(settings, messages), messages)
     elif modes.comparing:
         _compare(modes, request, settings, messages)
     elif modes.steps is not None or modes.pick:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.cli.input.few_shot_examples import Given
+from gptcli.cli.input.lines import STDIN
 from gptcli.cli.input.prompt import is_interactive, read_prompt
-from gptcli.cli.input.rows import STDIN, Row, kind_of, known_kind, read_rows, rows_as_they_come
+from gptcli.cli.input.rows import Row, kind_of, known_kind, read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.types.few_shot import Query
 
