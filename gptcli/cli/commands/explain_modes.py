@@ -14,9 +14,9 @@ from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
+from gptcli.ui.views.chapter import Chapter
 from gptcli.ui.views.printing import caption
-from gptcli.ui.views.stage import Stage
-from gptcli.ui.views.stages import stages
+from gptcli.ui.views.round_chapters import chapters
 from gptcli.ui.words import Words
 
 
@@ -36,9 +36,9 @@ class Run:
                 messages.notices(each.distribution.notices)
             yield each
 
-    def stages(self, each: Round) -> Iterator[Stage]:
+    def chapters(self, each: Round) -> Iterator[Chapter]:
         """A round in words."""
-        return stages(
+        return chapters(
             each, self.words, prompt=self.request.prompt, seed=self.seed, every=self.every
         )
 
@@ -71,7 +71,7 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
         html=lambda: pages.explanation(
             prompt,
             kept[-1].distribution.source,
-            [list(whole.stages(each)) for each in kept],
+            [list(whole.chapters(each)) for each in kept],
             run.words,
         ),
         png=lambda: plots.explanation(prompt, kept),
@@ -83,7 +83,7 @@ def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
     last = None
     for each in rounds:
         if sys.stdout.isatty():
-            view.show(sys.stdout, each.number, run.stages(each))
+            view.show(sys.stdout, each.number, run.chapters(each))
             sys.stdout.flush()
         else:
             DataWriter(sys.stdout).rows(view.rows(each))
@@ -98,13 +98,15 @@ def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
 
     seen: list[Round] = []
 
-    def stage_names() -> Iterator[list[tuple[str, Stage]]]:
+    def chapters_of_rounds() -> Iterator[list[tuple[str, Chapter]]]:
         for each in rounds:
             seen.append(each)
-            yield [(f"{each.number}.{n}", stage) for n, stage in enumerate(run.stages(each), 1)]
+            yield [
+                (f"{each.number}.{n}", chapter) for n, chapter in enumerate(run.chapters(each), 1)
+            ]
 
     with Keys(sys.stdin, "--step") as keys:
-        view.turn_pages(sys.stdout, keys, stage_names(), run.words)
+        view.turn_pages(sys.stdout, keys, chapters_of_rounds(), run.words)
     yield from seen
 
 
@@ -112,13 +114,13 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     """Show the tensors of the model instead."""
     found = backend.answer(ShapesRequest(run.request.prompt, special=run.request.special))
     messages.notices(found.notices)
-    stage = shapes_view.stage(found, run.words)
+    chapter = shapes_view.chapter(found, run.words)
     if exports.json:
         DataWriter(sys.stdout).json(shapes_view.as_json(found))
     elif exports.to_stdout:
         pass
     elif sys.stdout.isatty():
-        view.show(sys.stdout, 1, [stage])
+        view.show(sys.stdout, 1, [chapter])
     else:
         DataWriter(sys.stdout).rows(shapes_view.rows(found))
     if exports.any:
@@ -127,7 +129,7 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
 
         exports.write(
             messages,
-            html=lambda: pages.shapes(found, stage, run.words),
+            html=lambda: pages.shapes(found, chapter, run.words),
             png=lambda: plots.shapes(found),
             npz=lambda: b"",
         )

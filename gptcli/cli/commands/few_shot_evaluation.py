@@ -10,7 +10,7 @@ from gptcli.backends import Backend
 from gptcli.cli.input.few_shot_queries import Expected
 from gptcli.errors import GptcliError, UsageError
 from gptcli.evaluation.accuracy import evaluate
-from gptcli.types.evaluation import Match, Outcome, Spread
+from gptcli.types.evaluation import Accuracies, Match, Outcome
 from gptcli.types.events import Notice
 from gptcli.types.few_shot import (
     Answer,
@@ -108,7 +108,7 @@ def run(
         evaluation=whole,
         match=match,
         rows=tuple(judged),
-        orders=Spread(tuple(orders)) if orders else None,
+        orders=Accuracies(tuple(orders)) if orders else None,
         left_out=tuple(left_out),
         usage=_sum(usages),
         stopped_by=stopped,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from gptcli.types.dtype_comparison import Rounding
+from gptcli.types.dtype_comparison import DtypeComparison
 from gptcli.ui.data.values import finite, number
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
@@ -27,7 +27,7 @@ _DATA_HEADS = (
 )
 
 
-def show(stream: TextIO, found: Sequence[Rounding]) -> None:
+def show(stream: TextIO, found: Sequence[DtypeComparison]) -> None:
     """A row for each dtype; on a terminal below one of float32, with what the columns mean."""
     if not stream.isatty():
         fitted(stream, [Column(head) for head in _DATA_HEADS], list(map(_data_row, found)))
@@ -46,7 +46,7 @@ def show(stream: TextIO, found: Sequence[Rounding]) -> None:
     caption(stream, where(first.exact))
 
 
-def as_json(found: Sequence[Rounding]) -> dict[str, Any]:
+def as_json(found: Sequence[DtypeComparison]) -> dict[str, Any]:
     """One object: float32, and `dtypes` held to it. Infinities, which JSON has not, are null."""
     first = found[0]
     return {
@@ -64,7 +64,7 @@ def as_json(found: Sequence[Rounding]) -> dict[str, Any]:
     }
 
 
-def _dtype(each: Rounding) -> dict[str, Any]:
+def _dtype(each: DtypeComparison) -> dict[str, Any]:
     precision = {"dtype": each.source.dtype}
     if each.source.activations is not None:
         precision["activations"] = each.source.activations
@@ -76,7 +76,7 @@ def _dtype(each: Rounding) -> dict[str, Any]:
     }
 
 
-def _terminal_row(each: Rounding) -> list[str | Cell]:
+def _terminal_row(each: DtypeComparison) -> list[str | Cell]:
     return [
         each.source.dtype,
         each.source.activations or "",
@@ -87,7 +87,7 @@ def _terminal_row(each: Rounding) -> list[str | Cell]:
     ]
 
 
-def _data_row(each: Rounding) -> list[str | Cell]:
+def _data_row(each: DtypeComparison) -> list[str | Cell]:
     return [
         each.source.dtype,
         each.source.activations or "",

@@ -1,4 +1,4 @@
-"""An explanation: stage after stage, or page by page with keys; rows; JSON."""
+"""An explanation: chapter after chapter, or page by page with keys; rows; JSON."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from gptcli.ui.terminal.visible import neutral, shortened, visible
 from gptcli.ui.terminal.wrap import wrapped
 from gptcli.ui.terminal.writer import Neutral, TerminalWriter, height_of, width_of
 from gptcli.ui.views import next_tokens, source
+from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
-from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.words import Words
 
 #: Words are easier to read in lines that are not too long.
 _WORDS = 100
 
 
-def show(stream: TextIO, number: int, stages: Iterable[Stage]) -> None:
-    """Print the stages of a round."""
+def show(stream: TextIO, number: int, chapters: Iterable[Chapter]) -> None:
+    """Print the chapters of a round."""
     writer = TerminalWriter(stream)
-    for place, stage in enumerate(stages, 1):
-        for line in [*stage_lines(stream, f"{number}.{place}", stage), Text("")]:
+    for place, chapter in enumerate(chapters, 1):
+        for line in [*chapter_lines(stream, f"{number}.{place}", chapter), Text("")]:
             writer.line(line)
 
 
@@ -41,20 +41,20 @@ def source_line(found: Round) -> str:
     return where(found.distribution.source)
 
 
-def stage_lines(stream: TextIO, name: str, stage: Stage) -> list[Text]:
-    """A stage as lines that fit the terminal."""
+def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[Text]:
+    """A chapter as lines that fit the terminal."""
     width = width_of(stream)
-    found = [Text(line, style="bold") for line in wrapped(f"{name}  {stage.title}", width)]
-    for text in stage.lines:
+    found = [Text(line, style="bold") for line in wrapped(f"{name}  {chapter.title}", width)]
+    for text in chapter.lines:
         found += [Text(line) for line in wrapped(neutral(text), min(width, _WORDS))]
-    for part in stage.parts:
+    for part in chapter.parts:
         found.append(Text(""))
         if isinstance(part, Vector):
             found += [Text(line, style="dim") for line in wrapped(part.caption, width)]
             found += Heat(stream).strip(part.values, min(width, _WORDS))
         else:
             found += _table(part, width)
-    for note in stage.notes:
+    for note in chapter.notes:
         found += [Text(line, style="dim") for line in wrapped(note, width)]
     return found
 
@@ -69,21 +69,21 @@ def _table(part: Numbers, width: int) -> list[Text]:
 
 
 def turn_pages(
-    stream: TextIO, keys: Keys, rounds: Iterator[Sequence[tuple[str, Stage]]], words: Words
+    stream: TextIO, keys: Keys, rounds: Iterator[Sequence[tuple[str, Chapter]]], words: Words
 ) -> None:
-    """Show one stage at a time; a round is computed when its first page is turned to.
+    """Show one chapter at a time; a round is computed when its first page is turned to.
 
     On the alternate screen, which is gone without a trace when the person leaves.
     """
     # Not the size of now: the terminal may be resized.
     console = Console(file=stream, highlight=False, markup=False)
-    known: list[tuple[str, Stage]] = list(next(rounds, ()))
+    known: list[tuple[str, Chapter]] = list(next(rounds, ()))
     ended = False
     place, part = 0, 0
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            name, stage = known[place]
-            screens = _screens(stream, name, stage)
+            name, chapter = known[place]
+            screens = _screens(stream, name, chapter)
             part = min(part, len(screens) - 1)
             # Nobody knows how many pages there will be while more rounds may come.
             pages = f"{len(known)}" if ended else f"{len(known)}…"
@@ -114,9 +114,9 @@ def turn_pages(
                 place, part = len(known) - 1, 0
 
 
-def _screens(stream: TextIO, name: str, stage: Stage) -> list[list[Text]]:
-    """A stage cut into what the screen holds at once, its title over each."""
-    found = stage_lines(stream, name, stage)
+def _screens(stream: TextIO, name: str, chapter: Chapter) -> list[list[Text]]:
+    """A chapter cut into what the screen holds at once, its title over each."""
+    found = chapter_lines(stream, name, chapter)
     room = max(height_of(stream) - 3, 2)
     head, rest = found[:1], found[1:]
     return [head + rest[at : at + room] for at in range(0, max(len(rest), 1), room)]

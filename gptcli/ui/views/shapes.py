@@ -9,11 +9,11 @@ from typing import Any
 from gptcli.types.shapes import Part, Shapes
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
-from gptcli.ui.views.stage import Numbers, Stage
+from gptcli.ui.views.chapter import Chapter, Numbers
 from gptcli.ui.words import Words
 
 
-def stage(found: Shapes, words: Words) -> Stage:
+def chapter(found: Shapes, words: Words) -> Chapter:
     """Two tables: parts, which sum to the model, and what a prompt makes."""
     columns = (
         Column(words.label("part"), shrink=True, least=12, style="bold"),
@@ -47,7 +47,7 @@ def stage(found: Shapes, words: Words) -> Stage:
     }
     lines = tuple(words.lines("shapes", **facts))
     parts = (Numbers(columns, tuple(rows)), Numbers(flow, tensors))
-    return Stage("shapes", words.title("shapes"), lines, parts)
+    return Chapter("shapes", words.title("shapes"), lines, parts)
 
 
 def span(part: Part) -> str:
