@@ -47,18 +47,22 @@ class Exports:
         return (self.html, self.png, self.npz) != (None, None, None)
 
     def present(
-        self, name: str, found: Any, messages: Messages, show: Callable[[TextIO], None], *more: Any
+        self,
+        name: str,
+        found: Any,
+        messages: Messages,
+        show: Callable[[TextIO], None],
+        as_json: Callable[[Any], Any],
+        *more: Any,
     ) -> None:
         """Print what was seen inside a model, and write the files that are wanted of it.
 
-        name: that of its functions in `inside_json`, `pages`, `plots` and `arrays`; show: prints it
-        for people, or as rows; more: what the plot needs beside it.
+        name: that of its functions in `pages`, `plots` and `arrays`; show: prints it for people,
+        or as rows; more: what the plot needs beside it.
         """
         messages.notices(found.notices)
         if self.json:
-            from gptcli.ui.views import inside_json
-
-            self._environment.data().json(getattr(inside_json, name)(found))
+            self._environment.data().json(as_json(found))
         elif not self.to_stdout:
             show(self._environment.stdout)
         if self.any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from gptcli.backends import Backend
 from gptcli.errors import GptcliError, UsageError
 from gptcli.evaluation.accuracy import evaluate
-from gptcli.types.evaluation import Match, Outcome, Spread
+from gptcli.types.evaluation import Accuracies, Match, Outcome
 from gptcli.types.events import Notice, Progress
 from gptcli.types.few_shot import (
     Answer,
@@ -102,7 +102,7 @@ def run(
         evaluation=whole,
         match=match,
         rows=tuple(judged),
-        orders=Spread(tuple(orders)) if orders else None,
+        orders=Accuracies(tuple(orders)) if orders else None,
         left_out=tuple(left_out),
         usage=_sum(runs.usages),
         stopped_by=stopped,

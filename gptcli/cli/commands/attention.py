@@ -110,6 +110,7 @@ def attention(
         found,
         messages,
         lambda stream: view.show(stream, found, token=place),
+        view.as_json,
         place,
     )
 

@@ -83,4 +83,4 @@ def lens(
     )
     messages = output.messages(environment)
     found = open_for(compute, messages).answer(request)
-    exports.present("lens", found, messages, lambda stream: view.show(stream, found))
+    exports.present("lens", found, messages, lambda stream: view.show(stream, found), view.as_json)

@@ -19,7 +19,7 @@ from gptcli.cli.manual.help import explain_group
 from gptcli.config import option
 from gptcli.errors import ModelError
 from gptcli.ui.terminal.progress import watch
-from gptcli.ui.terminal.tables import table
+from gptcli.ui.views.printing import table
 from gptcli.units import size
 
 EXAMPLES = (

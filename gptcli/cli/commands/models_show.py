@@ -12,7 +12,7 @@ from gptcli.cli.flags.output import Output
 from gptcli.cli.input.model_argument import here
 from gptcli.errors import ModelError
 from gptcli.types.compute import Compute
-from gptcli.ui.terminal.tables import pairs, table
+from gptcli.ui.views.printing import pairs, table
 from gptcli.units import millions, size
 
 

@@ -116,7 +116,9 @@ def neighbors(
     )
     messages = output.messages(environment)
     found = open_for(compute, messages).answer(request)
-    exports.present("neighbors", found, messages, lambda stream: view.show(stream, found))
+    exports.present(
+        "neighbors", found, messages, lambda stream: view.show(stream, found), view.as_json
+    )
 
 
 def terms(expression: str) -> tuple[Term, ...]:

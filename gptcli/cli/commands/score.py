@@ -14,7 +14,7 @@ from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import checked, read_file, read_prompt
-from gptcli.cli.input.text_lines import TextLine, read_text_lines
+from gptcli.cli.input.prompt_rows import TextRow, texts
 from gptcli.cli.opening import open_for
 from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
@@ -22,10 +22,9 @@ from gptcli.evaluation.difference import difference
 from gptcli.types.compute import Compute
 from gptcli.types.score import Score, ScoreRequest
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import difference as difference_view
 from gptcli.ui.views import score as view
-from gptcli.ui.views import scored
+from gptcli.ui.views.printing import pairs
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -184,7 +183,7 @@ def score(
     if scoring.jsonl:
         if source.prompt_option is not None:
             raise UsageError("--prompt", "is a text, but --jsonl reads files or stdin")
-        lines = read_text_lines(environment, source)
+        lines = texts(environment, source)
         _score_lines(environment, lines, scoring, compute, messages, special=source.special)
         return
     first = ScoreRequest(
@@ -211,7 +210,7 @@ def score(
         return
     both = difference(a, _scored(backend, second, messages))
     if output.json:
-        environment.data().json(scored.difference_json(both, tokens=not scoring.totals))
+        environment.data().json(difference_view.as_json(both, tokens=not scoring.totals))
     else:
         difference_view.show(environment.stdout, both)
 
@@ -224,18 +223,18 @@ def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Scor
 
 def _print_score(environment: Environment, found: Score, scoring: Scoring, *, json: bool) -> None:
     if json:
-        environment.data().json(scored.score_json(found, tokens=not scoring.totals))
+        environment.data().json(view.as_json(found, tokens=not scoring.totals))
     elif scoring.totals and environment.on_terminal:
         view.show_totals(environment.stdout, found)
     elif scoring.totals:
-        pairs(environment.stdout, scored.totals_of(found))
+        pairs(environment.stdout, view.totals_of(found))
     else:
         view.show(environment.stdout, found, table=scoring.table)
 
 
 def _score_lines(
     environment: Environment,
-    lines: Iterator[TextLine],
+    lines: Iterator[TextRow],
     scoring: Scoring,
     compute: Compute,
     messages: Messages,
@@ -249,4 +248,4 @@ def _score_lines(
         backend = backend or open_for(compute, messages)
         request = ScoreRequest(line.text, line.context, scoring.stride, special, line.subject)
         found = _scored(backend, request, messages)
-        writer.json({"line": line.number} | scored.score_json(found, tokens=not scoring.totals))
+        writer.json({"line": line.number} | view.as_json(found, tokens=not scoring.totals))

@@ -10,7 +10,7 @@ from gptcli.cli.opening import open_for
 from gptcli.config import check as known
 from gptcli.errors import UsageError
 from gptcli.types.compute import Compute
-from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+from gptcli.types.dtype_comparison import DtypeComparison, DtypeComparisonRequest
 from gptcli.types.score import ScoreRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import counting
@@ -51,12 +51,12 @@ def run(
 ) -> None:
     """Compare each dtype and print what was found, also where one of them fails."""
     backend = open_for(replace(compute, dtype="float32"), messages)
-    found: list[Rounding] = []
+    found: list[DtypeComparison] = []
     try:
         with counting(f"comparing {', '.join(dtypes)}", len(dtypes), messages) as step:
             for dtype in dtypes:
                 try:
-                    found.append(backend.answer(RoundingRequest(request, dtype)))
+                    found.append(backend.answer(DtypeComparisonRequest(request, dtype)))
                 except UsageError as error:
                     if error.subject != "--dtype":
                         raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.modes import Modes
-from gptcli.cli.input import many_prompts
+from gptcli.cli.input.prompt_rows import prompts
 from gptcli.cli.opening import open_for
 from gptcli.errors import ContextError
 from gptcli.evaluation.comparison import compare
@@ -18,9 +18,10 @@ from gptcli.types.sampling import seed_of
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import comparison as comparison_view
 from gptcli.ui.views import next_tokens as table_view
-from gptcli.ui.views import next_tokens_json as as_json
 from gptcli.ui.views import prompt_lines, walk
+from gptcli.ui.views.printing import caption
 from gptcli.ui.views.sampling import in_words
+from gptcli.ui.views.source import where
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Look:
         """Look in the way that was asked for, and print what is seen."""
         modes = self.modes
         if modes.lines or modes.jsonl:
-            split = many_prompts.objects if modes.jsonl else many_prompts.lines
-            self._many(split(self.request.prompt, subject))
+            kind = "jsonl" if modes.jsonl else "lines"
+            self._many(prompts(self.request.prompt, subject, kind))
         elif modes.comparing:
             self._compare()
         elif modes.steps is not None or modes.pick:
@@ -60,21 +61,21 @@ class Look:
         found = self._backend.answer(self.request)
         self.messages.notices(found.notices)
         if self.json:
-            self.environment.data().json(as_json.distribution(found, stages=self.modes.stages))
+            self.environment.data().json(table_view.as_json(found, stages=self.modes.stages))
         else:
             table_view.show(self.environment.stdout, found, stages=self.modes.stages)
 
-    def _many(self, prompts: Iterable[tuple[str, str]]) -> None:
+    def _many(self, rows: Iterable[tuple[str, str]]) -> None:
         backend = self._backend
 
         def distributions() -> Iterator[Distribution]:
-            for subject, prompt in prompts:
+            for subject, prompt in rows:
                 yield backend.answer(replace(self.request, prompt=prompt, subject=subject))
 
         if self.json:
             writer = self.environment.data()
             for found in distributions():
-                writer.json(as_json.distribution(found, stages=self.modes.stages))
+                writer.json(table_view.as_json(found, stages=self.modes.stages))
         else:
             prompt_lines.show(self.environment.stdout, distributions())
 
@@ -92,7 +93,7 @@ class Look:
             self.messages.notices(each.notices)
         result = compare(found, request.rows)
         if self.json:
-            self.environment.data().json(as_json.comparison(result))
+            self.environment.data().json(comparison_view.as_json(result))
         else:
             comparison_view.show(self.environment.stdout, result)
 
@@ -111,13 +112,14 @@ class Look:
         first, last = taken[0].distribution, taken[-1]
         if self.json:
             reason = "stop" if last.taken.ends else "length"
-            self.environment.data().json(as_json.walk(prompt, seed, taken, text, reason))
+            self.environment.data().json(walk.as_json(prompt, seed, taken, text, reason))
         elif self.environment.on_terminal:
-            print(file=stdout)
-            self.environment.terminal().write(f"{prompt}{text}\n")
+            writer = self.environment.terminal()
+            writer.line()
+            writer.write(f"{prompt}{text}\n")
             drawn = f"drawn with {in_words(first.sampling)}, seed {seed}"
-            table_view.caption(stdout, drawn)
-            table_view.caption(stdout, table_view.where(first.source))
+            caption(stdout, drawn)
+            caption(stdout, where(first.source))
         self.messages.notices(first.notices)
         if len(taken) < wanted and not last.taken.ends:
             full = f"prompt: the context is full after {len(taken)} of {wanted} steps"
@@ -125,7 +127,7 @@ class Look:
 
     def _pick(self, found: Walk) -> None:
         from gptcli.ui.terminal.keys import Keys
-        from gptcli.ui.terminal.picker import Picker
+        from gptcli.ui.views.picker import Picker
 
         prompt, text = self.request.prompt, ""
         stdin = self.environment.stdin

@@ -82,7 +82,7 @@ def _tables(value: Any, subject: str) -> Iterator[Row]:
     for number, each in enumerate(value, 1):
         if not isinstance(each, dict):
             raise InputError(f"{subject}: example {number}", "is no table of input and output")
-        yield Row(f"{subject}: example {number}", each)
+        yield Row(f"{subject}: example {number}", number, each)
 
 
 def _examples(rows: Iterator[Row], input_field: str, output_field: str) -> Iterator[Example]:

@@ -15,10 +15,10 @@ from gptcli.cli.repl.lines import Lines
 from gptcli.errors import UsageError
 from gptcli.types.chat import Message
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
+from gptcli.ui.views.printing import pairs
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {

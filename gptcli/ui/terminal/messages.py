@@ -8,7 +8,8 @@ from typing import TextIO
 from rich.text import Text
 
 from gptcli.types.events import Notice
-from gptcli.ui.terminal.writer import one_line, plain_console
+from gptcli.ui.terminal.visible import one_line
+from gptcli.ui.terminal.writer import plain_console
 
 
 class Messages:

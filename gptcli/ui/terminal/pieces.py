@@ -7,7 +7,7 @@ from typing import TextIO
 
 from rich.text import Text
 
-from gptcli.ui.terminal.writer import console_for, plain_console
+from gptcli.ui.terminal.writer import TerminalWriter, plain_console
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -27,15 +27,14 @@ def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:
     A newline in a text begins a new line; the last line is ended. Texts must be `neutral` or
     `visible` already: what keeps right-to-left words apart has to pass.
     """
-    # Without a height, Rich takes a dumb terminal for one of 80 columns whatever it is told.
-    console = console_for(stream)
+    writer = TerminalWriter(stream)
     line = Text(overflow="fold")
     for text, style in pieces:
         first, *others = text.split("\n")
         line.append(first, style)
         for other in others:
-            console.print(line)
+            writer.paragraph(line)
             line = Text(overflow="fold")
             line.append(other, style)
     if line:
-        console.print(line)
+        writer.paragraph(line)

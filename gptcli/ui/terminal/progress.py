@@ -20,7 +20,7 @@ from rich.progress import Progress as Bars
 
 from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import one_line
+from gptcli.ui.terminal.visible import one_line
 from gptcli.units import size
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Lines that are read as they come."""
+"""The reader of rows: as they come, named where they are wrong, one rule for every command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.input.line_source import lines_as_they_come
-from gptcli.cli.input.rows import Row, read_rows, rows_as_they_come
+from gptcli.cli.flags.source import Spoken
+from gptcli.cli.input.lines import lines_of_file, lines_of_text, pieces
+from gptcli.cli.input.prompt_rows import prompts, texts
+from gptcli.cli.input.rows import Row, read_rows, rows_as_they_come, rows_of
 from gptcli.errors import InputError
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
 
@@ -22,11 +24,11 @@ AROUND = Environment(None, io.StringIO(), io.StringIO(), {})
 
 
 @given(st.lists(st.binary(max_size=9).map(lambda data: data + b"\n" * (len(data) % 2))))
-def test_equals_readline(pieces):
+def test_equals_readline(written):
     """Catches a byte that is lost or doubled where pieces meet."""
-    whole = b"".join(pieces)
+    whole = b"".join(written)
     theirs = io.BytesIO(whole)
-    for line in lines_as_they_come(io.BytesIO(whole), 5):
+    for line in pieces(io.BytesIO(whole), 5):
         assert line == theirs.readline(5)
     assert theirs.readline() == b""
 
@@ -35,7 +37,7 @@ def test_none_comes_before_every_wait():
     """Catches a line that is held back while more are waited for, and an end that is not seen."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as file:
-        lines = lines_as_they_come(file, 100)
+        lines = pieces(file, 100)
         assert next(lines) is None
         os.write(writer, b"one\ntwo\nthr")
         assert [next(lines), next(lines), next(lines)] == [b"one\n", b"two\n", None]
@@ -43,7 +45,7 @@ def test_none_comes_before_every_wait():
         assert next(lines) is None
         os.close(writer)
         assert list(lines) == [b"three"]
-    assert list(lines_as_they_come(io.BytesIO(b"x"), 100)) == [b"x"]
+    assert list(pieces(io.BytesIO(b"x"), 100)) == [b"x"]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,61 @@ def test_where_rows_begin(tmp_path):
     assert [row.values for row in read_rows(AROUND, path, "csv")] == [{"x": "1\n2", "y": '"'}]
     path.write_text("a\n\n \n")
     assert [row.values for row in read_rows(AROUND, path, "lines")] == [{"": "a"}]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"prompt": "a", "text": "b", "x": 1, "x": 1}', '{"x": {"x": 1, "x": 2}}']
+)
+def test_a_key_that_is_given_twice_is_an_error(line, tmp_path):
+    """Catches the last of two values that is taken without a word, by any of the readers."""
+    path = tmp_path / "p.jsonl"
+    path.write_text(line)
+    for read in (
+        lambda: read_rows(AROUND, path, "jsonl"),
+        lambda: prompts(line, str(path), "jsonl"),
+        lambda: texts(AROUND, Spoken(file=(path,))),
+    ):
+        with pytest.raises(InputError, match=r"p\.jsonl: line 1: has the key 'x' twice"):
+            list(read())
+
+
+def test_a_text_and_a_file_have_the_same_rows(tmp_path):
+    """Catches a second rule for ends of lines, empty ones, or where a row came from."""
+    for kind, written in (
+        ("lines", "a\r\n b\u2028c \n\n"),
+        ("jsonl", '\n{"x": 1}\r\n  \n{"y": "\u2028"}'),
+        ("csv", 'x,y\n1,"2\n3"\n'),
+        ("tsv", "x\ty\n\n1\t2\n"),
+    ):
+        path = tmp_path / "rows"
+        path.write_text(written, newline="")
+        found = list(rows_of(lines_of_file(AROUND, path), kind))
+        assert found == list(rows_of(lines_of_text(written, str(path)), kind))
+        assert all(each is not None and each.number for each in found)
+
+
+def test_prompts_of_spaces_are_prompts_and_empty_lines_at_the_end_are_none():
+    """Catches a prompt of spaces that is dropped in silence, and one of nothing that is taken."""
+    found = list(prompts("  \na\r\n \n\n\n", "p", "lines"))
+    assert found == [("p: line 1", "  "), ("p: line 2", "a"), ("p: line 3", " ")]
+    with pytest.raises(InputError, match=r"p: line 1: is empty"):
+        list(prompts("\na", "p", "lines"))
+    with pytest.raises(InputError, match=r"^p: is empty"):
+        list(prompts("\n\n", "p", "lines"))
+    with pytest.raises(InputError, match=r"p: line 2: is empty"):
+        list(prompts('\n{"prompt": ""}', "p", "jsonl"))
+
+
+def test_lines_have_a_longest(tmp_path):
+    """Catches a file without newlines that is read whole."""
+    path = tmp_path / "p"
+    path.write_bytes(b"a" * (1 << 20) + b"\n" + b"b" * ((1 << 20) + 1))
+    lines = lines_of_file(AROUND, path, 1 << 20)
+    with pytest.raises(InputError, match=r"p: line 1: is longer than 1 MiB"):
+        next(lines)
+    assert next(lines_of_file(AROUND, path, (1 << 20) + 1)).number == 1
+    with pytest.raises(InputError, match="is not a file"):
+        next(lines_of_file(AROUND, tmp_path))
 
 
 def test_a_slow_pipe_is_answered_as_it_comes(directory):  # noqa: F811
