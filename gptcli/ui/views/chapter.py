@@ -1,4 +1,4 @@
-"""A stage of an explanation: its words, and what there is to see, for any kind of view."""
+"""A chapter of an explanation: its words, and what there is to see, for any kind of view."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Vector:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage: words first, then what there is to see. notes stand below."""
+class Chapter:
+    """One chapter: words first, then what there is to see. notes stand below."""
 
     key: str
     title: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -12,8 +12,9 @@ from gptcli.types.next_tokens import Candidate, Distribution
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import lines
 from gptcli.ui.terminal.visible import ending, plainly, shortened
-from gptcli.ui.terminal.writer import height_of, width_of
-from gptcli.ui.views.next_tokens import terminal_table, where
+from gptcli.ui.terminal.writer import Neutral, height_of, plain_console, width_of
+from gptcli.ui.views.next_tokens import terminal_table
+from gptcli.ui.views.source import where
 
 _HELP = "↑ ↓ move, Enter takes, q leaves"
 #: Lines that the menu needs beside its rows: heads, help, the text so far, where the cursor goes.
@@ -25,8 +26,8 @@ class Picker:
 
     def __init__(self, stream: TextIO, keys: Keys) -> None:
         self._stream, self._keys = stream, keys
-        # Not `console_for`, whose size is that of its making: the terminal may be resized.
-        console = Console(file=stream, highlight=False, markup=False)
+        # Not the size of now: the terminal may be resized.
+        console = plain_console(stream)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Picker:
@@ -41,7 +42,8 @@ class Picker:
         chosen = 0
         last = len(distribution.candidates) - 1
         while True:
-            self._live.update(_menu(self._stream, distribution, text, chosen), refresh=True)
+            menu = Neutral(_menu(self._stream, distribution, text, chosen))
+            self._live.update(menu, refresh=True)
             key = self._keys.read()
             if key == "enter":
                 return distribution.candidates[chosen]

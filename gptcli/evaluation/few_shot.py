@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
 
 from gptcli.backends import Backend
-from gptcli.cli.input.few_shot_queries import Expected
 from gptcli.errors import GptcliError, UsageError
 from gptcli.evaluation.accuracy import evaluate
-from gptcli.types.evaluation import Match, Outcome, Spread
-from gptcli.types.events import Notice
+from gptcli.types.evaluation import Accuracies, Match, Outcome
+from gptcli.types.events import Notice, Progress
 from gptcli.types.few_shot import (
     Answer,
     Example,
+    Expected,
     FewShotQueries,
     FewShotRequest,
     FewShotUsage,
@@ -22,8 +22,8 @@ from gptcli.types.few_shot import (
     LeftOut,
     Report,
 )
-from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.progress import counting
+
+_LABEL = "evaluating"
 
 
 @dataclass(frozen=True)
@@ -67,68 +67,75 @@ def plan(request: FewShotRequest, *, orders: int | None, leave_one_out: bool) ->
 
 
 def run(
-    backend: Backend, plan: Plan, rows: Sequence[Expected], match: Match, messages: Messages
-) -> Report:
-    """Answer all rows in every run.
+    backend: Backend, plan: Plan, rows: Sequence[Expected], match: Match
+) -> Generator[Progress | Notice, None, Report]:
+    """Answer all rows in every run, yielding how many are answered, and what should be told.
 
     An error after the first answers is part of the report, one before them is raised.
     """
-    with counting("evaluating", plan.runs * len(rows), messages) as count:
-        judged: list[Judged] = []
-        usages: list[FewShotUsage] = []
-
-        def outcomes(request: FewShotRequest, found: list[Judged]) -> list[Outcome]:
-            for answer in _answers(backend, request, rows, messages, usages):
-                found.append(_judged(answer, rows[answer.index]))
-                count()
-            return [each.outcome for each in found]
-
-        stopped: GptcliError | None = None
-        try:
-            outcomes(plan.request, judged)
-        except GptcliError as error:
-            if not judged:
-                raise
-            stopped = error
-        labels = plan.request.labels
-        whole = evaluate([each.outcome for each in judged], match=match, labels=labels)
-
-        def again(request: FewShotRequest) -> tuple[float, float | None]:
-            found = evaluate(outcomes(request, []), match=match)
-            return found.accuracy, found.log_loss
-
-        varied = stopped is None
-        orders = [again(request)[0] for request in plan.orders if varied]
-        left_out = []
-        for example, request in plan.without if varied else ():
-            accuracy, loss = again(request)
-            added = None if loss is None or whole.log_loss is None else loss - whole.log_loss
-            left_out.append(LeftOut(example, accuracy, whole.accuracy - accuracy, added))
+    runs = _Runs(backend, rows, plan.runs * len(rows))
+    yield runs.progress
+    judged: list[Judged] = []
+    stopped: GptcliError | None = None
+    try:
+        yield from runs.answer(plan.request, judged)
+    except GptcliError as error:
+        if not judged:
+            raise
+        stopped = error
+    labels = plan.request.labels
+    whole = evaluate([each.outcome for each in judged], match=match, labels=labels)
+    orders, left_out = [], []
+    # What a run that was stopped depends on cannot be told.
+    for request in plan.orders if stopped is None else ():
+        again: list[Judged] = []
+        yield from runs.answer(request, again)
+        orders.append(evaluate([each.outcome for each in again], match=match).accuracy)
+    for example, request in plan.without if stopped is None else ():
+        again = []
+        yield from runs.answer(request, again)
+        found = evaluate([each.outcome for each in again], match=match)
+        lost = found.log_loss
+        added = None if lost is None or whole.log_loss is None else lost - whole.log_loss
+        left_out.append(LeftOut(example, found.accuracy, whole.accuracy - found.accuracy, added))
     return Report(
         evaluation=whole,
         match=match,
         rows=tuple(judged),
-        orders=Spread(tuple(orders)) if orders else None,
+        orders=Accuracies(tuple(orders)) if orders else None,
         left_out=tuple(left_out),
-        usage=_sum(usages),
+        usage=_sum(runs.usages),
         stopped_by=stopped,
     )
 
 
-def _answers(
-    backend: Backend,
-    request: FewShotRequest,
-    rows: Sequence[Expected],
-    messages: Messages,
-    usages: list[FewShotUsage],
-) -> Iterator[Answer]:
-    for event in backend.answer(FewShotQueries(request, rows)):
-        if isinstance(event, Answer):
-            yield event
-        elif isinstance(event, Notice):
-            messages.notices([event])
-        else:
-            usages.append(event)
+@dataclass
+class _Runs:
+    """The rows, and how far all runs over them have come."""
+
+    backend: Backend
+    rows: Sequence[Expected]
+    total: int
+    done: int = 0
+    usages: list[FewShotUsage] = field(default_factory=list)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(_LABEL, self.done, self.total)
+
+    def answer(
+        self, request: FewShotRequest, judged: list[Judged]
+    ) -> Generator[Progress | Notice, None, None]:
+        """One run over all rows; each answer joins `judged` as it comes."""
+        for event in self.backend.answer(FewShotQueries(request, self.rows)):
+            if isinstance(event, Answer):
+                judged.append(_judged(event, self.rows[event.index]))
+                self.done += 1
+                yield self.progress
+            elif isinstance(event, Notice):
+                yield event
+            else:
+                self.usages.append(event)
 
 
 def _judged(answer: Answer, row: Expected) -> Judged:

@@ -1,4 +1,4 @@
-"""The stages of a round: which words and which of its numbers each of them has."""
+"""The chapters of a round: which words and which of its numbers each of them has."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from gptcli.types.explain import Block, Round
 from gptcli.types.token import Token
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import plainly, visible
+from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.next_tokens import drawn_cell
 from gptcli.ui.views.sampling import in_words
-from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
 from gptcli.ui.words import Words
 from gptcli.units import percent
 
@@ -18,8 +18,10 @@ from gptcli.units import percent
 _LAYERS = 8
 
 
-def stages(found: Round, words: Words, *, prompt: str, seed: int, every: bool) -> Iterator[Stage]:
-    """The stages of a round in their order. every: all layers, however many."""
+def chapters(
+    found: Round, words: Words, *, prompt: str, seed: int, every: bool
+) -> Iterator[Chapter]:
+    """The chapters of a round in their order. every: all layers, however many."""
     yield _tokens(found, words)
     yield _embedding(found, words)
     chosen = sorted({block.layer for block in found.blocks})
@@ -40,15 +42,15 @@ def stages(found: Round, words: Words, *, prompt: str, seed: int, every: bool) -
     yield _again(found, words, prompt)
 
 
-def _stage(
+def _chapter(
     words: Words,
     key: str,
     facts: dict[str, object],
     parts: Sequence[Numbers | Vector] = (),
     notes: Sequence[str] = (),
-) -> Stage:
+) -> Chapter:
     lines = tuple(words.lines(key, **facts))
-    return Stage(key, words.title(key), lines, tuple(parts), tuple(notes))
+    return Chapter(key, words.title(key), lines, tuple(parts), tuple(notes))
 
 
 def _column(words: Words, key: str, kind: str = "number", keep: int = 0) -> Column:
@@ -59,7 +61,7 @@ def _column(words: Words, key: str, kind: str = "number", keep: int = 0) -> Colu
     return Column(words.label(key), right=True, style="cyan" if kind == "main" else "", keep=keep)
 
 
-def _tokens(found: Round, words: Words) -> Stage:
+def _tokens(found: Round, words: Words) -> Chapter:
     columns = (
         _column(words, "position", keep=1),
         _column(words, "token", "token"),
@@ -70,7 +72,7 @@ def _tokens(found: Round, words: Words) -> Stage:
         for at, each in enumerate(found.tokens, found.first)
     )
     facts = {"count": found.prompt_tokens, "vocabulary": f"{found.facts.vocabulary:,}"}
-    return _stage(words, "tokens", facts, [Numbers(columns, rows)], _window(found, words))
+    return _chapter(words, "tokens", facts, [Numbers(columns, rows)], _window(found, words))
 
 
 def _window(found: Round, words: Words) -> list[str]:
@@ -80,7 +82,7 @@ def _window(found: Round, words: Words) -> list[str]:
     return [words.label("window", first=found.first, last=last, count=found.prompt_tokens)]
 
 
-def _embedding(found: Round, words: Words) -> Stage:
+def _embedding(found: Round, words: Words) -> Chapter:
     columns = (
         _column(words, "token", "token"),
         _column(words, "length"),
@@ -99,10 +101,12 @@ def _embedding(found: Round, words: Words) -> Stage:
         "positions": words.phrase("positions", found.facts.positions),
     }
     parts = (Numbers(columns, rows), Vector(caption, found.vector))
-    return _stage(words, "embedding", facts, parts, _window(found, words))
+    return _chapter(words, "embedding", facts, parts, _window(found, words))
 
 
-def _attention(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Stage:
+def _attention(
+    found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]
+) -> Chapter:
     columns = (
         _column(words, "layer"),
         _column(words, "adds"),
@@ -123,10 +127,10 @@ def _attention(found: Round, words: Words, blocks: Sequence[Block], notes: Seque
     group = found.facts.group
     shared = words.phrase("shared", "some", group=group) if group > 1 else ""
     facts: dict[str, object] = {"heads": found.facts.heads, "shared": shared}
-    return _stage(words, "attention", facts, [Numbers(columns, rows)], notes)
+    return _chapter(words, "attention", facts, [Numbers(columns, rows)], notes)
 
 
-def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Stage:
+def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Chapter:
     columns = (
         _column(words, "layer"),
         _column(words, "adds"),
@@ -145,10 +149,10 @@ def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[st
         "experts": experts,
         "side": words.phrase("side", "some") if known.side_by_side else "",
     }
-    return _stage(words, "mlp", facts, [Numbers(columns, rows)], notes)
+    return _chapter(words, "mlp", facts, [Numbers(columns, rows)], notes)
 
 
-def _layers(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Stage:
+def _layers(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Chapter:
     columns = (
         _column(words, "layer"),
         _column(words, "stream"),
@@ -168,10 +172,10 @@ def _layers(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence
         for each in blocks
     )
     facts: dict[str, object] = {"layers": found.facts.layers}
-    return _stage(words, "layers", facts, [Numbers(columns, rows)], notes)
+    return _chapter(words, "layers", facts, [Numbers(columns, rows)], notes)
 
 
-def _unembedding(found: Round, words: Words) -> Stage:
+def _unembedding(found: Round, words: Words) -> Chapter:
     columns = (
         _column(words, "position", keep=1),
         _column(words, "token", "token"),
@@ -189,10 +193,10 @@ def _unembedding(found: Round, words: Words) -> Stage:
     length = f"{found.final_norm:.1f}"
     caption = words.label("last_vector", length=length, width=found.facts.width)
     parts = (Vector(caption, found.final), Numbers(columns, rows))
-    return _stage(words, "unembedding", facts, parts)
+    return _chapter(words, "unembedding", facts, parts)
 
 
-def _softmax(found: Round, words: Words) -> Stage:
+def _softmax(found: Round, words: Words) -> Chapter:
     temperatures = found.distribution.temperatures
     heads = [words.label("temperature", value=f"{value:g}") for value, _ in temperatures]
     columns = (_column(words, "token", "token"), *(Column(head, right=True) for head in heads))
@@ -202,10 +206,10 @@ def _softmax(found: Round, words: Words) -> Stage:
     ]
     entropies = (f"{spread.entropy:.2f}" for _, spread in temperatures)
     rows.append((Cell(words.label("entropy"), "dim"), *entropies))
-    return _stage(words, "softmax", {}, [Numbers(columns, tuple(rows))])
+    return _chapter(words, "softmax", {}, [Numbers(columns, tuple(rows))])
 
 
-def _draw(found: Round, words: Words, seed: int) -> Stage:
+def _draw(found: Round, words: Words, seed: int) -> Chapter:
     columns = (
         Column("", right=True),
         _column(words, "token", "token"),
@@ -234,14 +238,14 @@ def _draw(found: Round, words: Words, seed: int) -> Stage:
         "probability": percent(taken.probability),
         "drawn": percent(taken.drawn),
     }
-    return _stage(words, "draw", facts, [Numbers(columns, rows)])
+    return _chapter(words, "draw", facts, [Numbers(columns, rows)])
 
 
-def _again(found: Round, words: Words, prompt: str) -> Stage:
+def _again(found: Round, words: Words, prompt: str) -> Chapter:
     ends = found.drawn.ends
     text = prompt + found.text + ("" if ends else found.drawn.token.text)
     state = words.phrase("state", "end" if ends else "more", text=plainly(text))
-    return _stage(words, "again", {"state": state})
+    return _chapter(words, "again", {"state": state})
 
 
 def _list(pairs: Sequence[tuple[Token, float]], form: str, most: int = 5) -> str:

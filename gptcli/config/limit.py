@@ -1,4 +1,4 @@
-"""What numbers may be: closed ranges, with the reason for what lies outside."""
+"""What a number may be: a closed range, with the reason for what lies outside."""
 
 from __future__ import annotations
 
@@ -34,33 +34,5 @@ def _plain(number: float) -> str:
     return str(int(number)) if math.isfinite(number) and number == int(number) else f"{number:g}"
 
 
-_MOST_TOKENS = 2**31 - 1
-
-#: What each numeric setting may be; flags, environment and user file are all held to it.
-LIMITS: dict[str, Limit] = {
-    "max_new_tokens": Limit(-1, _MOST_TOKENS),
-    "ctx_size": Limit(1, _MOST_TOKENS),
-    "temperature": Limit(0),
-    "top_k": Limit(0, _MOST_TOKENS),
-    "top_p": Limit(0, 1, above=True),
-    "min_p": Limit(0, 1),
-    "repeat_penalty": Limit(0, above=True),
-    "presence_penalty": Limit(-100, 100),
-    "frequency_penalty": Limit(-100, 100),
-    # Short enough to be typed again; sample i has seed + i, and after the last seed comes 0.
-    "seed": Limit(0, 2**32 - 1),
-    "samples": Limit(1, 4096),
-    "logprobs": Limit(0, 1000),
-    "rows": Limit(1, _MOST_TOKENS),
-    "steps": Limit(1, _MOST_TOKENS),
-    "threads": Limit(1, 4096),
-    "stride": Limit(1, _MOST_TOKENS),
-    "depth": Limit(1, 100),
-    "width": Limit(1, 10_000),
-    "joint_min_p": Limit(0, 1),
-    "shots": Limit(0, _MOST_TOKENS),
-    "orders": Limit(2, 1000),
-    "fail_below": Limit(0, 1, above=True),
-    "tokens": Limit(1, _MOST_TOKENS),
-    "rounds": Limit(1, 1000),
-}
+#: More tokens than any context holds; what counts tokens or rows ends here.
+MOST = 2**31 - 1
