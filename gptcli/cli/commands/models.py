@@ -10,7 +10,7 @@ import typer
 from gptcli import models
 from gptcli.cli.boundary import guarded
 from gptcli.cli.commands.models_merge import merge
-from gptcli.cli.commands.models_show import families, family_items, show
+from gptcli.cli.commands.models_show import families, show
 from gptcli.cli.flags import common as options
 from gptcli.cli.flags.completers import complete_model
 from gptcli.cli.input.model_argument import Name, here
@@ -34,8 +34,6 @@ EXAMPLES = (
     ),
     ("Free the space.", "gptcli models rm smollm2"),
 )
-
-SECTIONS = (("FAMILIES", family_items),)
 
 app = typer.Typer(name="models")
 
