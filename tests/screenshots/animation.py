@@ -35,8 +35,8 @@ _NAMED = {
 _PARTS = {"▀": (1, 0.5)} | {c: (eighths / 8, 1) for eighths, c in enumerate("▏▎▍▌▋▊▉█", 1)}
 
 
-def svg(frames: Sequence[Frame], poster: int, title: str) -> str:
-    """The picture; frame `poster` is what stands still."""
+def svg(frames: Sequence[Frame], poster: int, title: str, first: int = 0) -> str:
+    """The picture; it begins at frame `first`, and `poster` is what stands still."""
     width, height = round(COLUMNS * _WIDTH), ROWS * _HEIGHT
     names: dict[Row, str] = {}
     reel = []
@@ -57,7 +57,7 @@ def svg(frames: Sequence[Frame], poster: int, title: str) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{outer_width}"'
             f' height="{outer_height}" viewBox="0 0 {outer_width} {outer_height}" role="img">',
             f"<title>{escape(title)}</title>",
-            f"<style>{_style(frames, poster, width)}</style>",
+            f"<style>{_style(frames, poster, first, width)}</style>",
             f'<rect x=".5" y=".5" width="{outer_width - 1}" height="{outer_height - 1}" rx="8"'
             f' fill="{_GROUND}" stroke="{_BORDER}"/>{lights}',
             f"<defs>{''.join(rows)}</defs>",
@@ -68,8 +68,9 @@ def svg(frames: Sequence[Frame], poster: int, title: str) -> str:
     )
 
 
-def _style(frames: Sequence[Frame], poster: int, width: int) -> str:
+def _style(frames: Sequence[Frame], poster: int, first: int, width: int) -> str:
     total = sum(frame.seconds for frame in frames)
+    before = sum(frame.seconds for frame in frames[:first])
     keys, begun = [], 0.0
     for number, frame in enumerate(frames):
         share = 100 * begun / total
@@ -79,7 +80,7 @@ def _style(frames: Sequence[Frame], poster: int, width: int) -> str:
         f"text{{font:{_SIZE}px {_FONT};fill:{_TEXT};white-space:pre}}.b{{font-weight:bold}}"
         "defs rect{shape-rendering:crispEdges}"
         f".reel{{transform:translateX({-poster * width}px);"
-        f"animation:play {total:.2f}s step-end infinite}}"
+        f"animation:play {total:.2f}s step-end {-before:.2f}s infinite}}"
         f"@keyframes play{{{''.join(keys)}}}"
         "@media (prefers-reduced-motion:reduce){.reel{animation:none}}"
     )

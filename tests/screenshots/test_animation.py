@@ -47,9 +47,12 @@ def test_frames_stand_as_long_as_they_should() -> None:
     for text, seconds in (("a", 1.0), ("b", 3.0)):
         recording._stream.feed(text)
         recording._keep(seconds)
-    picture = svg(recording.frames, 1, "t")
+    picture = svg(recording.frames, 1, "t", first=1)
     assert "0.000%{transform:translateX(0px)}25.000%{transform:translateX(-773px)}" in picture
-    assert ".reel{transform:translateX(-773px);animation:play 4.00s step-end infinite}" in picture
+    assert (
+        ".reel{transform:translateX(-773px);animation:play 4.00s step-end -1.00s infinite}"
+        in picture
+    )
 
 
 def test_the_committed_picture_is_whole() -> None:
