@@ -56,6 +56,18 @@ EXAMPLES = (
 )
 
 
+def typed() -> list[tuple[str, str]]:
+    """What a line of a conversation may be, beside a message: for the man page."""
+    from gptcli.cli.repl.commands import COMMANDS
+
+    several = ('""", Alt-Enter', "A message of several lines begins, or goes on.")
+    names = [(f"/{name}", f"{text[:1].upper()}{text[1:]}.") for name, text in COMMANDS.items()]
+    return [several, *names]
+
+
+SECTIONS = (("IN A CONVERSATION", typed),)
+
+
 def chat(
     environment: Environment,
     given: Given,

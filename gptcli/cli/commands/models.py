@@ -9,7 +9,7 @@ import typer
 
 from gptcli import models
 from gptcli.cli.commands.models_merge import merge
-from gptcli.cli.commands.models_show import families, family_items, show
+from gptcli.cli.commands.models_show import families, show
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.model_argument import ModelArgument
@@ -35,8 +35,6 @@ EXAMPLES = (
     ),
     ("Free the space.", "gptcli models rm smollm2"),
 )
-
-SECTIONS = (("FAMILIES", family_items),)
 
 
 @dataclass(frozen=True)

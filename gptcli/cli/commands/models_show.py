@@ -143,15 +143,5 @@ def families(
     table(environment.stdout, ("Family", "Difference", "Models"), lines)
 
 
-def family_items() -> list[tuple[str, str]]:
-    """Each family and what the manual says of it."""
-    from gptcli.backends.local import families as known
-
-    return [
-        (each.name, f"{each.supports}. Largest difference: {each.difference:.1e}.")
-        for each in known.listing()
-    ]
-
-
 def _known(value: Any) -> str:
     return "unknown" if value is None else str(value)

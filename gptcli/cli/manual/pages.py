@@ -2,7 +2,7 @@
 
 One page for gptcli, one for each subcommand; a group's page holds all of its subcommands. The
 text is the docstrings, the options' help, and of each command's module `EXAMPLES` and the items of
-`SECTIONS`.
+`SECTIONS`. What concerns several commands is in section 7, see `overviews`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gptcli import __version__
 from gptcli.cli import boundary
 from gptcli.cli.app import app
 from gptcli.cli.flags.settings import setting_names
-from gptcli.cli.manual import roff
+from gptcli.cli.manual import overviews, roff
 from gptcli.cli.manual.node import Node, argument_name, names, root, shown_metavar
 from gptcli.cli.manual.text import ENVIRONMENT, FILES, PRECEDENCE
 from gptcli.config import key_of, variable_of
@@ -36,22 +36,24 @@ _STOPPED = (
 
 
 def pages(tool: TyperGroup | None = None) -> dict[str, str]:
-    """Each page's file name and text."""
+    """Each page's path below a directory of manuals, as in man1/gptcli.1, and its text."""
     top = root(tool or app())
     nodes = [top, *top.children()]
-    found = {top.page: _overview(top), **{node.page: _page(node) for node in nodes[1:]}}
+    found = {(top.page, _SECTION): _overview(top)}
+    found |= {(node.page, _SECTION): _page(node) for node in nodes[1:]}
+    found |= {(name, overviews.SECTION): lines for name, lines in overviews.pages().items()}
     return {
-        f"{name}.{_SECTION}": "\n".join(
+        f"man{section}/{name}.{section}": "\n".join(
             [
                 r".\" Made from the app, do not edit; to make it anew: " + COMMAND,
-                *roff.title(name, _SECTION, _DATE, f"gptcli {__version__}", "gptcli manual"),
+                *roff.title(name, section, _DATE, f"gptcli {__version__}", "gptcli manual"),
                 *lines,
                 roff.section("SEE ALSO"),
-                *roff.references([(n.page, _SECTION) for n in nodes if n.page != name]),
+                *roff.references([other for other in found if other != (name, section)]),
                 "",
             ]
         )
-        for name, lines in found.items()
+        for (name, section), lines in found.items()
     }
 
 
@@ -190,6 +192,6 @@ def main(arguments: Sequence[str]) -> None:
     """Write the pages into the directory that is named, or into man/ of the checkout."""
     checkout = Path(__file__).resolve().parents[3]
     directory = Path(arguments[0]) if arguments else checkout / "man"
-    directory.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, encoding="ascii", newline="\n")
