@@ -53,7 +53,7 @@ def test_only_the_owner_may_read():
 
 def test_one_process_at_a_time():
     """Catches two chats that overwrite each other's turns."""
-    code = "from gptcli import sessions; sessions.held('one').__enter__()"
+    code = "from gptcli.chat import sessions; sessions.held('one').__enter__()"
     with sessions.held("one"):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "session one: is in use by another gptcli" in done.stderr
@@ -62,7 +62,7 @@ def test_one_process_at_a_time():
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "../x", "ä", "a" * 101, "a b"])
 def test_names_that_cannot_be(name):
     """Catches a name that leads out of the directory, or that a file system may not take."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="can be no name"):
         sessions.load(name)
 
 
@@ -107,7 +107,7 @@ def test_any_text_comes_back(contents):
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new(own_home: Path):
     """Catches a file that is written in place, or renamed before it is whole."""
     code = (
-        "from tests.chat.sessions.test_store import session\nfrom gptcli import sessions\n"
+        "from tests.chat.sessions.test_store import session\nfrom gptcli.chat import sessions\n"
         "n = 0\nwhile True:\n    sessions.save(session(*[str(n) * 2000] * 40))\n    n += 1\n"
     )
     root = Path(__file__).parents[3]

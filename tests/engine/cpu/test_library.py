@@ -125,7 +125,7 @@ def test_the_kernels_never_load_torch():
     """Catches an import through which every start would pay for torch."""
     code = (
         "import sys\nfrom tests.engine.cpu.small import small_model\n"
-        "from gptcli.engine.cpu import packed_file\n"
+        "from gptcli.engine.cpu.packing import packed_file\n"
         "model = small_model('portable')\nprint('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
