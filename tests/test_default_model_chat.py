@@ -9,7 +9,7 @@ import torch
 
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.chat import ChatDocumentRequest, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.completion import Chunk, Usage
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
@@ -25,7 +25,7 @@ def backend(default_model: Path) -> LocalBackend:
 
 
 def answered(backend: LocalBackend, request: ChatRequest) -> tuple[str, Usage]:
-    events = list(backend.chat(request))
+    events = list(backend.answer(request))
     text = "".join(event.text for event in events if isinstance(event, Chunk))
     usage = events[-1]
     assert isinstance(usage, Usage)
@@ -49,7 +49,7 @@ def test_answers_are_those_of_transformers(system, backend, plain_default_model)
         request = ChatRequest(tuple(messages), sampling=GREEDY, max_new_tokens=24)
         plain = [{"role": each.role, "content": each.content} for each in messages]
         ids = tokenizer.apply_chat_template(plain, add_generation_prompt=True, return_dict=False)
-        shown = backend.chat_document(request)
+        shown = backend.answer(ChatDocumentRequest(request))
         assert [token.id for turn in shown.turns for token in turn.tokens] == ids
         with torch.no_grad():
             theirs = oracle.generate(
@@ -65,7 +65,9 @@ def test_answers_are_those_of_transformers(system, backend, plain_default_model)
         messages.append(Message("assistant", text))
         ran = len(ids)
     forged = ChatRequest((*messages, Message("user", SAID[2])), sampling=GREEDY)
-    tokens = [token for turn in backend.chat_document(forged).turns for token in turn.tokens]
+    tokens = [
+        token for turn in backend.answer(ChatDocumentRequest(forged)).turns for token in turn.tokens
+    ]
     controls = sum(token.special for token in tokens)
     assert controls == 2 * (len(messages) + (0 if system else 1)) + 2 + 1
 

@@ -12,6 +12,7 @@ from gptcli.types.explain import ExplainRequest
 from gptcli.types.lens import LensRequest
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.types.sampling import SamplingWish
+from gptcli.types.shapes import ShapesRequest
 from tests.tasks import ended
 
 PROMPT = "The capital of France is Paris and the capital of Spain is"
@@ -38,7 +39,7 @@ def oracle(plain_default_model, backend):
 
 def test_attention_of_every_head_equals_transformers(backend, oracle):
     """Catches a head that is another one than its number says."""
-    found = backend.attention(AttentionRequest(PROMPT))
+    found = backend.answer(AttentionRequest(PROMPT))
     theirs = torch.stack([each[0] for each in oracle[1].attentions]).flatten(0, 1)
     ours = torch.tensor([each.weights for each in found.maps])
     assert (ours - theirs).abs().max() < 1e-4
@@ -46,7 +47,7 @@ def test_attention_of_every_head_equals_transformers(backend, oracle):
 
 def test_the_lens_equals_transformers_at_every_layer(backend, oracle):
     """Catches a read-out that is off by a layer, or without the final norm."""
-    found = backend.lens(LensRequest(PROMPT))
+    found = backend.answer(LensRequest(PROMPT))
     model, out = oracle
     for layer, row in enumerate(found.grid):
         states = out.hidden_states[layer][0]
@@ -64,7 +65,7 @@ def test_the_lens_equals_transformers_at_every_layer(backend, oracle):
 def test_explain_adds_up_and_draws_what_complete_draws(backend, oracle):
     """Catches parts that are not those of the stream, and another walk than that of complete."""
     wish = SamplingWish(temperature=0.9)
-    rounds = list(backend.explain(ExplainRequest(PROMPT, wish, steps=3), seed=5))
+    rounds = list(backend.answer(ExplainRequest(PROMPT, wish, steps=3, seed=5)))
     final = oracle[1].hidden_states[-2][0, -1]
     second_last = rounds[0].blocks[-3]
     assert second_last.name == "mlp" and second_last.layer == 28
@@ -72,25 +73,25 @@ def test_explain_adds_up_and_draws_what_complete_draws(backend, oracle):
     for each in rounds:
         assert each.sum_error < 1e-4
     request = Request(PROMPT, wish, max_new_tokens=3, seed=5)
-    text = "".join(each.text for each in backend.stream(request) if isinstance(each, Chunk))
+    text = "".join(each.text for each in backend.answer(request) if isinstance(each, Chunk))
     drawn = b"".join(each.drawn.token.bytes for each in rounds)
     assert drawn.decode() == text
 
 
 def test_neighbours_mean_something(backend):
     """Catches neighbours in another space, or of another row."""
-    (jump,) = backend.neighbors(NeighborsRequest(words=("jump",))).found
+    (jump,) = backend.answer(NeighborsRequest(words=("jump",))).found
     texts = {near.token.text.strip() for near in jump.found}
     assert {"leap", "hop"} <= texts and jump.tokens[0].text == " jump"
     terms = (Term(1, "king"), Term(-1, "man"), Term(1, "woman"))
-    (royal,) = backend.neighbors(NeighborsRequest(terms=terms)).found
+    (royal,) = backend.answer(NeighborsRequest(terms=terms)).found
     assert royal.found[0].token.text == " queen"
 
 
 def test_a_word_grows_apart_in_two_contexts(backend):
     """Catches vectors that do not hold their context."""
     contexts = ("a machine learning model", "a fashion model")
-    found = backend.neighbors(NeighborsRequest(words=("model",), contexts=contexts))
+    found = backend.answer(NeighborsRequest(words=("model",), contexts=contexts))
     (drift,) = found.drifts
     assert drift.distances[0] == pytest.approx(0, abs=1e-6)
     assert max(drift.distances) > 0.1
@@ -98,5 +99,5 @@ def test_a_word_grows_apart_in_two_contexts(backend):
 
 def test_shapes_sum_to_the_model(backend):
     """Catches a part that is left out."""
-    found = backend.shapes(PROMPT, special=False)
+    found = backend.answer(ShapesRequest(PROMPT, special=False))
     assert sum(part.parameters for part in found.parts) == found.parameters == 134_515_008

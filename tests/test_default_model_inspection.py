@@ -50,7 +50,7 @@ TOP_K_PROMPTS = [
 @pytest.mark.parametrize("prompt", TOP_K_PROMPTS)
 def test_raw_probabilities_of_top_k_equal_transformers(prompt, backend, oracle):
     """Catches probabilities after a sampler, or at another place, told as the model's own."""
-    found = backend.next_tokens(NextTokensRequest(prompt, rows=50))
+    found = backend.answer(NextTokensRequest(prompt, rows=50))
     ids = backend._open.tokenizer.encode(prompt)
     with torch.no_grad():
         theirs = oracle(torch.tensor([ids])).logits[0, -1].softmax(-1)

@@ -35,7 +35,7 @@ def oracle(plain_default_model):
 @pytest.mark.parametrize("text", TEXTS)
 def test_scores_equal_transformers(text, backend, oracle):
     """Catches a token held to the wrong position, a wrong rank, and perplexity by another name."""
-    found = backend.score(ScoreRequest(text))
+    found = backend.answer(ScoreRequest(text))
     ids = [each.token.id for each in found.tokens]
     with torch.no_grad():
         answer = oracle(torch.tensor([ids]), labels=torch.tensor([ids]))
@@ -56,7 +56,7 @@ def test_windows_equal_the_loop_of_transformers_guide(backend, oracle, default_m
     """Catches windows that score other tokens than those of the guide on fixed-length models."""
     model = ModelDir("smollm2", default_model, "test")
     small = LocalBackend(OpenModel(model, device="cpu", dtype="float32", limit=16))
-    found = small.score(ScoreRequest(TEXTS[0] * 2, stride=6))
+    found = small.answer(ScoreRequest(TEXTS[0] * 2, stride=6))
     ids = torch.tensor([[each.token.id for each in found.tokens]])
     total, done, windows = 0.0, 0, 0
     for begin in range(0, ids.size(1), 6):

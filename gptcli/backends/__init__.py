@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from gptcli.backends.base import Backend, Event
+from gptcli.backends.base import Backend
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import AdapterRef
 
-__all__ = ["ECHO", "Backend", "Event", "cpu", "open_backend"]
+__all__ = ["ECHO", "Backend", "cpu", "open_backend"]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -25,13 +25,15 @@ def open_backend(
     limit: int | None = None,
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
+    weights: bool = True,
 ) -> Generator[Progress | Notice, None, Backend]:
     """The backend for a model's name, fetched first where it is not here yet.
 
     Yields the progress of that, and what to tell of the model; returns the backend. `limit` caps
     the context, in tokens; `threads`, exact_activations and cpu_features are those of a CPU, the
     last one of config.CPU_FEATURES; adapters are added to the weights, or with `apart` kept beside
-    them. Raises the errors of `gptcli.models.obtain` and of the engine.
+    them; without `weights` these are read when a question needs them. Raises the errors of
+    `gptcli.models.obtain` and of the engine.
     """
     if name == ECHO:
         from gptcli.backends.echo import EchoBackend
@@ -53,6 +55,7 @@ def open_backend(
         limit=limit,
         adapters=adapters,
         apart=apart,
+        weights=weights,
     )
     if opened.tokenizer.notice is not None:
         yield opened.tokenizer.notice

@@ -8,7 +8,13 @@ from dataclasses import replace
 
 from gptcli.backends import Backend
 from gptcli.errors import UsageError
-from gptcli.types.chat import ChatDocument, ChatRequest, Message
+from gptcli.types.chat import (
+    ChatDocument,
+    ChatDocumentRequest,
+    ChatNextTokensRequest,
+    ChatRequest,
+    Message,
+)
 from gptcli.types.completion import Chunk, Usage
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution
@@ -88,7 +94,7 @@ class Talk:
         self.last_usage, self.was_cut = None, False
         whole = False
         try:
-            for event in self._open().chat(replace(self.request, messages=asked, seed=seed)):
+            for event in self._open().answer(replace(self.request, messages=asked, seed=seed)):
                 if isinstance(event, Chunk):
                     parts.append(event.text)
                     self.was_cut = event.finish_reason == "length"
@@ -104,17 +110,17 @@ class Talk:
     def document(self) -> ChatDocument:
         """The document as it stands. Raises UsageError where nothing was said yet."""
         self._check_begun()
-        return self._open().chat_document(self.request)
+        return self._open().answer(ChatDocumentRequest(self.request))
 
     def document_with(self, text: str) -> ChatDocument:
         """The document in which a message would be answered."""
         asked = (*self.messages, Message("user", text))
-        return self._open().chat_document(replace(self.request, messages=asked))
+        return self._open().answer(ChatDocumentRequest(replace(self.request, messages=asked)))
 
     def top(self, rows: int) -> Distribution:
         """What may come at the conversation's end. Raises UsageError where there is none yet."""
         self._check_begun()
-        return self._open().chat_next_tokens(self.request, rows)
+        return self._open().answer(ChatNextTokensRequest(self.request, rows))
 
     def _check_begun(self) -> None:
         if all(message.role == "system" for message in self.messages):

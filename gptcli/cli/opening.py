@@ -22,8 +22,8 @@ def settings_of(flags: Mapping[str, object]) -> Settings:
     return config.load().over(**{name: v for name, v in flags.items() if name in names})
 
 
-def open_for(settings: Settings, messages: Messages) -> Backend:
-    """The backend that the settings name. Raises the errors of `open_backend`."""
+def open_for(settings: Settings, messages: Messages, *, weights: bool = True) -> Backend:
+    """The backend that the settings name. `weights`, and what it raises: see `open_backend`."""
     if settings.adapter_apart and not settings.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
     return watch(
@@ -37,6 +37,7 @@ def open_for(settings: Settings, messages: Messages) -> Backend:
             limit=settings.ctx_size,
             adapters=settings.adapter,
             apart=settings.adapter_apart,
+            weights=weights,
         ),
         messages,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 from gptcli.types.window import Window
 
@@ -16,11 +17,13 @@ Over = Literal["mean", "max"]
 
 
 @dataclass(frozen=True)
-class AttentionRequest:
+class AttentionRequest(Question["Attention"]):
     """layer and head: None for all of them. over: one map made of all that are asked for.
 
     special: control tokens in the prompt are obeyed.
     """
+
+    asks = "be looked into"
 
     prompt: str
     layer: int | None = None

@@ -6,8 +6,11 @@ Rates are in tokens per second, bandwidths in bytes per second.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Generator
 from dataclasses import dataclass
 
+from gptcli.types.events import Notice, Progress
+from gptcli.types.question import Question
 from gptcli.types.token import Source
 
 #: What can be measured: the first three in this process, the others in processes of their own.
@@ -16,23 +19,6 @@ MEASURES = ("prefill", "decode", "batch", "start", "memory")
 DEPTHS = (16, 1000)
 #: Tokens of each prompt of a batch, and tokens that are generated after it.
 BATCH_PROMPT, BATCH_NEW = 16, 64
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """What to measure, and on how much.
-
-    prompt_tokens: of prefill; depths, new_tokens: how long a context decoding goes on from, and
-    for how many tokens; None for those of DEPTHS that the model's context has room for. batch:
-    prompts at once. rounds: how often all is measured.
-    """
-
-    measures: tuple[str, ...] = MEASURES
-    depths: tuple[int, ...] | None = None
-    prompt_tokens: int = 512
-    new_tokens: int = 128
-    batch: int = 16
-    rounds: int = 3
 
 
 @dataclass(frozen=True)
@@ -116,3 +102,22 @@ class Benchmark:
     request: BenchRequest
     speeds: Speeds
     processes: Processes
+
+
+@dataclass(frozen=True)
+class BenchRequest(Question[Generator[Progress | Notice, None, Speeds]]):
+    """What to measure, and on how much.
+
+    prompt_tokens: of prefill; depths, new_tokens: how long a context decoding goes on from, and
+    for how many tokens; None for those of DEPTHS that the model's context has room for. batch:
+    prompts at once. rounds: how often all is measured.
+    """
+
+    asks = "be measured"
+
+    measures: tuple[str, ...] = MEASURES
+    depths: tuple[int, ...] | None = None
+    prompt_tokens: int = 512
+    new_tokens: int = 128
+    batch: int = 16
+    rounds: int = 3

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gptcli.types.completion import Event
 from gptcli.types.events import Notice
+from gptcli.types.next_tokens import Distribution
+from gptcli.types.question import Question
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.token import Source, Token
 
@@ -50,7 +54,7 @@ class ChatForm:
 
 
 @dataclass(frozen=True)
-class ChatRequest:
+class ChatRequest(Question[Iterator[Event]]):
     """An answer to be made to the messages, of which the last is the user's.
 
     max_new_tokens: None means until the model ends its turn or the context is full.
@@ -58,6 +62,8 @@ class ChatRequest:
     drop_oldest: where the context is full, leave out the oldest turns (never the system's)
     instead of raising ContextError.
     """
+
+    asks = "take part in a conversation"
 
     messages: tuple[Message, ...]
     form: ChatForm = field(default_factory=ChatForm)
@@ -101,3 +107,22 @@ class ChatDocument:
     def text(self) -> str:
         """All of it."""
         return "".join(turn.text for turn in self.turns)
+
+
+@dataclass(frozen=True)
+class ChatDocumentRequest(Question[ChatDocument]):
+    """The exact document that an answer to `chat` would continue."""
+
+    asks = "make a document"
+
+    chat: ChatRequest
+
+
+@dataclass(frozen=True)
+class ChatNextTokensRequest(Question[Distribution]):
+    """What may come where the conversation ends: after the last answer, or for its begin."""
+
+    asks = "tell probabilities"
+
+    chat: ChatRequest
+    rows: int

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 
 By = Literal["total", "token", "byte"]
 
 
 @dataclass(frozen=True)
-class ChooseRequest:
+class ChooseRequest(Question["Choices"]):
     """Rank `choices` as continuations of `prompt`.
 
     by: what ranks them, the log-probability in total, per token or per byte.
     calibrate: a text without content ("N/A"); what the choices are worth after it is taken away.
     special: control tokens in the prompt are obeyed.
     """
+
+    asks = "tell probabilities"
 
     prompt: str
     choices: tuple[str, ...]

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
-
-
-@dataclass(frozen=True)
-class Request:
-    """One completion to be made.
-
-    max_new_tokens: None means until the model ends or the context is full.
-    stop: texts at which the completion ends; they are not part of it.
-    samples: how many completions of the same prompt; sample i uses seed + i.
-    logprobs: None for none, else how many alternatives to give beside each drawn token.
-    special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
-    heal: where the prompt ends within a token, go back to where that begins (see text.healing).
-    fail_below: end a completion, without the token, where the raw probability of the one that was
-    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it.
-    """
-
-    prompt: str
-    sampling: SamplingWish = field(default_factory=SamplingWish)
-    max_new_tokens: int | None = 256
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-    samples: int = 1
-    logprobs: int | None = None
-    special: bool = False
-    heal: bool = False
-    fail_below: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,3 +78,34 @@ class Usage:
     reused_tokens: int = 0
     adapters: tuple[str, ...] = ()
     activations: str | None = None
+
+
+Event = Chunk | Notice | Usage
+
+
+@dataclass(frozen=True)
+class Request(Question[Iterator[Event]]):
+    """One completion to be made.
+
+    max_new_tokens: None means until the model ends or the context is full.
+    stop: texts at which the completion ends; they are not part of it.
+    samples: how many completions of the same prompt; sample i uses seed + i.
+    logprobs: None for none, else how many alternatives to give beside each drawn token.
+    special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
+    heal: where the prompt ends within a token, go back to where that begins (see text.healing).
+    fail_below: end a completion, without the token, where the raw probability of the one that was
+    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it.
+    """
+
+    asks = "complete a text"
+
+    prompt: str
+    sampling: SamplingWish = field(default_factory=SamplingWish)
+    max_new_tokens: int | None = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    samples: int = 1
+    logprobs: int | None = None
+    special: bool = False
+    heal: bool = False
+    fail_below: float | None = None

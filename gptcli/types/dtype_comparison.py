@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.score import ScoreRequest
 from gptcli.types.token import Source
 
 
 @dataclass(frozen=True)
-class RoundingRequest:
+class RoundingRequest(Question["Rounding"]):
     """A text, and the dtype, as --dtype names it, that is held to float32 over it."""
+
+    asks = "score a text"
 
     text: ScoreRequest
     dtype: str

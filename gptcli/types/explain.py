@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.types.next_tokens import Candidate, Distribution
+from gptcli.types.question import Question
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.token import Token
 from gptcli.types.window import Window
@@ -14,22 +16,6 @@ from gptcli.types.window import Window
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
 BlockName = Literal["attention", "mlp"]
-
-
-@dataclass(frozen=True)
-class ExplainRequest:
-    """steps: how many tokens to draw. layers: which layers to tell of, None for all of them.
-
-    rows: how many of the likeliest tokens, neighbours and so on to tell.
-    """
-
-    prompt: str
-    sampling: SamplingWish = field(default_factory=SamplingWish)
-    steps: int = 1
-    layers: tuple[int, ...] | None = None
-    rows: int = 5
-    window: Window = field(default_factory=Window)
-    special: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,3 +92,22 @@ class Round:
     distribution: Distribution
     drawn: Candidate
     text: str
+
+
+@dataclass(frozen=True)
+class ExplainRequest(Question[Iterator[Round]]):
+    """steps: how many tokens to draw. layers: which layers to tell of, None for all of them.
+
+    rows: how many of the likeliest tokens, neighbours and so on to tell. seed: of the draws.
+    """
+
+    asks = "be looked into"
+
+    prompt: str
+    sampling: SamplingWish = field(default_factory=SamplingWish)
+    steps: int = 1
+    layers: tuple[int, ...] | None = None
+    rows: int = 5
+    window: Window = field(default_factory=Window)
+    special: bool = False
+    seed: int = 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.errors import GptcliError
-from gptcli.types.chat import ChatForm
+from gptcli.types.chat import ChatDocument, ChatForm
 from gptcli.types.evaluation import Evaluation, Match, Outcome, Spread
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
 
 Order = Literal["given", "random", "similar"]
@@ -134,6 +135,30 @@ class FewShotUsage:
 
 
 FewShotEvent = Answer | Notice | FewShotUsage
+
+
+@dataclass(frozen=True)
+class FewShotQueries(Question[Iterator[FewShotEvent]]):
+    """An Answer to each query, in order and as they come, and one FewShotUsage.
+
+    That comes last, or before an error. None among the queries says that there are no more for
+    the moment: what came is answered. What an error of `queries` comes after is answered first.
+    """
+
+    asks = "learn from examples"
+
+    request: FewShotRequest
+    queries: Iterable[Query | None]
+
+
+@dataclass(frozen=True)
+class FewShotDocumentRequest(Question[ChatDocument]):
+    """The exact document that would be continued for a query."""
+
+    asks = "make a document"
+
+    request: FewShotRequest
+    query: Query
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 from gptcli.types.window import Window
 
 
 @dataclass(frozen=True)
-class LensRequest:
+class LensRequest(Question["Lens"]):
     """rows: how many of the likeliest tokens to tell at each place.
 
     track: the text of one token whose rank is told at every place. special: control tokens in the
     prompt are obeyed.
     """
+
+    asks = "be looked into"
 
     prompt: str
     rows: int = 5

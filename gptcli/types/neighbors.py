@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 
 #: How a word became a vector: as one token, with a space before it or without; as the mean of its
@@ -22,13 +23,15 @@ class Term:
 
 
 @dataclass(frozen=True)
-class NeighborsRequest:
+class NeighborsRequest(Question["Neighbors"]):
     """Words, or a sum of words (terms), or one word in texts that hold it (contexts).
 
     rows: how many neighbours. forms: tell also those that are the word itself, spelt with other
     spaces or capitals. layer: after which layer the word of a context is looked at,
     -1 for its embedding; None is the last layer for one context, and no neighbours for more.
     """
+
+    asks = "be looked into"
 
     words: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()

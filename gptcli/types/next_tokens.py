@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
 
 
 @dataclass(frozen=True)
-class NextTokensRequest:
+class NextTokensRequest(Question["Distribution"]):
     """One look at what follows a prompt.
 
     rows: how many of the most probable tokens to tell, by the model's own (raw) probabilities, or
@@ -18,6 +20,8 @@ class NextTokensRequest:
     distribution at. whole: tell every token's log-probability as well, for comparisons.
     special: as in Request. subject: what an error calls the prompt.
     """
+
+    asks = "tell probabilities"
 
     prompt: str
     sampling: SamplingWish = field(default_factory=SamplingWish)
@@ -120,3 +124,39 @@ class Step:
     number: int
     distribution: Distribution
     taken: Candidate
+
+
+class Walk(Protocol):
+    """A prompt that goes on one token at a time. Each new place costs one forward."""
+
+    @property
+    def room(self) -> int:
+        """How many tokens the context still has room for."""
+        ...
+
+    @property
+    def taken(self) -> bytes:
+        """The bytes of all tokens that were taken."""
+        ...
+
+    def look(self) -> Distribution:
+        """What may come here. Raises NonFiniteError where that is no distribution."""
+        ...
+
+    def draw(self) -> Candidate:
+        """A token, drawn as a completion with the same settings and seed would; not yet taken."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Append a token, by its id. Raises ValueError where there is no room."""
+        ...
+
+
+@dataclass(frozen=True)
+class WalkRequest(Question[Walk]):
+    """The distribution, to go on from; the seed is that of its draws."""
+
+    asks = "tell probabilities"
+
+    first: NextTokensRequest
+    seed: int = 0

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 
 _LN2 = math.log(2)
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
+class ScoreRequest(Question["Score"]):
     """One text to be scored.
 
     context: what stands before the text; it is run, and not scored. stride: by how many tokens
@@ -20,6 +21,8 @@ class ScoreRequest:
     special: names of control tokens are read as these tokens. subject: what an error calls the
     text.
     """
+
+    asks = "score a text"
 
     text: str
     context: str = ""

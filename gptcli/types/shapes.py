@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source
+
+
+@dataclass(frozen=True)
+class ShapesRequest(Question["Shapes"]):
+    """special: the prompt may contain control tokens, which are then obeyed."""
+
+    asks = "be looked into"
+
+    prompt: str
+    special: bool = False
 
 
 @dataclass(frozen=True)

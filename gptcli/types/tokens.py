@@ -5,7 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Token
+
+
+@dataclass(frozen=True)
+class TokensRequest(Question["Tokens"]):
+    """A text to be cut; special: names of control tokens in it become these. No weights needed."""
+
+    asks = "cut a text into tokens"
+
+    text: str
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class DecodeRequest(Question["Tokens"]):
+    """Ids to be put together to a text; `subject` is what an error calls them."""
+
+    asks = "cut a text into tokens"
+
+    ids: tuple[int, ...]
+    subject: str = "ids"
 
 
 @dataclass(frozen=True)
@@ -20,3 +42,4 @@ class Tokens:
     known: Mapping[int, Token]
     characters: int
     bytes: int
+    notices: tuple[Notice, ...] = ()

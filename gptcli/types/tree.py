@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gptcli.types.events import Notice
+from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 
 #: How many nodes a tree may have: more than anyone reads, and seconds on a laptop.
@@ -12,12 +13,14 @@ MAX_NODES = 10_000
 
 
 @dataclass(frozen=True)
-class TreeRequest:
+class TreeRequest(Question["Tree"]):
     """The `width` likeliest tokens after each node, `depth` tokens deep.
 
     min_p: leave out every path less probable than this, all of it together.
     special: control tokens in the prompt are obeyed.
     """
+
+    asks = "tell probabilities"
 
     prompt: str
     depth: int = 3

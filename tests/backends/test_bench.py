@@ -76,7 +76,7 @@ def test_each_figure_is_what_ran_by_the_time_it_took(model, monkeypatch):
         batch=3,
         rounds=2,
     )
-    found = told(module.bench(model, request, ticks))[1]
+    found = told(module.answer(model, request, ticks))[1]
     assert found.prefill == Rounds((50.0, 50.0))
     assert [each.depth for each in found.decode] == [16, 40]
     assert all(each.rate == Rounds((6.0, 6.0)) for each in found.decode)
@@ -99,11 +99,11 @@ def test_each_figure_is_what_ran_by_the_time_it_took(model, monkeypatch):
 def test_only_what_is_asked_for_is_run(model, monkeypatch):
     """Catches a measure that runs although nobody asked for it."""
     ticks = Ticks(model.runner, monkeypatch)
-    events, found = told(module.bench(model, BenchRequest(("batch",), batch=2, rounds=1), ticks))
+    events, found = told(module.answer(model, BenchRequest(("batch",), batch=2, rounds=1), ticks))
     assert found.batch and not (found.prefill or found.decode or found.bandwidth)
     assert events == [Progress("batch", 0, 1), Progress("batch", 1, 1)]
     assert len(ticks.spans) == 5
-    events, found = told(module.bench(model, BenchRequest(("start", "memory")), ticks))
+    events, found = told(module.answer(model, BenchRequest(("start", "memory")), ticks))
     assert events == [] and len(ticks.spans) == 5
     assert found.weight_bytes == model.runner.weight_bytes
     assert found.source.model == "tiny" and found.threads == 1
@@ -113,7 +113,7 @@ def test_only_what_is_asked_for_is_run(model, monkeypatch):
 def test_the_share_is_bytes_by_seconds_by_bandwidth(model, monkeypatch):
     """Catches a share that leaves out the KV cache, or takes tokens for seconds."""
     request = BenchRequest(("decode",), depths=(20,), new_tokens=4, rounds=1)
-    found = told(module.bench(model, request, Ticks(model.runner, monkeypatch)))[1]
+    found = told(module.answer(model, request, Ticks(model.runner, monkeypatch)))[1]
     (decode,) = found.decode
     spec = model.runner.spec
     # The tokens stand at 20 … 23 and see 21 … 24 positions: 22.5 on average.
@@ -137,14 +137,14 @@ def test_what_does_not_fit_is_told_before_anything_runs(model, request_, parts):
         raise AssertionError("the clock was looked at")
 
     with pytest.raises(ContextError) as error:
-        told(module.bench(model, request_, clock))
+        told(module.answer(model, request_, clock))
     assert all(part in str(error.value) for part in (*parts, "context of 200"))
 
 
 def test_depths_that_nobody_asked_for_are_left_out_and_told(model, monkeypatch):
     """Catches a bench that cannot run on a model of a short context, or that is silent there."""
     request = BenchRequest(("decode",), new_tokens=2, rounds=1)
-    events, found = told(module.bench(model, request, Ticks(model.runner, monkeypatch)))
+    events, found = told(module.answer(model, request, Ticks(model.runner, monkeypatch)))
     assert [each.depth for each in found.decode] == [16]
     (notice,) = (event for event in events if isinstance(event, Notice))
     assert "1000 is left out" in notice.text and "context of 200" in notice.text
@@ -154,7 +154,9 @@ def test_a_batch_must_fit(tiny_model, features):
     """Catches a batch whose texts are cut short where the context ends."""
     with pytest.raises(ContextError, match=r"--measure batch.*80.*context of 64"):
         told(
-            module.bench(opened(tiny_model, cpu_features=features), BenchRequest(("batch",)), float)
+            module.answer(
+                opened(tiny_model, cpu_features=features), BenchRequest(("batch",)), float
+            )
         )
 
 
@@ -162,7 +164,7 @@ def test_caches_must_fit_into_memory(model, monkeypatch):
     """Catches a machine that is brought to its knees by a batch."""
     monkeypatch.setattr("gptcli.backends.local.memory.available_bytes", lambda device: 100_000)
     with pytest.raises(ResourceError, match=r"batch: KV caches need .* 100 kB are free"):
-        told(module.bench(model, BenchRequest(("batch",), batch=4096), float))
+        told(module.answer(model, BenchRequest(("batch",), batch=4096), float))
 
 
 def test_rounds_tell_the_middle_and_the_ends():

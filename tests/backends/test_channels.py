@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Rust
 
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.chat import ChatDocumentRequest, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.completion import Chunk
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
@@ -56,7 +56,7 @@ def says(
         request = ChatRequest(
             (Message("user", "hi"),), form=form or ChatForm(), max_new_tokens=limit
         )
-        events = list(backend.chat(request))
+        events = list(backend.answer(request))
         chunks = [event for event in events if isinstance(event, Chunk)]
         notices = [event.text for event in events if isinstance(event, Notice)]
         return "".join(c.text for c in chunks), chunks[-1].finish_reason, notices
@@ -90,7 +90,7 @@ def test_transcripts_know_no_channels(says):
 def test_the_next_turn_holds_the_answer_alone(backend):
     """Catches a document in which the thought, or the wrong end, comes back."""
     said = (Message("user", "hi"), Message("assistant", "Yes."), Message("user", "so"))
-    document = backend.chat_document(ChatRequest(said))
+    document = backend.answer(ChatDocumentRequest(ChatRequest(said)))
     text = b"".join(token.bytes for turn in document.turns for token in turn.tokens).decode()
     answer = "<|start|>assistant<|channel|>final<|message|>Yes.<|end|>"
     assert f"{answer}<|start|>user<|message|>so<|end|><|start|>assistant" in text

@@ -10,10 +10,19 @@ import pytest
 import torch
 
 from gptcli.backends.local import LocalBackend
+from gptcli.backends.local.chat import LocalChat
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
 from gptcli.errors import ContextError, InputError
-from gptcli.types.chat import ChatDocument, ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.chat import (
+    ChatDocument,
+    ChatDocumentRequest,
+    ChatForm,
+    ChatNextTokensRequest,
+    ChatRequest,
+    Message,
+    TranscriptForm,
+)
 from gptcli.types.completion import Chunk, Usage
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
@@ -39,7 +48,7 @@ def user(text: str) -> Message:
 
 
 def answered(backend: LocalBackend, request: ChatRequest) -> tuple[str, Usage]:
-    events = list(backend.chat(request))
+    events = list(backend.answer(request))
     text = "".join(event.text for event in events if isinstance(event, Chunk))
     (usage,) = (event for event in events if isinstance(event, Usage))
     assert events[-1] == usage
@@ -76,12 +85,12 @@ def test_turns_reuse_the_cache_and_answers_are_those_of_a_fresh_model(form, chat
         if step == "scene":
             messages = (Message("system", "Be brief."), *messages)
         asked = replace(request, messages=messages, seed=seed)
-        ids = ids_of(open_(chat_model).chat_document(asked))
+        ids = ids_of(open_(chat_model).answer(ChatDocumentRequest(asked)))
         text, usage = answered(backend, asked)
         assert usage.prompt_tokens == len(ids)
         assert usage.reused_tokens == min(common(ran, ids), len(ids) - 1), step
         assert text == answered(open_(chat_model), asked)[0], step
-        ran = list(backend._chat._prefix.ids)
+        ran = list(backend._open.kept(LocalChat)._prefix.ids)
         last = messages
         messages = (*messages, Message("assistant", text), user(f"and the dog {seed}"))
 
@@ -91,11 +100,11 @@ def test_looking_at_the_document_does_not_cost_the_next_turn_its_cache(chat_mode
     request = ChatRequest((user("the cat"),), sampling=WARM, max_new_tokens=5)
     text, _ = answered(backend, request)
     said = (user("the cat"), Message("assistant", text))
-    backend.chat_document(replace(request, messages=said))
-    backend.chat_next_tokens(replace(request, messages=said), 5)
+    backend.answer(ChatDocumentRequest(replace(request, messages=said)))
+    backend.answer(ChatNextTokensRequest(replace(request, messages=said), 5))
     asked = replace(request, messages=(*said, user("the dog")), seed=3)
     found, usage = answered(backend, asked)
-    first = ids_of(open_(chat_model).chat_document(request))
+    first = ids_of(open_(chat_model).answer(ChatDocumentRequest(request)))
     assert usage.reused_tokens >= len(first)
     assert found == answered(open_(chat_model), asked)[0]
 
@@ -103,7 +112,7 @@ def test_looking_at_the_document_does_not_cost_the_next_turn_its_cache(chat_mode
 def test_an_answer_that_is_broken_off_leaves_a_good_cache(chat_model, backend):
     """Catches keys of tokens that nobody noted, after the caller has stopped listening."""
     request = ChatRequest((user("the cat"),), sampling=WARM, max_new_tokens=30)
-    events = backend.chat(request)
+    events = backend.answer(request)
     head = [next(events) for _ in range(4)]
     events.close()
     text = "".join(event.text for event in head if isinstance(event, Chunk))
@@ -115,7 +124,7 @@ def test_an_answer_that_is_broken_off_leaves_a_good_cache(chat_model, backend):
 def test_the_probability_of_ending_each_turn(chat_model, backend):
     """Catches a probability of another place or token than the one that ends the turn."""
     said = (Message("system", "S"), user("the cat"), Message("assistant", "sat"), user("more"))
-    document = backend.chat_document(ChatRequest(said))
+    document = backend.answer(ChatDocumentRequest(ChatRequest(said)))
     ids = ids_of(document)
     runner = open_(chat_model)._open.runner
     probabilities = torch.as_tensor(runner.all_logits(ids, runner.new_cache())).softmax(dim=-1)
@@ -138,16 +147,18 @@ def test_top_stands_where_the_conversation_ends(form, chat_model, backend):
     """Catches a distribution of the place before the last token, or after the turn's end."""
     said = (user("the cat"), Message("assistant", "sat on"))
     request = ChatRequest(said, form=form)
-    before = ids_of(backend.chat_document(replace(request, messages=said[:1])))
+    before = ids_of(backend.answer(ChatDocumentRequest(replace(request, messages=said[:1]))))
     tokenizer = backend._open.tokenizer
     ids = [*before, *tokenizer.encode(" sat on" if form == TRANSCRIPT else "sat on")]
     runner = open_(chat_model)._open.runner
     expected = torch.as_tensor(runner.all_logits(ids, runner.new_cache()))[-1].softmax(dim=-1)
-    found = backend.chat_next_tokens(request, 5).candidates
+    found = backend.answer(ChatNextTokensRequest(request, 5)).candidates
     values, order = torch.topk(expected, 5)
     assert [each.token.id for each in found] == order.tolist()
     assert [each.probability for each in found] == pytest.approx(values.tolist(), rel=1e-4)
-    awaited = backend.chat_next_tokens(replace(request, messages=said[:1]), 1).candidates[0]
+    awaited = backend.answer(
+        ChatNextTokensRequest(replace(request, messages=said[:1]), 1)
+    ).candidates[0]
     logits = runner.all_logits(before, runner.new_cache())[-1]
     assert awaited.token.id == logits.argmax().item()
 
@@ -156,7 +167,7 @@ def test_a_conversation_ends_with_the_user(backend):
     """Catches an answer to an answer, and one to nothing."""
     for messages in ((), (user("a"), Message("assistant", "b")), (Message("system", "a"),)):
         with pytest.raises(InputError, match="does not end with a message of the user"):
-            list(backend.chat(ChatRequest(messages)))
+            list(backend.answer(ChatRequest(messages)))
 
 
 def conversation(turns: int, words: int) -> tuple[Message, ...]:
@@ -172,7 +183,7 @@ def test_what_is_left_out_of_a_full_context(chat_model, limit):
     and a document that does not fit or could have held another turn by far.
     """
     backend = open_(chat_model, limit)
-    form = backend._chat.form(ChatForm())
+    form = backend._open.kept(LocalChat).form(ChatForm())
     for turns in range(1, 14):
         request = ChatRequest(conversation(turns, 4), max_new_tokens=8, drop_oldest=True)
         kept = oldest_left_out(backend._open, form, request)
@@ -192,7 +203,7 @@ def test_what_is_left_out_of_a_full_context(chat_model, limit):
 def test_what_is_left_out_stays_out_for_a_while(chat_model):
     """Catches a window that moves with every turn, with which no turn could reuse the cache."""
     backend = open_(chat_model, 512)
-    form = backend._chat.form(ChatForm())
+    form = backend._open.kept(LocalChat).form(ChatForm())
     firsts = []
     for turns in range(1, 40):
         request = ChatRequest(conversation(turns, 1), max_new_tokens=8, drop_oldest=True)
@@ -206,12 +217,12 @@ def test_overflow_is_an_error_or_a_notice(chat_model):
     """Catches silence in either case, and an error that counts wrong."""
     backend = open_(chat_model, 128)
     request = ChatRequest(conversation(8, 4), max_new_tokens=8)
-    whole = len(backend._chat.form(ChatForm()).document(request.messages).ids)
+    whole = len(backend._open.kept(LocalChat).form(ChatForm()).document(request.messages).ids)
     with pytest.raises(ContextError, match=f"has {whole} tokens, .* context of 128") as caught:
-        list(backend.chat(request))
+        list(backend.answer(request))
     assert caught.value.hint is not None
-    first = next(iter(backend.chat(replace(request, drop_oldest=True))))
+    first = next(iter(backend.answer(replace(request, drop_oldest=True))))
     assert isinstance(first, Notice) and "left out the" in first.text
     with pytest.raises(ContextError) as caught:
-        list(backend.chat(replace(request, messages=(user("x " * 200),), drop_oldest=True)))
+        list(backend.answer(replace(request, messages=(user("x " * 200),), drop_oldest=True)))
     assert caught.value.hint is None

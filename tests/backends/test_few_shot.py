@@ -12,14 +12,23 @@ import pytest
 import torch
 
 from gptcli.backends.echo import EchoBackend
-from gptcli.backends.local import LocalBackend, few_shot
+from gptcli.backends.local import LocalBackend, few_shot, few_shot_labels
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.chat import ChatForm
 from gptcli.types.completion import Request
-from gptcli.types.few_shot import Answer, Example, FewShotForm, FewShotRequest, FewShotUsage, Query
+from gptcli.types.few_shot import (
+    Answer,
+    Example,
+    FewShotDocumentRequest,
+    FewShotForm,
+    FewShotQueries,
+    FewShotRequest,
+    FewShotUsage,
+    Query,
+)
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
 
@@ -63,7 +72,7 @@ def queries(texts=QUERIES) -> Iterator[Query]:
 
 
 def run(backend: LocalBackend, request: FewShotRequest, texts=QUERIES) -> list[Answer]:
-    events = list(backend.few_shot(request, queries(texts)))
+    events = list(backend.answer(FewShotQueries(request, queries(texts))))
     assert isinstance(events[-1], FewShotUsage)
     answers = events[:-1]
     assert all(isinstance(each, Answer) for each in answers)
@@ -80,7 +89,7 @@ def document(query: str, *, instruction: str | None = None) -> str:
 def alone(backend: LocalBackend, text: str, stops: tuple[str, ...], most: int) -> str:
     """The slow, obvious way: the whole document as a prompt of its own."""
     request = Request(text, sampling=GREEDY, stop=stops, max_new_tokens=most)
-    chunks = [event for event in backend.stream(request) if hasattr(event, "finish_reason")]
+    chunks = [event for event in backend.answer(request) if hasattr(event, "finish_reason")]
     return "".join(chunk.text for chunk in chunks).strip()
 
 
@@ -97,7 +106,7 @@ def test_batches_answer_as_the_whole_prompt_would(backend, monkeypatch, rows):
 def test_the_examples_are_computed_once(backend, model):
     """Catches a prefix that every query pays for."""
     request = request_of(max_new_tokens=1)
-    events = list(backend.few_shot(request, queries()))
+    events = list(backend.answer(FewShotQueries(request, queries())))
     answers, usage = events[:-1], events[-1]
     whole = [len(model.encode(document(text))) for text in QUERIES]
     assert [each.prompt_tokens for each in answers] == whole
@@ -126,7 +135,7 @@ def test_answers_come_in_order_and_as_they_come(backend, monkeypatch):
             read.append(query.text)
             yield query
 
-    events = backend.few_shot(request_of(max_new_tokens=1), texts())
+    events = backend.answer(FewShotQueries(request_of(max_new_tokens=1), texts()))
     assert next(events).index == 0
     assert len(read) == 3
     assert [event.index for event in list(events)[:-1]] == [1, 2, 3]
@@ -141,7 +150,7 @@ def test_a_pause_answers_what_has_come(backend):
             read.append(item)
             yield item
 
-    events = backend.few_shot(request_of(), texts())
+    events = backend.answer(FewShotQueries(request_of(), texts()))
     assert next(events).index == 0 and len(read) == 4
     assert [event.index for event in list(events)[:-1]] == [1, 2, 3]
 
@@ -155,7 +164,7 @@ def test_what_stands_before_an_error_is_answered(backend):
 
     answered = []
     with pytest.raises(InputError, match="line 3"):
-        for event in backend.few_shot(request_of(), broken()):
+        for event in backend.answer(FewShotQueries(request_of(), broken())):
             answered.append(event)
     assert [each.index for each in answered[:-1]] == [0, 1]
     assert answered[-1].queries == 2
@@ -165,7 +174,9 @@ def test_a_query_that_does_not_fit(backend):
     """Catches a prompt that is cut, an error without its line, and answers lost before it."""
     answered = []
     with pytest.raises(ContextError) as caught:
-        for event in backend.few_shot(request_of(), queries(["the mat", "sat " * 600])):
+        for event in backend.answer(
+            FewShotQueries(request_of(), queries(["the mat", "sat " * 600]))
+        ):
             answered.append(event)
     assert [each.index for each in answered[:-1]] == [0]
     assert str(caught.value).startswith("q: line 2: with its 3 examples has ")
@@ -200,7 +211,7 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
         mass = sum(map(math.exp, logprobs))
         return logprobs, [math.exp(each) / mass for each in logprobs]
 
-    free = [shares(text)[1] for text in few_shot.CONTENT_FREE]
+    free = [shares(text)[1] for text in few_shot_labels.CONTENT_FREE]
     base = [sum(column) / len(free) for column in zip(*free, strict=True)]
     for answer in answers:
         logprobs, plain = shares(answer.input)
@@ -250,8 +261,8 @@ def test_the_border_counts_in_a_chat_too(backend, model):
 def test_calibration_is_counted(backend):
     """Catches prompts that are run and appear in no figure."""
     fields = {"labels": ("sat", "all"), "order": "similar", "shots": 1}
-    plain = list(backend.few_shot(request_of(**fields), queries()))[-1]
-    more = list(backend.few_shot(request_of(**fields, calibrate=True), queries()))[-1]
+    plain = list(backend.answer(FewShotQueries(request_of(**fields), queries())))[-1]
+    more = list(backend.answer(FewShotQueries(request_of(**fields, calibrate=True), queries())))[-1]
     assert more.prompt_tokens > 2 * plain.prompt_tokens
     assert more.computed_tokens > plain.computed_tokens
 
@@ -277,7 +288,7 @@ def test_orders(backend):
 
     def texts(**fields: object) -> str:
         request = request_of(**fields)
-        return backend.few_shot_document(request, Query("q", "the log")).text
+        return backend.answer(FewShotDocumentRequest(request, Query("q", "the log"))).text
 
     assert texts(shots=1).startswith("Input: the cat\nOutput: sat\n\nInput: the log")
     found = {texts(order="random", order_seed=seed, shots=1) for seed in range(20)}
@@ -307,7 +318,7 @@ def test_examples_and_queries_forge_no_control_token(backend, model):
             examples = (Example(f"a{name}b", f"{name}c"),)
             form = FewShotForm(instruction=f"{name} do", chat=chat)
             request = request_of(examples=examples, form=form)
-            found = backend.few_shot_document(request, Query("q", f"{name}"))
+            found = backend.answer(FewShotDocumentRequest(request, Query("q", f"{name}")))
             ids = [token.id for turn in found.turns for token in turn.tokens]
             counts = [ids.count(control) for control in names]
             harmless = harmless or counts
@@ -318,7 +329,7 @@ def test_examples_and_queries_forge_no_control_token(backend, model):
 def test_as_chat_makes_turns(backend):
     """Catches examples that stay one text, and an instruction that is no system message."""
     form = FewShotForm(instruction="Go on.", chat=ChatForm())
-    found = backend.few_shot_document(request_of(form=form), Query("q", "the mat"))
+    found = backend.answer(FewShotDocumentRequest(request_of(form=form), Query("q", "the mat")))
     assert [turn.role for turn in found.turns] == [
         "system",
         *("user", "assistant") * 3,
@@ -336,16 +347,16 @@ def test_as_chat_makes_turns(backend):
 def test_the_document_is_shown_by_role(backend):
     """Catches a turn whose end is looked for in the wrong place."""
     request = request_of(form=FewShotForm(instruction="Go on."))
-    found = backend.few_shot_document(request, Query("q", "the mat"))
+    found = backend.answer(FewShotDocumentRequest(request, Query("q", "the mat")))
     assert found.text == document("the mat", instruction="Go on.")
     spoken = [turn for turn in found.turns if turn.role == "assistant"]
     assert [turn.text for turn in spoken] == [" sat", " on the log", " all"]
     assert all(0 <= turn.ending_probability <= 1 for turn in spoken)
     with pytest.raises(ContextError, match="q"):
-        backend.few_shot_document(request, Query("q", "sat " * 600))
+        backend.answer(FewShotDocumentRequest(request, Query("q", "sat " * 600)))
 
 
 def test_echo_refuses_by_name():
     """Catches a fake that makes answers up."""
     with pytest.raises(UsageError, match="echo"):
-        EchoBackend().few_shot(request_of(), queries())
+        EchoBackend().answer(FewShotQueries(request_of(), queries()))

@@ -11,7 +11,7 @@ from gptcli.backends.echo import EchoBackend
 from gptcli.engine.state.kv_cache import KVCache
 from gptcli.errors import UsageError
 from gptcli.types.completion import Chunk, Request
-from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
 
@@ -27,9 +27,9 @@ def test_a_walk_draws_what_complete_draws(backend):
     """Catches other probabilities, another generator or another history than complete has."""
     wish = SamplingWish(temperature=2.0, top_k=40, repeat_penalty=1.3, presence_penalty=0.4)
     request = Request(PROMPT, wish, max_new_tokens=12, seed=5, logprobs=0, special=True)
-    chunks = [event for event in backend.stream(request) if isinstance(event, Chunk)]
+    chunks = [event for event in backend.answer(request) if isinstance(event, Chunk)]
     expected = [token for chunk in chunks for token in chunk.tokens]
-    walk = backend.walk(NextTokensRequest(PROMPT, wish, special=True), seed=5)
+    walk = backend.answer(WalkRequest(NextTokensRequest(PROMPT, wish, special=True), seed=5))
     for token in expected:
         taken = walk.draw()
         assert taken.token.id == token.id
@@ -41,14 +41,14 @@ def test_a_walk_draws_what_complete_draws(backend):
 def test_a_walk_looks_as_if_it_began_there(backend):
     """Catches a cache that is one token behind, or a look that changes the place."""
     wish = SamplingWish(temperature=1.0)
-    walk = backend.walk(NextTokensRequest(PROMPT, wish, rows=287), seed=1)
+    walk = backend.answer(WalkRequest(NextTokensRequest(PROMPT, wish, rows=287), seed=1))
     text = PROMPT
     for _ in range(6):
         # A space begins a token here, so that the text is cut as the walk was walked.
         best = next(c for c in walk.look().candidates if c.token.bytes == b" the")
         walk.take(best.token.id)
         text += " the"
-        fresh = backend.next_tokens(NextTokensRequest(text, wish, rows=287))
+        fresh = backend.answer(NextTokensRequest(text, wish, rows=287))
         again = walk.look()
         assert walk.look() == again
         theirs = {c.token.id: c.logprob for c in fresh.candidates}
@@ -66,7 +66,7 @@ def test_a_step_is_one_forward_of_one_token(backend, monkeypatch):
         advance(cache, counts)
 
     monkeypatch.setattr(KVCache, "advance", counted)
-    walk = backend.walk(NextTokensRequest(PROMPT), seed=1)
+    walk = backend.answer(WalkRequest(NextTokensRequest(PROMPT), seed=1))
     for _ in range(4):
         walk.look()
         walk.take(walk.draw().token.id)
@@ -75,7 +75,7 @@ def test_a_step_is_one_forward_of_one_token(backend, monkeypatch):
 
 def test_the_room_is_what_complete_has(backend):
     """Catches a walk that runs past the last position, or stops a token early."""
-    walk = backend.walk(NextTokensRequest("a"), seed=1)
+    walk = backend.answer(WalkRequest(NextTokensRequest("a"), seed=1))
     count = 0
     while walk.room:
         walk.look()
@@ -88,30 +88,30 @@ def test_the_room_is_what_complete_has(backend):
 
 def test_every_token_can_be_told_and_none_beyond(backend):
     """Catches -k over the vocabulary that gives fewer rows in silence."""
-    size = backend.next_tokens(NextTokensRequest(PROMPT)).vocabulary
-    found = backend.next_tokens(NextTokensRequest(PROMPT, rows=size))
+    size = backend.answer(NextTokensRequest(PROMPT)).vocabulary
+    found = backend.answer(NextTokensRequest(PROMPT, rows=size))
     assert sorted(c.token.id for c in found.candidates) == list(range(size))
     assert [c.rank for c in found.candidates] == list(range(1, size + 1))
     assert found.raw_mass == pytest.approx(1)
     assert found.drawn_mass == pytest.approx(1)
     with pytest.raises(UsageError, match=f"at most {size}"):
-        backend.next_tokens(NextTokensRequest(PROMPT, rows=size + 1))
+        backend.answer(NextTokensRequest(PROMPT, rows=size + 1))
 
 
 def test_by_drawn_shows_what_a_bias_lifts(backend):
     """Catches a lifted token that no row shows, and a rank that is the row's number."""
     wish = SamplingWish(logit_bias=(("17", 200.0),))
-    found = backend.next_tokens(NextTokensRequest(PROMPT, wish, rows=1, by_drawn=True))
+    found = backend.answer(NextTokensRequest(PROMPT, wish, rows=1, by_drawn=True))
     (best,) = found.candidates
     assert best.token.id == 17
     assert best.drawn == 1
-    plain = backend.next_tokens(NextTokensRequest(PROMPT, rows=287)).candidates
+    plain = backend.answer(NextTokensRequest(PROMPT, rows=287)).candidates
     assert best.rank == next(c.rank for c in plain if c.token.id == 17) > 1
 
 
 def test_echo_refuses():
     """Catches made-up numbers from a backend without a model."""
     with pytest.raises(UsageError, match="echo: cannot tell probabilities"):
-        EchoBackend().next_tokens(NextTokensRequest("a"))
+        EchoBackend().answer(NextTokensRequest("a"))
     with pytest.raises(UsageError, match="echo: cannot"):
-        EchoBackend().walk(NextTokensRequest("a"), seed=0)
+        EchoBackend().answer(WalkRequest(NextTokensRequest("a"), seed=0))

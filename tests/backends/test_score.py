@@ -43,7 +43,7 @@ def text_of(score: Score) -> str:
 
 def test_the_first_token_of_a_text_is_not_scored(backend):
     """Catches a made-up number for a token that nothing stands before."""
-    found = backend.score(ScoreRequest("the cat sat"))
+    found = backend.answer(ScoreRequest("the cat sat"))
     first, *others = found.tokens
     assert (first.logprob, first.rank, first.best, first.bits) == (None, None, None, None)
     assert all(each.logprob is not None for each in others)
@@ -53,8 +53,8 @@ def test_the_first_token_of_a_text_is_not_scored(backend):
 
 def test_a_context_is_run_and_not_scored(backend):
     """Catches a context that is scored, forgotten, or cut apart from the text."""
-    whole = backend.score(ScoreRequest("the cat sat on the mat"))
-    part = backend.score(ScoreRequest(" on the mat", context="the cat sat"))
+    whole = backend.answer(ScoreRequest("the cat sat on the mat"))
+    part = backend.answer(ScoreRequest(" on the mat", context="the cat sat"))
     assert text_of(part) == " on the mat"
     assert part.totals.unscored == 0
     assert part.context_tokens + len(part.tokens) == len(whole.tokens)
@@ -65,27 +65,27 @@ def test_a_context_is_run_and_not_scored(backend):
 
 def test_spaces_at_the_end_of_the_context_belong_to_the_text(backend):
     """Catches a text that is scored after a lone space."""
-    assert backend.score(ScoreRequest("on", context="the cat sat ")) == backend.score(
+    assert backend.answer(ScoreRequest("on", context="the cat sat ")) == backend.answer(
         ScoreRequest(" on", context="the cat sat")
     )
 
 
 def test_a_context_of_spaces_is_none(backend):
     """Catches a first token that is scored after nothing."""
-    found = backend.score(ScoreRequest("the cat", context=" "))
+    found = backend.answer(ScoreRequest("the cat", context=" "))
     assert found.context_tokens == 0
     assert found.totals.unscored == 1
 
 
 def test_with_a_bos_token_everything_is_scored(with_bos):
     """Catches a BOS token that is scored, shown, or put before a text that brings its own."""
-    found = with_bos.score(ScoreRequest("the cat"))
+    found = with_bos.answer(ScoreRequest("the cat"))
     assert found.totals.unscored == 0
     assert found.context_tokens == 1
     assert text_of(found) == "the cat"
-    own = with_bos.score(ScoreRequest("<|end|>the cat", special=True))
+    own = with_bos.answer(ScoreRequest("<|end|>the cat", special=True))
     assert own == found
-    assert with_bos.score(ScoreRequest("t")).totals.scored == 1
+    assert with_bos.answer(ScoreRequest("t")).totals.scored == 1
 
 
 @pytest.mark.parametrize(("limit", "stride"), [(8, None), (8, 1), (8, 7), (5, 2)])
@@ -93,14 +93,14 @@ def test_with_a_bos_token_everything_is_scored(with_bos):
 def test_a_long_text_is_scored_by_its_windows(tiny_model, limit, stride, context):
     """Catches a text that is cut off, and windows that begin elsewhere than the answer says."""
     text = "the cat sat on the mat and the dog"
-    found = backend_of(tiny_model, limit).score(ScoreRequest(text, context, stride))
+    found = backend_of(tiny_model, limit).answer(ScoreRequest(text, context, stride))
     assert found.windows > 1
     assert (found.context_size, found.stride) == (limit, stride or limit // 2)
     whole = backend_of(tiny_model)
-    before = len(whole.score(ScoreRequest(context + text)).tokens) - len(found.tokens)
+    before = len(whole.answer(ScoreRequest(context + text)).tokens) - len(found.tokens)
     assert before == found.context_tokens
     # Each token again, by a text of its own that is exactly what its window held before it.
-    ids = [each.token for each in whole.score(ScoreRequest(context + text)).tokens]
+    ids = [each.token for each in whole.answer(ScoreRequest(context + text)).tokens]
     runner = whole._open.runner
     for place, each in enumerate(found.tokens, start=before):
         if place == 0:
@@ -126,19 +126,19 @@ def test_a_long_text_is_scored_by_its_windows(tiny_model, limit, stride, context
 def test_what_cannot_be_scored(backend, request_, error, reason):
     """Catches a perplexity of nothing, and windows that do not overlap."""
     with pytest.raises(error, match=reason):
-        backend.score(request_)
+        backend.answer(request_)
 
 
 def test_a_context_of_one_token_is_too_small(tiny_model):
     """Catches a division of the context into windows of nothing."""
     with pytest.raises(UsageError, match="nothing before it"):
-        backend_of(tiny_model, 1).score(ScoreRequest("the cat"))
+        backend_of(tiny_model, 1).answer(ScoreRequest("the cat"))
 
 
 def test_control_tokens_are_text_unless_asked_for(backend):
     """Catches a text that gives orders, and one whose control tokens are ignored in silence."""
-    plain = backend.score(ScoreRequest("the<|role|>"))
-    special = backend.score(ScoreRequest("the<|role|>", special=True))
+    plain = backend.answer(ScoreRequest("the<|role|>"))
+    special = backend.answer(ScoreRequest("the<|role|>", special=True))
     assert [n.text for n in plain.notices] == [
         "<|role|> is read as plain text; --special makes it a token"
     ]
@@ -150,4 +150,4 @@ def test_control_tokens_are_text_unless_asked_for(backend):
 def test_echo_refuses_by_name():
     """Catches an AttributeError where a backend has no answer."""
     with pytest.raises(UsageError, match="echo: cannot score a text"):
-        EchoBackend().score(ScoreRequest("a b"))
+        EchoBackend().answer(ScoreRequest("a b"))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from gptcli.backends import Backend, open_backend
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.completion import Chunk, Request
-from gptcli.types.few_shot import Answer, Example, FewShotRequest, Query
+from gptcli.types.few_shot import Answer, Example, FewShotQueries, FewShotRequest, Query
 from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
 
@@ -33,7 +33,7 @@ def shared(backend: Backend, examples: list[Example], queries: list[str]) -> lis
     """All queries on one prefix, in batches."""
     request = FewShotRequest(tuple(examples), sampling=GREEDY, max_new_tokens=MOST)
     asked = (Query(f"query {place}", text) for place, text in enumerate(queries, 1))
-    events = backend.few_shot(request, asked)
+    events = backend.answer(FewShotQueries(request, asked))
     return [event.text for event in events if isinstance(event, Answer)]
 
 
@@ -49,7 +49,7 @@ def one_by_one(backend: Backend, examples: list[Example], queries: list[str]) ->
             max_new_tokens=MOST,
             stop=template.stops(examples),
         )
-        chunks = (event for event in backend.stream(request) if isinstance(event, Chunk))
+        chunks = (event for event in backend.answer(request) if isinstance(event, Chunk))
         found.append("".join(chunk.text for chunk in chunks).strip())
     return found
 

@@ -201,7 +201,7 @@ def test_a_bug_is_called_a_bug(monkeypatch):
     """Catches a traceback in a user's face, or a bug dressed as their mistake."""
     from gptcli.backends import echo
 
-    monkeypatch.setattr(echo.EchoBackend, "stream", lambda *_: 1 / 0)
+    monkeypatch.setattr(echo.EchoBackend, "answer", lambda *_: 1 / 0)
     assert_one_line(run(*ECHO, "a"), 1, "bug: ZeroDivisionError")
 
 

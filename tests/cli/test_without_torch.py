@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 #: Runs a command; the end of stderr is what it has loaded.
 SCRIPT = """
 import sys
-from gptcli.engine import gpu
+from gptcli.engine.host import gpu
 gpu.may_be_there = lambda: False
 from gptcli.cli.boundary import main
 code = main(sys.argv[1:])

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
 
 
-def attention(model: OpenModel, request: AttentionRequest) -> Attention:
-    """See Backend.attention."""
+def answer(model: OpenModel, request: AttentionRequest) -> Attention:
+    """Attention weights.
+
+    Raises UsageError for a layer, head or window that is not there, or for too many weights.
+    """
     from gptcli.engine.probes.attention import AttentionWeights
 
     runner, spec = model.runner, model.runner.spec

@@ -33,10 +33,14 @@ class _Task:
     new_tokens: int = 1
 
 
-def bench(
+def answer(
     model: OpenModel, request: BenchRequest, clock: Callable[[], float] = time.perf_counter
 ) -> Generator[Progress | Notice, None, Speeds]:
-    """See Backend.bench. `clock` gives seconds."""
+    """How fast the model is; of the measures, those that need no process of their own.
+
+    Yields how many rounds of each measure are done. Raises ContextError, before anything is
+    measured, where one does not fit into the context, ResourceError. `clock` gives seconds.
+    """
     depths = _depths(model, request)
     _check(model, request, depths)
     if depths and request.depths is None and len(depths) < len(DEPTHS):

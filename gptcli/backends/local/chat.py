@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from gptcli.backends.base import Event
 from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.completion import Completion
 from gptcli.backends.local.next_tokens import LocalWalk
@@ -17,10 +16,36 @@ from gptcli.text.channels import Channels
 from gptcli.text.chat_document import Document, DocumentForm
 from gptcli.text.chat_form import open_form
 from gptcli.text.transcript import Transcript
-from gptcli.types.chat import ChatDocument, ChatForm, ChatRequest, Message
-from gptcli.types.completion import Chunk, Request
+from gptcli.types.chat import (
+    ChatDocument,
+    ChatDocumentRequest,
+    ChatForm,
+    ChatNextTokensRequest,
+    ChatRequest,
+    Message,
+)
+from gptcli.types.completion import Chunk, Event, Request
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution, NextTokensRequest
+
+
+def answer(model: OpenModel, request: ChatRequest) -> Iterator[Event]:
+    """The assistant's answer, as a completion of one sample.
+
+    Turns that were computed for an earlier request are not computed again. Raises InputError for
+    messages that the model's form cannot take, ContextError where they do not fit.
+    """
+    yield from model.kept(LocalChat).answer(request)
+
+
+def document(model: OpenModel, request: ChatDocumentRequest) -> ChatDocument:
+    """The exact document that `answer` would continue."""
+    return model.kept(LocalChat).document(request.chat)
+
+
+def next_tokens(model: OpenModel, request: ChatNextTokensRequest) -> Distribution:
+    """What may come where the conversation ends."""
+    return model.kept(LocalChat).next_tokens(request.chat, request.rows)
 
 
 class LocalChat:
@@ -47,7 +72,7 @@ class LocalChat:
         return {token for token in found if token is not None and token not in within}
 
     def answer(self, request: ChatRequest) -> Iterator[Event]:
-        """See Backend.chat."""
+        """The answer, event by event."""
         if not request.messages or request.messages[-1].role != "user":
             raise InputError("conversation", "does not end with a message of the user")
         form = self.form(request.form)
@@ -73,7 +98,7 @@ class LocalChat:
             yield from _begun(events) if isinstance(form, Transcript) else events
 
     def document(self, request: ChatRequest) -> ChatDocument:
-        """See Backend.chat_document."""
+        """The document as it would be continued."""
         form = self.form(request.form)
         found, messages, notices = self._fitted(request, form)
         ends = self._model.defaults.end_ids(self._model.tokenizer) | self.ends(form)
@@ -88,7 +113,7 @@ class LocalChat:
         )
 
     def next_tokens(self, request: ChatRequest, rows: int) -> Distribution:
-        """See Backend.chat_next_tokens."""
+        """What may come after the last answer, or for its begin."""
         last = request.messages[-1:]
         spoken = bool(last) and last[0].role == "assistant"
         asked = replace(request, messages=request.messages[:-1]) if spoken else request

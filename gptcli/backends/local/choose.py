@@ -14,8 +14,12 @@ from gptcli.types.choose import Choice, Choices, ChooseRequest, ScoredToken
 from gptcli.types.events import Notice
 
 
-def choose(model: OpenModel, request: ChooseRequest) -> Choices:
-    """See Backend.choose."""
+def answer(model: OpenModel, request: ChooseRequest) -> Choices:
+    """Which of several continuations is the most probable.
+
+    Raises InputError for a choice without a token and for a prompt too short to begin from,
+    ContextError where prompt and choice do not fit, NonFiniteError.
+    """
     cut = _cut(model, request, request.prompt, request.choices, "prompt")
     logprobs = _logprobs(model, cut)
     totals = list(map(math.fsum, logprobs))

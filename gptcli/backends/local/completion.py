@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gptcli.backends.base import Event
 from gptcli.backends.local import memory
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
@@ -15,12 +14,17 @@ from gptcli.backends.local.sample import Sample
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
-from gptcli.types.completion import Chunk, Request, TokenInfo, Uncertain, Usage
+from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Uncertain, Usage
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.generate import Drawn
     from gptcli.engine.asking.prefix import PrefixCache
+
+
+def answer(model: OpenModel, request: Request) -> Iterator[Event]:
+    """Chunks as they come, one Usage last. Notices about the prompt come first."""
+    yield from Completion(model, request).events()
 
 
 class Completion:

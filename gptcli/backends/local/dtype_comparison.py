@@ -12,8 +12,12 @@ from gptcli.types.dtype_comparison import Rounding, RoundingRequest
 from gptcli.types.score import perplexity
 
 
-def rounding(model: OpenModel, request: RoundingRequest) -> Rounding:
-    """See Backend.rounding."""
+def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
+    """How far a dtype is from float32, in which the model was opened (else ValueError).
+
+    Both models are in memory, and run the text side by side, in parts. Raises the errors of
+    scoring, and UsageError for a dtype in which the model cannot run here.
+    """
     from gptcli.engine.asking.divergence import apart
 
     if model.runner.dtype_name != "float32":

@@ -33,8 +33,11 @@ _NAMES: tuple[BlockName, BlockName] = ("attention", "mlp")
 Scored = tuple[tuple[Token, float], ...]
 
 
-def explain(model: OpenModel, request: ExplainRequest, *, seed: int) -> Iterator[Round]:
-    """See Backend.explain."""
+def answer(model: OpenModel, request: ExplainRequest) -> Iterator[Round]:
+    """The walk through the model to the next token, and on from there.
+
+    Raises UsageError for a layer that is not there, ContextError where no token has room.
+    """
     for layer in request.layers or ():
         check_layer(model, layer, "--layers")
     looked = looked_at(model, request.prompt, request.window, special=request.special)
@@ -45,7 +48,7 @@ def explain(model: OpenModel, request: ExplainRequest, *, seed: int) -> Iterator
         temperatures=TEMPERATURES,
         special=request.special,
     )
-    walk = LocalWalk(model, asked, seed=seed, ids=looked.ids)
+    walk = LocalWalk(model, asked, seed=request.seed, ids=looked.ids)
     if walk.room <= 0:
         raise ContextError("prompt", "fills the context, so that no token can be drawn")
     ids = list(looked.ids)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import count
 
 from gptcli.backends.local.chat_document import viewed
-from gptcli.backends.local.choose import shares
-from gptcli.backends.local.few_shot_prompts import prompts_for
+from gptcli.backends.local.few_shot_labels import Labels, reused
+from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
@@ -20,30 +19,23 @@ from gptcli.types.chat import ChatDocument
 from gptcli.types.few_shot import (
     Answer,
     Example,
+    FewShotDocumentRequest,
     FewShotEvent,
+    FewShotQueries,
     FewShotRequest,
     FewShotUsage,
-    LabelShare,
     Query,
 )
 
-#: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
-CONTENT_FREE = ("N/A", "[MASK]", "")
+
+def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
+    """See FewShotQueries. Raises ContextError for a query that does not fit with its examples."""
+    yield from FewShot(model, request.request).answers(request.queries)
 
 
-@dataclass(frozen=True)
-class _Prompt:
-    """A query in tokens; labels: the ids of each label after it."""
-
-    index: int
-    query: Query
-    examples: tuple[Example, ...]
-    ids: list[int]
-    labels: list[list[int]] = field(default_factory=list)
-
-    @property
-    def longest(self) -> int:
-        return len(self.ids) + max(map(len, self.labels), default=0)
+def document(model: OpenModel, request: FewShotDocumentRequest) -> ChatDocument:
+    """The exact document that would be continued for the query."""
+    return FewShot(model, request.request).document(request.query)
 
 
 class FewShot:
@@ -58,9 +50,7 @@ class FewShot:
         self._prefix = PrefixCache(model.runner)
         self._sampling = model.sampling(request.sampling)
         self._similarity = Similarity([example.input for example in request.examples])
-        self._calibrations: dict[tuple[Example, ...], list[float]] = {}
-        #: Tokens of all prompts, and those of them that were run.
-        self._prompt_tokens = self._computed = 0
+        self._labels = Labels(self._prefix, self._prompts, request)
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
         examples = list(request.examples)
@@ -69,25 +59,24 @@ class FewShot:
         self._chosen = tuple(examples[: request.shots])
 
     def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
-        """See Backend.few_shot."""
+        """See FewShotQueries."""
         start = time.perf_counter()
-        found = completion = 0
+        found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
-        self._prompt_tokens = self._computed = 0
         try:
             for batch in self._batches(queries):
-                for answer in self._labelled(batch) if self._request.labels else self._free(batch):
+                for answer in self._answers(batch):
                     found += 1
-                    self._prompt_tokens += answer.prompt_tokens
-                    self._computed += answer.prompt_tokens - answer.reused_tokens
+                    prompt_tokens += answer.prompt_tokens
+                    computed += answer.prompt_tokens - answer.reused_tokens
                     completion += answer.completion_tokens
                     yield answer
         except GptcliError as error:
             failed = error
         yield FewShotUsage(
             queries=found,
-            prompt_tokens=self._prompt_tokens,
-            computed_tokens=self._computed,
+            prompt_tokens=prompt_tokens + self._labels.calibration.prompt_tokens,
+            computed_tokens=computed + self._labels.calibration.computed,
             completion_tokens=completion,
             seconds=time.perf_counter() - start,
             model=self._model.name,
@@ -101,8 +90,11 @@ class FewShot:
         if failed is not None:
             raise failed
 
+    def _answers(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
+        return self._labels.answers(batch) if self._request.labels else self._free(batch)
+
     def document(self, query: Query) -> ChatDocument:
-        """See Backend.few_shot_document."""
+        """The document that would be continued for a query."""
         examples = self._examples(query.text)
         document = self._prompts.document(examples, query.text)
         self._model.check_length(len(document.ids) + 1, query.subject)
@@ -122,12 +114,12 @@ class FewShot:
         most = len(examples) if self._request.shots is None else self._request.shots
         return tuple(examples[place] for place in self._similarity.pick(query, most))
 
-    def _batches(self, queries: Iterable[Query | None]) -> Iterator[list[_Prompt]]:
+    def _batches(self, queries: Iterable[Query | None]) -> Iterator[list[AskedPrompt]]:
         """Queries that run together: as many as fit, or as have come where more are waited for.
 
         An error comes after what stands before it is answered.
         """
-        batch: list[_Prompt] = []
+        batch: list[AskedPrompt] = []
         numbers = count()
         try:
             for query in queries:
@@ -144,24 +136,24 @@ class FewShot:
         if batch:
             yield batch
 
-    def _is_full(self, batch: list[_Prompt]) -> bool:
+    def _is_full(self, batch: list[AskedPrompt]) -> bool:
         runner = self._model.runner
         tokens = max(prompt.longest for prompt in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
         size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
 
-    def _prompt(self, index: int, query: Query) -> _Prompt:
+    def _prompt(self, index: int, query: Query) -> AskedPrompt:
         """Raises ContextError where it does not fit."""
         text, subject = query.text, query.subject
         examples = self._examples(text)
         if self._request.labels:
             ids, labels = self._prompts.labelled(examples, text, self._request.labels)
-            prompt = _Prompt(index, query, examples, ids, labels)
+            prompt = AskedPrompt(index, query, examples, ids, labels)
             needed = prompt.longest
         else:
             ids = list(self._prompts.document(examples, text).ids)
-            prompt = _Prompt(index, query, examples, ids)
+            prompt = AskedPrompt(index, query, examples, ids)
             needed = len(ids) + 1
         limit = self._model.runner.limit
         if needed > limit:
@@ -171,7 +163,7 @@ class FewShot:
         self._model.check_ids(ids, subject)
         return prompt
 
-    def _free(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
+    def _free(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
         """Texts, in order, each as soon as those before it are done."""
         from gptcli.engine.asking.generate import Generation
 
@@ -208,7 +200,7 @@ class FewShot:
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place])
 
-    def _answer(self, batch: Sequence[_Prompt], place: int, sample: Sample) -> Answer:
+    def _answer(self, batch: Sequence[AskedPrompt], place: int, sample: Sample) -> Answer:
         prompt = batch[place]
         return Answer(
             index=prompt.index,
@@ -216,83 +208,6 @@ class FewShot:
             text=sample.text.strip(),
             finish_reason=sample.finish_reason or "length",
             prompt_tokens=len(prompt.ids),
-            reused_tokens=self._reused(place),
+            reused_tokens=reused(self._prefix, place),
             completion_tokens=sample.tokens,
         )
-
-    def _reused(self, place: int) -> int:
-        """The first of a batch computes what the others ride on."""
-        return self._prefix.shared if place else self._prefix.reused
-
-    def _labelled(self, batch: Sequence[_Prompt]) -> Iterator[Answer]:
-        from gptcli.engine.asking.continuations import logprobs_after
-
-        if self._request.calibrate:
-            self._calibrate(batch)
-        rows = [prompt.labels for prompt in batch]
-        found = logprobs_after(self._prefix, [prompt.ids for prompt in batch], rows)
-        reused = [self._reused(place) for place in range(len(batch))]
-        for prompt, logprobs, kept in zip(batch, found, reused, strict=True):
-            labels = self._shares([sum(each) for each in logprobs])
-            if self._request.calibrate:
-                labels = _calibrated(labels, self._calibrations[prompt.examples])
-            # max keeps the first of equals.
-            best = max(labels, key=lambda label: label.share)
-            yield Answer(
-                index=prompt.index,
-                input=prompt.query.text,
-                text=best.label,
-                finish_reason="label",
-                prompt_tokens=len(prompt.ids),
-                reused_tokens=kept,
-                completion_tokens=0,
-                shares=tuple(labels),
-            )
-
-    def _shares(self, totals: Sequence[float]) -> list[LabelShare]:
-        triples = zip(self._request.labels, totals, shares(totals), strict=True)
-        return [LabelShare(*triple) for triple in triples]
-
-    def _calibrate(self, batch: Sequence[_Prompt]) -> None:
-        """Learn what labels are worth for inputs without content, after each set of examples.
-
-        The mean of each label's share over CONTENT_FREE.
-        """
-        from gptcli.engine.asking.continuations import logprobs_after
-
-        sets = dict.fromkeys(prompt.examples for prompt in batch)
-        # Only what this batch needs is kept: with --order similar there is a set for every query.
-        self._calibrations = {s: v for s, v in self._calibrations.items() if s in sets}
-        missing = [each for each in sets if each not in self._calibrations]
-        if not missing:
-            return
-        asked = [
-            self._prompts.labelled(examples, text, self._request.labels)
-            for examples in missing
-            for text in CONTENT_FREE
-        ]
-        found = logprobs_after(self._prefix, [ids for ids, _ in asked], [r for _, r in asked])
-        self._prompt_tokens += sum(len(ids) for ids, _ in asked)
-        self._computed += sum(
-            len(ids) - self._reused(place) for place, (ids, _) in enumerate(asked)
-        )
-        every = [shares([sum(each) for each in logprobs]) for logprobs in found]
-        for place, examples in enumerate(missing):
-            rows = every[place * len(CONTENT_FREE) : (place + 1) * len(CONTENT_FREE)]
-            means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-            self._calibrations[examples] = means
-
-
-def _calibrated(labels: list[LabelShare], without: Sequence[float]) -> list[LabelShare]:
-    """p(label | query) / p(label | no content), as shares of their sum.
-
-    The winner is that of contextual calibration with W = diag(p)⁻¹ (Zhao et al.,
-    arXiv:2102.09690), which then takes a softmax where these are divided by their sum.
-    """
-    smallest = 1e-12
-    weights = [
-        each.probability / max(base, smallest) for each, base in zip(labels, without, strict=True)
-    ]
-    total = sum(weights) or 1.0
-    pairs = zip(labels, weights, strict=True)
-    return [replace(each, calibrated=weight / total) for each, weight in pairs]

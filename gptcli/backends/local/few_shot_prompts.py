@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gptcli.backends.local.chat import LocalChat, after
@@ -12,7 +13,23 @@ from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.continuation import split_continuation
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.chat import ChatForm, Message, Role
-from gptcli.types.few_shot import Example, FewShotForm, FewShotRequest
+from gptcli.types.few_shot import Example, FewShotForm, FewShotRequest, Query
+
+
+@dataclass(frozen=True)
+class AskedPrompt:
+    """A query in tokens; labels: the ids of each label after it."""
+
+    index: int
+    query: Query
+    examples: tuple[Example, ...]
+    ids: list[int]
+    labels: list[list[int]] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        """How many tokens it takes with the longest label."""
+        return len(self.ids) + max(map(len, self.labels), default=0)
 
 
 class Prompts(Protocol):

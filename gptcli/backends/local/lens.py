@@ -10,8 +10,11 @@ from gptcli.errors import InputError
 from gptcli.types.lens import Lens, LensRequest, Ranked, Reading
 
 
-def lens(model: OpenModel, request: LensRequest) -> Lens:
-    """See Backend.lens."""
+def answer(model: OpenModel, request: LensRequest) -> Lens:
+    """What the stream would say after every layer.
+
+    Raises InputError for a text to track that is not one token, NonFiniteError.
+    """
     from gptcli.engine.arrays import namespace
     from gptcli.engine.probes.readout import read_out
     from gptcli.engine.probes.streams import Streams

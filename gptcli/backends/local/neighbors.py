@@ -27,8 +27,11 @@ class _Word:
     vector: Array
 
 
-def neighbors(model: OpenModel, request: NeighborsRequest) -> Neighbors:
-    """See Backend.neighbors."""
+def answer(model: OpenModel, request: NeighborsRequest) -> Neighbors:
+    """Which tokens lie near words, or near a word in its context.
+
+    Raises InputError for a context without the word, UsageError for a layer that is not there.
+    """
     check_rows(model, request.rows)
     check_layer(model, request.layer, least=-1)
     drifts: tuple[Drift, ...] = ()

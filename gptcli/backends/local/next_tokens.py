@@ -16,6 +16,8 @@ from gptcli.types.next_tokens import (
     Distribution,
     NextTokensRequest,
     Spread,
+    Walk,
+    WalkRequest,
     Whole,
 )
 
@@ -26,8 +28,18 @@ if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
 
 
+def answer(model: OpenModel, request: NextTokensRequest) -> Distribution:
+    """What comes after the prompt: the distribution, before and after the sampler."""
+    return LocalWalk(model, request).look()
+
+
+def walk(model: OpenModel, request: WalkRequest) -> Walk:
+    """The same, to go on from."""
+    return LocalWalk(model, request.first, seed=request.seed)
+
+
 class LocalWalk:
-    """See backends.base.Walk. Each look at a new place costs one forward.
+    """See types.next_tokens.Walk. Each look at a new place costs one forward.
 
     ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
     prefix: the KV cache of prompts before, whose beginnings need not be computed again.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptcli import signals
 from gptcli.backends.local.defaults import ModelDefaults
@@ -18,6 +17,8 @@ from gptcli.types.token import Source, Token
 
 if TYPE_CHECKING:
     from gptcli.engine.runner import Runner
+
+T = TypeVar("T")
 
 
 class OpenModel:
@@ -35,32 +36,57 @@ class OpenModel:
         limit: int | None = None,
         adapters: Sequence[AdapterRef] = (),
         apart: bool = False,
+        weights: bool = True,
     ) -> None:
-        """Raises the errors of the tokenizer and of the engine's `open_runner`."""
+        """Raises the errors of the tokenizer and of the engine's `open_runner`.
+
+        Without `weights` these are read when a question needs them, if one does.
+        """
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self.defaults = ModelDefaults(model.path)
-        with signals.held():
-            from gptcli.engine.open import open_runner
-
         self.adapters = tuple(adapter.name for adapter in adapters)
-        self._open = functools.partial(
-            open_runner,
-            model.path,
-            device=device,
-            threads=threads,
-            exact_activations=exact_activations,
-            cpu_features=cpu_features,
-            limit=limit,
-            adapters=adapters,
-            apart=apart,
-        )
-        self.runner: Runner = self._open(dtype=dtype)
+        self._dtype = dtype
+        self._compute: dict[str, Any] = {
+            "device": device,
+            "threads": threads,
+            "exact_activations": exact_activations,
+            "cpu_features": cpu_features,
+            "limit": limit,
+            "adapters": adapters,
+            "apart": apart,
+        }
+        self._kept: dict[Callable[[OpenModel], Any], Any] = {}
+        if weights:
+            self.load()
+
+    def load(self) -> None:
+        """Bring the weights in, where they are not yet here."""
+        self.runner  # noqa: B018 - it is made by being asked for
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs the model."""
+        return self.runner_in(self._dtype)
 
     def runner_in(self, dtype: str) -> Runner:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
-        return self._open(dtype=dtype)
+        with signals.held():
+            from gptcli.engine.open import open_runner
+        return open_runner(self.path, dtype=dtype, **self._compute)
+
+    def kept(self, make: Callable[[OpenModel], T]) -> T:
+        """What one answer leaves for the next: made of this model when it is first wanted."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        found: T = self._kept[make]
+        return found
+
+    def close(self) -> None:
+        """Let go of the weights, and of what answers have left."""
+        self._kept.clear()
+        self.__dict__.pop("runner", None)
 
     @property
     def source(self) -> Source:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from gptcli.engine.asking.scoring import Window
 
 
-def score(model: OpenModel, request: ScoreRequest) -> Score:
-    """See Backend.score."""
+def answer(model: OpenModel, request: ScoreRequest) -> Score:
+    """How probable each token of the text was.
+
+    Raises InputError where there is nothing to score, UsageError for a stride that is not less
+    than the context, NonFiniteError.
+    """
     from gptcli.engine.asking import scoring
 
     planned = plan(model, request)

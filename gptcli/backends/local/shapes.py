@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from gptcli.backends.local.looking import looked_at
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.types.shapes import Flow, Part, Shapes
+from gptcli.types.shapes import Flow, Part, Shapes, ShapesRequest
 from gptcli.types.window import Window
 
 
-def shapes(model: OpenModel, prompt: str, *, special: bool) -> Shapes:
-    """See Backend.shapes."""
+def answer(model: OpenModel, request: ShapesRequest) -> Shapes:
+    """The model's tensors, and those that a prompt makes on its way."""
     from gptcli.engine.probes.parameters import parts
 
     runner = model.runner
-    looked = looked_at(model, prompt, Window(0), special=special)
+    looked = looked_at(model, request.prompt, Window(0), special=request.special)
     found = tuple(
         Part(each.name, each.shape, each.layers, each.times, each.parameters)
         for each in parts(runner.shapes())

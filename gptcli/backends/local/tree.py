@@ -11,8 +11,11 @@ from gptcli.errors import ContextError, UsageError
 from gptcli.types.tree import MAX_NODES, Node, Tree, TreeRequest
 
 
-def tree(model: OpenModel, request: TreeRequest) -> Tree:
-    """See Backend.tree."""
+def answer(model: OpenModel, request: TreeRequest) -> Tree:
+    """The most probable continuations, as a tree.
+
+    Raises UsageError for a tree of too many nodes, and the errors of a prompt.
+    """
     from gptcli.engine.asking.tree import Branch, TooManyNodesError, TreeGrower
 
     if not request.min_p and request.nodes > MAX_NODES:

@@ -113,7 +113,7 @@ def attention(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).attention(request)
+    found = open_for(settings, messages).answer(request)
     place = None if token is None else _place(found, token)
     messages.notices(found.notices)
     if json:

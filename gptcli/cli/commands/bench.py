@@ -124,7 +124,7 @@ def bench(
     )
     messages = Messages(sys.stderr, quiet=quiet)
     # The model is let go of before the processes begin, which open it for themselves.
-    speeds = watch_steps(open_for(settings, messages).bench(request), messages)
+    speeds = watch_steps(open_for(settings, messages).answer(request), messages)
     found = Benchmark(request, speeds, watch_steps(processes(settings, request), messages))
     if json:
         DataWriter(sys.stdout).json(view.as_json(found))

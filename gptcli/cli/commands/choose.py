@@ -126,7 +126,7 @@ def choose(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).choose(request)
+    found = open_for(settings, messages).answer(request)
     messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(view.as_json(found))

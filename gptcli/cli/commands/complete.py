@@ -184,7 +184,7 @@ def _run(
     begun = time.perf_counter()
     backend = open_for(settings, messages)
     ready = time.perf_counter() - begun
-    events = chunks(backend.stream(request), messages)
+    events = chunks(backend.answer(request), messages)
     usage = view.show(when_done(events) if wait else events)
     if stats and usage is not None:
         for line in stats_lines.lines(usage, ready):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from gptcli.backends import Backend
 from gptcli.cli.exports import Exports
 from gptcli.types.explain import ExplainRequest, Round
+from gptcli.types.shapes import ShapesRequest
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
@@ -30,7 +31,7 @@ class Run:
 
     def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
         """The rounds as they come; what a user should know first."""
-        for each in backend.explain(self.request, seed=self.seed):
+        for each in backend.answer(replace(self.request, seed=self.seed)):
             if each.number == 1:
                 messages.notices(each.distribution.notices)
             yield each
@@ -112,7 +113,7 @@ def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
 
 def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> None:
     """Show the tensors of the model instead."""
-    found = backend.shapes(run.request.prompt, special=run.request.special)
+    found = backend.answer(ShapesRequest(run.request.prompt, special=run.request.special))
     messages.notices(found.notices)
     stage = shapes_view.stage(found, run.words)
     if exports.json:

@@ -28,7 +28,15 @@ from gptcli.cli.opening import open_for, settings_of
 from gptcli.config import Settings
 from gptcli.errors import UsageError
 from gptcli.types.events import Notice
-from gptcli.types.few_shot import Answer, FewShotEvent, FewShotRequest, FewShotUsage, Query
+from gptcli.types.few_shot import (
+    Answer,
+    FewShotDocumentRequest,
+    FewShotEvent,
+    FewShotQueries,
+    FewShotRequest,
+    FewShotUsage,
+    Query,
+)
 from gptcli.types.limits import LIMITS
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
@@ -212,7 +220,7 @@ def _answer(
     many: bool,
 ) -> None:
     usage: list[FewShotUsage] = []
-    answers = _answers(backend.few_shot(request, asked), messages, usage)
+    answers = _answers(backend.answer(FewShotQueries(request, asked)), messages, usage)
     if json:
         writer = DataWriter(sys.stdout)
         for answer in answers:
@@ -246,7 +254,7 @@ def _show_document(
     json: bool,
 ) -> None:
     first = next(query for query in asked if query is not None)
-    document = backend.few_shot_document(request, first)
+    document = backend.answer(FewShotDocumentRequest(request, first))
     messages.notices(document.notices)
     if json:
         DataWriter(sys.stdout).json(document_view.as_json(document))

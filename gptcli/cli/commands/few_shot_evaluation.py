@@ -15,6 +15,7 @@ from gptcli.types.events import Notice
 from gptcli.types.few_shot import (
     Answer,
     Example,
+    FewShotQueries,
     FewShotRequest,
     FewShotUsage,
     Judged,
@@ -121,7 +122,7 @@ def _answers(
     messages: Messages,
     usages: list[FewShotUsage],
 ) -> Iterator[Answer]:
-    for event in backend.few_shot(request, rows):
+    for event in backend.answer(FewShotQueries(request, rows)):
         if isinstance(event, Answer):
             yield event
         elif isinstance(event, Notice):

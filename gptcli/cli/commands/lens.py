@@ -99,7 +99,7 @@ def lens(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).lens(request)
+    found = open_for(settings, messages).answer(request)
     messages.notices(found.notices)
     if json:
         from gptcli.ui.views import inside_json

@@ -132,7 +132,7 @@ def neighbors(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).neighbors(request)
+    found = open_for(settings, messages).answer(request)
     messages.notices(found.notices)
     if json:
         from gptcli.ui.views import inside_json

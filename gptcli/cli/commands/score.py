@@ -223,7 +223,7 @@ def _check(
 
 
 def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Score:
-    found = backend.score(request)
+    found = backend.answer(request)
     messages.notices(found.notices)
     return found
 

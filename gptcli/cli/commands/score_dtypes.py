@@ -77,7 +77,7 @@ def run(
         with counting(f"comparing {', '.join(dtypes)}", len(dtypes), messages) as step:
             for dtype in dtypes:
                 try:
-                    found.append(backend.rounding(RoundingRequest(request, dtype)))
+                    found.append(backend.answer(RoundingRequest(request, dtype)))
                 except UsageError as error:
                     if error.subject != "--dtype":
                         raise

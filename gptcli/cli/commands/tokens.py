@@ -5,25 +5,20 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gptcli import config
-from gptcli.backends import ECHO
-from gptcli.backends.echo import refuse
 from gptcli.cli.flags import common as options
 from gptcli.cli.input.prompt import read_file, read_prompt
-from gptcli.cli.opening import settings_of
+from gptcli.cli.opening import open_for, settings_of
 from gptcli.errors import UsageError
+from gptcli.types.tokens import DecodeRequest, TokensRequest
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.progress import watch
 from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import tokens as view
-
-if TYPE_CHECKING:
-    from gptcli.text.tokenizer import Tokenizer
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -107,14 +102,10 @@ def tokens(
         example=_EXAMPLE,
         empty=count,
     )
-    from gptcli.text.cut import cut
-
-    tokenizer, name = _tokenizer(settings, messages)
-    answer = cut(tokenizer, name, found, special=special)
+    backend = open_for(settings, messages, weights=False)
+    answer = backend.answer(TokensRequest(found, special=special))
+    messages.notices(answer.notices)
     writer = DataWriter(sys.stdout)
-    named = None if special else tokenizer.special_in(found)
-    if named:
-        messages.hint(f"text: {named} is read as plain text; --special makes it a token")
     if count:
         writer.write(f"{len(answer.ids)}\n")
     elif ids:
@@ -129,10 +120,8 @@ def tokens(
 
 def _decode(ids: list[int], settings: config.Settings, messages: Messages, *, json: bool) -> None:
     """The bytes exactly; on a terminal control characters and broken bytes are shown."""
-    from gptcli.text.cut import joined
-
-    tokenizer, name = _tokenizer(settings, messages)
-    answer = joined(tokenizer, name, ids, "--decode")
+    backend = open_for(settings, messages, weights=False)
+    answer = backend.answer(DecodeRequest(tuple(ids), "--decode"))
     writer = DataWriter(sys.stdout)
     if json:
         view.write_json(writer, answer)
@@ -144,20 +133,6 @@ def _decode(ids: list[int], settings: config.Settings, messages: Messages, *, js
     terminal = TerminalWriter(sys.stdout)
     terminal.write(data.decode(errors="backslashreplace"))
     terminal.end_line()
-
-
-def _tokenizer(settings: config.Settings, messages: Messages) -> tuple[Tokenizer, str]:
-    """The model's tokenizer, and the model's name. Raises the errors of `models.obtain`."""
-    if settings.model == ECHO:
-        refuse("cut a text into tokens")
-    from gptcli import models
-    from gptcli.text.tokenizer import Tokenizer
-
-    model = watch(models.obtain(settings.model), messages)
-    tokenizer = Tokenizer(model.path)
-    if tokenizer.notice is not None:
-        messages.notices([tokenizer.notice])
-    return tokenizer, model.name
 
 
 def _stdin() -> str:

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
-from gptcli.backends.base import Walk
 from gptcli.cli.input import many_prompts
 from gptcli.cli.input.prompt import checked
 from gptcli.cli.opening import open_for
 from gptcli.config import Settings
 from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.evaluation.comparison import compare
-from gptcli.types.next_tokens import Distribution, NextTokensRequest, Step
+from gptcli.types.next_tokens import Distribution, NextTokensRequest, Step, Walk, WalkRequest
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.writer import TerminalWriter
@@ -95,13 +94,13 @@ def run(
         _compare(modes, request, settings, messages)
     elif modes.steps is not None or modes.pick:
         seed = random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed
-        found = open_for(settings, messages).walk(request, seed=seed)
+        found = open_for(settings, messages).answer(WalkRequest(request, seed=seed))
         if modes.pick:
             _pick(found, request.prompt, messages)
         else:
             _steps(modes, found, request.prompt, seed, messages)
     else:
-        _once(modes, open_for(settings, messages).next_tokens(request), messages)
+        _once(modes, open_for(settings, messages).answer(request), messages)
 
 
 def _once(modes: Modes, found: Distribution, messages: Messages) -> None:
@@ -121,7 +120,7 @@ def _many(
 ) -> None:
     def distributions() -> Iterator[Distribution]:
         for subject, prompt in prompts:
-            yield backend.next_tokens(replace(request, prompt=prompt, subject=subject))
+            yield backend.answer(replace(request, prompt=prompt, subject=subject))
 
     if modes.json:
         writer = DataWriter(sys.stdout)
@@ -135,14 +134,14 @@ def _compare(
     modes: Modes, request: NextTokensRequest, settings: Settings, messages: Messages
 ) -> None:
     backend = open_for(settings, messages)
-    found = [backend.next_tokens(request)]
+    found = [backend.answer(request)]
     for other in modes.compare:
-        found.append(backend.next_tokens(replace(request, prompt=other, subject="--compare")))
+        found.append(backend.answer(replace(request, prompt=other, subject="--compare")))
     if modes.compare_model is not None:
         # One model at a time: the first is let go before the second is loaded.
-        del backend
+        backend.close()
         other_settings = replace(settings, model=modes.compare_model, adapter=())
-        found.append(open_for(other_settings, messages).next_tokens(request))
+        found.append(open_for(other_settings, messages).answer(request))
     for each in found:
         messages.notices(each.notices)
     result = compare(found, request.rows)

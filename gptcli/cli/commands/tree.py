@@ -97,7 +97,7 @@ def tree(
         special=special,
     )
     messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).tree(request)
+    found = open_for(settings, messages).answer(request)
     messages.notices(found.notices)
     if json:
         DataWriter(sys.stdout).json(view.as_json(found))

@@ -1,4 +1,4 @@
-"""The man pages, made from the app: `python -m gptcli.cli.manual.pages [DIR]` writes them.
+"""The man pages, made from the app: `python -m gptcli.cli.manual [DIR]` writes them.
 
 One page for gptcli, one for each subcommand; a group's page holds all of its subcommands. The
 text is the docstrings, the options' help, and of each command's module `EXAMPLES` and the items of
@@ -25,7 +25,7 @@ from gptcli.cli.manual.text import ENVIRONMENT, FILES, PRECEDENCE
 from gptcli.errors import GptcliError
 
 #: How the pages in the checkout are made anew.
-COMMAND = "python -m gptcli.cli.manual.pages"
+COMMAND = "python -m gptcli.cli.manual"
 #: When what the pages say was last published. Not today: the same app gives the same bytes.
 _DATE = "2026-11-23"
 _SECTION = 1
@@ -295,7 +295,3 @@ def main(arguments: Sequence[str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (directory / name).write_text(text, encoding="ascii", newline="\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

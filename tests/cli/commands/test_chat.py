@@ -341,7 +341,7 @@ def test_a_broken_off_answer_is_kept(monkeypatch):
     """Catches a turn that is lost, or kept whole, when Ctrl-C or a closed pipe ends the answer."""
     from gptcli.backends.echo import EchoBackend
 
-    stream = EchoBackend.chat
+    stream = EchoBackend.answer
 
     def broken(self, request):
         for place, event in enumerate(stream(self, request)):
@@ -349,7 +349,7 @@ def test_a_broken_off_answer_is_kept(monkeypatch):
                 raise KeyboardInterrupt
             yield event
 
-    monkeypatch.setattr(EchoBackend, "chat", broken)
+    monkeypatch.setattr(EchoBackend, "answer", broken)
     assert run("chat", "-m", "echo", "--session", "one", "a b c").code == 130
     found = sessions.load("one")
     assert found is not None

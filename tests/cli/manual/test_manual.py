@@ -189,7 +189,7 @@ def test_terminal_and_environment_leave_no_trace(tmp_path: Path) -> None:
     odd |= {"GPTCLI_MODEL": "other", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
     try:
         subprocess.run(
-            [sys.executable, "-m", "gptcli.cli.manual.pages", str(tmp_path / "made")],
+            [sys.executable, "-m", "gptcli.cli.manual", str(tmp_path / "made")],
             env=os.environ | odd,
             stdout=follower,
             check=True,

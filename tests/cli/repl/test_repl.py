@@ -280,7 +280,7 @@ def test_a_kept_chat_is_not_saved_over_itself(chat, model):
 def test_ctrl_c_stops_the_answer_and_keeps_the_chat(chat, monkeypatch):
     """Catches a Ctrl-C that leaves, loses the message, or breaks the KV cache for later turns."""
     found = chat("the cat")
-    stream, talk = LocalBackend.chat, found.talk
+    stream, talk = LocalBackend.answer, found.talk
 
     def broken(self, request):
         for place, event in enumerate(stream(self, request)):
@@ -289,7 +289,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_chat(chat, monkeypatch):
             yield event
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalBackend, "chat", broken)
+        patch.setattr(LocalBackend, "answer", broken)
         stopped = chat("the dog", on=found)
     assert "stopped" in stopped.err
     assert stopped.said[2] == ("user", "the dog")
@@ -297,7 +297,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_chat(chat, monkeypatch):
     after = chat("the log", on=stopped)
     fresh = LocalBackend(OpenModel(ModelDir("tiny", talk._open()._open.path, "test")))
     asked = replace(talk.request, messages=talk.messages[:-1], seed=talk.request.seed + 2)
-    expected = "".join(e.text for e in fresh.chat(asked) if hasattr(e, "text"))
+    expected = "".join(e.text for e in fresh.answer(asked) if hasattr(e, "text"))
     assert after.said[-1] == ("assistant", expected)
 
 
@@ -310,7 +310,7 @@ def test_ctrl_c_before_a_word_takes_the_message_back(chat, monkeypatch):
 
     found = chat("the cat")
     with monkeypatch.context() as patch:
-        patch.setattr(LocalBackend, "chat", broken)
+        patch.setattr(LocalBackend, "answer", broken)
         assert chat("the dog", on=found).said == found.said
         assert chat("/regen", on=found).said == found.said
 

@@ -1,0 +1,116 @@
+"""Labels after a query: their probabilities compared, and what they are worth without content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local.choose import shares
+from gptcli.backends.local.few_shot_prompts import AskedPrompt, Prompts
+from gptcli.types.few_shot import Answer, Example, FewShotRequest, LabelShare
+
+if TYPE_CHECKING:
+    from gptcli.engine.asking.prefix import PrefixCache
+
+#: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
+CONTENT_FREE = ("N/A", "[MASK]", "")
+
+
+@dataclass
+class Calibration:
+    """What labels are worth without content after a set of examples: the mean of their shares.
+
+    prompt_tokens and computed: tokens of the prompts that this took, and those of them that ran.
+    """
+
+    means: dict[tuple[Example, ...], list[float]] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    computed: int = 0
+
+
+class Labels:
+    """The labels of a request, compared after each query of a batch."""
+
+    def __init__(self, prefix: PrefixCache, prompts: Prompts, request: FewShotRequest) -> None:
+        self._prefix = prefix
+        self._prompts = prompts
+        self._request = request
+        self.calibration = Calibration()
+
+    def answers(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
+        """The most probable label for each query, in order."""
+        from gptcli.engine.asking.continuations import logprobs_after
+
+        if self._request.calibrate:
+            self._calibrate(batch)
+        rows = [prompt.labels for prompt in batch]
+        found = logprobs_after(self._prefix, [prompt.ids for prompt in batch], rows)
+        kept = [reused(self._prefix, place) for place in range(len(batch))]
+        for prompt, logprobs, reused_tokens in zip(batch, found, kept, strict=True):
+            labels = self._shares([sum(each) for each in logprobs])
+            if self._request.calibrate:
+                labels = _calibrated(labels, self.calibration.means[prompt.examples])
+            # max keeps the first of equals.
+            best = max(labels, key=lambda label: label.share)
+            yield Answer(
+                index=prompt.index,
+                input=prompt.query.text,
+                text=best.label,
+                finish_reason="label",
+                prompt_tokens=len(prompt.ids),
+                reused_tokens=reused_tokens,
+                completion_tokens=0,
+                shares=tuple(labels),
+            )
+
+    def _shares(self, totals: Sequence[float]) -> list[LabelShare]:
+        triples = zip(self._request.labels, totals, shares(totals), strict=True)
+        return [LabelShare(*triple) for triple in triples]
+
+    def _calibrate(self, batch: Sequence[AskedPrompt]) -> None:
+        """Learn what labels are worth after each set of examples of this batch."""
+        from gptcli.engine.asking.continuations import logprobs_after
+
+        known = self.calibration
+        sets = dict.fromkeys(prompt.examples for prompt in batch)
+        # Only what this batch needs is kept: with --order similar there is a set for every query.
+        known.means = {s: v for s, v in known.means.items() if s in sets}
+        missing = [each for each in sets if each not in known.means]
+        if not missing:
+            return
+        asked = [
+            self._prompts.labelled(examples, text, self._request.labels)
+            for examples in missing
+            for text in CONTENT_FREE
+        ]
+        found = logprobs_after(self._prefix, [ids for ids, _ in asked], [r for _, r in asked])
+        known.prompt_tokens += sum(len(ids) for ids, _ in asked)
+        known.computed += sum(
+            len(ids) - reused(self._prefix, place) for place, (ids, _) in enumerate(asked)
+        )
+        every = [shares([sum(each) for each in logprobs]) for logprobs in found]
+        for place, examples in enumerate(missing):
+            rows = every[place * len(CONTENT_FREE) : (place + 1) * len(CONTENT_FREE)]
+            means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+            known.means[examples] = means
+
+
+def reused(prefix: PrefixCache, place: int) -> int:
+    """How many tokens of a batch's prompt were there: the first computes what the others share."""
+    return prefix.shared if place else prefix.reused
+
+
+def _calibrated(labels: list[LabelShare], without: Sequence[float]) -> list[LabelShare]:
+    """p(label | query) / p(label | no content), as shares of their sum.
+
+    The winner is that of contextual calibration with W = diag(p)⁻¹ (Zhao et al.,
+    arXiv:2102.09690), which then takes a softmax where these are divided by their sum.
+    """
+    smallest = 1e-12
+    weights = [
+        each.probability / max(base, smallest) for each, base in zip(labels, without, strict=True)
+    ]
+    total = sum(weights) or 1.0
+    pairs = zip(labels, weights, strict=True)
+    return [replace(each, calibrated=weight / total) for each, weight in pairs]
