@@ -10,6 +10,7 @@ from gptcli.ui.data.values import finite, number
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import blank, caption, fitted
+from gptcli.ui.views.score import windows_json
 from gptcli.ui.views.source import where
 from gptcli.units import percent
 
@@ -53,11 +54,7 @@ def as_json(found: Sequence[DtypeComparison]) -> dict[str, Any]:
         "object": "score.rounding",
         **source.fields(first.exact),
         "context_tokens": first.context_tokens,
-        "windows": {
-            "windows": first.windows,
-            "context_size": first.context_size,
-            "stride": first.stride,
-        },
+        "windows": windows_json(first),
         "tokens_scored": first.tokens,
         "perplexity": finite(first.exact_perplexity),
         "dtypes": [_dtype(each) for each in found],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TextIO
 
+from gptcli.types.dtype_comparison import DtypeComparison
 from gptcli.types.score import Score, TokenScore, Totals
 from gptcli.ui.data.values import exact, finite, logprob_json
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
@@ -159,11 +160,7 @@ def body_json(score: Score) -> dict[str, Any]:
     totals = score.totals
     return {
         "context_tokens": score.context_tokens,
-        "windows": {
-            "windows": score.windows,
-            "context_size": score.context_size,
-            "stride": score.stride,
-        },
+        "windows": windows_json(score),
         "totals": {n: finite(getattr(totals, _FIELDS.get(n, n))) for n in _TOTALS},
         "tokens": [_scored(each) for each in score.tokens],
     }
@@ -174,3 +171,8 @@ def _scored(each: TokenScore) -> dict[str, Any]:
     found |= {"special": each.token.special, "bits": finite(each.bits), "rank": each.rank}
     best = None if each.best is None else logprob_json(each.best, each.best_logprob)
     return found | {"top_logprobs": [] if best is None else [best]}
+
+
+def windows_json(of: Score | DtypeComparison) -> dict[str, int]:
+    """In how many windows a text was run, and how they follow each other."""
+    return {"windows": of.windows, "context_size": of.context_size, "stride": of.stride}
