@@ -92,6 +92,6 @@ class Environment:
         return TerminalWriter(self.stdout)
 
     def page(self, text: str) -> None:
-        """Write help, versions and the like to stdout as they are."""
-        self.stdout.write(text)
-        self.stdout.flush()
+        """Write help, versions and the like to stdout."""
+        writer = self.terminal() if self.on_terminal else self.data()
+        writer.write(text)

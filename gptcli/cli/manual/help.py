@@ -6,12 +6,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 import typer
-from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.manual.node import Node, argument_name, names, node_of, shown_metavar
-from gptcli.ui.terminal.writer import plain_console, width_of
+from gptcli.ui.terminal.writer import width_of
 
 #: Lines longer than this are hard to read, however wide the terminal is.
 _WIDEST = 100
@@ -42,13 +41,13 @@ def explain_group(context: typer.Context) -> None:
 
 
 def _print(environment: Environment, lines: Iterable[Line]) -> None:
-    console = plain_console(environment.stdout, soft_wrap=True)
     if not environment.on_terminal:
         # FORCE_COLOR is about answers; help in a pipe is plain text.
         environment.page("".join(f"{text}\n" for text, _ in lines))
         return
+    writer = environment.terminal()
     for text, style in lines:
-        console.print(Text(text, style=style))
+        writer.line(text, style)
 
 
 def _brief(node: Node, width: int) -> Iterator[Line]:

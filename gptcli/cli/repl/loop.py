@@ -52,7 +52,7 @@ class Repl:
                 return
             except KeyboardInterrupt:
                 # What was under way is stopped; the terminal shows ^C where that was.
-                print(file=self._environment.stderr)
+                self._messages.end_line()
             except GptcliError as error:
                 self._messages.error(str(error))
 

@@ -47,6 +47,10 @@ class Messages:
         for line in lines:
             self.always(line)
 
+    def end_line(self) -> None:
+        """End a line that the terminal itself began, with ^C."""
+        self.console.print()
+
     def _line(self, kind: str, text: str, style: str) -> None:
         line = Text("gptcli: ")
         line.append(f"{kind}:", style=style)
