@@ -13,6 +13,7 @@ import torch
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.engine.asking.prefix import PrefixCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.types.chat import (
     ChatDocumentRequest,
     ChatForm,
@@ -71,10 +72,16 @@ def same(chat_model: Path, monkeypatch) -> Callable[[Asked], tuple[list[Any], li
         prefix.ids, prefix.reused = [], 0
         prefix.state.clear()
 
+    def copies_of_nothing_kept(prefix: PrefixCache, ids: list[int], rows: int) -> ModelState:
+        from_nothing(prefix, 0)
+        prefix._go_on(ids, None)
+        return prefix.state.picked([0] * rows)
+
     def both(asked: Asked) -> tuple[list[Any], list[int]]:
         kept = run(asked)
         with monkeypatch.context() as patch:
             patch.setattr(PrefixCache, "_go_back", from_nothing)
+            patch.setattr(PrefixCache, "copies", copies_of_nothing_kept)
             fresh = run(asked)
         assert _alike(list(map(_bare, kept)), list(map(_bare, fresh)))
         reused = [event.reused_tokens for event in kept if isinstance(event, Usage | Answer)]
