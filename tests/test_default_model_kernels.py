@@ -8,12 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gptcli.engine.open import open_runner
-from gptcli.engine.torch.loader import load
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.sampling import Sampling
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import generate
+from tests.opening import load, open_runner
 from tests.test_default_model import PROMPTS, TOKENS
 
 pytestmark = needs_kernels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
@@ -20,6 +21,25 @@ CHUNK = 512
 HEAD_ROWS = 128
 
 
+@dataclass(frozen=True)
+class RunnerFacts:
+    """What a runner says of itself, for labels, benches and what has to fit into memory.
+
+    device, dtype: where and in what it computes, as --device and --dtype name it. activations: what
+    these are where they meet the weights, None where the dtype says it. itemsize: bytes of a number
+    in the KV cache. threads: how many of a CPU compute, None on a GPU. instructions: the kernels'
+    set, None where torch computes. weight_bytes: what a token of one row reads, see `traffic`.
+    """
+
+    device: str
+    dtype: str
+    activations: str | None
+    itemsize: int
+    threads: int | None
+    instructions: str | None
+    weight_bytes: int
+
+
 class Runner(Protocol):
     """A model in its place. `limit` is the context in use, at most the model's own.
 
@@ -31,38 +51,8 @@ class Runner(Protocol):
     limit: int
 
     @property
-    def device_name(self) -> str:
-        """Where it computes, as --device names it."""
-        ...
-
-    @property
-    def dtype_name(self) -> str:
-        """What it computes in, as --dtype names it."""
-        ...
-
-    @property
-    def activations_name(self) -> str | None:
-        """What activations are where they meet the weights, where the dtype does not say it."""
-        ...
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number among keys and values."""
-        ...
-
-    @property
-    def threads(self) -> int | None:
-        """How many threads of a CPU compute; None on a GPU."""
-        ...
-
-    @property
-    def instructions(self) -> str | None:
-        """The kernels' set of instructions; None where torch computes."""
-        ...
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights that a token of one row reads, see `traffic`."""
+    def facts(self) -> RunnerFacts:
+        """What it says of itself; told once, and the same from then on."""
         ...
 
     def wait(self) -> None:

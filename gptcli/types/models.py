@@ -25,10 +25,11 @@ class ModelDir:
 
     name: what the user called it; path: the directory with config.json and the weights;
     source: where it came from, in words a user can act on; managed: gptcli put it there and may
-    remove it.
+    remove it. licence: that of a managed model, None where it is not known.
     """
 
     name: str
     path: Path
     source: str
     managed: bool = False
+    licence: str | None = None

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import Described, describe
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.safetensors.mapping import MappedFiles
@@ -29,17 +28,16 @@ def bits(numbers: np.ndarray) -> np.ndarray:
     return ((whole + 0x7FFF + (whole >> 16 & 1)) >> 16).astype(np.uint16)
 
 
-def weights(directory: Path) -> dict[str, np.ndarray]:
+def weights(model: Described) -> dict[str, np.ndarray]:
     """Our parameters' names → float32 arrays."""
-    family, spec = read_spec(ConfigFields.read(directory))
-    rules, found = family.rules(spec), {}
-    stored = {rules.bare(name): tensor for name, tensor in MappedFiles(directory).tensors.items()}
+    rules, found, spec, mapped = model.family.rules(model.spec), {}, model.spec, MappedFiles()
+    stored = {rules.bare(name): tensor for name, tensor in model.stored.tensors.items()}
     for rule in rules.rules:
         for layer in range(spec.layers) if "{i}" in rule.stored else (0,):
             (target,) = (name.replace("{i}", str(layer)) for name in rule.targets)
             tensor = stored[rule.stored.replace("{i}", str(layer))]
-            array = floats(tensor.array) if tensor.kind == "BF16" else tensor.array
-            found[target] = array.astype(np.float32)
+            array = mapped.array(tensor)
+            found[target] = floats(array) if tensor.kind == "BF16" else array.astype(np.float32)
     return found
 
 
@@ -47,6 +45,9 @@ class NumpyLlama:
     """See KernelModel. `calls` are the (tokens, wanted) of every forward."""
 
     activations = None
+    threads = 1
+    instructions = "numpy"
+    weight_bytes = 0
 
     def __init__(self, spec: ModelSpec, weights: dict[str, np.ndarray]) -> None:
         self.spec = spec
@@ -126,14 +127,14 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
 
 
 def open_kernels(
-    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int, **_: object
+    described: Described, dtype: str, threads: int | None, limit: int, **_: object
 ) -> KernelRunner:
     """See engine.open.open_kernels, whose place it takes."""
     name = "float32" if dtype == "auto" else dtype
-    return KernelRunner(NumpyLlama(spec, weights(directory)), spec, name, limit)
+    return KernelRunner(NumpyLlama(described.spec, weights(described)), described.spec, name, limit)
 
 
 def runner(directory: Path, dtype: str = "float32") -> KernelRunner:
     """A golden checkpoint in the stand-in."""
-    spec = read_spec(ConfigFields.read(directory))[1]
-    return open_kernels(directory, spec, dtype, None, spec.context)
+    described = describe(directory)
+    return open_kernels(described, dtype, None, described.spec.context)

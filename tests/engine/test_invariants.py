@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
+from tests.opening import load
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
 NEAR = {"rtol": 0, "atol": 2e-5}

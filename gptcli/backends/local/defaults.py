@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.errors import InputError, ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.text.tokenizer import Tokenizer
@@ -27,12 +28,12 @@ _WHOLE = {"top_k"}
 
 
 class ModelDefaults:
-    """config.json and generation_config.json of a model directory, as far as they matter here."""
+    """What generation_config.json says, and where that is silent config.json."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: ConfigFields) -> None:
         self._path = directory / "generation_config.json"
         self._generation = jsonfile.read(self._path) if self._path.exists() else {}
-        self._config = jsonfile.read(directory / "config.json")
+        self._config = config
 
     def sampling(self, wish: SamplingWish, tokenizer: Tokenizer, vocab: int) -> Sampling:
         """The wish, its gaps filled by generation_config.json, else by temperature 0.8, min-p 0.05.
@@ -60,8 +61,7 @@ class ModelDefaults:
         """Tokens that end a text: generation_config.json's, else config.json's, else the text of
         tokenizer_config.json's end token.
         """
-        for source in (self._generation, self._config):
-            value = source.get("eos_token_id")
+        for value in (self._generation.get("eos_token_id"), self._config.get("eos_token_id")):
             ids = value if isinstance(value, list) else [value]
             found = [i for i in ids if isinstance(i, int) and not isinstance(i, bool)]
             if found:

@@ -20,7 +20,7 @@ def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
     """
     from gptcli.engine.asking.divergence import divergences
 
-    if model.runner.dtype_name != "float32":
+    if model.runner.facts.dtype != "float32":
         raise ValueError("what is held to float32 needs a model that was opened in it")
     planned = plan(model, request.text)
     other = model.runner_in(request.dtype)
@@ -33,7 +33,7 @@ def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
     count = len(found)
     return Rounding(
         exact=model.source,
-        source=replace(model.source, dtype=other.dtype_name, activations=other.activations_name),
+        source=replace(model.source, dtype=other.facts.dtype, activations=other.facts.activations),
         tokens=count,
         context_tokens=planned.before,
         windows=len(planned.windows),

@@ -13,7 +13,6 @@ from gptcli.cli.flags import adapter as adapter_options
 from gptcli.cli.flags import common as options
 from gptcli.cli.input.model_argument import Name
 from gptcli.cli.opening import settings_of
-from gptcli.errors import UsageError
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
 
@@ -42,8 +41,6 @@ def merge(
 
     messages = Messages(sys.stderr, quiet=quiet)
     model = watch(models.obtain(name), messages)
-    if not settings.adapter and models.describe(model).quantised is None:
-        raise UsageError("--adapter", "is needed, once for each adapter")
     # A setting of the user's file is about computing, not about what is written.
     kind = "auto" if dtype is None else settings.dtype
     watch(merged(model, settings.adapter, output, dtype=kind), messages)

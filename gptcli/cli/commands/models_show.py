@@ -9,6 +9,7 @@ from gptcli import models
 from gptcli.cli.flags import common as options
 from gptcli.cli.input.model_argument import Name, here
 from gptcli.errors import ModelError
+from gptcli.formats import model_files
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.tables import pairs, table
 from gptcli.units import millions, size
@@ -32,10 +33,11 @@ def show(
     from gptcli.backends.local.needs import needs
 
     model = here(name)
-    facts = models.describe(model)
+    files = model_files.read(model.path)
+    facts = models.facts_of(model, files)
     needed, reason = None, None
     try:
-        needed = needs(model, dtype=dtype, limit=ctx_size)
+        needed = needs(files, dtype=dtype, limit=ctx_size)
     except ModelError as error:
         reason = error.reason
     parameters = facts.parameters if needed is None else needed.parameters

@@ -57,7 +57,7 @@ def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iter
     batch: list[int] = []
     for index in sorted(range(len(rows)), key=lambda index: -len(rows[index])):
         tokens = prompt + len(rows[batch[0] if batch else index])
-        size = runner.spec.cache_bytes(tokens, runner.itemsize, len(batch) + 1)
+        size = runner.spec.cache_bytes(tokens, runner.facts.itemsize, len(batch) + 1)
         if batch and (len(batch) == ROWS or size > CACHE_BYTES):
             yield batch
             batch = []

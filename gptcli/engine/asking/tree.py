@@ -69,7 +69,7 @@ class TreeGrower:
         state = self._runner.new_cache()
         (first,) = self._likeliest(self._runner.prefill([prompt], state), [0.0])
         row = self._runner.spec.cache_bytes(
-            len(prompt) + self._depth, self._runner.itemsize, batch=max(self._depth - 1, 1)
+            len(prompt) + self._depth, self._runner.facts.itemsize, batch=max(self._depth - 1, 1)
         )
         rows = min(max(CACHE_BYTES // row, 1), ROWS)
         self._deepen([(branch, 0) for branch in first], state, self._depth - 1, rows)

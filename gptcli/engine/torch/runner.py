@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
-from gptcli.engine.runner import CHUNK, HEAD_ROWS
+from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.torch.decoder import Decoder
 
@@ -26,43 +27,23 @@ class TorchRunner:
         self.limit = min(limit or self.spec.context, self.spec.context)
         decoder.prepare(self.limit)
 
-    @property
-    def device_name(self) -> str:
-        """See Runner."""
-        return str(self.device)
-
-    @property
-    def dtype_name(self) -> str:
-        """See Runner."""
-        return str(self.dtype).removeprefix("torch.")
-
-    @property
-    def activations_name(self) -> None:
-        """See Runner."""
-        return None
-
-    @property
-    def itemsize(self) -> int:
-        """See Runner."""
-        return self.dtype.itemsize
-
-    @property
-    def threads(self) -> int | None:
-        """See Runner."""
-        return torch.get_num_threads() if self.device.type == "cpu" else None
-
-    @property
-    def instructions(self) -> str | None:
-        """See Runner."""
-        return None
-
-    @property
-    def weight_bytes(self) -> int:
+    @cached_property
+    def facts(self) -> RunnerFacts:
         """See Runner."""
         # A tied table is read in full by the head.
         rows = {"positions.weight"} | (set() if self.spec.tied else {"embedding.weight"})
         parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
-        return traffic.weight_bytes(self.spec, (part for part in parts if part[0] not in rows))
+        return RunnerFacts(
+            device=str(self.device),
+            dtype=str(self.dtype).removeprefix("torch."),
+            activations=None,
+            itemsize=self.dtype.itemsize,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
+            instructions=None,
+            weight_bytes=traffic.weight_bytes(
+                self.spec, (part for part in parts if part[0] not in rows)
+            ),
+        )
 
     def wait(self) -> None:
         """See Runner."""

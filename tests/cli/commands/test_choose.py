@@ -9,10 +9,10 @@ from pathlib import Path
 import pyte
 import pytest
 
-from gptcli.engine.torch.loader import load
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import load
 
 PROMPT = "the cat sat"
 CHOICES = (" on", " on the mat", " and then", "x")

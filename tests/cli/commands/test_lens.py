@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gptcli.engine.arrays import host, softmax
-from gptcli.engine.open import open_runner
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import open_runner
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"

@@ -106,10 +106,9 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
 def test_a_model_that_just_fits(tiny_model, monkeypatch):
     """Catches a check that counts the cache of the whole context, which may never be used."""
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    from gptcli.engine.model.config_fields import ConfigFields
-    from gptcli.engine.model.families import read_spec
+    from tests.opening import spec_of
 
-    _, spec = read_spec(ConfigFields.read(tiny_model))
+    spec = spec_of(tiny_model)
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
     least = told["weights"] + spec.cache_bytes(64, 4)
     for free, code in ((least, 0), (least - 1, 6)):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.engine.asking.scoring import Scored, Window, score, score_rows, windows
-from gptcli.engine.torch.loader import load
 from gptcli.errors import NonFiniteError
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of
+from tests.opening import load
 
 every_case = pytest.mark.parametrize("case", CASES)
 

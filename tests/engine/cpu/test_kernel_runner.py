@@ -176,7 +176,7 @@ def test_a_cache_of_bfloat16_is_held_as_its_bits():
     """Catches bits that are copied as numbers when the cache grows, or rows are picked."""
     case = "llama/tied"
     runner, row = numpy_llama.runner(GOLDENS / case, "bfloat16"), rows_of(case)[0]
-    assert (runner.itemsize, runner.dtype_name) == (2, "bfloat16")
+    assert (runner.facts.itemsize, runner.facts.dtype) == (2, "bfloat16")
     _, logits = begin(PrefixCache(runner), [list(row), list(row), [*row[:8], 3]])
     cache = runner.new_cache()
     assert cache.layers[0].keys.dtype == np.uint16

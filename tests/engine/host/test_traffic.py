@@ -54,7 +54,7 @@ def test_weights_of_torch_are_counted_as_they_are_read(case):
         if "experts" in name:
             size = size * spec.experts.chosen / spec.experts.count
         total += size
-    assert runner.weight_bytes == total
+    assert runner.facts.weight_bytes == total
     every = sum(4 * parameter.numel() for parameter in runner.decoder.parameters())
     assert (total == every) == (case == "llama/tied")
 
@@ -63,15 +63,16 @@ def test_weights_of_torch_are_counted_as_they_are_read(case):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_both_runners_count_nearly_alike(dtype, tmp_path):
     """Catches a runner that counts what the other does not; packing pads, and widens norms."""
-    from gptcli.engine.open import open_runner
     from tests.engine.helpers import copy_case
+    from tests.opening import open_runner
 
     directory = copy_case("mixtral/all", tmp_path / "model")
     packed = open_runner(directory, device="cpu", dtype=dtype)
-    assert packed.instructions and packed.threads
+    assert packed.facts.instructions and packed.facts.threads
     torch = open_runner(directory, device="cpu", dtype=dtype, cpu_features="none")
-    assert torch.instructions is None and torch.threads
-    assert torch.weight_bytes <= packed.weight_bytes <= 1.5 * torch.weight_bytes
+    assert torch.facts.instructions is None and torch.facts.threads
+    least = torch.facts.weight_bytes
+    assert least <= packed.facts.weight_bytes <= 1.5 * least
 
 
 @given(

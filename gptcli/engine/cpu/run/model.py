@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
-from gptcli.engine.cpu.packing.pack import Packed, reserve
+from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
@@ -67,7 +66,7 @@ class KernelModel:
 
     def __init__(
         self,
-        packed: Packed,
+        packed: PackedWeights,
         library: Library,
         *,
         context: int | None = None,
@@ -79,7 +78,7 @@ class KernelModel:
         self.context = min(context or self.spec.context, self.spec.context)
         self.threads = threads or default_threads()
         self._weights = Weights(packed, exact_activations)
-        self._moving = packed.moving
+        self._mover = packed.mover
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()
@@ -91,16 +90,10 @@ class KernelModel:
 
     @property
     def activations(self) -> str | None:
-        """What activations are where they meet the weights, None where that is what these are.
-
-        Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
-        """
+        """What activations are where they meet the weights, None where that is what these are."""
         exact, places = self._weights.model.exact_activations, self._weights.packed.places
-        kinds = {section.kind for section, _ in places.values() if section.form == "blocks"}
-        if kinds & {Kind.INT8, Kind.INT4}:
-            return "float32" if exact else "int8"
-        rounded = self.library.instructions == "avx512bf16" and not exact
-        return "float32" if Kind.BFLOAT16 in kinds and not rounded else None
+        kinds = {section.kind for section, _ in places.values() if section.form == "matrix"}
+        return self.library.activations(kinds, exact=bool(exact))
 
     def forward(
         self,
@@ -165,12 +158,12 @@ class KernelModel:
     @property
     def weight_bytes(self) -> int:
         """Bytes of packed weights that a token of one row reads, see `traffic`."""
-        block_bytes = self.library.functions.kernels_block_bytes
+        panel_bytes = self.library.functions.kernels_panel_bytes
         sections = (section for section, _ in self._weights.packed.places.values())
         # The head is always a section of its own.
         read = (each for each in sections if each.name not in ("embedding", "positions"))
         return traffic.weight_bytes(
-            self.spec, ((each.name, each.bytes(block_bytes)) for each in read)
+            self.spec, ((each.name, each.bytes(panel_bytes)) for each in read)
         )
 
     def memory_reader(self, size: int) -> Callable[[], None]:
@@ -197,12 +190,12 @@ class KernelModel:
     def _move_weights(self) -> None:
         """Bring some weights nearer, once that is worth it."""
         self._forwards += 1
-        if self._moving is None or self._forwards <= SETTLED:
+        if self._mover is None or self._forwards <= SETTLED:
             return
-        if self._moving.step():
+        if self._mover.step():
             self._weights.point()
         else:
-            self._moving = None
+            self._mover = None
 
     def _grow_angles(self, needed: int) -> None:
         if needed > self.context:

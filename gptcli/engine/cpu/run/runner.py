@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,12 +14,12 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.key_groups import BLOCK
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.runner import CHUNK, HEAD_ROWS
+from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
 
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
-    from gptcli.engine.cpu.packing.pack import Packed
+    from gptcli.engine.cpu.packing.memory import PackedWeights
     from gptcli.engine.probe import Probe
     from gptcli.engine.state.keys_values import KeysValues
 
@@ -46,7 +47,7 @@ class KernelModel(Protocol):
         ...
 
     @property
-    def packed(self) -> Packed:
+    def packed(self) -> PackedWeights:
         """The weights."""
         ...
 
@@ -85,39 +86,25 @@ class KernelRunner:
     bits.
     """
 
-    device_name = "cpu"
-
     def __init__(self, model: KernelModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
         self.model = model
         self.spec = spec
-        self.dtype_name = dtype_name
+        self._dtype_name = dtype_name
         self.limit = limit
         self._like = np.empty(0, np.float32 if dtype_name == "float32" else np.uint16)
 
-    @property
-    def activations_name(self) -> str | None:
+    @cached_property
+    def facts(self) -> RunnerFacts:
         """See Runner."""
-        return self.model.activations
-
-    @property
-    def itemsize(self) -> int:
-        """See Runner."""
-        return self._like.itemsize
-
-    @property
-    def threads(self) -> int | None:
-        """See Runner."""
-        return self.model.threads
-
-    @property
-    def instructions(self) -> str | None:
-        """See Runner."""
-        return self.model.instructions
-
-    @property
-    def weight_bytes(self) -> int:
-        """See Runner."""
-        return self.model.weight_bytes
+        return RunnerFacts(
+            device="cpu",
+            dtype=self._dtype_name,
+            activations=self.model.activations,
+            itemsize=self._like.itemsize,
+            threads=self.model.threads,
+            instructions=self.model.instructions,
+            weight_bytes=self.model.weight_bytes,
+        )
 
     def wait(self) -> None:
         """See Runner: a call into the kernels returns when all is done."""
