@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import describe
 from gptcli.engine.state.model_state import ModelState
-from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.numpy_llama import NumpyLlama, weights
+from tests.opening import load
 
 
 class RunningSum:
@@ -101,8 +100,9 @@ class RecurrentKernels(KernelRunner):
     """The runner of the kernels with that."""
 
     def __init__(self, directory: Path) -> None:
-        spec = read_spec(ConfigFields.read(directory))[1]
-        super().__init__(RecurrentLlama(spec, weights(directory)), spec, "float32", spec.context)
+        model = describe(directory)
+        llama = RecurrentLlama(model.spec, weights(model))
+        super().__init__(llama, model.spec, "float32", model.spec.context)
 
     def new_cache(self, batch: int = 1) -> ModelState:
         state = super().new_cache(batch)
