@@ -30,7 +30,7 @@ def open_runner(
 ) -> Runner:
     """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
 
-    exact_activations: see KernelModel; cpu_features: one of config.CPU_FEATURES.
+    exact_activations: see KernelModel; cpu_features: one of types.compute.CPU_FEATURES.
     """
     if not adapters and is_cpu(device):
         found = open_kernels(

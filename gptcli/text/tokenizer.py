@@ -67,7 +67,7 @@ class Tokenizer:
 
         special: texts of control tokens (`<|im_end|>`) become those tokens. Without it they are
         text like any other, so that text can never give an order. inside: the text stands after
-        another token, so it gets no space of a document's beginning. never: more added tokens,
+        another token, so it gets no space of a text's beginning. never: more added tokens,
         which are text here even if they are no control tokens elsewhere.
         """
         cut = self.cut(text, special=special, inside=inside, never=never)
@@ -98,12 +98,12 @@ class Tokenizer:
         """
         return [each for each in self.cut(text, special=True) if each[0] in controls]
 
-    def control_names(self, document: str = "") -> dict[int, str]:
-        """The control tokens by id, with those added tokens whose names stand in `document`."""
+    def control_names(self, text: str = "") -> dict[int, str]:
+        """The control tokens by id, with those added tokens whose names stand in `text`."""
         return {
             token: added.content
             for token, added in self._added.items()
-            if added.special or added.content in document
+            if added.special or added.content in text
         }
 
     @contextmanager
@@ -147,10 +147,10 @@ class Tokenizer:
 
     @cached_property
     def prefix(self) -> list[int]:
-        """What the model expects before every document: usually nothing, or a BOS token.
+        """What the model expects before every text: usually nothing, or a BOS token.
 
         tokenizer_config.json's add_bos_token decides where it is there, else the post-processor.
-        An end token that a post-processor would append is left out: the document goes on.
+        An end token that a post-processor would append is left out: the text goes on.
         """
         wanted = self.settings.get("add_bos_token")
         if isinstance(wanted, bool):

@@ -11,6 +11,7 @@ from gptcli.backends.echo import EchoBackend
 from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
 from gptcli.types.completion import Chunk, Request
+from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
@@ -20,7 +21,7 @@ PROMPT = "the cat sat on"
 
 @pytest.fixture(scope="module")
 def backend(tiny_model: Path):
-    return ended(open_backend(str(tiny_model), device="cpu", dtype="float32"))
+    return ended(open_backend(Compute(str(tiny_model), device="cpu", dtype="float32")))
 
 
 def test_a_walk_draws_what_complete_draws(backend):

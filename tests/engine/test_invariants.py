@@ -279,29 +279,28 @@ def test_half_types_stay_near_float32(case, dtype):
 
 
 @pytest.mark.parametrize(
-    ("case", "counts", "steps"),
+    ("case", "counts", "backend"),
     [
-        ("gpt2/tied", (5, 5), 1),
-        ("llama/tied", (5, 2), 0),
-        ("mistral/window", (9, 3), 1),
-        ("bloom/tied", (5, 2), 1),
-        ("gemma2/capped", (9, 3), 1),
-        ("falcon/one_norm", (5, 5), 0),
+        ("gpt2/tied", (5, 5), "eager"),
+        ("mistral/window", (9, 3), "aot_eager"),
+        ("bloom/tied", (5, 2), "eager"),
+        ("gemma2/capped", (9, 3), "eager"),
     ],
 )
-def test_compiled_equals_eager(case, counts, steps):
+def test_compiled_equals_eager(case, counts, backend):
     """Catches Python in the forward pass that a compiler bakes in: lengths, masks, the cache.
 
-    One graph each for a prefill and a decode step, of equal and of ragged rows; with this backend
-    the operations are the same, so the numbers are. Few cases, as each graph takes seconds.
+    One graph each for a prefill and a decode step, of equal and of ragged rows; with these backends
+    the operations are the same, so the numbers are. Few cases, as each graph takes seconds; the
+    second backend, which also writes what happens in place another way, takes thrice as many.
     """
     runner, rows = runner_of(case), rows_of(case)
     torch._dynamo.reset()
-    compiled = torch.compile(runner.decoder, backend="aot_eager", dynamic=True, fullgraph=True)
+    compiled = torch.compile(runner.decoder, backend=backend, dynamic=True, fullgraph=True)
     caches = runner.new_cache(2), runner.new_cache(2)
     widest = max(counts)
     with torch.inference_mode():
-        for start, time, taken in [(0, widest, list(counts)), *[(widest, 1, [1, 1])] * steps]:
+        for start, time, taken in [(0, widest, list(counts)), (widest, 1, [1, 1])]:
             ids = torch.tensor([row[start : start + time] for row in rows])
             streams = []
             for decoder, cache in zip((compiled, runner.decoder), caches, strict=True):
@@ -309,6 +308,6 @@ def test_compiled_equals_eager(case, counts, steps):
                 streams.append(decoder(ids, cache, taken))
             assert torch.equal(*streams)
             assert caches[0].lengths == caches[1].lengths
-    assert caches[0].lengths == [count + steps for count in counts]
+    assert caches[0].lengths == [count + 1 for count in counts]
     for ours, theirs in zip(caches[0].layers, caches[1].layers, strict=True):
         assert torch.equal(ours.keys, theirs.keys)

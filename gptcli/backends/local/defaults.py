@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gptcli.config import option_of
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.errors import InputError, ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.limits import LIMITS
 from gptcli.types.sampling import Sampling, SamplingWish
 
 #: Where neither the user nor the model says anything. The low min-p takes away the tail of rare
@@ -75,7 +75,8 @@ class ModelDefaults:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ModelError(str(self._path), f"{theirs!r} must be a number, not {value!r}")
-        reason = LIMITS[ours].reason(value)
+        limit = option_of(SamplingWish, ours).limit
+        reason = limit.reason(value) if limit else None
         if reason:
             raise ModelError(str(self._path), f"{theirs!r} {reason}")
         return int(value) if ours in _WHOLE else value

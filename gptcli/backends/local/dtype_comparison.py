@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.score import plan
-from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+from gptcli.types.dtype_comparison import DtypeComparison, DtypeComparisonRequest
 from gptcli.types.score import perplexity
 
 
-def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
+def answer(model: OpenModel, request: DtypeComparisonRequest) -> DtypeComparison:
     """How far a dtype is from float32, in which the model was opened (else ValueError).
 
     Both models are in memory, and run the text side by side, in parts. Raises the errors of
@@ -31,7 +31,7 @@ def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
         exact += each.exact
         rounded += each.other
     count = len(found)
-    return Rounding(
+    return DtypeComparison(
         exact=model.source,
         source=replace(model.source, dtype=other.facts.dtype, activations=other.facts.activations),
         tokens=count,

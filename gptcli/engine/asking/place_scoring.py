@@ -1,4 +1,4 @@
-"""How probable it was, at some places of a document, that what stands there comes next."""
+"""How probable it was, at some places of a text, that what stands there comes next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def score_places(
     """The raw probability of ids[place + 1] after ids[: place + 1], for rising places.
 
     And that of all `ends` together after the whole. Each token runs once; `prefix` then holds the
-    document. Raises NonFiniteError where the model gives no distribution.
+    text. Raises NonFiniteError where the model gives no distribution.
     """
     found = []
     for place in places:

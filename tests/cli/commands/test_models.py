@@ -115,3 +115,14 @@ def test_a_model_that_just_fits(tiny_model, monkeypatch):
         monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
         done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")
         assert done.code == code, done.err
+
+
+def test_verify_prints_nothing_where_only_the_status_is_asked_for(tiny_model):
+    """Catches a check that cannot be silent, and a --quiet that is so without a word."""
+    told = run("models", "verify", str(tiny_model))
+    assert told.code == 0 and "\tok\t" in told.text
+    silent = run("models", "verify", "--status", "-q", str(tiny_model))
+    assert (silent.code, silent.text, silent.err) == (0, "", "")
+    quiet = run("models", "verify", "-q", str(tiny_model))
+    assert (quiet.code, quiet.text) == (0, "")
+    assert quiet.err == "gptcli: hint: --quiet: prints nothing, as --status does\n"
