@@ -79,8 +79,8 @@ class RecurrentRunner(TorchRunner):
         decoder.layers[-1].attention = Recurrence(decoder.spec.width).requires_grad_(False)
         super().__init__(decoder)
 
-    def new_cache(self, batch: int = 1) -> ModelState:
-        state = super().new_cache(batch)
+    def new_state(self, batch: int = 1) -> ModelState:
+        state = super().new_state(batch)
         state.layers[-1] = RunningSum(torch.zeros(batch, self.spec.width))
         return state
 
@@ -104,7 +104,7 @@ class RecurrentKernels(KernelRunner):
         llama = RecurrentLlama(model.spec, weights(model))
         super().__init__(llama, model.spec, "float32", model.spec.context)
 
-    def new_cache(self, batch: int = 1) -> ModelState:
-        state = super().new_cache(batch)
+    def new_state(self, batch: int = 1) -> ModelState:
+        state = super().new_state(batch)
         state.layers.append(RunningSum(np.zeros((batch, self.spec.width), np.float32)))
         return state
