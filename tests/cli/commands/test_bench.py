@@ -86,9 +86,16 @@ def test_json_has_every_figure(bench, roomy):
     assert 20e6 < found["peak_rss_bytes"] < 2e9
 
 
-@pytest.mark.parametrize("measures", ["prefill", "decode", "batch", "batch,prefill"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("features", ["auto", "none"])
+@pytest.mark.parametrize(
+    ("measures", "dtype", "features"),
+    [
+        ("prefill", "float32", "auto"),
+        ("batch", "float32", "auto"),
+        ("batch,prefill", "float32", "auto"),
+        *(("decode", dtype, "auto") for dtype in ("float32", "bfloat16")),
+        *(("decode", dtype, "none") for dtype in ("float32", "bfloat16")),
+    ],
+)
 def test_each_measure_alone(bench, measures, dtype, features, monkeypatch):
     """Catches a measure that cannot be had alone, or that brings others with it."""
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", features)
