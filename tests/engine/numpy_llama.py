@@ -43,7 +43,7 @@ def weights(directory: Path) -> dict[str, np.ndarray]:
 
 
 class NumpyLlama:
-    """See KernelModel. `calls` are the (tokens, wanted) of every forward."""
+    """See PackedModel. `calls` are the (tokens, wanted) of every forward."""
 
     activations = None
 
