@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -16,8 +18,33 @@ from tests.tasks import ended
 # Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so its children, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: Fixtures through which a test comes to the default model, and so to the network.
+MODEL_FIXTURES = {"shared_data_dir"}
+#: Nothing listens here.
+NOWHERE = "http://127.0.0.1:9"
+#: Markers of tests that run only where their name is in what `-m` says.
+ON_REQUEST = ("install", "sanitizer", "browser")
 
 _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs the default model by the fixtures it names; leave out what is on request."""
+    left = set()
+    for name in ON_REQUEST:
+        if name not in config.option.markexpr:
+            left |= {item for item in items if item.get_closest_marker(name)}
+    for item in items:
+        if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("model")
+    if left:
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,10 +55,22 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory for each test; pytest's own numbered ones look through all there are for each."""
+    directory = tmp_path_factory.mktemp("homes")
+    return (directory / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or writes what belongs to the person who runs it."""
-    home = tmp_path_factory.mktemp("home")
+def own_home(
+    request: pytest.FixtureRequest, homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """No test reads or writes what belongs to the person who runs it, and none that is not marked
+    `model` comes to the default model: pip has no index there, the hub no address.
+    """
+    home = next(homes)
+    home.mkdir()
     for name in list(os.environ):
         if name.startswith(("GPTCLI_", "HF_", "XDG_")) and name != "GPTCLI_TEST_CACHE":
             monkeypatch.delenv(name)
@@ -41,6 +80,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("GPTCLI_DATA_DIR", str(home / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
+    if not any(map(request.node.get_closest_marker, ("model", "install"))):
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
     return home
 
 
@@ -151,7 +193,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gptcli.engine.model.families import read_spec
     from gptcli.engine.torch.decoder import Decoder
 
-    family, spec = read_spec(ConfigFields.read(directory))
+    family, spec = read_spec(ConfigFields("config.json", config))
     shapes = {name: p.shape for name, p in Decoder(spec).named_parameters()}
     torch.manual_seed(5)
     tensors = {}

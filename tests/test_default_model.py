@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.open import open_runner
-from gptcli.engine.torch.loader import load
 from gptcli.types.sampling import Sampling
 from tests.engine.cpu.helpers import SETS
 from tests.engine.helpers import generate
+from tests.opening import load, open_runner
 
 PROMPTS = [
     "The most effective way to learn computer science is",

@@ -13,15 +13,14 @@ from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.pack import as_float32, pack
-from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import describe
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import Session, needs_kernels
 from tests.engine.cpu.reference import rounded_activations
 from tests.engine.numpy_llama import NumpyLlama
+from tests.opening import parameters, spec_of
 
 pytestmark = needs_kernels
 PROMPT = "The most effective way to learn computer science is to read"
@@ -40,15 +39,16 @@ NORMS = {"attention_norm": "attn_norm", "mlp_norm": "ffn_norm"}
 
 @pytest.fixture(scope="module")
 def spec(default_model: Path) -> ModelSpec:
-    return read_spec(ConfigFields.read(default_model))[1]
+    return spec_of(default_model)
 
 
 @pytest.fixture(scope="module")
 def packed(default_model: Path, spec: ModelSpec) -> PackedWeights:
     """As the file of packed weights has it, that --dtype auto makes."""
-    choice = opening.choose(default_model, spec, "auto")
+    described = describe(default_model)
+    choice = opening.choose(described, "auto")
     assert choice is not None and choice.name == "int4"
-    return opening._packed(default_model, spec, choice, 64, 2)
+    return opening._packed(described, choice, 64, 2)
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +164,9 @@ def test_logits_are_those_of_a_slow_reference(packed, spec, tensors, default_mod
     from gptcli.text.tokenizer import Tokenizer
 
     ids = Tokenizer(default_model).encode(PROMPT)
-    parameters = Parameters(default_model, spec)
+    weights = parameters(default_model)
     spec = replace(spec, each_layer=spec.each_layer[:layers])
-    packed = pack(spec, packed.kinds, parameters, open_library())
+    packed = pack(spec, packed.kinds, weights, open_library())
     ours, theirs = {}, {}
     for exact in (True, False):
         model = KernelModel(packed, open_library(), threads=2, exact_activations=exact)

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
-from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
+from tests.opening import load
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))

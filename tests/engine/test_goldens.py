@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.engine.model.families import DIFFERENCES, supported
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, copy_case, difference, golden_of
 from tests.golden_cases import CASES as MADE
+from tests.opening import load
 
 TOLERANCE = 3e-5
 

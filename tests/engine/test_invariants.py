@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
+from tests.opening import load
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
 NEAR = {"rtol": 0, "atol": 2e-5}
@@ -79,11 +79,11 @@ def test_row_of_an_equal_batch_equals_row_alone(case):
 
 @every_case
 def test_selected_rows_go_on_as_if_alone(case):
-    """Catches select that moves keys without lengths, or lets copies of a row share memory."""
+    """Catches a pick that moves keys without lengths, or lets copies of a row share memory."""
     runner, (a, b) = runner_of(case), rows_of(case)
     cache = runner.new_cache(3)
     runner.prefill([a[:4], b[:11], a[:8]], cache)
-    cache.select([2, 1, 1, 0, 2])
+    cache.pick([2, 1, 1, 0, 2])
     assert cache.lengths == [8, 11, 11, 4, 8]
     alone = [(a, 8), (b, 11), (b, 11), (a, 4), (a, 8)]
     # The copies of a row go on differently: each must see its own past only.
@@ -93,7 +93,7 @@ def test_selected_rows_go_on_as_if_alone(case):
     for row, ((text, n), end) in enumerate(zip(alone, ends, strict=True)):
         ids = [*text[:n], *end]
         near(logits[row], runner.all_logits(ids, runner.new_cache())[-1])
-    cache.select([1])
+    cache.pick([1])
     near(
         runner.decode([5], cache)[0],
         runner.all_logits([*b[:17], 5], runner.new_cache())[-1],
@@ -106,7 +106,7 @@ def test_expanded_rows_equal_separate_rows(case):
     runner, (a, b) = runner_of(case), rows_of(case)
     cache = runner.new_cache()
     runner.prefill([a[:10]], cache)
-    cache.select([0] * 3)
+    cache.pick([0] * 3)
     assert cache.batch == 3
     ends = [a[10:16], b[10:16], b[20:26]]
     for step in range(6):
@@ -122,12 +122,29 @@ def test_truncate_and_continue_equals_fresh(case, ragged):
     runner, (a, b) = runner_of(case), rows_of(case)
     cache = runner.new_cache(2)
     runner.prefill([a[:30], b[:6] if ragged else b[:30]], cache)
-    cache.truncate(8)
+    assert cache.truncate([8, 8])
     lengths = [8, 6 if ragged else 8]
     assert cache.lengths == lengths
     logits = runner.prefill([b[20:29], a[20:29]], cache)
     near(logits[0], runner.all_logits([*a[:8], *b[20:29]], runner.new_cache())[-1])
     near(logits[1], runner.all_logits([*b[: lengths[1]], *a[20:29]], runner.new_cache())[-1])
+
+
+@every_case
+def test_restore_and_continue_equals_fresh(case):
+    """Catches a snapshot that copies keys which still stand there, or is taken once they do not."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_cache(2)
+    runner.prefill([a[:12], b[:7]], cache)
+    snapshot = cache.snapshot()
+    assert snapshot.bytes == 0
+    runner.prefill([a[12:20], b[7:9]], cache)
+    assert cache.restore(snapshot) and cache.lengths == [12, 7]
+    logits = runner.prefill([b[20:29], a[20:29]], cache)
+    near(logits[0], runner.all_logits([*a[:12], *b[20:29]], runner.new_cache())[-1])
+    near(logits[1], runner.all_logits([*b[:7], *a[20:29]], runner.new_cache())[-1])
+    assert cache.truncate([3, 9]) and cache.lengths == [3, 9]
+    assert not cache.restore(snapshot) and cache.lengths == [3, 9]
 
 
 @every_case
@@ -187,7 +204,7 @@ def test_growth_changes_nothing(case, monkeypatch):
 
     ungrown, capacities = run()
     assert set(capacities) == {runner.limit}
-    monkeypatch.setattr("gptcli.engine.state.kv_cache.GROWTH", 4)
+    monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 4)
     grown, capacities = run()
     assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
     assert torch.equal(grown, ungrown)
@@ -262,29 +279,28 @@ def test_half_types_stay_near_float32(case, dtype):
 
 
 @pytest.mark.parametrize(
-    ("case", "counts", "steps"),
+    ("case", "counts", "backend"),
     [
-        ("gpt2/tied", (5, 5), 1),
-        ("llama/tied", (5, 2), 0),
-        ("mistral/window", (9, 3), 1),
-        ("bloom/tied", (5, 2), 1),
-        ("gemma2/capped", (9, 3), 1),
-        ("falcon/one_norm", (5, 5), 0),
+        ("gpt2/tied", (5, 5), "eager"),
+        ("mistral/window", (9, 3), "aot_eager"),
+        ("bloom/tied", (5, 2), "eager"),
+        ("gemma2/capped", (9, 3), "eager"),
     ],
 )
-def test_compiled_equals_eager(case, counts, steps):
+def test_compiled_equals_eager(case, counts, backend):
     """Catches Python in the forward pass that a compiler bakes in: lengths, masks, the cache.
 
-    One graph each for a prefill and a decode step, of equal and of ragged rows; with this backend
-    the operations are the same, so the numbers are. Few cases, as each graph takes seconds.
+    One graph each for a prefill and a decode step, of equal and of ragged rows; with these backends
+    the operations are the same, so the numbers are. Few cases, as each graph takes seconds; the
+    second backend, which also writes what happens in place another way, takes thrice as many.
     """
     runner, rows = runner_of(case), rows_of(case)
     torch._dynamo.reset()
-    compiled = torch.compile(runner.decoder, backend="aot_eager", dynamic=True, fullgraph=True)
+    compiled = torch.compile(runner.decoder, backend=backend, dynamic=True, fullgraph=True)
     caches = runner.new_cache(2), runner.new_cache(2)
     widest = max(counts)
     with torch.inference_mode():
-        for start, time, taken in [(0, widest, list(counts)), *[(widest, 1, [1, 1])] * steps]:
+        for start, time, taken in [(0, widest, list(counts)), (widest, 1, [1, 1])]:
             ids = torch.tensor([row[start : start + time] for row in rows])
             streams = []
             for decoder, cache in zip((compiled, runner.decoder), caches, strict=True):
@@ -292,6 +308,6 @@ def test_compiled_equals_eager(case, counts, steps):
                 streams.append(decoder(ids, cache, taken))
             assert torch.equal(*streams)
             assert caches[0].lengths == caches[1].lengths
-    assert caches[0].lengths == [count + steps for count in counts]
-    for ours, theirs in zip(caches[0].keys, caches[1].keys, strict=True):
-        assert torch.equal(ours, theirs)
+    assert caches[0].lengths == [count + 1 for count in counts]
+    for ours, theirs in zip(caches[0].layers, caches[1].layers, strict=True):
+        assert torch.equal(ours.keys, theirs.keys)

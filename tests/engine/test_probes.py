@@ -22,10 +22,10 @@ from gptcli.engine.probes.readout import read_out
 from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.attention import attend_written_out
-from gptcli.engine.torch.loader import load
 from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
 from tests.golden_cases import CASES as MADE
+from tests.opening import load
 
 NEAR = {"rtol": 0, "atol": 1e-5}
 every_case = pytest.mark.parametrize("case", CASES)

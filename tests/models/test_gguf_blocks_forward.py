@@ -17,16 +17,15 @@ from torch import nn
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import Kind as Packing
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds, sections
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.torch.loader import load
+from gptcli.engine.describe import describe
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu.helpers import Session, every_set, library, needs_kernels
-from tests.engine.cpu.test_parameters import spec_of
 from tests.engine.cpu.test_quantised_forward import rounded, stored
 from tests.models.conftest import VOCABULARY
 from tests.models.test_gguf_blocks import converted, mixed
+from tests.opening import load, parameters, spec_of
 
 pytestmark = needs_kernels
 IDS = [int(token) for token in np.random.default_rng(3).integers(0, VOCABULARY, 24)]
@@ -80,8 +79,8 @@ def test_forwards_of_kept_blocks(tmp_path, case, kind, exact, instructions):
     """
     directory = converted(case, tmp_path, kind)
     spec = spec_of(directory)
-    choice = opening.choose(directory, spec, "auto")
-    packed = pack(spec, choice.kinds, Parameters(directory, spec), library(instructions))
+    choice = opening.choose(describe(directory), "auto")
+    packed = pack(spec, choice.kinds, parameters(directory), library(instructions))
     model = KernelModel(packed, library(instructions), threads=2, exact_activations=exact)
     (ours,) = Session(model).run([IDS])
     apart = np.abs(ours - expected(directory, choice.kinds, instructions, exact))

@@ -13,12 +13,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from gptcli.engine.torch.loader import load
 from gptcli.errors import ModelError
 from gptcli.models.gguf import families
 from gptcli.models.gguf.convert import convert
 from tests.models import gguf_export
 from tests.models.conftest import VOCABULARY, add_tokenizer
+from tests.opening import load
 
 SIZES = {
     "vocab_size": VOCABULARY,

@@ -62,7 +62,7 @@ def test_one_process_at_a_time():
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "../x", "ä", "a" * 101, "a b"])
 def test_names_that_cannot_be(name):
     """Catches a name that leads out of the directory, or that a file system may not take."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="can be no name"):
         sessions.load(name)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gptcli.chat import sessions
 from gptcli.chat.sessions import Session
+from gptcli.text.chat_template import ChatTemplate
 from gptcli.types.chat import Message
 from tests.cli.helpers import run
 
@@ -255,24 +256,26 @@ def test_bad_input_is_one_line(argv, code, reason, chat, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "template",
+    ("template", "reason"),
     [
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-        "{{ 'a' * 10**11 }}",
-        "{% for i in range(99999) %}{% for j in range(999) %}xxxx{% endfor %}{% endfor %}",
-        "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
-        "{{" + "(" * 50_000 + "1" + ")" * 50_000 + "}}",
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "takes more than 1.5 s",
+        ),
+        ("{{ 'a' * 10**11 }}", "takes too much memory, or writes without end"),
+        ("{{" + "(" * 50_000 + "1" + ")" * 50_000 + "}}", "fails: RecursionError: "),
     ],
-    ids=["loops", "allocates", "writes", "recurses", "nests"],
+    ids=["loops", "allocates", "nests"],
 )
-def test_a_hostile_template_is_one_line(template, chat, tmp_path, monkeypatch):
+def test_a_hostile_template_is_one_line(template, reason, chat, tmp_path, monkeypatch):
     """Catches a model's template that hangs the tool, takes the memory, or gives a traceback."""
-    monkeypatch.setattr("gptcli.text.chat_template.PATIENCE", 2)
+    # A default is bound when the function is made: the constant's new value would not be seen.
+    monkeypatch.setitem(ChatTemplate.__init__.__kwdefaults__, "patience", 1.5)
     path = tmp_path / "hostile.jinja"
     path.write_text(template)
     done = chat("--chat-template", str(path), "a")
     assert (done.code, done.out) == (3, b"")
-    assert done.err.startswith(f"gptcli: error: {path}: ") and done.err.count("\n") == 1
+    assert done.err.startswith(f"gptcli: error: {path}: {reason}") and done.err.count("\n") == 1
 
 
 def test_a_full_context_is_an_error_by_default(chat, chat_model):

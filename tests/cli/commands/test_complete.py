@@ -173,7 +173,7 @@ def test_a_stray_space_gets_a_hint_and_the_text_still_comes(complete):
     done = complete("-n", "4", "--temp", "0", "the ")
     assert done.code == 0
     assert "hint: prompt: ends in a space" in done.err
-    assert "hint" not in complete("-n", "4", "--temp", "0", "the").err.replace("middle", "")
+    assert complete("-n", "4", "--temp", "0", "the").err == ""
 
 
 def test_prompt_sources_are_joined_in_the_documented_order(tmp_path):

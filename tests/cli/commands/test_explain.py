@@ -11,10 +11,10 @@ import numpy as np
 import pexpect
 import pytest
 
-from gptcli.engine.torch.loader import load
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 from tests.engine.helpers import Recorder
+from tests.opening import load
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.engine.torch.loader import load
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
+from tests.opening import load
 
 #: Cut into tokens as "the", " cat", " ", "s", while " sat" is a token as well.
 CUT = "the cat s"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gptcli.engine.arrays import host, softmax
-from gptcli.engine.open import open_runner
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import open_runner
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"
@@ -83,10 +83,13 @@ def test_lines_fit_the_terminal(lens, width, window, monkeypatch):
     text = lens(*window, "--track", "t", "a\tb 日本語 שלום " + PROMPT, terminal=True).text
     assert_unbroken(text, width)
     lines = seen(text, width)
-    assert "--window" in " ".join(lines) or window or width == 200
-    if window:
-        columns = [word for line in lines for word in line.split() if word == "embed"]
-        assert len(columns) >= 2 or width == 200
+    heads = [line.split() for line in lines if line and not line.strip("0123456789 ")]
+    shown = [int(word) for line in heads for word in line]
+    assert shown == list(range(shown[0], 28)) and (shown[0] == 0) == bool(window)
+    left_out = f"positions {shown[0]} to 27 of 0 to 27; --window START:STOP shows others"
+    assert (left_out in " ".join(lines)) == (not window)
+    # Each has its rows, and the tracked token has one more.
+    assert sum(line.startswith("embed") for line in lines) == len(heads) + 1
 
 
 @pytest.mark.parametrize(

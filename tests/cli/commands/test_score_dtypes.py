@@ -46,8 +46,8 @@ def compared(done) -> dict:
 
 def logits_in(model: Path, dtype: str, **flags) -> tuple[np.ndarray, list[int]]:
     """All logits of the text at once, in float64, and its ids."""
-    from gptcli.engine.open import open_runner
     from gptcli.text.tokenizer import Tokenizer
+    from tests.opening import open_runner
 
     ids = Tokenizer(model).encode(TEXT)
     runner = open_runner(model, device="cpu", dtype=dtype, **flags)

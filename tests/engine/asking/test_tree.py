@@ -127,8 +127,8 @@ def test_picked_rows_leave_the_cache_alone():
     runner, ids = runner_of("gpt2/tied"), list(rows_of("gpt2/tied")[0][:7])
     cache = runner.new_cache()
     runner.prefill([ids], cache)
-    before = [key.clone() for key in cache.keys]
+    before = [layer.keys.clone() for layer in cache.layers]
     other = cache.picked([0, 0])
     runner.decode([1, 2], other)
     assert (cache.lengths, other.lengths) == ([7], [8, 8])
-    assert all(a.equal(b) for a, b in zip(cache.keys, before, strict=True))
+    assert all(a.keys.equal(b) for a, b in zip(cache.layers, before, strict=True))

@@ -10,7 +10,7 @@ import pytest
 
 from gptcli.engine.asking import continuations, scoring
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.asking.place_scoring import endings
+from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import Branch, TreeGrower
 from gptcli.engine.cpu.run.runner import KernelRunner
@@ -61,8 +61,8 @@ def test_rows_of_unequal_length_are_each_alone(chunk):
     for step in range(3):
         logits = runner.decode([a[9 + step], b[2 + step], a[14 + step]], cache)
         close(logits, np.stack([expected[at][end + step] for at, end in ((0, 9), (1, 2), (0, 14))]))
-    cache.select([2, 0])
-    cache.truncate(11)
+    cache.pick([2, 0])
+    assert cache.truncate([11, 11])
     logits = runner.prefill([a[11:13], a[11:16]], cache, chunk=chunk)
     close(logits, np.stack([expected[0][12], expected[0][15]]))
 
@@ -139,7 +139,7 @@ def test_scores_are_those_of_torch():
     close(*([(s.logprob, s.best_logprob) for s in each] for each in (ours, theirs)))
 
 
-def test_continuations_and_endings_are_those_of_torch():
+def test_continuations_and_places_are_those_of_torch():
     """Catches pieces that are given back in another order than they were run in."""
     case = "llama/tied"
     a, b = rows_of(case)
@@ -149,7 +149,7 @@ def test_continuations_and_endings_are_those_of_torch():
     ours, theirs = (continuations.logprobs_after(prefix, prompts, rows) for prefix in both)
     for mine, other in zip(chain(*ours), chain(*theirs), strict=True):
         close(mine, other)
-    one, other = (endings(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
+    one, other = (score_places(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
     close([*one.after, one.ends], [*other.after, other.ends])
 
 
@@ -176,10 +176,10 @@ def test_a_cache_of_bfloat16_is_held_as_its_bits():
     """Catches bits that are copied as numbers when the cache grows, or rows are picked."""
     case = "llama/tied"
     runner, row = numpy_llama.runner(GOLDENS / case, "bfloat16"), rows_of(case)[0]
-    assert (runner.itemsize, runner.dtype_name) == (2, "bfloat16")
+    assert (runner.facts.itemsize, runner.facts.dtype) == (2, "bfloat16")
     _, logits = begin(PrefixCache(runner), [list(row), list(row), [*row[:8], 3]])
     cache = runner.new_cache()
-    assert cache.keys[0].dtype == np.uint16
+    assert cache.layers[0].keys.dtype == np.uint16
     alone = runner.all_logits(row, cache)[-1]
     exact = whole(case)[0][-1].numpy()
     largest = np.abs(exact).max()

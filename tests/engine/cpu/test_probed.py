@@ -42,7 +42,7 @@ def test_a_probed_pass_gives_the_same_bits(instructions, dtype, threads):
         assert np.array_equal(probed, runner.prefill([piece], caches[1], chunk=16))
         assert recorder.shown
     for layer in range(SPEC.layers):
-        assert np.array_equal(caches[0].keys[layer], caches[1].keys[layer])
+        assert np.array_equal(*(cache.layers[layer].keys for cache in caches))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused():
         runner.logits_of_streams(np.zeros((2, SPEC.width + 1), np.float32))
     cache = runner.new_cache()
     cache.reserve([4])
-    given = [1, 2], [0, 0], [0, 1], cache.keys, cache.values, [1]
+    given = [1, 2], [0, 0], [0, 1], cache.layers, [1]
     for first, end in ((-1, 2), (0, 3)):
         with pytest.raises(ValueError, match="outside"):
             runner.model.forward(*given, abi.Probe(first, end))

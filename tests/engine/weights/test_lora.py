@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import load_file
 
 from gptcli.engine.torch.adapters import Adapted
-from gptcli.engine.torch.loader import load
-from gptcli.engine.torch.plan import plan
 from gptcli.errors import ModelError
 from gptcli.types.models import AdapterRef
 from tests.engine.helpers import GOLDENS, rows_of, whole
 from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_quantised import CASES
+from tests.opening import load, plan
 
 pytest.importorskip("peft")
 TOLERANCE = 3e-5

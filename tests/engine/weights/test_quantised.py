@@ -9,12 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gptcli.engine.torch.loader import load
-from gptcli.engine.torch.plan import plan
 from gptcli.engine.weights.quantised import packing
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case, rows_of
 from tests.engine.weights import packed
+from tests.opening import load, plan
 
 TOLERANCE = 3e-5
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 8, "desc_act": False, "sym": False}

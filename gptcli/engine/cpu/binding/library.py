@@ -9,17 +9,17 @@ from collections.abc import Callable, Set
 from enum import IntEnum
 from pathlib import Path
 
-from gptcli import config
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Form, Kind, Needs
 from gptcli.engine.cpu.build import HERE, LIBRARY
 from gptcli.engine.host.cgroup import cpu_limit
 from gptcli.errors import UsageError
+from gptcli.types.compute import CPU_FEATURES
 
 #: Leaves everything to torch.
 OFF = "none"
 #: "auto" is the best that this processor has.
-FEATURES = tuple(name for name in config.CPU_FEATURES if name != OFF)
+FEATURES = tuple(name for name in CPU_FEATURES if name != OFF)
 
 DONE, NO_MEMORY = 0, 1
 
@@ -66,7 +66,7 @@ class Library:
 
 
 def open_library(features: str = "auto") -> Library:
-    """The kernels that were built with this gptcli; features: one of config.CPU_FEATURES.
+    """The kernels that were built with this gptcli; features: one of types.compute.CPU_FEATURES.
 
     Raises KernelsUnavailableError, and UsageError where a set of instructions that is named is
     not there.

@@ -1,12 +1,12 @@
-"""A model that runs in the compiled kernels: ids in, logits out, keys and values in numpy."""
+"""A model that runs in the compiled kernels: ids in, logits out, its state in numpy."""
 
 from __future__ import annotations
 
 import ctypes as c
-import dataclasses
-import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from operator import attrgetter, call, is_
+from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +19,41 @@ from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
 
+if TYPE_CHECKING:
+    from gptcli.engine.state.keys_values import KeysValues
+
 __all__ = ["KernelModel", "covers"]
 
 #: Places and ids, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
 #: Positions by which the table of angles grows.
 GROWTH = 1024
+_KEYS, _VALUES = attrgetter("keys"), attrgetter("values")
 #: Forwards after which a model goes on long enough for its weights to be moved: that costs about
 #: what it saves over one or two hundred tokens.
 SETTLED = 64
 
 
-@dataclasses.dataclass
-class _Caches:
-    """The arrays of the last call, and pointers to them: asking numpy costs more than comparing."""
+class _Placed:
+    """Pointers to the arrays of the last call: to ask numpy costs more than to compare arrays.
 
-    arrays: list[NDArray[Any]]
-    keys: c.Array[c.c_void_p]
-    values: c.Array[c.c_void_p]
+    These are not kept alive: of a state that grows, the old ones are to go layer by layer.
+    """
+
+    def __init__(self, layers: Sequence[KeysValues]) -> None:
+        self._keys = [ref(layer.keys) for layer in layers]
+        self._values = [ref(layer.values) for layer in layers]
+        pointers = c.c_void_p * len(layers)
+        self.keys = pointers(*(layer.keys.ctypes.data for layer in layers))
+        self.values = pointers(*(layer.values.ctypes.data for layer in layers))
+
+    def holds(self, layers: Sequence[KeysValues]) -> bool:
+        """Whether those of the layers are still the same arrays."""
+        return (
+            len(layers) == len(self._keys)
+            and all(map(is_, map(call, self._keys), map(_KEYS, layers)))
+            and all(map(is_, map(call, self._values), map(_VALUES, layers)))
+        )
 
 
 class KernelModel:
@@ -65,7 +82,7 @@ class KernelModel:
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()
-        self._caches: _Caches | None = None
+        self._placed: _Placed | None = None
         self._opened = library.functions.kernels_open(
             c.byref(self._weights.model), library.instructions.encode(), self.threads
         )
@@ -83,19 +100,17 @@ class KernelModel:
         tokens: Ids,
         rows: Ids,
         positions: Ids,
-        keys: Sequence[NDArray[Any]],
-        values: Sequence[NDArray[Any]],
+        layers: Sequence[KeysValues],
         wanted: Ids,
         shown: abi.Probe | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
-        stands there. Its key and value are written to that place of `keys` and `values`, one
-        array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
-        other tokens of this call included. wanted: indices below n. shown: where to copy what a
-        probe wants to see. Raises ValueError for what does not fit and for a model that was closed,
-        MemoryError.
+        stands there. Its key and value are written to that place in each layer's, which are laid
+        out as source/cache.h says; it sees what stands before it in its row, other tokens of this
+        call included. wanted: indices below n. shown: where to copy what a probe wants to see.
+        Raises ValueError for what does not fit and for a model that was closed, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
@@ -109,7 +124,7 @@ class KernelModel:
         # Kept by these names until the call is over.
         numbers = np.array([*tokens, *rows, *positions, *wanted], dtype=np.int32)
         logits = np.empty((asked, self.spec.vocab), dtype=np.float32)
-        self._place_caches(keys, values)
+        self._place(layers)
         at = numbers.ctypes.data
         call.count, call.wanted_count = count, asked
         call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
@@ -190,29 +205,28 @@ class KernelModel:
         self._weights.point_to_angles(self._angles)
         self._call.angles = rows
 
-    def _place_caches(self, keys: Sequence[NDArray[Any]], values: Sequence[NDArray[Any]]) -> None:
-        arrays = [*keys, *values]
-        kept = self._caches.arrays if self._caches else []
-        if len(kept) == len(arrays) and all(map(operator.is_, kept, arrays)):
+    def _place(self, layers: Sequence[KeysValues]) -> None:
+        if self._placed is not None and self._placed.holds(layers):
             return
-        layers = self.spec.layers
-        if len(keys) != layers or len(values) != layers:
-            raise ValueError(f"{len(keys)} keys and {len(values)} values for {layers} layers")
-        first = arrays[0]
-        batch, _, capacity, _ = first.shape
-        for array, each in zip(arrays, self.spec.shapes * 2, strict=True):
-            shape = (batch, each.kv_heads, capacity, each.head_dim)
-            if array.shape != shape or array.dtype != first.dtype or not array.flags.c_contiguous:
-                raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
-        if first.dtype not in (np.float32, np.uint16):
-            raise ValueError(f"keys and values cannot be {first.dtype}")
-        addresses = [array.ctypes.data for array in arrays]
-        pointers = c.c_void_p * layers
-        self._caches = _Caches(arrays, pointers(*addresses[:layers]), pointers(*addresses[layers:]))
-        self._call.keys = c.addressof(self._caches.keys)
-        self._call.values = c.addressof(self._caches.values)
+        if len(layers) != self.spec.layers:
+            raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
+        batch, _, capacity, _ = layers[0].keys.shape
+        dtype = layers[0].keys.dtype
+        if dtype not in (np.float32, np.uint16):
+            raise ValueError(f"keys and values cannot be {dtype}")
+        for layer, sizes in zip(layers, self.spec.shapes, strict=True):
+            shape = (batch, sizes.kv_heads, capacity, sizes.head_dim)
+            for array in (layer.keys, layer.values):
+                if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                    raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
+        # An interruption must leave no pointers that are taken for those of other arrays.
+        self._placed = None
+        placed = _Placed(layers)
+        self._call.keys = c.addressof(placed.keys)
+        self._call.values = c.addressof(placed.values)
         self._call.batch, self._call.capacity = batch, capacity
-        self._call.bfloat16_cache = first.dtype == np.uint16
+        self._call.bfloat16_cache = dtype == np.uint16
+        self._placed = placed
 
 
 def _check(result: int, count: int, otherwise: str) -> None:
