@@ -90,7 +90,7 @@ def test_greedy_text_equals_transformers(prompt, runners, oracle, tokenizer):
 def test_top_20_log_probabilities_equal_transformers(prompt, runner, oracle, tokenizer):
     """Catches drift in the numbers that greedy text would hide."""
     ids = tokenizer.encode(prompt)
-    ours = runner.prefill([ids], runner.new_cache())[0].log_softmax(-1)
+    ours = runner.prefill([ids], runner.new_state())[0].log_softmax(-1)
     with torch.no_grad():
         theirs = oracle(torch.tensor([ids])).logits[0, -1].float().log_softmax(-1)
     best = theirs.topk(20).indices

@@ -74,7 +74,7 @@ def gptcli(context: typer.Context, environment: Environment, about: About) -> No
     if about.verbose:
         raise UsageError("--verbose", "needs --version")
     if context.invoked_subcommand is None:
-        from gptcli.cli.manual.help import show_brief
+        from gptcli.cli.help.screens import show_brief
 
         show_brief(context)
 

@@ -66,7 +66,7 @@ class Runner(Protocol):
         """
         ...
 
-    def new_cache(self, batch: int = 1) -> ModelState:
+    def new_state(self, batch: int = 1) -> ModelState:
         """An empty state for `batch` rows."""
         ...
 

@@ -38,7 +38,7 @@ def rows_of(case: str) -> tuple[tuple[int, ...], ...]:
 def whole(case: str, dtype: str = "float32") -> tuple[torch.Tensor, ...]:
     """Logits after every token of each golden row, each row in one piece and by itself."""
     runner = runner_of(case, dtype)
-    return tuple(runner.all_logits(row, runner.new_cache()) for row in rows_of(case))
+    return tuple(runner.all_logits(row, runner.new_state()) for row in rows_of(case))
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def difference(case: str, *, short: bool = False) -> float:
     time = expected.size(1)
     runner = load(GOLDENS / case, device="cpu", dtype="float32", limit=time)
     rows = golden_of(case)["ids"][:, :time].tolist()
-    ours = [runner.all_logits(row, runner.new_cache()) for row in rows]
+    ours = [runner.all_logits(row, runner.new_state()) for row in rows]
     return (torch.stack(ours) - expected).abs().max().item()
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gptcli.engine.arrays import host
+from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec, Rope
 from gptcli.engine.probes.attention import AttentionWeights
@@ -17,6 +18,7 @@ from gptcli.engine.probes.parameters import parts
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.runner import TorchRunner
+from tests.engine.cpu.helpers import every_set, model_of, needs_kernels, parameters_of
 from tests.engine.numpy_llama import NumpyLlama
 
 SHAPES = (LayerShape(4, 2, 8, 24), LayerShape(2, 1, 20, 40), LayerShape(6, 3, 12, 72))
@@ -78,19 +80,19 @@ def near(ours, expected) -> None:
 
 def test_torch_is_the_formulas():
     """Catches a layer that has the sizes, the rotation or the scale of another."""
-    exact = written_out().all_logits(TEXT, written_out().new_cache())
+    exact = written_out().all_logits(TEXT, written_out().new_state())
     assert np.abs(exact).max() > 1
-    near(torch_runner("llama").all_logits(TEXT, torch_runner("llama").new_cache()), exact)
+    near(torch_runner("llama").all_logits(TEXT, torch_runner("llama").new_state()), exact)
 
 
 def ways(runner: Runner) -> None:
     """Cached = uncached, chunked = whole, a row in a batch = alone, gone back = fresh."""
-    whole = host(runner.all_logits(TEXT, runner.new_cache()))
-    state = runner.new_cache()
+    whole = host(runner.all_logits(TEXT, runner.new_state()))
+    state = runner.new_state()
     near(np.concatenate([host(runner.decode([token], state)) for token in TEXT]), whole)
     assert state.truncate([7])
     near(runner.prefill([TEXT[7:20]], state, chunk=5)[0], whole[19])
-    state = runner.new_cache(3)
+    state = runner.new_state(3)
     runner.prefill([TEXT[:9], TEXT[:3], TEXT[:14]], state)
     state.pick([2, 1, 0, 2])
     snapshot = state.snapshot()
@@ -119,8 +121,8 @@ def test_probes_see_each_layer_in_its_shape(name):
     """Catches weights of attention that are computed for the heads of another layer."""
     runner = torch_runner(name)
     seen = AttentionWeights(runner, range(2, 9))
-    probed = runner.prefill([TEXT[:9]], runner.new_cache(), probe=seen)
-    assert torch.equal(probed, runner.prefill([TEXT[:9]], runner.new_cache()))
+    probed = runner.prefill([TEXT[:9]], runner.new_state(), probe=seen)
+    assert torch.equal(probed, runner.prefill([TEXT[:9]], runner.new_state()))
     for layer, shape in enumerate(runner.spec.shapes):
         weights = host(seen.of(layer))
         assert weights.shape == (shape.heads, 7, 9)
@@ -136,3 +138,23 @@ def test_parts_are_told_by_shape():
     assert [each.shape for each in found] == [(24, 32), (40, 32), (72, 32), (64, 32)]
     whole = sum(each.parameters for each in parts(runner.shapes()))
     assert whole == sum(each.numel() for each in runner.decoder.parameters())
+
+
+@needs_kernels
+@every_set
+@every_spec
+def test_kernels_are_torch(name, instructions):
+    """Catches a layer that the kernels run, or keep the state of, in the sizes of another."""
+    spec, exact = SPECS[name], torch_runner(name)
+    assert covers(spec) is None
+    model = model_of(spec, parameters_of(exact.decoder), instructions, context=spec.context)
+    runner = KernelRunner(model, spec, "float32", spec.context)
+    whole = exact.all_logits(TEXT, exact.new_state())
+    near(runner.all_logits(TEXT, runner.new_state()), whole)
+    ways(runner)
+    seen, theirs = (AttentionWeights(each, range(2, 9)) for each in (runner, exact))
+    runner.prefill([TEXT[:9]], runner.new_state(), probe=seen)
+    exact.prefill([TEXT[:9]], exact.new_state(), probe=theirs)
+    for layer in range(spec.layers):
+        near(seen.of(layer), theirs.of(layer))
+    assert list(runner.shapes()) and dict(runner.shapes()) == dict(exact.shapes())

@@ -54,7 +54,7 @@ def expected(directory: Path, kinds: Kinds, instructions: str, exact: bool) -> n
         decoder.positions.weight.data = stored(decoder.positions.weight.data, kinds.table)
     runner = TorchRunner(decoder)
     with torch.inference_mode():
-        stream = runner._forward([IDS], [len(IDS)], runner.new_cache(), None)[0]
+        stream = runner._forward([IDS], [len(IDS)], runner.new_state(), None)[0]
     # Only now, as a tied embedding is a table before.
     head.weight.data = number(weight, kinds.head)
     round_input = rounded(kinds.head, instructions, exact)

@@ -203,7 +203,7 @@ def test_it_comes_back(exported, case: str) -> None:
     assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-5)
     pair = [load(place, device="cpu", dtype="float32") for place in (published, back)]
     for row in ids.tolist():
-        before, after = (runner.all_logits(row, runner.new_cache()) for runner in pair)
+        before, after = (runner.all_logits(row, runner.new_state()) for runner in pair)
         assert torch.allclose(after, before, rtol=0, atol=1e-5)
 
 

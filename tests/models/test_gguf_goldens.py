@@ -80,7 +80,7 @@ def assert_golden(directory: Path, case: str) -> None:
     runner = load(directory, device="cpu", dtype="float32")
     golden = load_file(GOLDENS / case / "golden.safetensors")
     for ids, wanted in zip(golden["ids"].tolist(), golden["logits"], strict=True):
-        found = runner.all_logits(ids, runner.new_cache())
+        found = runner.all_logits(ids, runner.new_state())
         assert (found - wanted).abs().max() <= TOLERANCE
 
 

@@ -18,8 +18,8 @@ from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.output import TextOutput
-from gptcli.cli.flags.source import Spoken
-from gptcli.cli.input.prompt import checked, read_file, read_prompt
+from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError

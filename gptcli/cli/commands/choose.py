@@ -10,8 +10,8 @@ from typing import Annotated, cast
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.output import Output
-from gptcli.cli.flags.source import Source
-from gptcli.cli.input.prompt import checked, read_lines, read_prompt
+from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.input.prompt import read_lines, read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError

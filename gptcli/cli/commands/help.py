@@ -8,7 +8,7 @@ from typing import cast
 import typer
 from typer.core import TyperGroup
 
-from gptcli.cli.manual.help import show_whole
+from gptcli.cli.help.screens import show_whole
 from gptcli.config import option
 from gptcli.errors import UsageError
 

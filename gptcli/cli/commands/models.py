@@ -14,8 +14,8 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
+from gptcli.cli.help.screens import explain_group
 from gptcli.cli.input.model_argument import here
-from gptcli.cli.manual.help import explain_group
 from gptcli.config import option
 from gptcli.errors import ModelError
 from gptcli.ui.terminal.progress import watch

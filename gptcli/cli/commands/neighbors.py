@@ -11,8 +11,7 @@ from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.rows import Rows
-from gptcli.cli.flags.source import Special
-from gptcli.cli.input.prompt import checked
+from gptcli.cli.flags.source import Special, checked
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError

@@ -12,8 +12,8 @@ from gptcli.cli.commands import score_dtypes
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.output import Output
-from gptcli.cli.flags.source import Source
-from gptcli.cli.input.prompt import checked, read_file, read_prompt
+from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.prompt_rows import TextRow, texts
 from gptcli.cli.opening import open_for
 from gptcli.config import MOST, Limit, option

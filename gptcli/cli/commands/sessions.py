@@ -14,7 +14,7 @@ from gptcli.chat.sessions import Session
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but, only
 from gptcli.cli.flags.output import Output
-from gptcli.cli.manual.help import explain_group
+from gptcli.cli.help.screens import explain_group
 from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.ui.views import sessions as view

@@ -38,7 +38,7 @@ def complete_dtypes(incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Names of presets."""
-    from gptcli.cli.input.presets import preset_names
+    from gptcli.few_shot.presets import preset_names
 
     return [name for name in preset_names() if name.startswith(incomplete)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli.cli.input.presets import preset_names
 from gptcli.config import MOST, Limit, option
+from gptcli.few_shot.presets import preset_names
 from gptcli.types.few_shot import DEFAULT_TEMPLATE, ORDERS
 
 _EXAMPLES, _FORM = "Examples", "Form"

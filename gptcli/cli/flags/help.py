@@ -11,14 +11,14 @@ from gptcli.config import option
 
 
 def _brief(context: typer.Context) -> NoReturn:
-    from gptcli.cli.manual.help import show_brief
+    from gptcli.cli.help.screens import show_brief
 
     show_brief(context)
     raise typer.Exit
 
 
 def _whole(context: typer.Context) -> NoReturn:
-    from gptcli.cli.manual.help import show_whole
+    from gptcli.cli.help.screens import show_whole
 
     show_whole(context)
     raise typer.Exit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.input.prompt import checked
+from gptcli.cli.flags.source import checked
 from gptcli.config import MOST, Limit, option, option_of
 from gptcli.errors import InputError, UsageError
 from gptcli.types.sampling import SamplingWish

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import option
+from gptcli.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,12 @@ class Spoken:
 @dataclass(frozen=True)
 class Source(Special, Spoken):
     """A text of which the model reads every token."""
+
+
+def checked(text: str, subject: str = "prompt") -> str:
+    """A text of the command line. Raises InputError where it was not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(subject, f"is not UTF-8 at character {error.start}") from None
+    return text

@@ -12,6 +12,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.input.prompt import read_file
 from gptcli.cli.input.rows import Row, known_kind, read_rows
 from gptcli.errors import InputError, UsageError
+from gptcli.few_shot.presets import preset_text
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.few_shot import Example
 
@@ -41,6 +42,11 @@ def read_examples(
         return from_toml(text, str(path), input_field, output_field)
     rows = read_rows(environment, path, known_kind(path, "--examples", (".toml",)))
     return ExampleFile(tuple(_examples(rows, input_field, output_field)))
+
+
+def read_preset(name: str) -> ExampleFile:
+    """The examples of a preset. Raises UsageError for a name that there is not."""
+    return from_toml(preset_text(name), f"preset {name}", "input", "output")
 
 
 def from_toml(text: str, subject: str, input_field: str, output_field: str) -> ExampleFile:

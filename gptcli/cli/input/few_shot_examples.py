@@ -9,9 +9,9 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Labels
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.pairs import pairs_of
-from gptcli.cli.input.example_files import ExampleFile, read_examples
-from gptcli.cli.input.presets import read_preset
-from gptcli.cli.input.prompt import checked, read_file
+from gptcli.cli.flags.source import checked
+from gptcli.cli.input.example_files import ExampleFile, read_examples, read_preset
+from gptcli.cli.input.prompt import read_file
 from gptcli.errors import InputError, UsageError
 from gptcli.text.example_template import ExampleTemplate, unescape
 from gptcli.types.chat import ChatForm

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.source import Spoken
+from gptcli.cli.flags.source import Spoken, checked
 from gptcli.errors import InputError, UsageError
 
 #: More than any context holds, and little enough to read at once.
@@ -71,15 +71,6 @@ def read_lines(environment: Environment, file: Path) -> list[str]:
     """
     text = _part(environment, file, verbatim=False)
     return [line.removesuffix("\r") for line in text.split("\n")] if text else []
-
-
-def checked(text: str, subject: str = "prompt") -> str:
-    """A text of the command line. Raises InputError where it was not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(subject, f"is not UTF-8 at character {error.start}") from None
-    return text
 
 
 def _part(environment: Environment, file: Path, verbatim: bool) -> str:

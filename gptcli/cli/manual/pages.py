@@ -16,8 +16,8 @@ from gptcli import __version__
 from gptcli.cli import boundary
 from gptcli.cli.app import app
 from gptcli.cli.flags.settings import setting_names
+from gptcli.cli.help.node import Node, argument_name, names, root, shown_metavar
 from gptcli.cli.manual import overviews, roff
-from gptcli.cli.manual.node import Node, argument_name, names, root, shown_metavar
 from gptcli.cli.manual.text import ENVIRONMENT, FILES, PRECEDENCE
 from gptcli.config import key_of, variable_of
 from gptcli.errors import GptcliError

@@ -52,7 +52,7 @@ def divergences(
 
     Logits of `rows` positions of each model are held at once. Raises NonFiniteError.
     """
-    states = exact.new_cache(), other.new_cache()
+    states = exact.new_state(), other.new_state()
     for window in plan:
         position = window.first
         one, two = (

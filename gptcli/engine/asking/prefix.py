@@ -28,7 +28,7 @@ class PrefixCache:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.state = runner.new_cache()
+        self.state = runner.new_state()
         self.ids: list[int] = []
         #: How many tokens of the last prompt, or of what the last prompts share, were here already.
         self.reused = 0
@@ -112,7 +112,7 @@ def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[ModelS
     if shared:
         state = prefix.copies(first[:shared], len(prompts))
     else:
-        state = prefix.runner.new_cache(len(prompts))
+        state = prefix.runner.new_state(len(prompts))
     return state, prefix.runner.prefill([prompt[shared:] for prompt in prompts], state)
 
 

@@ -74,7 +74,7 @@ def score(
     Logits of at most `rows` positions are held at once. Raises NonFiniteError where a
     distribution has NaN or +inf, or nothing but -inf.
     """
-    state = runner.new_cache()
+    state = runner.new_state()
     for window in plan:
         position = window.first
         for logits in logits_of(runner, state, ids, window, chunk=chunk, rows=rows):

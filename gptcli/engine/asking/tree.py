@@ -66,7 +66,7 @@ class TreeGrower:
         Raises TooManyNodesError, and NonFiniteError where the model gives no distribution.
         """
         self._count = 0
-        state = self._runner.new_cache()
+        state = self._runner.new_state()
         (first,) = self._likeliest(self._runner.prefill([prompt], state), [0.0])
         row = self._runner.spec.cache_bytes(
             len(prompt) + self._depth, self._runner.facts.itemsize, batch=max(self._depth - 1, 1)

@@ -62,7 +62,7 @@ class TorchRunner:
 
         return read
 
-    def new_cache(self, batch: int = 1) -> ModelState:
+    def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
         return new_state(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
 

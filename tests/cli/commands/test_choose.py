@@ -30,7 +30,7 @@ def logprob(directory: Path, prompt: str, text: str) -> float:
     runner, tokenizer = load(directory, dtype="float32"), Tokenizer(directory)
     ids, start = tokenizer.encode(prompt + text), len(tokenizer.encode(prompt))
     assert ids[:start] == tokenizer.encode(prompt)
-    whole = runner.all_logits(ids, runner.new_cache()).log_softmax(dim=-1)
+    whole = runner.all_logits(ids, runner.new_state()).log_softmax(dim=-1)
     return sum(float(whole[i - 1, ids[i]]) for i in range(start, len(ids)))
 
 
@@ -92,7 +92,7 @@ def test_a_border_within_a_token(choose, tiny_model):
     start = len(tokenizer.encode("the cat"))
     for text in ("at", "ix"):
         ids = tokenizer.encode("the cat s" + text)
-        whole = runner.all_logits(ids, runner.new_cache()).log_softmax(dim=-1)
+        whole = runner.all_logits(ids, runner.new_state()).log_softmax(dim=-1)
         total = sum(float(whole[i - 1, ids[i]]) for i in range(start, len(ids)))
         assert found[text]["logprob"] == pytest.approx(total, abs=1e-3)
     # One token in the place of two: a border counted in tokens would leave nothing to score.

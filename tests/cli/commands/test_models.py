@@ -32,7 +32,7 @@ def test_bytes_that_are_told_are_those_that_are_taken(case):
     spare = 2 * runner.spec.width if case.startswith("opt/") else 0
     assert found["memory"]["weights"] == sum(p.nbytes for p in parameters) + 4 * spare
     assert found["parameters"] == sum(p.numel() for p in parameters) + spare
-    cache = runner.new_cache()
+    cache = runner.new_state()
     cache.limit = 30
     cache.reserve([30])
     assert found["memory"]["cache"] == cache.bytes

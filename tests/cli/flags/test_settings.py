@@ -202,10 +202,10 @@ def test_help_manual_and_completion_know_a_new_field(tool: Any) -> None:
     assert "  -w, --newness N  How new.\n" in brief
     assert "--colour" not in brief
     assert "\nNovelty:\n  -w, --newness N  How new it is.\n" in whole
-    page = manual.pages(tool)["gptcli-look.1"]
+    page = manual.pages(tool)["man1/gptcli-look.1"]
     assert ".SS Novelty\n.TP\n\\fB\\-w\\fR, \\fB\\-\\-newness\\fR \\fIN\\fR\nHow new it is." in page
     assert "gptcli look" in page
-    assert roff.bold("GPTCLI_NEWNESS") in manual.pages(tool)["gptcli.1"]
+    assert roff.bold("GPTCLI_NEWNESS") in manual.pages(tool)["man1/gptcli.1"]
     context = typer.Context(tool.commands["look"])
     colour = next(p for p in tool.commands["look"].params if p.name == "colour")
     assert [item.value for item in colour.shell_complete(context, "g")] == ["green"]

@@ -112,8 +112,8 @@ def test_every_scored_token_is_held_to_the_same_place(first, context, stride):
     whole = [(window, at) for window in plan for at in range(window.first, window.end)]
     for each, (window, at) in zip(found, whole, strict=True):
         seen = row[window.start : at]
-        one = exact.all_logits(seen, exact.new_cache())[-1]
-        two = np.asarray(other.all_logits(seen, other.new_cache())[-1])
+        one = exact.all_logits(seen, exact.new_state())[-1]
+        two = np.asarray(other.all_logits(seen, other.new_state())[-1])
         assert each.kl == pytest.approx(reference(one, two), rel=1e-4, abs=1e-6)
 
 

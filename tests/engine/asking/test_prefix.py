@@ -15,7 +15,7 @@ WARM = Sampling(temperature=1.3, top_k=20)
 
 
 def fresh(runner, ids):
-    return runner.all_logits(ids, runner.new_cache())[-1]
+    return runner.all_logits(ids, runner.new_state())[-1]
 
 
 def close(one, other):

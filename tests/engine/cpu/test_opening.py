@@ -36,13 +36,13 @@ def opened(directory: Path, dtype: str = "auto", limit: int | None = None, **fla
 
 
 def logits(runner) -> np.ndarray:
-    return runner.all_logits(IDS, runner.new_cache())
+    return runner.all_logits(IDS, runner.new_state())
 
 
 def test_equals_torch_and_is_read_again(directory, monkeypatch):
     """Catches weights that are packed wrongly, or packed again at every start."""
     expected = load(directory, dtype="float32")
-    whole = expected.all_logits(IDS, expected.new_cache()).numpy()
+    whole = expected.all_logits(IDS, expected.new_state()).numpy()
     first = logits(opened(directory))
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
     path = opening.packed_path(directory, "float32")
@@ -84,7 +84,7 @@ def test_other_weights_are_packed_anew(directory):
     after = logits(opened(directory))
     assert not np.array_equal(before, after)
     fresh = load(directory, dtype="float32")
-    whole = fresh.all_logits(IDS, fresh.new_cache()).numpy()
+    whole = fresh.all_logits(IDS, fresh.new_state()).numpy()
     assert np.abs(after - whole).max() <= 1e-4 * np.abs(whole).max()
 
 

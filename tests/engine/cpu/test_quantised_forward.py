@@ -61,7 +61,7 @@ def expected(case: str, kinds: Kinds, instructions: str, exact: bool) -> torch.T
             module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
     runner, row = TorchRunner(decoder), rows_of(case)[0]
     with torch.inference_mode():
-        stream = runner._forward([row], [len(row)], runner.new_cache(), None)[0]
+        stream = runner._forward([row], [len(row)], runner.new_state(), None)[0]
     # Only now, as a tied embedding stays what it is.
     head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
     head.weight.data = stored(head.weight.data, kinds.head)

@@ -15,16 +15,15 @@ from torch import Tensor, nn
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import describe
 from gptcli.engine.state.model_state import ModelState
-from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.numpy_llama import NumpyLlama, weights
+from tests.opening import load
 
 
 class RunningSum:
-    """See LayerState. `sums` (batch, width) is half of what it was, and what comes in."""
+    """See LayerState. `sums` (batch, width) forgets slowly."""
 
     rewinds = False
 
@@ -50,7 +49,7 @@ class RunningSum:
         return RunningSum(namespace(self.sums).take(self.sums, rows, axis=0))
 
     def take(self, row: int, number: Array) -> Array:
-        self.sums[row] = self.sums[row] / 2 + number
+        self.sums[row] = self.sums[row] * 0.9375 + number
         return self.sums[row]
 
 
@@ -80,8 +79,8 @@ class RecurrentRunner(TorchRunner):
         decoder.layers[-1].attention = Recurrence(decoder.spec.width).requires_grad_(False)
         super().__init__(decoder)
 
-    def new_cache(self, batch: int = 1) -> ModelState:
-        state = super().new_cache(batch)
+    def new_state(self, batch: int = 1) -> ModelState:
+        state = super().new_state(batch)
         state.layers[-1] = RunningSum(torch.zeros(batch, self.spec.width))
         return state
 
@@ -101,10 +100,11 @@ class RecurrentKernels(KernelRunner):
     """The runner of the kernels with that."""
 
     def __init__(self, directory: Path) -> None:
-        spec = read_spec(ConfigFields.read(directory))[1]
-        super().__init__(RecurrentLlama(spec, weights(directory)), spec, "float32", spec.context)
+        model = describe(directory)
+        llama = RecurrentLlama(model.spec, weights(model))
+        super().__init__(llama, model.spec, "float32", model.spec.context)
 
-    def new_cache(self, batch: int = 1) -> ModelState:
-        state = super().new_cache(batch)
+    def new_state(self, batch: int = 1) -> ModelState:
+        state = super().new_state(batch)
         state.layers.append(RunningSum(np.zeros((batch, self.spec.width), np.float32)))
         return state

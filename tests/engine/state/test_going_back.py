@@ -40,7 +40,7 @@ def model(name: str) -> Runner:
 @functools.cache
 def whole(name: str, ids: tuple[int, ...]) -> np.ndarray:
     """Logits after every token, in one piece and from nothing."""
-    return host(model(name).all_logits(ids, model(name).new_cache()))
+    return host(model(name).all_logits(ids, model(name).new_state()))
 
 
 def close(ours, expected) -> None:
@@ -51,7 +51,7 @@ def close(ours, expected) -> None:
 def test_the_layer_matters(name):
     """Catches a stand-in whose running sum changes no logits, so that nothing here could fail."""
     runner = model(name)
-    state = runner.new_cache()
+    state = runner.new_state()
     runner.prefill([A[:9]], state)
     state.layers[-1].sums[:] = 0
     assert np.abs(host(runner.decode([A[9]], state)) - whole(name, A[:10])[-1]).max() > 0.1
@@ -61,7 +61,7 @@ def test_the_layer_matters(name):
 @pytest.mark.parametrize("chunk", [1, 4])
 def test_rows_and_chunks_are_the_whole(name, chunk):
     """Catches padding that a layer takes in, and rows picked that share what they keep."""
-    runner, state = model(name), model(name).new_cache(3)
+    runner, state = model(name), model(name).new_state(3)
     logits = runner.prefill([A[:9], B[:2], A[:6]], state, chunk=chunk)
     close(logits, np.stack([whole(name, A)[8], whole(name, B)[1], whole(name, A)[5]]))
     state.pick([1, 0, 0])
@@ -74,7 +74,7 @@ def test_rows_and_chunks_are_the_whole(name, chunk):
 @every_model
 def test_what_cannot_go_back_says_so_and_stays(name):
     """Catches some layers that have gone back when another cannot, and a no that is a yes."""
-    runner, state = model(name), model(name).new_cache(2)
+    runner, state = model(name), model(name).new_state(2)
     runner.prefill([A[:7], B[:9]], state)
     assert not state.rewinds
     for lengths in ([6, 9], [7, 3], [0, 8]):
@@ -94,7 +94,7 @@ def test_what_cannot_go_back_says_so_and_stays(name):
 @every_model
 def test_restore_and_continue_is_fresh(name):
     """Catches a snapshot that goes on with the state, can be used once, or outlives its text."""
-    runner, state = model(name), model(name).new_cache(2)
+    runner, state = model(name), model(name).new_state(2)
     runner.prefill([A[:5], B[:8]], state)
     first = state.snapshot()
     assert 0 < first.bytes < state.bytes
@@ -108,7 +108,7 @@ def test_restore_and_continue_is_fresh(name):
             close(logits[row], whole(name, ids)[-1])
     lengths = state.lengths
     assert not second.fits and not state.restore(second) and state.lengths == lengths
-    assert not runner.new_cache(2).restore(first)
+    assert not runner.new_state(2).restore(first)
     assert state.restore(first)
     state.pick([0, 1])
     assert not state.restore(first)

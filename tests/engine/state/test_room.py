@@ -40,14 +40,14 @@ def test_growth_that_was_interrupted_goes_on(runner, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             prefix.prefill(TEXT[:40])
     for end in (9, 40):
-        expected = runner.prefill([TEXT[:end]], runner.new_cache())
+        expected = runner.prefill([TEXT[:end]], runner.new_state())
         np.testing.assert_allclose(prefix.prefill(TEXT[:end]), expected, atol=2e-5)
 
 
 def test_a_layer_that_has_grown_lets_go_of_what_it_had(runner, monkeypatch):
     """Catches pointers for the kernels that keep every layer twice while a state grows."""
     monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 16)
-    state = runner.new_cache()
+    state = runner.new_state()
     runner.prefill([TEXT[:12]], state)
     last = state.layers[-1]
     old = [weakref.ref(array) for layer in state.layers for array in (layer.keys, layer.values)]
@@ -61,5 +61,5 @@ def test_a_layer_that_has_grown_lets_go_of_what_it_had(runner, monkeypatch):
     monkeypatch.setattr(last, "reserve", counted)
     logits = runner.prefill([TEXT[12:40]], state)
     assert alive == [2] and all(each() is None for each in old)
-    expected = runner.prefill([TEXT[:40]], runner.new_cache())
+    expected = runner.prefill([TEXT[:40]], runner.new_state())
     np.testing.assert_allclose(logits, expected, atol=2e-5)

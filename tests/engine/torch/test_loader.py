@@ -443,7 +443,7 @@ def test_masks_do_not_choose_the_dtype(tmp_path, monkeypatch, missing):
     runner = load(directory, device="cpu")
     assert runner.dtype == torch.float32
     row = rows_of("gpt2/tied")[0]
-    assert torch.equal(runner.all_logits(row, runner.new_cache()), whole("gpt2/tied")[0])
+    assert torch.equal(runner.all_logits(row, runner.new_state()), whole("gpt2/tied")[0])
 
 
 # Devices and dtypes

@@ -37,7 +37,7 @@ def logits(
     directory: Path, case: str, *refs: AdapterRef, apart: bool = False, dtype: str = "float32"
 ) -> torch.Tensor:
     runner = load(directory, device="cpu", dtype=dtype, adapters=refs, apart=apart)
-    return torch.stack([runner.all_logits(row, runner.new_cache()) for row in rows_of(case)])
+    return torch.stack([runner.all_logits(row, runner.new_state()) for row in rows_of(case)])
 
 
 def apart_by(a: torch.Tensor, b: torch.Tensor) -> float:

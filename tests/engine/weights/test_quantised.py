@@ -39,7 +39,7 @@ CASES: dict[str, tuple[packed.Pack, dict[str, Any] | None]] = {
 
 def whole_logits(directory: Path, case: str) -> torch.Tensor:
     runner = load(directory, device="cpu", dtype="float32")
-    return torch.stack([runner.all_logits(row, runner.new_cache()) for row in rows_of(case)])
+    return torch.stack([runner.all_logits(row, runner.new_state()) for row in rows_of(case)])
 
 
 def assert_same_model(directory: Path, meaning: packed.Tensors, case: str, tmp_path: Path) -> None:

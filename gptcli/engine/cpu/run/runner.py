@@ -113,7 +113,7 @@ class KernelRunner:
         """See Runner."""
         return self.model.memory_reader(size)
 
-    def new_cache(self, batch: int = 1) -> ModelState:
+    def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
         return new_state(self.spec, batch, self._like, limit=self.limit, block=BLOCK)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.manual.node import Node, argument_name, names, node_of, shown_metavar
+from gptcli.cli.help.node import Node, argument_name, names, node_of, shown_metavar
 from gptcli.ui.terminal.writer import plain_console, width_of
 
 #: Lines longer than this are hard to read, however wide the terminal is.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 
-from gptcli.cli.input.example_files import ExampleFile, from_toml
 from gptcli.errors import UsageError
 
-_FOLDER = resources.files("gptcli.cli.input") / "preset_files"
+_FOLDER = resources.files("gptcli.few_shot") / "preset_files"
 
 
 def preset_names() -> tuple[str, ...]:
@@ -16,10 +15,9 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
-def read_preset(name: str) -> ExampleFile:
-    """The examples of a preset. Raises UsageError for a name that there is not."""
+def preset_text(name: str) -> str:
+    """The TOML of a preset. Raises UsageError for a name that there is not."""
     if name not in preset_names():
         known = ", ".join(preset_names())
         raise UsageError("--preset", f"there is no {name!r}, but {known}")
-    text = (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    return from_toml(text, f"preset {name}", "input", "output")
+    return (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
