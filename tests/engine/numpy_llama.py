@@ -42,7 +42,7 @@ def weights(model: Described) -> dict[str, np.ndarray]:
 
 
 class NumpyLlama:
-    """See KernelModel. `calls` are the (tokens, wanted) of every forward."""
+    """See PackedModel. `calls` are the (tokens, wanted) of every forward."""
 
     activations = None
     threads = 1

@@ -110,7 +110,7 @@ class Session:
 
 
 def in_order(cache: np.ndarray) -> np.ndarray:
-    """Keys position by position, number by number out of the blocks of source/cache.h."""
+    """Keys position by position, number by number out of the key groups of source/cache.h."""
     *lead, capacity, head_dim = cache.shape
     positions, features = np.arange(capacity)[:, None], np.arange(head_dim)[None]
     lanes = positions % 16

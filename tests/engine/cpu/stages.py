@@ -12,20 +12,20 @@ from gptcli.engine.cpu.binding.library import open_library
 
 
 def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray:
-    """One matrix in blocks."""
+    """One matrix in panels."""
     functions = open_library("portable").functions
-    block = functions.kernels_panel_bytes(kind, columns)
-    out = np.full(-(-len(rows) // 16) * block, 0xAB, dtype=np.uint8)
+    panel = functions.kernels_panel_bytes(kind, columns)
+    out = np.full(-(-len(rows) // 16) * panel, 0xAB, dtype=np.uint8)
     rows = np.ascontiguousarray(rows)
     functions.kernels_pack(
-        kind, form, rows.ctypes.data, rows.strides[0], len(rows), columns, out.ctypes.data, block, 1
+        kind, form, rows.ctypes.data, rows.strides[0], len(rows), columns, out.ctypes.data, panel, 1
     )
     return out
 
 
 def product(
     instructions: str,
-    blocks: np.ndarray,
+    panels: np.ndarray,
     kind: Kind,
     rows: int,
     x: np.ndarray,
@@ -35,7 +35,7 @@ def product(
     """x (count, columns) times packed rows, (count, rows)."""
     count, columns = x.shape
     x = np.ascontiguousarray(x, dtype=np.float32)
-    matrix = abi.Matrix(blocks.ctypes.data, None, kind, rows, columns)
+    matrix = abi.Matrix(panels.ctypes.data, None, kind, rows, columns)
     out = np.empty((count, -(-rows // 16) * 16), dtype=np.float32)
     library = open_library(instructions)
     assert not library.functions.kernels_product(

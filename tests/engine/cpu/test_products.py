@@ -9,7 +9,7 @@ from gguf import quants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptcli.engine.cpu.binding.abi import Form, Kind
+from gptcli.engine.cpu.binding.abi import KEEPING, Form, Kind
 from tests.engine.cpu import reference, stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
 
@@ -41,8 +41,8 @@ def test_products_equal_numpy(shape, seed, kind, exact, instructions):
     """Catches a wrong lane, tail, scale, zero point or padding in a layout or its kernel."""
     rows, columns, count = shape
     weights, x = numbers(seed, rows, columns), numbers(seed + 1, count, columns)
-    blocks = stages.packed(weights, columns, kind, Form.FLOAT32)
-    ours = stages.product(instructions, blocks, kind, rows, x, exact=exact)
+    panels = stages.packed(weights, columns, kind, Form.FLOAT32)
+    ours = stages.product(instructions, panels, kind, rows, x, exact=exact)
     expected = reference.product(x, weights, kind.name, instructions, exact=exact)
     sizes = np.abs(weights).max(1) * np.abs(x).sum(1)[:, None]
     near(ours, expected, sizes)
@@ -53,9 +53,9 @@ def test_products_equal_numpy(shape, seed, kind, exact, instructions):
 def test_a_token_gives_the_same_bytes_alone_and_among_others(kind, instructions):
     """Catches sums whose order depends on how many tokens share a load of the weights."""
     weights, x = numbers(1, 48, 320), numbers(2, 13, 320)
-    blocks = stages.packed(weights, 320, kind, Form.FLOAT32)
-    together = stages.product(instructions, blocks, kind, 48, x)
-    alone = [stages.product(instructions, blocks, kind, 48, row[None])[0] for row in x]
+    panels = stages.packed(weights, 320, kind, Form.FLOAT32)
+    together = stages.product(instructions, panels, kind, 48, x)
+    alone = [stages.product(instructions, panels, kind, 48, row[None])[0] for row in x]
     np.testing.assert_array_equal(together, np.stack(alone))
 
 
@@ -76,9 +76,7 @@ def test_half_types_pack_as_the_floats_they_are(kind, form):
 
 @every_set
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize(
-    ("form", "kind"), [(Form.Q8_0, Kind.INT8), (Form.Q4_0, Kind.INT4), (Form.Q4_1, Kind.INT4)]
-)
+@pytest.mark.parametrize(("form", "kind"), KEEPING.items())
 def test_gguf_blocks_keep_their_numbers(form, kind, exact, instructions):
     """Catches quantising anew, swapped halves of a byte, or a zero point in the wrong place.
 
@@ -95,8 +93,8 @@ def test_gguf_blocks_keep_their_numbers(form, kind, exact, instructions):
     raw = raw.reshape(rows, -1)
     weights = quants.dequantize(raw, name).astype(np.float64)
     x = numbers(9, 5, columns)
-    blocks = stages.packed(raw, columns, kind, form)
-    ours = stages.product(instructions, blocks, kind, rows, x, exact=exact)
+    panels = stages.packed(raw, columns, kind, form)
+    ours = stages.product(instructions, panels, kind, rows, x, exact=exact)
     seen = x.astype(np.float64) if exact else reference.rounded_activations(x)
     near(ours, seen @ weights.T, np.abs(weights).max(1) * np.abs(x).sum(1)[:, None])
 
@@ -119,5 +117,5 @@ def test_what_is_no_number_is_not_lost(bad, kind, instructions):
     """Catches rounding to 8 bits turning a broken activation into an ordinary number."""
     x = numbers(4, 1, 96)
     x[0, 40] = bad
-    blocks = stages.packed(numbers(5, 16, 96), 96, kind, Form.FLOAT32)
-    assert not np.isfinite(stages.product(instructions, blocks, kind, 16, x)).any()
+    panels = stages.packed(numbers(5, 16, 96), 96, kind, Form.FLOAT32)
+    assert not np.isfinite(stages.product(instructions, panels, kind, 16, x)).any()

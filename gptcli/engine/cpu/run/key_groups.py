@@ -17,11 +17,11 @@ def keys_of(keys: NDArray[Any], length: int) -> NDArray[np.float32]:
     """Those of the first `length` positions of a layer, (batch, kv_heads, length, head_dim)."""
     batch, heads, _, d = keys.shape
     count = -(-length // BLOCK)
-    blocks = keys[:, :, : count * BLOCK].reshape(batch, heads, count, d * BLOCK)
+    groups = keys[:, :, : count * BLOCK].reshape(batch, heads, count, d * BLOCK)
     # Features stand alone, or in bfloat16 as pairs; where their number is odd, the last one alone.
     paired = d - d % 2 if keys.dtype == np.uint16 else 0
-    pairs = blocks[..., : paired * BLOCK].reshape(batch, heads, count, -1, BLOCK, 2)
-    alone = blocks[..., paired * BLOCK :].reshape(batch, heads, count, -1, BLOCK)
+    pairs = groups[..., : paired * BLOCK].reshape(batch, heads, count, -1, BLOCK, 2)
+    alone = groups[..., paired * BLOCK :].reshape(batch, heads, count, -1, BLOCK)
     both = (
         pairs.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, paired),
         alone.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, d - paired),

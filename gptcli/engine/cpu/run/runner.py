@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Ids = Sequence[int] | NDArray[np.int32]
 
 
-class KernelModel(Protocol):
+class PackedModel(Protocol):
     """Weights that the kernels have packed, and their forward."""
 
     threads: int
@@ -86,7 +86,7 @@ class KernelRunner:
     bits.
     """
 
-    def __init__(self, model: KernelModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
+    def __init__(self, model: PackedModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
         self.model = model
         self.spec = spec
         self._dtype_name = dtype_name
