@@ -11,6 +11,7 @@ from gptcli.engine.describe import describe
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import model_files
 from gptcli.models import ModelFacts
+from gptcli.types.compute import Compute
 from gptcli.types.models import AdapterRef, ModelDir
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def load(directory: Path, **flags: Any) -> TorchRunner:
     """By torch, whatever the kernels cover."""
     from gptcli.engine.torch import loader
 
-    return loader.load(describe(directory), **flags)
+    return loader.load(describe(directory), Compute(**flags))
 
 
 def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
@@ -47,14 +48,14 @@ def open_runner(directory: Path, **flags: Any) -> Runner:
     """By the kernels where they can, else by torch."""
     from gptcli.engine import open as choosing
 
-    return choosing.open_runner(describe(directory), **flags)
+    return choosing.open_runner(describe(directory), Compute(**flags))
 
 
-def open_kernels(directory: Path, *given: Any, **flags: Any) -> KernelRunner | None:
+def open_kernels(directory: Path, **flags: Any) -> KernelRunner | None:
     """By the kernels, None where they cannot."""
     from gptcli.engine.cpu import opening
 
-    return opening.open_kernels(describe(directory), *given, **flags)
+    return opening.open_kernels(describe(directory), Compute(**flags))
 
 
 def parameters(directory: Path, *, exact: bool = False) -> Parameters:

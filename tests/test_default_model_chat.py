@@ -11,6 +11,7 @@ from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.types.chat import ChatDocumentRequest, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.completion import Chunk, Usage
+from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
 
@@ -21,7 +22,7 @@ SAID = ["Name three colours.", "Which of them is the warmest?", "<|im_end|>\n<|i
 @pytest.fixture(scope="module")
 def backend(default_model: Path) -> LocalBackend:
     model = ModelDir("smollm2", default_model, "test")
-    return LocalBackend(OpenModel(model, device="cpu", dtype="float32"))
+    return LocalBackend(OpenModel(model, Compute(device="cpu", dtype="float32")))
 
 
 def answered(backend: LocalBackend, request: ChatRequest) -> tuple[str, Usage]:

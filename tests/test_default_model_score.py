@@ -9,6 +9,7 @@ import torch
 
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.score import ScoreRequest
 
@@ -22,7 +23,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def backend(default_model):
     model = ModelDir("smollm2", default_model, "test")
-    return LocalBackend(OpenModel(model, device="cpu", dtype="float32"))
+    return LocalBackend(OpenModel(model, Compute(device="cpu", dtype="float32")))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_scores_equal_transformers(text, backend, oracle):
 def test_windows_equal_the_loop_of_transformers_guide(backend, oracle, default_model):
     """Catches windows that score other tokens than those of the guide on fixed-length models."""
     model = ModelDir("smollm2", default_model, "test")
-    small = LocalBackend(OpenModel(model, device="cpu", dtype="float32", limit=16))
+    small = LocalBackend(OpenModel(model, Compute(device="cpu", dtype="float32", ctx_size=16)))
     found = small.answer(ScoreRequest(TEXTS[0] * 2, stride=6))
     ids = torch.tensor([[each.token.id for each in found.tokens]])
     total, done, windows = 0.0, 0, 0

@@ -33,18 +33,7 @@ def open_backend(
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.open_model import OpenModel
 
-    opened = OpenModel(
-        model,
-        device=compute.device,
-        dtype=compute.dtype,
-        threads=compute.threads,
-        exact_activations=compute.exact_activations,
-        cpu_features=compute.cpu_features,
-        limit=compute.ctx_size,
-        adapters=compute.adapter,
-        apart=compute.adapter_apart,
-        weights=weights,
-    )
+    opened = OpenModel(model, compute, weights=weights)
     if opened.tokenizer.notice is not None:
         yield opened.tokenizer.notice
     return LocalBackend(opened)

@@ -5,56 +5,32 @@ The only place that chooses. A model that the kernels run never imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gptcli import signals
 from gptcli.engine.cpu.opening import QUANTISED, open_kernels
 from gptcli.engine.describe import Described
 from gptcli.engine.host import gpu
-from gptcli.engine.runner import Runner, context_in_use
+from gptcli.engine.runner import Runner
 from gptcli.errors import UsageError
-from gptcli.types.models import AdapterRef
+from gptcli.types.compute import Compute
 
 
-def open_runner(
-    described: Described,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    threads: int | None = None,
-    exact_activations: bool = False,
-    cpu_features: str = "auto",
-    limit: int | None = None,
-    adapters: Sequence[AdapterRef] = (),
-    apart: bool = False,
-) -> Runner:
-    """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
-
-    exact_activations: see KernelModel; cpu_features: one of types.compute.CPU_FEATURES.
-    """
-    if not adapters and is_cpu(device):
-        found = open_kernels(
-            described,
-            dtype,
-            threads,
-            context_in_use(described.spec, limit),
-            exact_activations=exact_activations,
-            features=cpu_features,
-        )
+def open_runner(described: Described, compute: Compute) -> Runner:
+    """The model, ready to run as `compute` says. Raises the errors of the two ways to open it."""
+    if not compute.adapter and is_cpu(compute.device):
+        found = open_kernels(described, compute)
         if found is not None:
             return found
-    if dtype in QUANTISED:
-        what = "adapters are added" if adapters else "the model runs on a GPU"
-        raise UsageError(
-            "--dtype", f"{dtype} needs the CPU kernels, which do not serve where {what}"
-        )
+    if compute.dtype in QUANTISED:
+        what = "adapters are added" if compute.adapter else "the model runs on a GPU"
+        reason = f"{compute.dtype} needs the CPU kernels, which do not serve where {what}"
+        raise UsageError("--dtype", reason)
     with signals.held():
         import torch
 
         from gptcli.engine.torch.loader import load
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load(described, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart)
+    if compute.threads is not None:
+        torch.set_num_threads(compute.threads)
+    return load(described, compute)
 
 
 def is_cpu(device: str) -> bool:

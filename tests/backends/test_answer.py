@@ -14,6 +14,7 @@ from gptcli.backends.local import ANSWERS, LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
 from gptcli.types.completion import Request
+from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.question import Question
 from gptcli.types.score import ScoreRequest
@@ -60,7 +61,7 @@ def test_a_question_of_another_kind_is_refused_by_a_model_too(tiny_model):
     class Other(Question[int]):
         asks = "count"
 
-    backend = LocalBackend(OpenModel(ModelDir("tiny", tiny_model, "test"), device="cpu"))
+    backend = LocalBackend(OpenModel(ModelDir("tiny", tiny_model, "test"), Compute(device="cpu")))
     assert backend.supports(Request)
     assert not backend.supports(Other)
     with pytest.raises(UsageError, match="tiny: cannot count"):
@@ -69,7 +70,7 @@ def test_a_question_of_another_kind_is_refused_by_a_model_too(tiny_model):
 
 def test_tokens_are_cut_without_weights(tiny_model):
     """Catches weights that are read although nothing asks for them, and a close that keeps them."""
-    model = OpenModel(ModelDir("tiny", tiny_model, "test"), device="cpu", weights=False)
+    model = OpenModel(ModelDir("tiny", tiny_model, "test"), Compute(device="cpu"), weights=False)
     backend = LocalBackend(model)
     backend.answer(TokensRequest("the cat"))
     assert "runner" not in vars(model)

@@ -13,6 +13,7 @@ from gptcli.backends.local import stopwatch
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import ContextError, ResourceError
 from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, BenchRequest, Rounds
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import ModelDir
 from tests.conftest import with_context
@@ -38,7 +39,7 @@ def model(tiny_model: Path, tmp_path: Path, features: str, monkeypatch) -> OpenM
 
 
 def opened(directory: Path, **flags) -> OpenModel:
-    return OpenModel(ModelDir("tiny", directory, "test"), device="cpu", threads=1, **flags)
+    return OpenModel(ModelDir("tiny", directory, "test"), Compute(device="cpu", threads=1, **flags))
 
 
 class Ticks:

@@ -14,6 +14,7 @@ from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.types.chat import ChatDocumentRequest, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.completion import Chunk
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
 from tests.engine.helpers import copy_case
@@ -41,7 +42,7 @@ def backend(tmp_path: Path) -> LocalBackend:
     rust.add_tokens([AddedToken(name, special=True) for name in NAMES])
     rust.save(str(directory / "tokenizer.json"))
     (directory / "chat_template.jinja").write_text(TEMPLATE)
-    return LocalBackend(OpenModel(ModelDir("oss", directory, "test"), device="cpu"))
+    return LocalBackend(OpenModel(ModelDir("oss", directory, "test"), Compute(device="cpu")))
 
 
 @pytest.fixture

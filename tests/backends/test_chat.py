@@ -24,6 +24,7 @@ from gptcli.types.chat import (
     TranscriptForm,
 )
 from gptcli.types.completion import Chunk, Usage
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
@@ -34,7 +35,9 @@ FORMS = pytest.mark.parametrize("form", [ChatForm(), TRANSCRIPT], ids=["template
 
 
 def open_(directory: Path, limit: int | None = None) -> LocalBackend:
-    return LocalBackend(OpenModel(ModelDir("tiny", directory, "test"), device="cpu", limit=limit))
+    return LocalBackend(
+        OpenModel(ModelDir("tiny", directory, "test"), Compute(device="cpu", ctx_size=limit))
+    )
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.chat import ChatForm
 from gptcli.types.completion import Request
+from gptcli.types.compute import Compute
 from gptcli.types.few_shot import (
     Answer,
     Example,
@@ -54,7 +55,7 @@ def directory(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def model(directory: Path) -> OpenModel:
-    return OpenModel(ModelDir("tiny", directory, "test"), device="cpu")
+    return OpenModel(ModelDir("tiny", directory, "test"), Compute(device="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,9 @@ def test_a_query_that_does_not_fit(backend):
 
 def test_an_answer_ends_where_the_context_does(directory):
     """Catches a row that runs beyond the context because another one has more room."""
-    small = LocalBackend(OpenModel(ModelDir("t", directory, "test"), device="cpu", limit=100))
+    small = LocalBackend(
+        OpenModel(ModelDir("t", directory, "test"), Compute(device="cpu", ctx_size=100))
+    )
     answers = run(small, request_of(max_new_tokens=500, form=FewShotForm(separator=" ## ")))
     for answer in answers:
         assert answer.prompt_tokens + answer.completion_tokens <= 100

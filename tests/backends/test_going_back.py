@@ -24,6 +24,7 @@ from gptcli.types.chat import (
 )
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Chunk, Request, Usage
+from gptcli.types.compute import Compute
 from gptcli.types.few_shot import (
     Answer,
     Example,
@@ -65,7 +66,9 @@ def same(chat_model: Path, monkeypatch) -> Callable[[Asked], tuple[list[Any], li
     """
 
     def run(asked: Asked) -> list[Any]:
-        model = OpenModel(ModelDir("tiny", chat_model, "test"), device="cpu", cpu_features="none")
+        model = OpenModel(
+            ModelDir("tiny", chat_model, "test"), Compute(device="cpu", cpu_features="none")
+        )
         model.__dict__["runner"] = RecurrentRunner(chat_model)
         return list(asked(LocalBackend(model)))
 

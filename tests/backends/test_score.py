@@ -13,12 +13,13 @@ from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError, UsageError
+from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.score import Score, ScoreRequest
 
 
 def backend_of(directory: Path, limit: int | None = None) -> LocalBackend:
-    model = OpenModel(ModelDir("tiny", directory, "test"), device="cpu", limit=limit)
+    model = OpenModel(ModelDir("tiny", directory, "test"), Compute(device="cpu", ctx_size=limit))
     return LocalBackend(model)
 
 

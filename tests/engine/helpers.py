@@ -55,7 +55,7 @@ def difference(case: str, *, short: bool = False) -> float:
     """
     expected = golden_of(case)["short_logits" if short else "logits"]
     time = expected.size(1)
-    runner = load(GOLDENS / case, device="cpu", dtype="float32", limit=time)
+    runner = load(GOLDENS / case, device="cpu", dtype="float32", ctx_size=time)
     rows = golden_of(case)["ids"][:, :time].tolist()
     ours = [runner.all_logits(row, runner.new_state()) for row in rows]
     return (torch.stack(ours) - expected).abs().max().item()

@@ -13,8 +13,10 @@ import numpy as np
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import Described, describe
 from gptcli.engine.model.spec import ModelSpec, Rope
+from gptcli.engine.runner import context_in_use
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.safetensors.mapping import MappedFiles
+from gptcli.types.compute import Compute
 
 
 def floats(bits: np.ndarray) -> np.ndarray:
@@ -126,15 +128,13 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
     return floats(numbers) if cache.dtype == np.uint16 else numbers
 
 
-def open_kernels(
-    described: Described, dtype: str, threads: int | None, limit: int, **_: object
-) -> KernelRunner:
+def open_kernels(described: Described, compute: Compute) -> KernelRunner:
     """See engine.open.open_kernels, whose place it takes."""
-    name = "float32" if dtype == "auto" else dtype
+    name = "float32" if compute.dtype == "auto" else compute.dtype
+    limit = context_in_use(described.spec, compute.ctx_size)
     return KernelRunner(NumpyLlama(described.spec, weights(described)), described.spec, name, limit)
 
 
 def runner(directory: Path, dtype: str = "float32") -> KernelRunner:
     """A golden checkpoint in the stand-in."""
-    described = describe(directory)
-    return open_kernels(described, dtype, None, described.spec.context)
+    return open_kernels(describe(directory), Compute(dtype=dtype))

@@ -245,7 +245,7 @@ def test_ragged_rows_up_to_the_full_context(case):
 @pytest.mark.parametrize("limit", [1, 11, 48])
 def test_reserve_refuses_beyond_a_smaller_limit(limit):
     """Catches a --ctx-size that is read but not held to."""
-    runner = load(GOLDENS / "llama/tied", device="cpu", dtype="float32", limit=limit)
+    runner = load(GOLDENS / "llama/tied", device="cpu", dtype="float32", ctx_size=limit)
     cache = runner.new_state(2)
     assert cache.limit == limit
     cache.reserve([limit, 1])

@@ -11,6 +11,7 @@ from gptcli.engine.host import gpu
 from gptcli.engine.torch import loader as load
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import UsageError
+from gptcli.types.compute import Compute
 from tests.engine import numpy_llama
 from tests.engine.helpers import GOLDENS
 
@@ -73,25 +74,27 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
 
     monkeypatch.setattr(gpu, "may_be_there", lambda: may_be)
     monkeypatch.setattr(load, "pick_device", pick)
-    monkeypatch.setattr(load, "load", lambda *given, **flags: (given, flags))
+    monkeypatch.setattr(load, "load", lambda *given: given)
     monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
-    found = opening.open_runner(DESCRIBED, device=device, limit=20)
+    wanted = Compute(device=device, ctx_size=20)
+    found = opening.open_runner(DESCRIBED, wanted)
     assert isinstance(found, KernelRunner) == kernels
     if kernels:
         assert found.limit == 20
     else:
-        flags = {"device": device, "dtype": "auto", "limit": 20, "adapters": (), "apart": False}
-        assert found == ((DESCRIBED,), flags)
+        assert found == (DESCRIBED, wanted)
 
 
 def test_what_the_kernels_do_not_cover_goes_to_torch(monkeypatch):
     """Catches a model that is refused since it is not one of the kernels'."""
-    monkeypatch.setattr(opening, "open_kernels", lambda *given, **flags: None)
-    assert isinstance(opening.open_runner(DESCRIBED, device="cpu"), TorchRunner)
+    monkeypatch.setattr(opening, "open_kernels", lambda *given: None)
+    assert isinstance(opening.open_runner(DESCRIBED, Compute(device="cpu")), TorchRunner)
 
 
-def test_a_limit_beyond_the_context_is_refused_before_the_kernels(monkeypatch):
-    """Catches positions for which the kernels have no angles."""
-    monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
+@pytest.mark.parametrize("features", ["auto", "none"])
+def test_a_limit_beyond_the_context_is_refused(features):
+    """Catches positions for which there are no angles, in the kernels and in torch."""
     with pytest.raises(UsageError, match="more than the model's context"):
-        opening.open_runner(DESCRIBED, device="cpu", limit=10_000)
+        opening.open_runner(
+            DESCRIBED, Compute(ctx_size=10_000, device="cpu", cpu_features=features)
+        )

@@ -68,7 +68,7 @@ def opened(case: str, through: str) -> Runner:
     limit = len(rows_of(case)[0])
     if through == "kernels":
         return kernels_of(case, limit=limit)
-    return load(GOLDENS / case, device="cpu", dtype="float32", limit=limit)
+    return load(GOLDENS / case, device="cpu", dtype="float32", ctx_size=limit)
 
 
 def runner_through(through: str, case: str) -> Runner:

@@ -127,7 +127,7 @@ def test_what_auto_is_called(tmp_path, kind, name):
     described = describe(directory)
     choice = choose(described, "auto")
     assert choice is not None and choice.name == name
-    runner = open_kernels(directory, "auto", 1, 32)
+    runner = open_kernels(directory, threads=1, ctx_size=32)
     assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name == "float32" else 2)
     for dtype in KINDS:
         assert choose(described, dtype).kinds == KINDS[dtype]
@@ -206,7 +206,7 @@ def test_what_is_not_whole_is_refused(tmp_path, what):
     with pytest.raises(ModelError, match=words):
         load(directory, device="cpu")
     with pytest.raises(ModelError, match=words):
-        open_kernels(directory, "auto", 1, 32)
+        open_kernels(directory, threads=1, ctx_size=32)
     if what == "half a block":
         with pytest.raises(ModelError, match=words):
             quantised.check(list(describe(directory).stored.tensors.values()))
@@ -218,7 +218,10 @@ def test_settings_that_are_not_known(tmp_path):
     config = json.loads((directory / "config.json").read_text())
     config["quantization_config"]["version"] = 2
     (directory / "config.json").write_text(json.dumps(config))
-    for opening in (lambda: load(directory), lambda: open_kernels(directory, "auto", 1, 32)):
+    for opening in (
+        lambda: load(directory),
+        lambda: open_kernels(directory, threads=1, ctx_size=32),
+    ):
         with pytest.raises(ModelError, match=r"version.* which gptcli does not know"):
             opening()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +12,8 @@ from gptcli.backends.local.defaults import ModelDefaults
 from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.text.healing import TokenIndex
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.models import AdapterRef, ModelDir
+from gptcli.types.compute import Compute
+from gptcli.types.models import ModelDir
 from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
 
@@ -25,20 +27,7 @@ T = TypeVar("T")
 class OpenModel:
     """Tokenizer, runner and settings of one model directory."""
 
-    def __init__(
-        self,
-        model: ModelDir,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        threads: int | None = None,
-        exact_activations: bool = False,
-        cpu_features: str = "auto",
-        limit: int | None = None,
-        adapters: Sequence[AdapterRef] = (),
-        apart: bool = False,
-        weights: bool = True,
-    ) -> None:
+    def __init__(self, model: ModelDir, compute: Compute, *, weights: bool = True) -> None:
         """Raises the errors of the tokenizer and of the engine's `open_runner`.
 
         Without `weights` these are read when a question needs them, if one does.
@@ -46,17 +35,8 @@ class OpenModel:
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
-        self.adapters = tuple(adapter.name for adapter in adapters)
-        self._dtype = dtype
-        self._compute: dict[str, Any] = {
-            "device": device,
-            "threads": threads,
-            "exact_activations": exact_activations,
-            "cpu_features": cpu_features,
-            "limit": limit,
-            "adapters": adapters,
-            "apart": apart,
-        }
+        self._compute = compute
+        self.adapters = tuple(adapter.name for adapter in compute.adapter)
         self._kept: dict[Callable[[OpenModel], Any], Any] = {}
         if weights:
             self.load()
@@ -80,13 +60,13 @@ class OpenModel:
     @cached_property
     def runner(self) -> Runner:
         """What runs the model."""
-        return self.runner_in(self._dtype)
+        return self.runner_in(self._compute.dtype)
 
     def runner_in(self, dtype: str) -> Runner:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
         with signals.held():
             from gptcli.engine.open import open_runner
-        return open_runner(self.described, dtype=dtype, **self._compute)
+        return open_runner(self.described, replace(self._compute, dtype=dtype))
 
     def kept(self, make: Callable[[OpenModel], T]) -> T:
         """What one answer leaves for the next: made of this model when it is first wanted."""

@@ -32,10 +32,12 @@ from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
+from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
 from gptcli.errors import UsageError
 from gptcli.formats.safetensors.header import StoredTensor
+from gptcli.types.compute import Compute
 
 #: What --dtype names. Embeddings of quantised models stay in bfloat16: a token reads one row. The
 #: head of int4 has 8 bits, since every token's probability depends on all of it.
@@ -64,30 +66,23 @@ class KernelChoice:
         return places(spec, self.kinds, self.library)[1]
 
 
-def open_kernels(
-    described: Described,
-    dtype: str,
-    threads: int | None,
-    limit: int,
-    *,
-    exact_activations: bool = False,
-    features: str = "auto",
-) -> KernelRunner | None:
+def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     """The model in the kernels, None where torch has to run it.
 
-    exact_activations: see KernelModel; features: see `choose`, whose errors are raised, and those
-    of reading weights.
+    Raises UsageError for more context than the model has, and the errors of `choose` and of reading
+    weights. Adapters and the device are not looked at.
     """
-    choice = choose(described, dtype, features)
+    limit = context_in_use(described.spec, compute.ctx_size)
+    choice = choose(described, compute.dtype, compute.cpu_features)
     if choice is None:
         return None
-    packed = _packed(described, choice, limit, threads or default_threads())
+    packed = _packed(described, choice, limit, compute.threads or default_threads())
     model = KernelModel(
         packed,
         choice.library,
         context=limit,
-        threads=threads or 0,
-        exact_activations=exact_activations,
+        threads=compute.threads or 0,
+        exact_activations=compute.exact_activations,
     )
     return KernelRunner(model, described.spec, choice.name, limit)
 

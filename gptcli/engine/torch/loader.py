@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 
 import torch
 
@@ -14,7 +13,7 @@ from gptcli.engine.torch.adapters import attach, can_stand_apart
 from gptcli.engine.torch.plan import plan
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import ResourceError, UsageError
-from gptcli.types.models import AdapterRef
+from gptcli.types.compute import Compute
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -64,29 +63,21 @@ def _does_well(device: torch.device, dtype: torch.dtype) -> bool:
     return bool(torch.backends.mkldnn.is_available() and arm())
 
 
-def load(
-    described: Described,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    limit: int | None = None,
-    adapters: Sequence[AdapterRef] = (),
-    apart: bool = False,
-) -> TorchRunner:
+def load(described: Described, compute: Compute) -> TorchRunner:
     """Build the decoder that config.json describes, with the weights of its directory.
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
-    are added to the weights that they change, or with `apart` kept beside these where they are
-    those of linear layers. Raises ModelError for anything wrong with a directory, UsageError for
-    a device that is not there or a limit beyond the model's context, ResourceError where memory
-    is, or becomes, too small.
+    are added to the weights that they change, or where they are to stand apart kept beside those of
+    linear layers. Raises ModelError for anything wrong with a directory, UsageError for a device
+    that is not there or a limit beyond the model's context, ResourceError where memory is, or
+    becomes, too small.
     """
-    planned = plan(described, adapters)
+    planned = plan(described, compute.adapter)
     directory = described.directory
     decoder, adapted = planned.decoder, planned.adapted
-    limit = context_in_use(decoder.spec, limit)
-    target = pick_device(device)
-    kind = pick_dtype(dtype, planned.source.dtype, target)
+    limit = context_in_use(decoder.spec, compute.ctx_size)
+    target = pick_device(compute.device)
+    kind = pick_dtype(compute.dtype, planned.source.dtype, target)
     memory.check(
         str(directory),
         decoder.spec,
@@ -100,7 +91,7 @@ def load(
     try:
         for placement in planned.placements:
             read = planned.source.read
-            if apart and adapted and can_stand_apart(decoder, placement):
+            if compute.adapter_apart and adapted and can_stand_apart(decoder, placement):
                 beside.append((placement, adapted.updates(placement.stored[0].name)))
                 read = adapted.without_updates
             tensors = [read(stored.name) for stored in placement.stored]

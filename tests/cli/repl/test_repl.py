@@ -19,6 +19,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.repl.commands import COMMANDS, arguments_of
 from gptcli.cli.repl.loop import Repl
 from gptcli.types.chat import ChatRequest, Message
+from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
 from tests.cli.helpers import run
@@ -63,7 +64,7 @@ class Chat:
 
 @pytest.fixture(scope="module")
 def model(chat_model: Path) -> OpenModel:
-    return OpenModel(ModelDir("tiny", chat_model, "test"), device="cpu")
+    return OpenModel(ModelDir("tiny", chat_model, "test"), Compute(device="cpu"))
 
 
 @pytest.fixture
@@ -297,7 +298,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_chat(chat, monkeypatch):
     assert stopped.said[2] == ("user", "the dog")
     assert stopped.said[3][1]
     after = chat("the log", on=stopped)
-    fresh = LocalBackend(OpenModel(ModelDir("tiny", talk._open()._open.path, "test")))
+    fresh = LocalBackend(OpenModel(ModelDir("tiny", talk._open()._open.path, "test"), Compute()))
     asked = replace(talk.request, messages=talk.messages[:-1], seed=talk.request.seed + 2)
     expected = "".join(e.text for e in fresh.answer(asked) if hasattr(e, "text"))
     assert after.said[-1] == ("assistant", expected)

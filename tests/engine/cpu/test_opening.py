@@ -13,13 +13,12 @@ import pytest
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
-from gptcli.engine.describe import describe
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types.models import AdapterRef
 from tests.engine.cpu.helpers import SETS, needs_kernels
 from tests.engine.cpu.stale import stale_library
 from tests.engine.helpers import GOLDENS, copy_case
-from tests.opening import load, open_runner
+from tests.opening import load, open_kernels, open_runner
 
 pytestmark = needs_kernels
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -30,9 +29,8 @@ def directory(tmp_path: Path) -> Path:
     return copy_case("llama/tied", tmp_path / "model")
 
 
-def opened(directory: Path, dtype: str = "auto", limit: int | None = None, **flags):
-    described = describe(directory)
-    return opening.open_kernels(described, dtype, 1, limit or described.spec.context, **flags)
+def opened(directory: Path, dtype: str = "auto", **flags):
+    return open_kernels(directory, dtype=dtype, threads=1, **flags)
 
 
 def logits(runner) -> np.ndarray:
@@ -71,7 +69,7 @@ def test_a_stale_library_leaves_all_to_torch(directory, monkeypatch, tmp_path):
     with pytest.raises(UsageError, match=r"needs the CPU kernels: .*built from other sources"):
         opened(directory, "int8")
     with pytest.raises(UsageError, match=r"portable cannot be used: .*built from other sources"):
-        opened(directory, features="portable")
+        opened(directory, cpu_features="portable")
 
 
 def test_other_weights_are_packed_anew(directory):
@@ -131,11 +129,11 @@ def test_a_model_that_cannot_fit(directory, monkeypatch):
 
 def test_instructions(directory):
     """Catches a wish that is not heard, and one that cannot be that goes to torch in silence."""
-    assert opened(directory, features="none") is None
-    assert opened(directory, features="portable").model.library.instructions == "portable"
+    assert opened(directory, cpu_features="none") is None
+    assert opened(directory, cpu_features="portable").model.library.instructions == "portable"
     missing = next(name for name in FEATURES[1:] if name not in SETS)
     with pytest.raises(UsageError, match=f"--cpu-features: {missing}"):
-        opened(directory, features=missing)
+        opened(directory, cpu_features=missing)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +150,8 @@ def test_what_activations_are_is_told(directory, dtype, features, rounded, exact
     """Catches a precision that is not the one that the numbers have."""
     if features not in SETS:
         pytest.skip(f"this processor has no {features}")
-    fast = opened(directory, dtype, features=features)
-    slow = opened(directory, dtype, features=features, exact_activations=True)
+    fast = opened(directory, dtype, cpu_features=features)
+    slow = opened(directory, dtype, cpu_features=features, exact_activations=True)
     assert (fast.facts.activations, slow.facts.activations) == (rounded, exact)
     assert np.array_equal(logits(fast), logits(slow)) == (rounded == exact)
 
@@ -173,4 +171,4 @@ def test_without_kernels(directory, monkeypatch):
 def test_adapters_and_quantised_weights_do_not_meet(directory):
     """Catches an adapter that is left out without a word."""
     with pytest.raises(UsageError, match="do not serve where adapters are added"):
-        open_runner(directory, dtype="int8", adapters=(AdapterRef(directory),))
+        open_runner(directory, dtype="int8", adapter=(AdapterRef(directory),))

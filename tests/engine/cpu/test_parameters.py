@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_refused_as_by_torch(tmp_path, change):
     with pytest.raises(ModelError) as theirs:
         load(directory)
     with pytest.raises(ModelError) as ours:
-        open_kernels(directory, "float32", 1, 16)
+        open_kernels(directory, dtype="float32", threads=1, ctx_size=16)
     assert str(ours.value) == str(theirs.value)
 
 
@@ -120,9 +120,9 @@ def test_the_first_time_needs_no_torch(tmp_path):
     directory = copy_case("gpt2/tied", tmp_path / "m")
     code = (
         "import sys\nfrom pathlib import Path\nfrom gptcli.engine.describe import describe\n"
-        "from gptcli.engine.open import open_runner\n"
+        "from gptcli.engine.open import open_runner\nfrom gptcli.types.compute import Compute\n"
         f"described = describe(Path({str(directory)!r}))\n"
-        "runner = open_runner(described, device='cpu', dtype='int4')\n"
+        "runner = open_runner(described, Compute(device='cpu', dtype='int4'))\n"
         "print(runner.facts.dtype, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

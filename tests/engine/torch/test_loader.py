@@ -227,10 +227,10 @@ def test_rope_that_is_not_known(tmp_path, place, rope, words):
 def test_limit_beyond_the_context_is_a_usage_error(tmp_path):
     """Catches a --ctx-size for which there are no positions."""
     directory = copy_case("llama/tied", tmp_path / "m")
-    assert load(directory, device="cpu", limit=48).limit == 48
-    assert load(directory, device="cpu", limit=5).limit == 5
+    assert load(directory, device="cpu", ctx_size=48).limit == 48
+    assert load(directory, device="cpu", ctx_size=5).limit == 5
     with pytest.raises(UsageError, match=r"^--ctx-size: 49 .* 48$"):
-        load(directory, device="cpu", limit=49)
+        load(directory, device="cpu", ctx_size=49)
 
 
 # Weights

@@ -36,7 +36,7 @@ def made(tmp_path_factory):
 def logits(
     directory: Path, case: str, *refs: AdapterRef, apart: bool = False, dtype: str = "float32"
 ) -> torch.Tensor:
-    runner = load(directory, device="cpu", dtype=dtype, adapters=refs, apart=apart)
+    runner = load(directory, device="cpu", dtype=dtype, adapter=tuple(refs), adapter_apart=apart)
     return torch.stack([runner.all_logits(row, runner.new_state()) for row in rows_of(case)])
 
 
@@ -81,7 +81,7 @@ def test_apart_leaves_the_weights_alone(made):
     """Catches `apart` that merges all the same: the layers' own weights are the file's."""
     case = "llama/untied"
     ref = AdapterRef(made("plain"))
-    runner = load(GOLDENS / case, device="cpu", dtype="float32", adapters=[ref], apart=True)
+    runner = load(GOLDENS / case, device="cpu", dtype="float32", adapter=(ref,), adapter_apart=True)
     plain = load(GOLDENS / case, device="cpu", dtype="float32")
     for ours, theirs in zip(runner.decoder.layers, plain.decoder.layers, strict=True):
         assert isinstance(ours.attention.query, Adapted)
