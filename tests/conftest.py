@@ -193,7 +193,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gptcli.engine.model.families import read_spec
     from gptcli.engine.torch.decoder import Decoder
 
-    family, spec = read_spec(ConfigFields.read(directory))
+    family, spec = read_spec(ConfigFields("config.json", config))
     shapes = {name: p.shape for name, p in Decoder(spec).named_parameters()}
     torch.manual_seed(5)
     tensors = {}

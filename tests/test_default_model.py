@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.open import open_runner
-from gptcli.engine.torch.loader import load
 from gptcli.types.sampling import Sampling
 from tests.engine.cpu.helpers import SETS
 from tests.engine.helpers import generate
+from tests.opening import load, open_runner
 
 PROMPTS = [
     "The most effective way to learn computer science is",
@@ -91,7 +90,7 @@ def test_greedy_text_equals_transformers(prompt, runners, oracle, tokenizer):
 def test_top_20_log_probabilities_equal_transformers(prompt, runner, oracle, tokenizer):
     """Catches drift in the numbers that greedy text would hide."""
     ids = tokenizer.encode(prompt)
-    ours = runner.prefill([ids], runner.new_cache())[0].log_softmax(-1)
+    ours = runner.prefill([ids], runner.new_state())[0].log_softmax(-1)
     with torch.no_grad():
         theirs = oracle(torch.tensor([ids])).logits[0, -1].float().log_softmax(-1)
     best = theirs.topk(20).indices

@@ -11,16 +11,16 @@ import pytest
 
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.library import open_library
-from gptcli.engine.cpu.packing.pack import Packed, as_float32, pack
-from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.packing.memory import PackedWeights
+from gptcli.engine.cpu.packing.pack import as_float32, pack
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import describe
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import Session, needs_kernels
 from tests.engine.cpu.reference import rounded_activations
 from tests.engine.numpy_llama import NumpyLlama
+from tests.opening import parameters, spec_of
 
 pytestmark = needs_kernels
 PROMPT = "The most effective way to learn computer science is to read"
@@ -39,15 +39,16 @@ NORMS = {"attention_norm": "attn_norm", "mlp_norm": "ffn_norm"}
 
 @pytest.fixture(scope="module")
 def spec(default_model: Path) -> ModelSpec:
-    return read_spec(ConfigFields.read(default_model))[1]
+    return spec_of(default_model)
 
 
 @pytest.fixture(scope="module")
-def packed(default_model: Path, spec: ModelSpec) -> Packed:
+def packed(default_model: Path, spec: ModelSpec) -> PackedWeights:
     """As the file of packed weights has it, that --dtype auto makes."""
-    choice = opening.choose(default_model, spec, "auto")
+    described = describe(default_model)
+    choice = opening.choose(described, "auto")
     assert choice is not None and choice.name == "int4"
-    return opening._packed(default_model, spec, choice, 64, 2)
+    return opening._packed(described, choice, 64, 2)
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +63,22 @@ def published(rows: np.ndarray, heads: int) -> np.ndarray:
     return rows.reshape(heads, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def unpacked(packed: Packed, name: str) -> list[np.ndarray]:
-    """A section's parts as GGUF's blocks, (rows, bytes) of each; source/pack.h has the layout."""
+def unpacked(packed: PackedWeights, name: str) -> list[np.ndarray]:
+    """A section's parts as GGUF's blocks, (rows, bytes) of each; source/kinds/ has the layouts."""
     section, at = packed.places[name]
     four = section.kind.name == "INT4"
     size, head = (640, 128) if four else (1088, 64)
-    blocks, steps = sum(section.padded) // 16, -(-section.columns // 64)
-    memory = packed.memory[at : at + blocks * steps * size].reshape(blocks, steps, size)
-    # (blocks, steps, scale or minimum, group, row, byte) → the bytes of a group together
-    halves = memory[:, :, :head].reshape(blocks, steps, -1, 2, 16, 2).transpose(0, 4, 1, 3, 2, 5)
-    # (blocks, steps, fours, group, row, byte)
-    bytes_ = memory[:, :, head:].reshape(blocks, steps, -1, 2, 16, 4).transpose(0, 4, 1, 3, 2, 5)
-    groups = (blocks, 16, 2 * steps, -1)
+    panels, steps = sum(section.padded) // 16, -(-section.columns // 64)
+    memory = packed.memory[at : at + panels * steps * size].reshape(panels, steps, size)
+    # (panels, steps, scale or minimum, group, row, byte) → the bytes of a group together
+    halves = memory[:, :, :head].reshape(panels, steps, -1, 2, 16, 2).transpose(0, 4, 1, 3, 2, 5)
+    # (panels, steps, fours, group, row, byte)
+    bytes_ = memory[:, :, head:].reshape(panels, steps, -1, 2, 16, 4).transpose(0, 4, 1, 3, 2, 5)
+    groups = (panels, 16, 2 * steps, -1)
     numbers = bytes_.reshape(groups) if four else bytes_.reshape(groups) - np.uint8(128)
-    found = np.concatenate([halves.reshape(groups), numbers], axis=-1).reshape(blocks, 16, -1)
+    found = np.concatenate([halves.reshape(groups), numbers], axis=-1).reshape(panels, 16, -1)
     if section.turns:
-        # Blocks of 16 rows take turns.
+        # Panels of 16 rows take turns.
         found = np.concatenate([found[n :: len(section.parts)] for n in range(len(section.parts))])
     whole = found.reshape(-1, found.shape[-1])
     ends = np.cumsum(section.padded)[:-1]
@@ -88,7 +89,7 @@ def test_blocks_are_byte_for_byte_the_files(packed, spec, tensors):
     """Catches a default model that was quantised again, or one of its blocks at another place."""
     compared = 0
     for section, _ in packed.places.values():
-        if section.form != "blocks":
+        if section.form != "matrix":
             continue
         for name, ours in zip(section.parts, unpacked(packed, section.name), strict=True):
             if name == "embedding.weight":
@@ -163,9 +164,9 @@ def test_logits_are_those_of_a_slow_reference(packed, spec, tensors, default_mod
     from gptcli.text.tokenizer import Tokenizer
 
     ids = Tokenizer(default_model).encode(PROMPT)
-    parameters = Parameters(default_model, spec)
+    weights = parameters(default_model)
     spec = replace(spec, each_layer=spec.each_layer[:layers])
-    packed = pack(spec, packed.kinds, parameters, open_library())
+    packed = pack(spec, packed.kinds, weights, open_library())
     ours, theirs = {}, {}
     for exact in (True, False):
         model = KernelModel(packed, open_library(), threads=2, exact_activations=exact)

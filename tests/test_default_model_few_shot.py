@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gptcli.cli.input.presets import read_preset
+from gptcli.cli.input.example_files import read_preset
 from gptcli.text.example_template import ExampleTemplate
 from tests.cli.helpers import run
 

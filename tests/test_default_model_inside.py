@@ -8,6 +8,7 @@ import torch
 from gptcli.backends import open_backend
 from gptcli.types.attention import AttentionRequest
 from gptcli.types.completion import Chunk, Request
+from gptcli.types.compute import Compute
 from gptcli.types.explain import ExplainRequest
 from gptcli.types.lens import LensRequest
 from gptcli.types.neighbors import NeighborsRequest, Term
@@ -21,7 +22,7 @@ PROMPT = "The capital of France is Paris and the capital of Spain is"
 @pytest.fixture(scope="module")
 def backend(default_model):
     """The default model as a user would open it."""
-    return ended(open_backend(str(default_model), device="cpu", dtype="float32"))
+    return ended(open_backend(Compute(str(default_model), device="cpu", dtype="float32")))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gptcli.backends import open_backend
+from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest
 from tests.tasks import ended
 
@@ -13,7 +14,7 @@ from tests.tasks import ended
 @pytest.fixture(scope="module")
 def backend(default_model):
     """The default model as a user would open it."""
-    return ended(open_backend(str(default_model), device="cpu", dtype="float32"))
+    return ended(open_backend(Compute(str(default_model), device="cpu", dtype="float32")))
 
 
 @pytest.fixture(scope="module")

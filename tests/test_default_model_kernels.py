@@ -13,15 +13,14 @@ import pytest
 from torch import nn
 
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.open import open_runner
 from gptcli.engine.torch.decoder import Decoder
-from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.sampling import Sampling
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.cpu.test_quantised_forward import rounded
 from tests.engine.helpers import generate
+from tests.opening import load, open_runner
 from tests.test_default_model import PROMPTS, TOKENS
 
 pytestmark = needs_kernels
@@ -71,9 +70,9 @@ def test_every_token_of_a_greedy_text_is_the_best_of_the_reference(
     text = [
         step[0].id for step in generate(runner, ids, Sampling(temperature=0), max_new_tokens=TOKENS)
     ]
-    ours = np.asarray(runner.all_logits(ids + text, runner.new_cache()))[len(ids) - 1 : -1]
-    with rounding(slow_bfloat16.decoder, runner.instructions, exact):
-        theirs = slow_bfloat16.all_logits(ids + text, slow_bfloat16.new_cache())
+    ours = np.asarray(runner.all_logits(ids + text, runner.new_state()))[len(ids) - 1 : -1]
+    with rounding(slow_bfloat16.decoder, runner.facts.instructions, exact):
+        theirs = slow_bfloat16.all_logits(ids + text, slow_bfloat16.new_state())
     theirs = theirs[len(ids) - 1 : -1].numpy()
     assert np.median(np.abs(ours - theirs)) < (0.02 if exact else 0.06)
     assert np.all(theirs[np.arange(TOKENS), text] >= theirs.max(axis=-1) - 1 / 16)
@@ -102,7 +101,7 @@ def test_any_number_of_threads_gives_the_same_bytes(dtype, kernels, tokenizer):
     found = []
     for threads in (1, 2, 3):
         runner = kernels(dtype, threads=threads)
-        cache = runner.new_cache()
+        cache = runner.new_state()
         first = runner.prefill([ids], cache)
         found.append(np.concatenate([first, runner.decode([5], cache), runner.decode([6], cache)]))
     for other in found[1:]:

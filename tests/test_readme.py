@@ -107,17 +107,31 @@ def test_command_of_the_readme(
 
 
 def test_shown_model_facts_are_real(with_default_model):
-    """Catches a screen in the README that the tool does not print."""
-    shown = re.search(r"models show smollm2\n(.*?)```", README, re.DOTALL)[1]
+    """Catches sizes in the README's table of models that the tool does not print."""
+    cells = re.search(r"^\| `smollm2`, .*$", README, re.MULTILINE)[0].strip("| ").split(" | ")
     done = subprocess.run(
         [sys.executable, "-m", "gptcli", "models", "show", "smollm2"],
         capture_output=True,
         text=True,
         check=True,
     )
-    for line in shown.splitlines():
-        name, value = line.split(maxsplit=1)
-        assert f"{name}\t{value}\n" in done.stdout
+    facts = dict(line.split("\t", 1) for line in done.stdout.splitlines())
+    assert cells[1] == facts["size"]
+    assert f": {cells[3]} of weights in int4, " in facts["memory"]
+    cache, _, context = cells[4].partition(" for ")
+    assert facts["memory"].endswith(f", {cache} of KV cache for {context.replace(',', '')}")
+
+
+def test_what_the_readme_links_to_is_there():
+    """Catches a page or a picture that moved, which a reader would find out."""
+    targets = {target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target}
+    assert len(targets) > 20
+    assert not [target for target in targets if not (ROOT / target).is_file()]
+
+
+def test_the_readme_is_short():
+    """Catches a list or a measurement that belongs into a man page."""
+    assert len(README.splitlines()) < 160
 
 
 @pytest.mark.install
@@ -142,5 +156,5 @@ def test_first_line_of_the_readme_in_a_fresh_environment(tmp_path, own_home):
     assert done.returncode == 0, done.stderr
     completion = done.stdout.split("Successfully installed", 1)[1].split("\n", 1)[1]
     assert len(completion.split()) > 20
-    for page in ("gptcli.1", "gptcli-complete.1", "gptcli-models.1"):
-        assert (tmp_path / ".venv" / "share" / "man" / "man1" / page).exists()
+    for page in ("man1/gptcli.1", "man1/gptcli-complete.1", "man7/gptcli-models.7"):
+        assert (tmp_path / ".venv" / "share" / "man" / page).exists()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from gptcli.backends.base import Backend
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
-from gptcli.types.models import AdapterRef
 
 __all__ = ["ECHO", "Backend", "cpu", "open_backend"]
 
@@ -15,46 +15,34 @@ ECHO = "echo"
 
 
 def open_backend(
-    name: str,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    threads: int | None = None,
-    exact_activations: bool = False,
-    cpu_features: str = "auto",
-    limit: int | None = None,
-    adapters: Sequence[AdapterRef] = (),
-    apart: bool = False,
-    weights: bool = True,
+    compute: Compute, *, weights: bool = True
 ) -> Generator[Progress | Notice, None, Backend]:
-    """The backend for a model's name, fetched first where it is not here yet.
+    """The backend for a model, fetched first where it is not here yet.
 
-    Yields the progress of that, and what to tell of the model; returns the backend. `limit` caps
-    the context, in tokens; `threads`, exact_activations and cpu_features are those of a CPU, the
-    last one of config.CPU_FEATURES; adapters are added to the weights, or with `apart` kept beside
-    them; without `weights` these are read when a question needs them. Raises the errors of
+    Yields the progress of that, and what to tell of the model; returns the backend. Without
+    `weights` these are read when a question needs them. Raises the errors of
     `gptcli.models.obtain` and of the engine.
     """
-    if name == ECHO:
+    if compute.model == ECHO:
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()
     from gptcli import models
 
-    model = yield from models.obtain(name)
+    model = yield from models.obtain(compute.model)
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.open_model import OpenModel
 
     opened = OpenModel(
         model,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        exact_activations=exact_activations,
-        cpu_features=cpu_features,
-        limit=limit,
-        adapters=adapters,
-        apart=apart,
+        device=compute.device,
+        dtype=compute.dtype,
+        threads=compute.threads,
+        exact_activations=compute.exact_activations,
+        cpu_features=compute.cpu_features,
+        limit=compute.ctx_size,
+        adapters=compute.adapter,
+        apart=compute.adapter_apart,
         weights=weights,
     )
     if opened.tokenizer.notice is not None:
@@ -65,7 +53,7 @@ def open_backend(
 def cpu(features: str = "auto") -> str:
     """What a CPU computes with, in a line: the kernels and how many threads, or why torch.
 
-    features: one of config.CPU_FEATURES. Raises UsageError where they are not there.
+    features: one of compute.CPU_FEATURES. Raises UsageError where they are not there.
     """
     from gptcli.engine.cpu.binding.library import (
         KernelsUnavailableError,

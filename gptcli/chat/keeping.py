@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gptcli import config
@@ -11,9 +11,7 @@ from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.sampling import SamplingWish
-
-_SAMPLING = tuple(f.name for f in fields(SamplingWish) if f.name != "logit_bias")
+from gptcli.types.sampling import NUMBERS, SamplingWish
 
 
 def as_session(name: str, talk: Talk) -> Session:
@@ -30,9 +28,7 @@ def kept(
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     settings: dict[str, object] = {
-        field: value
-        for field in _SAMPLING
-        if (value := getattr(request.sampling, field)) is not None
+        field: value for field in NUMBERS if (value := getattr(request.sampling, field)) is not None
     }
     return Session(
         name=name,
@@ -51,10 +47,10 @@ def restored(request: ChatRequest, session: Session) -> ChatRequest:
     settings that cannot be.
     """
     found: dict[str, object] = {}
-    for field in _SAMPLING:
+    for field in NUMBERS:
         if field in session.settings and getattr(request.sampling, field) is None:
             try:
-                found[field] = config.check(field, session.settings[field])
+                found[field] = config.check(SamplingWish, field, session.settings[field])
             except ValueError as error:
                 raise InputError(f"session {session.name}", f"{field} {error}") from None
     sampling = replace(request.sampling, **found)  # type: ignore[arg-type]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from gptcli import __version__, config
-from gptcli.cli.boundary import guarded
+from gptcli import __version__
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import flattened
+from gptcli.cli.guard import guarded
+from gptcli.config import option
 from gptcli.errors import UsageError
 
 #: A command is a file here, and the function in it that has the same name.
@@ -19,58 +22,114 @@ COMMANDS = (
     *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
     *("explain", "neighbors", "attention", "lens", "bench"),
 )
-#: Files whose `app` has subcommands of its own.
+#: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
 GROUPS = ("sessions", "models")
+#: Also a command, but of no use to be listed: it tells of the others.
+HELP = "help"
+
+EXAMPLES = (
+    ("What may come after a text.", 'gptcli complete "Once upon a time"'),
+    ("Everything about one command.", "gptcli help complete"),
+)
+
+Command = TyperCommand | TyperGroup
 
 
-def app(argv: Sequence[str] = ()) -> typer.Typer:
-    """The app for a command line: with the command that comes first, or else with all.
+@dataclass(frozen=True)
+class About:
+    """What the tool tells of itself."""
 
-    The others would take longer to import than the first token of a short prompt takes.
+    version: bool = option(False, "Print the version.", *("-V", "--version"), brief="The version.")
+    verbose: bool = option(False, "With --version: also what the CPU computes with.")
+
+
+def app() -> TyperGroup:
+    """The app. A command's file is imported when the command is asked for.
+
+    All of them would take longer than the first token of a short prompt takes.
     """
-    names = {file.replace("_", "-"): file for file in (*COMMANDS, *GROUPS)}
-    first = names.get(argv[0]) if argv else None
-    # Boxes are for people: help in a pipe or a dumb terminal is plain text.
-    pretty = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    whole = typer.Typer(
-        name="gptcli",
-        rich_markup_mode="rich" if pretty else None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    for file in names.values() if first is None else [first]:
-        module = import_module(f"gptcli.cli.commands.{file}")
-        if file in GROUPS:
-            whole.add_typer(module.app)
-        else:
-            # Where Typer's own way to read a command line does not do, the file has another.
-            whole.command(cls=getattr(module, "COMMAND_CLASS", None))(
-                guarded(getattr(module, file))
-            )
-    whole.callback(invoke_without_command=True)(gptcli)
-    return whole
+    whole = _typer("gptcli")
+    whole.callback(invoke_without_command=True, add_help_option=False)(_read(gptcli))
+    found = typer.main.get_command(whole)
+    assert isinstance(found, TyperGroup)
+    found.commands = _Table({file.replace("_", "-"): file for file in (*COMMANDS, *GROUPS, HELP)})
+    return found
 
 
-def gptcli(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="With --version: also what the CPU computes with.")
-    ] = False,
-) -> None:
+def gptcli(context: typer.Context, environment: Environment, about: About) -> None:
     """A GPT in your terminal: complete text, and see how it is done.
 
     A generative pre-trained transformer reads text and predicts what comes next. The first
     command that needs the default model fetches it.
     """
-    if version:
-        typer.echo(f"gptcli {__version__}")
-        if verbose:
+    if about.version:
+        environment.page(f"gptcli {__version__}\n")
+        if about.verbose:
             from gptcli.backends import cpu
+            from gptcli.cli.flags.settings import stored_group
+            from gptcli.types.compute import Compute
 
-            typer.echo(cpu(config.load().cpu_features))
+            environment.page(f"{cpu(stored_group(environment, Compute).cpu_features)}\n")
         raise typer.Exit
-    if verbose:
+    if about.verbose:
         raise UsageError("--verbose", "needs --version")
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        from gptcli.cli.help.screens import show_brief
+
+        show_brief(context)
+
+
+class _Table(MutableMapping[str, Any]):
+    """Commands by their names, made when they are asked for."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self._files = files
+        self._made: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        if name not in self._made:
+            self._made[name] = _command(name, self._files[name])
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Command) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _command(name: str, file: str) -> Command:
+    module = import_module(f"gptcli.cli.commands.{file}")
+    tool = _typer(name)
+    if file in GROUPS:
+        tool.callback(invoke_without_command=True, add_help_option=False)(_read(module.group))
+    commands = module.SUBCOMMANDS if file in GROUPS else {name: getattr(module, file)}
+    for each, function in commands.items():
+        # Where Typer's own way to read a command line does not do, the file has another.
+        kind = getattr(module, "COMMAND_CLASS", None)
+        tool.command(each, cls=kind, add_help_option=False, hidden=file == HELP)(_read(function))
+    made = typer.main.get_command(tool)
+    assert isinstance(made, TyperCommand | TyperGroup)
+    made.name = name
+    return made
+
+
+def _read(command: Callable[..., None]) -> Callable[..., None]:
+    """As Typer reads it, and as the boundary wants it."""
+    return flattened(guarded(command))
+
+
+def _typer(name: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_help_option=False,
+        add_completion=name == "gptcli",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -10,69 +9,47 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import typer
 
+from gptcli.cli.environment import Environment
+from gptcli.cli.guard import PipeClosedError, told_apart
 from gptcli.errors import GptcliError, ResourceError, UsageError
-from gptcli.ui.terminal.messages import Messages
 
 OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command line and give its exit code. See design: 0, 1 to 9, 130, 141, 143."""
-    _open_missing_streams()
+def main(argv: Sequence[str], environment: Environment | None = None) -> int:
+    """Run one command line and give its exit code. See design: 0, 1 to 9, 130, 141, 143.
+
+    environment: by default that of this process.
+    """
+    around = environment or Environment.of_process()
     if "_GPTCLI_COMPLETE" in os.environ:
         # Typer wraps the help that it hands to the shell, which takes each line for a candidate.
         os.environ["COLUMNS"] = "9999"
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(list(argv))
+        return _run(list(argv), around)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except _PipeClosedError:
-        _discard_stdout()
+    except PipeClosedError:
+        _discard_stdout(around)
         return PIPE_CLOSED
     except Exception as error:  # everything ends here, that is what a boundary is
-        return _report(error)
+        return _report(error, around)
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], environment: Environment) -> int:
     from gptcli.cli.app import app
 
     try:
-        code = app(argv)(argv, prog_name="gptcli", standalone_mode=False)
+        code = app().main(argv, prog_name="gptcli", standalone_mode=False, obj=environment)
     except OSError as error:
-        raise _told_apart(error) from error
+        raise told_apart(error) from error
     # Typer's own ways to stop give 1, which here means a bug.
     code = code if isinstance(code, int) else OK
     return UsageError.exit_code if code == BUG else code
-
-
-class _PipeClosedError(Exception):
-    """Whoever read our stdout has gone. Not an OSError: Typer would make an exit of its own."""
-
-
-def guarded(command: Any) -> Any:
-    """Wrap a command's function, so that Typer does not see the OSErrors that it would swallow."""
-    import functools
-
-    @functools.wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except OSError as error:
-            raise _told_apart(error) from error
-
-    return wrapper
-
-
-def _told_apart(error: OSError) -> Exception:
-    if isinstance(error, BrokenPipeError):
-        return _PipeClosedError()
-    subject = str(error.filename or "output")
-    return ResourceError(subject, error.strerror or str(error))
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -80,24 +57,13 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(TERMINATED)
 
 
-def _open_missing_streams() -> None:
-    """A closed stdout or stderr is None, which every print would stumble over."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that is not UTF-8 shows what it cannot by its code, as stderr does anyway.
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _discard_stdout() -> None:
+def _discard_stdout(environment: Environment) -> None:
     """Keep Python from complaining, when it exits, about output that nobody takes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), environment.stdout.fileno())
 
 
-def _report(error: Exception) -> int:
-    if os.environ.get("GPTCLI_DEBUG"):
+def _report(error: Exception, environment: Environment) -> int:
+    if environment.variables.get("GPTCLI_DEBUG"):
         traceback.print_exception(error)
     known = _known(error)
     if known is None:
@@ -106,7 +72,7 @@ def _report(error: Exception) -> int:
         text = str(known)
     # Where even this cannot be written, the exit code is all that is left to say it.
     with suppress(OSError):
-        Messages(sys.stderr).error(text)
+        environment.messages().error(text)
     return BUG if known is None else known.exit_code
 
 

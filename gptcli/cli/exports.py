@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
 from gptcli import units
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.inside import Inside
 from gptcli.errors import ResourceError, UsageError
-from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 
 _STDOUT = "-"
 
 
-@dataclass(frozen=True)
 class Exports:
     """Where to write what was seen, None where it is not wanted; `-` is stdout."""
 
-    html: Path | None = None
-    png: Path | None = None
-    npz: Path | None = None
-    json: bool = False
+    def __init__(self, environment: Environment, inside: Inside, *, json: bool) -> None:
+        """Raises UsageError where two things would go to stdout, or a picture cannot be drawn."""
+        self._environment = environment
+        self.html, self.png, self.npz, self.json = inside.html, inside.png, inside.npz, json
+        self._check()
 
-    def check(self) -> None:
-        """Raise UsageError where two things would go to stdout, or a picture cannot be drawn."""
+    def _check(self) -> None:
         files = {"--html": self.html, "--png": self.png, "--npz": self.npz}
         given = [flag for flag, path in files.items() if str(path) == _STDOUT]
         given += ["--json"] if self.json else []
@@ -47,6 +46,37 @@ class Exports:
         """Whether a file is wanted, so that what makes files is worth importing."""
         return (self.html, self.png, self.npz) != (None, None, None)
 
+    def present(
+        self,
+        name: str,
+        found: Any,
+        messages: Messages,
+        show: Callable[[TextIO], None],
+        as_json: Callable[[Any], Any],
+        *more: Any,
+    ) -> None:
+        """Print what was seen inside a model, and write the files that are wanted of it.
+
+        name: that of its functions in `pages`, `plots` and `arrays`; show: prints it for people,
+        or as rows; more: what the plot needs beside it.
+        """
+        messages.notices(found.notices)
+        if self.json:
+            self._environment.data().json(as_json(found))
+        elif not self.to_stdout:
+            show(self._environment.stdout)
+        if self.any:
+            from gptcli.ui import pages
+            from gptcli.ui.data import arrays
+            from gptcli.ui.views import plots
+
+            self.write(
+                messages,
+                html=lambda: getattr(pages, name)(found),
+                png=lambda: getattr(plots, name)(found, *more),
+                npz=lambda: arrays.npz(getattr(arrays, name)(found)),
+            )
+
     def write(
         self,
         messages: Messages,
@@ -63,19 +93,18 @@ class Exports:
         ]
         for path, make in makers:
             if path is not None:
-                _write(path, make(), messages)
+                self._write(path, make(), messages)
 
-
-def _write(path: Path, data: bytes, messages: Messages) -> None:
-    if str(path) == _STDOUT:
-        DataWriter(sys.stdout).write_bytes(data)
-        return
-    if path.exists() and not path.is_file():
-        # A device or a pipe has no neighbour to be renamed from.
-        _write_into(path, data)
-    else:
-        _replace(path, data)
-    messages.info(f"wrote {path} ({units.size(len(data))})")
+    def _write(self, path: Path, data: bytes, messages: Messages) -> None:
+        if str(path) == _STDOUT:
+            self._environment.data().write_bytes(data)
+            return
+        if path.exists() and not path.is_file():
+            # A device or a pipe has no neighbour to be renamed from.
+            _write_into(path, data)
+        else:
+            _replace(path, data)
+        messages.info(f"wrote {path} ({units.size(len(data))})")
 
 
 def _write_into(path: Path, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """Token ids → logits → token ids.
 
     model      config.json as a ModelSpec, and which stored tensor is which of ours
+    describe   a directory → that, and the headers of its weights: read once, handed down
     weights    stored tensors → ours: placement, quantised checkpoints, adapters
     state      what tokens leave behind: the KV cache, and what prompts share of it
     torch, cpu the forward pass, by torch or by the kernels: prefill and decode, ids → logits

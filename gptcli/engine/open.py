@@ -1,4 +1,4 @@
-"""A model directory → a Runner: by the kernels where they can, else by torch.
+"""A described model → a Runner: by the kernels where they can, else by torch.
 
 The only place that chooses. A model that the kernels run never imports torch.
 """
@@ -6,20 +6,18 @@ The only place that chooses. A model that the kernels run never imports torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from gptcli import signals
 from gptcli.engine.cpu.opening import QUANTISED, open_kernels
+from gptcli.engine.describe import Described
 from gptcli.engine.host import gpu
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
 from gptcli.engine.runner import Runner, context_in_use
 from gptcli.errors import UsageError
 from gptcli.types.models import AdapterRef
 
 
 def open_runner(
-    directory: Path,
+    described: Described,
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -32,16 +30,14 @@ def open_runner(
 ) -> Runner:
     """The model, ready to run; `threads` are those of a CPU. Raises the errors of `load.load`.
 
-    exact_activations: see KernelModel; cpu_features: one of config.CPU_FEATURES.
+    exact_activations: see KernelModel; cpu_features: one of types.compute.CPU_FEATURES.
     """
     if not adapters and is_cpu(device):
-        spec = read_spec(ConfigFields.read(directory))[1]
         found = open_kernels(
-            directory,
-            spec,
+            described,
             dtype,
             threads,
-            context_in_use(spec, limit),
+            context_in_use(described.spec, limit),
             exact_activations=exact_activations,
             features=cpu_features,
         )
@@ -58,7 +54,7 @@ def open_runner(
         from gptcli.engine.torch.loader import load
     if threads is not None:
         torch.set_num_threads(threads)
-    return load(directory, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart)
+    return load(described, device=device, dtype=dtype, limit=limit, adapters=adapters, apart=apart)
 
 
 def is_cpu(device: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,49 +21,38 @@ CHUNK = 512
 HEAD_ROWS = 128
 
 
+@dataclass(frozen=True)
+class RunnerFacts:
+    """What a runner says of itself, for labels, benches and what has to fit into memory.
+
+    device, dtype: where and in what it computes, as --device and --dtype name it. activations: what
+    these are where they meet the weights, None where the dtype says it. itemsize: bytes of a number
+    in the KV cache. threads: how many of a CPU compute, None on a GPU. instructions: the kernels'
+    set, None where torch computes. weight_bytes: what a token of one row reads, see `traffic`.
+    """
+
+    device: str
+    dtype: str
+    activations: str | None
+    itemsize: int
+    threads: int | None
+    instructions: str | None
+    weight_bytes: int
+
+
 class Runner(Protocol):
     """A model in its place. `limit` is the context in use, at most the model's own.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
-    cache are appended to its rows. A `probe` sees what happens inside, where one row runs.
+    state are appended to its rows. A `probe` sees what happens inside, where one row runs.
     """
 
     spec: ModelSpec
     limit: int
 
     @property
-    def device_name(self) -> str:
-        """Where it computes, as --device names it."""
-        ...
-
-    @property
-    def dtype_name(self) -> str:
-        """What it computes in, as --dtype names it."""
-        ...
-
-    @property
-    def activations_name(self) -> str | None:
-        """What activations are where they meet the weights, where the dtype does not say it."""
-        ...
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of a number in the KV cache."""
-        ...
-
-    @property
-    def threads(self) -> int | None:
-        """How many threads of a CPU compute; None on a GPU."""
-        ...
-
-    @property
-    def instructions(self) -> str | None:
-        """The kernels' set of instructions; None where torch computes."""
-        ...
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights that a token of one row reads, see `traffic`."""
+    def facts(self) -> RunnerFacts:
+        """What it says of itself; told once, and the same from then on."""
         ...
 
     def wait(self) -> None:
@@ -76,28 +66,28 @@ class Runner(Protocol):
         """
         ...
 
-    def new_cache(self, batch: int = 1) -> KVCache:
-        """An empty cache for `batch` rows."""
+    def new_state(self, batch: int = 1) -> ModelState:
+        """An empty state for `batch` rows."""
         ...
 
     def prefill(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, probe: Probe | None = None
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, probe: Probe | None = None
     ) -> Array:
-        """Run prompts, one per row of the cache, none empty; logits after each, (batch, vocab)."""
+        """Run prompts, one per row of the state, none empty; logits after each, (batch, vocab)."""
         ...
 
-    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Array:
-        """Append one id to every row of the cache; logits of what follows, (batch, vocab)."""
+    def decode(self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None) -> Array:
+        """Append one id to every row of the state; logits of what follows, (batch, vocab)."""
         ...
 
-    def all_logits(self, row: Sequence[int], cache: KVCache) -> Array:
+    def all_logits(self, row: Sequence[int], state: ModelState) -> Array:
         """Logits after every token of one row, (time, vocab). Memory grows with both."""
         ...
 
     def logits_in_parts(
         self,
         row: Sequence[int],
-        cache: KVCache,
+        state: ModelState,
         *,
         first: int = 0,
         chunk: int = CHUNK,
@@ -110,7 +100,7 @@ class Runner(Protocol):
         ...
 
     def logits_of_rows(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, most: int = HEAD_ROWS
     ) -> Iterator[Array]:
         """Logits after every token of every row, some perhaps empty, row after row.
 

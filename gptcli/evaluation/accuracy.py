@@ -1,4 +1,4 @@
-"""How good answers are: accuracy with its interval, confusions, classes, calibration."""
+"""Judging answers: how often they are right, by class, and as often as they were sure to be."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gptcli.config import Settings
 from gptcli.errors import ResourceError
 from gptcli.evaluation import launcher
 from gptcli.types.bench import BenchRequest, Processes, Rounds
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 
 PROMPT = "The capital of France is"
@@ -23,12 +23,12 @@ _LABEL = "processes"
 
 
 def processes(
-    settings: Settings, request: BenchRequest
+    compute: Compute, request: BenchRequest
 ) -> Generator[Progress | Notice, None, Processes]:
     """Start them one after the other, the first one uncounted. Raises ResourceError."""
     if not {"start", "memory"} & set(request.measures):
         return Processes()
-    command = completion(settings)
+    command = completion(compute)
     yield Progress(_LABEL, 0, request.rounds)
     _launch(command)
     found = []
@@ -42,21 +42,21 @@ def processes(
     )
 
 
-def completion(settings: Settings) -> list[str]:
+def completion(compute: Compute) -> list[str]:
     """The command line that is measured: one greedy token, by the model and as it was set."""
     flags = {
-        "--model": settings.model,
-        "--device": settings.device,
-        "--dtype": settings.dtype,
-        "--threads": settings.threads,
-        "--cpu-features": settings.cpu_features,
-        "--ctx-size": settings.ctx_size,
+        "--model": compute.model,
+        "--device": compute.device,
+        "--dtype": compute.dtype,
+        "--threads": compute.threads,
+        "--cpu-features": compute.cpu_features,
+        "--ctx-size": compute.ctx_size,
         "--temperature": 0,
         "--max-new-tokens": 1,
         "--prompt": PROMPT,
     }
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
-    given += ["--exact-activations"] if settings.exact_activations else []
+    given += ["--exact-activations"] if compute.exact_activations else []
     # -P: a directory gptcli where we stand is not taken for this one.
     return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", *given]
 

@@ -1,4 +1,4 @@
-"""How far apart distributions are: beside each other, and as divergences in bits.
+"""Comparing distributions: token by token where they have the same, and by divergences.
 
 KL(P‖Q) = Σ p log2(p/q) (Kullback and Leibler, 1951): the bits that are lost where Q is used to
 code what P draws; infinite where Q forbids what P may draw. JS = KL(P‖M)/2 + KL(Q‖M)/2 with

@@ -1,4 +1,4 @@
-"""Two scored texts, lined up token by token."""
+"""Lining two scored texts up, token by token."""
 
 from __future__ import annotations
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from gptcli.models.acquire import find, obtain
 from gptcli.models.catalog import Entry, known_names, listing
-from gptcli.models.facts import Facts, describe
+from gptcli.models.facts import ModelFacts, facts_of
 from gptcli.models.removal import Removed, remove
 from gptcli.models.verification import Check, Verdict, verify
 
 __all__ = [
     "Check",
     "Entry",
-    "Facts",
+    "ModelFacts",
     "Removed",
     "Verdict",
-    "describe",
+    "facts_of",
     "find",
     "known_names",
     "listing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.config import DEFAULT_MODEL
+from gptcli.types.compute import DEFAULT_MODEL
 
 #: Short name → repository on the Hugging Face hub.
 HUB_ALIASES = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
-from gptcli.formats import json as jsonfile
-from gptcli.formats.safetensors import header as weights_header
-from gptcli.formats.safetensors import shards
-from gptcli.models import disk, local, manifest
+from gptcli.formats import ggml_blocks, model_files
+from gptcli.formats.model_files import ModelFiles
+from gptcli.models import disk, manifest
 from gptcli.models import quantised_facts as quantised
 from gptcli.types.models import ModelDir
 
@@ -20,7 +20,7 @@ _README_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """A model's facts; None where its files do not say.
 
     parameters are counted from the stored tensors, as many as they stand for where they are
@@ -46,25 +46,20 @@ class Facts:
     path: Path
 
 
-def describe(model: ModelDir) -> Facts:
-    """The facts of a model. Raises ModelError where its files cannot be read."""
-    config = jsonfile.read(model.path / local.CONFIG)
-    counts: dict[str, int] = {}
-    parameters = 0
-    for path in shards.files(model.path):
-        tensors = weights_header.read(path)
-        parameters += quantised.parameters(path, tensors, config)
-        for name, tensor in tensors.items():
-            form, count = blocks.form_of(name), tensor.elements
-            if form is not None:
-                count = count // blocks.SIZES[form] * blocks.NUMBERS
-            counts[form or tensor.dtype] = counts.get(form or tensor.dtype, 0) + count
+def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
+    """The facts of a model, whose files these are. Raises ModelError for what is no number."""
+    config, counts = files.config, Counter[str]()
+    for tensor in files.stored.tensors.values():
+        form, count = ggml_blocks.form_of(tensor.name), tensor.elements
+        if form is not None:
+            count = count // ggml_blocks.SIZES[form] * ggml_blocks.NUMBERS
+        counts[form or tensor.kind] += count
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")
-    return Facts(
+    return ModelFacts(
         name=model.name,
         family=family if isinstance(family, str) else None,
-        parameters=parameters,
+        parameters=quantised.parameters(files.stored.tensors.values(), config),
         layers=_number(config, "num_hidden_layers", "n_layer"),
         heads=heads,
         kv_heads=_number(config, "num_key_value_heads") or heads,
@@ -74,7 +69,7 @@ def describe(model: ModelDir) -> Facts:
         dtypes=tuple(sorted(counts, key=lambda dtype: -counts[dtype])),
         quantised=quantised.summary(config),
         size=disk.size_of(model.path),
-        licence=licence(model.path),
+        licence=model.licence if model.managed else licence(model.path),
         source=model.source,
         path=model.path,
     )
@@ -100,12 +95,12 @@ def licence(path: Path) -> str | None:
     return line[1].strip("'\"") if line else None
 
 
-def _number(config: dict[str, Any], *names: str) -> int | None:
+def _number(config: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         found = config.get(name)
         if found is None:
             continue
         if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-            raise ModelError(local.CONFIG, f"{name} is {found!r}, not a whole number")
+            raise ModelError(model_files.CONFIG, f"{name} is {found!r}, not a whole number")
         return found
     return None

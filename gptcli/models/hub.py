@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError, NetworkError
+from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
 from gptcli.models import disk, hub_cache, hub_errors, local
@@ -107,8 +108,8 @@ def _fetch_all(repo: Repo, listing: _Listing) -> Generator[Progress, None, None]
 def _refuse(repo: Repo, listing: _Listing) -> None:
     """Raises ModelError before anything big is fetched from a repository that is of no use."""
     names = set(listing.files)
-    if local.CONFIG not in names:
-        raise ModelError(str(repo), f"has no {local.CONFIG}: it is not a transformers model")
+    if CONFIG not in names:
+        raise ModelError(str(repo), f"has no {CONFIG}: it is not a transformers model")
     if not {shards.WEIGHTS, shards.INDEX} & names:
         if any(name.endswith(shards.PICKLES) for name in names):
             raise ModelError(str(repo), shards.NO_PICKLES, "look for a safetensors version")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import ModelError, UsageError
+from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.models import local
 from gptcli.types.models import ModelDir
@@ -95,10 +96,10 @@ def snapshot(repo: Repo) -> Path | None:
 def whole(path: Path) -> bool:
     """Whether a snapshot has all that a model needs."""
     names = {entry.name for entry in path.iterdir() if entry.is_file()}
-    if local.CONFIG not in names or not local.has_tokenizer(names):
+    if CONFIG not in names or not local.has_tokenizer(names):
         return False
     try:
-        return all(shard.is_file() for shard in shards.files(path))
+        return all(shard.is_file() for shard in shards.find(path).files)
     except ModelError:
         return False
 

@@ -6,10 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from gptcli.config import DEFAULT_MODEL
 from gptcli.errors import GptcliError, ModelError, NetworkError, ResourceError
 from gptcli.models import disk
 from gptcli.models.hub_cache import Repo
+from gptcli.types.compute import DEFAULT_MODEL
 
 _HINT = f"connect to the network, use the built-in {DEFAULT_MODEL}, or name a local model directory"
 

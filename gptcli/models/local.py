@@ -6,11 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gptcli.errors import ModelError
+from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
 from gptcli.types.models import ModelDir
 
-CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 
 

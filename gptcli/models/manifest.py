@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFile:
     """One file: SHA-256 in hex and size in bytes."""
 
     sha256: str
@@ -31,7 +31,7 @@ class Manifest:
     name: str
     source: str
     licence: str | None
-    files: dict[str, Stored]
+    files: dict[str, StoredFile]
 
 
 def write(directory: Path, manifest: Manifest) -> None:
@@ -84,5 +84,5 @@ def _plain(name: str) -> str:
     return name
 
 
-def _stored(entry: dict[str, Any]) -> Stored:
-    return Stored(str(entry["sha256"]), int(entry["size"]))
+def _stored(entry: dict[str, Any]) -> StoredFile:
+    return StoredFile(str(entry["sha256"]), int(entry["size"]))

@@ -6,17 +6,12 @@ What the formats are is told where they are read, in `engine.quantised`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
-from gptcli.formats import json as jsonfile
-from gptcli.formats.safetensors import header as weights_header
-from gptcli.formats.safetensors import shards
-from gptcli.formats.safetensors.header import Tensor
-from gptcli.models import local
+from gptcli.formats import ggml_blocks
+from gptcli.formats.safetensors.header import StoredTensor
 
 #: Parts of a weight that hold none of its numbers.
 _BESIDE = (
@@ -50,7 +45,7 @@ def summary(config: Mapping[str, Any]) -> str | None:
     if found is None:
         return None
     method = str(found.get("quant_method", "unknown"))
-    if method == blocks.METHOD:
+    if method == ggml_blocks.METHOD:
         return "in the blocks of the GGUF file"
     groups = found.get("config_groups")
     if isinstance(groups, dict):
@@ -77,20 +72,20 @@ def _weights(found: Any) -> str:
     return ", ".join(words)
 
 
-def parameters(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
-    """How many numbers the weights of a file stand for."""
+def parameters(tensors: Iterable[StoredTensor], config: Mapping[str, Any]) -> int:
+    """How many numbers stored tensors stand for."""
     found = config_of(config)
     if found is None:
-        return sum(tensor.elements for tensor in tensors.values())
+        return sum(tensor.elements for tensor in tensors)
     bits = found.get("bits")
     count = 0
-    for name, tensor in tensors.items():
-        form = blocks.form_of(name)
+    for tensor in tensors:
+        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
         if form is not None:
-            rows, columns = blocks.shape_in(path, name, form, tensor.shape)
+            rows, columns = ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
             count += rows * columns
         elif name.endswith(".weight_shape"):
-            rows, columns = _two_numbers(path, tensor)
+            rows, columns = _two_numbers(tensor)
             count += rows * columns
         elif name.endswith(".qweight") and isinstance(bits, int) and bits > 0:
             count += tensor.elements * 32 // bits
@@ -106,35 +101,30 @@ def is_beside(name: str) -> bool:
     return name.endswith(_BESIDE)
 
 
-def check(directory: Path) -> None:
+def check(tensors: Sequence[StoredTensor]) -> None:
     """Raises ModelError for a quantised weight that lacks a part, or is not whole blocks."""
-    if config_of(jsonfile.read(directory / local.CONFIG)) is None:
-        return
-    files = {path: weights_header.read(path) for path in shards.files(directory)}
-    names = {name for tensors in files.values() for name in tensors}
-    for path, tensors in files.items():
-        for name, tensor in tensors.items():
-            form = blocks.form_of(name)
-            if form is not None:
-                blocks.shape_in(path, name, form, tensor.shape)
-            module, dot, part = name.rpartition(".")
-            wanted = _PARTNERS.get(dot + part, ())
-            if part == "weight" and tensor.dtype == "F8_E4M3":
-                wanted = _FLOAT8
-            for partners in wanted:
-                if names.isdisjoint(module + partner for partner in partners):
-                    missing = " or ".join(module + partner for partner in partners)
-                    raise ModelError(str(path), f"{name} is stored without {missing}")
+    names = {tensor.name for tensor in tensors}
+    for tensor in tensors:
+        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
+        if form is not None:
+            ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
+        module, dot, part = name.rpartition(".")
+        wanted = _PARTNERS.get(dot + part, ())
+        if part == "weight" and tensor.kind == "F8_E4M3":
+            wanted = _FLOAT8
+        for partners in wanted:
+            if names.isdisjoint(module + partner for partner in partners):
+                missing = " or ".join(module + partner for partner in partners)
+                raise ModelError(str(tensor.file), f"{name} is stored without {missing}")
 
 
-def _two_numbers(path: Path, tensor: Tensor) -> tuple[int, int]:
-    kind = {"I64": "<2q", "I32": "<2i"}.get(tensor.dtype)
+def _two_numbers(tensor: StoredTensor) -> tuple[int, int]:
+    path, kind = tensor.file, {"I64": "<2q", "I32": "<2i"}.get(tensor.kind)
     if kind is None or tensor.shape != (2,):
         raise ModelError(str(path), "has a weight_shape that is not two whole numbers")
     try:
         with path.open("rb") as file:
-            begin = 8 + int.from_bytes(file.read(8), "little") + tensor.begin
-            file.seek(begin)
+            file.seek(tensor.begin)
             rows, columns = struct.unpack(kind, file.read(tensor.end - tensor.begin))
     except (OSError, struct.error) as error:
         raise ModelError(str(path), f"cannot be read: {error}") from None

@@ -33,7 +33,9 @@ def find(name: str, called: str | None = None) -> ModelDir | None:
     """
     path = root() / name
     found = manifest.complete(path)
-    return ModelDir(called or name, path, found.source, managed=True) if found else None
+    if found is None:
+        return None
+    return ModelDir(called or name, path, found.source, managed=True, licence=found.licence)
 
 
 def names() -> list[str]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
+from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import header as weights_header
 from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors.header import StoredTensor
+from gptcli.formats.safetensors.shards import Shards
 from gptcli.models import disk, local, manifest
 from gptcli.models import quantised_facts as quantised
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
 _JSON = {
-    local.CONFIG: jsonfile.CONFIG_LIMIT,
+    CONFIG: jsonfile.CONFIG_LIMIT,
     "generation_config.json": jsonfile.CONFIG_LIMIT,
     local.TOKENIZER: jsonfile.TOKENIZER_LIMIT,
     "tokenizer_config.json": jsonfile.CONFIG_LIMIT,
@@ -69,31 +74,33 @@ def verify(model: ModelDir) -> Generator[Progress, None, Verdict]:
 
 
 def _forms(directory: Path) -> Iterator[Check]:
+    # Read once, although several checks are about it; what cannot be read is tried again.
+    settings = functools.cache(jsonfile.read)
+    header = functools.cache(weights_header.read)
     for name, limit in _JSON.items():
         path = directory / name
         if path.exists():
-            yield _check(path, "parsed as JSON", partial(jsonfile.read, path, limit))
-        elif name == local.CONFIG or (name == local.TOKENIZER and not _made(directory)):
+            yield _check(path, "parsed as JSON", partial(settings, path, limit))
+        elif name == CONFIG or (name == local.TOKENIZER and not _made(directory)):
             yield Check(name, "is missing", "looked for")
     try:
-        weights = shards.files(directory)
+        weights = shards.find(directory)
     except ModelError as error:
         yield Check(shards.INDEX, error.reason, "index of shards read")
         return
-    for path in weights:
-        yield _check(
-            path,
-            "header checked against the file's size",
-            partial(weights_header.read, path),
-        )
-    if (directory / local.CONFIG).is_file():
-        yield from _quantised(directory)
-    if not (directory / shards.WEIGHTS).is_file():
-        yield _check(
-            directory / shards.INDEX,
-            "each tensor looked up in its shard",
-            partial(_indexed, directory),
-        )
+    for path in weights.files:
+        yield _check(path, "header checked against the file's size", partial(header, path))
+
+    def tensors() -> list[StoredTensor]:
+        return [tensor for path in weights.files for tensor in header(path).values()]
+
+    config = directory / CONFIG
+    if config.is_file() and _is_quantised(partial(settings, config, _JSON[CONFIG])):
+        how = "parts of each quantised weight looked up"
+        yield _check(config, how, lambda: quantised.check(tensors()))
+    if weights.index:
+        how = "each tensor looked up in its shard"
+        yield _check(directory / shards.INDEX, how, lambda: _indexed(weights, tensors()))
 
 
 def _made(directory: Path) -> bool:
@@ -101,26 +108,18 @@ def _made(directory: Path) -> bool:
     return directory.is_dir() and local.has_tokenizer([entry.name for entry in directory.iterdir()])
 
 
-def _quantised(directory: Path) -> Iterator[Check]:
-    """Only where there is something to say; what cannot be read is told of by other checks."""
-    path = directory / local.CONFIG
+def _is_quantised(read: Callable[[], dict[str, Any]]) -> bool:
+    """What cannot be read is told of by other checks."""
     try:
-        found = quantised.config_of(jsonfile.read(path))
+        return quantised.config_of(read()) is not None
     except ModelError:
-        return
-    if found is not None:
-        how = "parts of each quantised weight looked up"
-        yield _check(path, how, partial(quantised.check, directory))
+        return False
 
 
-def _indexed(directory: Path) -> None:
-    index = directory / shards.INDEX
-    wanted = shards.weight_map(index)
-    there = {
-        (name, path.name) for path in shards.files(directory) for name in weights_header.read(path)
-    }
-    missing = sorted(wanted.items() - there)
+def _indexed(weights: Shards, tensors: Iterable[StoredTensor]) -> None:
+    missing = sorted(weights.index.items() - {(each.name, each.file.name) for each in tensors})
     if missing:
+        index = weights.files[0].with_name(shards.INDEX)
         raise ModelError(str(index), f"tensor {missing[0][0]} is not in {missing[0][1]}")
 
 
@@ -132,7 +131,7 @@ def _check(path: Path, how: str, read: Callable[[], object]) -> Check:
     return Check(path.name, None, how)
 
 
-def _manifest_file(path: Path, stored: manifest.Stored) -> Generator[Progress, None, Check]:
+def _manifest_file(path: Path, stored: manifest.StoredFile) -> Generator[Progress, None, Check]:
     how = "SHA-256 compared with the manifest"
     if not path.is_file():
         return Check(path.name, "is missing", how)

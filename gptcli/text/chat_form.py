@@ -19,7 +19,7 @@ def open_form(form: ChatForm, directory: Path, tokenizer: Tokenizer) -> Document
     """
     if form.transcript is not None:
         return Transcript(form.transcript, tokenizer)
-    source = template_source.find(directory, form.template)
+    source = template_source.find(directory, tokenizer.settings, form.template)
     if source is None:
         return Transcript(TranscriptForm(), tokenizer)
     return ChatTemplate(source, tokenizer)

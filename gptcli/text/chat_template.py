@@ -16,7 +16,7 @@ from gptcli.types.chat import ROLES, Message
 
 
 class ChatTemplate:
-    """See text.document.DocumentForm.
+    """See text.chat_document.DocumentForm.
 
     The ids are those of transformers' `apply_chat_template`, except where a message holds the name
     of a control token: there it stays text. Close it when it is no longer needed.

@@ -7,6 +7,7 @@ which outweigh the former; or, in older directories, `chat_template.json`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,14 @@ class TemplateSource:
     subject: str
 
 
-def find(directory: Path, wanted: str | None) -> TemplateSource | None:
+def find(directory: Path, settings: Mapping[str, Any], wanted: str | None) -> TemplateSource | None:
     """The template that is wanted: a name among the model's own, else a file's path.
 
+    settings: what tokenizer_config.json says.
     None asks for the model's default one, and gets None where it has none. Raises UsageError for
     a name or path of nothing, ModelError for broken files of the model.
     """
-    own = _named(directory)
+    own = _named(directory, settings)
     if wanted is None:
         # A model with a single template means that one, whatever it is called.
         wanted = next(iter(own)) if len(own) == 1 else DEFAULT
@@ -60,14 +62,13 @@ class _Own:
     file: str
 
 
-def _named(directory: Path) -> dict[str, _Own]:
+def _named(directory: Path, settings: Mapping[str, Any]) -> dict[str, _Own]:
     """All templates of the directory, by name."""
-    found: dict[str, _Own] = {}
-    for file in ("chat_template.json", "tokenizer_config.json"):
-        path = directory / file
-        if path.exists():
-            value = jsonfile.read(path).get("chat_template")
-            found |= {name: _Own(text, str(path)) for name, text in _entries(value, path)}
+    old, found = directory / "chat_template.json", dict[str, _Own]()
+    older = jsonfile.read(old) if old.exists() else {}
+    for path, fields in ((old, older), (directory / "tokenizer_config.json", settings)):
+        entries = _entries(fields.get("chat_template"), path)
+        found |= {name: _Own(text, str(path)) for name, text in entries}
     more = directory / "additional_chat_templates"
     paths = sorted(more.glob("*.jinja")) if more.is_dir() else []
     for name, path in [(path.stem, path) for path in paths] + [

@@ -45,7 +45,8 @@ class Tokenizer:
         # The decoder's own state, since parsing all of tokenizer.json again would take longer.
         decoder = self._rust.decoder
         self._scheme = scheme(json.loads(decoder.__getstate__()) if decoder else None)
-        self._settings = _settings(directory)
+        #: What tokenizer_config.json says, nothing where there is none.
+        self.settings = _settings(directory)
         self._added = self._rust.get_added_tokens_decoder()
         self._special = {token for token, added in self._added.items() if added.special}
 
@@ -66,7 +67,7 @@ class Tokenizer:
 
         special: texts of control tokens (`<|im_end|>`) become those tokens. Without it they are
         text like any other, so that text can never give an order. inside: the text stands after
-        another token, so it gets no space of a document's beginning. never: more added tokens,
+        another token, so it gets no space of a text's beginning. never: more added tokens,
         which are text here even if they are no control tokens elsewhere.
         """
         cut = self.cut(text, special=special, inside=inside, never=never)
@@ -97,12 +98,12 @@ class Tokenizer:
         """
         return [each for each in self.cut(text, special=True) if each[0] in controls]
 
-    def control_names(self, document: str = "") -> dict[int, str]:
-        """The control tokens by id, with those added tokens whose names stand in `document`."""
+    def control_names(self, text: str = "") -> dict[int, str]:
+        """The control tokens by id, with those added tokens whose names stand in `text`."""
         return {
             token: added.content
             for token, added in self._added.items()
-            if added.special or added.content in document
+            if added.special or added.content in text
         }
 
     @contextmanager
@@ -146,14 +147,14 @@ class Tokenizer:
 
     @cached_property
     def prefix(self) -> list[int]:
-        """What the model expects before every document: usually nothing, or a BOS token.
+        """What the model expects before every text: usually nothing, or a BOS token.
 
         tokenizer_config.json's add_bos_token decides where it is there, else the post-processor.
-        An end token that a post-processor would append is left out: the document goes on.
+        An end token that a post-processor would append is left out: the text goes on.
         """
-        wanted = self._settings.get("add_bos_token")
+        wanted = self.settings.get("add_bos_token")
         if isinstance(wanted, bool):
-            bos = self.id_of(_content(self._settings.get("bos_token")))
+            bos = self.id_of(_content(self.settings.get("bos_token")))
             return [bos] if wanted and bos is not None else []
         with self._blamed("has a broken post-processor"):
             encoding = self._rust.encode("a", add_special_tokens=True)
@@ -164,13 +165,13 @@ class Tokenizer:
     @cached_property
     def named_tokens(self) -> dict[str, str]:
         """The tokens that tokenizer_config.json names by their part: `bos_token`, `eos_token`, …"""
-        found = {name: _content(self._settings.get(name)) for name in _NAMED}
+        found = {name: _content(self.settings.get(name)) for name in _NAMED}
         return {name: text for name, text in found.items() if text is not None}
 
     @property
     def end_text(self) -> str | None:
         """The text of the end token that tokenizer_config.json names."""
-        return _content(self._settings.get("eos_token"))
+        return _content(self.settings.get("eos_token"))
 
     def id_of(self, token: str | None) -> int | None:
         """The id of a token by its exact spelling in the vocabulary."""

@@ -14,7 +14,7 @@ _FLAG = "--transcript"
 
 
 class Transcript:
-    """See text.document.DocumentForm. Names of control tokens in it are text."""
+    """See text.chat_document.DocumentForm. Names of control tokens in it are text."""
 
     end_names: tuple[str, ...] = ()
 

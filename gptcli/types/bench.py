@@ -1,4 +1,4 @@
-"""How fast is a model on this machine? What can be asked, and the figures: frozen, plain values.
+"""How fast is a model on this machine? What can be measured, and the figures.
 
 Rates are in tokens per second, bandwidths in bytes per second.
 """

@@ -1,4 +1,4 @@
-"""A conversation, and what can be asked of a model that takes part in it: frozen, plain values."""
+"""A conversation, and what can be asked of a model that takes part in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart distributions are: beside each other, and as divergences in bits."""
+"""How far apart are distributions? Their tokens beside each other, and divergences in bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from gptcli.types.token import Token
 
 @dataclass(frozen=True)
 class Divergence:
-    """Of the first distribution P and another one Q, in bits."""
+    """Of the first distribution P and another one Q, in bits; infinite where one forbids what the
+    other may draw.
+
+    forward: KL(P‖Q); backward: KL(Q‖P); jensen_shannon: from 0 to 1.
+    """
 
     forward: float
     backward: float

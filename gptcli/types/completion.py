@@ -1,4 +1,4 @@
-"""The frozen dataclasses that cross rooms. They hold plain values: no tensors, no open files."""
+"""What continues a prompt? A completion as it comes, piece by piece, and what it took."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Usage:
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     reused_tokens of the prompt were in the KV cache already. adapters are named as given.
-    activations: as in `inspection.token.Source`.
+    activations: as in `types.token.Source`.
     """
 
     prompt_tokens: int

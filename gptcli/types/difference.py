@@ -1,4 +1,4 @@
-"""Two scored texts, lined up token by token."""
+"""Which tokens did a change of a text make more or less probable? Two scored texts, lined up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Change = Literal["same", "changed", "removed", "added"]
 
 @dataclass(frozen=True)
 class Pair:
-    """A row of the alignment; None where only the other text has a token."""
+    """A row of the alignment: a token of each text; None where only the other has one."""
 
     change: Change
     a: TokenScore | None

@@ -1,4 +1,4 @@
-"""What does rounding cost? A text under a model in float32, and in another dtype."""
+"""What does a dtype cost? A text under a model in float32, and in another dtype."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gptcli.types.token import Source
 
 
 @dataclass(frozen=True)
-class RoundingRequest(Question["Rounding"]):
+class DtypeComparisonRequest(Question["DtypeComparison"]):
     """A text, and the dtype, as --dtype names it, that is held to float32 over it."""
 
     asks = "score a text"
@@ -21,7 +21,7 @@ class RoundingRequest(Question["Rounding"]):
 
 
 @dataclass(frozen=True)
-class Rounding:
+class DtypeComparison:
     """How far a dtype is from float32, over all tokens of a text that are scored.
 
     exact: what float32 ran on, source: what was held to it. divergence: the mean over all places

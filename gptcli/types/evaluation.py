@@ -1,4 +1,4 @@
-"""How good answers are: accuracy with its interval, confusions, classes, calibration."""
+"""How good are answers? The figures: right ones, classes, confusions, calibration."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures. `confusion[i][j]`: class i was due and class j answered; None for too many.
+    """All figures of at least one answer.
+
+    interval: of the accuracy. `confusion[i][j]`: class i was due and class j answered; None for
+    too many. calibration_error: how far confidence is from accuracy, over the bins on average.
 
     log_loss: the mean of -ln(share of the expected label), None for free answers.
     """
@@ -77,8 +80,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Accuracies of several runs: mean, standard deviation (n - 1), least, most."""
+class Accuracies:
+    """Those of several runs of one evaluation, at least one."""
 
     values: tuple[float, ...]
 

@@ -1,4 +1,4 @@
-"""Examples in a prompt, queries after them, and the answers: frozen, plain values."""
+"""What is answered after examples? Examples in a prompt, queries after them, and the answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from gptcli.errors import GptcliError
 from gptcli.types.chat import ChatDocument, ChatForm
-from gptcli.types.evaluation import Evaluation, Match, Outcome, Spread
+from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
@@ -34,6 +34,13 @@ class Query:
 
     subject: str
     text: str
+
+
+@dataclass(frozen=True)
+class Expected(Query):
+    """A query and the answer that is due."""
+
+    output: str
 
 
 @dataclass(frozen=True)
@@ -193,7 +200,7 @@ class Report:
     evaluation: Evaluation
     match: Match
     rows: tuple[Judged, ...]
-    orders: Spread | None
+    orders: Accuracies | None
     left_out: tuple[LeftOut, ...]
     usage: FewShotUsage
     stopped_by: GptcliError | None = None

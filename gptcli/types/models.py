@@ -18,6 +18,24 @@ class AdapterRef:
         """As it is written on the command line."""
         return str(self.path) if self.scale == 1 else f"{self.path}={self.scale:g}"
 
+    @classmethod
+    def parse(cls, text: str) -> AdapterRef:
+        """DIR or DIR=SCALE; a directory whose name has an = itself is one all the same.
+
+        Raises ValueError for anything else.
+        """
+        path, equals, scale = text.rpartition("=")
+        try:
+            if not equals or Path(text).expanduser().is_dir():
+                return cls(Path(text).expanduser())
+            number = float(scale)
+            # Beyond what float32 weights can take, and NaN.
+            if not abs(number) <= 1e30 or not path:
+                raise ValueError
+            return cls(Path(path).expanduser(), number)
+        except (ValueError, RuntimeError, OSError):
+            raise ValueError(f"must be DIR or DIR=SCALE, not {text!r}") from None
+
 
 @dataclass(frozen=True)
 class ModelDir:
@@ -25,10 +43,11 @@ class ModelDir:
 
     name: what the user called it; path: the directory with config.json and the weights;
     source: where it came from, in words a user can act on; managed: gptcli put it there and may
-    remove it.
+    remove it. licence: that of a managed model, None where it is not known.
     """
 
     name: str
     path: Path
     source: str
     managed: bool = False
+    licence: str | None = None

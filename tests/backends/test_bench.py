@@ -105,9 +105,9 @@ def test_only_what_is_asked_for_is_run(model, monkeypatch):
     assert len(ticks.spans) == 5
     events, found = told(module.answer(model, BenchRequest(("start", "memory")), ticks))
     assert events == [] and len(ticks.spans) == 5
-    assert found.weight_bytes == model.runner.weight_bytes
+    assert found.weight_bytes == model.runner.facts.weight_bytes
     assert found.source.model == "tiny" and found.threads == 1
-    assert (found.kernels is None) == (model.runner.instructions is None)
+    assert (found.kernels is None) == (model.runner.facts.instructions is None)
 
 
 def test_the_share_is_bytes_by_seconds_by_bandwidth(model, monkeypatch):
@@ -117,8 +117,8 @@ def test_the_share_is_bytes_by_seconds_by_bandwidth(model, monkeypatch):
     (decode,) = found.decode
     spec = model.runner.spec
     # The tokens stand at 20 … 23 and see 21 … 24 positions: 22.5 on average.
-    cache = 2 * spec.layers * spec.kv_heads * spec.head_dim * model.runner.itemsize * 22.5
-    assert decode.bytes == model.runner.weight_bytes + cache
+    cache = 2 * spec.layers * spec.kv_heads * spec.head_dim * model.runner.facts.itemsize * 22.5
+    assert decode.bytes == model.runner.facts.weight_bytes + cache
     assert found.share(decode) == decode.bytes * 4 / (stopwatch.PASSES * READ)
 
 

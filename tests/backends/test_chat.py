@@ -127,7 +127,7 @@ def test_the_probability_of_ending_each_turn(chat_model, backend):
     document = backend.answer(ChatDocumentRequest(ChatRequest(said)))
     ids = ids_of(document)
     runner = open_(chat_model)._open.runner
-    probabilities = torch.as_tensor(runner.all_logits(ids, runner.new_cache())).softmax(dim=-1)
+    probabilities = torch.as_tensor(runner.all_logits(ids, runner.new_state())).softmax(dim=-1)
     at = 0
     for turn in document.turns[:-1]:
         assert turn.ending is not None and turn.ending_at is not None
@@ -151,7 +151,7 @@ def test_top_stands_where_the_conversation_ends(form, chat_model, backend):
     tokenizer = backend._open.tokenizer
     ids = [*before, *tokenizer.encode(" sat on" if form == TRANSCRIPT else "sat on")]
     runner = open_(chat_model)._open.runner
-    expected = torch.as_tensor(runner.all_logits(ids, runner.new_cache()))[-1].softmax(dim=-1)
+    expected = torch.as_tensor(runner.all_logits(ids, runner.new_state()))[-1].softmax(dim=-1)
     found = backend.answer(ChatNextTokensRequest(request, 5)).candidates
     values, order = torch.topk(expected, 5)
     assert [each.token.id for each in found] == order.tolist()
@@ -159,7 +159,7 @@ def test_top_stands_where_the_conversation_ends(form, chat_model, backend):
     awaited = backend.answer(
         ChatNextTokensRequest(replace(request, messages=said[:1]), 1)
     ).candidates[0]
-    logits = runner.all_logits(before, runner.new_cache())[-1]
+    logits = runner.all_logits(before, runner.new_state())[-1]
     assert awaited.token.id == logits.argmax().item()
 
 

@@ -205,7 +205,7 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
             ids = model.tokenizer.encode(f"{document(query)} {label}")
             assert ids[: len(start)] == start
             whole = torch.as_tensor(
-                model.runner.all_logits(ids, model.runner.new_cache())
+                model.runner.all_logits(ids, model.runner.new_state())
             ).log_softmax(-1)
             logprobs.append(sum(float(whole[i - 1, ids[i]]) for i in range(len(start), len(ids))))
         mass = sum(map(math.exp, logprobs))
@@ -242,7 +242,7 @@ def test_labels_of_which_one_begins_another(backend, model):
             ids = ids[: len(label_end) + 1]
             assert ids[:-1] == label_end
             whole = torch.as_tensor(
-                model.runner.all_logits(ids, model.runner.new_cache())
+                model.runner.all_logits(ids, model.runner.new_state())
             ).log_softmax(-1)
             logprobs.append(sum(float(whole[i - 1, ids[i]]) for i in range(len(start), len(ids))))
         assert [each.logprob for each in answer.shares] == pytest.approx(logprobs, abs=1e-3)

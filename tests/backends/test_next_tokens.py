@@ -8,9 +8,10 @@ import pytest
 
 from gptcli.backends import open_backend
 from gptcli.backends.echo import EchoBackend
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
 from gptcli.types.completion import Chunk, Request
+from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
@@ -20,7 +21,7 @@ PROMPT = "the cat sat on"
 
 @pytest.fixture(scope="module")
 def backend(tiny_model: Path):
-    return ended(open_backend(str(tiny_model), device="cpu", dtype="float32"))
+    return ended(open_backend(Compute(str(tiny_model), device="cpu", dtype="float32")))
 
 
 def test_a_walk_draws_what_complete_draws(backend):
@@ -59,13 +60,13 @@ def test_a_walk_looks_as_if_it_began_there(backend):
 def test_a_step_is_one_forward_of_one_token(backend, monkeypatch):
     """Catches a walk that reads the whole prompt again, or runs a forward that nobody sees."""
     seen = []
-    advance = KVCache.advance
+    advance = ModelState.advance
 
-    def counted(cache, counts):
+    def counted(state, counts):
         seen.append(counts[0])
-        advance(cache, counts)
+        advance(state, counts)
 
-    monkeypatch.setattr(KVCache, "advance", counted)
+    monkeypatch.setattr(ModelState, "advance", counted)
     walk = backend.answer(WalkRequest(NextTokensRequest(PROMPT), seed=1))
     for _ in range(4):
         walk.look()

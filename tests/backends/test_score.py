@@ -108,7 +108,7 @@ def test_a_long_text_is_scored_by_its_windows(tiny_model, limit, stride, context
             continue
         start = next(s for s in range(0, len(ids), found.stride) if s + limit > place)
         row = [token.id for token in ids[start:place]]
-        logits = runner.prefill([row], runner.new_cache())[0]
+        logits = runner.prefill([row], runner.new_state())[0]
         expected = torch.as_tensor(logits).log_softmax(-1)[each.token.id].item()
         assert each.logprob == pytest.approx(expected, abs=3e-5)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from gptcli.backends import Backend, open_backend
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.completion import Chunk, Request
+from gptcli.types.compute import Compute
 from gptcli.types.few_shot import Answer, Example, FewShotQueries, FewShotRequest, Query
 from gptcli.types.sampling import SamplingWish
 from tests.tasks import ended
@@ -56,7 +57,7 @@ def one_by_one(backend: Backend, examples: list[Example], queries: list[str]) ->
 
 def opened(model: str, dtype: str) -> Backend:
     """The model's backend, its progress passed over."""
-    return ended(open_backend(model, device="auto", dtype=dtype, threads=None, limit=None))
+    return ended(open_backend(Compute(model, dtype=dtype)))
 
 
 def timed(work: Callable[[], list[str]]) -> tuple[float, list[str]]:

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
-from gptcli.engine.torch.loader import load
 from gptcli.models.gguf.convert import convert
 from tests.bench.weights import checkpoints, gguf_files
 from tests.bench.weights.places import Places
+from tests.opening import load
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import sys
+import os
 from dataclasses import dataclass
 
-import pytest
-
 from gptcli.cli.boundary import main
+from gptcli.cli.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,9 @@ class _Terminal(io.TextIOWrapper):
 def run(*argv: str, stdin: bytes | None = b"", terminal: bool = False) -> Done:
     """Run gptcli with these arguments; stdin None is a terminal on which nothing is typed."""
     out, err = io.BytesIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        kind = _Terminal if stdin is None else io.TextIOWrapper
-        patch.setattr(sys, "stdin", kind(io.BytesIO(stdin or b"")))
-        stdout = (_Terminal if terminal else io.TextIOWrapper)(out, encoding="utf-8")
-        patch.setattr(sys, "stdout", stdout)
-        patch.setattr(sys, "stderr", err)
-        code = main(argv)
-        stdout.flush()
+    kind = _Terminal if stdin is None else io.TextIOWrapper
+    stdout = (_Terminal if terminal else io.TextIOWrapper)(out, encoding="utf-8")
+    typed = kind(io.BytesIO(stdin or b""))
+    code = main(argv, Environment(typed, stdout, err, os.environ))
+    stdout.flush()
     return Done(code, out.getvalue(), err.getvalue())

@@ -158,7 +158,7 @@ def test_wheels_install_scripts_and_pages_where_shells_and_man_look() -> None:
     assert sorted(shared.values()) == [
         "share/bash-completion/completions/gptcli",
         "share/fish/vendor_completions.d/gptcli.fish",
-        "share/man/man1",
+        "share/man",
         "share/zsh/site-functions/_gptcli",
     ]
     assert all((CHECKOUT / source).exists() for source in shared)

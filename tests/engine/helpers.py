@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
-from gptcli.engine.torch.loader import load
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
+from tests.opening import load
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
@@ -38,7 +38,7 @@ def rows_of(case: str) -> tuple[tuple[int, ...], ...]:
 def whole(case: str, dtype: str = "float32") -> tuple[torch.Tensor, ...]:
     """Logits after every token of each golden row, each row in one piece and by itself."""
     runner = runner_of(case, dtype)
-    return tuple(runner.all_logits(row, runner.new_cache()) for row in rows_of(case))
+    return tuple(runner.all_logits(row, runner.new_state()) for row in rows_of(case))
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def difference(case: str, *, short: bool = False) -> float:
     time = expected.size(1)
     runner = load(GOLDENS / case, device="cpu", dtype="float32", limit=time)
     rows = golden_of(case)["ids"][:, :time].tolist()
-    ours = [runner.all_logits(row, runner.new_cache()) for row in rows]
+    ours = [runner.all_logits(row, runner.new_state()) for row in rows]
     return (torch.stack(ours) - expected).abs().max().item()
 
 

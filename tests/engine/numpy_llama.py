@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from gptcli.engine.cpu.run.runner import KernelRunner
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.describe import Described, describe
+from gptcli.engine.model.spec import ModelSpec, Rope
+from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.safetensors.mapping import MappedFiles
 
 
@@ -28,17 +28,16 @@ def bits(numbers: np.ndarray) -> np.ndarray:
     return ((whole + 0x7FFF + (whole >> 16 & 1)) >> 16).astype(np.uint16)
 
 
-def weights(directory: Path) -> dict[str, np.ndarray]:
+def weights(model: Described) -> dict[str, np.ndarray]:
     """Our parameters' names → float32 arrays."""
-    family, spec = read_spec(ConfigFields.read(directory))
-    rules, found = family.rules(spec), {}
-    stored = {rules.bare(name): tensor for name, tensor in MappedFiles(directory).tensors.items()}
+    rules, found, spec, mapped = model.family.rules(model.spec), {}, model.spec, MappedFiles()
+    stored = {rules.bare(name): tensor for name, tensor in model.stored.tensors.items()}
     for rule in rules.rules:
         for layer in range(spec.layers) if "{i}" in rule.stored else (0,):
             (target,) = (name.replace("{i}", str(layer)) for name in rule.targets)
             tensor = stored[rule.stored.replace("{i}", str(layer))]
-            array = floats(tensor.array) if tensor.kind == "BF16" else tensor.array
-            found[target] = array.astype(np.float32)
+            array = mapped.array(tensor)
+            found[target] = floats(array) if tensor.kind == "BF16" else array.astype(np.float32)
     return found
 
 
@@ -46,10 +45,13 @@ class NumpyLlama:
     """See KernelModel. `calls` are the (tokens, wanted) of every forward."""
 
     activations = None
+    threads = 1
+    instructions = "numpy"
+    weight_bytes = 0
 
-    def __init__(self, directory: Path, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, weights: dict[str, np.ndarray]) -> None:
         self.spec = spec
-        self.weights = weights(directory)
+        self.weights = weights
         self.calls: list[tuple[int, int]] = []
 
     def forward(
@@ -57,8 +59,7 @@ class NumpyLlama:
         tokens: np.ndarray,
         rows: np.ndarray,
         positions: np.ndarray,
-        keys: Sequence[np.ndarray],
-        values: Sequence[np.ndarray],
+        layers: Sequence[KeysValues],
         wanted: np.ndarray,
         shown: object = None,
     ) -> np.ndarray:
@@ -66,17 +67,20 @@ class NumpyLlama:
         places = list(zip(rows, positions, strict=True))
         positions, wanted = np.asarray(positions), np.asarray(wanted)
         stream = self.weights["embedding.weight"][tokens]
-        for layer in range(self.spec.layers):
+        for layer, held in enumerate(layers):
             at = f"layers.{layer}."
             read = self._norm(stream, at + "attention_norm")
-            query = self._turned(self._heads(read, at + "attention.query"), positions)
-            key = self._turned(self._heads(read, at + "attention.key"), positions)
-            value = self._heads(read, at + "attention.value")
+            rope, size = self.spec.each_layer[layer].rope, self.spec.shapes[layer].head_dim
+            query, key, value = (
+                self._linear(read, at + f"attention.{name}").reshape(len(read), -1, size)
+                for name in ("query", "key", "value")
+            )
+            query, key = turned(query, rope, positions), turned(key, rope, positions)
             for token, (row, position) in enumerate(places):
-                store(keys[layer], row, position, key[token])
-                store(values[layer], row, position, value[token])
-            pairs = [(seen(keys[layer], *place), seen(values[layer], *place)) for place in places]
-            gathered = np.stack([self._attended(query[i], *pair) for i, pair in enumerate(pairs)])
+                store(held.keys, row, position, key[token])
+                store(held.values, row, position, value[token])
+            pairs = [(seen(held.keys, *place), seen(held.values, *place)) for place in places]
+            gathered = np.stack([attended(query[i], *pair) for i, pair in enumerate(pairs)])
             stream = stream + self._linear(gathered, at + "attention.out")
             read = self._norm(stream, at + "mlp_norm")
             gate = self._linear(read, at + "mlp.gate")
@@ -92,25 +96,24 @@ class NumpyLlama:
         size = np.sqrt((x * x).mean(-1, keepdims=True) + np.float32(self.spec.norm.eps))
         return x / size * self.weights[name + ".weight"]
 
-    def _heads(self, x: np.ndarray, name: str) -> np.ndarray:
-        return self._linear(x, name).reshape(len(x), -1, self.spec.head_dim)
 
-    def _turned(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        rope = self.spec.each_layer[0].rope
-        half = rope.dim // 2
-        angles = positions[:, None, None] / rope.theta ** (np.arange(half) / half)
-        cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-        one, other = x[..., :half], x[..., half:]
-        return np.concatenate((one * cos - other * sin, other * cos + one * sin), axis=-1)
+def turned(x: np.ndarray, rope: Rope, positions: np.ndarray) -> np.ndarray:
+    """(tokens, heads, head_dim), rotated."""
+    half = rope.dim // 2
+    angles = positions[:, None, None] / rope.theta ** (np.arange(half) / half)
+    cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    one, other = x[..., :half], x[..., half:]
+    return np.concatenate((one * cos - other * sin, other * cos + one * sin), axis=-1)
 
-    def _attended(self, query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """(heads, head_dim), and (kv_heads, positions, head_dim) twice → (heads · head_dim,)."""
-        found = []
-        for head, each in enumerate(query):
-            scores = keys[head // self.spec.group] @ each / np.float32(np.sqrt(len(each)))
-            shares = np.exp(scores - scores.max())
-            found.append(shares / shares.sum() @ values[head // self.spec.group])
-        return np.concatenate(found)
+
+def attended(query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(heads, head_dim), and (kv_heads, positions, head_dim) twice → (heads · head_dim,)."""
+    found, group = [], len(query) // len(keys)
+    for head, each in enumerate(query):
+        scores = keys[head // group] @ each / np.float32(np.sqrt(len(each)))
+        shares = np.exp(scores - scores.max())
+        found.append(shares / shares.sum() @ values[head // group])
+    return np.concatenate(found)
 
 
 def store(cache: np.ndarray, row: int, position: int, numbers: np.ndarray) -> None:
@@ -124,14 +127,14 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
 
 
 def open_kernels(
-    directory: Path, spec: ModelSpec, dtype: str, threads: int | None, limit: int, **_: object
+    described: Described, dtype: str, threads: int | None, limit: int, **_: object
 ) -> KernelRunner:
     """See engine.open.open_kernels, whose place it takes."""
     name = "float32" if dtype == "auto" else dtype
-    return KernelRunner(NumpyLlama(directory, spec), spec, name, limit)
+    return KernelRunner(NumpyLlama(described.spec, weights(described)), described.spec, name, limit)
 
 
 def runner(directory: Path, dtype: str = "float32") -> KernelRunner:
     """A golden checkpoint in the stand-in."""
-    spec = read_spec(ConfigFields.read(directory))[1]
-    return open_kernels(directory, spec, dtype, None, spec.context)
+    described = describe(directory)
+    return open_kernels(described, dtype, None, described.spec.context)

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gptcli.engine import arrays
-from gptcli.engine.asking import sampling
+from gptcli.engine.asking import drawing, sampling
 from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
 from gptcli.engine.asking.generate import logprobs_of, only
 from gptcli.engine.asking.sampling import History
@@ -131,11 +131,11 @@ def test_draws(rows, seed):
     """Catches a seed that draws another text on the CPU's kernels than through torch."""
     ours, theirs = both(rows)
     chances = theirs.double().softmax(-1).cumsum(-1)
-    generators = sampling.generators(seed, len(rows))
+    generators = drawing.generators(seed, len(rows))
     uniform = torch.tensor([[generator.random()] for generator in generators])
     # Where the number falls within a rounding of a border, either side is right.
     assume(bool(((chances - uniform).abs() > 1e-5).all()))
-    found = [sampling.draw(x, sampling.generators(seed, len(rows))) for x in (ours, theirs)]
+    found = [drawing.draw(x, drawing.generators(seed, len(rows))) for x in (ours, theirs)]
     assert found[0] == found[1] == (chances < uniform).sum(-1).tolist()
 
 
@@ -167,7 +167,7 @@ def test_what_is_told_of_logits(rows, count):
 
 def test_generators_go_on_from_0_after_the_last_seed():
     """Catches a sample whose seed cannot be given by hand."""
-    last, first = sampling.generators(2**32 - 1, 2)
+    last, first = drawing.generators(2**32 - 1, 2)
     assert last.random() == Random(2**32 - 1).random()
     assert first.random() == Random(0).random()
 
@@ -175,15 +175,17 @@ def test_generators_go_on_from_0_after_the_last_seed():
 def test_draws_of_a_seed_stay_the_same():
     """Catches another generator, with which a seed that somebody kept draws another text."""
     logits = np.zeros((1, 1000), np.float32)
-    (generator,) = sampling.generators(6, 1)
-    assert [sampling.draw(logits, [generator])[0] for _ in range(4)] == [793, 821, 485, 261]
+    (generator,) = drawing.generators(6, 1)
+    assert [drawing.draw(logits, [generator])[0] for _ in range(4)] == [793, 821, 485, 261]
 
 
 ASKING = Path(arrays.__file__).parent / "asking"
 LIGHT = (
     *sorted(f"gptcli.engine.asking.{path.stem}" for path in ASKING.glob("[a-z]*.py")),
     "gptcli.engine.open",
-    "gptcli.engine.weights",
+    "gptcli.engine.weights.matching",
+    "gptcli.engine.state.model_state",
+    "gptcli.engine.cpu.opening",
     "gptcli.engine.cpu.run.runner",
     "gptcli.formats.safetensors.mapping",
 )

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.engine.model.families import DIFFERENCES, supported
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, copy_case, difference, golden_of
 from tests.golden_cases import CASES as MADE
+from tests.opening import load
 
 TOLERANCE = 3e-5
 
@@ -54,7 +54,7 @@ def test_short_texts_equal_transformers_where_the_length_matters(case):
     long = load(GOLDENS / case, device="cpu", dtype="float32")
     short = golden_of(case)["short_logits"]
     ids = golden_of(case)["ids"][0, : short.size(1)].tolist()
-    apart = long.all_logits(ids, long.new_cache()) - short[0]
+    apart = long.all_logits(ids, long.new_state()) - short[0]
     assert apart.abs().max() > 0.1
 
 
@@ -67,7 +67,7 @@ def test_bfloat16_is_as_near_to_transformers_as_bfloat16_to_float32(case):
     """
     golden = golden_of(case)
     runner = load(GOLDENS / case, device="cpu", dtype="bfloat16")
-    rows = [runner.all_logits(row, runner.new_cache()) for row in golden["ids"].tolist()]
+    rows = [runner.all_logits(row, runner.new_state()) for row in golden["ids"].tolist()]
     ours, theirs, exact = torch.stack(rows), golden["bfloat16_logits"].float(), golden["logits"]
 
     def apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -109,7 +109,7 @@ def test_shards_make_the_same_model(case, tmp_path):
     whole = load(GOLDENS / case, device="cpu", dtype="float32")
     row = golden_of(case)["ids"][0].tolist()
     assert torch.equal(
-        sharded.all_logits(row, sharded.new_cache()), whole.all_logits(row, whole.new_cache())
+        sharded.all_logits(row, sharded.new_state()), whole.all_logits(row, whole.new_state())
     )
 
 
@@ -128,7 +128,7 @@ def test_rope_fields_of_older_configs_mean_the_same(tmp_path):
         (directory / "model.safetensors").symlink_to(source / "model.safetensors")
         runner = load(directory, device="cpu", dtype="float32")
         golden = load_file(source / "golden.safetensors")
-        ours = runner.all_logits(golden["ids"][0].tolist(), runner.new_cache())
+        ours = runner.all_logits(golden["ids"][0].tolist(), runner.new_state())
         assert (ours - golden["logits"][0]).abs().max().item() <= TOLERANCE
 
 
@@ -144,5 +144,5 @@ def test_names_without_prefix_and_ignored_tensors(tmp_path):
     (tmp_path / "config.json").write_bytes((source / "config.json").read_bytes())
     runner = load(tmp_path, device="cpu", dtype="float32")
     golden = load_file(source / "golden.safetensors")
-    ours = runner.all_logits(golden["ids"][0].tolist(), runner.new_cache())
+    ours = runner.all_logits(golden["ids"][0].tolist(), runner.new_state())
     assert (ours - golden["logits"][0]).abs().max().item() <= TOLERANCE

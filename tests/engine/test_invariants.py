@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
+from tests.opening import load
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
 NEAR = {"rtol": 0, "atol": 2e-5}
@@ -28,7 +28,7 @@ def near(ours: Tensor, expected: Tensor) -> None:
 def test_token_by_token_equals_whole(case):
     """Catches wrong positions, masks or windows when a cache is decoded from."""
     runner, row = runner_of(case), rows_of(case)[0]
-    cache = runner.new_cache()
+    cache = runner.new_state()
     steps = [runner.decode([token], cache) for token in row]
     near(torch.cat(steps), whole(case)[0])
     assert cache.lengths == [len(row)]
@@ -39,7 +39,7 @@ def test_token_by_token_equals_whole(case):
 def test_chunked_prefill_equals_whole(case, chunk):
     """Catches a later chunk that is masked or placed as if it were the first."""
     runner, rows = runner_of(case), rows_of(case)
-    cache = runner.new_cache(len(rows))
+    cache = runner.new_state(len(rows))
     near(runner.prefill(rows, cache, chunk=chunk), torch.stack([w[-1] for w in whole(case)]))
     assert cache.lengths == [len(row) for row in rows]
 
@@ -54,7 +54,7 @@ def test_row_of_a_ragged_batch_equals_row_alone(case, chunk):
     runner, (a, b) = runner_of(case), rows_of(case)
     texts = [(a, 9), (b, 1), (b, 17), (a, 5), (b, 17)]
     expected = [whole(case)[0 if row is a else 1] for row, _ in texts]
-    cache = runner.new_cache(len(texts))
+    cache = runner.new_state(len(texts))
     logits = runner.prefill([row[:n] for row, n in texts], cache, chunk=chunk)
     for step in range(12):
         near(
@@ -69,7 +69,7 @@ def test_row_of_a_ragged_batch_equals_row_alone(case, chunk):
 def test_row_of_an_equal_batch_equals_row_alone(case):
     """Catches the faster way for equal rows mixing rows or heads up."""
     runner, rows = runner_of(case), rows_of(case)
-    cache = runner.new_cache(len(rows))
+    cache = runner.new_state(len(rows))
     logits = runner.prefill([row[:20] for row in rows], cache)
     for at in range(20, 40):
         near(logits, torch.stack([w[at - 1] for w in whole(case)]))
@@ -79,11 +79,11 @@ def test_row_of_an_equal_batch_equals_row_alone(case):
 
 @every_case
 def test_selected_rows_go_on_as_if_alone(case):
-    """Catches select that moves keys without lengths, or lets copies of a row share memory."""
+    """Catches a pick that moves keys without lengths, or lets copies of a row share memory."""
     runner, (a, b) = runner_of(case), rows_of(case)
-    cache = runner.new_cache(3)
+    cache = runner.new_state(3)
     runner.prefill([a[:4], b[:11], a[:8]], cache)
-    cache.select([2, 1, 1, 0, 2])
+    cache.pick([2, 1, 1, 0, 2])
     assert cache.lengths == [8, 11, 11, 4, 8]
     alone = [(a, 8), (b, 11), (b, 11), (a, 4), (a, 8)]
     # The copies of a row go on differently: each must see its own past only.
@@ -92,11 +92,11 @@ def test_selected_rows_go_on_as_if_alone(case):
         logits = runner.decode([end[step] for end in ends], cache)
     for row, ((text, n), end) in enumerate(zip(alone, ends, strict=True)):
         ids = [*text[:n], *end]
-        near(logits[row], runner.all_logits(ids, runner.new_cache())[-1])
-    cache.select([1])
+        near(logits[row], runner.all_logits(ids, runner.new_state())[-1])
+    cache.pick([1])
     near(
         runner.decode([5], cache)[0],
-        runner.all_logits([*b[:17], 5], runner.new_cache())[-1],
+        runner.all_logits([*b[:17], 5], runner.new_state())[-1],
     )
 
 
@@ -104,15 +104,15 @@ def test_selected_rows_go_on_as_if_alone(case):
 def test_expanded_rows_equal_separate_rows(case):
     """Catches copies of one prefill that write into each other."""
     runner, (a, b) = runner_of(case), rows_of(case)
-    cache = runner.new_cache()
+    cache = runner.new_state()
     runner.prefill([a[:10]], cache)
-    cache.select([0] * 3)
+    cache.pick([0] * 3)
     assert cache.batch == 3
     ends = [a[10:16], b[10:16], b[20:26]]
     for step in range(6):
         logits = runner.decode([end[step] for end in ends], cache)
     for row, end in enumerate(ends):
-        near(logits[row], runner.all_logits([*a[:10], *end], runner.new_cache())[-1])
+        near(logits[row], runner.all_logits([*a[:10], *end], runner.new_state())[-1])
 
 
 @every_case
@@ -120,14 +120,31 @@ def test_expanded_rows_equal_separate_rows(case):
 def test_truncate_and_continue_equals_fresh(case, ragged):
     """Catches keys of a forgotten text that are still seen."""
     runner, (a, b) = runner_of(case), rows_of(case)
-    cache = runner.new_cache(2)
+    cache = runner.new_state(2)
     runner.prefill([a[:30], b[:6] if ragged else b[:30]], cache)
-    cache.truncate(8)
+    assert cache.truncate([8, 8])
     lengths = [8, 6 if ragged else 8]
     assert cache.lengths == lengths
     logits = runner.prefill([b[20:29], a[20:29]], cache)
-    near(logits[0], runner.all_logits([*a[:8], *b[20:29]], runner.new_cache())[-1])
-    near(logits[1], runner.all_logits([*b[: lengths[1]], *a[20:29]], runner.new_cache())[-1])
+    near(logits[0], runner.all_logits([*a[:8], *b[20:29]], runner.new_state())[-1])
+    near(logits[1], runner.all_logits([*b[: lengths[1]], *a[20:29]], runner.new_state())[-1])
+
+
+@every_case
+def test_restore_and_continue_equals_fresh(case):
+    """Catches a snapshot that copies keys which still stand there, or is taken once they do not."""
+    runner, (a, b) = runner_of(case), rows_of(case)
+    cache = runner.new_state(2)
+    runner.prefill([a[:12], b[:7]], cache)
+    snapshot = cache.snapshot()
+    assert snapshot.bytes == 0
+    runner.prefill([a[12:20], b[7:9]], cache)
+    assert cache.restore(snapshot) and cache.lengths == [12, 7]
+    logits = runner.prefill([b[20:29], a[20:29]], cache)
+    near(logits[0], runner.all_logits([*a[:12], *b[20:29]], runner.new_state())[-1])
+    near(logits[1], runner.all_logits([*b[:7], *a[20:29]], runner.new_state())[-1])
+    assert cache.truncate([3, 9]) and cache.lengths == [3, 9]
+    assert not cache.restore(snapshot) and cache.lengths == [3, 9]
 
 
 @every_case
@@ -135,7 +152,7 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     """Catches a probe point that is missing, doubled, misplaced, or that changes the result."""
     runner, row = runner_of(case), rows_of(case)[0]
     probe = Recorder(range(len(row)), POINTS)
-    logits = runner.all_logits(row, runner.new_cache(), probe=probe)
+    logits = runner.all_logits(row, runner.new_state(), probe=probe)
     seen = probe.by_place
     assert len(seen) == len(probe.shown)
     assert torch.equal(logits, whole(case)[0])
@@ -160,7 +177,7 @@ def test_probed_prefill_and_decode_equal_unprobed(case):
     """Catches a probe that is dropped on the way, or that takes another way through the maths."""
     runner, rows = runner_of(case), rows_of(case)
     probe = Recorder(range(10), POINTS)
-    caches = runner.new_cache(2), runner.new_cache(2)
+    caches = runner.new_state(2), runner.new_state(2)
     ragged = [rows[0][:9], rows[1][:5]]
     probed = runner.prefill(ragged, caches[0], chunk=4, probe=probe)
     assert torch.equal(probed, runner.prefill(ragged, caches[1], chunk=4))
@@ -178,7 +195,7 @@ def test_growth_changes_nothing(case, monkeypatch):
     texts = [a[:7], b[:3]]
 
     def run() -> tuple[Tensor, list[int]]:
-        cache = runner.new_cache(2)
+        cache = runner.new_state(2)
         logits, capacities = [runner.prefill(texts, cache, chunk=3)], []
         for at in range(10, 30):
             logits.append(runner.decode([a[at], b[at]], cache))
@@ -187,7 +204,7 @@ def test_growth_changes_nothing(case, monkeypatch):
 
     ungrown, capacities = run()
     assert set(capacities) == {runner.limit}
-    monkeypatch.setattr("gptcli.engine.state.kv_cache.GROWTH", 4)
+    monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 4)
     grown, capacities = run()
     assert len(set(capacities)) >= 5 and capacities == sorted(capacities)
     assert torch.equal(grown, ungrown)
@@ -199,14 +216,14 @@ def test_full_context_works_and_one_more_is_refused(case):
     runner = runner_of(case)
     context = runner.spec.context
     ids = [(7 * i) % runner.spec.vocab for i in range(context)]
-    cache = runner.new_cache()
+    cache = runner.new_state()
     whole_text = runner.all_logits(ids, cache)
     with pytest.raises(ValueError, match=f"{context + 1} tokens do not fit .* {context}"):
         runner.decode([1], cache)
     assert cache.lengths == [context]
-    prefilled = runner.new_cache()
+    prefilled = runner.new_state()
     near(runner.prefill([ids], prefilled, chunk=13)[0], whole_text[-1])
-    stepped = runner.new_cache()
+    stepped = runner.new_state()
     runner.prefill([ids[:-2]], stepped)
     near(runner.decode(ids[-2:-1], stepped)[0], whole_text[-2])
     near(runner.decode(ids[-1:], stepped)[0], whole_text[-1])
@@ -218,10 +235,10 @@ def test_ragged_rows_up_to_the_full_context(case):
     runner, (a, b) = runner_of(case), rows_of(case)
     context = runner.spec.context
     ids = [*a, *b][:context]
-    cache = runner.new_cache(2)
+    cache = runner.new_state(2)
     runner.prefill([ids[:-1], b[:2]], cache)
     logits = runner.prefill([ids[-1:], b[2:30]], cache)
-    near(logits[0], runner.all_logits(ids, runner.new_cache())[-1])
+    near(logits[0], runner.all_logits(ids, runner.new_state())[-1])
     near(logits[1], whole(case)[1][29])
 
 
@@ -229,7 +246,7 @@ def test_ragged_rows_up_to_the_full_context(case):
 def test_reserve_refuses_beyond_a_smaller_limit(limit):
     """Catches a --ctx-size that is read but not held to."""
     runner = load(GOLDENS / "llama/tied", device="cpu", dtype="float32", limit=limit)
-    cache = runner.new_cache(2)
+    cache = runner.new_state(2)
     assert cache.limit == limit
     cache.reserve([limit, 1])
     assert cache.capacity == limit
@@ -255,7 +272,7 @@ def test_half_types_stay_near_float32(case, dtype):
     error = (ours - exact).square().mean().sqrt() / exact.std()
     assert 0 < error < 10 * eps
     # Decoding in the half type agrees with itself as closely as it does with float32.
-    cache = runner.new_cache()
+    cache = runner.new_state()
     stepped = torch.cat([runner.decode([token], cache) for token in rows_of(case)[0]])
     assert stepped.dtype == torch.float32
     assert ((stepped - exact).square().mean().sqrt() / exact.std()) < 10 * eps
@@ -280,7 +297,7 @@ def test_compiled_equals_eager(case, counts, backend):
     runner, rows = runner_of(case), rows_of(case)
     torch._dynamo.reset()
     compiled = torch.compile(runner.decoder, backend=backend, dynamic=True, fullgraph=True)
-    caches = runner.new_cache(2), runner.new_cache(2)
+    caches = runner.new_state(2), runner.new_state(2)
     widest = max(counts)
     with torch.inference_mode():
         for start, time, taken in [(0, widest, list(counts)), (widest, 1, [1, 1])]:
@@ -292,5 +309,5 @@ def test_compiled_equals_eager(case, counts, backend):
             assert torch.equal(*streams)
             assert caches[0].lengths == caches[1].lengths
     assert caches[0].lengths == [count + 1 for count in counts]
-    for ours, theirs in zip(caches[0].keys, caches[1].keys, strict=True):
-        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(caches[0].layers, caches[1].layers, strict=True):
+        assert torch.equal(ours.keys, theirs.keys)

@@ -6,6 +6,7 @@ import pytest
 
 from gptcli.engine import open as opening
 from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.describe import describe
 from gptcli.engine.host import gpu
 from gptcli.engine.torch import loader as load
 from gptcli.engine.torch.runner import TorchRunner
@@ -13,7 +14,7 @@ from gptcli.errors import UsageError
 from tests.engine import numpy_llama
 from tests.engine.helpers import GOLDENS
 
-MODEL = GOLDENS / "llama" / "tied"
+DESCRIBED = describe(GOLDENS / "llama" / "tied")
 
 
 @pytest.mark.parametrize(
@@ -74,23 +75,23 @@ def test_kernels_are_for_the_cpu(monkeypatch, device, may_be, is_there, kernels)
     monkeypatch.setattr(load, "pick_device", pick)
     monkeypatch.setattr(load, "load", lambda *given, **flags: (given, flags))
     monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
-    found = opening.open_runner(MODEL, device=device, limit=20)
+    found = opening.open_runner(DESCRIBED, device=device, limit=20)
     assert isinstance(found, KernelRunner) == kernels
     if kernels:
         assert found.limit == 20
     else:
         flags = {"device": device, "dtype": "auto", "limit": 20, "adapters": (), "apart": False}
-        assert found == ((MODEL,), flags)
+        assert found == ((DESCRIBED,), flags)
 
 
 def test_what_the_kernels_do_not_cover_goes_to_torch(monkeypatch):
     """Catches a model that is refused since it is not one of the kernels'."""
     monkeypatch.setattr(opening, "open_kernels", lambda *given, **flags: None)
-    assert isinstance(opening.open_runner(MODEL, device="cpu"), TorchRunner)
+    assert isinstance(opening.open_runner(DESCRIBED, device="cpu"), TorchRunner)
 
 
 def test_a_limit_beyond_the_context_is_refused_before_the_kernels(monkeypatch):
     """Catches positions for which the kernels have no angles."""
     monkeypatch.setattr(opening, "open_kernels", numpy_llama.open_kernels)
     with pytest.raises(UsageError, match="more than the model's context"):
-        opening.open_runner(MODEL, device="cpu", limit=10_000)
+        opening.open_runner(DESCRIBED, device="cpu", limit=10_000)

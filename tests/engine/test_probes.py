@@ -22,10 +22,10 @@ from gptcli.engine.probes.readout import read_out
 from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.attention import attend_written_out
-from gptcli.engine.torch.loader import load
 from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
 from tests.golden_cases import CASES as MADE
+from tests.opening import load
 
 NEAR = {"rtol": 0, "atol": 1e-5}
 every_case = pytest.mark.parametrize("case", CASES)
@@ -79,7 +79,7 @@ def runner_through(through: str, case: str) -> Runner:
 def probed(runner: Runner, row, positions: range, chunk: int = 512):
     """Streams and attention weights of a prefill, and its logits."""
     streams, seen = Streams(positions), AttentionWeights(runner, positions)
-    logits = runner.prefill([row], runner.new_cache(), chunk=chunk, probe=Together(streams, seen))
+    logits = runner.prefill([row], runner.new_state(), chunk=chunk, probe=Together(streams, seen))
     return streams, seen, logits
 
 
@@ -152,7 +152,7 @@ def test_the_last_read_out_is_what_the_model_says(case, through):
     last = streams.after(runner.spec.layers - 1)
     target = np.array(row)[:, None]
     found = read_out(runner, last, 5, torch.tensor(target) if through == "torch" else target)
-    every = torch.as_tensor(runner.all_logits(row, runner.new_cache()))
+    every = torch.as_tensor(runner.all_logits(row, runner.new_state()))
     chances = whole(case)[0].softmax(-1)
     near(found.probabilities, chances.topk(5).values)
     near(found.chances, chances.gather(-1, torch.tensor(target)))
@@ -160,7 +160,7 @@ def test_the_last_read_out_is_what_the_model_says(case, through):
     assert equal(found.ids, order[:, :5])
     assert equal(found.ranks, (order == torch.tensor(target)).nonzero()[:, 1:] + 1)
     assert equal(runner.logits_of_streams(last), every)
-    assert equal(logits, runner.prefill([row], runner.new_cache()))
+    assert equal(logits, runner.prefill([row], runner.new_state()))
 
 
 @every_case
@@ -185,7 +185,7 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
 def test_decode_steps_are_probed_as_well(case, through):
     """Catches a step whose mask or place is that of a prefill."""
     runner, row = runner_through(through, case), rows_of(case)[0]
-    cache = runner.new_cache()
+    cache = runner.new_state()
     runner.prefill([row[:-1]], cache)
     at = range(len(row) - 1, len(row))
     streams, seen = Streams(at), AttentionWeights(runner, at)

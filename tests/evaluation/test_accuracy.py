@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.evaluation.accuracy import evaluate, is_right, wilson
-from gptcli.types.evaluation import Outcome, Spread
+from gptcli.types.evaluation import Accuracies, Outcome
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_many_free_answers_have_no_matrix():
 
 def test_spread():
     """Catches the deviation of a whole population where these are samples."""
-    assert Spread((0.5, 0.7, 0.9)).mean == pytest.approx(0.7)
-    assert Spread((0.5, 0.7, 0.9)).deviation == pytest.approx(0.2)
-    assert Spread((0.5,)).deviation == 0
+    assert Accuracies((0.5, 0.7, 0.9)).mean == pytest.approx(0.7)
+    assert Accuracies((0.5, 0.7, 0.9)).deviation == pytest.approx(0.2)
+    assert Accuracies((0.5,)).deviation == 0

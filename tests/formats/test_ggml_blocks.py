@@ -9,21 +9,21 @@ import gguf
 import numpy as np
 import pytest
 
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 
-every_form = pytest.mark.parametrize("form", blocks.SIZES)
+every_form = pytest.mark.parametrize("form", ggml_blocks.SIZES)
 
 
 @every_form
 def test_numbers_are_the_packages(form):
     """Catches a nibble at another place, a sign, and sums or products rounded otherwise."""
     kind = gguf.GGMLQuantizationType[form]
-    assert gguf.constants.GGML_QUANT_SIZES[kind] == (blocks.NUMBERS, blocks.SIZES[form])
+    assert gguf.constants.GGML_QUANT_SIZES[kind] == (ggml_blocks.NUMBERS, ggml_blocks.SIZES[form])
     # Any bytes: scales that are none, infinite, or too small for a float of two bytes among them.
-    rows = np.random.default_rng(0).integers(0, 256, (64, 40 * blocks.SIZES[form]), np.uint8)
+    rows = np.random.default_rng(0).integers(0, 256, (64, 40 * ggml_blocks.SIZES[form]), np.uint8)
     with np.errstate(all="ignore"):
         wanted = gguf.quants.dequantize(rows, kind)
-    found = blocks.dequantise(rows, form)
+    found = ggml_blocks.dequantise(rows, form)
     assert found.dtype == np.float32 and np.isnan(wanted).any()
     assert np.array_equal(found, wanted, equal_nan=True)
     numbers = ~np.isnan(wanted)
@@ -33,27 +33,32 @@ def test_numbers_are_the_packages(form):
 @every_form
 def test_what_is_not_for_writing_and_at_an_odd_place(form):
     """Catches a mapped file whose tensors begin anywhere."""
-    size = blocks.SIZES[form]
+    size = ggml_blocks.SIZES[form]
     data = np.random.default_rng(1).integers(0, 100, 1 + 6 * size, np.uint8)
     rows = data[1:].reshape(3, 2 * size)
     rows.flags.writeable = False
-    assert np.array_equal(blocks.dequantise(rows, form), blocks.dequantise(rows.copy(), form))
+    assert np.array_equal(
+        ggml_blocks.dequantise(rows, form), ggml_blocks.dequantise(rows.copy(), form)
+    )
 
 
 @every_form
 def test_names_say_the_form(form):
     """Catches a name that is written one way and read another."""
-    name = blocks.stored_name("a.b.weight", form)
-    assert blocks.form_of(name) == form and blocks.plain_name(name) == "a.b.weight"
-    assert blocks.form_of("a.b.weight") is None and blocks.form_of("a.weight_q8_0.weight") is None
+    name = ggml_blocks.stored_name("a.b.weight", form)
+    assert ggml_blocks.form_of(name) == form and ggml_blocks.plain_name(name) == "a.b.weight"
+    assert (
+        ggml_blocks.form_of("a.b.weight") is None
+        and ggml_blocks.form_of("a.weight_q8_0.weight") is None
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 33), (3,), (2, 3, 34), (0, 34), (3, 0)])
 def test_shapes_that_no_blocks_have(shape):
     """Catches a row that ends within a block."""
     with pytest.raises(ValueError, match="not rows of blocks of 34 bytes"):
-        blocks.shape("Q8_0", shape)
-    assert blocks.shape("Q8_0", (3, 68)) == (3, 64)
+        ggml_blocks.shape("Q8_0", shape)
+    assert ggml_blocks.shape("Q8_0", (3, 68)) == (3, 64)
 
 
 def test_names_cost_no_numpy():

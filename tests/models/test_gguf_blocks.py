@@ -14,22 +14,20 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file, save_file
 
-from gptcli.engine.cpu.opening import KINDS, choose, open_kernels
-from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
-from gptcli.engine.torch.loader import load
+from gptcli.engine.cpu.opening import KINDS, choose
+from gptcli.engine.describe import describe
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.models import quantised_facts as quantised
 from gptcli.models.gguf import plan
 from tests.cli.helpers import run
 from tests.cli.test_without_torch import HEAVY, SCRIPT
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
-from tests.engine.cpu.test_parameters import packed, spec_of
+from tests.engine.cpu.test_parameters import packed
 from tests.models import gguf_export
 from tests.models.conftest import add_tokenizer
 from tests.models.test_gguf_families import CASES, checkpoint, imported
+from tests.opening import load, open_kernels, parameters, spec_of
 
 KEPT = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1)
 #: gpt-oss has experts in MXFP4 or woven, which config.json can say no two ways of.
@@ -78,7 +76,7 @@ def test_every_family_in_blocks(tmp_path, monkeypatch, case):
     numbers = plain(tmp_path, monkeypatch)
     stored = load_file(kept / "model.safetensors")
     form = kind_for(case).name
-    in_blocks = [name for name in stored if blocks.form_of(name) == form]
+    in_blocks = [name for name in stored if ggml_blocks.form_of(name) == form]
     # All that the file has in blocks, and as many bytes of it.
     infos = gguf.GGUFReader(tmp_path / "x.gguf").tensors
     theirs = [each for each in infos if each.tensor_type.name == form]
@@ -88,12 +86,12 @@ def test_every_family_in_blocks(tmp_path, monkeypatch, case):
     assert config == json.loads((numbers / "config.json").read_text())
 
     ours, wanted = (load(each, device="cpu", dtype="bfloat16").decoder for each in (kept, numbers))
-    parameters = dict(ours.named_parameters())
+    kept_as = dict(ours.named_parameters())
     for name, each in wanted.named_parameters():
-        assert torch.equal(parameters[name], each), name
+        assert torch.equal(kept_as[name], each), name
     exact = parameters_of(load(kept, device="cpu", dtype="float32").decoder)
     for dtype, reference in (("float32", exact), ("bfloat16", parameters_of(wanted))):
-        by_numpy = Parameters(kept, spec_of(kept), exact=dtype == "float32")
+        by_numpy = parameters(kept, exact=dtype == "float32")
         assert packed(kept, by_numpy, dtype) == packed(kept, reference, dtype)
 
 
@@ -108,7 +106,7 @@ def test_rows_are_the_files(tmp_path, write_llama, kind, monkeypatch):
             assert torch.equal(found[name], tensor.bfloat16())
             continue
         wanted = gguf.quants.quantize(tensor.float().numpy(), kind)
-        assert np.array_equal(found[blocks.stored_name(name, kind.name)].numpy(), wanted), name
+        assert np.array_equal(found[ggml_blocks.stored_name(name, kind.name)].numpy(), wanted), name
 
 
 @needs_kernels
@@ -126,13 +124,13 @@ def test_rows_are_the_files(tmp_path, write_llama, kind, monkeypatch):
 def test_what_auto_is_called(tmp_path, kind, name):
     """Catches a dtype that says less, or more, than what the weights have."""
     directory = converted("llama", tmp_path, kind)
-    spec = spec_of(directory)
-    choice = choose(directory, spec, "auto")
+    described = describe(directory)
+    choice = choose(described, "auto")
     assert choice is not None and choice.name == name
-    runner = open_kernels(directory, spec, "auto", 1, 32)
-    assert runner.dtype_name == name and runner.itemsize == (4 if name == "float32" else 2)
+    runner = open_kernels(directory, "auto", 1, 32)
+    assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name == "float32" else 2)
     for dtype in KINDS:
-        assert choose(directory, spec, dtype).kinds == KINDS[dtype]
+        assert choose(described, dtype).kinds == KINDS[dtype]
 
 
 @needs_kernels
@@ -143,10 +141,10 @@ def test_experts_of_a_layer_are_alike(tmp_path):
     stored = load_file(file)
     name = "model.layers.1.block_sparse_moe.experts.2.w1.weight"
     rows = stored.pop(f"{name}_q4_0").numpy()
-    stored[name] = torch.from_numpy(blocks.dequantise(rows, "Q4_0")).bfloat16()
+    stored[name] = torch.from_numpy(ggml_blocks.dequantise(rows, "Q4_0")).bfloat16()
     file.unlink()
     save_file(stored, file)
-    choice = choose(directory, spec_of(directory), "auto")
+    choice = choose(describe(directory), "auto")
     assert choice is not None
     told = {section.rpartition(".experts.")[0] for section in choice.kinds.own}
     assert told == {"layers.1.mlp"} and len(choice.kinds.own) == spec_of(directory).experts.count
@@ -163,7 +161,7 @@ def test_two_ways_of_quantising_are_not_mixed(tmp_path):
     back = imported(tmp_path / "x.gguf", tmp_path / "out")
     stored = load_file(back / "model.safetensors")
     method = json.loads((back / "config.json").read_text())["quantization_config"]["quant_method"]
-    kept = any(blocks.form_of(name) for name in stored)
+    kept = any(ggml_blocks.form_of(name) for name in stored)
     assert kept == (method == "gguf-blocks")
     load(back, device="cpu")
 
@@ -208,10 +206,10 @@ def test_what_is_not_whole_is_refused(tmp_path, what):
     with pytest.raises(ModelError, match=words):
         load(directory, device="cpu")
     with pytest.raises(ModelError, match=words):
-        open_kernels(directory, spec_of(directory), "auto", 1, 32)
+        open_kernels(directory, "auto", 1, 32)
     if what == "half a block":
         with pytest.raises(ModelError, match=words):
-            quantised.check(directory)
+            quantised.check(list(describe(directory).stored.tensors.values()))
 
 
 def test_settings_that_are_not_known(tmp_path):
@@ -220,8 +218,7 @@ def test_settings_that_are_not_known(tmp_path):
     config = json.loads((directory / "config.json").read_text())
     config["quantization_config"]["version"] = 2
     (directory / "config.json").write_text(json.dumps(config))
-    spec = read_spec(ConfigFields.read(directory))[1]
-    for opening in (lambda: load(directory), lambda: open_kernels(directory, spec, "auto", 1, 32)):
+    for opening in (lambda: load(directory), lambda: open_kernels(directory, "auto", 1, 32)):
         with pytest.raises(ModelError, match=r"version.* which gptcli does not know"):
             opening()
 

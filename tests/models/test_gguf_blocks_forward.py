@@ -19,16 +19,15 @@ from torch import nn
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import Kind as Packing
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.torch.loader import load
+from gptcli.engine.describe import describe
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu.helpers import Session, every_set, library, needs_kernels
-from tests.engine.cpu.test_parameters import spec_of
 from tests.engine.cpu.test_quantised_forward import rounded, stored
 from tests.models.conftest import VOCABULARY
 from tests.models.test_gguf_blocks import converted, mixed
+from tests.opening import load, parameters, spec_of
 
 pytestmark = needs_kernels
 IDS = [int(token) for token in np.random.default_rng(3).integers(0, VOCABULARY, 24)]
@@ -47,9 +46,9 @@ def expected(directory: Path, instructions: str, exact: bool) -> np.ndarray:
     """Logits after every token, by torch's decoder in float32."""
     decoder = load(directory, device="cpu", dtype="float32").decoder
     spec = decoder.spec
-    kinds = opening.choose(directory, spec_of(directory), "auto").kinds
+    kinds = opening.choose(describe(directory), "auto").kinds
     of = {
-        p: each.kind for each in sections(spec, kinds) if each.form == "blocks" for p in each.parts
+        p: each.kind for each in sections(spec, kinds) if each.form == "matrix" for p in each.parts
     }
 
     def number(weight: torch.Tensor, kind: Packing) -> torch.Tensor:
@@ -67,7 +66,7 @@ def expected(directory: Path, instructions: str, exact: bool) -> np.ndarray:
         decoder.positions.weight.data = stored(decoder.positions.weight.data, kinds.table)
     runner = TorchRunner(decoder)
     with torch.inference_mode():
-        stream = runner._forward([IDS], [len(IDS)], runner.new_cache(), None)[0]
+        stream = runner._forward([IDS], [len(IDS)], runner.new_state(), None)[0]
     # Only now, as a tied embedding is a table before.
     head.weight.data = number(weight, kinds.head)
     round_input = rounded(kinds.head, instructions, exact)
@@ -92,8 +91,8 @@ def test_forwards_of_kept_blocks(kept, case, kind, exact, instructions):
     """
     directory = kept(case, kind)
     spec = spec_of(directory)
-    choice = opening.choose(directory, spec, "auto")
-    packed = pack(spec, choice.kinds, Parameters(directory, spec), library(instructions))
+    choice = opening.choose(describe(directory), "auto")
+    packed = pack(spec, choice.kinds, parameters(directory), library(instructions))
     model = KernelModel(packed, library(instructions), threads=2, exact_activations=exact)
     (ours,) = Session(model).run([IDS])
     # See test_quantised_forward.

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gptcli.engine.torch.loader import load
 from tests.engine.helpers import GOLDENS
 from tests.golden_cases import CASES
 from tests.models import gguf_export
 from tests.models.test_gguf_families import imported
+from tests.opening import load
 
 TOLERANCE = 3e-5
 #: Cases that flip what a GGUF file cannot say: it is the same in all files of the architecture.
@@ -80,7 +80,7 @@ def assert_golden(directory: Path, case: str) -> None:
     runner = load(directory, device="cpu", dtype="float32")
     golden = load_file(GOLDENS / case / "golden.safetensors")
     for ids, wanted in zip(golden["ids"].tolist(), golden["logits"], strict=True):
-        found = runner.all_logits(ids, runner.new_cache())
+        found = runner.all_logits(ids, runner.new_state())
         assert (found - wanted).abs().max() <= TOLERANCE
 
 

@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from gptcli import models
 from gptcli.errors import ModelError, NetworkError, ResourceError
 from gptcli.models import disk
+from tests.opening import facts_of
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = save({"a": np.arange(6, dtype=np.float32)})
@@ -185,7 +186,7 @@ def test_shards_come_with_their_index(hub: Hub, drain) -> None:
     """An index without its shards taken for a model."""
     found = drain(models.obtain("org/sharded"))
     assert set(hub.asked) == {*SMALL, *SHARDED}
-    assert models.describe(found).parameters == 5
+    assert facts_of(found).parameters == 5
     (found.path / "model-00002-of-00002.safetensors").unlink()
     assert models.find("org/sharded") is None
 
@@ -325,7 +326,7 @@ def test_listed_described_and_removed(hub: Hub, drain) -> None:
     assert "org/tiny" in models.known_names()
     entry = next(entry for entry in models.listing() if entry.name == "org/tiny")
     assert entry.installed and entry.path == found.path and entry.size > len(WEIGHTS)
-    facts = models.describe(found)
+    facts = facts_of(found)
     assert (facts.licence, facts.parameters, facts.layers, facts.kv_heads) == ("mit", 6, 1, 1)
     gone = models.remove("org/tiny")
     assert gone.freed > len(WEIGHTS)

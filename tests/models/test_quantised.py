@@ -14,6 +14,7 @@ from gptcli import models
 from gptcli.errors import ModelError
 from gptcli.models import quantised_facts as quantised
 from gptcli.types.models import ModelDir
+from tests.opening import facts_of
 
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128}
 INT4 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32}
@@ -89,7 +90,7 @@ def packed() -> dict[str, np.ndarray]:
 def test_parameters_are_those_of_the_weights(model_dir, config, tensors):
     """Catches words, scales and zero points counted as if each were a parameter."""
     model = save(model_dir, config, tensors)
-    assert models.describe(model).parameters == 8 * 16 + 8
+    assert facts_of(model).parameters == 8 * 16 + 8
 
 
 @pytest.mark.parametrize(
@@ -125,4 +126,4 @@ def test_a_shape_that_is_none(model_dir, shape):
     config = {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": INT4}}}
     model = save(model_dir, config, packed() | {"a.weight_shape": shape})
     with pytest.raises(ModelError, match="weight_shape"):
-        models.describe(model)
+        facts_of(model)

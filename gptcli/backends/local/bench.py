@@ -85,8 +85,8 @@ def _check(model: OpenModel, request: BenchRequest, depths: Sequence[int]) -> No
             reason = f"{before} tokens and {new} new make {before + new}, more than the context"
             raise ContextError(subject, f"{reason} of {runner.limit}")
         # Those of the depths are kept from round to round.
-        needed += runner.spec.cache_bytes(before + new, runner.itemsize, rows)
-        memory.check(subject, "KV caches need", needed, runner.device_name)
+        needed += runner.spec.cache_bytes(before + new, runner.facts.itemsize, rows)
+        memory.check(subject, "KV caches need", needed, runner.facts.device)
 
 
 def _tasks(watch: Stopwatch, request: BenchRequest, depths: Sequence[int]) -> Iterator[_Task]:
@@ -109,13 +109,13 @@ def _speeds(
 ) -> Speeds:
     from gptcli.engine.host.traffic import cache_bytes
 
-    runner = model.runner
-    weights, new = runner.weight_bytes, request.new_tokens
-    reads = [weights + cache_bytes(runner.spec, runner.itemsize, depth, new) for depth in depths]
+    spec, facts, new = model.runner.spec, model.runner.facts, request.new_tokens
+    weights = facts.weight_bytes
+    reads = [weights + cache_bytes(spec, facts.itemsize, depth, new) for depth in depths]
     return Speeds(
         source=model.source,
-        threads=runner.threads,
-        kernels=runner.instructions,
+        threads=facts.threads,
+        kernels=facts.instructions,
         weight_bytes=weights,
         prefill=found.get(_PREFILL),
         decode=tuple(

@@ -26,11 +26,11 @@ def viewed(
     notices: Sequence[Notice] = (),
 ) -> ChatDocument:
     """The document's turns with the probability of what ends each; ends: the end tokens."""
-    from gptcli.engine.asking.place_scoring import endings
+    from gptcli.engine.asking.place_scoring import score_places
 
     closings = [_closing(document, turn) for turn in turns]
     # A token's probability stands before it.
-    found = endings(prefix, document.ids, [at - 1 for at in closings if at], sorted(ends))
+    found = score_places(prefix, document.ids, [at - 1 for at in closings if at], sorted(ends))
     after = iter(found.after)
     shown, first = [], 0
     for turn, closing in zip(turns, closings, strict=True):

@@ -115,7 +115,7 @@ class Completion:
             sampling=self.sampling,
             prompt_seconds=first - start,
             decode_seconds=last - first,
-            peak_memory=memory.peak_bytes(self.runner.device_name),
+            peak_memory=memory.peak_bytes(self.runner.facts.device),
             uncertain=tuple(self.uncertain),
             reused_tokens=prefix.reused if self.limit > 0 else 0,
             adapters=self.model.adapters,
@@ -124,14 +124,14 @@ class Completion:
 
     def _check_memory(self) -> None:
         """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
-        from gptcli.engine.state.kv_cache import GROWTH
+        from gptcli.engine.state.model_state import GROWTH
 
         tokens = min(len(self.prompt) + self.limit, self.runner.limit)
         # A first step of the cache at the least: most texts end long before their limit.
         tokens = min(tokens, len(self.prompt) + GROWTH)
-        needed = self.runner.spec.cache_bytes(tokens, self.runner.itemsize, self.request.samples)
-        needs = f"{self.request.samples} at once need"
-        memory.check("--samples", needs, needed, self.runner.device_name)
+        facts, samples = self.runner.facts, self.request.samples
+        needed = self.runner.spec.cache_bytes(tokens, facts.itemsize, samples)
+        memory.check("--samples", f"{samples} at once need", needed, facts.device)
 
     def _healing(self) -> Healing | None:
         """What to take back of the prompt, None for nothing."""

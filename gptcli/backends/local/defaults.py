@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gptcli.config import option_of
+from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.errors import InputError, ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.limits import LIMITS
 from gptcli.types.sampling import Sampling, SamplingWish
 
 #: Where neither the user nor the model says anything. The low min-p takes away the tail of rare
@@ -27,12 +28,12 @@ _WHOLE = {"top_k"}
 
 
 class ModelDefaults:
-    """config.json and generation_config.json of a model directory, as far as they matter here."""
+    """What generation_config.json says, and where that is silent config.json."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: ConfigFields) -> None:
         self._path = directory / "generation_config.json"
         self._generation = jsonfile.read(self._path) if self._path.exists() else {}
-        self._config = jsonfile.read(directory / "config.json")
+        self._config = config
 
     def sampling(self, wish: SamplingWish, tokenizer: Tokenizer, vocab: int) -> Sampling:
         """The wish, its gaps filled by generation_config.json, else by temperature 0.8, min-p 0.05.
@@ -60,8 +61,7 @@ class ModelDefaults:
         """Tokens that end a text: generation_config.json's, else config.json's, else the text of
         tokenizer_config.json's end token.
         """
-        for source in (self._generation, self._config):
-            value = source.get("eos_token_id")
+        for value in (self._generation.get("eos_token_id"), self._config.get("eos_token_id")):
             ids = value if isinstance(value, list) else [value]
             found = [i for i in ids if isinstance(i, int) and not isinstance(i, bool)]
             if found:
@@ -75,7 +75,8 @@ class ModelDefaults:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ModelError(str(self._path), f"{theirs!r} must be a number, not {value!r}")
-        reason = LIMITS[ours].reason(value)
+        limit = option_of(SamplingWish, ours).limit
+        reason = limit.reason(value) if limit else None
         if reason:
             raise ModelError(str(self._path), f"{theirs!r} {reason}")
         return int(value) if ours in _WHOLE else value

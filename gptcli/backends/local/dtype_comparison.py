@@ -8,40 +8,40 @@ from dataclasses import replace
 
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.score import plan
-from gptcli.types.dtype_comparison import Rounding, RoundingRequest
+from gptcli.types.dtype_comparison import DtypeComparison, DtypeComparisonRequest
 from gptcli.types.score import perplexity
 
 
-def answer(model: OpenModel, request: RoundingRequest) -> Rounding:
+def answer(model: OpenModel, request: DtypeComparisonRequest) -> DtypeComparison:
     """How far a dtype is from float32, in which the model was opened (else ValueError).
 
     Both models are in memory, and run the text side by side, in parts. Raises the errors of
     scoring, and UsageError for a dtype in which the model cannot run here.
     """
-    from gptcli.engine.asking.divergence import apart
+    from gptcli.engine.asking.divergence import divergences
 
-    if model.runner.dtype_name != "float32":
+    if model.runner.facts.dtype != "float32":
         raise ValueError("what is held to float32 needs a model that was opened in it")
     planned = plan(model, request.text)
     other = model.runner_in(request.dtype)
-    divergences, agreed, exact, rounded = array("d"), 0, 0.0, 0.0
-    for each in apart(model.runner, other, planned.ids, planned.windows):
-        divergences.append(each.divergence)
+    found, agreed, exact, rounded = array("d"), 0, 0.0, 0.0
+    for each in divergences(model.runner, other, planned.ids, planned.windows):
+        found.append(each.kl)
         agreed += each.agrees
         exact += each.exact
         rounded += each.other
-    count = len(divergences)
-    return Rounding(
+    count = len(found)
+    return DtypeComparison(
         exact=model.source,
-        source=replace(model.source, dtype=other.dtype_name, activations=other.activations_name),
+        source=replace(model.source, dtype=other.facts.dtype, activations=other.facts.activations),
         tokens=count,
         context_tokens=planned.before,
         windows=len(planned.windows),
         context_size=planned.size,
         stride=planned.stride,
-        divergence=math.fsum(divergences) / count,
+        divergence=math.fsum(found) / count,
         # The least that 99 of 100 places do not exceed.
-        divergence_99=sorted(divergences)[-(-99 * count // 100) - 1],
+        divergence_99=sorted(found)[-(-99 * count // 100) - 1],
         exact_perplexity=perplexity(exact, count),
         perplexity=perplexity(rounded, count),
         agreement=agreed / count,

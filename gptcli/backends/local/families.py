@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gptcli.engine.model import families
-from gptcli.engine.model.families import Facts
+from gptcli.engine.model.families import FamilyFacts
 
-__all__ = ["SCALINGS", "Facts", "listing"]
+__all__ = ["SCALINGS", "FamilyFacts", "listing"]
 
 SCALINGS = families.SCALINGS
 listing = families.listing

@@ -140,7 +140,7 @@ class FewShot:
         runner = self._model.runner
         tokens = max(prompt.longest for prompt in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
-        size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.itemsize, len(batch))
+        size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.facts.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
 
     def _prompt(self, index: int, query: Query) -> AskedPrompt:

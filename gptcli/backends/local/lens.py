@@ -25,7 +25,7 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
     looked = looked_at(model, request.prompt, request.window, special=request.special)
     streams = Streams(looked.positions)
     # What comes after the window changes nothing in it, and is not run.
-    runner.prefill([looked.ids[: looked.positions.stop]], runner.new_cache(), probe=streams)
+    runner.prefill([looked.ids[: looked.positions.stop]], runner.new_state(), probe=streams)
     answers = read_out(runner, streams.after(layers - 1), 1).ids  # (positions, 1)
     xp, wanted = namespace(answers), answers
     if tracked is not None:

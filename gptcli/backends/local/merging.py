@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -9,19 +10,21 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptcli.engine.describe import described
 from gptcli.errors import UsageError
-from gptcli.formats import json as jsonfile
+from gptcli.formats import model_files
 from gptcli.formats.safetensors import shards
 from gptcli.formats.safetensors import writing as weights_file
 from gptcli.formats.safetensors.writing import Planned
-from gptcli.models import disk, local
+from gptcli.models import disk
+from gptcli.models import quantised_facts as quantised
 from gptcli.types.events import Progress
 from gptcli.types.models import AdapterRef, ModelDir
 
 if TYPE_CHECKING:
     import torch
 
-    from gptcli.engine.torch.plan import Plan
+    from gptcli.engine.torch.plan import TorchPlan
 
 #: Bytes of a weights file, beyond which another is begun.
 SHARD_BYTES = 4 << 30
@@ -51,34 +54,38 @@ def merge(
     """Write the model with the adapters added to it, beside `to` and then under that name.
 
     Weights have the dtype that the model stores them in, or the one named; those that it stores
-    quantised have that of its other weights. Raises UsageError where `to` is there already, the
-    errors of `engine.plan`, and ResourceError where it cannot be written.
+    quantised have that of its other weights. Raises UsageError where `to` is there already, and
+    where nothing is to be added to weights that are plain, the errors of `describe` and of
+    `plan`, and ResourceError where it cannot be written.
     """
     from gptcli.engine.torch.plan import plan
 
+    files = model_files.read(model.path)
+    if not adapters and quantised.config_of(files.config) is None:
+        raise UsageError("--adapter", "is needed, once for each adapter")
     if to.exists() or to.is_symlink():
         raise UsageError("--output", f"{to} is there already")
-    planned = plan(model.path, adapters)
-    files = _shards(list(_tensors(planned, dtype)), shard_bytes)
+    planned = plan(described(files), adapters)
+    new = _shards(list(_tensors(planned, dtype)), shard_bytes)
     staging = to.absolute().with_name(f".{to.absolute().name}.{os.getpid()}")
     with disk.writing(to.absolute().parent):
-        disk.need_space(staging, sum(tensor.size for each in files.values() for tensor in each))
+        disk.need_space(staging, sum(tensor.size for each in new.values() for tensor in each))
         disk.clear(staging)
         staging.mkdir()
     try:
         with disk.writing(staging):
-            for name, tensors in files.items():
+            for name, tensors in new.items():
                 yield from weights_file.write(staging / name, tensors, f"writing {name}")
-            _write_index(staging, files)
+            _write_index(staging, new)
             _copy(model.path, staging)
-            config = _config(jsonfile.read(model.path / local.CONFIG), planned, dtype)
-            (staging / local.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+            config = _config(files.config, planned, dtype)
+            (staging / model_files.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
             staging.rename(to)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
+def _tensors(planned: TorchPlan, dtype: str) -> Iterator[Planned]:
     """Every tensor that the model uses, by the name that it is stored under."""
     import torch
 
@@ -94,7 +101,7 @@ def _tensors(planned: Plan, dtype: str) -> Iterator[Planned]:
             yield Planned(stored.name, kinds[kind], stored.shape, chunks)
 
 
-def _reader(planned: Plan, name: str, kind: torch.dtype) -> Callable[[], Iterator[Any]]:
+def _reader(planned: TorchPlan, name: str, kind: torch.dtype) -> Callable[[], Iterator[Any]]:
     import torch
 
     def read() -> Iterator[Any]:
@@ -137,8 +144,9 @@ def _copy(source: Path, to: Path) -> None:
                 shutil.copyfile(path, to / path.name)
 
 
-def _config(config: dict[str, Any], planned: Plan, dtype: str) -> dict[str, Any]:
+def _config(stored: Mapping[str, Any], planned: TorchPlan, dtype: str) -> dict[str, Any]:
     """config.json as it is for what was written."""
+    config: dict[str, Any] = copy.deepcopy(dict(stored))
     if planned.dequantised:
         config.pop("quantization_config", None)
         config.pop("compression_config", None)

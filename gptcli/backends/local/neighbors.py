@@ -139,7 +139,7 @@ class _Place:
         self._ids = [cut[at][0] for at in inside]
         self.streams = Streams(range(self.position, self.position + 1))
         runner = model.runner
-        runner.prefill([ids[: self.position + 1]], runner.new_cache(), probe=self.streams)
+        runner.prefill([ids[: self.position + 1]], runner.new_state(), probe=self.streams)
 
     def neighborhood(self, request: NeighborsRequest) -> Neighborhood:
         from gptcli.engine.arrays import float32, length

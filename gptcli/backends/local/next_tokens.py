@@ -56,8 +56,9 @@ class LocalWalk:
         prefix: PrefixCache | None = None,
     ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
+        from gptcli.engine.asking.drawing import generators
         from gptcli.engine.asking.prefix import PrefixCache
-        from gptcli.engine.asking.sampling import History, generators
+        from gptcli.engine.asking.sampling import History
 
         vocabulary = model.runner.spec.vocab
         if request.rows > vocabulary:
@@ -118,7 +119,7 @@ class LocalWalk:
 
     def draw(self) -> Candidate:
         """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
-        from gptcli.engine.asking.sampling import draw
+        from gptcli.engine.asking.drawing import draw
 
         (token,) = draw(self._here()[-1].logits[None], self._generators)
         return self._candidates([token])[0]
@@ -137,11 +138,10 @@ class LocalWalk:
             from gptcli.engine.arrays import ranked
             from gptcli.engine.asking.distribution import staged
 
-            runner, history = self._model.runner, self._history
+            history = self._history
             if history.generated:
                 last = history.generated[-1]
-                logits = runner.decode([last], self._prefix.cache, probe=self.probe)
-                self._prefix.note(last)
+                logits = self._prefix.decode(last, probe=self.probe)
             else:
                 logits = self._prefix.prefill(history.prompt, probe=self.probe)
             self._stages = staged(logits[0], self._sampling, history)

@@ -16,6 +16,7 @@ from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
 
 if TYPE_CHECKING:
+    from gptcli.engine.describe import Described
     from gptcli.engine.runner import Runner
 
 T = TypeVar("T")
@@ -45,7 +46,6 @@ class OpenModel:
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
-        self.defaults = ModelDefaults(model.path)
         self.adapters = tuple(adapter.name for adapter in adapters)
         self._dtype = dtype
         self._compute: dict[str, Any] = {
@@ -62,8 +62,20 @@ class OpenModel:
             self.load()
 
     def load(self) -> None:
-        """Bring the weights in, where they are not yet here."""
-        self.runner  # noqa: B018 - it is made by being asked for
+        """Bring the weights in, where they are not yet here; what is small is read first."""
+        self.defaults, self.runner  # noqa: B018 - they are made by being asked for
+
+    @cached_property
+    def described(self) -> Described:
+        """The model's config.json and the headers of its weights, each read once."""
+        from gptcli.engine.describe import describe
+
+        return describe(self.path)
+
+    @cached_property
+    def defaults(self) -> ModelDefaults:
+        """What the model's own files say about how to use it."""
+        return ModelDefaults(self.path, self.described.config)
 
     @cached_property
     def runner(self) -> Runner:
@@ -74,7 +86,7 @@ class OpenModel:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
         with signals.held():
             from gptcli.engine.open import open_runner
-        return open_runner(self.path, dtype=dtype, **self._compute)
+        return open_runner(self.described, dtype=dtype, **self._compute)
 
     def kept(self, make: Callable[[OpenModel], T]) -> T:
         """What one answer leaves for the next: made of this model when it is first wanted."""
@@ -91,14 +103,8 @@ class OpenModel:
     @property
     def source(self) -> Source:
         """What to say about where numbers come from."""
-        runner = self.runner
-        return Source(
-            self.name,
-            runner.device_name,
-            runner.dtype_name,
-            self.adapters,
-            runner.activations_name,
-        )
+        facts = self.runner.facts
+        return Source(self.name, facts.device, facts.dtype, self.adapters, facts.activations)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

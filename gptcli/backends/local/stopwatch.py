@@ -72,7 +72,7 @@ class Stopwatch:
 
     def bandwidth(self) -> Measure:
         """Bytes of memory that are read, by as many threads as compute."""
-        free = memory.available_bytes(self._runner.device_name)
+        free = memory.available_bytes(self._runner.facts.device)
         # In whole cache lines.
         size = READ if free is None else min(READ, free // 4) // 64 * 64
         read = self._runner.memory_reader(size)

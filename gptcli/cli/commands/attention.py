@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
+from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import (
-    inside as inside_options,
-)
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.inside import Inside
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import option
 from gptcli.errors import InputError, UsageError
 from gptcli.types.attention import Attention, AttentionRequest, Over
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.compute import Compute
 from gptcli.ui.views import attention as view
 
 #: (what it is for, the command), for the man page.
@@ -40,55 +31,61 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class Heads:
+    """Which layers and heads, and whose view."""
+
+    layer: int | None = option(
+        None,
+        "Only this layer, from 0. Default: all of them.",
+        metavar="L",
+        brief="Only this layer, from 0.",
+    )
+    head: int | None = option(
+        None,
+        "Only this head, from 0. Default: all of them.",
+        metavar="H",
+        brief="Only this head, from 0.",
+    )
+    mean: bool = option(
+        False,
+        "One map: the mean over the heads (and layers) chosen.",
+        brief="One map: the mean over the heads chosen.",
+    )
+    largest: bool = option(
+        False, "One map: the largest over the heads (and layers) chosen.", "--max"
+    )
+    token: str | None = option(
+        None,
+        "Only where this token looks, as bars: its text (the last one of several), or its position,"
+        " below 0 from the end.",
+        metavar="TOKEN",
+        brief="Only where this token looks, as bars.",
+    )
+
+    @property
+    def over(self) -> Over | None:
+        """What is made of several heads. Raises UsageError for two things at once."""
+        if self.mean and self.largest:
+            raise UsageError("--max", "cannot be combined with --mean")
+        if self.token is not None and (self.layer is None or self.head is None):
+            return "max" if self.largest else "mean"
+        return "mean" if self.mean else "max" if self.largest else None
+
+
 def attention(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    layer: Annotated[
-        int | None,
-        typer.Option(
-            metavar="L", show_default=False, help="Only this layer, from 0. Default: all of them."
+    environment: Environment,
+    source: Source,
+    heads: Heads,
+    inside: Inside,
+    compute: Compute,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object of all numbers: tokens, and maps with layer, head and weights,"
+            " a row for each token that looks."
         ),
-    ] = None,
-    head: Annotated[
-        int | None,
-        typer.Option(
-            metavar="H", show_default=False, help="Only this head, from 0. Default: all of them."
-        ),
-    ] = None,
-    mean: Annotated[
-        bool, typer.Option("--mean", help="One map: the mean over the heads (and layers) chosen.")
-    ] = False,
-    largest: Annotated[
-        bool, typer.Option("--max", help="One map: the largest over the heads (and layers) chosen.")
-    ] = False,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN",
-            show_default=False,
-            help="Only where this token looks, as bars: its text (the last one of several), or its"
-            " position, below 0 from the end.",
-        ),
-    ] = None,
-    window: inside_options.WindowOption = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    json: inside_options.JsonNumbers = False,
-    npz: inside_options.Npz = None,
-    html: inside_options.Html = None,
-    png: inside_options.Png = None,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Show which tokens attention looks at.
 
@@ -96,43 +93,26 @@ def attention(
     out. One head is shown in full, several as small maps, a line for each layer; --mean and --max
     make one map of them. A pipe gets a tab-separated row for each weight that is not 0.
     """
-    settings = settings_of(locals())
-    exports = Exports(html, png, npz, json)
-    exports.check()
-    if mean and largest:
-        raise UsageError("--max", "cannot be combined with --mean")
-    over: Over | None = "mean" if mean else "max" if largest else None
-    if token is not None and over is None and (layer is None or head is None):
-        over = "mean"
+    exports = Exports(environment, inside, json=output.json)
     request = AttentionRequest(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
-        layer=layer,
-        head=head,
-        over=over,
-        window=inside_options.window_of(window),
-        special=special,
+        layer=heads.layer,
+        head=heads.head,
+        over=heads.over,
+        prompt=read_prompt(environment, source),
+        window=inside.window,
+        special=source.special,
     )
-    messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).answer(request)
-    place = None if token is None else _place(found, token)
-    messages.notices(found.notices)
-    if json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.attention(found))
-    elif not exports.to_stdout:
-        view.show(sys.stdout, found, token=place)
-    if exports.any:
-        from gptcli.ui import pages
-        from gptcli.ui.data import arrays
-        from gptcli.ui.views import plots
-
-        exports.write(
-            messages,
-            html=lambda: pages.attention(found),
-            png=lambda: plots.attention(found, place),
-            npz=lambda: arrays.npz(arrays.attention(found)),
-        )
+    messages = output.messages(environment)
+    found = open_for(compute, messages).answer(request)
+    place = None if heads.token is None else _place(found, heads.token)
+    exports.present(
+        "attention",
+        found,
+        messages,
+        lambda stream: view.show(stream, found, token=place),
+        view.as_json,
+        place,
+    )
 
 
 def _place(found: Attention, token: str) -> int:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags import cpu as cpu_options
-from gptcli.cli.flags import inside as inside_options
-from gptcli.cli.opening import open_for, settings_of
-from gptcli.errors import UsageError
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.output import Output
+from gptcli.cli.opening import open_for
+from gptcli.config import MOST, Limit, option
+from gptcli.config.check import one_of
 from gptcli.evaluation.bench_process import processes
 from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, MEASURES, Benchmark, BenchRequest
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import bench as view
 
@@ -30,76 +28,103 @@ EXAMPLES = (
     ("One figure, for a script.", "gptcli bench --measure start --json | jq .first_token_seconds"),
 )
 
+_TOKENS = Limit(1, MOST)
+
+
+def _measures(text: str) -> tuple[str, ...]:
+    """Those that are named, in their own order."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        one_of(MEASURES, name)
+    return tuple(name for name in MEASURES if name in names)
+
+
+def _depths(text: str) -> tuple[int, ...]:
+    """Numbers with commas between them, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
+        raise ValueError(f"must be whole numbers with commas between them, not {text!r}")
+    found = tuple(dict.fromkeys(map(int, parts)))
+    wrong = next(filter(None, map(_TOKENS.reason, found)), None)
+    if wrong:
+        raise ValueError(wrong)
+    return found
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is measured, at which sizes, and how often."""
+
+    measure: tuple[str, ...] = option(
+        MEASURES,
+        f"Only these: {', '.join(MEASURES)}. Default: all.",
+        metavar="NAME,NAME,…",
+        brief="Only these of what can be measured.",
+        parse=_measures,
+        joined=True,
+    )
+    prompt_tokens: int = option(
+        512,
+        "Tokens of the prompt of prefill. Default: 512.",
+        metavar="N",
+        brief="Tokens of the prompt of prefill.",
+        limit=_TOKENS,
+    )
+    depth: tuple[int, ...] | None = option(
+        None,
+        "How many tokens stand before those that are decoded. Default: 16,1000, where the context"
+        " has room for it.",
+        metavar="N,N,…",
+        brief="How many tokens stand before the decoded ones.",
+        parse=_depths,
+        joined=True,
+    )
+    new_tokens: int = option(
+        128,
+        "How many tokens are decoded at each depth. Default: 128.",
+        *("-n", "--max-new-tokens", "--n-predict", "--max-tokens"),
+        metavar="N",
+        brief="How many tokens are decoded.",
+        limit=_TOKENS,
+    )
+    batch: int = option(
+        16,
+        f"Prompts at once, of {BATCH_PROMPT} tokens each, with {BATCH_NEW} new ones. Default: 16.",
+        metavar="N",
+        brief="Prompts at once.",
+        limit=Limit(1, 4096),
+    )
+    rounds: int = option(
+        3,
+        "How often all is measured, after a round that does not count. Default: 3.",
+        metavar="N",
+        brief="How often all is measured.",
+        limit=Limit(1, 1000),
+    )
+
+    def request(self) -> BenchRequest:
+        """What is to be measured."""
+        return BenchRequest(
+            measures=self.measure,
+            depths=self.depth,
+            prompt_tokens=self.prompt_tokens,
+            new_tokens=self.new_tokens,
+            batch=self.batch,
+            rounds=self.rounds,
+        )
+
 
 def bench(
-    model: options.Model = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    measure: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,NAME,…",
-            show_default=False,
-            help=f"Only these: {', '.join(MEASURES)}. Default: all.",
+    environment: Environment,
+    compute: Annotated[Compute, but(adapter=None, adapter_apart=None)],
+    measuring: Measuring,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: medians such as decode_tokens_per_second, decode by depth,"
+            " and spread, the least and the most."
         ),
-    ] = None,
-    prompt_tokens: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("tokens", "--prompt-tokens"),
-            show_default=False,
-            help="Tokens of the prompt of prefill. Default: 512.",
-        ),
-    ] = 512,
-    depth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,N,…",
-            show_default=False,
-            help="How many tokens stand before those that are decoded. Default: 16,1000, where the"
-            " context has room for it.",
-        ),
-    ] = None,
-    new_tokens: Annotated[
-        int,
-        typer.Option(
-            "-n",
-            "--max-new-tokens",
-            "--n-predict",
-            "--max-tokens",
-            metavar="N",
-            callback=options.limited("tokens", "--max-new-tokens"),
-            show_default=False,
-            help="How many tokens are decoded at each depth. Default: 128.",
-        ),
-    ] = 128,
-    batch: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("samples", "--batch"),
-            show_default=False,
-            help=f"Prompts at once, of {BATCH_PROMPT} tokens each, with {BATCH_NEW} new ones."
-            " Default: 16.",
-        ),
-    ] = 16,
-    rounds: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("rounds", "--rounds"),
-            show_default=False,
-            help="How often all is measured, after a round that does not count. Default: 3.",
-        ),
-    ] = 3,
-    json: inside_options.JsonNumbers = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Measure how fast a model is on this machine.
 
@@ -113,44 +138,12 @@ def bench(
     weights and the keys and values before it, against what as many threads read in the same
     rounds.
     """
-    settings = settings_of(locals())
-    request = BenchRequest(
-        measures=_measures(measure),
-        depths=_depths(depth),
-        prompt_tokens=prompt_tokens,
-        new_tokens=new_tokens,
-        batch=batch,
-        rounds=rounds,
-    )
-    messages = Messages(sys.stderr, quiet=quiet)
+    request = measuring.request()
+    messages = output.messages(environment)
     # The model is let go of before the processes begin, which open it for themselves.
-    speeds = watch_steps(open_for(settings, messages).answer(request), messages)
-    found = Benchmark(request, speeds, watch_steps(processes(settings, request), messages))
-    if json:
-        DataWriter(sys.stdout).json(view.as_json(found))
+    speeds = watch_steps(open_for(compute, messages).answer(request), messages)
+    found = Benchmark(request, speeds, watch_steps(processes(compute, request), messages))
+    if output.json:
+        environment.data().json(view.as_json(found))
     else:
-        view.show(found, sys.stdout)
-
-
-def _measures(text: str | None) -> tuple[str, ...]:
-    """Those that are named, in their own order. Raises UsageError for a name that is none."""
-    if text is None:
-        return MEASURES
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        options.one_of("--measure", MEASURES)(name)
-    return tuple(name for name in MEASURES if name in names)
-
-
-def _depths(text: str | None) -> tuple[int, ...] | None:
-    """Numbers with commas between them, each once. Raises UsageError for anything else."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
-        reason = f"must be whole numbers with commas between them, not {text!r}"
-        raise UsageError("--depth", reason)
-    found = tuple(dict.fromkeys(map(int, parts)))
-    for depth in found:
-        options.limited("tokens", "--depth")(depth)
-    return found
+        view.show(found, environment.stdout)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import Annotated
 
 from gptcli import config
 from gptcli.backends import ECHO
@@ -14,31 +13,20 @@ from gptcli.chat import sessions
 from gptcli.chat.keeping import Keeper, restored
 from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk, Timed, with_system
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    chat as chat_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import (
-    generation as generation_options,
-)
-from gptcli.cli.input.prompt import checked, is_interactive, read_file, read_prompt
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.chat import Chat, ChatWriting
+from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
+from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.transcript_file import chat_form
-from gptcli.cli.opening import open_for, settings_of
-from gptcli.config import Settings
+from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.completion import Usage
-from gptcli.ui.data.writer import DataWriter
+from gptcli.types.compute import Compute
+from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import stats as stats_lines
 from gptcli.ui.views.completion import AsChatJson, AsText, CompletionView, OnTerminal, chunks
@@ -68,46 +56,40 @@ EXAMPLES = (
 )
 
 
+def typed() -> list[tuple[str, str]]:
+    """What a line of a conversation may be, beside a message: for the man page."""
+    from gptcli.cli.repl.commands import COMMANDS
+
+    several = ('""", Alt-Enter', "A message of several lines begins, or goes on.")
+    names = [(f"/{name}", f"{text[:1].upper()}{text[1:]}.") for name, text in COMMANDS.items()]
+    return [several, *names]
+
+
+SECTIONS = (("IN A CONVERSATION", typed),)
+
+
 def chat(
-    message: chat_options.Message = None,
-    prompt_option: chat_options.MessageOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    system: chat_options.System = None,
-    system_file: chat_options.SystemFile = None,
-    session: chat_options.SessionName = None,
-    on_overflow: chat_options.OnOverflow = "error",
-    chat_template: chat_options.ChatTemplate = None,
-    transcript: chat_options.Transcript = None,
-    user_name: chat_options.UserName = None,
-    assistant_name: chat_options.AssistantName = None,
-    max_new_tokens: generation_options.MaxNewTokens = None,
-    stop: generation_options.Stop = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    repeat_penalty: options.RepeatPenalty = None,
-    presence_penalty: options.PresencePenalty = None,
-    frequency_penalty: options.FrequencyPenalty = None,
-    logit_bias: options.LogitBias = None,
-    seed: options.Seed = None,
-    show_prompt: chat_options.ShowPrompt = False,
-    stream: generation_options.Stream = None,
-    json: options.Json = False,
-    logprobs: generation_options.Logprobs = None,
-    stats: options.Stats = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    environment: Environment,
+    given: Given,
+    source: Annotated[
+        Spoken,
+        but(
+            prompt={"metavar": "MESSAGE", "help": "The message; - reads stdin."},
+            prompt_option="The message, for scripts.",
+        ),
+    ],
+    chatting: Chat,
+    writing: ChatWriting,
+    generation: Generation,
+    compute: Compute,
+    sampling: SamplingWish,
+    output: Annotated[
+        TextOutput,
+        but(
+            json="OpenAI's chat.completion as one JSON object: choices with a message, usage,"
+            " seed; with --show-prompt, the document: text, turns and their tokens."
+        ),
+    ],
 ) -> None:
     """Talk with a model.
 
@@ -116,74 +98,70 @@ def chat(
     conversation in their own chat template, base models as a transcript. What you write can never
     become a control token. A new turn computes only its own tokens.
     """
-    settings = settings_of(locals())
-    messages = Messages(sys.stderr, quiet=quiet)
+    messages = output.messages(environment)
     request = ChatRequest(
         messages=(),
-        form=chat_form(chat_template, transcript, user_name, assistant_name),
-        sampling=options.wish(settings, logit_bias),
-        max_new_tokens=settings.new_tokens(config.DEFAULT_ANSWER_TOKENS),
-        stop=generation_options.stops(stop),
-        seed=generation_options.seed_of(settings),
-        logprobs=logprobs,
-        drop_oldest=on_overflow == "drop-oldest",
+        form=chat_form(environment, writing),
+        sampling=sampling,
+        max_new_tokens=generation.new_tokens(DEFAULT_ANSWER_TOKENS),
+        stop=generation.stop,
+        seed=seed_of(sampling),
+        logprobs=output.logprobs,
+        drop_oldest=chatting.on_overflow == "drop-oldest",
     )
-    if logprobs is not None and not json:
+    if output.logprobs is not None and not output.json:
         raise UsageError("--logprobs", "needs --json")
-    spoken = _spoken(message, prompt_option, file or [], verbatim)
-    scene = _system(system, system_file)
+    spoken = _spoken(environment, source)
+    scene = _system(environment, chatting)
+    session = chatting.session
     with ExitStack() as stack:
         found = stack.enter_context(_session(session))
         if found is not None:
             request = restored(request, found)
-            if model is None and found.model:
-                settings = replace(settings, model=found.model)
-            if seed is None and isinstance(found.settings.get("seed"), int):
+            if "model" not in given and found.model:
+                compute = replace(compute, model=found.model)
+            if "seed" not in given and isinstance(found.settings.get("seed"), int):
                 request = replace(request, seed=found.settings["seed"])
-        backend = Timed(lambda: open_for(settings, messages))
+        backend = Timed(lambda: open_for(compute, messages))
         keep = None
         if session is not None:
-            keep = Keeper(session, settings.model, found.created if found else None)
+            keep = Keeper(session, compute.model, found.created if found else None)
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))
-        talk = Talk(backend, request, model=settings.model, keep=keep, session=session)
+        talk = Talk(backend, request, model=compute.model, keep=keep, session=session)
         if spoken is None:
-            if json or show_prompt:
-                raise UsageError("--json" if json else "--show-prompt", "needs a message")
-            _converse(talk, backend, settings, messages, stats=stats)
-        elif show_prompt:
-            _show_document(talk, spoken, json=json, messages=messages)
+            if output.json or output.show_prompt:
+                raise UsageError("--json" if output.json else "--show-prompt", "needs a message")
+            _converse(environment, talk, backend, messages, stats=output.stats)
+        elif output.show_prompt:
+            _show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:
-            view = _view(settings, request, json=json, lines=bool(stream))
-            wait = stream is False and not json
-            _answer_once(talk, spoken, view, messages, wait=wait)
-            if stats and talk.last_usage is not None:
-                _print_stats(messages, talk.last_usage, backend.seconds)
+            view = _view(environment, compute.model, request, output)
+            _answer_once(talk, spoken, view, messages, wait=output.waits)
+            if output.stats and talk.last_usage is not None:
+                messages.report(stats_lines.lines(talk.last_usage, backend.seconds))
 
 
-def _spoken(
-    argument: str | None, option: str | None, files: list[Path], verbatim: bool
-) -> str | None:
+def _spoken(environment: Environment, source: Spoken) -> str | None:
     """The message of the command line, None where a person is to type."""
-    given = argument is not None or option is not None or files
-    if not given and is_interactive():
-        if not sys.stdout.isatty():
+    if not source.named and environment.interactive:
+        if not environment.on_terminal:
             raise UsageError("message", "is missing", 'for example: gptcli chat "Hello" > answer')
         return None
-    example = 'gptcli chat "Hello"'
-    text = read_prompt(argument, option, files, verbatim=verbatim, what="message", example=example)
+    text = read_prompt(environment, source, what="message", example='gptcli chat "Hello"')
     if not text.strip():
         raise InputError("message", "is empty")
     return text
 
 
-def _system(text: str | None, file: Path | None) -> str | None:
+def _system(environment: Environment, chatting: Chat) -> str | None:
     """The system prompt of the command line."""
+    text, file = chatting.system, chatting.system_file
     if text is not None and file is not None:
         raise UsageError("--system", "is given with --system-file as well")
     if file is not None:
-        found = read_file(file)
+        found = read_file(environment, file)
         if not found.strip():
             raise InputError(str(file), "is empty")
         return found
@@ -200,18 +178,20 @@ def _session(name: str | None) -> Iterator[Session | None]:
         yield sessions.load(name)
 
 
-def _view(settings: Settings, request: ChatRequest, *, json: bool, lines: bool) -> CompletionView:
-    if json:
+def _view(
+    environment: Environment, model: str, request: ChatRequest, output: TextOutput
+) -> CompletionView:
+    if output.json:
         return AsChatJson(
-            DataWriter(sys.stdout),
-            model=settings.model,
+            environment.data(),
+            model=model,
             seed=request.seed,
-            lines=lines,
+            lines=bool(output.stream),
             logprobs=request.logprobs is not None,
         )
-    if sys.stdout.isatty():
-        return OnTerminal(TerminalWriter(sys.stdout), samples=1, echo="")
-    return AsText(DataWriter(sys.stdout), separator="\n", echo="")
+    if environment.on_terminal:
+        return OnTerminal(environment.terminal(), samples=1, echo="")
+    return AsText(environment.data(), separator="\n", echo="")
 
 
 def _answer_once(
@@ -224,35 +204,32 @@ def _answer_once(
         messages.hint(f"answer: cut off after {tokens} tokens; -n allows more")
 
 
-def _show_document(talk: Talk, message: str, *, json: bool, messages: Messages) -> None:
+def _show_document(
+    environment: Environment, talk: Talk, message: str, *, json: bool, messages: Messages
+) -> None:
     document = talk.document_with(message)
     messages.notices(document.notices)
     if json:
-        DataWriter(sys.stdout).json(document_view.as_json(document))
+        environment.data().json(document_view.as_json(document))
     else:
-        document_view.show(document, sys.stdout)
-
-
-def _print_stats(messages: Messages, usage: Usage, ready: float) -> None:
-    for line in stats_lines.lines(usage, ready):
-        messages.always(line)
+        document_view.show(document, environment.stdout)
 
 
 def _converse(
-    talk: Talk, backend: Timed, settings: Settings, messages: Messages, *, stats: bool
+    environment: Environment, talk: Talk, backend: Timed, messages: Messages, *, stats: bool
 ) -> None:
     """The conversation on a terminal."""
-    from gptcli.cli.repl.commands import arguments_of
-    from gptcli.cli.repl.loop import COMMANDS, Repl
+    from gptcli.cli.repl.commands import COMMANDS, arguments_of
+    from gptcli.cli.repl.loop import Repl
     from gptcli.ui.terminal.line_editor import LineEditor
 
     # Loaded before the first line is read: a model that cannot be opened is told at once.
     backend()
-    if settings.model == ECHO:
+    if talk.model == ECHO:
         messages.hint("echo: repeats what you say")
     history = config.data_dir() / "chat_history"
     lines = LineEditor(history=history, commands=COMMANDS, arguments=arguments_of)
-    messages.info(f"{settings.model}: /help for help, Ctrl-D leaves")
+    messages.info(f"{talk.model}: /help for help, Ctrl-D leaves")
     if talk.session is not None and talk.messages:
         count = len(talk.messages)
         messages.info(f"session {talk.session} goes on after {count} messages; /show shows them")
@@ -261,4 +238,4 @@ def _converse(
         usage = talk.last_usage
         return stats_lines.lines(usage) if stats and usage is not None else []
 
-    Repl(talk, lines, messages, stats=after).run()
+    Repl(environment, talk, lines, messages, stats=after).run()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
-import typer
-
-from gptcli.cli.flags import adapter as adapter_options
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags import cpu as cpu_options
-from gptcli.cli.input.prompt import checked, read_lines, read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.input.prompt import read_lines, read_prompt
+from gptcli.cli.opening import open_for
+from gptcli.config import option
 from gptcli.errors import InputError, UsageError
 from gptcli.types.choose import By, ChooseRequest
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.compute import Compute
 from gptcli.ui.views import choose as view
 
 #: (what it is for, the command), for the man page.
@@ -27,7 +27,7 @@ EXAMPLES = (
     ),
     (
         "The winner alone, for a script; the space at the prompt's end goes over to the choices.",
-        'gptcli choose -q "Review: I loved it. Sentiment: " --choice good --choice bad',
+        'gptcli choose --winner "Review: I loved it. Sentiment: " --choice good --choice bad',
     ),
     (
         "Choices of unlike length, one per line of a file.",
@@ -39,71 +39,55 @@ EXAMPLES = (
     ),
 )
 
-_BYS = ("total", "token", "byte")
+
+@dataclass(frozen=True)
+class Choosing:
+    """The choices, by what they are ranked, and whether only the best is told."""
+
+    choice: tuple[str, ...] = option(
+        (),
+        "A continuation, exactly as it would follow the prompt. Repeatable.",
+        metavar="TEXT",
+        brief="A continuation. Repeatable.",
+    )
+    choices_file: Path | None = option(
+        None,
+        "More of them, one per line, after those of --choice; - is stdin.",
+        metavar="FILE",
+        brief="More of them, one per line.",
+    )
+    by: str = option(
+        "total",
+        "Rank by the log-probability in total, per token or per byte: total, token or byte."
+        " Default: total.",
+        metavar="WHAT",
+        brief="Rank by the total, per token or per byte.",
+        choices=("total", "token", "byte"),
+    )
+    calibrate: str | None = option(
+        None,
+        'Take away the log-probability that each has after a text without content, "N/A" say, and'
+        " rank by what is left.",
+        metavar="TEXT",
+        brief="Take away what each is worth after TEXT.",
+    )
+    winner: bool = option(
+        False, "Print the best choice alone.", panel="Output", brief="Print the best choice alone."
+    )
 
 
 def choose(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    choice: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            show_default=False,
-            help="A continuation, exactly as it would follow the prompt. Repeatable.",
+    environment: Environment,
+    source: Source,
+    choosing: Choosing,
+    compute: Compute,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: the winner, and choices, the best first, with index, logprob"
+            " and tokens."
         ),
-    ] = None,
-    choices_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            help="More of them, one per line, after those of --choice; - is stdin.",
-        ),
-    ] = None,
-    by: Annotated[
-        str,
-        typer.Option(
-            metavar="WHAT",
-            callback=options.one_of("--by", _BYS),
-            autocompletion=lambda: list(_BYS),
-            show_default=False,
-            help="Rank by the log-probability in total, per token or per byte: total, token or"
-            " byte. Default: total.",
-        ),
-    ] = "total",
-    calibrate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            show_default=False,
-            help='Take away the log-probability that each has after a text without content, "N/A"'
-            " say, and rank by what is left.",
-        ),
-    ] = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    json: options.Json = False,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "-q",
-            "--quiet",
-            rich_help_panel="Output",
-            help="Print the best choice alone, and nothing on stderr but errors.",
-        ),
-    ] = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Rank texts by how probable they are as continuations.
 
@@ -114,29 +98,31 @@ def choose(
     prompt) - log p(choice | TEXT), the pointwise mutual information of arXiv:2104.08315. To a
     pipe go tab-separated values under a line of heads.
     """
-    settings = settings_of(locals())
-    texts = _choices(choice or [], choices_file)
+    texts = _choices(choosing.choice, choosing.choices_file, environment)
+    calibrate = choosing.calibrate
     if calibrate is not None and not checked(calibrate, "--calibrate").strip():
         raise UsageError("--calibrate", "must not be empty")
     request = ChooseRequest(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
+        prompt=read_prompt(environment, source),
         choices=texts,
-        by=cast(By, by),
+        by=cast(By, choosing.by),
         calibrate=calibrate,
-        special=special,
+        special=source.special,
     )
-    messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).answer(request)
+    messages = output.messages(environment)
+    found = open_for(compute, messages).answer(request)
     messages.notices(found.notices)
-    if json:
-        DataWriter(sys.stdout).json(view.as_json(found))
-    elif quiet:
-        view.show_winner(found, sys.stdout)
+    if output.json:
+        environment.data().json(view.as_json(found))
+    elif choosing.winner or output.quiet:
+        if not choosing.winner:
+            environment.messages().hint("--quiet: prints the best choice alone, as --winner does")
+        view.show_winner(found, environment.stdout)
     else:
-        view.show(found, sys.stdout)
+        view.show(found, environment.stdout)
 
 
-def _choices(given: list[str], file: Path | None) -> tuple[str, ...]:
+def _choices(given: Sequence[str], file: Path | None, environment: Environment) -> tuple[str, ...]:
     """The choices of the command line and of the file; at least two, none empty, none twice."""
     seen: set[str] = set()
     for text in given:
@@ -145,7 +131,7 @@ def _choices(given: list[str], file: Path | None) -> tuple[str, ...]:
         if text in seen:
             raise UsageError("--choice", f"{text!r} is given twice")
         seen.add(text)
-    lines = [] if file is None else read_lines(file)
+    lines = [] if file is None else read_lines(environment, file)
     for number, text in enumerate(lines, start=1):
         if not text:
             raise InputError(str(file), f"line {number} is empty")

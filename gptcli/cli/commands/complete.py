@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from gptcli import config
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import (
-    generation as generation_options,
-)
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
+from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
 from gptcli.types.completion import Request, Uncertain
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.compute import Compute
+from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import stats as stats_lines
 from gptcli.ui.views.completion import AsJson, AsText, CompletionView, OnTerminal, chunks
 from gptcli.ui.views.completion import at_once as when_done
@@ -60,74 +50,50 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class Completing:
+    """How many completions, from where, how sure, and how they are set apart."""
+
+    samples: int = option(
+        1,
+        "How many completions of the prompt. Default: 1.",
+        metavar="N",
+        brief="How many completions.",
+        limit=Limit(1, 4096),
+    )
+    heal: bool = option(
+        False,
+        'Where the prompt ends within a token ("The capital of Fran"), go back to where that begins'
+        " and draw it anew to fit.",
+    )
+    fail_below: float | None = option(
+        None,
+        "End with exit code 9 before a token whose probability, by the model before any sampling,"
+        " is under P.",
+        metavar="P",
+        limit=Limit(0, 1, above=True),
+    )
+    echo: bool = option(False, "Print the prompt first.", panel="Output")
+    null: bool = option(
+        False, "End each completion with a NUL byte.", *("-0", "--null"), panel="Output"
+    )
+
+
 def complete(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    max_new_tokens: generation_options.MaxNewTokens = None,
-    stop: generation_options.Stop = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("samples", "--samples"),
-            show_default=False,
-            help="How many completions of the prompt. Default: 1.",
+    environment: Environment,
+    source: Source,
+    generation: Generation,
+    completing: Completing,
+    compute: Compute,
+    sampling: SamplingWish,
+    output: Annotated[
+        TextOutput,
+        but(
+            json="OpenAI's text_completion as one JSON object: choices with text and"
+            " finish_reason, usage, seed.",
+            show_prompt=None,
         ),
-    ] = 1,
-    heal: Annotated[
-        bool,
-        typer.Option(
-            "--heal",
-            help='Where the prompt ends within a token ("The capital of Fran"), go back to where'
-            " that begins and draw it anew to fit.",
-        ),
-    ] = False,
-    fail_below: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            callback=options.limited("fail_below", "--fail-below"),
-            show_default=False,
-            help="End with exit code 9 before a token whose probability, by the model before any"
-            " sampling, is under P.",
-        ),
-    ] = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    repeat_penalty: options.RepeatPenalty = None,
-    presence_penalty: options.PresencePenalty = None,
-    frequency_penalty: options.FrequencyPenalty = None,
-    logit_bias: options.LogitBias = None,
-    seed: options.Seed = None,
-    echo: Annotated[
-        bool, typer.Option("--echo", rich_help_panel="Output", help="Print the prompt first.")
-    ] = False,
-    stream: generation_options.Stream = None,
-    json: options.Json = False,
-    logprobs: generation_options.Logprobs = None,
-    null: Annotated[
-        bool,
-        typer.Option(
-            "-0", "--null", rich_help_panel="Output", help="End each completion with a NUL byte."
-        ),
-    ] = False,
-    stats: options.Stats = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Continue a text.
 
@@ -135,62 +101,56 @@ def complete(
     newlines in this order: files, stdin, argument. Output to a pipe or a file is exactly the
     completion; several samples each end with a newline there, or with NUL (-0).
     """
-    settings = settings_of(locals())
-    if logprobs is not None and not json:
+    if output.logprobs is not None and not output.json:
         raise UsageError("--logprobs", "needs --json")
-    if null and json:
+    if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     request = Request(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
-        sampling=options.wish(settings, logit_bias),
-        max_new_tokens=settings.new_tokens(config.DEFAULT_NEW_TOKENS),
-        stop=generation_options.stops(stop),
-        seed=generation_options.seed_of(settings),
-        samples=samples,
-        logprobs=logprobs,
-        special=special,
-        heal=heal,
-        fail_below=fail_below,
+        prompt=read_prompt(environment, source),
+        sampling=sampling,
+        max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
+        stop=generation.stop,
+        seed=seed_of(sampling),
+        samples=completing.samples,
+        logprobs=output.logprobs,
+        special=source.special,
+        heal=completing.heal,
+        fail_below=completing.fail_below,
     )
-    messages = Messages(sys.stderr, quiet=quiet)
-    echoed = request.prompt if echo else ""
-    view: CompletionView
-    if json:
-        view = AsJson(
-            DataWriter(sys.stdout),
-            model=settings.model,
-            seed=request.seed,
-            lines=bool(stream),
-            echo=echoed,
-            logprobs=logprobs is not None,
-        )
-    elif sys.stdout.isatty() and not null:
-        view = OnTerminal(TerminalWriter(sys.stdout), samples=samples, echo=echoed)
-    else:
-        separator = "\0" if null else "\n" if samples > 1 else ""
-        view = AsText(DataWriter(sys.stdout), separator=separator, echo=echoed)
-    _run(view, request, settings, messages, wait=stream is False and not json, stats=stats)
-
-
-def _run(
-    view: CompletionView,
-    request: Request,
-    settings: config.Settings,
-    messages: Messages,
-    *,
-    wait: bool,
-    stats: bool,
-) -> None:
+    messages = output.messages(environment)
     begun = time.perf_counter()
-    backend = open_for(settings, messages)
+    backend = open_for(compute, messages)
     ready = time.perf_counter() - begun
+    view = _view(environment, request, completing, output, compute.model)
     events = chunks(backend.answer(request), messages)
-    usage = view.show(when_done(events) if wait else events)
-    if stats and usage is not None:
-        for line in stats_lines.lines(usage, ready):
-            messages.always(line)
+    usage = view.show(when_done(events) if output.waits else events)
+    if output.stats and usage is not None:
+        messages.report(stats_lines.lines(usage, ready))
     if usage is not None and usage.uncertain:
         raise _uncertain(request, usage.uncertain)
+
+
+def _view(
+    environment: Environment,
+    request: Request,
+    completing: Completing,
+    output: TextOutput,
+    model: str,
+) -> CompletionView:
+    samples, echoed = request.samples, request.prompt if completing.echo else ""
+    if output.json:
+        return AsJson(
+            environment.data(),
+            model=model,
+            seed=request.seed,
+            lines=bool(output.stream),
+            echo=echoed,
+            logprobs=request.logprobs is not None,
+        )
+    if environment.on_terminal and not completing.null:
+        return OnTerminal(environment.terminal(), samples=samples, echo=echoed)
+    separator = "\0" if completing.null else "\n" if samples > 1 else ""
+    return AsText(environment.data(), separator=separator, echo=echoed)
 
 
 def _uncertain(request: Request, found: Sequence[Uncertain]) -> UncertainError:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
 from gptcli.cli.commands import explain_modes
+from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import (
-    inside as inside_options,
-)
-from gptcli.cli.flags.generation import seed_of
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.inside import Inside
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.rows import Rows
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
+from gptcli.types.compute import Compute
 from gptcli.types.explain import ExplainRequest
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.words import LANGUAGES, Words
 
 #: (what it is for, the command), for the man page.
@@ -40,92 +32,84 @@ EXAMPLES = (
 )
 
 
-def _language(value: str) -> str:
-    if value not in LANGUAGES:
-        raise UsageError("--lang", f"must be {' or '.join(LANGUAGES)}, not {value!r}")
-    return value
+def _layers(text: str) -> tuple[int, ...]:
+    """None of them for all."""
+    if text == "all":
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
+        raise ValueError(f"must be whole numbers with commas between them, or all, not {text!r}")
+    return tuple(sorted(set(map(int, parts))))
+
+
+def _language(text: str) -> str:
+    if text not in LANGUAGES:
+        raise ValueError(f"must be {' or '.join(LANGUAGES)}, not {text!r}")
+    return text
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How much of the walk is told, in which words, and how."""
+
+    steps: int = option(
+        1,
+        "Go on with the token that is drawn, N times in all. Default: 1.",
+        metavar="N",
+        brief="Go on with the token that is drawn.",
+        limit=Limit(1, MOST),
+    )
+    step: bool = option(
+        False,
+        "One page at a time: arrow keys, space; q or Esc leaves.",
+        brief="One page at a time, with the arrow keys.",
+    )
+    layers: tuple[int, ...] | None = option(
+        None,
+        "The layers to tell of, from 0, or `all`. Default: all in --json, some elsewhere.",
+        metavar="L,L,…",
+        brief="The layers to tell of, or `all`.",
+        parse=_layers,
+        joined=True,
+    )
+    lang: str = option(
+        "en",
+        f"The language of the words: {' or '.join(LANGUAGES)}. Default: en.",
+        metavar="LANG",
+        brief=f"The language: {' or '.join(LANGUAGES)}.",
+        choices=LANGUAGES,
+        parse=_language,
+    )
+    shapes: bool = option(
+        False,
+        "Show instead the model's tensors and how many parameters each has, and the tensors that"
+        " the prompt makes.",
+    )
 
 
 def explain(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    steps: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("steps", "--steps"),
-            show_default=False,
-            help="Go on with the token that is drawn, N times in all. Default: 1.",
-        ),
-    ] = 1,
-    step: Annotated[
-        bool,
-        typer.Option("--step", help="One page at a time: arrow keys, space; q or Esc leaves."),
-    ] = False,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="L,L,…",
-            show_default=False,
-            help="The layers to tell of, from 0, or `all`. Default: all in --json, some elsewhere.",
-        ),
-    ] = None,
-    lang: Annotated[
-        str,
-        typer.Option(
-            metavar="LANG",
-            callback=_language,
-            show_default=False,
-            help=f"The language of the words: {' or '.join(LANGUAGES)}. Default: en.",
-        ),
-    ] = "en",
-    shapes: Annotated[
-        bool,
-        typer.Option(
-            "--shapes",
-            help="Show instead the model's tensors and how many parameters each has, and the"
-            " tensors that the prompt makes.",
-        ),
-    ] = False,
+    environment: Environment,
+    source: Source,
+    telling: Telling,
     rows: Annotated[
-        int,
-        typer.Option(
-            "-k",
-            "--rows",
-            metavar="K",
-            callback=options.limited("rows", "--rows"),
-            show_default=False,
-            help="How many of the likeliest tokens, neighbours and so on. Default: 5.",
+        Rows,
+        but(
+            rows={
+                "help": "How many of the likeliest tokens, neighbours and so on. Default: 5.",
+                "default": 5,
+            }
         ),
-    ] = 5,
-    window: inside_options.WindowOption = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    repeat_penalty: options.RepeatPenalty = None,
-    presence_penalty: options.PresencePenalty = None,
-    frequency_penalty: options.FrequencyPenalty = None,
-    logit_bias: options.LogitBias = None,
-    seed: options.Seed = None,
-    json: inside_options.JsonNumbers = False,
-    npz: inside_options.Npz = None,
-    html: inside_options.Html = None,
-    png: inside_options.Png = None,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
+    inside: Inside,
+    compute: Compute,
+    sampling: Annotated[SamplingWish, but(temperature={"brief": ""})],
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object of all numbers: rounds with tokens, blocks of each layer,"
+            " distribution and drawn; with --shapes, parts and tensors."
+        ),
+    ],
 ) -> None:
     """Explain how the next token comes about.
 
@@ -135,50 +119,35 @@ def explain(
     temperatures; the draw; and then it starts again (--steps). A pipe gets a tab-separated row for
     each number.
     """
-    settings = settings_of(locals())
-    exports = Exports(html, png, npz, json)
-    exports.check()
-    if step:
-        _check_step(json=json, shapes=shapes, to_stdout=exports.to_stdout)
-    if shapes and npz is not None:
+    exports = Exports(environment, inside, json=output.json)
+    if telling.step:
+        _check_step(environment, telling, exports)
+    if telling.shapes and inside.npz is not None:
         raise UsageError("--npz", "cannot be combined with --shapes, which has no arrays")
-    text = read_prompt(prompt, prompt_option, file or (), verbatim=verbatim)
-    wished = _layers(layers)
-    messages = Messages(sys.stderr, quiet=quiet)
-    words = Words(lang)
     request = ExplainRequest(
-        prompt=text,
-        sampling=options.wish(settings, logit_bias),
-        steps=steps,
-        layers=wished,
-        rows=rows,
-        window=inside_options.window_of(window),
-        special=special,
+        prompt=read_prompt(environment, source),
+        sampling=sampling,
+        steps=telling.steps,
+        layers=telling.layers or None,
+        rows=rows.rows,
+        window=inside.window,
+        special=source.special,
+        seed=seed_of(sampling),
     )
-    run = explain_modes.Run(request, words, seed_of(settings), every=layers is not None)
-    backend = open_for(settings, messages)
-    if shapes:
+    run = explain_modes.Run(
+        environment, request, Words(telling.lang), every=telling.layers is not None
+    )
+    messages = output.messages(environment)
+    backend = open_for(compute, messages)
+    if telling.shapes:
         explain_modes.shapes(backend, run, exports, messages)
     else:
-        explain_modes.walk(backend, run, exports, messages, step=step)
+        explain_modes.walk(backend, run, exports, messages, step=telling.step)
 
 
-def _check_step(*, json: bool, shapes: bool, to_stdout: bool) -> None:
-    for flag, given in (("--json", json), ("--shapes", shapes), ("a file on stdout", to_stdout)):
+def _check_step(environment: Environment, telling: Telling, exports: Exports) -> None:
+    others = {"--json": exports.json, "--shapes": telling.shapes}
+    for flag, given in (others | {"a file on stdout": exports.to_stdout}).items():
         if given:
             raise UsageError("--step", f"cannot be combined with {flag}")
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("--step", "needs a terminal")
-    if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-        raise UsageError("--step", "needs a terminal that can move its cursor")
-
-
-def _layers(text: str | None) -> tuple[int, ...] | None:
-    """Raises UsageError for anything but whole numbers with commas between them, or `all`."""
-    if text is None or text == "all":
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
-        reason = f"must be whole numbers with commas between them, or all, not {text!r}"
-        raise UsageError("--layers", reason)
-    return tuple(sorted(set(map(int, parts))))
+    environment.check_keys("--step")

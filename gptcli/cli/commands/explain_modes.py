@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
+from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.types.explain import ExplainRequest, Round
 from gptcli.types.shapes import ShapesRequest
-from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
-from gptcli.ui.views.next_tokens import caption
-from gptcli.ui.views.stage import Stage
-from gptcli.ui.views.stages import stages
+from gptcli.ui.views.chapter import Chapter
+from gptcli.ui.views.printing import caption
+from gptcli.ui.views.round_chapters import chapters
 from gptcli.ui.words import Words
 
 
@@ -24,22 +23,23 @@ from gptcli.ui.words import Words
 class Run:
     """What was asked for, and in which words to tell it. every: all layers, however many."""
 
+    environment: Environment
     request: ExplainRequest
     words: Words
-    seed: int
     every: bool
 
     def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
         """The rounds as they come; what a user should know first."""
-        for each in backend.answer(replace(self.request, seed=self.seed)):
+        for each in backend.answer(self.request):
             if each.number == 1:
                 messages.notices(each.distribution.notices)
             yield each
 
-    def stages(self, each: Round) -> Iterator[Stage]:
+    def chapters(self, each: Round) -> Iterator[Chapter]:
         """A round in words."""
-        return stages(
-            each, self.words, prompt=self.request.prompt, seed=self.seed, every=self.every
+        request = self.request
+        return chapters(
+            each, self.words, prompt=request.prompt, seed=request.seed, every=self.every
         )
 
 
@@ -48,10 +48,8 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
     prompt, wanted = run.request.prompt, run.request.steps
     found = run.rounds(backend, messages)
     if exports.json:
-        from gptcli.ui.views import inside_json
-
         kept = list(found)
-        DataWriter(sys.stdout).json(inside_json.explanation(prompt, run.seed, kept))
+        run.environment.data().json(view.as_json(prompt, run.request.seed, kept))
     elif step:
         kept = list(_paged(run, found))
     elif exports.to_stdout:
@@ -73,7 +71,7 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
         html=lambda: pages.explanation(
             prompt,
             kept[-1].distribution.source,
-            [list(whole.stages(each)) for each in kept],
+            [list(whole.chapters(each)) for each in kept],
             run.words,
         ),
         png=lambda: plots.explanation(prompt, kept),
@@ -82,18 +80,17 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
 
 
 def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
-    last = None
+    stdout, last = run.environment.stdout, None
     for each in rounds:
-        if sys.stdout.isatty():
-            view.show(sys.stdout, each.number, run.stages(each))
-            sys.stdout.flush()
+        if run.environment.on_terminal:
+            view.show(stdout, each.number, run.chapters(each))
+            stdout.flush()
         else:
-            for line in view.rows(each):
-                print(line)
+            run.environment.data().rows(view.rows(each))
         last = each
         yield each
-    if last is not None and sys.stdout.isatty():
-        caption(sys.stdout, view.source_line(last))
+    if last is not None and run.environment.on_terminal:
+        caption(stdout, view.source_line(last))
 
 
 def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
@@ -101,13 +98,16 @@ def _paged(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
 
     seen: list[Round] = []
 
-    def stage_names() -> Iterator[list[tuple[str, Stage]]]:
+    def chapters_of_rounds() -> Iterator[list[tuple[str, Chapter]]]:
         for each in rounds:
             seen.append(each)
-            yield [(f"{each.number}.{n}", stage) for n, stage in enumerate(run.stages(each), 1)]
+            named = enumerate(run.chapters(each), 1)
+            yield [(f"{each.number}.{n}", chapter) for n, chapter in named]
 
-    with Keys(sys.stdin, "--step") as keys:
-        view.turn_pages(sys.stdout, keys, stage_names(), run.words)
+    stdin = run.environment.stdin
+    assert stdin is not None
+    with Keys(stdin, "--step") as keys:
+        view.turn_pages(run.environment.stdout, keys, chapters_of_rounds(), run.words)
     yield from seen
 
 
@@ -115,25 +115,22 @@ def shapes(backend: Backend, run: Run, exports: Exports, messages: Messages) -> 
     """Show the tensors of the model instead."""
     found = backend.answer(ShapesRequest(run.request.prompt, special=run.request.special))
     messages.notices(found.notices)
-    stage = shapes_view.stage(found, run.words)
+    chapter = shapes_view.chapter(found, run.words)
     if exports.json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.shapes(found))
+        run.environment.data().json(shapes_view.as_json(found))
     elif exports.to_stdout:
         pass
-    elif sys.stdout.isatty():
-        view.show(sys.stdout, 1, [stage])
+    elif run.environment.on_terminal:
+        view.show(run.environment.stdout, 1, [chapter])
     else:
-        for line in shapes_view.rows(found):
-            print(line)
+        run.environment.data().rows(shapes_view.rows(found))
     if exports.any:
         from gptcli.ui import pages
         from gptcli.ui.views import plots
 
         exports.write(
             messages,
-            html=lambda: pages.shapes(found, stage, run.words),
+            html=lambda: pages.shapes(found, chapter, run.words),
             png=lambda: plots.shapes(found),
             npz=lambda: b"",
         )

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Annotated, cast
 
 from gptcli.backends import Backend
-from gptcli.cli.commands.few_shot_evaluation import Plan, plan, run
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import few_shot as own
-from gptcli.cli.flags import (
-    generation as generation_options,
-)
-from gptcli.cli.flags.pairs import TakesPairs, pairs_of
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.answers import Evaluation, Labels, Queries
+from gptcli.cli.flags.examples import Examples, ExampleWriting
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.generation import Generation
+from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.flags.pairs import TakesPairs
+from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import form_of, gather, labels_among
-from gptcli.cli.input.few_shot_queries import Expected, expected_rows, queries_of
-from gptcli.cli.opening import open_for, settings_of
-from gptcli.config import Settings
+from gptcli.cli.input.few_shot_queries import expected_rows, queries_of
+from gptcli.cli.opening import open_for
+from gptcli.config import MOST
 from gptcli.errors import UsageError
+from gptcli.evaluation.few_shot import plan, run
+from gptcli.types.compute import Compute
+from gptcli.types.evaluation import Match
 from gptcli.types.events import Notice
 from gptcli.types.few_shot import (
     Answer,
@@ -35,11 +31,13 @@ from gptcli.types.few_shot import (
     FewShotQueries,
     FewShotRequest,
     FewShotUsage,
+    Order,
     Query,
+    Report,
 )
-from gptcli.types.limits import LIMITS
-from gptcli.ui.data.writer import DataWriter
+from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import evaluation as evaluation_view
 from gptcli.ui.views import few_shot as view
@@ -84,55 +82,49 @@ EXAMPLES = (
 
 
 def few_shot(
-    query: own.Query = None,
-    prompt_option: own.QueryOption = None,
-    file: own.QueryFile = None,
-    verbatim: options.Verbatim = False,
-    queries: own.Queries = None,
-    queries_format: own.QueriesFormat = None,
-    preset: own.Preset = None,
-    examples: own.Examples = None,
-    example: own.OneExample = None,
-    input_field: own.InputField = None,
-    output_field: own.OutputField = None,
-    shots: own.Shots = None,
-    order: own.Order = "given",
-    instruction: own.Instruction = None,
-    template: own.Template = None,
-    separator: own.Separator = None,
-    as_chat: own.AsChat = False,
-    label: own.Label = None,
-    classify: own.Classify = False,
-    calibrate: own.Calibrate = False,
-    evaluate: own.Evaluate = None,
-    match: own.Match = None,
-    orders: own.Orders = None,
-    leave_one_out: own.LeaveOneOut = False,
-    max_new_tokens: own.MaxNewTokens = None,
-    stop: generation_options.Stop = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    temperature: own.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    repeat_penalty: options.RepeatPenalty = None,
-    presence_penalty: options.PresencePenalty = None,
-    frequency_penalty: options.FrequencyPenalty = None,
-    logit_bias: options.LogitBias = None,
-    seed: options.Seed = None,
-    show_prompt: own.ShowPrompt = False,
-    json: own.Json = False,
-    stats: options.Stats = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    environment: Environment,
+    source: Annotated[
+        Spoken,
+        but(
+            prompt={"metavar": "QUERY", "help": "The input to be answered; - is all of stdin."},
+            prompt_option="The input, for scripts.",
+            file={
+                "help": "Read the input, one for all of it, from a file; - is stdin. Repeatable.",
+                "brief": "",
+            },
+        ),
+    ],
+    many: Queries,
+    examples: Examples,
+    writing: ExampleWriting,
+    labels: Labels,
+    evaluation: Evaluation,
+    generation: Annotated[
+        Generation,
+        but(
+            max_new_tokens="Generate at most N tokens for an answer; -1 for as many as fit."
+            f" Default: {DEFAULT_TOKENS}.",
+            stop={"brief": ""},
+        ),
+    ],
+    compute: Compute,
+    sampling: Annotated[
+        SamplingWish,
+        but(
+            temperature="How boldly to draw an answer. Default: 0, always the most probable token."
+        ),
+    ],
+    output: Annotated[
+        TextOutput,
+        but(
+            json="A JSON line for each answer: input, answer, labels, usage; with --evaluate,"
+            " one object: accuracy, interval, rows.",
+            show_prompt="Print the document that the model would continue for the first query, and"
+            " no answer.",
+            stream=None,
+            logprobs=None,
+        ),
+    ],
 ) -> None:
     """Answer in the manner of a few examples.
 
@@ -147,89 +139,76 @@ def few_shot(
     spelled out, --json a JSON line for each. Where torch computes in bfloat16 or float16, the last
     bits of a probability depend on how many queries run together; --dtype float32 does not.
     """
-    settings = settings_of(locals())
-    messages = Messages(sys.stderr, quiet=quiet)
-    given = gather(preset, examples or [], pairs_of(example), input_field, output_field)
-    if not given.examples and shots != 0:
+    given = gather(environment, examples)
+    if not given.examples and examples.shots != 0:
         raise UsageError("--example", "there are no examples", "--shots 0 does without")
-    chosen = labels_among(given, label, classify=classify)
-    if calibrate and not chosen:
+    chosen = labels_among(given, labels)
+    if labels.calibrate and not chosen:
         raise UsageError("--calibrate", "needs labels: --label, --classify, or a preset with them")
-    most = settings.new_tokens(DEFAULT_TOKENS)
+    most = generation.new_tokens(DEFAULT_TOKENS)
+    seed = seed_of(sampling)
     request = FewShotRequest(
         examples=given.examples,
-        form=form_of(given, instruction, template, separator, as_chat=as_chat),
-        shots=shots,
-        order=own.order_of(order),
+        form=form_of(environment, given, writing),
+        shots=examples.shots,
+        order=cast(Order, examples.order),
+        order_seed=seed,
         labels=chosen,
-        calibrate=calibrate,
-        sampling=options.wish(_bold_only_on_demand(settings), logit_bias),
-        max_new_tokens=int(LIMITS["max_new_tokens"].high) if most is None else most,
-        stop=generation_options.stops(stop),
-        seed=generation_options.seed_of(settings),
+        calibrate=labels.calibrate,
+        sampling=_bold_only_on_demand(sampling),
+        max_new_tokens=MOST if most is None else most,
+        stop=generation.stop,
+        seed=seed,
     )
-    request = replace(request, order_seed=request.seed)
-    single = query is not None or prompt_option is not None or bool(file)
-    if single + (queries is not None) + (evaluate is not None) > 1:
+    ways = (source.named, many.queries is not None, evaluation.evaluate is not None)
+    if sum(ways) > 1:
         raise UsageError("QUERY", "one of QUERY, --queries and --evaluate can be given")
-    if evaluate is None:
-        _needs_evaluate(match=match, orders=orders, leave_one_out=leave_one_out)
-        asked = queries_of(
-            query,
-            prompt_option,
-            file or [],
-            queries,
-            kind=queries_format,
-            field=given.input_field,
-            verbatim=verbatim,
-        )
-        backend = open_for(settings, messages)
-        if show_prompt:
-            _show_document(backend, request, asked, messages, json=json)
-        else:
-            many = not single
-            _answer(backend, request, asked, settings.model, messages, json, stats, many=many)
-    else:
-        if show_prompt:
+    if evaluation.evaluate is not None:
+        if output.show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
-        planned = plan(request, orders=orders, leave_one_out=leave_one_out)
-        rows = expected_rows(evaluate, given, chosen, queries_format)
-        _evaluate(settings, planned, rows, match or "exact", messages, json, stats)
+        planned = plan(request, orders=evaluation.orders, leave_one_out=evaluation.leave_one_out)
+        file, kind = evaluation.evaluate, many.queries_format
+        rows = expected_rows(environment, file, given, chosen, kind)
+        messages = output.messages(environment)
+        match = cast(Match, evaluation.match or "exact")
+        task = run(open_for(compute, messages), planned, rows, match)
+        _report(environment, watch_steps(task, messages, told=True), request, compute, output)
+        return
+    evaluation.check()
+    asked = queries_of(environment, source, many, given.input_field)
+    backend = open_for(compute, output.messages(environment))
+    if output.show_prompt:
+        _show_document(environment, backend, request, asked, output)
+    else:
+        _answer(environment, backend, request, asked, compute.model, output, many=not source.named)
 
 
-def _bold_only_on_demand(settings: Settings) -> Settings:
+def _bold_only_on_demand(wish: SamplingWish) -> SamplingWish:
     """An answer is asked for, not a variety of them: the most probable one by default."""
-    return settings if settings.temperature is not None else replace(settings, temperature=0.0)
-
-
-def _needs_evaluate(**given: object) -> None:
-    for name, value in given.items():
-        if value:
-            raise UsageError(f"--{name.replace('_', '-')}", "needs --evaluate FILE")
+    return wish if wish.temperature is not None else replace(wish, temperature=0.0)
 
 
 def _answer(
+    environment: Environment,
     backend: Backend,
     request: FewShotRequest,
     asked: Iterator[Query | None],
     model: str,
-    messages: Messages,
-    json: bool,
-    stats: bool,
+    output: TextOutput,
     *,
     many: bool,
 ) -> None:
+    messages = output.messages(environment)
     usage: list[FewShotUsage] = []
     answers = _answers(backend.answer(FewShotQueries(request, asked)), messages, usage)
-    if json:
-        writer = DataWriter(sys.stdout)
+    if output.json:
+        writer = environment.data()
         for answer in answers:
             writer.json(view.as_json(answer, model, request.seed))
     else:
-        view.show(answers, sys.stdout, many=many)
-    if stats:
-        for line in view.stats_lines(usage[0]):
-            messages.always(line)
+        view.show(answers, environment.stdout, many=many)
+    if output.stats:
+        messages.report(view.stats_lines(usage[0]))
 
 
 def _answers(
@@ -246,39 +225,33 @@ def _answers(
 
 
 def _show_document(
+    environment: Environment,
     backend: Backend,
     request: FewShotRequest,
     asked: Iterator[Query | None],
-    messages: Messages,
-    *,
-    json: bool,
+    output: TextOutput,
 ) -> None:
     first = next(query for query in asked if query is not None)
     document = backend.answer(FewShotDocumentRequest(request, first))
-    messages.notices(document.notices)
-    if json:
-        DataWriter(sys.stdout).json(document_view.as_json(document))
+    output.messages(environment).notices(document.notices)
+    if output.json:
+        environment.data().json(document_view.as_json(document))
     else:
-        document_view.show(document, sys.stdout)
+        document_view.show(document, environment.stdout)
 
 
-def _evaluate(
-    settings: Settings,
-    planned: Plan,
-    rows: list[Expected],
-    match: str,
-    messages: Messages,
-    json: bool,
-    stats: bool,
+def _report(
+    environment: Environment,
+    found: Report,
+    request: FewShotRequest,
+    compute: Compute,
+    output: TextOutput,
 ) -> None:
-    backend = open_for(settings, messages)
-    found = run(backend, planned, rows, own.match_of(match), messages)
-    if json:
-        DataWriter(sys.stdout).json(evaluation_view.as_json(found, planned.request, settings.model))
+    if output.json:
+        environment.data().json(evaluation_view.as_json(found, request, compute.model))
     else:
-        evaluation_view.show(found, sys.stdout)
-    if stats:
-        for line in view.stats_lines(found.usage):
-            messages.always(line)
+        evaluation_view.show(found, environment.stdout)
+    if output.stats:
+        output.messages(environment).report(view.stats_lines(found.usage))
     if found.stopped_by is not None:
         raise found.stopped_by

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
+from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.cli.flags import (
-    adapter as adapter_options,
-)
-from gptcli.cli.flags import (
-    common as options,
-)
-from gptcli.cli.flags import (
-    cpu as cpu_options,
-)
-from gptcli.cli.flags import (
-    inside as inside_options,
-)
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.inside import Inside
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.rows import Rows
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import option
+from gptcli.types.compute import Compute
 from gptcli.types.lens import LensRequest
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import lens as view
 
 #: (what it is for, the command), for the man page.
@@ -38,48 +30,41 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class Tracking:
+    """Whom to follow through the layers."""
+
+    track: str | None = option(
+        None,
+        'The rank of this token through the layers, as text: " Paris", with its space.',
+        metavar="TOKEN",
+        brief="The rank of this token through the layers.",
+    )
+
+
 def lens(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    track: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN",
-            show_default=False,
-            help='The rank of this token through the layers, as text: " Paris", with its space.',
-        ),
-    ] = None,
+    environment: Environment,
+    source: Source,
+    tracking: Tracking,
     rows: Annotated[
-        int,
-        typer.Option(
-            "-k",
-            "--rows",
-            metavar="K",
-            callback=options.limited("rows", "--rows"),
-            show_default=False,
-            help="How many of the likeliest tokens at each place, in --json and on the page."
-            " Default: 5.",
+        Rows,
+        but(
+            rows={
+                "help": "How many of the likeliest tokens at each place, in --json and on the page."
+                " Default: 5.",
+                "default": 5,
+            }
         ),
-    ] = 5,
-    window: inside_options.WindowOption = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    json: inside_options.JsonNumbers = False,
-    npz: inside_options.Npz = None,
-    html: inside_options.Html = None,
-    png: inside_options.Png = None,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
+    inside: Inside,
+    compute: Compute,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object of all numbers: tokens, and grid, a row for each layer, with"
+            " the likeliest tokens and the rank of the answer."
+        ),
+    ],
 ) -> None:
     """Show what the model would say after each layer.
 
@@ -88,33 +73,14 @@ def lens(
     positions with the likeliest token and its probability in percent; a pipe gets a tab-separated
     row for each. "embed" is the embedding, before the first layer.
     """
-    settings = settings_of(locals())
-    exports = Exports(html, png, npz, json)
-    exports.check()
+    exports = Exports(environment, inside, json=output.json)
     request = LensRequest(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
-        rows=rows,
-        track=track,
-        window=inside_options.window_of(window),
-        special=special,
+        prompt=read_prompt(environment, source),
+        rows=rows.rows,
+        track=tracking.track,
+        window=inside.window,
+        special=source.special,
     )
-    messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).answer(request)
-    messages.notices(found.notices)
-    if json:
-        from gptcli.ui.views import inside_json
-
-        DataWriter(sys.stdout).json(inside_json.lens(found))
-    elif not exports.to_stdout:
-        view.show(sys.stdout, found)
-    if exports.any:
-        from gptcli.ui import pages
-        from gptcli.ui.data import arrays
-        from gptcli.ui.views import plots
-
-        exports.write(
-            messages,
-            html=lambda: pages.lens(found),
-            png=lambda: plots.lens(found),
-            npz=lambda: arrays.npz(arrays.lens(found)),
-        )
+    messages = output.messages(environment)
+    found = open_for(compute, messages).answer(request)
+    exports.present("lens", found, messages, lambda stream: view.show(stream, found), view.as_json)

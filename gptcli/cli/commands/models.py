@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from gptcli import models
-from gptcli.cli.boundary import guarded
 from gptcli.cli.commands.models_merge import merge
-from gptcli.cli.commands.models_show import families, family_items, show
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags.completers import complete_model
-from gptcli.cli.input.model_argument import Name, here
+from gptcli.cli.commands.models_show import families, show
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.model_argument import ModelArgument
+from gptcli.cli.flags.output import Output
+from gptcli.cli.help.screens import explain_group
+from gptcli.cli.input.model_argument import here
+from gptcli.config import option
 from gptcli.errors import ModelError
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
-from gptcli.ui.terminal.tables import table
+from gptcli.ui.views.printing import table
 from gptcli.units import size
 
 EXAMPLES = (
@@ -35,31 +36,48 @@ EXAMPLES = (
     ("Free the space.", "gptcli models rm smollm2"),
 )
 
-SECTIONS = (("FAMILIES", family_items),)
 
-app = typer.Typer(name="models")
+@dataclass(frozen=True)
+class ModelArguments:
+    """Models on this disk."""
+
+    names: tuple[str, ...] = option(
+        ..., "Names, as for pull.", metavar="MODEL", argument=True, completer="model"
+    )
 
 
-@app.callback(invoke_without_command=True)
+@dataclass(frozen=True)
+class Verifying:
+    """What is told of a check."""
+
+    status: bool = option(
+        False,
+        "Print nothing: the exit code says whether the files are whole.",
+        brief="Print nothing: the exit code says it.",
+    )
+
+
 def group(context: typer.Context) -> None:
     """List, fetch, describe, check, merge and remove models.
 
     The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
     moves it); models of the Hugging Face hub in its own cache (HF_HOME).
     """
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    explain_group(context)
 
 
-@app.command("list")
-@guarded
-def list_models(json: options.Json = False, no_color: options.NoColor = False) -> None:
+def list_models(
+    environment: Environment,
+    output: Annotated[
+        Output, but(quiet=None, json="Print a JSON array: an object for each model.")
+    ],
+) -> None:
     """List short names and the models on this disk.
 
     In a pipe: name, size in bytes (empty where it is not here), source, path; tab-separated.
     """
     entries = models.listing()
-    if json:
+    if output.json:
         found = [
             {
                 "name": entry.name,
@@ -70,82 +88,83 @@ def list_models(json: options.Json = False, no_color: options.NoColor = False) -
             }
             for entry in entries
         ]
-        DataWriter(sys.stdout).json(found)
+        environment.data().json(found)
         return
-    if sys.stdout.isatty():
+    if environment.on_terminal:
         rows = [
             (e.name, size(e.size) if e.installed and e.size else "not here", e.source)
             for e in entries
         ]
-        table(sys.stdout, ("Model", "On this disk", "Source"), rows)
+        table(environment.stdout, ("Model", "On this disk", "Source"), rows)
         return
     exact = [
         (e.name, str(e.size or "") if e.installed else "", e.source, str(e.path or ""))
         for e in entries
     ]
-    table(sys.stdout, (), exact)
+    table(environment.stdout, (), exact)
 
 
-@app.command("pull")
-@guarded
-def pull(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
+def pull(
+    environment: Environment, model: ModelArgument, output: Annotated[Output, but(json=None)]
+) -> None:
     """Fetch a model, unless it is here already.
 
     What is not safetensors is converted once. Of a .gguf file in parts (name-00001-of-00003.gguf)
     any one stands for all.
     """
-    messages = Messages(sys.stderr, quiet=quiet)
-    model = watch(models.obtain(name), messages)
-    messages.info(f"{model.name} is at {model.path}")
+    messages = output.messages(environment)
+    found = watch(models.obtain(model.name), messages)
+    messages.info(f"{found.name} is at {found.path}")
 
 
-app.command("show")(guarded(show))
-app.command("families")(guarded(families))
-
-
-@app.command("verify")
-@guarded
-def verify(name: Name, quiet: options.Quiet = False, no_color: options.NoColor = False) -> None:
+def verify(
+    environment: Environment,
+    model: ModelArgument,
+    verifying: Verifying,
+    output: Annotated[Output, but(json=None)],
+) -> None:
     """Check that a model's files are whole.
 
     Files are held to their digests where these are known, and their headers are read.
     """
-    model = here(name)
-    verdict = watch(models.verify(model), Messages(sys.stderr, quiet=quiet))
-    if not quiet:
+    found = here(model.name)
+    verdict = watch(models.verify(found), output.messages(environment))
+    if not (verifying.status or output.quiet):
         rows = [(c.file, "ok" if c.problem is None else c.problem, c.how) for c in verdict.checks]
-        table(sys.stdout, ("File", "Result", "How"), rows)
+        table(environment.stdout, ("File", "Result", "How"), rows)
+    elif not verifying.status:
+        environment.messages().hint("--quiet: prints nothing, as --status does")
     bad = [check for check in verdict.checks if check.problem is not None]
     if bad:
-        hint = f"gptcli models rm {name} and pull it again" if model.managed else None
-        raise ModelError(str(model.path / bad[0].file), str(bad[0].problem), hint)
+        hint = f"gptcli models rm {model.name} and pull it again" if found.managed else None
+        raise ModelError(str(found.path / bad[0].file), str(bad[0].problem), hint)
 
 
-app.command("merge")(guarded(merge))
-
-
-@app.command("rm")
-@guarded
 def remove(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="MODEL", autocompletion=complete_model, help="Names, as for pull."),
-    ],
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    environment: Environment, named: ModelArguments, output: Annotated[Output, but(json=None)]
 ) -> None:
     """Remove models from this disk.
 
     A directory of your own is never touched.
     """
-    messages = Messages(sys.stderr, quiet=quiet)
-    for name in names:
+    messages = output.messages(environment)
+    for name in named.names:
         gone = models.remove(name)
         messages.info(f"removed {gone.name}, {size(gone.freed)}")
 
 
-@app.command("path")
-@guarded
-def path(name: Name) -> None:
+def path(environment: Environment, model: ModelArgument) -> None:
     """Print the directory of a model that is on this disk."""
-    DataWriter(sys.stdout).write(f"{here(name).path}\n")
+    environment.data().write(f"{here(model.name).path}\n")
+
+
+SUBCOMMANDS = {
+    "list": list_models,
+    "pull": pull,
+    "show": show,
+    "families": families,
+    "verify": verify,
+    "merge": merge,
+    "rm": remove,
+    "path": path,
+}

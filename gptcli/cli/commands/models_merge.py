@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from gptcli import models
-from gptcli.cli.flags import adapter as adapter_options
-from gptcli.cli.flags import common as options
-from gptcli.cli.input.model_argument import Name
-from gptcli.cli.opening import settings_of
-from gptcli.errors import UsageError
-from gptcli.ui.terminal.messages import Messages
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.model_argument import ModelArgument
+from gptcli.cli.flags.output import Output
+from gptcli.config import option
+from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 
 
+@dataclass(frozen=True)
+class Merging:
+    """Where the new model goes."""
+
+    output: Path = option(
+        ...,
+        "The new model's directory.",
+        *("-o", "--output"),
+        metavar="DIR",
+        brief="The new model's directory.",
+    )
+
+
 def merge(
-    name: Name,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="DIR", show_default=False, help="The new model's directory."
-        ),
+    environment: Environment,
+    model: ModelArgument,
+    merging: Merging,
+    # A setting of the user's file is about computing, not about what is written.
+    compute: Annotated[
+        Compute, only("adapter", adapter={"brief": "Add this adapter."}, dtype={"setting": False})
     ],
-    adapter: adapter_options.Adapter = None,
-    dtype: options.Dtype = None,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    output: Annotated[Output, but(json=None)],
 ) -> None:
     """Write a model with LoRA adapters added to its weights.
 
@@ -37,15 +45,10 @@ def merge(
     weights (--dtype takes another), with its tokenizer. Quantised weights are dequantised, which
     is all that is done to a model that has some where no adapter is given.
     """
-    settings = settings_of({"adapter": adapter, "dtype": dtype})
     from gptcli.backends.local.merging import merge as merged
 
-    messages = Messages(sys.stderr, quiet=quiet)
-    model = watch(models.obtain(name), messages)
-    if not settings.adapter and models.describe(model).quantised is None:
-        raise UsageError("--adapter", "is needed, once for each adapter")
-    # A setting of the user's file is about computing, not about what is written.
-    kind = "auto" if dtype is None else settings.dtype
-    watch(merged(model, settings.adapter, output, dtype=kind), messages)
-    what = "with what was added" if settings.adapter else "in plain weights"
-    messages.info(f"{model.name} {what} is at {output}")
+    messages = output.messages(environment)
+    found = watch(models.obtain(model.name), messages)
+    watch(merged(found, compute.adapter, merging.output, dtype=compute.dtype), messages)
+    what = "with what was added" if compute.adapter else "in plain weights"
+    messages.info(f"{found.name} {what} is at {merging.output}")

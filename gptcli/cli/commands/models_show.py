@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from typing import Annotated, Any
 
 from gptcli import models
-from gptcli.cli.flags import common as options
-from gptcli.cli.input.model_argument import Name, here
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.model_argument import ModelArgument
+from gptcli.cli.flags.output import Output
+from gptcli.cli.input.model_argument import here
 from gptcli.errors import ModelError
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.tables import pairs, table
+from gptcli.formats import model_files
+from gptcli.types.compute import Compute
+from gptcli.ui.views.printing import pairs, table
 from gptcli.units import millions, size
 
 
 def show(
-    name: Name,
-    dtype: options.Dtype = None,
-    ctx_size: options.CtxSize = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
+    environment: Environment,
+    name: ModelArgument,
+    compute: Annotated[Compute, only(dtype={"setting": False}, ctx_size={"setting": False})],
+    output: Annotated[
+        Output, but(quiet=None, json="Print a JSON object: what it is, and the memory it takes.")
+    ],
 ) -> None:
     """Say what a model is, and what memory it takes.
 
@@ -31,11 +35,12 @@ def show(
     """
     from gptcli.backends.local.needs import needs
 
-    model = here(name)
-    facts = models.describe(model)
+    model = here(name.name)
+    files = model_files.read(model.path)
+    facts = models.facts_of(model, files)
     needed, reason = None, None
     try:
-        needed = needs(model, dtype=dtype, limit=ctx_size)
+        needed = needs(files, dtype=compute.dtype, limit=compute.ctx_size)
     except ModelError as error:
         reason = error.reason
     parameters = facts.parameters if needed is None else needed.parameters
@@ -45,7 +50,7 @@ def show(
     width = facts.width if needed is None else needed.width
     context = facts.context if needed is None else needed.longest
     vocabulary = facts.vocabulary if needed is None else needed.vocabulary
-    if json:
+    if output.json:
         memory = None
         if needed is not None:
             memory = {
@@ -55,7 +60,7 @@ def show(
                 "cache": needed.cache,
                 "available": needed.available,
             }
-        DataWriter(sys.stdout).json(
+        environment.data().json(
             {
                 "name": facts.name,
                 "family": facts.family,
@@ -103,10 +108,15 @@ def show(
         ("source", facts.source),
         ("path", str(facts.path)),
     ]
-    pairs(sys.stdout, rows)
+    pairs(environment.stdout, rows)
 
 
-def families(json: options.Json = False, no_color: options.NoColor = False) -> None:
+def families(
+    environment: Environment,
+    output: Annotated[
+        Output, but(quiet=None, json="Print a JSON object: families, and how rope may be scaled.")
+    ],
+) -> None:
     """List the families of models that run.
 
     In a pipe: name, largest difference, models; tab-separated.
@@ -122,25 +132,15 @@ def families(json: options.Json = False, no_color: options.NoColor = False) -> N
     from gptcli.backends.local import families as known
 
     found = known.listing()
-    if json:
+    if output.json:
         rows = [
             {"name": each.name, "supports": each.supports, "difference": each.difference}
             for each in found
         ]
-        DataWriter(sys.stdout).json({"families": rows, "rope_scalings": known.SCALINGS})
+        environment.data().json({"families": rows, "rope_scalings": known.SCALINGS})
         return
     lines = [(each.name, f"{each.difference:.1e}", each.supports) for each in found]
-    table(sys.stdout, ("Family", "Difference", "Models"), lines)
-
-
-def family_items() -> list[tuple[str, str]]:
-    """Each family and what the manual says of it."""
-    from gptcli.backends.local import families as known
-
-    return [
-        (each.name, f"{each.supports}. Largest difference: {each.difference:.1e}.")
-        for each in known.listing()
-    ]
+    table(environment.stdout, ("Family", "Difference", "Models"), lines)
 
 
 def _known(value: Any) -> str:

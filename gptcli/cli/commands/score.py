@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gptcli import config
 from gptcli.backends import Backend
 from gptcli.cli.commands import score_dtypes
-from gptcli.cli.flags import adapter as adapter_options
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags import cpu as cpu_options
-from gptcli.cli.input.prompt import checked, read_file, read_prompt
-from gptcli.cli.input.text_lines import TextLine, read_text_lines
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.input.prompt import read_file, read_prompt
+from gptcli.cli.input.prompt_rows import TextRow, texts
+from gptcli.cli.opening import open_for
+from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
+from gptcli.types.compute import Compute
 from gptcli.types.score import Score, ScoreRequest
-from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import difference as difference_view
 from gptcli.ui.views import score as view
-from gptcli.ui.views import scored
+from gptcli.ui.views.printing import pairs
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -53,78 +51,104 @@ EXAMPLES = (
 _EXAMPLE = 'gptcli score "To be or not to be"'
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """What a text is scored after and beside, and what is told of it."""
+
+    context: str = option(
+        "",
+        "What stands before the text: it is read, and not scored. Spaces at its end belong to the"
+        " text.",
+        metavar="PREFIX",
+        brief="What stands before the text, not scored.",
+    )
+    diff: str | None = option(
+        None,
+        "Line the text up with another one.",
+        metavar="OTHER",
+        brief="Line the text up with another one.",
+    )
+    diff_file: Path | None = option(None, "Line it up with the text of a file.", metavar="FILE")
+    jsonl: bool = option(
+        False,
+        'Read JSON lines, objects with "text" and perhaps "context", from -f or stdin, and print'
+        " one object for each.",
+        brief='Read objects with "text", a line each.',
+    )
+    compare_dtype: tuple[str, ...] = option(
+        (),
+        "What these dtypes cost against float32 over the text of a file, which TEXT names then: KL"
+        " divergence (mean and 99th percentile), perplexity, and how often both find the same token"
+        " most probable.",
+        metavar="DTYPE,…",
+        parse=score_dtypes.dtypes_of,
+        joined=True,
+        completer="dtypes",
+    )
+    stride: int | None = option(
+        None,
+        "Where a text is longer than the context, begin each window N tokens after the one before."
+        " Default: half the context.",
+        metavar="N",
+        limit=Limit(1, MOST),
+    )
+    table: bool = option(
+        False,
+        "Numbers instead of coloured text.",
+        panel="Output",
+        brief="Numbers instead of coloured text.",
+    )
+    totals: bool = option(
+        False,
+        "Only perplexity and the other totals; with JSON, no tokens.",
+        panel="Output",
+        brief="Only perplexity and the other totals.",
+    )
+
+    @property
+    def paired(self) -> bool:
+        """Whether there is another text to line up with."""
+        return self.diff is not None or self.diff_file is not None
+
+    def check(self, *, json: bool) -> None:
+        """Raise UsageError where flags contradict each other."""
+        if self.diff is not None and self.diff_file is not None:
+            raise UsageError("--diff-file", "cannot be combined with --diff")
+        if str(self.diff_file) == "-":
+            raise UsageError("--diff-file", "must be a file: stdin is for the first text")
+        if self.jsonl and self.paired:
+            raise UsageError("--jsonl", "cannot be combined with --diff")
+        if self.jsonl and self.context:
+            raise UsageError("--context", 'is a key of each line with --jsonl: {"context": "…"}')
+        if self.jsonl and self.table:
+            raise UsageError("--table", "cannot be combined with --jsonl")
+        if json and self.table:
+            raise UsageError("--table", "cannot be combined with --json")
+        if self.table and self.totals:
+            raise UsageError("--table", "cannot be combined with --totals")
+        if self.paired and self.totals and not json:
+            raise UsageError("--totals", "cannot be combined with --diff, but for --json")
+
+
 def score(
-    text: options.TextArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    context: Annotated[
-        str,
-        typer.Option(
-            metavar="PREFIX",
-            show_default=False,
-            help="What stands before the text: it is read, and not scored. Spaces at its end"
-            " belong to the text.",
+    environment: Environment,
+    given: Given,
+    source: Annotated[
+        Source,
+        but(
+            prompt={"metavar": "TEXT"},
+            special="Read control tokens such as <|im_end|> in the text as tokens, not as text.",
         ),
-    ] = "",
-    diff: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OTHER", show_default=False, help="Line the text up with another one."
+    ],
+    scoring: Scoring,
+    compute: Compute,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: totals, and tokens with bits and rank; with --diff, a, b and"
+            " pairs; with --compare-dtype, each dtype."
         ),
-    ] = None,
-    diff_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", show_default=False, help="Line it up with the text of a file."
-        ),
-    ] = None,
-    jsonl: Annotated[
-        bool,
-        typer.Option(
-            "--jsonl",
-            help='Read JSON lines, objects with "text" and perhaps "context", from -f or stdin, and'
-            " print one object for each.",
-        ),
-    ] = False,
-    compare_dtype: score_dtypes.CompareDtype = None,
-    stride: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("stride", "--stride"),
-            show_default=False,
-            help="Where a text is longer than the context, begin each window N tokens after the"
-            " one before. Default: half the context.",
-        ),
-    ] = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.SpecialInText = False,
-    table: Annotated[
-        bool,
-        typer.Option("--table", rich_help_panel="Output", help="Numbers instead of coloured text."),
-    ] = False,
-    totals: Annotated[
-        bool,
-        typer.Option(
-            "--totals",
-            rich_help_panel="Output",
-            help="Only perplexity and the other totals; with JSON, no tokens.",
-        ),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", rich_help_panel="Output", help="Print JSON.")
-    ] = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Show how surprising each token of a text is.
 
@@ -146,80 +170,49 @@ def score(
     whole vocabulary at every token that is scored. --exact-activations and --cpu-features hold
     for what is compared.
     """
-    settings = settings_of(locals())
-    _check(diff, diff_file, jsonl=jsonl, context=context, table=table, json=json, totals=totals)
-    messages = Messages(sys.stderr, quiet=quiet)
-    dtypes = score_dtypes.dtypes_of(compare_dtype)
+    scoring.check(json=output.json)
+    messages = output.messages(environment)
+    dtypes = scoring.compare_dtype
     if dtypes:
-        others = {"--jsonl": jsonl, "--diff": diff is not None, "--diff-file": bool(diff_file)}
-        others |= {"--table": table, "--totals": totals, "--dtype": dtype is not None}
-        score_dtypes.check(others)
+        others = {"--jsonl": scoring.jsonl, "--diff": scoring.diff is not None}
+        others |= {"--diff-file": bool(scoring.diff_file), "--table": scoring.table}
+        score_dtypes.check(others | {"--totals": scoring.totals, "--dtype": "dtype" in given})
         # A text that is long enough to tell something is in a file.
-        text, file = None, [*(file or ()), *([] if text is None else [Path(text)])]
-    if jsonl:
-        if prompt_option is not None:
+        named = () if source.prompt is None else (Path(source.prompt),)
+        source = replace(source, prompt=None, file=(*source.file, *named))
+    if scoring.jsonl:
+        if source.prompt_option is not None:
             raise UsageError("--prompt", "is a text, but --jsonl reads files or stdin")
-        lines = read_text_lines(text, file or ())
-        _score_lines(lines, settings, messages, stride=stride, special=special, totals=totals)
+        lines = texts(environment, source)
+        _score_lines(environment, lines, scoring, compute, messages, special=source.special)
         return
     first = ScoreRequest(
-        text=read_prompt(
-            text, prompt_option, file or (), verbatim=verbatim, what="text", example=_EXAMPLE
-        ),
-        context=checked(context, "--context"),
-        stride=stride,
-        special=special,
+        text=read_prompt(environment, source, what="text", example=_EXAMPLE),
+        context=checked(scoring.context, "--context"),
+        stride=scoring.stride,
+        special=source.special,
     )
     if dtypes:
-        score_dtypes.run(first, dtypes, settings, messages, json=json)
+        score_dtypes.run(environment, first, dtypes, compute, messages, json=output.json)
         return
     second = None
-    if diff is not None or diff_file is not None:
-        subject = "--diff" if diff_file is None else str(diff_file)
-        other = diff if diff_file is None else read_file(diff_file, verbatim=verbatim)
-        second = ScoreRequest(
-            checked(other or "", subject), first.context, stride, special, subject
+    if scoring.paired:
+        file = scoring.diff_file
+        subject = "--diff" if file is None else str(file)
+        other = (
+            scoring.diff if file is None else read_file(environment, file, verbatim=source.verbatim)
         )
-    backend = open_for(settings, messages)
+        second = replace(first, text=checked(other or "", subject), subject=subject)
+    backend = open_for(compute, messages)
     a = _scored(backend, first, messages)
     if second is None:
-        _print_score(a, table=table, totals=totals, json=json)
+        _print_score(environment, a, scoring, json=output.json)
         return
     both = difference(a, _scored(backend, second, messages))
-    if json:
-        DataWriter(sys.stdout).json(scored.difference_json(both, tokens=not totals))
+    if output.json:
+        environment.data().json(difference_view.as_json(both, tokens=not scoring.totals))
     else:
-        difference_view.show(sys.stdout, both)
-
-
-def _check(
-    diff: str | None,
-    diff_file: Path | None,
-    *,
-    jsonl: bool,
-    context: str,
-    table: bool,
-    json: bool,
-    totals: bool,
-) -> None:
-    """Raise UsageError where flags contradict each other."""
-    other = diff is not None or diff_file is not None
-    if diff is not None and diff_file is not None:
-        raise UsageError("--diff-file", "cannot be combined with --diff")
-    if str(diff_file) == "-":
-        raise UsageError("--diff-file", "must be a file: stdin is for the first text")
-    if jsonl and other:
-        raise UsageError("--jsonl", "cannot be combined with --diff")
-    if jsonl and context:
-        raise UsageError("--context", 'is a key of each line with --jsonl: {"context": "…"}')
-    if jsonl and table:
-        raise UsageError("--table", "cannot be combined with --jsonl")
-    if json and table:
-        raise UsageError("--table", "cannot be combined with --json")
-    if table and totals:
-        raise UsageError("--table", "cannot be combined with --totals")
-    if other and totals and not json:
-        raise UsageError("--totals", "cannot be combined with --diff, but for --json")
+        difference_view.show(environment.stdout, both)
 
 
 def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Score:
@@ -228,31 +221,31 @@ def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Scor
     return found
 
 
-def _print_score(found: Score, *, table: bool, totals: bool, json: bool) -> None:
+def _print_score(environment: Environment, found: Score, scoring: Scoring, *, json: bool) -> None:
     if json:
-        DataWriter(sys.stdout).json(scored.score_json(found, tokens=not totals))
-    elif totals and sys.stdout.isatty():
-        view.show_totals(sys.stdout, found)
-    elif totals:
-        pairs(sys.stdout, scored.totals_of(found))
+        environment.data().json(view.as_json(found, tokens=not scoring.totals))
+    elif scoring.totals and environment.on_terminal:
+        view.show_totals(environment.stdout, found)
+    elif scoring.totals:
+        pairs(environment.stdout, view.totals_of(found))
     else:
-        view.show(sys.stdout, found, table=table)
+        view.show(environment.stdout, found, table=scoring.table)
 
 
 def _score_lines(
-    lines: Iterator[TextLine],
-    settings: config.Settings,
+    environment: Environment,
+    lines: Iterator[TextRow],
+    scoring: Scoring,
+    compute: Compute,
     messages: Messages,
     *,
-    stride: int | None,
     special: bool,
-    totals: bool,
 ) -> None:
-    writer = DataWriter(sys.stdout)
+    writer = environment.data()
     backend = None
     for line in lines:
         # Not before the first line is known to be good: a model takes a while to open.
-        backend = backend or open_for(settings, messages)
-        request = ScoreRequest(line.text, line.context, stride, special, line.subject)
+        backend = backend or open_for(compute, messages)
+        request = ScoreRequest(line.text, line.context, scoring.stride, special, line.subject)
         found = _scored(backend, request, messages)
-        writer.json({"line": line.number} | scored.score_json(found, tokens=not totals))
+        writer.json({"line": line.number} | view.as_json(found, tokens=not scoring.totals))

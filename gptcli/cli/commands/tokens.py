@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gptcli import config
-from gptcli.cli.flags import common as options
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_file, read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.types.compute import Compute
 from gptcli.types.tokens import DecodeRequest, TokensRequest
-from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import tokens as view
 
 #: (what it is for, the command), for the man page.
@@ -32,47 +32,52 @@ EXAMPLES = (
 _EXAMPLE = 'gptcli tokens "Hello world"'
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """What is told of the tokens, or the ids that are put together again."""
+
+    ids: bool = option(False, "Print only the ids.", panel="Output", brief="Print only the ids.")
+    count: bool = option(
+        False,
+        "Print only how many tokens there are; an empty text has 0.",
+        panel="Output",
+        brief="Print only how many there are.",
+    )
+    decode: str | None = option(
+        None,
+        "Print the text of these ids instead, with commas or spaces between them; - reads them from"
+        " stdin.",
+        metavar="IDS",
+        brief="Print the text of these ids instead.",
+    )
+    everything: bool = option(
+        False,
+        f"Show all tokens on a terminal, not the first {view.ROWS} as a table and {view.SHOWN}"
+        " coloured.",
+        "--all",
+        panel="Output",
+        brief="Show all tokens on a terminal.",
+    )
+
+
 def tokens(
-    text: options.TextArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    ids: Annotated[
-        bool, typer.Option("--ids", rich_help_panel="Output", help="Print only the ids.")
-    ] = False,
-    count: Annotated[
-        bool,
-        typer.Option(
-            "--count",
-            rich_help_panel="Output",
-            help="Print only how many tokens there are; an empty text has 0.",
+    environment: Environment,
+    source: Annotated[
+        Source,
+        but(
+            prompt={"metavar": "TEXT"},
+            special="Read control tokens such as <|im_end|> in the text as tokens, not as text.",
         ),
-    ] = False,
-    decode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="IDS",
-            show_default=False,
-            help="Print the text of these ids instead, with commas or spaces between them; - reads"
-            " them from stdin.",
+    ],
+    cutting: Cutting,
+    compute: Annotated[Compute, only("model")],
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: count, characters, bytes, and tokens with token, id, bytes"
+            " and special."
         ),
-    ] = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            rich_help_panel="Output",
-            help=f"Show all tokens on a terminal, not the first {view.ROWS} as a table and"
-            f" {view.SHOWN} coloured.",
-        ),
-    ] = False,
-    model: options.Model = None,
-    special: options.SpecialInText = False,
-    json: Annotated[
-        bool, typer.Option("--json", rich_help_panel="Output", help="Print JSON.")
-    ] = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Cut a text into tokens.
 
@@ -81,62 +86,58 @@ def tokens(
     What a model expects before every text (a BOS token) is not part of the text and not shown. A
     token that is only part of a character shows its bytes. --decode writes the exact bytes.
     """
+    ids, count, json = cutting.ids, cutting.count, output.json
     if sum((ids, count, json)) > 1:
         raise UsageError("--ids, --count, --json", "exclude each other")
-    settings = settings_of(locals())
-    messages = Messages(sys.stderr, quiet=quiet)
-    if decode is not None:
-        if text is not None or prompt_option is not None or file:
+    messages = output.messages(environment)
+    if cutting.decode is not None:
+        if source.named:
             raise UsageError("--decode", "takes ids, so there can be no text as well")
         if ids or count:
             raise UsageError("--decode", "gives a text, so --ids and --count say nothing")
-        given = _ids(_stdin() if decode == "-" else decode)
-        _decode(given, settings, messages, json=json)
+        text = cutting.decode
+        given = _ids(read_file(environment, Path("-")) if text == "-" else text)
+        _decode(environment, given, compute, messages, json=json)
         return
-    found = read_prompt(
-        text,
-        prompt_option,
-        file or (),
-        verbatim=verbatim,
-        what="text",
-        example=_EXAMPLE,
-        empty=count,
-    )
-    backend = open_for(settings, messages, weights=False)
-    answer = backend.answer(TokensRequest(found, special=special))
+    found = read_prompt(environment, source, what="text", example=_EXAMPLE, empty=count)
+    backend = open_for(compute, messages, weights=False)
+    answer = backend.answer(TokensRequest(found, special=source.special))
     messages.notices(answer.notices)
-    writer = DataWriter(sys.stdout)
+    writer = environment.data()
     if count:
         writer.write(f"{len(answer.ids)}\n")
     elif ids:
         view.write_ids(writer, answer)
     elif json:
         view.write_json(writer, answer)
-    elif sys.stdout.isatty():
-        view.show(sys.stdout, answer, everything=everything)
+    elif environment.on_terminal:
+        view.show(environment.stdout, answer, everything=cutting.everything)
     else:
         view.write_table(writer, answer)
 
 
-def _decode(ids: list[int], settings: config.Settings, messages: Messages, *, json: bool) -> None:
+def _decode(
+    environment: Environment,
+    ids: list[int],
+    compute: Compute,
+    messages: Messages,
+    *,
+    json: bool,
+) -> None:
     """The bytes exactly; on a terminal control characters and broken bytes are shown."""
-    backend = open_for(settings, messages, weights=False)
+    backend = open_for(compute, messages, weights=False)
     answer = backend.answer(DecodeRequest(tuple(ids), "--decode"))
-    writer = DataWriter(sys.stdout)
+    writer = environment.data()
     if json:
         view.write_json(writer, answer)
         return
     data = b"".join(answer.known[token].bytes for token in answer.ids)
-    if not sys.stdout.isatty():
+    if not environment.on_terminal:
         writer.write_bytes(data)
         return
-    terminal = TerminalWriter(sys.stdout)
+    terminal = environment.terminal()
     terminal.write(data.decode(errors="backslashreplace"))
     terminal.end_line()
-
-
-def _stdin() -> str:
-    return read_file(Path("-"))
 
 
 def _ids(text: str) -> list[int]:

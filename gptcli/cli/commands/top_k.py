@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from gptcli.cli.commands import top_k_modes
-from gptcli.cli.flags import adapter as adapter_options
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags import cpu as cpu_options
-from gptcli.cli.flags.completers import complete_model
+from gptcli.cli.commands.top_k_modes import Look
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.modes import Modes
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.rows import Rows
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import settings_of
 from gptcli.errors import UsageError
-from gptcli.types.limits import LIMITS
+from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.sampling import SamplingWish
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -38,138 +40,23 @@ EXAMPLES = (
     ),
 )
 
-_WALK, _COMPARE = "Walking on", "Comparing"
-
-
-def _temperatures(text: str | None) -> tuple[float, ...]:
-    found = []
-    for part in text.split(",") if text is not None else ():
-        try:
-            value = float(part)
-        except ValueError:
-            raise UsageError("--temperatures", f"must be numbers, not {part!r}") from None
-        reason = LIMITS["temperature"].reason(value)
-        if reason:
-            raise UsageError("--temperatures", reason)
-        found.append(value)
-    return tuple(found)
-
 
 def top_k(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    rows: Annotated[
-        int,
-        typer.Option(
-            "-k",
-            "--rows",
-            metavar="K",
-            callback=options.limited("rows", "--rows"),
-            show_default=False,
-            help="How many tokens to show. Default: 10.",
+    environment: Environment,
+    given: Given,
+    source: Source,
+    rows: Rows,
+    modes: Modes,
+    compute: Compute,
+    sampling: SamplingWish,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: top_logprobs with logit, rank and drawn, raw and drawn"
+            " entropy; with --steps, the steps of a walk; with --compare, tokens and"
+            " divergences."
         ),
-    ] = 10,
-    by_drawn: Annotated[
-        bool,
-        typer.Option(
-            "--by-drawn",
-            help="Show those that the sampler draws most often, which a bias or a penalty may"
-            " lift, not those that are most probable to the model.",
-        ),
-    ] = False,
-    stages: Annotated[
-        bool,
-        typer.Option(
-            "--stages", help="A column for each stage of the sampler: the probability after it."
-        ),
-    ] = False,
-    temperatures: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T,T,…",
-            show_default=False,
-            help="The model's own probabilities at these temperatures, side by side.",
-        ),
-    ] = None,
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Each line of the input is a prompt of its own.")
-    ] = False,
-    jsonl: Annotated[
-        bool,
-        typer.Option(
-            "--jsonl", help='Each line of the input is a JSON object with a "prompt" of its own.'
-        ),
-    ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("steps", "--steps"),
-            rich_help_panel=_WALK,
-            show_default=False,
-            help="Draw a token, append it, look again, N times or to the end of the text.",
-        ),
-    ] = None,
-    pick: Annotated[
-        bool,
-        typer.Option(
-            "--pick",
-            rich_help_panel=_WALK,
-            help="Choose each token with the arrow keys and Enter; q or Esc leaves.",
-        ),
-    ] = False,
-    greedy: Annotated[
-        bool,
-        typer.Option(
-            "--greedy",
-            rich_help_panel=_WALK,
-            help="Always draw the most probable token: the same as --temperature 0.",
-        ),
-    ] = False,
-    compare: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PROMPT",
-            rich_help_panel=_COMPARE,
-            show_default=False,
-            help="Set what follows this prompt beside it, with divergences in bits (in a pipe these"
-            " are in --json only). Repeatable.",
-        ),
-    ] = None,
-    compare_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            autocompletion=complete_model,
-            rich_help_panel=_COMPARE,
-            show_default=False,
-            help="Set what another model says to the prompt beside it.",
-        ),
-    ] = None,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    repeat_penalty: options.RepeatPenalty = None,
-    presence_penalty: options.PresencePenalty = None,
-    frequency_penalty: options.FrequencyPenalty = None,
-    logit_bias: options.LogitBias = None,
-    seed: options.Seed = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Show the distribution over the next token.
 
@@ -180,33 +67,25 @@ def top_k(
     A terminal gets a table, and below it entropies and sums; a pipe gets tab-separated rows under
     heads; --json has everything.
     """
-    settings = settings_of(locals() | ({"temperature": 0.0} if greedy else {}))
-    if greedy and temperature is not None:
-        raise UsageError("--greedy", "cannot be combined with --temperature")
-    modes = top_k_modes.Modes(
-        stages=stages,
-        temperatures=_temperatures(temperatures),
-        lines=lines,
-        jsonl=jsonl,
-        steps=steps,
-        pick=pick,
-        compare=tuple(compare or ()),
-        compare_model=compare_model,
-        json=json,
-    )
-    modes.check()
+    if modes.greedy:
+        if "temperature" in given:
+            raise UsageError("--greedy", "cannot be combined with --temperature")
+        sampling = replace(sampling, temperature=0.0)
+    modes.check(environment, json=output.json)
     request = NextTokensRequest(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
-        sampling=options.wish(settings, logit_bias),
-        rows=rows,
+        prompt=read_prompt(environment, source),
+        sampling=sampling,
+        rows=rows.rows,
         temperatures=modes.temperatures,
-        by_drawn=by_drawn,
+        by_drawn=modes.by_drawn,
         whole=modes.comparing,
-        special=special,
+        special=source.special,
     )
-    top_k_modes.run(modes, request, settings, subject=_subject(file), quiet=quiet)
+    messages = output.messages(environment)
+    look = Look(environment, modes, request, compute, messages, json=output.json)
+    look.run(subject=_subject(source.file))
 
 
-def _subject(files: list[Path] | None) -> str:
+def _subject(files: Sequence[Path]) -> str:
     """What the lines of the input belong to, in an error."""
-    return str(files[0]) if files and len(files) == 1 and str(files[0]) != "-" else "prompt"
+    return str(files[0]) if len(files) == 1 and str(files[0]) != "-" else "prompt"

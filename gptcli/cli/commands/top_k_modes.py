@@ -2,180 +2,153 @@
 
 from __future__ import annotations
 
-import os
-import random
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
-from gptcli.cli.input import many_prompts
-from gptcli.cli.input.prompt import checked
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.modes import Modes
+from gptcli.cli.input.prompt_rows import prompts
 from gptcli.cli.opening import open_for
-from gptcli.config import Settings
-from gptcli.errors import ContextError, InputError, UsageError
+from gptcli.errors import ContextError
 from gptcli.evaluation.comparison import compare
+from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import Distribution, NextTokensRequest, Step, Walk, WalkRequest
-from gptcli.ui.data.writer import DataWriter
+from gptcli.types.sampling import seed_of
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import comparison as comparison_view
 from gptcli.ui.views import next_tokens as table_view
-from gptcli.ui.views import next_tokens_json as as_json
 from gptcli.ui.views import prompt_lines, walk
+from gptcli.ui.views.printing import caption
 from gptcli.ui.views.sampling import in_words
+from gptcli.ui.views.source import where
 
 
 @dataclass(frozen=True)
-class Modes:
-    """The flags that say how to look."""
+class Look:
+    """A way to look, what is asked first, and with what, around which it is printed."""
 
-    stages: bool
-    temperatures: tuple[float, ...]
-    lines: bool
-    jsonl: bool
-    steps: int | None
-    pick: bool
-    compare: tuple[str, ...]
-    compare_model: str | None
+    environment: Environment
+    modes: Modes
+    request: NextTokensRequest
+    compute: Compute
+    messages: Messages
     json: bool
 
     @property
-    def comparing(self) -> bool:
-        """Whether distributions are set beside each other."""
-        return bool(self.compare or self.compare_model)
+    def _backend(self) -> Backend:
+        return open_for(self.compute, self.messages)
 
-    def check(self) -> None:
-        """Raise UsageError for flags that do not go together."""
-        ways = {
-            "--lines": self.lines,
-            "--jsonl": self.jsonl,
-            "--steps": self.steps is not None,
-            "--pick": self.pick,
-            "--compare": bool(self.compare),
-            "--compare-model": self.compare_model is not None,
-        }
-        given = [flag for flag, on in ways.items() if on]
-        if len(given) > 1 and given != ["--compare", "--compare-model"]:
-            raise UsageError(given[1], f"cannot be combined with {given[0]}")
-        columns = {"--stages": self.stages, "--temperatures": bool(self.temperatures)}
-        shown = [flag for flag, on in columns.items() if on]
-        if len(shown) > 1 and not self.json:
-            raise UsageError(shown[1], f"can be combined with {shown[0]} in --json only")
-        many = (self.lines or self.jsonl) and self.json
-        if shown and given and not many:
-            raise UsageError(shown[0], f"cannot be combined with {given[0]}")
-        if self.pick:
-            self._check_pick()
-        if "" in self.compare:
-            raise InputError("--compare", "is empty")
-        for other in self.compare:
-            checked(other, "--compare")
-
-    def _check_pick(self) -> None:
-        if self.json:
-            raise UsageError("--pick", "cannot be combined with --json")
-        if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-            raise UsageError("--pick", "needs a terminal", "--steps walks on without one")
-        if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-            raise UsageError("--pick", "needs a terminal that can move its cursor")
-
-
-def run(
-    modes: Modes, request: NextTokensRequest, settings: Settings, *, subject: str, quiet: bool
-) -> None:
-    """Look in the way that was asked for, and print what is seen."""
-    messages = Messages(sys.stderr, quiet=quiet)
-    if modes.lines or modes.jsonl:
-        split = many_prompts.objects if modes.jsonl else many_prompts.lines
-        prompts = split(request.prompt, subject)
-        _many(modes, request, prompts, open_for(settings, messages), messages)
-    elif modes.comparing:
-        _compare(modes, request, settings, messages)
-    elif modes.steps is not None or modes.pick:
-        seed = random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed
-        found = open_for(settings, messages).answer(WalkRequest(request, seed=seed))
-        if modes.pick:
-            _pick(found, request.prompt, messages)
+    def run(self, *, subject: str) -> None:
+        """Look in the way that was asked for, and print what is seen."""
+        modes = self.modes
+        if modes.lines or modes.jsonl:
+            kind = "jsonl" if modes.jsonl else "lines"
+            self._many(prompts(self.request.prompt, subject, kind))
+        elif modes.comparing:
+            self._compare()
+        elif modes.steps is not None or modes.pick:
+            seed = seed_of(self.request.sampling)
+            found = self._backend.answer(WalkRequest(self.request, seed=seed))
+            if modes.pick:
+                self._pick(found)
+            else:
+                self._steps(found, modes.steps or 0, seed)
         else:
-            _steps(modes, found, request.prompt, seed, messages)
-    else:
-        _once(modes, open_for(settings, messages).answer(request), messages)
+            self._once()
 
+    def _once(self) -> None:
+        found = self._backend.answer(self.request)
+        self.messages.notices(found.notices)
+        if self.json:
+            self.environment.data().json(table_view.as_json(found, stages=self.modes.stages))
+        else:
+            table_view.show(self.environment.stdout, found, stages=self.modes.stages)
 
-def _once(modes: Modes, found: Distribution, messages: Messages) -> None:
-    messages.notices(found.notices)
-    if modes.json:
-        DataWriter(sys.stdout).json(as_json.distribution(found, stages=modes.stages))
-    else:
-        table_view.show(sys.stdout, found, stages=modes.stages)
+    def _many(self, rows: Iterable[tuple[str, str]]) -> None:
+        backend = self._backend
 
+        def distributions() -> Iterator[Distribution]:
+            for subject, prompt in rows:
+                yield backend.answer(replace(self.request, prompt=prompt, subject=subject))
 
-def _many(
-    modes: Modes,
-    request: NextTokensRequest,
-    prompts: Iterable[tuple[str, str]],
-    backend: Backend,
-    messages: Messages,
-) -> None:
-    def distributions() -> Iterator[Distribution]:
-        for subject, prompt in prompts:
-            yield backend.answer(replace(request, prompt=prompt, subject=subject))
+        if self.json:
+            writer = self.environment.data()
+            for found in distributions():
+                writer.json(table_view.as_json(found, stages=self.modes.stages))
+        else:
+            prompt_lines.show(self.environment.stdout, distributions())
 
-    if modes.json:
-        writer = DataWriter(sys.stdout)
-        for found in distributions():
-            writer.json(as_json.distribution(found, stages=modes.stages))
-    else:
-        prompt_lines.show(sys.stdout, distributions())
+    def _compare(self) -> None:
+        backend, request, other_model = self._backend, self.request, self.modes.compare_model
+        found = [backend.answer(request)]
+        for other in self.modes.compare:
+            found.append(backend.answer(replace(request, prompt=other, subject="--compare")))
+        if other_model is not None:
+            # One model at a time: the first is let go before the second is loaded.
+            backend.close()
+            compute = replace(self.compute, model=other_model, adapter=())
+            found.append(open_for(compute, self.messages).answer(request))
+        for each in found:
+            self.messages.notices(each.notices)
+        result = compare(found, request.rows)
+        if self.json:
+            self.environment.data().json(comparison_view.as_json(result))
+        else:
+            comparison_view.show(self.environment.stdout, result)
 
+    def _steps(self, found: Walk, wanted: int, seed: int) -> None:
+        if found.room <= 0:
+            raise ContextError("prompt", "fills the context, so that no step is left")
+        stdout, prompt = self.environment.stdout, self.request.prompt
+        steps = _walk(found, wanted)
+        if self.json:
+            taken = list(steps)
+        elif self.environment.on_terminal:
+            taken = list(walk.on_terminal(stdout, steps))
+        else:
+            taken = list(walk.as_data(stdout, steps))
+        text = found.taken.decode(errors="replace")
+        first, last = taken[0].distribution, taken[-1]
+        if self.json:
+            reason = "stop" if last.taken.ends else "length"
+            self.environment.data().json(walk.as_json(prompt, seed, taken, text, reason))
+        elif self.environment.on_terminal:
+            writer = self.environment.terminal()
+            writer.line()
+            writer.write(f"{prompt}{text}\n")
+            drawn = f"drawn with {in_words(first.sampling)}, seed {seed}"
+            caption(stdout, drawn)
+            caption(stdout, where(first.source))
+        self.messages.notices(first.notices)
+        if len(taken) < wanted and not last.taken.ends:
+            full = f"prompt: the context is full after {len(taken)} of {wanted} steps"
+            self.messages.hint(full)
 
-def _compare(
-    modes: Modes, request: NextTokensRequest, settings: Settings, messages: Messages
-) -> None:
-    backend = open_for(settings, messages)
-    found = [backend.answer(request)]
-    for other in modes.compare:
-        found.append(backend.answer(replace(request, prompt=other, subject="--compare")))
-    if modes.compare_model is not None:
-        # One model at a time: the first is let go before the second is loaded.
-        backend.close()
-        other_settings = replace(settings, model=modes.compare_model, adapter=())
-        found.append(open_for(other_settings, messages).answer(request))
-    for each in found:
-        messages.notices(each.notices)
-    result = compare(found, request.rows)
-    if modes.json:
-        DataWriter(sys.stdout).json(as_json.comparison(result))
-    else:
-        comparison_view.show(sys.stdout, result)
+    def _pick(self, found: Walk) -> None:
+        from gptcli.ui.terminal.keys import Keys
+        from gptcli.ui.views.picker import Picker
 
-
-def _steps(modes: Modes, found: Walk, prompt: str, seed: int, messages: Messages) -> None:
-    assert modes.steps is not None
-    if found.room <= 0:
-        raise ContextError("prompt", "fills the context, so that no step is left")
-    steps = _walk(found, modes.steps)
-    if modes.json:
-        taken = list(steps)
-    elif sys.stdout.isatty():
-        taken = list(walk.on_terminal(sys.stdout, steps))
-    else:
-        taken = list(walk.as_data(sys.stdout, steps))
-    text = found.taken.decode(errors="replace")
-    first, last = taken[0].distribution, taken[-1]
-    if modes.json:
-        reason = "stop" if last.taken.ends else "length"
-        DataWriter(sys.stdout).json(as_json.walk(prompt, seed, taken, text, reason))
-    elif sys.stdout.isatty():
-        print(file=sys.stdout)
-        TerminalWriter(sys.stdout).write(f"{prompt}{text}\n")
-        drawn = f"drawn with {in_words(first.sampling)}, seed {seed}"
-        table_view.caption(sys.stdout, drawn)
-        table_view.caption(sys.stdout, table_view.where(first.source))
-    messages.notices(first.notices)
-    if len(taken) < modes.steps and not last.taken.ends:
-        messages.hint(f"prompt: the context is full after {len(taken)} of {modes.steps} steps")
+        prompt, text = self.request.prompt, ""
+        stdin = self.environment.stdin
+        assert stdin is not None
+        looked = found.look() if found.room > 0 else None
+        if looked is not None:
+            self.messages.notices(looked.notices)
+        try:
+            with Keys(stdin) as keys, Picker(self.environment.stdout, keys) as picker:
+                while looked is not None:
+                    taken = picker.pick(looked, prompt + text)
+                    if taken is None or taken.ends:
+                        break
+                    found.take(taken.token.id)
+                    text = found.taken.decode(errors="replace")
+                    looked = found.look() if found.room > 0 else None
+        finally:
+            # Also after Ctrl-C: what was picked is the result.
+            self.environment.terminal().write(f"{prompt}{text}\n")
+        if found.room <= 0:
+            self.messages.hint("prompt: the context is full")
 
 
 def _walk(found: Walk, steps: int) -> Iterator[Step]:
@@ -185,28 +158,3 @@ def _walk(found: Walk, steps: int) -> Iterator[Step]:
         if taken.ends:
             return
         found.take(taken.token.id)
-
-
-def _pick(found: Walk, prompt: str, messages: Messages) -> None:
-    from gptcli.ui.terminal.keys import Keys
-    from gptcli.ui.terminal.picker import Picker
-
-    writer = TerminalWriter(sys.stdout)
-    text = ""
-    looked = found.look() if found.room > 0 else None
-    if looked is not None:
-        messages.notices(looked.notices)
-    try:
-        with Keys(sys.stdin) as keys, Picker(sys.stdout, keys) as picker:
-            while looked is not None:
-                taken = picker.pick(looked, prompt + text)
-                if taken is None or taken.ends:
-                    break
-                found.take(taken.token.id)
-                text = found.taken.decode(errors="replace")
-                looked = found.look() if found.room > 0 else None
-    finally:
-        # Also after Ctrl-C: what was picked is the result.
-        writer.write(f"{prompt}{text}\n")
-    if found.room <= 0:
-        messages.hint("prompt: the context is full")

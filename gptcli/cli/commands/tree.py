@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
-from gptcli.cli.flags import adapter as adapter_options
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags import cpu as cpu_options
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.opening import open_for, settings_of
+from gptcli.cli.opening import open_for
+from gptcli.config import Limit, option
 from gptcli.errors import UsageError
+from gptcli.types.compute import Compute
 from gptcli.types.tree import MAX_NODES, TreeRequest
-from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import tree as view
 
 #: (what it is for, the command), for the man page.
@@ -29,56 +28,49 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class Branching:
+    """How far the tree reaches, and whether it is drawn by Graphviz."""
+
+    depth: int = option(
+        3,
+        "How many tokens ahead. Default: 3.",
+        metavar="N",
+        brief="How many tokens ahead.",
+        limit=Limit(1, 100),
+    )
+    width: int = option(
+        3,
+        "How many tokens after each one, the most probable ones. Default: 3. The tree may have"
+        f" {MAX_NODES:,} in all.",
+        metavar="N",
+        brief="How many tokens after each one.",
+        limit=Limit(1, 10_000),
+    )
+    min_p: float = option(
+        0.0,
+        "Leave out paths whose joint probability, of all their tokens together, is under P.",
+        metavar="P",
+        brief="Leave out paths less probable than P.",
+        limit=Limit(0, 1),
+    )
+    dot: bool = option(
+        False, "Print a graph for Graphviz.", panel="Output", brief="Print a graph for Graphviz."
+    )
+
+
 def tree(
-    prompt: options.PromptArgument = None,
-    prompt_option: options.PromptOption = None,
-    file: options.PromptFile = None,
-    verbatim: options.Verbatim = False,
-    depth: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("depth", "--depth"),
-            show_default=False,
-            help="How many tokens ahead. Default: 3.",
+    environment: Environment,
+    source: Source,
+    branching: Branching,
+    compute: Compute,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object: children, the likeliest first, with logprob, joint_logprob"
+            " and children of their own."
         ),
-    ] = 3,
-    width: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            callback=options.limited("width", "--width"),
-            show_default=False,
-            help="How many tokens after each one, the most probable ones. Default: 3. The tree may"
-            f" have {MAX_NODES:,} in all.",
-        ),
-    ] = 3,
-    min_p: Annotated[
-        float,
-        typer.Option(
-            metavar="P",
-            callback=options.limited("joint_min_p", "--min-p"),
-            show_default=False,
-            help="Leave out paths whose joint probability, of all their tokens together, is"
-            " under P.",
-        ),
-    ] = 0.0,
-    model: options.Model = None,
-    adapter: adapter_options.Adapter = None,
-    adapter_apart: adapter_options.Apart = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    threads: options.Threads = None,
-    exact_activations: cpu_options.ExactActivations = None,
-    cpu_features: cpu_options.CpuFeatures = None,
-    ctx_size: options.CtxSize = None,
-    special: options.Special = False,
-    json: options.Json = False,
-    dot: Annotated[
-        bool, typer.Option("--dot", rich_help_panel="Output", help="Print a graph for Graphviz.")
-    ] = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    ],
 ) -> None:
     """Show the most probable continuations as a tree.
 
@@ -86,22 +78,21 @@ def tree(
     `joint` of the whole path from the prompt to it. An end token is a leaf. To a pipe go
     tab-separated values, one line per token under a line of heads, parents before children.
     """
-    settings = settings_of(locals())
-    if json and dot:
+    if output.json and branching.dot:
         raise UsageError("--dot", "cannot be combined with --json")
     request = TreeRequest(
-        prompt=read_prompt(prompt, prompt_option, file or (), verbatim=verbatim),
-        depth=depth,
-        width=width,
-        min_p=min_p,
-        special=special,
+        prompt=read_prompt(environment, source),
+        depth=branching.depth,
+        width=branching.width,
+        min_p=branching.min_p,
+        special=source.special,
     )
-    messages = Messages(sys.stderr, quiet=quiet)
-    found = open_for(settings, messages).answer(request)
+    messages = output.messages(environment)
+    found = open_for(compute, messages).answer(request)
     messages.notices(found.notices)
-    if json:
-        DataWriter(sys.stdout).json(view.as_json(found))
-    elif dot:
-        DataWriter(sys.stdout).write("".join(f"{line}\n" for line in view.as_dot(found)))
+    if output.json:
+        environment.data().json(view.as_json(found))
+    elif branching.dot:
+        environment.data().write("".join(f"{line}\n" for line in view.as_dot(found)))
     else:
-        view.show(found, sys.stdout)
+        view.show(found, environment.stdout)

@@ -1,105 +1,68 @@
-"""Options of a conversation: who says what, in which form, and where it is kept."""
+"""A conversation: who says what, in which form, and where it is kept."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from gptcli.cli.flags import common as options
-from gptcli.cli.flags.completers import complete_session
+from gptcli.config import option
 
 #: What may happen where the context is full.
 OVERFLOWS = ("error", "drop-oldest")
+_FORM = "Form"
 
 
-Message = Annotated[
-    str | None,
-    typer.Argument(metavar="MESSAGE", show_default=False, help="The message; - reads stdin."),
-]
-MessageOption = Annotated[
-    str | None,
-    typer.Option(
-        "-p", "--prompt", metavar="TEXT", show_default=False, help="The message, for scripts."
-    ),
-]
-System = Annotated[
-    str | None,
-    typer.Option(
-        "-s",
-        "--system",
+@dataclass(frozen=True)
+class Chat:
+    """What is said before the first message, what is kept, and what happens when it grows."""
+
+    system: str | None = option(
+        None,
+        "The system prompt. Default: the one of the model's template, if it has one.",
+        *("-s", "--system"),
         metavar="TEXT",
-        show_default=False,
-        help="The system prompt. Default: the one of the model's template, if it has one.",
-    ),
-]
-SystemFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="Read the system prompt from a file."),
-]
-SessionName = Annotated[
-    str | None,
-    typer.Option(
+        brief="The system prompt.",
+    )
+    system_file: Path | None = option(None, "Read the system prompt from a file.", metavar="FILE")
+    session: str | None = option(
+        None,
+        "Go on with the conversation of this name, and keep it after every turn.",
         metavar="NAME",
-        autocompletion=complete_session,
-        show_default=False,
-        help="Go on with the conversation of this name, and keep it after every turn.",
-    ),
-]
-OnOverflow = Annotated[
-    str,
-    typer.Option(
+        brief="Go on with this conversation, and keep it.",
+        completer="session",
+    )
+    on_overflow: str = option(
+        "error",
+        "Where the context is full: error, or drop-oldest, which leaves out the oldest turns (never"
+        " the system prompt) and says so. Default: error.",
         metavar="WHAT",
-        callback=options.one_of("--on-overflow", OVERFLOWS),
-        autocompletion=lambda: list(OVERFLOWS),
-        show_default=False,
-        help="Where the context is full: error, or drop-oldest, which leaves out the oldest"
-        " turns (never the system prompt) and says so. Default: error.",
-    ),
-]
-ChatTemplate = Annotated[
-    str | None,
-    typer.Option(
+        choices=OVERFLOWS,
+    )
+
+
+@dataclass(frozen=True)
+class ChatWriting:
+    """How a conversation is written as one document."""
+
+    chat_template: str | None = option(
+        None,
+        "Another of the model's chat templates, or a Jinja file. Default: its own.",
         metavar="NAME|FILE",
-        rich_help_panel="Form",
-        show_default=False,
-        help="Another of the model's chat templates, or a Jinja file. Default: its own.",
-    ),
-]
-Transcript = Annotated[
-    Path | None,
-    typer.Option(
+        panel=_FORM,
+    )
+    transcript: Path | None = option(
+        None,
+        'A transcript instead of a template; TOML such as user = "{user}: {content}\\n".',
         metavar="FILE",
-        rich_help_panel="Form",
-        show_default=False,
-        help='A transcript instead of a template; TOML such as user = "{user}: {content}\\n".',
-    ),
-]
-UserName = Annotated[
-    str | None,
-    typer.Option(
+        panel=_FORM,
+    )
+    user_name: str | None = option(
+        None,
+        "A transcript, as for models without a template, in which you have this name. Default:"
+        " User.",
         metavar="NAME",
-        rich_help_panel="Form",
-        show_default=False,
-        help="A transcript, as for models without a template, in which you have this name."
-        " Default: User.",
-    ),
-]
-AssistantName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        rich_help_panel="Form",
-        show_default=False,
-        help="The same for the model. Default: Assistant.",
-    ),
-]
-ShowPrompt = Annotated[
-    bool,
-    typer.Option(
-        "--show-prompt",
-        rich_help_panel="Output",
-        help="Print the document that the model would continue, and no answer.",
-    ),
-]
+        panel=_FORM,
+    )
+    assistant_name: str | None = option(
+        None, "The same for the model. Default: Assistant.", metavar="NAME", panel=_FORM
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gptcli import config
+from gptcli.types.compute import DTYPES
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -30,25 +30,17 @@ def complete_adapter(incomplete: str) -> list[str]:
     )
 
 
-def complete_device(incomplete: str) -> list[str]:
-    """Devices."""
-    return [name for name in config.DEVICES if name.startswith(incomplete)]
-
-
-def complete_dtype(incomplete: str) -> list[str]:
-    """Dtypes, by their long names."""
-    return [name for name in config.DTYPES if name.startswith(incomplete)]
-
-
 def complete_dtypes(incomplete: str) -> list[str]:
     """Dtypes separated by commas: the last of them."""
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in complete_dtype(last)]
+    return [f"{before}{comma}{name}" for name in DTYPES if name.startswith(last)]
 
 
-def complete_cpu_features(incomplete: str) -> list[str]:
-    """Instructions of the CPU kernels."""
-    return [name for name in config.CPU_FEATURES if name.startswith(incomplete)]
+def complete_preset(incomplete: str) -> list[str]:
+    """Names of presets."""
+    from gptcli.few_shot.presets import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 def complete_session(incomplete: str) -> list[str]:

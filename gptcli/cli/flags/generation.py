@@ -1,69 +1,46 @@
-"""Options of the commands that generate text, with their checks."""
+"""How far a text goes on."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
+from gptcli.config import MOST, Limit, option
 
-from gptcli import config
-from gptcli.cli.flags import common as options
-from gptcli.config import Settings
-from gptcli.errors import UsageError
+#: Where nothing says how many tokens to generate at most: of a text, of an answer in a chat.
+DEFAULT_NEW_TOKENS = 256
+DEFAULT_ANSWER_TOKENS = 1024
 
-MaxNewTokens = Annotated[
-    int | None,
-    typer.Option(
-        "-n",
-        "--max-new-tokens",
-        "--n-predict",
-        "--max-tokens",
+
+def _stop(text: str) -> str:
+    # An empty one would end every text.
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Where a text that the model writes ends."""
+
+    max_new_tokens: int | None = option(
+        None,
+        "Generate at most N tokens; -1 goes on until the model ends or the context is full."
+        f" Default: {DEFAULT_NEW_TOKENS}, in a chat {DEFAULT_ANSWER_TOKENS}.",
+        *("-n", "--max-new-tokens", "--n-predict", "--max-tokens"),
         metavar="N",
-        callback=options.limited("max_new_tokens", "--max-new-tokens"),
-        show_default=False,
-        help="Generate at most N tokens; -1 goes on until the model ends or the context is full."
-        f" Default: {config.DEFAULT_NEW_TOKENS}, in a chat {config.DEFAULT_ANSWER_TOKENS}.",
-    ),
-]
-Stop = Annotated[
-    list[str] | None,
-    typer.Option(
+        brief="Generate at most N tokens.",
+        limit=Limit(-1, MOST),
+        setting=True,
+    )
+    stop: tuple[str, ...] = option(
+        (),
+        "End before this text, which is not printed. Repeatable.",
         metavar="TEXT",
-        show_default=False,
-        help="End before this text, which is not printed. Repeatable.",
-    ),
-]
-Stream = Annotated[
-    bool | None,
-    typer.Option(
-        "--stream/--no-stream",
-        rich_help_panel="Output",
-        show_default=False,
-        help="Print text as it comes, or when it is done. Text streams by itself; --json prints"
-        " one object, and with --stream JSON lines.",
-    ),
-]
-Logprobs = Annotated[
-    int | None,
-    typer.Option(
-        metavar="K",
-        callback=options.limited("logprobs", "--logprobs"),
-        rich_help_panel="Output",
-        show_default=False,
-        help="With --json: the log-probability of every token, and of the K likeliest there.",
-    ),
-]
+        brief="End before this text.",
+        parse=_stop,
+    )
 
-
-def stops(given: Sequence[str] | None) -> tuple[str, ...]:
-    """The stop strings. Raises UsageError for an empty one, which would end every text."""
-    if any(not text for text in given or ()):
-        raise UsageError("--stop", "must not be empty")
-    return tuple(given or ())
-
-
-def seed_of(settings: Settings) -> int:
-    """The seed that was asked for, else another one each time."""
-    return random.SystemRandom().randrange(2**32) if settings.seed is None else settings.seed
+    def new_tokens(self, default: int) -> int | None:
+        """The most tokens to generate; None, which -1 asks for, for as many as there is room."""
+        limit = default if self.max_new_tokens is None else self.max_new_tokens
+        return None if limit < 0 else limit

@@ -1,69 +1,51 @@
-"""Options of the commands that look inside a model: what to look at, where to write it."""
+"""What to look at inside a model, and the files to write it to."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.types.window import DEFAULT, Window
 
-_OUTPUT = "Output"
-
-WindowOption = Annotated[
-    str | None,
-    typer.Option(
-        "--window",
-        metavar="START:STOP",
-        show_default=False,
-        help="The positions to look at, from 0, STOP left out; below 0 from the end; `0:` is all."
-        f" Default: the last {DEFAULT}.",
-    ),
-]
-Html = Annotated[
-    Path | None,
-    typer.Option(
-        "--html",
-        metavar="FILE",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Write one self-contained page as well; - is stdout.",
-    ),
-]
-Png = Annotated[
-    Path | None,
-    typer.Option(
-        "--png",
-        metavar="FILE",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Write a picture as well, with matplotlib (the extra gptcli[plot]).",
-    ),
-]
-Npz = Annotated[
-    Path | None,
-    typer.Option(
-        "--npz",
-        metavar="FILE",
-        rich_help_panel=_OUTPUT,
-        show_default=False,
-        help="Write the numbers as NumPy arrays as well.",
-    ),
-]
-JsonNumbers = Annotated[
-    bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print all numbers as JSON.")
-]
+_PANEL = "Output"
 
 
-def window_of(text: str | None) -> Window:
-    """Raises UsageError for anything but START:STOP, either of them left out, or one number."""
-    if text is None:
-        return Window()
+def _window(text: str) -> Window:
     match = re.fullmatch(r"(-?\d{1,9})?:(-?\d{1,9})?", text.strip())
     if match is None:
         raise UsageError("--window", f"must be START:STOP, not {text!r}", "for example: -20:")
     start, stop = (None if part is None else int(part) for part in match.groups())
     return Window(0 if start is None else start, stop)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The positions to look at, and where to write what is seen beside what is printed."""
+
+    window: Window = option(
+        Window(),
+        "The positions to look at, from 0, STOP left out; below 0 from the end; `0:` is all."
+        f" Default: the last {DEFAULT}.",
+        metavar="START:STOP",
+        brief="The positions to look at; `0:` is all.",
+        parse=_window,
+    )
+    npz: Path | None = option(
+        None, "Write the numbers as NumPy arrays as well.", metavar="FILE", panel=_PANEL
+    )
+    html: Path | None = option(
+        None,
+        "Write one self-contained page as well; - is stdout.",
+        metavar="FILE",
+        panel=_PANEL,
+        brief="Write a page as well; - is stdout.",
+    )
+    png: Path | None = option(
+        None,
+        "Write a picture as well, with matplotlib (the extra gptcli[plot]).",
+        metavar="FILE",
+        panel=_PANEL,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,6 +37,6 @@ class TakesPairs(TyperCommand):
         return super().parse_args(ctx, found)
 
 
-def pairs_of(texts: list[str] | None) -> list[tuple[str, str]]:
+def pairs_of(texts: Sequence[str]) -> list[tuple[str, str]]:
     """(input, output) of every `--example`."""
-    return list(zip(texts[::2], texts[1::2], strict=True)) if texts else []
+    return list(zip(texts[::2], texts[1::2], strict=True))

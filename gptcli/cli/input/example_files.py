@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli.cli.environment import Environment
 from gptcli.cli.input.prompt import read_file
 from gptcli.cli.input.rows import Row, known_kind, read_rows
 from gptcli.errors import InputError, UsageError
+from gptcli.few_shot.presets import preset_text
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.few_shot import Example
 
@@ -28,16 +30,23 @@ class ExampleFile:
     labels: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, input_field: str, output_field: str) -> ExampleFile:
+def read_examples(
+    environment: Environment, path: Path, input_field: str, output_field: str
+) -> ExampleFile:
     """The examples of a file, by the ending of its name.
 
     Raises UsageError for another ending, InputError for a file that is not what it should be.
     """
     if path.suffix.lower() == ".toml":
-        text = read_file(path, verbatim=True)
+        text = read_file(environment, path, verbatim=True)
         return from_toml(text, str(path), input_field, output_field)
-    rows = read_rows(path, known_kind(path, "--examples", (".toml",)))
+    rows = read_rows(environment, path, known_kind(path, "--examples", (".toml",)))
     return ExampleFile(tuple(_examples(rows, input_field, output_field)))
+
+
+def read_preset(name: str) -> ExampleFile:
+    """The examples of a preset. Raises UsageError for a name that there is not."""
+    return from_toml(preset_text(name), f"preset {name}", "input", "output")
 
 
 def from_toml(text: str, subject: str, input_field: str, output_field: str) -> ExampleFile:
@@ -79,7 +88,7 @@ def _tables(value: Any, subject: str) -> Iterator[Row]:
     for number, each in enumerate(value, 1):
         if not isinstance(each, dict):
             raise InputError(f"{subject}: example {number}", "is no table of input and output")
-        yield Row(f"{subject}: example {number}", each)
+        yield Row(f"{subject}: example {number}", number, each)
 
 
 def _examples(rows: Iterator[Row], input_field: str, output_field: str) -> Iterator[Example]:

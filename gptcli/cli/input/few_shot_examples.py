@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli.cli.input.example_files import ExampleFile, read_examples
-from gptcli.cli.input.presets import read_preset
-from gptcli.cli.input.prompt import checked, read_file
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.answers import Labels
+from gptcli.cli.flags.examples import Examples, ExampleWriting
+from gptcli.cli.flags.pairs import pairs_of
+from gptcli.cli.flags.source import checked
+from gptcli.cli.input.example_files import ExampleFile, read_examples, read_preset
+from gptcli.cli.input.prompt import read_file
 from gptcli.errors import InputError, UsageError
 from gptcli.text.example_template import ExampleTemplate, unescape
 from gptcli.types.chat import ChatForm
@@ -31,26 +34,21 @@ class Given(ExampleFile):
     output_field: str = DEFAULT_OUTPUT_FIELD
 
 
-def gather(
-    preset: str | None,
-    files: Sequence[Path],
-    pairs: Sequence[tuple[str, str]],
-    input_field: str | None,
-    output_field: str | None,
-) -> Given:
+def gather(environment: Environment, wanted: Examples) -> Given:
     """All examples in this order: the preset's, those of the files, those of the command line.
 
     Where several say how to write them, the last one holds. Raises UsageError for an unknown
     preset or kind of file, InputError for a file that is not what it should be.
     """
-    given_in = DEFAULT_INPUT_FIELD if input_field is None else input_field
-    due_in = DEFAULT_OUTPUT_FIELD if output_field is None else output_field
+    given_in = DEFAULT_INPUT_FIELD if wanted.input_field is None else wanted.input_field
+    due_in = DEFAULT_OUTPUT_FIELD if wanted.output_field is None else wanted.output_field
     if given_in == due_in:
         raise UsageError("--output-field", f"{due_in!r} is the column of inputs as well")
-    sources = [read_preset(preset)] if preset is not None else []
-    sources += [read_examples(file, given_in, due_in) for file in files]
+    sources = [read_preset(wanted.preset)] if wanted.preset is not None else []
+    sources += [read_examples(environment, file, given_in, due_in) for file in wanted.examples]
     typed = tuple(
-        Example(checked(one, "--example"), checked(other, "--example")) for one, other in pairs
+        Example(checked(one, "--example"), checked(other, "--example"))
+        for one, other in pairs_of(wanted.example)
     )
     sources.append(ExampleFile(typed))
     found = Given((), input_field=given_in, output_field=due_in)
@@ -71,23 +69,17 @@ def _later(new: str | None, old: str | None) -> str | None:
     return old if new is None else new
 
 
-def form_of(
-    given: Given,
-    instruction: str | None,
-    template: str | None,
-    separator: str | None,
-    *,
-    as_chat: bool,
-) -> FewShotForm:
+def form_of(environment: Environment, given: Given, writing: ExampleWriting) -> FewShotForm:
     """The form that flags ask for, else what the files say, else the default.
 
     Raises UsageError for a template that is none, and for one beside --as-chat.
     """
-    if as_chat:
+    template, separator, instruction = writing.template, writing.separator, writing.instruction
+    if writing.as_chat:
         for flag, value in (("--template", template), ("--separator", separator)):
             if value is not None:
                 raise UsageError(flag, "cannot be combined with --as-chat, whose form is a chat's")
-    text = _or(_template(template), given.template, DEFAULT_TEMPLATE)
+    text = _or(_template(environment, template), given.template, DEFAULT_TEMPLATE)
     between = None if separator is None else unescape(checked(separator, "--separator"))
     between = _or(between, given.separator, DEFAULT_SEPARATOR)
     # Checked before a model is loaded.
@@ -97,7 +89,7 @@ def form_of(
         template=text,
         instruction=scene or None,
         separator=between,
-        chat=ChatForm() if as_chat else None,
+        chat=ChatForm() if writing.as_chat else None,
     )
 
 
@@ -106,7 +98,7 @@ def _or(first: str | None, second: str | None, default: str) -> str:
     return default if found is None else found
 
 
-def _template(given: str | None) -> str | None:
+def _template(environment: Environment, given: str | None) -> str | None:
     r"""A template of the command line: a text with \n and \t, or the name of a file with one."""
     if given is None:
         return None
@@ -115,18 +107,19 @@ def _template(given: str | None) -> str | None:
         if not Path(given).is_file():
             reason = f"{given!r} is no file, and has no {{input}} and {{output}} as a template"
             raise UsageError("--template", reason)
-        return read_file(Path(given))
+        return read_file(environment, Path(given))
     return unescape(checked(given, "--template"))
 
 
-def labels_among(given: Given, flags: list[str] | None, *, classify: bool) -> tuple[str, ...]:
+def labels_among(given: Given, wanted: Labels) -> tuple[str, ...]:
     """The labels to compare, none for free answers: flags, else what the files say or hold.
 
     Raises UsageError for labels of the flags that cannot be, InputError for those of examples.
     """
+    flags, classify = wanted.label, wanted.classify
     if flags and classify:
         raise UsageError("--classify", "takes its labels from the examples, so no --label")
-    found = tuple(flags or ()) or given.labels
+    found = flags or given.labels
     subject, error = ("--label", UsageError) if flags else ("labels", InputError)
     if classify:
         found, subject = labels_of(given.examples), "--classify"

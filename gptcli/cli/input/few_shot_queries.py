@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.answers import Queries
+from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import Given
-from gptcli.cli.input.prompt import is_interactive, read_prompt
-from gptcli.cli.input.rows import STDIN, Row, kind_of, known_kind, read_rows, rows_as_they_come
+from gptcli.cli.input.lines import STDIN
+from gptcli.cli.input.prompt import read_prompt
+from gptcli.cli.input.rows import Row, kind_of, known_kind, read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
-from gptcli.types.few_shot import Query
+from gptcli.types.few_shot import Expected, Query
 
 _EXAMPLE = 'gptcli few-shot --preset translate "Good evening."'
 
 
-@dataclass(frozen=True)
-class Expected(Query):
-    """A query and the answer that is due."""
-
-    output: str
-
-
 def queries_of(
-    argument: str | None,
-    option: str | None,
-    files: Sequence[Path],
-    queries: Path | None,
-    *,
-    kind: str | None,
-    field: str,
-    verbatim: bool,
+    environment: Environment, source: Spoken, many: Queries, field: str
 ) -> Iterator[Query | None]:
     """One query from argument, option or files; else those of `queries`, else those of a pipe.
 
     Many come as they are asked for, with None wherever a pipe has no more for the moment. Raises
     UsageError where there is none, and InputError at a row that is none.
     """
-    if argument is not None or option is not None or files:
+    queries, kind = many.queries, many.queries_format
+    if source.named:
         if kind is not None:
             raise UsageError("--queries-format", "needs --queries or a pipe")
-        text = read_prompt(
-            argument, option, files, verbatim=verbatim, what="query", example=_EXAMPLE, piped=False
-        )
+        text = read_prompt(environment, source, what="query", example=_EXAMPLE, piped=False)
         if not text.strip():
             raise InputError("query", "is empty")
         return iter((Query("query", text),))
     if queries is None:
-        if is_interactive():
+        if environment.interactive:
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
     if kind is None and queries.suffix.lower() == ".json":
         hint = "if it has an object on each line: --queries-format jsonl"
         raise UsageError("--queries", f"{queries} may be one JSON value, not a query a line", hint)
-    return _rows(queries, kind or kind_of(queries) or "lines", field)
+    return _rows(environment, queries, kind or kind_of(queries) or "lines", field)
 
 
-def _rows(path: Path, kind: str, field: str) -> Iterator[Query | None]:
+def _rows(environment: Environment, path: Path, kind: str, field: str) -> Iterator[Query | None]:
     name = "" if kind == "lines" else field
-    for row in rows_as_they_come(path, kind):
+    for row in rows_as_they_come(environment, path, kind):
         yield None if row is None else Query(row.subject, _input(row, name))
 
 
@@ -70,13 +58,13 @@ def _input(row: Row, name: str) -> str:
 
 
 def expected_rows(
-    path: Path, given: Given, labels: Sequence[str], kind: str | None
+    environment: Environment, path: Path, given: Given, labels: Sequence[str], kind: str | None
 ) -> list[Expected]:
     """All rows of an evaluation. Raises InputError for a label that is none of those compared."""
     if kind == "lines":
         raise UsageError("--queries-format", "lines have no outputs to compare with")
     found = []
-    for row in read_rows(path, kind or known_kind(path, "--evaluate")):
+    for row in read_rows(environment, path, kind or known_kind(path, "--evaluate")):
         text = _input(row, given.input_field)
         output = row.text(given.output_field, "--output-field")
         if labels and output not in labels:

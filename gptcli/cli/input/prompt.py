@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.source import Spoken, checked
 from gptcli.errors import InputError, UsageError
 
 #: More than any context holds, and little enough to read at once.
-_MAX_BYTES = 256 << 20
+_LARGEST = 256 << 20
+#: One byte more tells that there is more.
+_MOST = _LARGEST + 1
 _STDIN = "-"
 
 
 def read_prompt(
-    argument: str | None,
-    option: str | None,
-    files: Sequence[Path],
+    environment: Environment,
+    source: Spoken,
     *,
-    verbatim: bool = False,
     what: str = "prompt",
     example: str = 'gptcli complete "Once upon a time"',
     empty: bool = False,
@@ -35,16 +35,17 @@ def read_prompt(
     there is no prompt at all, InputError for a file that cannot be read, text that is not UTF-8,
     or a prompt that is empty, unless it may be (`empty`).
     """
+    argument, option, verbatim = source.prompt, source.prompt_option, source.verbatim
     if argument is not None and option is not None:
         raise UsageError("--prompt", f"the {what} is given as an argument as well")
     text = option if option is not None else argument
     stdin_named = argument == _STDIN
     if stdin_named:
         text = None
-    parts = [_part(file, verbatim) for file in files]
-    wanted = stdin_named or (piped and not is_interactive())
-    if wanted and _STDIN not in map(str, files):
-        data = _stdin_bytes()
+    parts = [_part(environment, file, verbatim) for file in source.file]
+    wanted = stdin_named or (piped and not environment.interactive)
+    if wanted and _STDIN not in map(str, source.file):
+        data = environment.read_bytes(_MOST)
         # An empty stdin beside another prompt is only what a script was started with.
         if data or (not parts and text is None):
             parts.append(_text("stdin", data, verbatim))
@@ -58,61 +59,37 @@ def read_prompt(
     return prompt
 
 
-def read_file(file: Path, *, verbatim: bool = False) -> str:
+def read_file(environment: Environment, file: Path, *, verbatim: bool = False) -> str:
     """The text of one file. Raises InputError where it cannot be read or is not UTF-8."""
-    return _part(file, verbatim)
+    return _part(environment, file, verbatim)
 
 
-def read_lines(file: Path) -> list[str]:
+def read_lines(environment: Environment, file: Path) -> list[str]:
     """The lines of a file, or of stdin for `-`; the last needs no newline at its end.
 
     Raises InputError for a file that cannot be read and for text that is not UTF-8.
     """
-    text = _part(file, verbatim=False)
+    text = _part(environment, file, verbatim=False)
     return [line.removesuffix("\r") for line in text.split("\n")] if text else []
 
 
-def checked(text: str, subject: str = "prompt") -> str:
-    """A text of the command line. Raises InputError where it was not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(subject, f"is not UTF-8 at character {error.start}") from None
-    return text
-
-
-def _part(file: Path, verbatim: bool) -> str:
+def _part(environment: Environment, file: Path, verbatim: bool) -> str:
     if str(file) == _STDIN:
-        return _text("stdin", _stdin_bytes(), verbatim)
+        return _text("stdin", environment.read_bytes(_MOST), verbatim)
     return _text(str(file), _file_bytes(file), verbatim)
-
-
-def is_interactive() -> bool:
-    """Whether a person could type into stdin."""
-    return sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
-
-
-def _stdin_bytes() -> bytes:
-    if sys.stdin is None or sys.stdin.closed:
-        raise InputError("stdin", "is closed")
-    try:
-        data: bytes = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError("stdin", error.strerror or str(error)) from None
-    return data
 
 
 def _file_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_BYTES + 1)
+            return file.read(_MOST)
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error)) from None
 
 
 def _text(subject: str, data: bytes, verbatim: bool) -> str:
-    if len(data) > _MAX_BYTES:
-        raise InputError(subject, f"is larger than {_MAX_BYTES >> 20} MiB")
+    if len(data) > _LARGEST:
+        raise InputError(subject, f"is larger than {_LARGEST >> 20} MiB")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -23,8 +23,14 @@ _NAMED = {
     '"': r"\(dq",
 }
 _SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[(<])")
+_MARKED_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z\[(<`])")
 #: A word of prose with hyphens in it, as against an option, a path or a name.
 _HYPHENATED = re.compile(r"[^\w-]*[A-Za-z]+(?:-[A-Za-z]+)+[^\w-]*")
+#: What is typed, as Markdown has it, and another page with its section.
+_CODE = re.compile(r"`([^`\n]+)`")
+_MARKS = re.compile(rf"{_CODE.pattern}|(?<![\w-])([a-z][a-z0-9-]*)\(([1-9])\)")
+#: Stands for a space within what is typed, where no sentence ends and no word.
+_GLUE = "\0"
 
 
 def literal(text: str) -> str:
@@ -46,12 +52,18 @@ def italic(text: str) -> str:
     return rf"\fI{literal(text)}\fR"
 
 
-def prose(text: str) -> list[str]:
-    """Lines of running text; each sentence begins a line, so that roff spaces it."""
+def prose(text: str, *, marks: bool = False) -> list[str]:
+    """Lines of running text; each sentence begins a line, so that roff spaces it.
+
+    marks: `code` and names of pages, as in man(7), are bold.
+    """
     words = re.split(r"[ \t\n]+", text.strip(" \t\n"))
+    write, end, joined = _prose_word, _SENTENCE_END, " ".join(words)
+    if marks:
+        write, end, joined = _marked, _MARKED_SENTENCE_END, _glued(joined)
     lines: list[str] = []
-    for sentence in _SENTENCE_END.split(" ".join(words)):
-        escaped = " ".join(_prose_word(word) for word in sentence.split(" "))
+    for sentence in end.split(joined):
+        escaped = " ".join(write(word) for word in sentence.split(" "))
         wrapped = textwrap.wrap(escaped, _WIDTH, break_long_words=False, break_on_hyphens=False)
         # Only a sentence's own end may look like one.
         lines += [re.sub(r"([.!?])$", r"\1\\&", line) for line in wrapped[:-1]] + wrapped[-1:]
@@ -62,6 +74,25 @@ def _prose_word(word: str) -> str:
     # A hyphen proper, where roff may break the line.
     escaped = literal(word)
     return escaped.replace(r"\-", "-") if _HYPHENATED.fullmatch(word) else escaped
+
+
+def _marked(word: str) -> str:
+    escaped, end = "", 0
+    for match in _MARKS.finditer(word):
+        escaped += _prose_word(word[end : match.start()])
+        code, page, section = match.groups()
+        escaped += bold(code.replace(_GLUE, " ")) if code else f"{bold(page)}({section})"
+        end = match.end()
+    return escaped + _prose_word(word[end:])
+
+
+def inline(text: str) -> str:
+    """Part of a line, with the marks that `prose` may have. No newlines."""
+    return " ".join(_marked(word) for word in _glued(text).split(" "))
+
+
+def _glued(text: str) -> str:
+    return _CODE.sub(lambda match: match[0].replace(" ", _GLUE), text)
 
 
 def text_line(roff: str) -> str:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gptcli.chat import sessions
 from gptcli.chat.keeping import as_session, restored
 from gptcli.chat.talk import Talk
+from gptcli.cli.environment import Environment
 from gptcli.cli.repl import settings as repl_settings
+from gptcli.cli.repl.lines import Lines
 from gptcli.errors import UsageError
 from gptcli.types.chat import Message
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.tables import pairs
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
-
-if TYPE_CHECKING:
-    from gptcli.cli.repl.loop import Lines
+from gptcli.ui.views.printing import pairs
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {
@@ -52,8 +49,15 @@ class Commands:
     """The commands of one chat; `say` sends a message and shows the answer."""
 
     def __init__(
-        self, talk: Talk, lines: Lines, messages: Messages, *, say: Callable[[str], None]
+        self,
+        environment: Environment,
+        talk: Talk,
+        lines: Lines,
+        messages: Messages,
+        *,
+        say: Callable[[str], None],
     ) -> None:
+        self._stdout = environment.stdout
         self._talk, self._lines, self._messages, self._say = talk, lines, messages, say
 
     def run(self, name: str, rest: str) -> None:
@@ -72,7 +76,7 @@ class Commands:
             ('"""', "begins and ends a message of several lines; Alt-Enter breaks a line"),
             ("Ctrl-C", "stops an answer"),
         ]
-        pairs(sys.stdout, rows)
+        pairs(self._stdout, rows)
 
     def _exit(self, _rest: str) -> None:
         raise LeaveError
@@ -124,7 +128,7 @@ class Commands:
         elif self._talk.system is None:
             self._messages.info("no system prompt is set; the model's template may bring its own")
         else:
-            session_view.show_messages([Message("system", self._talk.system)], sys.stdout)
+            session_view.show_messages([Message("system", self._talk.system)], self._stdout)
 
     def _replace_system(self, text: str) -> None:
         self._talk.set_system(text or None)
@@ -144,13 +148,13 @@ class Commands:
 
     def _show(self, rest: str) -> None:
         if rest in ("", "messages"):
-            session_view.show_messages(self._talk.messages, sys.stdout)
+            session_view.show_messages(self._talk.messages, self._stdout)
         elif rest == "prompt":
-            document_view.show(self._talk.document(), sys.stdout)
+            document_view.show(self._talk.document(), self._stdout)
         elif rest == "system":
             self._system("")
         elif rest == "settings":
-            pairs(sys.stdout, repl_settings.rows(self._talk))
+            pairs(self._stdout, repl_settings.rows(self._talk))
         else:
             raise UsageError(f"/show {rest}", f"is none of {', '.join(SHOWS)}")
 
@@ -191,8 +195,7 @@ class Commands:
         usage = self._talk.last_usage
         if usage is None:
             raise UsageError("/stats", "there was no answer yet, or the last one was stopped")
-        for line in stats.lines(usage, None):
-            self._messages.always(line)
+        self._messages.report(stats.lines(usage, None))
 
     def _top(self, rest: str) -> None:
         rows = _ROWS
@@ -200,7 +203,7 @@ class Commands:
             if not (rest.isascii() and rest.isdecimal() and 0 < int(rest[:9]) <= 1000):
                 raise UsageError(f"/top {rest}", "must be a number from 1 to 1000")
             rows = int(rest[:9])
-        next_tokens.show(sys.stdout, self._talk.top(rows))
+        next_tokens.show(self._stdout, self._talk.top(rows))
 
 
 def arguments_of(name: str) -> Sequence[str]:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Protocol
 
 from gptcli.chat.talk import Talk
-from gptcli.cli.repl.commands import COMMANDS, Commands, LeaveError
+from gptcli.cli.environment import Environment
+from gptcli.cli.repl.commands import Commands, LeaveError
+from gptcli.cli.repl.lines import Lines
 from gptcli.errors import GptcliError
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views.completion import OnTerminal, chunks
 
 #: Three quotes begin a message of several lines, and end it.
 _QUOTES = '"""'
-
-
-class Lines(Protocol):
-    """Where a person's lines come from."""
-
-    def read(self, prompt: str = "> ") -> str:
-        """A line, or several as one. Raises EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
-        ...
-
-    def edit(self, text: str) -> str:
-        """The text as the person's editor leaves it."""
-        ...
 
 
 class Repl:
@@ -34,6 +21,7 @@ class Repl:
 
     def __init__(
         self,
+        environment: Environment,
         talk: Talk,
         lines: Lines,
         messages: Messages,
@@ -41,8 +29,9 @@ class Repl:
         stats: Callable[[], list[str]] | None = None,
     ) -> None:
         """stats: the lines to show after each answer."""
-        self._talk, self._lines, self._messages, self._stats = talk, lines, messages, stats
-        self._commands = Commands(talk, lines, messages, say=self.say)
+        self._environment, self._talk, self._lines = environment, talk, lines
+        self._messages, self._stats = messages, stats
+        self._commands = Commands(environment, talk, lines, messages, say=self.say)
 
     def run(self) -> None:
         """Until the person leaves. Errors are told, and the chat goes on."""
@@ -63,13 +52,13 @@ class Repl:
                 return
             except KeyboardInterrupt:
                 # What was under way is stopped; the terminal shows ^C where that was.
-                print(file=sys.stderr)
+                print(file=self._environment.stderr)
             except GptcliError as error:
                 self._messages.error(str(error))
 
     def say(self, text: str) -> None:
         """Send a message and show the answer; Ctrl-C ends the answer, and what came of it stays."""
-        view = OnTerminal(TerminalWriter(sys.stdout), samples=1, echo="")
+        view = OnTerminal(self._environment.terminal(), samples=1, echo="")
         try:
             view.show(chunks(self._talk.ask(text), self._messages))
         except KeyboardInterrupt:
@@ -99,8 +88,4 @@ class Repl:
                 f"answer: cut off after {usage.completion_tokens} tokens;"
                 " /set max-new-tokens allows more"
             )
-        for text in self._stats() if self._stats is not None else ():
-            self._messages.always(text)
-
-
-__all__ = ["COMMANDS", "Lines", "Repl"]
+        self._messages.report(self._stats() if self._stats is not None else ())

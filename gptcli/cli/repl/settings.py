@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
-from gptcli import config
 from gptcli.chat.talk import Talk
 from gptcli.cli.flags.chat import OVERFLOWS
+from gptcli.cli.flags.generation import Generation
+from gptcli.config import check, key_of
 from gptcli.errors import UsageError
-from gptcli.types.sampling import SamplingWish
+from gptcli.types.sampling import NUMBERS, SamplingWish
 
-_SAMPLING = tuple(f.name.replace("_", "-") for f in fields(SamplingWish) if f.name != "logit_bias")
+_SAMPLING = tuple(map(key_of, NUMBERS))
 _OVERFLOW = "on-overflow"
+#: Those that are not of the sampler.
+_GROUPS = {"max-new-tokens": Generation}
 SETTINGS = (*_SAMPLING, "max-new-tokens", "seed", _OVERFLOW)
 
 
@@ -26,7 +29,7 @@ def change(talk: Talk, name: str, value: str) -> None:
         talk.request = replace(talk.request, drop_oldest=value == "drop-oldest")
         return
     try:
-        checked = config.check(known.replace("-", "_"), value)
+        checked = check(_GROUPS.get(known, SamplingWish), known.replace("-", "_"), value)
     except ValueError as error:
         raise UsageError(f"/set {name}", str(error)) from None
     _change(talk, known, checked)

@@ -10,7 +10,7 @@ from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.sampling import check_finite
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 
-#: What bounds a batch: rows, and bytes of keys and values, each row having a copy of the prompt's.
+#: What bounds a batch: rows, and bytes of their states, each row having a copy of the prompt's.
 ROWS = 32
 CACHE_BYTES = 512 << 20
 #: Tokens, padding included, that go through the decoder at once.
@@ -26,11 +26,11 @@ def logprobs_after(
 
     Neither a prompt nor a row may be empty, and together they must fit the context; every prompt
     has as many rows as the others. What the prompts have in common is computed once; rows run in
-    batches on copies of their prompts' keys and values. Raises NonFiniteError where the model
+    batches on copies of what their prompts left behind. Raises NonFiniteError where the model
     gives no distribution.
     """
     runner = prefix.runner
-    cache, logits = begin(prefix, prompts)
+    state, logits = begin(prefix, prompts)
     firsts = _logprobs(logits, [[row[0] for row in each] for each in rows])
     flat = [row for each in rows for row in each]
     prompt_of = [at for at, each in enumerate(rows) for _ in each]
@@ -39,7 +39,7 @@ def logprobs_after(
         # What stands before a token gives its logits, so the last token of a row is not run.
         longest = len(flat[batch[0]]) - 1
         step = max(TOKENS // len(batch), 1)
-        branch = cache.picked([prompt_of[index] for index in batch]) if longest else cache
+        branch = state.picked([prompt_of[index] for index in batch]) if longest else state
         for start in range(0, longest, step):
             end = start + step
             pieces = [flat[index][:-1][start:end] for index in batch]
@@ -57,7 +57,7 @@ def _batches(runner: Runner, prompt: int, rows: Sequence[Sequence[int]]) -> Iter
     batch: list[int] = []
     for index in sorted(range(len(rows)), key=lambda index: -len(rows[index])):
         tokens = prompt + len(rows[batch[0] if batch else index])
-        size = runner.spec.cache_bytes(tokens, runner.itemsize, len(batch) + 1)
+        size = runner.spec.cache_bytes(tokens, runner.facts.itemsize, len(batch) + 1)
         if batch and (len(batch) == ROWS or size > CACHE_BYTES):
             yield batch
             batch = []

@@ -25,7 +25,7 @@ class Staged:
 
 
 def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
-    """Logits (vocab,) after every stage that runs; `sampling.draw` draws from the last.
+    """Logits (vocab,) after every stage that runs; `drawing.draw` draws from the last.
 
     Raises NonFiniteError as `sampling.stages` does.
     """

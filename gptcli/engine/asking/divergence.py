@@ -27,40 +27,40 @@ _ROWS = 16
 
 
 @dataclass(frozen=True)
-class Apart:
+class Divergence:
     """A token at its place, under both models.
 
-    exact, other: its natural log-probability; divergence: KL(exact‖other) of what may come there,
-    in nats; agrees: both find the same token most probable, of equals the one with the lowest id.
+    exact, other: its natural log-probability; kl: KL(exact‖other) of what may come there, in nats;
+    agrees: both find the same token most probable, of equals the one with the lowest id.
     """
 
     exact: float
     other: float
-    divergence: float
+    kl: float
     agrees: bool
 
 
-def apart(
+def divergences(
     exact: Runner,
     other: Runner,
     ids: Sequence[int],
     plan: Sequence[Window],
     *,
     rows: int = HEAD_ROWS,
-) -> Iterator[Apart]:
+) -> Iterator[Divergence]:
     """The scored tokens of every window, in order, as `scoring.score` scores them.
 
     Logits of `rows` positions of each model are held at once. Raises NonFiniteError.
     """
-    caches = exact.new_cache(), other.new_cache()
+    states = exact.new_state(), other.new_state()
     for window in plan:
         position = window.first
         one, two = (
-            logits_of(runner, cache, ids, window, rows=rows)
-            for runner, cache in zip((exact, other), caches, strict=True)
+            logits_of(runner, state, ids, window, rows=rows)
+            for runner, state in zip((exact, other), states, strict=True)
         )
         for ours, theirs in side_by_side(one, two):
-            yield from apart_rows(ours, theirs, ids[position : position + len(ours)])
+            yield from divergences_of_rows(ours, theirs, ids[position : position + len(ours)])
             position += len(ours)
 
 
@@ -81,9 +81,9 @@ def side_by_side(one: Iterator[Array], two: Iterator[Array]) -> Iterator[tuple[A
         left, right = left[rows:], right[rows:]
 
 
-def apart_rows(
+def divergences_of_rows(
     exact: NDArray[np.float32], other: NDArray[np.float32], ids: Sequence[int]
-) -> Iterator[Apart]:
+) -> Iterator[Divergence]:
     """One id for each row of both logits, (rows, vocab). Raises NonFiniteError."""
     for start in range(0, len(ids), _ROWS):
         part = slice(start, start + _ROWS)
@@ -94,12 +94,12 @@ def apart_rows(
         places = np.arange(len(p)), np.asarray(ids[part])
         # Not of float64's, in which two logits that differ may become one number.
         agree = exact[part].argmax(axis=-1) == other[part].argmax(axis=-1)
-        columns = p[places], q[places], _divergences(p, q), agree
-        yield from map(Apart, *(column.tolist() for column in columns))
+        columns = p[places], q[places], _kl(p, q), agree
+        yield from map(Divergence, *(column.tolist() for column in columns))
 
 
 @arrays.quiet
-def _divergences(p: Floats, q: Floats) -> Floats:
+def _kl(p: Floats, q: Floats) -> Floats:
     """KL of each row of natural log-probabilities; infinite where q forbids what p may draw."""
     chances = np.exp(p)
     # What cannot come adds nothing: 0 · ln 0 is 0.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.drawing import generators, next_ids
 from gptcli.engine.asking.prefix import PrefixCache, begin
-from gptcli.engine.asking.sampling import History, generators, likeliest, next_ids
+from gptcli.engine.asking.sampling import History, likeliest
 from gptcli.types.sampling import Sampling
 
 
@@ -85,7 +86,7 @@ class Generation:
         """Yields the steps. The first comes after the prefill; limit 0 gives none."""
         if self._limit <= 0 or not self._alive:
             return
-        cache, logits = begin(self._prefix, [self._prompts[sample] for sample in self._alive])
+        state, logits = begin(self._prefix, [self._prompts[sample] for sample in self._alive])
         for step in range(self._limit):
             rows = list(self._alive)
             drawn = self._draw(rows, logits)
@@ -96,11 +97,12 @@ class Generation:
             if not self._alive or step + 1 == self._limit:
                 return
             if self._alive != rows:
-                cache.select([rows.index(sample) for sample in self._alive])
+                state.pick([rows.index(sample) for sample in self._alive])
             last = [self._histories[sample].generated[-1] for sample in self._alive]
-            logits = self._prefix.runner.decode(last, cache)
-            if cache is self._prefix.cache:
-                self._prefix.note(last[0])
+            if state is self._prefix.state:
+                logits = self._prefix.decode(last[0])
+            else:
+                logits = self._prefix.runner.decode(last, state)
 
     def _draw(self, rows: list[int], logits: Array) -> list[Drawn]:
         histories = [self._histories[sample] for sample in rows]

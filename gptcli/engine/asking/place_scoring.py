@@ -1,4 +1,4 @@
-"""How probable it was, at some places of a document, that what stands there comes next."""
+"""How probable it was, at some places of a text, that what stands there comes next."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gptcli.engine.asking.sampling import check_finite
 
 
 @dataclass(frozen=True)
-class Endings:
+class PlaceScores:
     """Probabilities: `after` of the token that follows each place, `ends` of the end tokens."""
 
     after: tuple[float, ...]
     ends: float
 
 
-def endings(
+def score_places(
     prefix: PrefixCache, ids: Sequence[int], places: Sequence[int], ends: Sequence[int]
-) -> Endings:
+) -> PlaceScores:
     """The raw probability of ids[place + 1] after ids[: place + 1], for rising places.
 
     And that of all `ends` together after the whole. Each token runs once; `prefix` then holds the
-    document. Raises NonFiniteError where the model gives no distribution.
+    text. Raises NonFiniteError where the model gives no distribution.
     """
     found = []
     for place in places:
@@ -35,4 +35,4 @@ def endings(
     logits = prefix.prefill(ids)
     check_finite(logits)
     chances = softmax(logits[0])
-    return Endings(tuple(found), float(chances[list(ends)].sum()) if ends else 0.0)
+    return PlaceScores(tuple(found), float(chances[list(ends)].sum()) if ends else 0.0)

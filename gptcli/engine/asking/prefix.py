@@ -7,51 +7,94 @@ from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.runner import Runner
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState, Snapshot
 
 if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
 
+#: What bounds the snapshots of a state that cannot go back by itself: how many, and their bytes.
+SNAPSHOTS = 4
+SNAPSHOT_BYTES = 512 << 20
+
 
 class PrefixCache:
-    """The KV cache of one row, and the ids that it holds, kept from one prompt to the next.
+    """The state of one row, and the ids that it holds, kept from one prompt to the next.
 
     A prompt computes only what follows the longest beginning that it has in common with those
-    ids. An interruption at any moment leaves it usable: ids are noted once their keys and values
-    are stored.
+    ids; where the state cannot go back there, what follows the longest beginning of that which
+    a snapshot was kept of, at the end of a prompt, or all. An interruption at any moment leaves
+    it usable: ids are noted once every layer has taken them in.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.cache = runner.new_cache()
+        self.state = runner.new_state()
         self.ids: list[int] = []
         #: How many tokens of the last prompt, or of what the last prompts share, were here already.
         self.reused = 0
         #: How many tokens the last prompts share.
         self.shared = 0
+        self._snapshots: list[Snapshot] = []
 
     def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Array:
-        """Make the cache hold exactly this prompt, not empty; logits after it, (1, vocab).
+        """Make the state hold exactly this prompt, not empty; logits after it, (1, vocab).
 
         The last token always runs, since its logits are not kept. `probe` sees what runs.
         """
-        self.reused = min(common_length(self.ids, prompt), len(prompt) - 1)
-        self.ids = self.ids[: self.reused]
-        self.cache.truncate(self.reused)
-        logits = self.runner.prefill([prompt[self.reused :]], self.cache, probe=probe)
-        self.ids += prompt[self.reused :]
+        self._go_back(min(common_length(self.ids, prompt), len(prompt) - 1))
+        return self._go_on(prompt[self.reused :], probe)
+
+    def decode(self, token: int, *, probe: Probe | None = None) -> Array:
+        """Append a token to what is held; logits of what follows, (1, vocab)."""
+        logits = self.runner.decode([token], self.state, probe=probe)
+        self.ids.append(token)
         return logits
 
-    def note(self, token: int) -> None:
-        """A token whose keys and values were appended to the cache."""
-        self.ids.append(token)
+    def copies(self, ids: Sequence[int], rows: int) -> ModelState:
+        """A state of so many rows that all hold exactly these ids, computed where they are not."""
+        common = common_length(self.ids, ids)
+        if common < len(ids) or not self.state.can_truncate([common]):
+            self._go_back(common)
+            if self.reused < len(ids):
+                self._go_on(ids[self.reused :], None)
+        else:
+            # What more is held stays.
+            self.reused = common
+        state = self.state.picked([0] * rows)
+        state.truncate([len(ids)] * rows)
+        return state
+
+    def _go_back(self, length: int) -> None:
+        """Hold the first `length` ids only, or as many fewer as the state can go back to."""
+        # Ids before the state, each time: it may hold more than was noted, but never less.
+        self.ids = self.ids[:length]
+        if not self.state.truncate([length]):
+            fitting = (e for e in self._snapshots if e.fits and e.lengths[0] <= length)
+            last = max(fitting, key=lambda each: each.lengths[0], default=None)
+            self.ids = [] if last is None else self.ids[: last.lengths[0]]
+            if last is None or not self.state.restore(last):
+                self.ids = []
+                self.state.clear()
+        self.reused = len(self.ids)
+        self._snapshots = [each for each in self._snapshots if each.fits]
+
+    def _go_on(self, ids: Sequence[int], probe: Probe | None) -> Array:
+        logits = self.runner.prefill([ids], self.state, probe=probe)
+        self.ids += ids
+        if not self.state.rewinds:
+            self._snapshots.append(self.state.snapshot())
+            while len(self._snapshots) > SNAPSHOTS or (
+                sum(each.bytes for each in self._snapshots) > SNAPSHOT_BYTES
+            ):
+                del self._snapshots[0]
+        return logits
 
 
-def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCache, Array]:
-    """A cache with a row for each prompt, none empty, and the logits after each, (rows, vocab).
+def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[ModelState, Array]:
+    """A state with a row for each prompt, none empty, and the logits after each, (rows, vocab).
 
     What all prompts begin with is computed once, and not at all where `prefix` holds it. A single
-    prompt stays in the cache of `prefix` itself; more get copies.
+    prompt stays in the state of `prefix` itself; more get copies.
     """
     first = prompts[0]
     shared = min(common_length(first, prompt) for prompt in prompts)
@@ -59,22 +102,18 @@ def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[KVCach
         prefix.shared = shared
         logits = prefix.prefill(first)
         if len(prompts) == 1:
-            return prefix.cache, logits
-        cache = prefix.cache.picked([0] * len(prompts))
+            return prefix.state, logits
+        state = prefix.state.picked([0] * len(prompts))
         vocab = logits.shape[-1]
-        return cache, namespace(logits).broadcast_to(logits, (len(prompts), vocab))
+        return state, namespace(logits).broadcast_to(logits, (len(prompts), vocab))
     # Every row has to run a token of its own.
     prefix.shared = shared = min(shared, min(map(len, prompts)) - 1)
-    cache = prefix.runner.new_cache(len(prompts))
     prefix.reused = 0
     if shared:
-        if prefix.ids[:shared] == list(first[:shared]):
-            prefix.reused = shared
-        else:
-            prefix.prefill(first[:shared])
-        cache = prefix.cache.picked([0] * len(prompts))
-        cache.truncate(shared)
-    return cache, prefix.runner.prefill([prompt[shared:] for prompt in prompts], cache)
+        state = prefix.copies(first[:shared], len(prompts))
+    else:
+        state = prefix.runner.new_state(len(prompts))
+    return state, prefix.runner.prefill([prompt[shared:] for prompt in prompts], state)
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

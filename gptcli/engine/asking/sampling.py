@@ -1,4 +1,4 @@
-"""From logits to the next token: pure stages in a fixed order, then a draw.
+"""From logits to what is drawn from: pure stages in a fixed order.
 
     penalties → logit bias → temperature → top-k → top-p → min-p → draw
 
@@ -14,7 +14,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
@@ -40,7 +39,7 @@ def stages(
 
     Raises NonFiniteError where a row has NaN or +inf, or nothing but -inf.
     """
-    for name, adjusted in _adjustments(logits, sampling, histories):
+    for name, adjusted in adjustments(logits, sampling, histories):
         logits = adjusted
         yield name, logits
     if sampling.temperature == 0:
@@ -61,10 +60,10 @@ def stages(
         yield "min-p", logits
 
 
-def _adjustments(
+def adjustments(
     logits: Array, sampling: Sampling, histories: Sequence[History]
 ) -> Iterator[tuple[str, Array]]:
-    """The stages before the temperature."""
+    """(name, logits) for the raw logits and after every stage before the temperature."""
     check_finite(logits)
     yield "logits", logits
     if sampling.repeat_penalty != 1:
@@ -227,40 +226,3 @@ def _at_least(logits: Array, least: Array) -> Array:
 @arrays.quiet
 def _largest(logits: Array) -> Array:
     return namespace(logits).max(logits, axis=-1, keepdims=True)
-
-
-def generators(seed: int, count: int) -> list[Random]:
-    """The source of uniform numbers of each sample: sample i has seed + i, after 2³² - 1 comes 0.
-
-    Python's own, since it promises the same numbers for a seed in every version to come, and they
-    are the same wherever the logits are.
-    """
-    return [Random((seed + i) % 2**32) for i in range(count)]
-
-
-def next_ids(
-    logits: Array,
-    sampling: Sampling,
-    histories: Sequence[History],
-    generators: Sequence[Random],
-) -> list[int]:
-    """One token id per row, drawn from `distribution`. Raises as `stages` does.
-
-    Greedy, that has one token only: it is found at once, without a draw.
-    """
-    if sampling.temperature != 0:
-        return draw(distribution(logits, sampling, histories), generators)
-    for _, adjusted in _adjustments(logits, sampling, histories):
-        logits = adjusted
-    # The first of equals, in both libraries.
-    return list(map(int, namespace(logits).argmax(logits, axis=-1).tolist()))
-
-
-def draw(logits: Array, generators: Sequence[Random]) -> list[int]:
-    """One token id per row from softmax(logits): where a uniform number falls in the sums.
-
-    Each row takes one number from a generator of its own, so it draws the same whatever else is
-    in the batch and whatever device the logits are on.
-    """
-    uniform = [generator.random() for generator in generators]
-    return arrays.at_shares(arrays.softmax(logits), uniform)

@@ -14,7 +14,7 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.sampling import check_finite
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,17 @@ def score(
     Logits of at most `rows` positions are held at once. Raises NonFiniteError where a
     distribution has NaN or +inf, or nothing but -inf.
     """
-    cache = runner.new_cache()
+    state = runner.new_state()
     for window in plan:
         position = window.first
-        for logits in logits_of(runner, cache, ids, window, chunk=chunk, rows=rows):
+        for logits in logits_of(runner, state, ids, window, chunk=chunk, rows=rows):
             yield from score_rows(logits, ids[position : position + len(logits)])
             position += len(logits)
 
 
 def logits_of(
     runner: Runner,
-    cache: KVCache,
+    state: ModelState,
     ids: Sequence[int],
     window: Window,
     *,
@@ -92,11 +92,11 @@ def logits_of(
     rows: int = HEAD_ROWS,
 ) -> Iterator[Array]:
     """The logits before every scored token of a window, in parts of at most (rows, vocab)."""
-    cache.truncate(0)
+    state.clear()
     # The last token is not run: nothing that follows it is scored here.
     seen = ids[window.start : window.end - 1]
     first = window.first - window.start - 1
-    return runner.logits_in_parts(seen, cache, first=first, chunk=chunk, rows=rows)
+    return runner.logits_in_parts(seen, state, first=first, chunk=chunk, rows=rows)
 
 
 def score_rows(logits: Array, ids: Sequence[int]) -> list[Scored]:

@@ -9,9 +9,9 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.sampling import check_finite, likeliest
 from gptcli.engine.runner import Runner
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 
-#: What bounds a batch: rows, and bytes of the caches of all levels together.
+#: What bounds a batch: rows, and bytes of the states of all levels together.
 ROWS = 64
 CACHE_BYTES = 512 << 20
 
@@ -37,9 +37,9 @@ class Branch:
 class TreeGrower:
     """Grows trees of at most `most` nodes: the `width` likeliest tokens after each node.
 
-    least: the log-probability that a path needs, all of it together. A prompt's keys and values are
-    computed once and each branch's once; branches of one parent level run in batches, and go down
-    a level before the next batch does, so that memory grows with the depth and not with the tree.
+    least: the log-probability that a path needs, all of it together. The prompt runs once and each
+    branch once; branches of one parent level run in batches, and go down a level before the next
+    batch does, so that memory grows with the depth and not with the tree.
     """
 
     def __init__(
@@ -66,25 +66,25 @@ class TreeGrower:
         Raises TooManyNodesError, and NonFiniteError where the model gives no distribution.
         """
         self._count = 0
-        cache = self._runner.new_cache()
-        (first,) = self._likeliest(self._runner.prefill([prompt], cache), [0.0])
+        state = self._runner.new_state()
+        (first,) = self._likeliest(self._runner.prefill([prompt], state), [0.0])
         row = self._runner.spec.cache_bytes(
-            len(prompt) + self._depth, self._runner.itemsize, batch=max(self._depth - 1, 1)
+            len(prompt) + self._depth, self._runner.facts.itemsize, batch=max(self._depth - 1, 1)
         )
         rows = min(max(CACHE_BYTES // row, 1), ROWS)
-        self._deepen([(branch, 0) for branch in first], cache, self._depth - 1, rows)
+        self._deepen([(branch, 0) for branch in first], state, self._depth - 1, rows)
         return first
 
     def _deepen(
-        self, branches: list[tuple[Branch, int]], cache: KVCache, levels: int, rows: int
+        self, branches: list[tuple[Branch, int]], state: ModelState, levels: int, rows: int
     ) -> None:
-        """Add what follows each branch, which follows a row of the cache."""
+        """Add what follows each branch, which follows a row of the state."""
         if levels == 0:
             return
         open_ = [(branch, row) for branch, row in branches if not branch.ends]
         for start in range(0, len(open_), rows):
             batch = open_[start : start + rows]
-            deeper = cache.picked([row for _, row in batch])
+            deeper = state.picked([row for _, row in batch])
             logits = self._runner.decode([branch.id for branch, _ in batch], deeper)
             children = self._likeliest(logits, [branch.joint for branch, _ in batch])
             for (branch, _), found in zip(batch, children, strict=True):

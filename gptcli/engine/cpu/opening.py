@@ -1,4 +1,4 @@
-"""A model directory → a Runner of the kernels: weights packed once, kept, and mapped from then on.
+"""A described model → a Runner of the kernels: weights packed once, kept, and mapped from then on.
 
 Nothing here imports torch.
 """
@@ -22,21 +22,20 @@ from gptcli.engine.cpu.binding.library import (
 )
 from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.kinds import kept_kinds
-from gptcli.engine.cpu.packing.pack import Packed, pack, places
+from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
-from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.model.stored_blocks import keeps_blocks
+from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
-from gptcli.errors import ModelError, UsageError
-from gptcli.formats.safetensors import header as weights_header
-from gptcli.formats.safetensors import shards
-from gptcli.formats.safetensors.header import Tensor
+from gptcli.errors import UsageError
+from gptcli.formats.safetensors.header import StoredTensor
 
 #: What --dtype names. Embeddings of quantised models stay in bfloat16: a token reads one row. The
 #: head of int4 has 8 bits, since every token's probability depends on all of it.
@@ -53,7 +52,7 @@ KEPT = "blocks"
 
 
 @dataclass(frozen=True)
-class Choice:
+class KernelChoice:
     """Which kernels, and the kinds of the weights; name: what to call the dtype."""
 
     library: Library
@@ -66,8 +65,7 @@ class Choice:
 
 
 def open_kernels(
-    directory: Path,
-    spec: ModelSpec,
+    described: Described,
     dtype: str,
     threads: int | None,
     limit: int,
@@ -80,10 +78,10 @@ def open_kernels(
     exact_activations: see KernelModel; features: see `choose`, whose errors are raised, and those
     of reading weights.
     """
-    choice = choose(directory, spec, dtype, features)
+    choice = choose(described, dtype, features)
     if choice is None:
         return None
-    packed = _packed(directory, spec, choice, limit, threads or default_threads())
+    packed = _packed(described, choice, limit, threads or default_threads())
     model = KernelModel(
         packed,
         choice.library,
@@ -91,10 +89,10 @@ def open_kernels(
         threads=threads or 0,
         exact_activations=exact_activations,
     )
-    return KernelRunner(model, spec, choice.name, limit)
+    return KernelRunner(model, described.spec, choice.name, limit)
 
 
-def choose(directory: Path, spec: ModelSpec, dtype: str, features: str = "auto") -> Choice | None:
+def choose(described: Described, dtype: str, features: str = "auto") -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
     That is where no kernels were built for this machine, or where they do not cover the spec, the
@@ -102,57 +100,51 @@ def choose(directory: Path, spec: ModelSpec, dtype: str, features: str = "auto")
     where that has blocks of GGUF's, these. Raises UsageError for a dtype that torch does not have
     either and for features that are not there, and ModelError.
     """
-    fields = ConfigFields.read(directory)
+    config, spec, stored = described.config, described.spec, described.stored
     try:
         library = open_library(features)
         reason = covers(spec)
     except KernelsUnavailableError as error:
         reason = str(error)
     if reason is None:
-        stored = [each for file in shards.files(directory) for each in _tensors(file)]
-        elements = sum(tensor.elements for _, tensor in stored)
-        check_counts(fields.subject, spec, len(stored), elements)
-        reason = _stored_otherwise(fields, stored)
+        check_counts(config.subject, spec, stored)
+        reason = _stored_otherwise(described)
     if reason is not None:
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
-    if dtype == "auto" and keeps_blocks(fields):
-        return Choice(library, *kept_kinds(Parameters(directory, spec), spec))
-    name = _stored_dtype(stored) if dtype == "auto" else dtype
-    return Choice(library, name, KINDS[name]) if name in KINDS else None
+    if dtype == "auto" and keeps_ggml_blocks(config):
+        return KernelChoice(library, *kept_kinds(Parameters(described), spec))
+    name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
+    return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
 
 
-def _tensors(file: Path) -> Iterable[tuple[str, Tensor]]:
-    if not file.is_file():
-        raise ModelError(str(file), "is missing")
-    return weights_header.read(file).items()
-
-
-def _stored_otherwise(fields: ConfigFields, stored: Iterable[tuple[str, Tensor]]) -> str | None:
+def _stored_otherwise(described: Described) -> str | None:
     """Why the weights cannot be packed from how they are stored."""
-    said = any(fields.get(name) for name in ("quantization_config", "compression_config"))
-    if said and not keeps_blocks(fields):
+    config = described.config
+    said = any(config.get(name) for name in ("quantization_config", "compression_config"))
+    if said and not keeps_ggml_blocks(config):
         return "the weights are stored quantised"
     # Told by their tensors where config.json says nothing: 8-bit floats, and MXFP4.
-    for name, tensor in stored:
-        if tensor.dtype == "F8_E4M3" or (tensor.dtype == "U8" and name.endswith(MXFP4[0])):
+    for name, tensor in described.stored.tensors.items():
+        if tensor.kind == "F8_E4M3" or (tensor.kind == "U8" and name.endswith(MXFP4[0])):
             return "the weights are stored quantised"
     return None
 
 
-def _stored_dtype(stored: Iterable[tuple[str, Tensor]]) -> str:
+def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
     """bfloat16 where most numbers are stored so, else float32."""
     counts: Counter[str] = Counter()
-    for _, tensor in stored:
-        counts[tensor.dtype] += tensor.elements
+    for tensor in tensors:
+        counts[tensor.kind] += tensor.elements
     return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
 
 
-def _packed(directory: Path, spec: ModelSpec, choice: Choice, limit: int, threads: int) -> Packed:
+def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> PackedWeights:
     """The packed weights, from their file, which is made where there is none."""
     name, kinds, library = choice.name, choice.kinds, choice.library
-    source = _source(directory)
+    directory, spec = described.directory, described.spec
+    source = _source(described.stored.files)
     path = packed_path(directory, name if KINDS.get(name) == kinds else KEPT)
     found = packed_file.load(path, spec, kinds, library, source)
     if found is not None:
@@ -166,7 +158,7 @@ def _packed(directory: Path, spec: ModelSpec, choice: Choice, limit: int, thread
         context=limit,
         device="cpu",
     )
-    parameters = Parameters(directory, spec, exact=name == "float32")
+    parameters = Parameters(described, exact=name == "float32")
     packed = pack(spec, kinds, parameters, library, threads=threads)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +176,8 @@ def packed_path(directory: Path, dtype: str) -> Path:
     return path.with_name(f"{path.name}.{dtype}")
 
 
-def _source(directory: Path) -> str:
+def _source(files: Iterable[Path]) -> str:
     """What tells the exact weights: sizes and times of their files."""
-    stats = [(file.name, file.stat()) for file in shards.files(directory)]
+    stats = [(file.name, file.stat()) for file in files]
     said = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
     return hashlib.sha256(said.encode()).hexdigest()

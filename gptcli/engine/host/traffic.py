@@ -33,11 +33,11 @@ def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> floa
 
     A token reads its own too; where attention has a window, what stands in that.
     """
-    # Keys and values of one position in one layer.
-    each = 2 * spec.kv_heads * spec.head_dim * itemsize
-    windows = [layer.window for layer in spec.each_layer]
-    seen = sum(
-        sum(at if window is None else min(at, window) for window in windows)
+    layers = [
+        (each.window, shape.kept) for each, shape in zip(spec.each_layer, spec.shapes, strict=True)
+    ]
+    numbers = sum(
+        sum(kept * (at if window is None else min(at, window)) for window, kept in layers)
         for at in range(depth + 1, depth + tokens + 1)
     )
-    return each * seen / tokens
+    return itemsize * numbers / tokens

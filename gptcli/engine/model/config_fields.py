@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import json as jsonfile
 
 _MAX_COUNT = 1 << 24
 _NONE: tuple[object, ...] = ("", [], {})
@@ -23,17 +22,9 @@ _MAX_LAYERS = 1 << 12
 class ConfigFields:
     """The fields of one config.json. Every reader raises ModelError naming the file and field."""
 
-    def __init__(self, subject: str, fields: dict[str, Any]) -> None:
+    def __init__(self, subject: str, fields: Mapping[str, Any]) -> None:
         self.subject = subject
         self._fields = fields
-
-    @classmethod
-    def read(cls, directory: Path) -> ConfigFields:
-        """The config.json of a model directory."""
-        path = directory / "config.json"
-        if not path.exists():
-            raise ModelError(str(directory), "has no config.json, so it is not a model")
-        return cls(str(path), jsonfile.read(path))
 
     def bad(self, name: str, reason: str) -> ModelError:
         """The error that says what is wrong with a field."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 NormKind = Literal["layernorm", "rmsnorm"]
@@ -144,6 +145,11 @@ class LayerShape:
         """How many query heads share one key/value head."""
         return self.heads // self.kv_heads
 
+    @property
+    def kept(self) -> int:
+        """How many numbers a token leaves behind: its keys and its values."""
+        return 2 * self.kv_heads * self.head_dim
+
 
 @dataclass(frozen=True)
 class LayerSpec:
@@ -165,7 +171,8 @@ class ModelSpec:
     """The shape and the choices of a decoder-only transformer.
 
     Sizes. width: features of the residual stream; hidden: features inside the MLP; context: the
-    most tokens it was made for.
+    most tokens it was made for. Heads, their features and `hidden` are those of a layer that has
+    none of its own, see `shapes`.
 
     Positions. The rotations of `each_layer`, a learned vector for each position
     (`learned_positions`), or a bias that falls with distance (`alibi`, a multiplier of the slopes
@@ -229,7 +236,7 @@ class ModelSpec:
         """The sizes that a layer has which says nothing of its own."""
         return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden)
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[LayerShape, ...]:
         """The sizes of every layer."""
         return tuple(each.shape or self.shape for each in self.each_layer)
@@ -246,4 +253,4 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of keys and values for `tokens` tokens in each of `batch` rows."""
-        return 2 * self.layers * batch * self.kv_heads * tokens * self.head_dim * element_size
+        return sum(shape.kept for shape in self.shapes) * batch * tokens * element_size

@@ -85,7 +85,7 @@ class AttentionWeights:
             queries[:, :, first:end],
             keys,
             bias,
-            spec.head_dim**-0.5 if spec.attention_scale is None else spec.attention_scale,
+            keys.shape[-1] ** -0.5 if spec.attention_scale is None else spec.attention_scale,
             softcap=spec.attention_softcap,
             sinks=self._runner.sinks(layer),
         )
@@ -109,7 +109,7 @@ def distances(spec: ModelSpec, layer: int, positions: range, total: int) -> Floa
         seen &= away > -window
     bias = np.zeros((1, *away.shape), np.float32)
     if spec.alibi is not None:
-        steep = slopes(spec.heads) * np.float32(spec.alibi)
+        steep = slopes(spec.shapes[layer].heads) * np.float32(spec.alibi)
         bias = steep[:, None, None] * away.astype(np.float32)
     return np.where(seen, bias, np.float32(-np.inf))
 

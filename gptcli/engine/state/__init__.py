@@ -1,1 +1,1 @@
-"""What a token leaves behind, layer by layer, and what prompts share of it."""
+"""What a token leaves behind in a model, layer by layer, and going back to an earlier place."""

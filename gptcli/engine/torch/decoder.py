@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.torch.layers import Layer, Norm
 from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
@@ -40,13 +40,16 @@ class Decoder(nn.Module):
         self.head_bias = nn.Parameter(torch.empty(spec.vocab)) if spec.head_bias else None
         # Layers that turn alike, or see equally far, share what is computed for that.
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
-        self.windows = list(dict.fromkeys(each.window for each in spec.each_layer))
+        # What a layer sees: how far, and where distance counts, with so many heads.
+        heads = [0 if spec.alibi is None else shape.heads for shape in spec.shapes]
+        sights = [(each.window, n) for each, n in zip(spec.each_layer, heads, strict=True)]
+        self.sights = list(dict.fromkeys(sights))
         self.uses = [
-            (self.ropes.index(each.rope) if each.rope else None, self.windows.index(each.window))
-            for each in spec.each_layer
+            (self.ropes.index(each.rope) if each.rope else None, self.sights.index(sight))
+            for each, sight in zip(spec.each_layer, sights, strict=True)
         ]
         self.frequencies: list[Tensor] = []
-        self.slopes: Tensor | None = None
+        self.slopes: dict[int, Tensor] = {}
         self.scale = spec.embedding_scale
 
     def prepare(self, context: int) -> None:
@@ -55,41 +58,46 @@ class Decoder(nn.Module):
         self.frequencies = [inverse_frequencies(r, weight.device, context) for r in self.ropes]
         self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
         if self.spec.alibi is not None:
-            self.slopes = slopes(self.spec.heads, weight.device) * self.spec.alibi
+            self.slopes = {
+                heads: slopes(heads, weight.device) * self.spec.alibi for _, heads in self.sights
+            }
 
     def forward(
         self,
         ids: Tensor,
-        cache: KVCache,
+        state: ModelState,
         counts: list[int] | None = None,
         probe: Probe | None = None,
     ) -> Tensor:
         """The residual stream after the last layer, (batch, time, width), before the final norm.
 
-        ids: (batch, time), appended to `cache`, which must have room (`KVCache.reserve`).
+        ids: (batch, time), appended to `state`, which must have room (`ModelState.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
         Probe points: "embedding", those of each Layer, "stream" after each. The start that a probe
         is told is that of the first row.
         """
         time = ids.size(1)
-        at = cache.positions(time, ids.device)
+        at = state.positions(time, ids.device)
         stream = self._embedded(ids, at)
         if probe is not None:
-            probe("embedding", -1, stream, cache.lengths[0])
+            probe("embedding", -1, stream, state.lengths[0])
         turns = [
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
-        total = max(cache.lengths) + time
-        masks = [visible(at, total, window) for window in self.windows]
-        if self.slopes is not None:
-            masks = [with_distance(m, at, total, self.slopes, stream.dtype) for m in masks]
-        for index, (layer, (rope, window)) in enumerate(zip(self.layers, self.uses, strict=True)):
+        total = max(state.lengths) + time
+        masks = [visible(at, total, window) for window, _ in self.sights]
+        if self.slopes:
+            masks = [
+                with_distance(mask, at, total, self.slopes[heads], stream.dtype)
+                for mask, (_, heads) in zip(masks, self.sights, strict=True)
+            ]
+        for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
-            stream = layer(stream, index, cache, masks[window], turn, probe)
+            stream = layer(stream, index, state, masks[sight], turn, probe)
             if probe is not None:
-                probe("stream", index, stream, cache.lengths[0])
-        cache.advance([time] * ids.size(0) if counts is None else counts)
+                probe("stream", index, stream, state.lengths[0])
+        state.advance([time] * ids.size(0) if counts is None else counts)
         return stream
 
     def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:

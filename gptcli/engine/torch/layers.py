@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
+from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.torch.attention import attend, attend_written_out
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.rope import Rotation, rotate
@@ -42,24 +42,24 @@ class Norm(nn.Module):
 class Attention(nn.Module):
     """Every token gathers values from the tokens it may see, by how its query meets their keys."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, shape: LayerShape) -> None:
         super().__init__()
-        self.spec = spec
-        inner, shared = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+        self.spec, self.head_dim = spec, shape.head_dim
+        inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
         self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
-        self.query_norm = _head_norm(spec.head_norm, spec.heads, spec.head_dim)
-        self.key_norm = _head_norm(spec.head_norm, spec.kv_heads, spec.head_dim)
-        self.sinks = nn.Parameter(torch.empty(spec.heads)) if spec.sinks else None
+        self.query_norm = _head_norm(spec.head_norm, shape.heads, shape.head_dim)
+        self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
+        self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(
         self,
         x: Tensor,
         layer: int,
-        cache: KVCache,
+        state: ModelState,
         mask: Tensor | None,
         turn: Rotation | None,
         probe: Probe | None = None,
@@ -70,9 +70,9 @@ class Attention(nn.Module):
         v = self._heads(self.value(x), None)
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
-        keys, values = cache.append(layer, k, v)
+        keys, values = state.layers[layer].append(k, v, state.lengths)
         if probe is not None:
-            probe("queries", layer, q, cache.lengths[0])
+            probe("queries", layer, q, state.lengths[0])
             probe("keys", layer, keys, 0)
         scale = self.spec.attention_scale
         if self.written_out:
@@ -85,7 +85,7 @@ class Attention(nn.Module):
         return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
-        heads = (*x.shape[:-1], -1, self.spec.head_dim)
+        heads = (*x.shape[:-1], -1, self.head_dim)
         if norm is not None:
             over = self.spec.head_norm
             whole = over is not None and over.over == "width"
@@ -111,40 +111,41 @@ class Layer(nn.Module):
         super().__init__()
         before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")
         one = spec.blocks == "parallel_one_norm"
+        shape = this.shape or spec.shape
         self.spec = spec
         self.attention_norm = Norm(spec.norm, spec.width) if before else None
-        self.attention = Attention(spec)
+        self.attention = Attention(spec, shape)
         self.attention_post_norm = Norm(spec.norm, spec.width) if after else None
         self.mlp_norm = Norm(spec.norm, spec.width) if before and not one else None
         self.mlp: nn.Module
         if this.mixture and spec.experts is not None:
             self.mlp = Mixture(spec, spec.experts)
         else:
-            self.mlp = MLP(spec, spec.hidden)
+            self.mlp = MLP(spec, shape.hidden)
         self.mlp_post_norm = Norm(spec.norm, spec.width) if after else None
 
     def forward(
         self,
         stream: Tensor,
         layer: int,
-        cache: KVCache,
+        state: ModelState,
         mask: Tensor | None,
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp"."""
         read = stream if self.attention_norm is None else self.attention_norm(stream)
-        update = self.attention(read, layer, cache, mask, turn, probe)
+        update = self.attention(read, layer, state, mask, turn, probe)
         update = self._finished(update, self.attention_post_norm)
         if probe is not None:
-            probe("attention", layer, update, cache.lengths[0])
+            probe("attention", layer, update, state.lengths[0])
         before, stream = stream, stream + update
         if self.spec.blocks != "parallel_one_norm":
             source = stream if self.spec.blocks == "serial" else before
             read = source if self.mlp_norm is None else self.mlp_norm(source)
         update = self._finished(self.mlp(read), self.mlp_post_norm)
         if probe is not None:
-            probe("mlp", layer, update, cache.lengths[0])
+            probe("mlp", layer, update, state.lengths[0])
         return stream + update
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
+from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.torch.adapters import attach, can_stand_apart
@@ -65,7 +65,7 @@ def _does_well(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def load(
-    directory: Path,
+    described: Described,
     *,
     device: str = "auto",
     dtype: str = "auto",
@@ -73,7 +73,7 @@ def load(
     adapters: Sequence[AdapterRef] = (),
     apart: bool = False,
 ) -> TorchRunner:
-    """Build the decoder that config.json describes, with the weights of the directory.
+    """Build the decoder that config.json describes, with the weights of its directory.
 
     On a CPU and in the file's own dtype, the weights stay where the system mapped them. Adapters
     are added to the weights that they change, or with `apart` kept beside these where they are
@@ -81,7 +81,8 @@ def load(
     a device that is not there or a limit beyond the model's context, ResourceError where memory
     is, or becomes, too small.
     """
-    planned = plan(directory, adapters)
+    planned = plan(described, adapters)
+    directory = described.directory
     decoder, adapted = planned.decoder, planned.adapted
     limit = context_in_use(decoder.spec, limit)
     target = pick_device(device)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.torch.decoder import Decoder
-from gptcli.engine.weights.checkpoint import Checkpoint, Source
+from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
 from gptcli.engine.weights.lora.adapter import Adapter
 from gptcli.engine.weights.lora.source import AdaptedSource
 from gptcli.engine.weights.matching import Placement, check_counts, place, rule_of
@@ -22,7 +20,7 @@ from gptcli.types.models import AdapterRef
 
 
 @dataclass(frozen=True)
-class Plan:
+class TorchPlan:
     """Every parameter of the decoder, which is on the meta device, and its stored tensor.
 
     stored: the files' own tensors; source: the same, dequantised and with adapters added, and
@@ -33,7 +31,7 @@ class Plan:
 
     decoder: Decoder
     stored: Checkpoint
-    source: Source
+    source: TensorSource
     adapted: AdaptedSource | None
     placements: list[Placement]
     shapes: dict[str, torch.Size]
@@ -41,14 +39,13 @@ class Plan:
     untied: bool
 
 
-def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
-    """Read what config.json and all headers say. Raises ModelError for anything that is wrong."""
-    config = ConfigFields.read(directory)
-    family, spec = read_spec(config)
+def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan:
+    """Fit the tensors, and the headers of adapters, to the spec. Raises ModelError."""
+    config, family, spec = described.config, described.family, described.spec
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
-    checkpoint = Checkpoint(directory)
-    check_counts(config.subject, spec, len(checkpoint.tensors), checkpoint.elements)
+    check_counts(config.subject, spec, described.stored)
+    checkpoint = Checkpoint(described.stored)
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
     adapted, untie = None, False
@@ -69,7 +66,7 @@ def plan(directory: Path, adapters: Sequence[AdapterRef] = ()) -> Plan:
     placements = place(source, rules, shapes, spec.layers)
     if adapted is not None:
         adapted.check(placements)
-    return Plan(
+    return TorchPlan(
         decoder=decoder,
         stored=checkpoint,
         source=source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
-from gptcli.engine.runner import CHUNK, HEAD_ROWS
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
+from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.torch.decoder import Decoder
 
 
@@ -26,43 +27,23 @@ class TorchRunner:
         self.limit = min(limit or self.spec.context, self.spec.context)
         decoder.prepare(self.limit)
 
-    @property
-    def device_name(self) -> str:
-        """See Runner."""
-        return str(self.device)
-
-    @property
-    def dtype_name(self) -> str:
-        """See Runner."""
-        return str(self.dtype).removeprefix("torch.")
-
-    @property
-    def activations_name(self) -> None:
-        """See Runner."""
-        return None
-
-    @property
-    def itemsize(self) -> int:
-        """See Runner."""
-        return self.dtype.itemsize
-
-    @property
-    def threads(self) -> int | None:
-        """See Runner."""
-        return torch.get_num_threads() if self.device.type == "cpu" else None
-
-    @property
-    def instructions(self) -> str | None:
-        """See Runner."""
-        return None
-
-    @property
-    def weight_bytes(self) -> int:
+    @cached_property
+    def facts(self) -> RunnerFacts:
         """See Runner."""
         # A tied table is read in full by the head.
         rows = {"positions.weight"} | (set() if self.spec.tied else {"embedding.weight"})
         parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
-        return traffic.weight_bytes(self.spec, (part for part in parts if part[0] not in rows))
+        return RunnerFacts(
+            device=str(self.device),
+            dtype=str(self.dtype).removeprefix("torch."),
+            activations=None,
+            itemsize=self.dtype.itemsize,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
+            instructions=None,
+            weight_bytes=traffic.weight_bytes(
+                self.spec, (part for part in parts if part[0] not in rows)
+            ),
+        )
 
     def wait(self) -> None:
         """See Runner."""
@@ -81,15 +62,15 @@ class TorchRunner:
 
         return read
 
-    def new_cache(self, batch: int = 1) -> KVCache:
+    def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        return KVCache(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+        return new_state(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
 
     @torch.inference_mode()
     def prefill(
         self,
         rows: Sequence[Sequence[int]],
-        cache: KVCache,
+        state: ModelState,
         *,
         chunk: int = CHUNK,
         probe: Probe | None = None,
@@ -104,7 +85,7 @@ class TorchRunner:
         for start in range(0, longest, chunk):
             pieces = [row[start : start + chunk] for row in rows]
             counts = [len(piece) for piece in pieces]
-            stream = self._forward(pieces, counts, cache, probe)
+            stream = self._forward(pieces, counts, state, probe)
             for row, piece in enumerate(pieces):
                 if piece and start + len(piece) == len(rows[row]):
                     last[row] = stream[row, len(piece) - 1]
@@ -113,16 +94,16 @@ class TorchRunner:
 
     @torch.inference_mode()
     def all_logits(
-        self, row: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+        self, row: Sequence[int], state: ModelState, *, probe: Probe | None = None
     ) -> Tensor:
         """See Runner."""
-        return self.decoder.logits(self._forward([row], [len(row)], cache, probe)[0])
+        return self.decoder.logits(self._forward([row], [len(row)], state, probe)[0])
 
     @torch.inference_mode()
     def logits_in_parts(
         self,
         row: Sequence[int],
-        cache: KVCache,
+        state: ModelState,
         *,
         first: int = 0,
         chunk: int = CHUNK,
@@ -131,23 +112,25 @@ class TorchRunner:
         """See Runner."""
         for start in range(0, len(row), chunk):
             piece = row[start : start + chunk]
-            stream = self._forward([piece], [len(piece)], cache, None)[0]
+            stream = self._forward([piece], [len(piece)], state, None)[0]
             for at in range(max(first - start, 0), len(piece), rows):
                 yield self.decoder.logits(stream[at : at + rows])
 
     @torch.inference_mode()
-    def decode(self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None) -> Tensor:
+    def decode(
+        self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
+    ) -> Tensor:
         """See Runner."""
-        stream = self._forward([[token] for token in ids], [1] * len(ids), cache, probe)
+        stream = self._forward([[token] for token in ids], [1] * len(ids), state, probe)
         return self.decoder.logits(stream[:, -1])
 
     @torch.inference_mode()
     def logits_of_rows(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, most: int = HEAD_ROWS
     ) -> Iterator[Tensor]:
         """See Runner. All rows run at once, the shorter ones padded at their end."""
         counts = [len(row) for row in rows]
-        stream = self._forward(rows, counts, cache, None)
+        stream = self._forward(rows, counts, state, None)
         real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
         for start in range(0, len(real), most):
             yield self.decoder.logits(real[start : start + most])
@@ -177,12 +160,12 @@ class TorchRunner:
         self,
         pieces: Sequence[Sequence[int]],
         counts: list[int],
-        cache: KVCache,
+        state: ModelState,
         probe: Probe | None,
     ) -> Tensor:
         widest = max(counts)
         padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
-        cache.reserve(counts)
+        state.reserve(counts)
         ids = torch.tensor(padded, device=self.device)  # (batch, time)
-        stream: Tensor = self.decoder(ids, cache, counts, probe)
+        stream: Tensor = self.decoder(ids, state, counts, probe)
         return stream

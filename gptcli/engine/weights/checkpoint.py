@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from gptcli.errors import ModelError, ResourceError
-from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors.mapping import MappedFiles
+from gptcli.formats.safetensors.stored import StoredFiles
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
 FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -27,7 +26,7 @@ _WORDS = {dtype: word for word, dtype in _KINDS.items()}
 
 
 @dataclass(frozen=True)
-class Stored:
+class SourceTensor:
     """A tensor before it is read: where it is, its shape, and the dtype that it is read as.
 
     dtype: None for one that we cannot use.
@@ -44,7 +43,7 @@ class Stored:
         return None if self.dtype is None else _WORDS[self.dtype]
 
 
-class Source(Protocol):
+class TensorSource(Protocol):
     """Tensors by the names that families know them by, however they are kept.
 
     A file's tensors are one kind; weights that are packed, or that an adapter is added to, are
@@ -57,7 +56,7 @@ class Source(Protocol):
         ...
 
     @property
-    def tensors(self) -> Mapping[str, Stored]:
+    def tensors(self) -> Mapping[str, SourceTensor]:
         """All there are, by name."""
         ...
 
@@ -72,74 +71,38 @@ class Source(Protocol):
 
 
 class Checkpoint:
-    """All tensors of a model directory, by stored name. Opening reads the headers only."""
+    """The tensors of files, by stored name: views of the mapped files, copied when written to."""
 
-    def __init__(
-        self, directory: Path, files: Iterable[tuple[Path, set[str]]] | None = None
-    ) -> None:
-        """`files` are the safetensors files and what must be in each; None looks for them."""
-        self.directory = directory
-        self._files: dict[Path, Any] = {}
-        self.tensors: dict[str, Stored] = {}
-        for file, expected in _files(directory) if files is None else files:
-            self._open(file, expected)
+    def __init__(self, stored: StoredFiles) -> None:
+        self.stored = stored
+        self._mapped = MappedFiles(private=True)
+        # Other kinds are refused later: only tensors that are used matter.
+        self.tensors: dict[str, SourceTensor] = {
+            name: SourceTensor(name, tensor.file, tensor.shape, _KINDS.get(tensor.kind))
+            for name, tensor in stored.tensors.items()
+        }
+
+    @property
+    def directory(self) -> Path:
+        """See TensorSource."""
+        return self.stored.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source."""
+        """See TensorSource."""
         return main_dtype(self.tensors.values())
 
-    @property
-    def elements(self) -> int:
-        """How many numbers, or bytes or words of packed ones, are stored in all."""
-        return sum(torch.Size(stored.shape).numel() for stored in self.tensors.values())
-
     def read(self, name: str) -> Tensor:
-        """The tensor, as a view of the mapped file."""
-        stored = self.tensors[name]
-        try:
-            tensor: Tensor = self._files[stored.file].get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise ModelError(str(stored.file), f"{name} cannot be read: {error}") from None
-        return tensor
-
-    def _open(self, file: Path, expected: set[str]) -> None:
-        try:
-            opened = safe_open(file, framework="pt")
-        except FileNotFoundError:
-            raise ModelError(str(file), "is missing") from None
-        except MemoryError:
-            raise ResourceError(str(file), "does not fit into the address space") from None
-        except (SafetensorError, OSError) as error:
-            raise ModelError(str(file), f"is not a whole safetensors file: {error}") from None
-        self._files[file] = opened
-        names = set(opened.keys())
-        for name in sorted(expected - names):
-            raise ModelError(str(file), f"lacks {name}, which the index says it holds")
-        for name in sorted(names):
-            if name in self.tensors:
-                other = self.tensors[name].file.name
-                raise ModelError(str(file), f"{name} is stored twice (also in {other})")
-            part = opened.get_slice(name)
-            kind = part.get_dtype()
-            # Other kinds are refused later: only tensors that are used matter.
-            self.tensors[name] = Stored(name, file, tuple(part.get_shape()), _KINDS.get(kind))
+        """The tensor. KeyError for one of a kind that has no use here; raises as MappedFiles."""
+        tensor = self.stored.tensors[name]
+        bits = torch.from_numpy(self._mapped.bytes(tensor))
+        return bits.view(_KINDS[tensor.kind]).view(tensor.shape)
 
 
-def main_dtype(tensors: Iterable[Stored]) -> torch.dtype:
+def main_dtype(tensors: Iterable[SourceTensor]) -> torch.dtype:
     """The float dtype that most of the numbers have; float32 where there are none."""
     counts = dict.fromkeys(FLOATS.values(), 0)
     for stored in tensors:
         if stored.dtype in counts:
             counts[stored.dtype] += torch.Size(stored.shape).numel()
     return max(counts, key=lambda dtype: counts[dtype])
-
-
-def _files(directory: Path) -> Iterator[tuple[Path, set[str]]]:
-    """The safetensors files, and what an index says is in each (nothing where there is none)."""
-    expected: dict[str, set[str]] = {}
-    if not (directory / shards.WEIGHTS).is_file() and (directory / shards.INDEX).is_file():
-        for name, shard in shards.weight_map(directory / shards.INDEX).items():
-            expected.setdefault(shard, set()).add(name)
-    for file in shards.files(directory):
-        yield file, expected.get(file.name, set())

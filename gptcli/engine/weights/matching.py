@@ -12,7 +12,8 @@ from gptcli.engine.model.rules import Rule, Rules
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.weights.placement import Layout, layouts
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
+from gptcli.formats.safetensors.stored import StoredFiles
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
 FLOATS = ("F32", "F16", "BF16")
@@ -20,11 +21,11 @@ FLOATS = ("F32", "F16", "BF16")
 _PACKED = ("U8",)
 
 
-class Described(Protocol):
+class UnreadTensor(Protocol):
     """A tensor before it is read.
 
     kind: the format's word for its dtype, or for what it is once it is dequantised; ggml's word
-    for blocks that stay such (blocks.SIZES); None where it is of no use here.
+    for blocks that stay such (ggml_blocks.SIZES); None where it is of no use here.
     """
 
     @property
@@ -48,7 +49,7 @@ class Described(Protocol):
         ...
 
 
-class Tensors(Protocol):
+class UnreadTensors(Protocol):
     """The tensors of a model, whichever library will read them."""
 
     @property
@@ -57,7 +58,7 @@ class Tensors(Protocol):
         ...
 
     @property
-    def tensors(self) -> Mapping[str, Described]:
+    def tensors(self) -> Mapping[str, UnreadTensor]:
         """All there are, by name."""
         ...
 
@@ -67,23 +68,23 @@ class Placement:
     """A layout, met with the stored tensors that it applies to."""
 
     layout: Layout
-    stored: tuple[Described, ...]
+    stored: tuple[UnreadTensor, ...]
 
 
-def check_counts(subject: str, spec: ModelSpec, tensors: int, elements: int) -> None:
+def check_counts(subject: str, spec: ModelSpec, stored: StoredFiles) -> None:
     """Raise ModelError for more layers or experts than so many stored tensors could hold.
 
     Every layer has tensors of its own, and every expert many times `width` numbers, of which no
     form holds more than eight in an element: millions are refused before they are built.
     """
+    tensors, elements = len(stored.tensors), stored.elements
     if spec.layers > tensors:
-        raise ModelError(
-            subject, f"says {spec.layers} layers, but only {tensors} tensors are stored"
-        )
+        reason = f"says {spec.layers} layers, but only {tensors} tensors are stored"
+        raise ModelError(subject, reason)
     experts = spec.mixtures * spec.experts.count if spec.experts else 0
     if experts * spec.width > 2 * elements:
-        stored = f"only {elements} numbers are stored"
-        raise ModelError(subject, f"says {experts} experts in all layers, but {stored}")
+        reason = f"says {experts} experts in all layers, but only {elements} numbers are stored"
+        raise ModelError(subject, reason)
 
 
 def rule_of(rules: Rules) -> Callable[[str], Rule | None]:
@@ -102,7 +103,7 @@ def rule_of(rules: Rules) -> Callable[[str], Rule | None]:
 
 
 def place(
-    source: Tensors, rules: Rules, shapes: Mapping[str, Sequence[int]], layers: int
+    source: UnreadTensors, rules: Rules, shapes: Mapping[str, Sequence[int]], layers: int
 ) -> list[Placement]:
     """Match every parameter with a stored tensor, before any weights are read.
 
@@ -110,7 +111,7 @@ def place(
     unknown, or of another shape than config.json says.
     """
     subject = str(source.directory)
-    by_name: dict[str, Described] = {}
+    by_name: dict[str, UnreadTensor] = {}
     for stored in source.tensors.values():
         name = rules.bare(stored.name)
         if name in by_name:
@@ -141,6 +142,6 @@ def _check(placement: Placement, shapes: Mapping[str, Sequence[int]]) -> None:
         if stored.shape != shape:
             reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(shape)}"
             raise ModelError(str(stored.file), f"{reason} as config.json says")
-        if stored.kind not in known and (packed or stored.kind not in blocks.SIZES):
+        if stored.kind not in known and (packed or stored.kind not in ggml_blocks.SIZES):
             reason = f"tensor {stored.name} is not one of {', '.join(known)}"
             raise ModelError(str(stored.file), reason)

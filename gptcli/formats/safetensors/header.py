@@ -17,13 +17,20 @@ _BITS = {"F64": 64, "I64": 64, "U64": 64, "C64": 64, "F32": 32, "I32": 32, "U32"
 _BITS |= {"F16": 16, "BF16": 16, "I16": 16, "U16": 16, "I8": 8, "U8": 8, "BOOL": 8}
 _BITS |= {"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8}
 _BITS |= {"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
+#: The most axes that numpy and torch have, and bits that they can count.
+_AXES, _COUNTED = 64, 1 << 63
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A stored tensor: shape in elements, [begin, end) in bytes after the header."""
+class StoredTensor:
+    """A tensor as a file has it, before any of it is read.
 
-    dtype: str
+    kind: the format's word for its dtype; shape: in elements; its bytes are [begin, end) of `file`.
+    """
+
+    name: str
+    file: Path
+    kind: str
     shape: tuple[int, ...]
     begin: int
     end: int
@@ -34,7 +41,7 @@ class Tensor:
         return math.prod(self.shape)
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path) -> dict[str, StoredTensor]:
     """The tensors of a file by name.
 
     Raises ModelError where the header does not parse, or the tensors do not cover the rest of
@@ -51,29 +58,31 @@ def read(path: Path) -> dict[str, Tensor]:
         raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
     entries = jsonfile.parse(text, str(path))
     entries.pop("__metadata__", None)
-    tensors = {name: _tensor(path, name, entry) for name, entry in entries.items()}
-    at = 0
+    at = 8 + length
+    tensors = {name: _tensor(path, name, entry, at) for name, entry in entries.items()}
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
         if tensor.begin != at:
             raise ModelError(str(path), f"tensor {name} does not begin where the one before ends")
         at = tensor.end
-    if 8 + length + at != size:
-        raise ModelError(
-            str(path), f"is {size} bytes long, but its header describes {8 + length + at}"
-        )
+    if at != size:
+        raise ModelError(str(path), f"is {size} bytes long, but its header describes {at}")
     return tensors
 
 
-def _tensor(path: Path, name: str, entry: Any) -> Tensor:
+def _tensor(path: Path, name: str, entry: Any, data: int) -> StoredTensor:
+    """`data` is where the tensors begin in the file."""
     try:
-        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        bits = _BITS[dtype]
+        kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        bits = _BITS[kind]
         numbers = [*shape, begin, end]
     except (KeyError, TypeError, ValueError):
         raise ModelError(str(path), f"tensor {name} is not described as it should be") from None
     if any(type(number) is not int or number < 0 for number in numbers):
         raise ModelError(str(path), f"tensor {name} has a size that is not a whole number")
-    tensor = Tensor(dtype, tuple(shape), begin, end)
+    tensor = StoredTensor(name, path, kind, tuple(shape), data + begin, data + end)
     if tensor.elements * bits != (end - begin) * 8:
         raise ModelError(str(path), f"tensor {name} does not have the size of its shape")
+    # Of no elements, although one of its axes is beyond all counting.
+    if len(shape) > _AXES or (begin == end and math.prod(filter(None, shape)) * bits >= _COUNTED):
+        raise ModelError(str(path), f"tensor {name} has an impossible shape")
     return tensor

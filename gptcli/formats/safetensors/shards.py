@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gptcli.errors import ModelError
@@ -16,19 +18,31 @@ _MAX_NAME = 255
 NO_PICKLES = "has only pickled weights, which are not loaded since they can run code"
 
 
-def files(directory: Path) -> list[Path]:
-    """The safetensors files, one or as many as the index names; they may be missing.
+@dataclass(frozen=True)
+class Shards:
+    """The safetensors files of a directory, which may be missing, and what is to be in which.
+
+    index: tensor name → file name, empty where one file holds all and nothing says so.
+    """
+
+    files: tuple[Path, ...]
+    index: Mapping[str, str]
+
+
+def find(directory: Path) -> Shards:
+    """One file, or as many as the index names.
 
     Raises ModelError for an index that cannot be read or names a file outside the directory, and
     for a directory without weights.
     """
     require(directory)
     if (directory / WEIGHTS).is_file():
-        return [directory / WEIGHTS]
-    found = [directory / name for name in sorted(set(weight_map(directory / INDEX).values()))]
+        return Shards((directory / WEIGHTS,), {})
+    index = weight_map(directory / INDEX)
+    found = tuple(directory / name for name in sorted(set(index.values())))
     for path in found:
         refuse_special(path)
-    return found
+    return Shards(found, index)
 
 
 def require(directory: Path) -> None:
@@ -47,7 +61,7 @@ def require(directory: Path) -> None:
 
 
 def weight_map(index: Path) -> dict[str, str]:
-    """Tensor name → shard file name, from the index file. Raises ModelError as `files` does."""
+    """Tensor name → shard file name, from the index file. Raises ModelError as `find` does."""
     found = jsonfile.read(index, jsonfile.INDEX_LIMIT).get("weight_map")
     if not isinstance(found, dict) or not found:
         raise ModelError(str(index), "has no weight_map")

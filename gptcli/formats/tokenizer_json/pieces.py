@@ -19,7 +19,7 @@ from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 _SPACE = "▁"
 
 
-class Kind(IntEnum):
+class PieceKind(IntEnum):
     """What a piece is, by the numbers that GGUF files and SentencePiece models share."""
 
     NORMAL = 1
@@ -36,11 +36,11 @@ class Piece:
 
     text: str
     score: float
-    kind: Kind
+    kind: PieceKind
 
 
 @dataclass(frozen=True)
-class Rules:
+class PieceRules:
     """What is done with a text before it is cut, as a SentencePiece model's normaliser says.
 
     prefix: a space is put before it ("all": before each text between added tokens, "first": only
@@ -56,7 +56,7 @@ class Rules:
 
 def tokenizer(
     pieces: Sequence[Piece],
-    rules: Rules,
+    rules: PieceRules,
     *,
     added: Sequence[Part] = (),
     begin: tuple[str, int] | None = None,
@@ -78,8 +78,8 @@ def tokenizer(
         parts.bpe(
             {text: at for at, text in enumerate(texts)},
             _merges(pieces),
-            unknown=next((p.text for p in pieces if p.kind is Kind.UNKNOWN), None),
-            byte_fallback=any(piece.kind is Kind.BYTE for piece in pieces),
+            unknown=next((p.text for p in pieces if p.kind is PieceKind.UNKNOWN), None),
+            byte_fallback=any(piece.kind is PieceKind.BYTE for piece in pieces),
         ),
         special.values(),
         normalizer=parts.sequence("normalizers", _normalizers(rules)),
@@ -96,14 +96,14 @@ def _letters_of_bytes(pieces: Sequence[Piece]) -> dict[str, str]:
 
     Gemma's tab is such a letter: its byte is then spelt as the tab.
     """
-    bytes_ = {piece.text for piece in pieces if piece.kind is Kind.BYTE}
+    bytes_ = {piece.text for piece in pieces if piece.kind is PieceKind.BYTE}
     names = {f"<0x{ord(letter):02X}>": letter for letter in _no_pieces(pieces) if letter.isascii()}
     return {name: letter for name, letter in names.items() if name in bytes_}
 
 
 def _no_pieces(pieces: Sequence[Piece]) -> set[str]:
     """The letters of pieces that are no pieces themselves."""
-    normal = [piece.text for piece in pieces if piece.kind is Kind.NORMAL]
+    normal = [piece.text for piece in pieces if piece.kind is PieceKind.NORMAL]
     return set("".join(normal)).difference(normal)
 
 
@@ -115,8 +115,8 @@ def _made(pieces: Sequence[Piece], spelling: dict[str, str]) -> list[Piece]:
     """
     missing = _no_pieces(pieces).difference(spelling.values())
     return [
-        replace(piece, kind=Kind.USER_DEFINED)
-        if piece.kind is Kind.NORMAL and not missing.isdisjoint(piece.text)
+        replace(piece, kind=PieceKind.USER_DEFINED)
+        if piece.kind is PieceKind.NORMAL and not missing.isdisjoint(piece.text)
         else piece
         for piece in pieces
     ]
@@ -127,13 +127,13 @@ def _text(piece: Piece, spelling: dict[str, str]) -> str:
 
     User-defined ones are looked for before spaces become ▁.
     """
-    if piece.kind is Kind.USER_DEFINED:
+    if piece.kind is PieceKind.USER_DEFINED:
         return piece.text.replace(_SPACE, " ")
-    return spelling.get(piece.text, piece.text) if piece.kind is Kind.BYTE else piece.text
+    return spelling.get(piece.text, piece.text) if piece.kind is PieceKind.BYTE else piece.text
 
 
 def _added(pieces: Sequence[Piece], texts: Sequence[str]) -> list[Part]:
-    special = {Kind.CONTROL: True, Kind.UNKNOWN: True, Kind.USER_DEFINED: False}
+    special = {PieceKind.CONTROL: True, PieceKind.UNKNOWN: True, PieceKind.USER_DEFINED: False}
     return [
         parts.added(at, text, special=special[piece.kind])
         for at, (piece, text) in enumerate(zip(pieces, texts, strict=True))
@@ -143,7 +143,7 @@ def _added(pieces: Sequence[Piece], texts: Sequence[str]) -> list[Part]:
 
 def _merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
     """Every pair that makes a piece, best score first; only pieces of text are merged."""
-    normal = {p.text: (-p.score, at) for at, p in enumerate(pieces) if p.kind is Kind.NORMAL}
+    normal = {p.text: (-p.score, at) for at, p in enumerate(pieces) if p.kind is PieceKind.NORMAL}
     known = normal.keys() | set("".join(normal))
     found = [
         (rank, text[:cut], text[cut:])
@@ -154,7 +154,7 @@ def _merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
     return [(left, right) for _, left, right in sorted(found)]
 
 
-def _normalizers(rules: Rules) -> list[Part]:
+def _normalizers(rules: PieceRules) -> list[Part]:
     found: list[Part] = []
     if rules.character_map is not None:
         found.append({"type": "Precompiled", "precompiled_charsmap": rules.character_map})
@@ -174,7 +174,7 @@ def _first_space() -> Part:
     return {"type": "Metaspace", **kind}
 
 
-def _decoder(rules: Rules) -> Part:
+def _decoder(rules: PieceRules) -> Part:
     """Always with bytes, by which readers know the scheme even where no piece is one."""
     found: list[Part] = [
         _replace({"String": _SPACE}, " "),

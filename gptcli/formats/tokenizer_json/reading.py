@@ -16,7 +16,7 @@ from gptcli.formats import files
 from gptcli.formats import json as jsonfile
 from gptcli.formats.tokenizer_json import byte_level, parts, pieces, sentencepiece_model, splitting
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
-from gptcli.formats.tokenizer_json.pieces import Kind, Piece, Rules
+from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 
 PIECES, VOCABULARY, MERGES = "tokenizer.model", "vocab.json", "merges.txt"
 _SETTINGS, _ADDED, _NAMES = "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"
@@ -57,10 +57,10 @@ def _of_pieces(directory: Path, settings: dict[str, Any]) -> Part:
     added = _added(directory, settings)
     known = list(model.pieces)
     for at, token in sorted(added.items()):
-        if at < len(known) and known[at].kind is not Kind.UNKNOWN:
-            kind = Kind.CONTROL if token["special"] else Kind.USER_DEFINED
+        if at < len(known) and known[at].kind is not PieceKind.UNKNOWN:
+            kind = PieceKind.CONTROL if token["special"] else PieceKind.USER_DEFINED
             known[at] = Piece(token["content"], known[at].score, kind)
-    rules = Rules(_prefix(settings, model), model.squeeze, model.character_map)
+    rules = PieceRules(_prefix(settings, model), model.squeeze, model.character_map)
     return pieces.tokenizer(
         known, rules, added=list(added.values()), begin=_begin(settings, known, model.bos)
     )

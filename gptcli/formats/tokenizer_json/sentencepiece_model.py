@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gptcli.formats.tokenizer_json.parts import UnfitError
-from gptcli.formats.tokenizer_json.pieces import Kind, Piece
+from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _BPE = 2
@@ -81,7 +81,9 @@ _IDS = (("unk", 40, 0), ("bos", 41, 1), ("eos", 42, 2))
 
 def _piece(fields: dict[int, int | bytes]) -> Piece:
     score = struct.unpack("<f", _bytes(fields.get(2, bytes(4))))[0]
-    return Piece(_bytes(fields.get(1, b"")).decode(), score, Kind(_number(fields, 3, Kind.NORMAL)))
+    return Piece(
+        _bytes(fields.get(1, b"")).decode(), score, PieceKind(_number(fields, 3, PieceKind.NORMAL))
+    )
 
 
 def _id(fields: dict[int, int | bytes], number: int, default: int) -> int | None:

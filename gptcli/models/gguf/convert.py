@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf import header, parts
 from gptcli.formats.safetensors import writing as weights_file
 from gptcli.models import disk, manifest
@@ -53,13 +53,13 @@ def convert(
     }
     weights = "model.safetensors"
     digest = yield from weights_file.write(target / weights, tensors, f"converting {name}")
-    files[weights] = manifest.Stored(*digest)
+    files[weights] = manifest.StoredFile(*digest)
     found = head.fields.get("general.license")
     licence = found if isinstance(found, str) and found else licence
     manifest.write(target, manifest.Manifest(name, source, licence, files))
 
 
-def _plan(head: header.Header) -> plan.Plan:
+def _plan(head: header.Header) -> plan.ConversionPlan:
     path, fields = str(head.path), head.fields
     kind = fields.get("general.type", "model")
     if kind != "model":
@@ -72,14 +72,16 @@ def _context(config: dict[str, Any]) -> int:
     return next(int(config[name]) for name in names if name in config)
 
 
-def _config(head: header.Header, wanted: plan.Plan, vocabulary: Vocabulary) -> dict[str, Any]:
+def _config(
+    head: header.Header, wanted: plan.ConversionPlan, vocabulary: Vocabulary
+) -> dict[str, Any]:
     dtype = _TORCH_NAMES[plan.stored_dtype(head, wanted)]
     # Both names: `torch_dtype` until transformers 5, `dtype` from then on.
     found = {**wanted.config, "dtype": dtype, "torch_dtype": dtype, "use_cache": True}
     # Null where there is none: transformers has defaults for some families.
     found |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
     if any(plan.kept_blocks(head, wanted, take) for take in wanted.takes):
-        found["quantization_config"] = {"quant_method": blocks.METHOD}
+        found["quantization_config"] = {"quant_method": ggml_blocks.METHOD}
     return found | _generation(vocabulary)
 
 
@@ -93,8 +95,8 @@ def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.Stored:
+def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.StoredFile:
     indent = None if compact else 2
     text = (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode()
     path.write_bytes(text)
-    return manifest.Stored(hashlib.sha256(text).hexdigest(), len(text))
+    return manifest.StoredFile(hashlib.sha256(text).hexdigest(), len(text))

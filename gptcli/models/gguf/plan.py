@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf.header import Header, TensorInfo
 from gptcli.formats.safetensors import writing as weights_file
 from gptcli.models.gguf.numbers import encoder, floats, readable
-from gptcli.models.gguf.takes import Packed, Take, Woven, repack_mxfp4
+from gptcli.models.gguf.takes import RepackedTake, Take, Woven, repack_mxfp4
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,15 +30,15 @@ _ELEMENTS = {*_PLAIN, "F64"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConversionPlan:
     """A model as the converter will write it; `unused` are tensors read but not stored."""
 
     config: dict[str, Any]
-    takes: tuple[Take | Woven | Packed, ...]
+    takes: tuple[Take | Woven | RepackedTake, ...]
     unused: frozenset[str] = frozenset()
 
 
-def check(header: Header, plan: Plan) -> None:
+def check(header: Header, plan: ConversionPlan) -> None:
     """Raises ModelError for a missing, unknown or misshapen tensor, or one of an unknown type."""
     wanted = {source for take in plan.takes for source in take.sources}
     unknown = sorted(header.tensors.keys() - wanted - plan.unused)
@@ -59,13 +59,13 @@ def check(header: Header, plan: Plan) -> None:
                 raise ModelError(str(info.file), reason)
 
 
-def stored_dtype(header: Header, plan: Plan) -> str:
+def stored_dtype(header: Header, plan: ConversionPlan) -> str:
     """The one dtype that all are stored in but matrices that stay packed or in blocks.
 
     The matrices decide: anything quantised becomes BF16, whose rounding is far below the
     quantiser's own. Plain types keep theirs, a mixture of them becomes F32.
     """
-    takes = [take for take in plan.takes if not isinstance(take, Packed)]
+    takes = [take for take in plan.takes if not isinstance(take, RepackedTake)]
     infos = [header.tensors[source] for take in takes for source in take.sources]
     # The scales of norms, whatever their shape, are plain in quantised files as well.
     kinds = {info.type for info in infos if len(info.shape) > 1 and "norm" not in info.name}
@@ -74,7 +74,7 @@ def stored_dtype(header: Header, plan: Plan) -> str:
     return kinds.pop() if len(kinds) == 1 else "F32"
 
 
-def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
+def planned(header: Header, plan: ConversionPlan) -> list[weights_file.Planned]:
     """The tensors for `weights_file.write`."""
     whole = stored_dtype(header, plan)
     found = []
@@ -83,13 +83,15 @@ def planned(header: Header, plan: Plan) -> list[weights_file.Planned]:
         if kept is not None:
             found.append(_blocks(header, kept))
             continue
-        dtype = "U8" if isinstance(take, Packed) else whole
+        dtype = "U8" if isinstance(take, RepackedTake) else whole
         chunks = _Chunks(header, take, encoder(dtype), dtype)
         found.append(weights_file.Planned(take.name, dtype, take.stored_shape, chunks))
     return found
 
 
-def kept_blocks(header: Header, plan: Plan, take: Take | Woven | Packed) -> Take | None:
+def kept_blocks(
+    header: Header, plan: ConversionPlan, take: Take | Woven | RepackedTake
+) -> Take | None:
     """The take itself where its blocks are kept, None where it is stored as numbers.
 
     config.json can name one way of quantising alone, which is MXFP4 where that is.
@@ -97,7 +99,7 @@ def kept_blocks(header: Header, plan: Plan, take: Take | Woven | Packed) -> Take
     if not isinstance(take, Take) or "quantization_config" in plan.config or take.shift:
         return None
     matrix = len(take.stored_shape) == 2 and take.name.endswith(".weight")
-    return take if matrix and header.tensors[take.source].type in blocks.SIZES else None
+    return take if matrix and header.tensors[take.source].type in ggml_blocks.SIZES else None
 
 
 def _blocks(header: Header, take: Take) -> weights_file.Planned:
@@ -115,7 +117,7 @@ def _blocks(header: Header, take: Take) -> weights_file.Planned:
             yield np.ascontiguousarray(rows[order[start : min(start + step, last)]])
 
     shape = last - first, rows.shape[1]
-    return weights_file.Planned(blocks.stored_name(take.name, info.type), "U8", shape, chunks)
+    return weights_file.Planned(ggml_blocks.stored_name(take.name, info.type), "U8", shape, chunks)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class _Chunks:
     """The chunks of one tensor in its stored dtype (BF16 as uint16)."""
 
     header: Header
-    take: Take | Woven | Packed
+    take: Take | Woven | RepackedTake
     encode: Callable[[Array], Array]
     dtype: str
 
@@ -134,7 +136,7 @@ class _Chunks:
                     yield from self._plain(take)
                 case Woven() as woven:
                     yield from self._woven(woven)
-                case Packed() as packed:
+                case RepackedTake() as packed:
                     yield from self._packed(packed)
         except FloatingPointError:
             names = " and ".join(self.take.sources)
@@ -176,7 +178,7 @@ class _Chunks:
             matrix = woven.reshape(-1, *inner[1:])
             yield np.ascontiguousarray(matrix.T if take.transpose else matrix)
 
-    def _packed(self, take: Packed) -> Iterator[Array]:
+    def _packed(self, take: RepackedTake) -> Iterator[Array]:
         import numpy as np
 
         count, rows = take.shape[:2]

@@ -71,7 +71,7 @@ class Woven:
 
 
 @dataclass(frozen=True)
-class Packed:
+class RepackedTake:
     """As Woven, of matrices in MXFP4 that stay in it: their scales, or what they scale.
 
     In the file a block of 32 numbers is a scale and 16 bytes, of which byte i holds number i and,
@@ -93,7 +93,7 @@ class Packed:
 
 
 def repack_mxfp4(blocks: Array, *, scales: bool) -> Array:
-    """Blocks of MXFP4 (…, 17 bytes) as Packed stores them."""
+    """Blocks of MXFP4 (…, 17 bytes) as RepackedTake stores them."""
     import numpy as np
 
     if scales:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gptcli.models.gguf.sizes import EMBEDDING, HEAD, Sizes
-from gptcli.models.gguf.takes import Packed, Take, Woven, rope_order
+from gptcli.models.gguf.takes import RepackedTake, Take, Woven, rope_order
 
 if TYPE_CHECKING:
     from gptcli.models.gguf.takes import Order
@@ -119,17 +119,17 @@ def norms(
 
 def whole(
     sizes: Sizes,
-    per_layer: Iterable[Take | Woven | Packed],
+    per_layer: Iterable[Take | Woven | RepackedTake],
     *,
     embedding: str = "model.embed_tokens",
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
     head: str = "lm_head",
-) -> tuple[Take | Woven | Packed, ...]:
+) -> tuple[Take | Woven | RepackedTake, ...]:
     """All takes of a model: the embedding, the layers, the last norm and the head."""
     vocabulary = (sizes.vocab, sizes.width)
-    found: list[Take | Woven | Packed] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
+    found: list[Take | Woven | RepackedTake] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
     parts = list(per_layer)
     for layer in range(sizes.layers):
         found += [_at(part, str(layer)) for part in parts]
@@ -139,7 +139,7 @@ def whole(
     return tuple(found)
 
 
-def _at(take: Take | Woven | Packed, layer: str) -> Take | Woven | Packed:
+def _at(take: Take | Woven | RepackedTake, layer: str) -> Take | Woven | RepackedTake:
     name = take.name.replace("{i}", layer)
     if not isinstance(take, Take):
         sources = tuple(source.replace("{i}", layer) for source in take.sources)

@@ -13,7 +13,7 @@ from gptcli.errors import ModelError
 from gptcli.formats.gguf.header import Header
 from gptcli.formats.tokenizer_json import byte_level, parts, pieces
 from gptcli.formats.tokenizer_json.parts import UnfitError
-from gptcli.formats.tokenizer_json.pieces import Kind, Piece, Rules
+from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
 
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
@@ -28,7 +28,7 @@ _LLAMA_IDS = {"bos": 1, "eos": 2, "unknown": 0}
 #: Ends of a turn that llama.cpp knows by their text, so that its files need not name them.
 _TURN_ENDS: tuple[str, ...] = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>")
 _TURN_ENDS += ("<end_of_turn>", "<|return|>", "<|call|>")
-_ADDED = (Kind.CONTROL, Kind.USER_DEFINED)
+_ADDED = (PieceKind.CONTROL, PieceKind.USER_DEFINED)
 
 
 class Vocabulary:
@@ -81,7 +81,9 @@ class Vocabulary:
     def ends(self) -> list[int]:
         """The ids that end a completion, the EOS token first."""
         found = [self.id("eos"), self.id("eot"), self.id("eom")]
-        ids = {text: at for at, text in enumerate(self.tokens) if self.types[at] is Kind.CONTROL}
+        ids = {
+            text: at for at, text in enumerate(self.tokens) if self.types[at] is PieceKind.CONTROL
+        }
         known = [text for text in _TURN_ENDS if text in ids]
         if "<|return|>" in known and "<|end|>" in known:
             # gpt-oss ends a message so, of which an answer has several.
@@ -141,7 +143,7 @@ class Vocabulary:
     def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
         scores = self._list("scores", float, len(self.tokens))
         found = [Piece(*piece) for piece in zip(self.tokens, scores, self.types, strict=True)]
-        return pieces.tokenizer(found, Rules("all" if self._prefixed else "none"), begin=begin)
+        return pieces.tokenizer(found, PieceRules("all" if self._prefixed else "none"), begin=begin)
 
     def _byte_level(self, way: Splitting, begin: tuple[str, int] | None) -> dict[str, Any]:
         if self._prefixed:
@@ -152,7 +154,7 @@ class Vocabulary:
         while inside and self.types[inside - 1] in _ADDED:
             inside -= 1
         added = [
-            parts.added(at, self.tokens[at], special=kind is Kind.CONTROL)
+            parts.added(at, self.tokens[at], special=kind is PieceKind.CONTROL)
             for at, kind in enumerate(self.types)
             if kind in _ADDED
         ]
@@ -166,9 +168,9 @@ class Vocabulary:
             raise self._error(f"tokenizer.ggml.{key} is {found!r}, not true or false")
         return found
 
-    def _kind(self, number: int) -> Kind:
+    def _kind(self, number: int) -> PieceKind:
         try:
-            return Kind(number)
+            return PieceKind(number)
         except ValueError:
             raise self._error(f"tokenizer.ggml.token_type has the unknown type {number}") from None
 

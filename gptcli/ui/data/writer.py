@@ -1,9 +1,12 @@
-"""The writer for programs: exact bytes, and JSON."""
+"""THE writer for programs: exact bytes, tab-separated rows, JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
+
+from gptcli.ui.terminal.visible import one_line
 
 
 class DataWriter:
@@ -15,11 +18,7 @@ class DataWriter:
 
     def write(self, text: str) -> None:
         """The text exactly, at once."""
-        if self._bytes is None:
-            self._stream.write(text)
-        else:
-            # A path's bytes that are no UTF-8 come as lone surrogates, and leave as they were.
-            self._bytes.write(text.encode(errors="surrogateescape"))
+        self._put(text)
         self.flush()
 
     def write_bytes(self, data: bytes) -> None:
@@ -30,12 +29,25 @@ class DataWriter:
             self._bytes.write(data)
         self.flush()
 
+    def rows(self, rows: Iterable[Sequence[str]]) -> None:
+        """Rows as they come, cells with tabs between; what would break one is spelled out."""
+        for row in rows:
+            self._put("\t".join(map(one_line, row)) + "\n")
+        self.flush()
+
     def json(self, value: Any) -> None:
         """One line of JSON. Raises ValueError for NaN and infinities, which JSON has not."""
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         if _has_surrogates(text):
             text = json.dumps(value, allow_nan=False)
         self.write(f"{text}\n")
+
+    def _put(self, text: str) -> None:
+        if self._bytes is None:
+            self._stream.write(text)
+        else:
+            # A path's bytes that are no UTF-8 come as lone surrogates, and leave as they were.
+            self._bytes.write(text.encode(errors="surrogateescape"))
 
     def flush(self) -> None:
         """Hand everything to the system."""

@@ -1,4 +1,4 @@
-"""An explanation as a page: the stages below each other, with all their numbers."""
+"""An explanation as a page: the chapters below each other, with all their numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from gptcli.types.shapes import Shapes
 from gptcli.types.token import Source
 from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
+from gptcli.ui.terminal.heat import shares_of
 from gptcli.ui.terminal.tables import Cell
 from gptcli.ui.terminal.visible import plainly
-from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
+from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.words import Words
 
 #: Features of a vector in one line of its strip.
@@ -17,43 +18,42 @@ _LINE = 48
 
 
 def explanation(
-    prompt: str, source: Source, rounds: Sequence[Sequence[Stage]], words: Words
+    prompt: str, source: Source, rounds: Sequence[Sequence[Chapter]], words: Words
 ) -> str:
     """The page of all rounds."""
     parts = [paragraph(plainly(prompt), "prompt")]
-    for number, stages in enumerate(rounds, 1):
+    for number, chapters in enumerate(rounds, 1):
         if len(rounds) > 1:
             parts.append(f"<h2>{text(words.label('round', number=number))}</h2>")
-        for place, each in enumerate(stages, 1):
-            parts += _stage(each, f"{number}.{place}  ")
+        for place, each in enumerate(chapters, 1):
+            parts += _chapter(each, f"{number}.{place}  ")
     title = words.label("explain")
     return page(title, source, parts, lang=words.language)
 
 
-def shapes(found: Shapes, stage: Stage, words: Words) -> str:
+def shapes(found: Shapes, chapter: Chapter, words: Words) -> str:
     """The page of a model's tensors."""
-    return page(stage.title, found.source, list(_stage(stage, "")), lang=words.language)
+    return page(chapter.title, found.source, list(_chapter(chapter, "")), lang=words.language)
 
 
-def _stage(stage: Stage, number: str) -> Iterator[str]:
-    yield f"<section><h2>{text(number + stage.title)}</h2>"
-    for line in stage.lines:
+def _chapter(chapter: Chapter, number: str) -> Iterator[str]:
+    yield f"<section><h2>{text(number + chapter.title)}</h2>"
+    for line in chapter.lines:
         yield paragraph(line)
-    for part in stage.parts:
+    for part in chapter.parts:
         yield from _vector(part) if isinstance(part, Vector) else [_numbers(part)]
-    for note in stage.notes:
+    for note in chapter.notes:
         yield paragraph(note, "quiet")
     yield "</section>"
 
 
 def _vector(part: Vector) -> Iterator[str]:
-    """Colours as on a terminal: the scale is what 95% of the features stay below."""
+    """Colours as on a terminal."""
     yield paragraph(part.caption, "quiet")
-    ordered = sorted(map(abs, part.values))
-    scale = ordered[int(len(ordered) * 0.95)] or ordered[-1] or 1.0
+    shares = shares_of(part.values)
     spots = [
-        Spot("", min(max(value / scale, -1.0), 1.0), f"{at}: {value:.4f}")
-        for at, value in enumerate(part.values)
+        Spot("", share, f"{at}: {value:.4f}")
+        for at, (share, value) in enumerate(zip(shares, part.values, strict=True))
     ]
     rows = [(str(at), spots[at : at + _LINE]) for at in range(0, len(spots), _LINE)]
     yield grid(part.caption, (), rows).replace('class="grid"', 'class="grid strip"', 1)

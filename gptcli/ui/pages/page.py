@@ -11,7 +11,7 @@ from typing import Any
 
 from gptcli.types.token import Source, Token
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.views.next_tokens import where
+from gptcli.ui.views.source import where
 
 #: Nothing may be loaded from anywhere, whatever a token spells.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

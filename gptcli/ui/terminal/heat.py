@@ -32,6 +32,16 @@ def brightened(share: float) -> float:
     return math.sqrt(max(share, 0.0))
 
 
+def shares_of(values: Sequence[float]) -> list[float]:
+    """A vector's features from -1 to 1, on a scale that 95% of them stay within.
+
+    Not on that of the largest, which may be a hundred times larger than the others.
+    """
+    ordered = sorted(map(abs, values))
+    scale = ordered[int(len(ordered) * 0.95)] or ordered[-1] or 1.0
+    return [min(max(value / scale, -1.0), 1.0) for value in values]
+
+
 class Heat:
     """Cells of a heat map for one stream."""
 
@@ -60,10 +70,7 @@ class Heat:
         pooled = [
             max(values[at : at + per], key=abs, default=0.0) for at in range(0, len(values), per)
         ]
-        # Not the largest, which may be a single feature a hundred times larger than the others.
-        ordered = sorted(map(abs, pooled))
-        scale = ordered[int(len(ordered) * 0.95)] or ordered[-1] or 1.0
-        shares = [min(max(value / scale, -1.0), 1.0) for value in pooled]
+        shares = shares_of(pooled)
         rows = [shares[at : at + room] for at in range(0, len(shares), room)]
         colours = [[_both_ways(each) for each in row] for row in rows]
         return self._halves(colours, [[abs(each) for each in row] for row in rows])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.types.events import Notice
-from gptcli.ui.terminal.writer import one_line
+from gptcli.ui.terminal.visible import one_line
+from gptcli.ui.terminal.writer import plain_console
 
 
 class Messages:
@@ -17,7 +17,7 @@ class Messages:
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
+        self.console = plain_console(stream, soft_wrap=True)
 
     def error(self, text: str) -> None:
         """`gptcli: error: <subject>: <reason>`."""
@@ -41,6 +41,11 @@ class Messages:
     def always(self, text: str) -> None:
         """Something that was asked for, so that `quiet` does not matter."""
         self.console.print(Text(f"gptcli: {one_line(text)}"))
+
+    def report(self, lines: Iterable[str]) -> None:
+        """Statistics and the like, which were asked for as well."""
+        for line in lines:
+            self.always(line)
 
     def _line(self, kind: str, text: str, style: str) -> None:
         line = Text("gptcli: ")

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
-from gptcli.ui.terminal.writer import console_for
+from gptcli.ui.terminal.writer import TerminalWriter, plain_console
 
 
 def has_colour(stream: TextIO) -> bool:
     """Whether styles are seen: not with NO_COLOR, not on a dumb terminal."""
-    console = Console(file=stream)
+    console = plain_console(stream)
     return console.color_system is not None and not console.no_color
 
 
 def few_colours(stream: TextIO) -> bool:
     """Whether the terminal has the eight basic colours and no more."""
-    return Console(file=stream).color_system == "standard"
+    return plain_console(stream).color_system == "standard"
 
 
 def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:
@@ -28,15 +27,14 @@ def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:
     A newline in a text begins a new line; the last line is ended. Texts must be `neutral` or
     `visible` already: what keeps right-to-left words apart has to pass.
     """
-    # Without a height, Rich takes a dumb terminal for one of 80 columns whatever it is told.
-    console = console_for(stream)
+    writer = TerminalWriter(stream)
     line = Text(overflow="fold")
     for text, style in pieces:
         first, *others = text.split("\n")
         line.append(first, style)
         for other in others:
-            console.print(line)
+            writer.paragraph(line)
             line = Text(overflow="fold")
             line.append(other, style)
     if line:
-        console.print(line)
+        writer.paragraph(line)

@@ -20,7 +20,7 @@ from rich.progress import Progress as Bars
 
 from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import one_line
+from gptcli.ui.terminal.visible import one_line
 from gptcli.units import size
 
 T = TypeVar("T")
@@ -30,14 +30,18 @@ def watch(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
     """Run a task to its end, showing how far it is and what it tells, and give its result."""
     if _animated(messages):
         return _with_bars(task, messages, _bytes())
-    return _with_lines(task, messages, say_steps=True)
+    return _with_lines(task, messages, _in_bytes)
 
 
-def watch_steps(task: Generator[Progress | Notice, None, T], messages: Messages) -> T:
-    """As `watch`, where progress is in steps; off a terminal none is shown."""
+def watch_steps(
+    task: Generator[Progress | Notice, None, T], messages: Messages, *, told: bool = False
+) -> T:
+    """As `watch`, where progress is in steps; off a terminal none is shown, but how many there
+    will be where that is to be `told`.
+    """
     if _animated(messages):
         return _with_bars(task, messages, _steps())
-    return _with_lines(task, messages, say_steps=False)
+    return _with_lines(task, messages, _in_all if told else None)
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[]
             task = bars.add_task(one_line(label), total=total)
             yield lambda: bars.advance(task)
     else:
-        messages.info(f"{label} ({total} in all)")
+        messages.info(_in_all(Progress(label, 0, total)))
         yield lambda: None
 
 
@@ -107,18 +111,29 @@ def _with_bars(
         task.close()
 
 
+def _in_bytes(step: Progress) -> str:
+    return step.label + (f" ({size(step.total)})" if step.total else "")
+
+
+def _in_all(step: Progress) -> str:
+    return f"{step.label} ({step.total} in all)"
+
+
 def _with_lines(
-    task: Generator[Progress | Notice, None, T], messages: Messages, *, say_steps: bool
+    task: Generator[Progress | Notice, None, T],
+    messages: Messages,
+    line: Callable[[Progress], str] | None,
 ) -> T:
+    """line: what is said of a task's first step, if anything."""
     shown: set[str] = set()
     try:
         while True:
             step = next(task)
             if isinstance(step, Notice):
                 messages.notices([step])
-            elif say_steps and step.label not in shown:
+            elif line is not None and step.label not in shown:
                 shown.add(step.label)
-                messages.info(step.label + (f" ({size(step.total)})" if step.total else ""))
+                messages.info(line(step))
     except StopIteration as end:
         result: T = end.value
         return result

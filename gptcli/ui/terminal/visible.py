@@ -1,10 +1,44 @@
-"""Tokens made visible: spaces, newlines, control characters, bytes that are no character."""
+"""Texts made visible: control characters, bytes that are no character, in tokens also spaces."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from rich.cells import cell_len
+
+# C0 but newline and tab, DEL, C1, and the characters that reorder or hide text (bidi controls,
+# line and paragraph separators, zero-width no-break space, tags).
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+#: The same but what `isolated` puts around a text: within a line these two change nothing else.
+_UNSAFE_BUT_ISOLATES = re.compile(_UNSAFE.pattern.replace("\u2066-\u2069", "\u2066\u2067"))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def neutral(text: str) -> str:
+    """The text with every control character but newline and tab spelled out."""
+    return _UNSAFE.sub(_spelled, text)
+
+
+def one_line(text: str) -> str:
+    """As `neutral`, newlines and tabs spelled out as well."""
+    return neutral(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def without_effect(text: str) -> str:
+    """As `neutral`, but for the isolates that `isolated` sets: for texts that were made visible."""
+    return _UNSAFE_BUT_ISOLATES.sub(_spelled, text)
+
 
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 

@@ -1,37 +1,16 @@
-"""The writer for terminals: control characters are shown, not obeyed."""
+"""THE writer for terminals: control characters are shown, not obeyed, whatever is written."""
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
-# C0 but newline and tab, DEL, C1, and the characters that reorder or hide text (bidi controls,
-# line and paragraph separators, zero-width no-break space, tags).
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
-)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def neutral(text: str) -> str:
-    """The text with every control character but newline and tab spelled out."""
-    return _UNSAFE.sub(_escape, text)
-
-
-def one_line(text: str) -> str:
-    """As `neutral`, newlines and tabs spelled out as well."""
-    return neutral(text).replace("\n", "\\n").replace("\t", "\\t")
+from gptcli.ui.terminal.stream import variables_of
+from gptcli.ui.terminal.visible import neutral, one_line, without_effect
 
 
 def width_of(stream: TextIO) -> int:
@@ -39,7 +18,7 @@ def width_of(stream: TextIO) -> int:
 
     Rich takes every terminal with TERM=dumb for one of 80.
     """
-    given = os.environ.get("COLUMNS", "")
+    given = variables_of(stream).get("COLUMNS", "")
     if given.isascii() and given.isdigit() and int(given):
         return int(given)
     try:
@@ -56,33 +35,67 @@ def height_of(stream: TextIO) -> int:
         return 24
 
 
-def console_for(stream: TextIO) -> Console:
-    """A Rich console of the size that the terminal has, also where TERM is dumb.
-
-    Rich only believes a width that comes with a height.
-    """
+def plain_console(
+    stream: TextIO,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    soft_wrap: bool = False,
+) -> Console:
+    """A Rich console that reads nothing into a text, coloured as the stream's variables say."""
     return Console(
-        file=stream, width=width_of(stream), height=height_of(stream), highlight=False, markup=False
+        file=stream,
+        width=width,
+        height=height,
+        soft_wrap=soft_wrap,
+        highlight=False,
+        markup=False,
+        _environ=variables_of(stream),
     )
 
 
+class Neutral:
+    """What Rich draws, with every control character of its texts shown; isolates may pass.
+
+    A view makes its texts visible itself, where it knows how wide they may be. This is the net
+    below it, for a view that forgets to.
+    """
+
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """See rich.console."""
+        for each in console.render(self._inner, options):
+            yield each if each.control else Segment(without_effect(each.text), each.style)
+
+
+class _Net(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [Neutral(each) for each in renderables]
+
+
 class TerminalWriter:
-    """Writes texts of unknown origin to a terminal, at once."""
+    """Writes texts of unknown origin to a terminal, at once, styled where colours are wanted."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._styled = Console(file=stream, soft_wrap=True, highlight=False, markup=False)
+        # Of the size that the terminal has, also where TERM is dumb; Rich only believes a width
+        # that comes with a height.
+        width, height = width_of(stream), height_of(stream)
+        self._console = plain_console(stream, width=width, height=height)
+        self._console.push_render_hook(_Net())
         self._at_line_start = True
 
     def write(self, text: str, style: str | None = None) -> None:
-        """The text, neutralised; with a style where colours are wanted."""
+        """A piece of running text, which the terminal may wrap as it likes."""
         if not text:
             return
         text = neutral(text)
         if style is None:
             self._stream.write(text)
         else:
-            self._styled.print(Text(text), style=style, end="")
+            self._console.print(Text(text), style=style, end="", soft_wrap=True)
         self._stream.flush()
         self._at_line_start = text.endswith("\n")
 
@@ -90,3 +103,19 @@ class TerminalWriter:
         """Begin a new line, unless one has just begun."""
         if not self._at_line_start:
             self.write("\n")
+
+    def line(self, text: str | Text = "", style: str = "") -> None:
+        """One line, which is not wrapped; an empty one without a text."""
+        self._console.print(_text(text), style=style or None, soft_wrap=True)
+
+    def paragraph(self, text: str | Text, style: str = "") -> None:
+        """Lines as wide as the terminal, broken at spaces."""
+        self._console.print(_text(text), style=style or None)
+
+    def draw(self, drawn: ConsoleRenderable) -> None:
+        """Something that Rich lays out, a table."""
+        self._console.print(drawn)
+
+
+def _text(text: str | Text) -> Text:
+    return text if isinstance(text, Text) else Text(one_line(text))

@@ -1,20 +1,24 @@
-"""Attention on a terminal: one heat map, many small ones, or a row of one as bars."""
+"""Attention: one heat map, many small ones, or a row of one as bars; rows; JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.attention import Attention, AttentionMap
+from gptcli.ui.data.values import number, tokens_json
+from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat, brightened, pooled
-from gptcli.ui.terminal.tables import Column, fitted
+from gptcli.ui.terminal.tables import Column
 from gptcli.ui.terminal.visible import isolated, shortened, visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.views import source
+from gptcli.ui.views.printing import caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 #: Pixels of the side of a small map: at least, and at most where many layers stand below each
@@ -26,7 +30,7 @@ _MARKS = (0.0, 0.06, 0.25, 0.56, 1.0)
 def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
     """On a terminal the maps, or a token's row (its place in the window); else every weight."""
     if not stream.isatty():
-        stream.writelines(f"{line}\n" for line in rows(found, token))
+        DataWriter(stream).rows(rows(found, token))
         return
     if token is not None:
         for each in found.maps:
@@ -40,19 +44,19 @@ def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
     caption(stream, where(found.source))
 
 
-def rows(found: Attention, token: int | None = None) -> Iterator[str]:
-    """Tab-separated lines under heads, one for each weight that is not 0."""
-    yield "layer\thead\tposition\ttoken\tkey_position\tkey_token\tweight"
-    texts = [one_line(visible(each.bytes)) for each in found.tokens]
-    ends = [f"{found.first + place}\t{text}" for place, text in enumerate(texts)]
+def rows(found: Attention, token: int | None = None) -> Iterator[tuple[str, ...]]:
+    """Cells under heads, a row for each weight that is not 0."""
+    yield ("layer", "head", "position", "token", "key_position", "key_token", "weight")
+    texts = [visible(each.bytes) for each in found.tokens]
+    ends = [(str(position), text) for position, text in enumerate(texts, found.first)]
     for each in found.maps:
-        name = "\t".join("all" if n is None else str(n) for n in (each.layer, each.head))
+        name = ["all" if n is None else str(n) for n in (each.layer, each.head)]
         for query, row in enumerate(each.weights):
             if token not in (None, query):
                 continue
             for key, weight in enumerate(row):
                 if weight:
-                    yield f"{name}\t{ends[query]}\t{ends[key]}\t{number(weight)}"
+                    yield (*name, *ends[query], *ends[key], number(weight))
 
 
 def name_of(found: Attention, each: AttentionMap) -> str:
@@ -96,7 +100,7 @@ def _label(found: Attention, place: int, width: int) -> Text:
 
 
 def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
-    console, heat, width = console_for(stream), Heat(stream), width_of(stream)
+    writer, heat, width = TerminalWriter(stream), Heat(stream), width_of(stream)
     count = len(found.tokens)
     longest = max(cell_len(visible(token.bytes)) for token in found.tokens)
     label = min(max(longest + 4, 8), max(width // 4, 8))
@@ -108,9 +112,9 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
     if outside and cells * (shown + 1) > room:
         shown -= 1
         left += 1
-    console.print(Text(name_of(found, each), style="bold"), soft_wrap=True)
+    writer.line(name_of(found, each), style="bold")
     for head in _heads(found, left, cells, outside):
-        console.print(Text(" " * (label + 1)) + head, soft_wrap=True)
+        writer.line(Text(" " * (label + 1)) + head)
     for place in range(left, count):
         row = each.weights[place]
         line = _label(found, place, label) + Text(" ")
@@ -120,11 +124,11 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
                 break
             text = f"{value * 100:.0f} " if cells >= 4 and value >= 0.005 else ""
             line.append(*heat.cell(brightened(value), cells, text))
-        console.print(line, soft_wrap=True)
+        writer.line(line)
     legend = Text("each row shares 100% out:")
     for piece in heat.legend(_MARKS, width - len(legend)):
         legend.append(*piece)
-    console.print(legend, soft_wrap=True)
+    writer.line(legend)
     if outside:
         first = found.first + left
         caption(stream, f"… stands for the {first} tokens before position {first}")
@@ -150,7 +154,7 @@ def _heads(found: Attention, left: int, cells: int, outside: bool) -> Iterator[T
 
 def _overview(stream: TextIO, found: Attention) -> None:
     """Small maps, a line of them for each layer; bars stand between heads that share nothing."""
-    console, heat, width = console_for(stream), Heat(stream), width_of(stream)
+    writer, heat, width = TerminalWriter(stream), Heat(stream), width_of(stream)
     layers: dict[int | None, list[AttentionMap]] = {}
     for each in found.maps:
         layers.setdefault(each.layer, []).append(each)
@@ -167,7 +171,7 @@ def _overview(stream: TextIO, found: Attention) -> None:
             heads = Text(f"{layer:>3} " if not start else "    ", style="bold")
             for each in line_of:
                 heads.append(_bar(found, each) + str(each.head).ljust(side), style="not bold dim")
-            console.print(heads, soft_wrap=True)
+            writer.line(heads)
             pictures = [
                 heat.small(pooled([[brightened(w) for w in row] for row in each.weights], side))
                 for each in line_of
@@ -177,7 +181,7 @@ def _overview(stream: TextIO, found: Attention) -> None:
                 for each, part in zip(line_of, parts, strict=True):
                     line.append(_bar(found, each), style="dim")
                     line.append_text(part)
-                console.print(line, soft_wrap=True)
+                writer.line(line)
     text = "a map for each layer (down) and head (across): queries go down, keys go right"
     bars = "; heads between bars share keys and values" if found.group > 1 else ""
     caption(stream, f"{text}{bars}; --layer L --head H shows one in full")
@@ -194,7 +198,7 @@ def _bars(stream: TextIO, found: Attention, each: AttentionMap, token: int) -> N
     position = found.first + token
     text = visible(found.tokens[token].bytes)
     title = f"where {text} (position {position}) looks: {name_of(found, each)}"
-    console_for(stream).print(Text(one_line(title), style="bold"))
+    TerminalWriter(stream).paragraph(title, style="bold")
     length = min(max(width_of(stream) // 3, 8), 60)
     columns = [
         Column("#", right=True, keep=2, style="dim"),
@@ -211,3 +215,30 @@ def _bars(stream: TextIO, found: Attention, each: AttentionMap, token: int) -> N
     largest = max(weight for _, _, weight in shares) or 1.0
     table = [[at, name, percent(w), bar(w / largest, length)] for at, name, w in shares]
     fitted(stream, columns, table)
+
+
+def as_json(found: Attention) -> dict[str, Any]:
+    """`weights[q][k]` are those of query q for key k, both within `tokens`."""
+    request = found.request
+    return {
+        "object": "attention",
+        **source.fields(found.source),
+        "prompt": request.prompt,
+        "prompt_tokens": found.prompt_tokens,
+        "layers": found.layers,
+        "heads": found.heads,
+        "heads_per_key_head": found.group,
+        "windows": list(found.windows),
+        "sinks": found.sinks,
+        "over": request.over,
+        "tokens": tokens_json(found.first, found.tokens),
+        "maps": [
+            {
+                "layer": each.layer,
+                "head": each.head,
+                "weights": each.weights,
+                "outside": each.outside,
+            }
+            for each in found.maps
+        ],
+    }

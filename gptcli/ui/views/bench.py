@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from gptcli.types.bench import BATCH_NEW, Benchmark, Rounds
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, where
+from gptcli.ui.views.printing import caption, fitted
+from gptcli.ui.views.source import where
 
 _COLUMNS = (
     Column("measure", shrink=True, least=10, style="bold"),

@@ -7,12 +7,13 @@ from typing import Any, TextIO
 
 from gptcli.types.chat import ChatDocument, DocumentTurn
 from gptcli.types.token import Token
+from gptcli.ui.data.values import token_json
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.pieces import print_pieces
-from gptcli.ui.terminal.writer import neutral
+from gptcli.ui.terminal.visible import neutral
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, where
-from gptcli.ui.views.next_tokens_json import token
+from gptcli.ui.views.printing import blank, caption
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 #: The assistant is bold, so that it is told apart without colours too.
@@ -27,7 +28,7 @@ def show(document: ChatDocument, stream: TextIO) -> None:
         DataWriter(stream).write(document.text)
         return
     print_pieces(stream, _pieces(document))
-    print(file=stream)
+    blank(stream)
     tokens = sum(len(turn.tokens) for turn in document.turns)
     caption(stream, f"{document.form}: {tokens} tokens; {where(document.source)}")
     if any(turn.ending_probability is not None for turn in document.turns):
@@ -77,7 +78,7 @@ def _turn(turn: DocumentTurn) -> dict[str, Any]:
     return {
         "role": turn.role,
         "text": turn.text,
-        "tokens": [{**token(each), "special": each.special} for each in turn.tokens],
-        "ending": None if turn.ending is None else token(turn.ending),
+        "tokens": [{**token_json(each), "special": each.special} for each in turn.tokens],
+        "ending": None if turn.ending is None else token_json(turn.ending),
         "ending_probability": turn.ending_probability,
     }

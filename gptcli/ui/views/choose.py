@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
 from gptcli.types.choose import By, Choice, Choices
+from gptcli.ui.data.values import finite, logprob_json
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, where
+from gptcli.ui.views.printing import blank, caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _BAR = 12
@@ -44,7 +45,7 @@ def show(choices: Choices, stream: TextIO) -> None:
     ]
     fitted(stream, columns, rows)
     if stream.isatty():
-        print(file=stream)
+        blank(stream)
         caption(stream, where(choices.source))
 
 
@@ -122,23 +123,11 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "index": choice.index,
         **_numbers(choice, choice.probability, calibrated=False),
         "calibrated": calibrated,
-        "tokens": [
-            {
-                "token": each.token.text,
-                "id": each.token.id,
-                "logprob": _finite(each.logprob),
-                "bytes": list(each.token.bytes),
-            }
-            for each in choice.tokens
-        ],
+        "tokens": [logprob_json(each.token, each.logprob) for each in choice.tokens],
     }
 
 
 def _numbers(choice: Choice, probability: float | None, *, calibrated: bool) -> dict[str, Any]:
     names = {"total": "logprob", "token": "logprob_per_token", "byte": "logprob_per_byte"}
-    found = {names[by]: _finite(choice.per(by, calibrated=calibrated)) for by in _BYS}
+    found = {names[by]: finite(choice.per(by, calibrated=calibrated)) for by in _BYS}
     return found | {"probability": probability}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

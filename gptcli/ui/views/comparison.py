@@ -1,16 +1,18 @@
-"""Distributions beside each other: a table on a terminal, tab-separated rows elsewhere."""
+"""Distributions beside each other: tables, tab-separated rows, JSON."""
 
 from __future__ import annotations
 
 import math
-from typing import TextIO
+from typing import Any, TextIO
 
 from gptcli.types.comparison import ComparedToken, Comparison
-from gptcli.ui.terminal.tables import Cell, Column, banded, fitted
+from gptcli.ui.data.values import finite, number, token_json
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import plainly, shortened, visible
 from gptcli.ui.terminal.writer import width_of
-from gptcli.ui.views.next_tokens import caption, number, where
-from gptcli.ui.views.source import named
+from gptcli.ui.views import next_tokens, source
+from gptcli.ui.views.printing import banded, blank, caption, fitted
+from gptcli.ui.views.source import named, where
 from gptcli.units import percent
 
 NOT_COMPARABLE = "not comparable: the vocabularies differ"
@@ -29,9 +31,9 @@ def show(stream: TextIO, comparison: Comparison) -> None:
     ]
     rows = [_terminal_row(each) for each in comparison.tokens]
     banded(stream, columns, rows)
-    print(file=stream)
+    blank(stream)
     _divergences(stream, comparison, names)
-    print(file=stream)
+    blank(stream)
     _legend(stream, comparison, names)
 
 
@@ -88,5 +90,29 @@ def _legend(stream: TextIO, comparison: Comparison, names: list[str]) -> None:
         head = f"{name}  {named(each.source)}: " if len(sources) > 1 else f"{name}  "
         room = width_of(stream) - len(head)
         caption(stream, head + shortened(plainly(each.prompt), max(room, 8)))
-    for source in sources:
-        caption(stream, where(source))
+    for one in sources:
+        caption(stream, where(one))
+
+
+def as_json(found: Comparison) -> dict[str, Any]:
+    """Distributions, their tokens beside each other, and divergences from the first in bits."""
+    divergences = [
+        None
+        if each is None
+        else {
+            "kl": finite(each.forward),
+            "kl_reverse": finite(each.backward),
+            "js": each.jensen_shannon,
+        }
+        for each in found.divergences
+    ]
+    return {
+        "object": "next_tokens.comparison",
+        **source.fields(found.distributions[0].source),
+        "distributions": [next_tokens.as_json(each) for each in found.distributions],
+        "tokens": [
+            {**token_json(each.token), "probabilities": list(each.probabilities)}
+            for each in found.tokens
+        ],
+        "divergences": divergences,
+    }

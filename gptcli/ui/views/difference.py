@@ -1,15 +1,18 @@
-"""Two scored texts side by side, a row for each pair of tokens."""
+"""Two scored texts side by side, a row for each pair of tokens; JSON."""
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import Any, TextIO
 
 from gptcli.types.difference import Change, Difference, Pair
 from gptcli.types.score import TokenScore
+from gptcli.ui.data.values import finite
 from gptcli.ui.terminal.pieces import print_pieces
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.views.score import data_fields, exact_number, show_totals
+from gptcli.ui.views import source
+from gptcli.ui.views.printing import fitted
+from gptcli.ui.views.score import body_json, data_fields, exact_number, show_totals
 from gptcli.ui.views.surprisal import Palette
 
 _SIGNS: dict[Change, tuple[str, str]] = {
@@ -59,3 +62,21 @@ def _text(each: TokenScore | None) -> str:
 
 def _data(pair: Pair) -> list[str]:
     return [pair.change, *data_fields(pair.a), *data_fields(pair.b), exact_number(pair.bits)]
+
+
+def as_json(difference: Difference, *, tokens: bool = True) -> dict[str, Any]:
+    """Two scored texts and their alignment, whose rows hold indices into the tokens of each."""
+    found: dict[str, Any] = {"object": "score.difference"} | source.fields(difference.a.source)
+    for name, score in (("a", difference.a), ("b", difference.b)):
+        body = body_json(score)
+        found[name] = body if tokens else {k: v for k, v in body.items() if k != "tokens"}
+    if tokens:
+        rows, at = [], {"a": 0, "b": 0}
+        for pair in difference.pairs:
+            row: dict[str, Any] = {"change": pair.change}
+            for name, side in (("a", pair.a), ("b", pair.b)):
+                row[name] = None if side is None else at[name]
+                at[name] += side is not None
+            rows.append(row | {"bits_difference": finite(pair.bits)})
+        found["pairs"] = rows
+    return found

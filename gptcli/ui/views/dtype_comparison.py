@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from gptcli.types.dtype_comparison import Rounding
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.types.dtype_comparison import DtypeComparison
+from gptcli.ui.data.values import finite, number
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.views.printing import blank, caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _COLUMNS = (
@@ -26,7 +27,7 @@ _DATA_HEADS = (
 )
 
 
-def show(stream: TextIO, found: Sequence[Rounding]) -> None:
+def show(stream: TextIO, found: Sequence[DtypeComparison]) -> None:
     """A row for each dtype; on a terminal below one of float32, with what the columns mean."""
     if not stream.isatty():
         fitted(stream, [Column(head) for head in _DATA_HEADS], list(map(_data_row, found)))
@@ -34,7 +35,7 @@ def show(stream: TextIO, found: Sequence[Rounding]) -> None:
     first = found[0]
     exact: list[str | Cell] = ["float32", "", "", "", _short(first.exact_perplexity), ""]
     fitted(stream, _COLUMNS, [exact, *map(_terminal_row, found)])
-    print(file=stream)
+    blank(stream)
     count = f"{first.tokens} token{'' if first.tokens == 1 else 's'}"
     if first.windows > 1:
         count += (
@@ -45,7 +46,7 @@ def show(stream: TextIO, found: Sequence[Rounding]) -> None:
     caption(stream, where(first.exact))
 
 
-def as_json(found: Sequence[Rounding]) -> dict[str, Any]:
+def as_json(found: Sequence[DtypeComparison]) -> dict[str, Any]:
     """One object: float32, and `dtypes` held to it. Infinities, which JSON has not, are null."""
     first = found[0]
     return {
@@ -58,24 +59,24 @@ def as_json(found: Sequence[Rounding]) -> dict[str, Any]:
             "stride": first.stride,
         },
         "tokens_scored": first.tokens,
-        "perplexity": _finite(first.exact_perplexity),
+        "perplexity": finite(first.exact_perplexity),
         "dtypes": [_dtype(each) for each in found],
     }
 
 
-def _dtype(each: Rounding) -> dict[str, Any]:
+def _dtype(each: DtypeComparison) -> dict[str, Any]:
     precision = {"dtype": each.source.dtype}
     if each.source.activations is not None:
         precision["activations"] = each.source.activations
     return precision | {
-        "kl_mean": _finite(each.divergence),
-        "kl_99": _finite(each.divergence_99),
-        "perplexity": _finite(each.perplexity),
+        "kl_mean": finite(each.divergence),
+        "kl_99": finite(each.divergence_99),
+        "perplexity": finite(each.perplexity),
         "top1_agreement": each.agreement,
     }
 
 
-def _terminal_row(each: Rounding) -> list[str | Cell]:
+def _terminal_row(each: DtypeComparison) -> list[str | Cell]:
     return [
         each.source.dtype,
         each.source.activations or "",
@@ -86,7 +87,7 @@ def _terminal_row(each: Rounding) -> list[str | Cell]:
     ]
 
 
-def _data_row(each: Rounding) -> list[str | Cell]:
+def _data_row(each: DtypeComparison) -> list[str | Cell]:
     return [
         each.source.dtype,
         each.source.activations or "",
@@ -101,7 +102,3 @@ def _data_row(each: Rounding) -> list[str | Cell]:
 
 def _short(value: float) -> str:
     return f"{value:.4f}" if value < 1e5 else f"{value:.3e}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from gptcli.evaluation.accuracy import is_right
-from gptcli.types.evaluation import ClassFigures, Evaluation, Spread
+from gptcli.types.evaluation import Accuracies, ClassFigures, Evaluation
 from gptcli.types.few_shot import FewShotRequest, LeftOut, Report
-from gptcli.ui.terminal.tables import Cell, Column, banded, fitted, pairs
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
 from gptcli.ui.views.few_shot import label_json, usage_json
-from gptcli.ui.views.next_tokens import caption
+from gptcli.ui.views.printing import banded, blank, caption, fitted, pairs
 from gptcli.units import percent
 
 
@@ -20,12 +20,12 @@ def show(report: Report, stream: TextIO) -> None:
     pairs(stream, list(_figures(report)))
     evaluation = report.evaluation
     if evaluation.classes:
-        print(file=stream)
+        blank(stream)
         fitted(stream, _CLASS_COLUMNS, [_class(each) for each in evaluation.classes])
-        print(file=stream)
+        blank(stream)
         _confusion(evaluation, stream)
     if report.left_out:
-        print(file=stream)
+        blank(stream)
         _left_out(report.left_out, stream)
 
 
@@ -41,7 +41,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if found.calibration_error is not None:
         yield "calibration error", f"{percent(found.calibration_error)} (ten bins)"
     if report.orders is not None:
-        yield f"over {len(report.orders.values)} orders", _spread(report.orders)
+        yield f"over {len(report.orders.values)} orders", _accuracies(report.orders)
     usage = report.usage
     yield "tokens", f"{usage.prompt_tokens} in prompts, {usage.computed_tokens} of them computed"
     if usage.completion_tokens:
@@ -50,7 +50,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     yield "model", f"{source.named(usage)}, {source.precision(usage)}, seed {usage.seed}"
 
 
-def _spread(found: Spread) -> str:
+def _accuracies(found: Accuracies) -> str:
     deviation = f"{found.deviation * 100:.2f}"
     ends = f"from {percent(min(found.values))} to {percent(max(found.values))}"
     return f"{percent(found.mean)} ± {deviation} points, {ends}"
@@ -160,7 +160,7 @@ def as_json(report: Report, request: FewShotRequest, model: str) -> dict[str, An
             for each in found.classes
         ],
         "confusion": None if found.confusion is None else [list(row) for row in found.confusion],
-        "orders": None if report.orders is None else _spread_json(report.orders),
+        "orders": None if report.orders is None else _accuracies_json(report.orders),
         "leave_one_out": [
             {
                 "input": each.example.input,
@@ -188,7 +188,7 @@ def as_json(report: Report, request: FewShotRequest, model: str) -> dict[str, An
     }
 
 
-def _spread_json(found: Spread) -> dict[str, Any]:
+def _accuracies_json(found: Accuracies) -> dict[str, Any]:
     return {
         "accuracies": list(found.values),
         "mean": found.mean,

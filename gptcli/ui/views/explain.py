@@ -1,36 +1,45 @@
-"""An explanation on a terminal: stage after stage, or page by page with keys."""
+"""An explanation: chapter after chapter, or page by page with keys; rows; JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from dataclasses import asdict
+from typing import Any, TextIO
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gptcli.types.explain import Round
+from gptcli.types.explain import Block, Round
+from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import Cell, lines
-from gptcli.ui.terminal.visible import shortened, visible
+from gptcli.ui.terminal.visible import neutral, shortened, visible
 from gptcli.ui.terminal.wrap import wrapped
-from gptcli.ui.terminal.writer import console_for, height_of, neutral, one_line, width_of
-from gptcli.ui.views.next_tokens import number, where
-from gptcli.ui.views.stage import Meter, Numbers, Stage, Vector
+from gptcli.ui.terminal.writer import (
+    Neutral,
+    TerminalWriter,
+    height_of,
+    plain_console,
+    width_of,
+)
+from gptcli.ui.views import next_tokens, source
+from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
+from gptcli.ui.views.source import where
 from gptcli.ui.words import Words
 
 #: Words are easier to read in lines that are not too long.
 _WORDS = 100
 
 
-def show(stream: TextIO, number: int, stages: Iterable[Stage]) -> None:
-    """Print the stages of a round."""
-    console = console_for(stream)
-    for place, stage in enumerate(stages, 1):
-        for line in [*stage_lines(stream, f"{number}.{place}", stage), Text("")]:
-            console.print(line, soft_wrap=True)
+def show(stream: TextIO, number: int, chapters: Iterable[Chapter]) -> None:
+    """Print the chapters of a round."""
+    writer = TerminalWriter(stream)
+    for place, chapter in enumerate(chapters, 1):
+        for line in [*chapter_lines(stream, f"{number}.{place}", chapter), Text("")]:
+            writer.line(line)
 
 
 def source_line(found: Round) -> str:
@@ -38,20 +47,20 @@ def source_line(found: Round) -> str:
     return where(found.distribution.source)
 
 
-def stage_lines(stream: TextIO, name: str, stage: Stage) -> list[Text]:
-    """A stage as lines that fit the terminal."""
+def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[Text]:
+    """A chapter as lines that fit the terminal."""
     width = width_of(stream)
-    found = [Text(line, style="bold") for line in wrapped(f"{name}  {stage.title}", width)]
-    for text in stage.lines:
+    found = [Text(line, style="bold") for line in wrapped(f"{name}  {chapter.title}", width)]
+    for text in chapter.lines:
         found += [Text(line) for line in wrapped(neutral(text), min(width, _WORDS))]
-    for part in stage.parts:
+    for part in chapter.parts:
         found.append(Text(""))
         if isinstance(part, Vector):
             found += [Text(line, style="dim") for line in wrapped(part.caption, width)]
             found += Heat(stream).strip(part.values, min(width, _WORDS))
         else:
             found += _table(part, width)
-    for note in stage.notes:
+    for note in chapter.notes:
         found += [Text(line, style="dim") for line in wrapped(note, width)]
     return found
 
@@ -66,26 +75,26 @@ def _table(part: Numbers, width: int) -> list[Text]:
 
 
 def turn_pages(
-    stream: TextIO, keys: Keys, rounds: Iterator[Sequence[tuple[str, Stage]]], words: Words
+    stream: TextIO, keys: Keys, rounds: Iterator[Sequence[tuple[str, Chapter]]], words: Words
 ) -> None:
-    """Show one stage at a time; a round is computed when its first page is turned to.
+    """Show one chapter at a time; a round is computed when its first page is turned to.
 
     On the alternate screen, which is gone without a trace when the person leaves.
     """
-    # Not `console_for`, whose size is that of its making: the terminal may be resized.
-    console = Console(file=stream, highlight=False, markup=False)
-    known: list[tuple[str, Stage]] = list(next(rounds, ()))
+    # Not the size of now: the terminal may be resized.
+    console = plain_console(stream)
+    known: list[tuple[str, Chapter]] = list(next(rounds, ()))
     ended = False
     place, part = 0, 0
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            name, stage = known[place]
-            screens = _screens(stream, name, stage)
+            name, chapter = known[place]
+            screens = _screens(stream, name, chapter)
             part = min(part, len(screens) - 1)
             # Nobody knows how many pages there will be while more rounds may come.
             pages = f"{len(known)}" if ended else f"{len(known)}…"
             foot = words.label("keys", page=place + 1, pages=pages)
-            live.update(_page(screens[part], foot, stream), refresh=True)
+            live.update(Neutral(_page(screens[part], foot, stream)), refresh=True)
             key = keys.read()
             if key == "leave":
                 return
@@ -111,9 +120,9 @@ def turn_pages(
                 place, part = len(known) - 1, 0
 
 
-def _screens(stream: TextIO, name: str, stage: Stage) -> list[list[Text]]:
-    """A stage cut into what the screen holds at once, its title over each."""
-    found = stage_lines(stream, name, stage)
+def _screens(stream: TextIO, name: str, chapter: Chapter) -> list[list[Text]]:
+    """A chapter cut into what the screen holds at once, its title over each."""
+    found = chapter_lines(stream, name, chapter)
     room = max(height_of(stream) - 3, 2)
     head, rest = found[:1], found[1:]
     return [head + rest[at : at + room] for at in range(0, max(len(rest), 1), room)]
@@ -127,17 +136,16 @@ def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
     return Group(*parts[-height_of(stream) :])
 
 
-def rows(found: Round) -> Iterator[str]:
-    """Tab-separated lines, one for each number: `round stage layer position token name value`."""
+def rows(found: Round) -> Iterator[tuple[str, ...]]:
+    """A row for each number: `round stage layer position token name value`; heads first."""
     if found.number == 1:
-        yield "round\tstage\tlayer\tposition\ttoken\tname\tvalue"
+        yield ("round", "stage", "layer", "position", "token", "name", "value")
 
     def row(
         stage: str, name: str, value: float, *, layer: int | str = "", at: int | str = "",
         token: str = "",
-    ) -> str:  # fmt: skip
-        cells = (found.number, stage, layer, at, one_line(token), name, number(value))
-        return "\t".join(map(str, cells))
+    ) -> tuple[str, ...]:  # fmt: skip
+        return (str(found.number), stage, str(layer), str(at), token, name, number(value))
 
     for at, each in enumerate(found.embedded, found.first):
         text = visible(each.token.bytes)
@@ -160,3 +168,55 @@ def rows(found: Round) -> Iterator[str]:
         yield row("softmax", "probability", candidate.probability, at=last, token=text)
         yield row("draw", "probability", candidate.drawn, at=last, token=text)
     yield row("draw", "drawn", found.drawn.token.id, token=visible(found.drawn.token.bytes))
+
+
+def as_json(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, Any]:
+    """All rounds of a walk, and the text that was drawn."""
+    last = rounds[-1]
+    text = last.text if last.drawn.ends else last.text + last.drawn.token.text
+    return {
+        "object": "explanation",
+        **source.fields(last.distribution.source),
+        "prompt": prompt,
+        "seed": seed,
+        "text": text,
+        "facts": asdict(last.facts),
+        "rounds": [_round(each) for each in rounds],
+    }
+
+
+def _round(each: Round) -> dict[str, Any]:
+    near = [
+        {**one, "norm": embedded.norm, "nearest": valued_json(embedded.near, "cosine")}
+        for one, embedded in zip(tokens_json(each.first, each.tokens), each.embedded, strict=True)
+    ]
+    return {
+        "round": each.number,
+        "prompt_tokens": each.prompt_tokens,
+        "tokens": near,
+        "embedding": each.vector,
+        "blocks": [_block(block) for block in each.blocks],
+        "last_vector": each.final,
+        "sum_error": each.sum_error,
+        "distribution": next_tokens.as_json(each.distribution, stages=True),
+        "drawn": {
+            **token_json(each.drawn.token),
+            "rank": each.drawn.rank,
+            "probability": each.drawn.probability,
+            "drawn_probability": each.drawn.drawn,
+            "ends": each.drawn.ends,
+        },
+    }
+
+
+def _block(each: Block) -> dict[str, Any]:
+    looks = [{"position": at, **token_json(one), "weight": share} for at, one, share in each.looks]
+    value = {
+        "layer": each.layer,
+        "block": each.name,
+        "norm": each.norm,
+        "cosine": each.cosine,
+        "stream_norm": each.stream_norm,
+        "says": valued_json(each.says, "probability"),
+    }
+    return value | {"looks_at": looks} if looks else value

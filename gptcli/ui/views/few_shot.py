@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
@@ -10,12 +9,14 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.few_shot import Answer, FewShotUsage, LabelShare
+from gptcli.ui.data.values import finite
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar
-from gptcli.ui.terminal.tables import Cell, Column, fitted
-from gptcli.ui.terminal.visible import isolated, plainly, shortened
-from gptcli.ui.terminal.writer import TerminalWriter, console_for, one_line, width_of
+from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.terminal.visible import isolated, one_line, plainly, shortened
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
+from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.sampling import as_json as sampling_json
 from gptcli.units import percent, seconds
 
@@ -31,7 +32,7 @@ def show(answers: Iterable[Answer], stream: TextIO, *, many: bool) -> None:
     for answer in answers:
         if stream.isatty():
             if many:
-                console_for(stream).print(_line(answer, width_of(stream)), soft_wrap=True)
+                TerminalWriter(stream).line(_line(answer, width_of(stream)))
             else:
                 _whole(answer, stream)
         else:
@@ -109,7 +110,7 @@ def label_json(share: LabelShare) -> dict[str, Any]:
     """A label and what it is worth, as JSON."""
     return {
         "label": share.label,
-        "logprob": share.logprob if math.isfinite(share.logprob) else None,
+        "logprob": finite(share.logprob),
         "probability": share.probability,
         "calibrated": share.calibrated,
     }

@@ -1,22 +1,26 @@
-"""The logit lens on a terminal: a grid of layers and positions, and a token's rank through them."""
+"""The logit lens: a grid of layers and positions, a token's rank through them; rows; JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from gptcli.types.lens import Lens, Reading
+from gptcli.types.lens import Lens, Ranked, Reading
 from gptcli.types.token import Token
+from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
+from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
-from gptcli.ui.terminal.tables import Column, fitted
+from gptcli.ui.terminal.tables import Column
 from gptcli.ui.terminal.visible import isolated, shortened, visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.views import source
+from gptcli.ui.views.printing import caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _LABEL = 6
@@ -27,17 +31,16 @@ _LEAST, _MOST = 9, 14
 def show(stream: TextIO, lens: Lens) -> None:
     """On a terminal the grid, in bands where more than fits was asked for; else every reading."""
     if not stream.isatty():
-        for line in rows(lens):
-            print(line, file=stream)
+        DataWriter(stream).rows(rows(lens))
         return
-    console, width = console_for(stream), width_of(stream)
+    writer, width = TerminalWriter(stream), width_of(stream)
     count = len(lens.tokens)
     fit = max((width - _LABEL) // _LEAST, 1)
     shown = range(count) if lens.request.window.asked else range(max(count - fit, 0), count)
     for start in range(shown.start, shown.stop, fit):
         band = range(start, min(start + fit, shown.stop))
         if start > shown.start:
-            console.print()
+            writer.line()
         _band(stream, lens, band)
     caption(
         stream,
@@ -49,17 +52,17 @@ def show(stream: TextIO, lens: Lens) -> None:
         text = f"positions {first} to {last} of {lens.first} to {last}"
         caption(stream, f"{text}; --window START:STOP shows others, --html all of them")
     if lens.tracked is not None:
-        console.print()
+        writer.line()
         _track(stream, lens)
     caption(stream, where(lens.source))
 
 
-def rows(lens: Lens) -> Iterator[str]:
-    """Tab-separated lines under heads, one for each layer and position."""
+def rows(lens: Lens) -> Iterator[list[str]]:
+    """Cells under heads, a row for each layer and position."""
     heads = ["layer", "position", "token", "top", "id", "probability", "answer_rank"]
     heads += ["answer_probability"]
     heads += ["tracked_rank", "tracked_probability"] if lens.tracked is not None else []
-    yield "\t".join(heads)
+    yield heads
     for layer, row in enumerate(lens.grid, -1):
         for at, (token, each) in enumerate(zip(lens.tokens, row, strict=True)):
             top, probability = each.top[0]
@@ -68,7 +71,7 @@ def rows(lens: Lens) -> Iterator[str]:
             cells += [str(each.answer.rank), number(each.answer.probability)]
             if each.tracked is not None:
                 cells += [str(each.tracked.rank), number(each.tracked.probability)]
-            yield "\t".join(map(one_line, cells))
+            yield cells
 
 
 def name_of(layer: int) -> str:
@@ -77,11 +80,11 @@ def name_of(layer: int) -> str:
 
 
 def _band(stream: TextIO, lens: Lens, band: range) -> None:
-    console, heat = console_for(stream), Heat(stream)
+    writer, heat = TerminalWriter(stream), Heat(stream)
     cells = min(max((width_of(stream) - _LABEL) // len(band), _LEAST), _MOST)
     numbers = "".join(str(lens.first + at).rjust(cells) for at in band)
-    console.print(Text(" " * _LABEL + numbers, style="dim"), soft_wrap=True)
-    console.print(_texts("", [lens.tokens[at] for at in band], cells, "bold"), soft_wrap=True)
+    writer.line(Text(" " * _LABEL + numbers, style="dim"))
+    writer.line(_texts("", [lens.tokens[at] for at in band], cells, "bold"))
     for layer, row in enumerate(lens.grid, -1):
         line = Text(name_of(layer).rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
         for at in band:
@@ -89,10 +92,10 @@ def _band(stream: TextIO, lens: Lens, band: range) -> None:
             mark = "*" if lens.settled[at] == layer else " "
             for text, style in _cell(heat, row[at], cells - 1, mark):
                 line.append(text, style=f"not dim {style}".strip())
-        console.print(line, soft_wrap=True)
-    console.print(_texts("says", [lens.answers[at] for at in band], cells, "bold"), soft_wrap=True)
+        writer.line(line)
+    writer.line(_texts("says", [lens.answers[at] for at in band], cells, "bold"))
     since = "".join(name_of(lens.settled[at]).rjust(cells) for at in band)
-    console.print(Text("since".rjust(_LABEL - 1) + " " + since, style="dim"), soft_wrap=True)
+    writer.line(Text("since".rjust(_LABEL - 1) + " " + since, style="dim"))
 
 
 def _texts(name: str, tokens: list[Token], cells: int, style: str) -> Text:
@@ -121,7 +124,7 @@ def _track(stream: TextIO, lens: Lens) -> None:
     position = lens.first + len(lens.tokens) - 1
     name = visible(lens.tracked.bytes)
     title = f"{name} (id {lens.tracked.id}) after position {position}"
-    console_for(stream).print(Text(one_line(title), style="bold"))
+    TerminalWriter(stream).paragraph(title, style="bold")
     column = [row[-1].tracked for row in lens.grid]
     lowest = max(each.rank for each in column if each)
     length = min(max(width_of(stream) // 3, 8), 40)
@@ -142,3 +145,28 @@ def _track(stream: TextIO, lens: Lens) -> None:
         Column("", keep=1, style="cyan"),
     ]
     fitted(stream, columns, table)
+
+
+def as_json(found: Lens) -> dict[str, Any]:
+    """`grid[n][i]` is position i of `tokens` before layer n; the last row is the model's answer."""
+    return {
+        "object": "lens",
+        **source.fields(found.source),
+        "prompt": found.request.prompt,
+        "prompt_tokens": found.prompt_tokens,
+        "layers": found.layers,
+        "tokens": tokens_json(found.first, found.tokens),
+        "answers": [token_json(each) for each in found.answers],
+        "first_at_layer": list(found.settled),
+        "tracked": None if found.tracked is None else token_json(found.tracked),
+        "grid": [[_reading(each) for each in row] for row in found.grid],
+    }
+
+
+def _reading(each: Reading) -> dict[str, Any]:
+    value = {"top": valued_json(each.top, "probability"), "answer": _ranked(each.answer)}
+    return value if each.tracked is None else value | {"tracked": _ranked(each.tracked)}
+
+
+def _ranked(each: Ranked) -> dict[str, Any]:
+    return {"rank": each.rank, "probability": each.probability}

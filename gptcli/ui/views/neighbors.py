@@ -1,19 +1,24 @@
-"""Neighbours of words on a terminal, and how far apart a word grows in two contexts."""
+"""Neighbours of words, and how far apart a word grows in two contexts: tables, rows, JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TextIO
+from dataclasses import asdict
+from typing import Any, TextIO
 
 from rich.text import Text
 
 from gptcli.types.neighbors import Drift, Neighborhood, Neighbors
+from gptcli.ui.data.values import number, token_json, valued_json
+from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar, columns
-from gptcli.ui.terminal.tables import Cell, Column, fitted
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.views import source
 from gptcli.ui.views.lens import name_of
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.views.printing import blank, caption, fitted
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 #: Lines of the chart of a drift.
@@ -23,13 +28,12 @@ _HEIGHT = 6
 def show(stream: TextIO, found: Neighbors) -> None:
     """On a terminal charts, and a table for each word; else a row for each neighbour."""
     if not stream.isatty():
-        for line in rows(found):
-            print(line, file=stream)
+        DataWriter(stream).rows(rows(found))
         return
     parts: list[Drift | Neighborhood] = [*found.drifts, *found.found]
     for place, each in enumerate(parts):
         if place:
-            print(file=stream)
+            blank(stream)
         if isinstance(each, Drift):
             _drift(stream, each)
         else:
@@ -37,21 +41,19 @@ def show(stream: TextIO, found: Neighbors) -> None:
     caption(stream, where(found.source))
 
 
-def rows(found: Neighbors) -> Iterator[str]:
-    """Tab-separated lines under heads: neighbours, or where there are contexts, distances."""
+def rows(found: Neighbors) -> Iterator[tuple[str, ...]]:
+    """Cells under heads: neighbours, or where there are contexts, distances."""
     if found.drifts:
-        yield "word\tcontext\tother_context\tlayer\tdistance"
+        yield ("word", "context", "other_context", "layer", "distance")
         for drift in found.drifts:
             for layer, distance in enumerate(drift.distances, -1):
-                cells = (drift.word, *drift.contexts, name_of(layer), number(distance))
-                yield "\t".join(map(one_line, cells))
+                yield (drift.word, *drift.contexts, name_of(layer), number(distance))
         return
-    yield "word\trank\ttoken\tid\tcosine"
+    yield ("word", "rank", "token", "id", "cosine")
     for each in found.found:
         for rank, near in enumerate(each.found, 1):
             token = visible(near.token.bytes)
-            row = (each.word, str(rank), token, str(near.token.id), number(near.cosine))
-            yield "\t".join(map(one_line, row))
+            yield (each.word, str(rank), token, str(near.token.id), number(near.cosine))
 
 
 def title_of(each: Neighborhood) -> str:
@@ -90,7 +92,7 @@ def notes(each: Neighborhood) -> Iterator[str]:
 
 
 def _neighborhood(stream: TextIO, each: Neighborhood) -> None:
-    console_for(stream).print(Text(one_line(title_of(each)), style="bold"))
+    TerminalWriter(stream).paragraph(title_of(each), style="bold")
     length = min(max(width_of(stream) // 4, 6), 40)
     heads = [
         Column("#", right=True, keep=2, style="dim"),
@@ -118,21 +120,53 @@ def _neighborhood(stream: TextIO, each: Neighborhood) -> None:
 
 
 def _drift(stream: TextIO, drift: Drift) -> None:
-    console, width = console_for(stream), width_of(stream)
+    writer, width = TerminalWriter(stream), width_of(stream)
     one, other = drift.contexts
     title = f"{drift.word}: how far apart in “{one}” and “{other}” (1 - cosine)"
-    console.print(Text(one_line(title), style="bold"))
+    writer.paragraph(title, style="bold")
     top = max(*drift.distances, 1e-6)
     count = len(drift.distances)
     cells = max(min((width - 7) // count, 4), 1)
     shown = drift.distances if count <= width - 7 else _thinned(drift.distances, width - 7)
     for place, line in enumerate(columns([each / top for each in shown], cells, _HEIGHT)):
         mark = f"{top:.3f}" if place == 0 else "0" if place == _HEIGHT - 1 else ""
-        console.print(Text.assemble((mark.rjust(6) + " ", "dim"), (line, "cyan")), soft_wrap=True)
+        writer.line(Text.assemble((mark.rjust(6) + " ", "dim"), (line, "cyan")))
     ends = f"{'embed'}{'layer ' + str(count - 2):>{max(len(shown) * cells - 5, 9)}}"
-    console.print(Text(" " * 7 + ends, style="dim"), soft_wrap=True)
+    writer.line(Text(" " * 7 + ends, style="dim"))
 
 
 def _thinned(values: tuple[float, ...], count: int) -> tuple[float, ...]:
     last = len(values) - 1
     return tuple(values[round(place * last / max(count - 1, 1))] for place in range(count))
+
+
+def as_json(found: Neighbors) -> dict[str, Any]:
+    """Neighbours by word, and distances: the first of the embedding, then after each layer."""
+    return {
+        "object": "neighbors",
+        **source.fields(found.source),
+        "vocabulary": found.vocabulary,
+        "width": found.width,
+        "words": [_neighborhood_json(each) for each in found.found],
+        "drifts": [asdict(each) for each in found.drifts],
+    }
+
+
+def _neighborhood_json(each: Neighborhood) -> dict[str, Any]:
+    value = {
+        "word": each.word,
+        "vector_of": each.how,
+        "tokens": [token_json(one) for one in each.tokens],
+        "norm": each.norm,
+        "other_spellings_left_out": each.left_out,
+        "neighbors": [{**token_json(near.token), "cosine": near.cosine} for near in each.found],
+    }
+    if each.context is None:
+        return value
+    return value | {
+        "context": each.context,
+        "position": each.position,
+        "layer": each.layer,
+        "cosine_with_own_embedding": each.own,
+        "says": valued_json(each.says, "probability"),
+    }

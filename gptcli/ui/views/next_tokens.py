@@ -1,19 +1,20 @@
-"""The distribution over the next token: a table on a terminal, tab-separated rows elsewhere."""
+"""The distribution over the next token: tables, tab-separated rows, JSON."""
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import Any, TextIO
 
-from rich.text import Text
-
-from gptcli.types.next_tokens import Candidate, Distribution, Spread
-from gptcli.types.token import Source
+from gptcli.types.next_tokens import AtStage, Candidate, Distribution, Spread
+from gptcli.ui.data.values import finite, number, token_json
 from gptcli.ui.terminal.bars import bar
-from gptcli.ui.terminal.tables import Cell, Column, banded, fitted
+from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
+from gptcli.ui.terminal.writer import width_of
+from gptcli.ui.views import source
+from gptcli.ui.views.printing import banded, blank, caption, fitted
+from gptcli.ui.views.sampling import as_json as sampling_json
 from gptcli.ui.views.sampling import in_words, stage_head
-from gptcli.ui.views.source import named, precision
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 Table = tuple[list[Column], list[list[str | Cell]]]
@@ -27,12 +28,12 @@ def show(stream: TextIO, distribution: Distribution, *, stages: bool = False) ->
         return
     fitted(stream, *terminal_table(distribution, width_of(stream)))
     if stages:
-        print(file=stream)
+        blank(stream)
         banded(stream, *_stage_table(distribution))
     if distribution.temperatures:
-        print(file=stream)
+        blank(stream)
         banded(stream, *_temperature_table(distribution))
-    print(file=stream)
+    blank(stream)
     _sums(stream, distribution)
     caption(stream, f"drawn with {in_words(distribution.sampling)}")
     caption(stream, where(distribution.source))
@@ -152,17 +153,66 @@ def data_table(distribution: Distribution, *, stages: bool = False) -> Table:
     return [Column(head) for head in heads], rows
 
 
-def number(value: float) -> str:
-    """As many digits as float32 has."""
-    return f"{value:.9g}"
+def as_json(found: Distribution, *, stages: bool = False) -> dict[str, Any]:
+    """Everything that there is to tell; entropies in bits, log-probabilities natural."""
+    return {
+        "object": "next_tokens",
+        **source.fields(found.source),
+        "prompt": found.prompt,
+        "usage": {"prompt_tokens": found.prompt_tokens},
+        "sampling": sampling_json(found.sampling),
+        **numbers_json(found, stages=stages),
+    }
 
 
-def where(source: Source) -> str:
-    """`smollm2, bfloat16 on cpu`."""
-    return f"{named(source)}, {precision(source)}"
+def numbers_json(found: Distribution, *, stages: bool = False) -> dict[str, Any]:
+    """What a distribution tells beside whose it is, and of what."""
+    numbers: dict[str, Any] = {
+        "vocabulary": found.vocabulary,
+        "stages": list(found.stages),
+        "raw": _spread(found.raw, found.raw_mass),
+        "drawn": _spread(found.drawn, found.drawn_mass),
+        "top_logprobs": [candidate_json(found, each, stages=stages) for each in found.candidates],
+    }
+    if found.temperatures:
+        numbers["temperatures"] = [
+            {
+                "temperature": value,
+                **_spread(spread, sum(each.at_temperatures[i] for each in found.candidates)),
+            }
+            for i, (value, spread) in enumerate(found.temperatures)
+        ]
+    return numbers
 
 
-def caption(stream: TextIO, text: str) -> None:
-    """A dim line below a table, broken at spaces where it is longer than the terminal is wide."""
-    console = console_for(stream)
-    console.print(Text(one_line(text), style="dim", overflow="fold"))
+def candidate_json(found: Distribution, each: Candidate, *, stages: bool = False) -> dict[str, Any]:
+    """A token that may come next."""
+    shown = {
+        **token_json(each.token),
+        "rank": each.rank,
+        "logit": finite(each.logit),
+        "logprob": finite(each.logprob),
+        "probability": each.probability,
+        "drawn": each.drawn,
+        "cut_by": each.cut_by,
+    }
+    if stages:
+        shown["stages"] = [
+            _at_stage(name, at) for name, at in zip(found.stages, each.stages, strict=True)
+        ]
+    if each.at_temperatures:
+        shown["at_temperatures"] = list(each.at_temperatures)
+    return shown
+
+
+def _at_stage(name: str, at: AtStage) -> dict[str, Any]:
+    return {"name": name, "logit": finite(at.logit), "probability": at.probability}
+
+
+def _spread(spread: Spread, mass: float) -> dict[str, Any]:
+    return {
+        "entropy": spread.entropy,
+        "choices": spread.choices,
+        "tokens": spread.tokens,
+        "mass": mass,
+    }

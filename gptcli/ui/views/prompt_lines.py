@@ -9,9 +9,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.next_tokens import Distribution
+from gptcli.ui.data.values import number
+from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.visible import ending, isolated, plainly, shortened, visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
-from gptcli.ui.views.next_tokens import caption, number, where
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.views.printing import caption
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _GAP = "  "
@@ -23,26 +26,26 @@ def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
     On a terminal the model and its precision come last.
     """
     if stream.isatty():
-        console, source = console_for(stream), None
+        writer, source = TerminalWriter(stream), None
         for each in distributions:
-            console.print(_line(each, width_of(stream)), soft_wrap=True)
+            writer.line(_line(each, width_of(stream)))
             source = each.source
         if source is not None:
-            print(file=stream)
+            writer.line()
             caption(stream, where(source))
         return
-    first = True
+    first, data = True, DataWriter(stream)
     for each in distributions:
         if first:
             heads = ["prompt"]
             for place in range(1, len(each.candidates) + 1):
                 heads += [f"token_{place}", f"probability_{place}"]
-            print("\t".join(heads), file=stream)
+            data.rows([heads])
             first = False
         row = [each.prompt]
         for candidate in each.candidates:
             row += [visible(candidate.token.bytes), number(candidate.probability)]
-        print("\t".join(map(one_line, row)), file=stream, flush=True)
+        data.rows([row])
 
 
 def _line(distribution: Distribution, width: int) -> Text:

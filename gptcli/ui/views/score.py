@@ -1,17 +1,17 @@
-"""A scored text for people: coloured by surprisal, or as a table; TSV where it is piped."""
+"""A scored text: coloured by surprisal, or as a table; tab-separated rows; JSON."""
 
 from __future__ import annotations
 
 import math
-from typing import TextIO
+from typing import Any, TextIO
 
-from gptcli.types.score import Score, TokenScore
-from gptcli.ui.data.exact import exact
+from gptcli.types.score import Score, TokenScore, Totals
+from gptcli.ui.data.values import exact, finite, logprob_json
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
-from gptcli.ui.terminal.tables import Cell, Column, fitted
-from gptcli.ui.terminal.visible import visible
-from gptcli.ui.terminal.writer import neutral
+from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.terminal.visible import neutral, visible
 from gptcli.ui.views import source
+from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.surprisal import Palette
 from gptcli.units import percent
 
@@ -116,3 +116,61 @@ def _data(place: int, each: TokenScore) -> list[str]:
 
 def _short(value: float) -> str:
     return f"{value:.4g}" if value < 1e5 else f"{value:.3e}"
+
+
+def as_json(score: Score, *, tokens: bool = True) -> dict[str, Any]:
+    """One scored text. Infinities, which JSON has not, are null."""
+    found = {"object": "score"} | source.fields(score.source) | body_json(score)
+    return found if tokens else {k: v for k, v in found.items() if k != "tokens"}
+
+
+def totals_of(score: Score) -> list[tuple[str, str]]:
+    """Names and values of everything but the tokens; `inf` where a token was impossible."""
+    body = body_json(score)
+    rows = [(name, _value(score.totals, name)) for name in body["totals"]]
+    windows = [(name, str(value)) for name, value in body["windows"].items()]
+    rows += [("context_tokens", str(score.context_tokens)), *windows]
+    said = source.fields(score.source)
+    return rows + [(n, v if isinstance(v, str) else ", ".join(v)) for n, v in said.items()]
+
+
+_TOTALS = (
+    "perplexity",
+    "bits_per_token",
+    "bits_per_byte",
+    "bits_per_character",
+    "bits",
+    "logprob",
+    "tokens_scored",
+    "tokens_not_scored",
+    "bytes",
+    "characters",
+)
+_FIELDS = {"tokens_scored": "scored", "tokens_not_scored": "unscored"}
+
+
+def _value(totals: Totals, name: str) -> str:
+    value = getattr(totals, _FIELDS.get(name, name))
+    return str(value) if isinstance(value, int) else f"{value:.6f}"
+
+
+def body_json(score: Score) -> dict[str, Any]:
+    """A scored text, but for who scored it."""
+    totals = score.totals
+    return {
+        "context_tokens": score.context_tokens,
+        "windows": {
+            "windows": score.windows,
+            "context_size": score.context_size,
+            "stride": score.stride,
+        },
+        "totals": {n: finite(getattr(totals, _FIELDS.get(n, n))) for n in _TOTALS},
+        "tokens": [_scored(each) for each in score.tokens],
+    }
+
+
+def _scored(each: TokenScore) -> dict[str, Any]:
+    found = logprob_json(each.token, each.logprob)
+    found |= {"special": each.token.special, "bits": finite(each.bits), "rank": each.rank}
+    best = None if each.best is None else logprob_json(each.best, each.best_logprob)
+    return found | {"top_logprobs": [] if best is None else [best]}

@@ -11,9 +11,10 @@ from gptcli.chat.sessions import Listed
 from gptcli.types.chat import Message
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.pieces import print_pieces
-from gptcli.ui.terminal.tables import Cell, Column, fitted
-from gptcli.ui.terminal.writer import neutral
+from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.terminal.visible import neutral
 from gptcli.ui.views.chat_document import STYLES
+from gptcli.ui.views.printing import blank, fitted
 from gptcli.units import size
 
 _COLUMNS = (
@@ -88,6 +89,6 @@ def show_messages(messages: Sequence[Message], stream: TextIO) -> None:
         return
     for place, each in enumerate(messages):
         if place:
-            print(file=stream)
+            blank(stream)
         print_pieces(stream, [(f"{each.role}\n", STYLES[each.role])])
         print_pieces(stream, [(neutral(each.content), "")])

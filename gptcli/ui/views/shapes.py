@@ -1,16 +1,19 @@
-"""The tensors of a model and of a pass, on a terminal and as rows."""
+"""The tensors of a model and of a pass: a chapter of an explanation, rows, JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from gptcli.types.shapes import Part, Shapes
 from gptcli.ui.terminal.tables import Cell, Column
-from gptcli.ui.views.stage import Numbers, Stage
+from gptcli.ui.views import source
+from gptcli.ui.views.chapter import Chapter, Numbers
 from gptcli.ui.words import Words
 
 
-def stage(found: Shapes, words: Words) -> Stage:
+def chapter(found: Shapes, words: Words) -> Chapter:
     """Two tables: parts, which sum to the model, and what a prompt makes."""
     columns = (
         Column(words.label("part"), shrink=True, least=12, style="bold"),
@@ -44,7 +47,7 @@ def stage(found: Shapes, words: Words) -> Stage:
     }
     lines = tuple(words.lines("shapes", **facts))
     parts = (Numbers(columns, tuple(rows)), Numbers(flow, tensors))
-    return Stage("shapes", words.title("shapes"), lines, parts)
+    return Chapter("shapes", words.title("shapes"), lines, parts)
 
 
 def span(part: Part) -> str:
@@ -59,14 +62,28 @@ def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
-def rows(found: Shapes) -> Iterator[str]:
-    """Tab-separated lines under heads: the parts, their sum, then the tensors of the pass."""
-    yield "kind\tname\tlayers\tshape\ttimes\tparameters"
+def rows(found: Shapes) -> Iterator[tuple[str, ...]]:
+    """Cells under heads: the parts, their sum, then the tensors of the pass."""
+    yield ("kind", "name", "layers", "shape", "times", "parameters")
     for each in found.parts:
         shape = "x".join(map(str, each.shape))
-        yield f"part\t{each.name}\t{span(each)}\t{shape}\t{each.times}\t{each.parameters}"
-    yield f"total\t\t\t\t\t{found.parameters}"
+        yield ("part", each.name, span(each), shape, str(each.times), str(each.parameters))
+    yield ("total", "", "", "", "", str(found.parameters))
     for tensor in found.flow:
         shape = "x".join(map(str, tensor.shape))
         times = found.layers if tensor.each_layer else 1
-        yield f"tensor\t{tensor.name}\t\t{shape}\t{times}\t"
+        yield ("tensor", tensor.name, "", shape, str(times), "")
+
+
+def as_json(found: Shapes) -> dict[str, Any]:
+    """Parts and the tensors of the pass."""
+    return {
+        "object": "shapes",
+        **source.fields(found.source),
+        "prompt_tokens": found.prompt_tokens,
+        "layers": found.layers,
+        "parameters": found.parameters,
+        "tied": found.tied,
+        "parts": [asdict(each) for each in found.parts],
+        "tensors": [asdict(each) for each in found.flow],
+    }

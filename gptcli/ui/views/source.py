@@ -25,7 +25,7 @@ class Computed(Protocol):
 
     @property
     def activations(self) -> str | None:
-        """See `inspection.token.Source`."""
+        """See `types.token.Source`."""
         ...
 
     @property
@@ -50,6 +50,11 @@ def precision(of: Computed) -> str:
     """`int8 with int8 activations on cpu`."""
     rounded = f" with {of.activations} activations" if of.activations else ""
     return f"{of.dtype}{rounded} on {of.device}"
+
+
+def where(of: Computed) -> str:
+    """`smollm2, bfloat16 on cpu`."""
+    return f"{named(of)}, {precision(of)}"
 
 
 def named(of: Computed) -> str:

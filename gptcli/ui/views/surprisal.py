@@ -8,8 +8,7 @@ from typing import TextIO
 from gptcli.types.score import TokenScore
 from gptcli.ui.terminal.pieces import few_colours
 from gptcli.ui.terminal.tables import Cell
-from gptcli.ui.terminal.visible import visible
-from gptcli.ui.terminal.writer import neutral
+from gptcli.ui.terminal.visible import neutral, visible
 
 #: From how many bits on a token has a style, in 256 colours and in eight. The foreground is set
 #: with the background, so that it can be read on dark and on light terminals.

@@ -12,12 +12,12 @@ from typing import TextIO
 
 from gptcli.types.token import Token
 from gptcli.types.tokens import Tokens
-from gptcli.ui.data.exact import exact
+from gptcli.ui.data.values import exact
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.pieces import few_colours, has_colour, print_pieces
-from gptcli.ui.terminal.tables import Cell, Column, fitted
-from gptcli.ui.terminal.visible import isolated, visible
-from gptcli.ui.terminal.writer import neutral, one_line
+from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.terminal.visible import isolated, neutral, one_line, visible
+from gptcli.ui.views.printing import fitted
 
 #: How many tokens a terminal shows coloured, and how many as rows, unless it is to show all.
 SHOWN, ROWS = 2000, 50

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -12,11 +11,15 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.tree import Node, Tree
+from gptcli.ui.data.values import logprob_json
+from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.bars import bar
+from gptcli.ui.terminal.stream import variables_of
 from gptcli.ui.terminal.visible import isolated, shortened, visible
-from gptcli.ui.terminal.writer import console_for, width_of
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import caption, where
+from gptcli.ui.views.printing import blank, caption
+from gptcli.ui.views.source import where
 from gptcli.units import percent
 
 _GAP = 2
@@ -51,18 +54,19 @@ def show(tree: Tree, stream: TextIO) -> None:
     """Drawn on a terminal, and whose numbers they are; one row per node elsewhere."""
     if stream.isatty():
         _draw(tree, stream)
-        print(file=stream)
+        blank(stream)
         caption(stream, where(tree.source))
     else:
-        _rows(tree, stream)
+        DataWriter(stream).rows(_rows(tree))
 
 
-def _rows(tree: Tree, stream: TextIO) -> None:
-    print("depth", "joint", "probability", "token", "text", sep="\t", file=stream)
+def _rows(tree: Tree) -> Iterator[tuple[str, ...]]:
+    """Cells under heads, a row for each node, parents first."""
+    yield ("depth", "joint", "probability", "token", "text")
     for node, depth, data in _walk(tree.children):
         joint, own = math.exp(node.joint_logprob), math.exp(node.logprob)
-        texts = (str(depth), f"{joint:.6g}", f"{own:.6g}", visible(node.token.bytes), visible(data))
-        print(*texts, sep="\t", file=stream)
+        texts = (visible(node.token.bytes), visible(data))
+        yield (str(depth), f"{joint:.6g}", f"{own:.6g}", *texts)
 
 
 def _walk(
@@ -77,12 +81,12 @@ def _walk(
 
 
 def _draw(tree: Tree, stream: TextIO) -> None:
-    plain = os.environ.get("TERM") == "dumb"
+    plain = variables_of(stream).get("TERM") == "dumb"
     guides = _ASCII if plain else _LINES
-    console = console_for(stream)
+    writer = TerminalWriter(stream)
     drawn = list(_drawn(tree.children, guides))
     if not drawn:
-        console.print(Text(f"no token is {percent(tree.request.min_p)} probable", style="dim"))
+        writer.paragraph(f"no token is {percent(tree.request.min_p)} probable", style="dim")
         return
     deepest = max(depth for _, _, depth in drawn)
     room = width_of(stream)
@@ -101,7 +105,7 @@ def _draw(tree: Tree, stream: TextIO) -> None:
     column = min(max(longest, len("token")), room)
     heads = ("next", "joint") if full else ("joint",)
     head = "token".ljust(column) + "".join(name.rjust(_NUMBER) for name in heads)
-    console.print(Text(head, style="dim"), soft_wrap=True)
+    writer.line(head, style="dim")
     for (guide, node, _), label in zip(drawn, labels, strict=True):
         text = shortened(label, column - len(guide))
         line = Text(guide, style="dim")
@@ -114,7 +118,7 @@ def _draw(tree: Tree, stream: TextIO) -> None:
         if full:
             blocks = "#" * math.ceil(joint * _BAR) if plain else bar(joint, _BAR)
             line.append(" " * _GAP + blocks, style="not dim cyan")
-        console.print(line, soft_wrap=True)
+        writer.line(line)
 
 
 def _label(node: Node) -> str:
@@ -151,10 +155,7 @@ def as_json(tree: Tree) -> dict[str, Any]:
 
 def _json(node: Node) -> dict[str, Any]:
     return {
-        "token": node.token.text,
-        "id": node.token.id,
-        "logprob": node.logprob,
-        "bytes": list(node.token.bytes),
+        **logprob_json(node.token, node.logprob),
         "probability": math.exp(node.logprob),
         "joint_logprob": node.joint_logprob,
         "joint_probability": math.exp(node.joint_logprob),

@@ -1,17 +1,21 @@
-"""A walk, step by step: a line for each, as it is taken."""
+"""A walk, step by step: a line for each, as it is taken; JSON of all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.next_tokens import Candidate, Step
-from gptcli.ui.terminal.visible import isolated, shortened, visible
-from gptcli.ui.terminal.writer import console_for, one_line, width_of
-from gptcli.ui.views.next_tokens import number, token_cell
+from gptcli.ui.data.values import number
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.visible import isolated, one_line, shortened, visible
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.views import source
+from gptcli.ui.views.next_tokens import candidate_json, numbers_json, token_cell
+from gptcli.ui.views.sampling import as_json as sampling_json
 from gptcli.units import percent
 
 _GAP = "  "
@@ -31,32 +35,32 @@ _LEAST_REST = 12
 
 def on_terminal(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
     """Print a line for each step and hand the step on."""
-    console = console_for(stream)
+    writer = TerminalWriter(stream)
     width = width_of(stream)
     for step in steps:
         if step.number == 1:
-            console.print(_line(_heads(), width), soft_wrap=True, style="dim")
-        console.print(_line(_cells(step), width), soft_wrap=True)
-        stream.flush()
+            writer.line(_line(_heads(), width), style="dim")
+        writer.line(_line(_cells(step), width))
         yield step
 
 
 def as_data(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
     """Tab-separated lines with heads: what was taken, then the candidates of that step."""
+    writer = DataWriter(stream)
     for step in steps:
         if step.number == 1:
             heads = ["step", "token", "id", "rank", "logit", "logprob", "probability", "drawn"]
             heads.append("entropy")
             for place in range(1, len(step.distribution.candidates) + 1):
                 heads += [f"token_{place}", f"probability_{place}", f"drawn_{place}"]
-            print("\t".join(heads), file=stream)
+            writer.rows([heads])
         taken = step.taken
         row = [str(step.number), visible(taken.token.bytes), str(taken.token.id), str(taken.rank)]
         row += map(number, (taken.logit, taken.logprob, taken.probability, taken.drawn))
         row.append(number(step.distribution.raw.entropy))
         for each in step.distribution.candidates:
             row += [visible(each.token.bytes), number(each.probability), number(each.drawn)]
-        print("\t".join(map(one_line, row)), file=stream, flush=True)
+        writer.rows([row])
         yield step
 
 
@@ -105,3 +109,29 @@ def _line(cells: list[tuple[str, str]], width: int) -> Text:
         line.append(_GAP)
         line.append(isolated(shortened(one_line(text), rest)), style=style)
     return line
+
+
+def as_json(prompt: str, seed: int, steps: list[Step], text: str, reason: str) -> dict[str, Any]:
+    """All steps of a walk: what was taken, and from which distribution."""
+    first = steps[0].distribution
+    return {
+        "object": "next_tokens.walk",
+        **source.fields(first.source),
+        "seed": seed,
+        "prompt": prompt,
+        "usage": {
+            "prompt_tokens": first.prompt_tokens,
+            "completion_tokens": sum(not step.taken.ends for step in steps),
+        },
+        "sampling": sampling_json(first.sampling),
+        "text": text,
+        "finish_reason": reason,
+        "steps": [
+            {
+                "step": step.number,
+                **candidate_json(step.distribution, step.taken),
+                "distribution": numbers_json(step.distribution),
+            }
+            for step in steps
+        ],
+    }

@@ -18,13 +18,13 @@ class Words:
         source = resources.files("gptcli.ui.words").joinpath(f"{language}.toml")
         self._found: dict[str, dict[str, Any]] = tomllib.loads(source.read_text(encoding="utf-8"))
 
-    def title(self, stage: str) -> str:
-        """What a stage is called."""
-        return str(self._found[stage]["title"])
+    def title(self, chapter: str) -> str:
+        """What a chapter is called."""
+        return str(self._found[chapter]["title"])
 
-    def lines(self, stage: str, /, **facts: object) -> list[str]:
-        """The three lines of a stage, with the numbers of the case at hand."""
-        return [line.format(**facts) for line in self._found[stage]["lines"]]
+    def lines(self, chapter: str, /, **facts: object) -> list[str]:
+        """The three lines of a chapter, with the numbers of the case at hand."""
+        return [line.format(**facts) for line in self._found[chapter]["lines"]]
 
     def phrase(self, group: str, key: str, /, **facts: object) -> str:
         """A sentence that holds only for some models, or the name of a tensor."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gptcli.formats.safetensors import header as weights_header
-from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors import stored
 from tests.bench.peers.cases import MEMORY_NEW, SHORT, Case, Side
 from tests.bench.peers.ours import Gptcli
 from tests.bench.weights.places import Places
@@ -40,7 +39,6 @@ def allowed(places: Places, dtype: str) -> float:
     heads = config.get("num_attention_heads") or config["n_head"]
     stored_heads = config.get("num_key_value_heads") or heads
     a_token = 2 * 2 * layers * stored_heads * (config.get("head_dim") or width // heads)
-    headers = [weights_header.read(file) for file in shards.files(places.checkpoint)]
-    parameters: int = sum(tensor.elements for header in headers for tensor in header.values())
+    parameters = stored.read(places.checkpoint).elements
     cache: int = a_token * (_PROMPT_TOKENS + MEMORY_NEW)
     return parameters * _BITS[dtype] / 8 + cache + _BESIDE

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from gptcli.backends.local import stopwatch
-from gptcli.config import Settings
 from gptcli.errors import ResourceError
 from gptcli.evaluation import bench_process, launcher
 from gptcli.types.bench import (
@@ -25,6 +24,7 @@ from gptcli.types.bench import (
     Rounds,
     Speeds,
 )
+from gptcli.types.compute import Compute
 from gptcli.types.token import Source
 from gptcli.ui.views import bench as view
 from tests.cli.helpers import run
@@ -141,12 +141,12 @@ def test_measures_of_processes_alone(bench, monkeypatch):
 
 def test_the_process_is_the_same_model_in_the_same_way():
     """Catches a start that is measured with another model, dtype or number of threads."""
-    settings = Settings(model="some where", device="cpu", dtype="int8", threads=3, ctx_size=70)
-    command = bench_process.completion(settings)
+    compute = Compute(model="some where", device="cpu", dtype="int8", threads=3, ctx_size=70)
+    command = bench_process.completion(compute)
     assert command[:5] == [sys.executable, "-P", "-m", "gptcli", "complete"]
     wanted = {"--model=some where", "--device=cpu", "--dtype=int8", "--threads=3", "--ctx-size=70"}
     assert wanted | {"--max-new-tokens=1", "--temperature=0"} <= set(command)
-    assert not any("=None" in part for part in bench_process.completion(Settings()))
+    assert not any("=None" in part for part in bench_process.completion(Compute()))
 
 
 def test_the_peak_is_that_of_the_process_alone():

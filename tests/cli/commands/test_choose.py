@@ -9,10 +9,10 @@ from pathlib import Path
 import pyte
 import pytest
 
-from gptcli.engine.torch.loader import load
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import load
 
 PROMPT = "the cat sat"
 CHOICES = (" on", " on the mat", " and then", "x")
@@ -30,7 +30,7 @@ def logprob(directory: Path, prompt: str, text: str) -> float:
     runner, tokenizer = load(directory, dtype="float32"), Tokenizer(directory)
     ids, start = tokenizer.encode(prompt + text), len(tokenizer.encode(prompt))
     assert ids[:start] == tokenizer.encode(prompt)
-    whole = runner.all_logits(ids, runner.new_cache()).log_softmax(dim=-1)
+    whole = runner.all_logits(ids, runner.new_state()).log_softmax(dim=-1)
     return sum(float(whole[i - 1, ids[i]]) for i in range(start, len(ids)))
 
 
@@ -92,7 +92,7 @@ def test_a_border_within_a_token(choose, tiny_model):
     start = len(tokenizer.encode("the cat"))
     for text in ("at", "ix"):
         ids = tokenizer.encode("the cat s" + text)
-        whole = runner.all_logits(ids, runner.new_cache()).log_softmax(dim=-1)
+        whole = runner.all_logits(ids, runner.new_state()).log_softmax(dim=-1)
         total = sum(float(whole[i - 1, ids[i]]) for i in range(start, len(ids)))
         assert found[text]["logprob"] == pytest.approx(total, abs=1e-3)
     # One token in the place of two: a border counted in tokens would leave nothing to score.
@@ -118,15 +118,27 @@ def test_calibration(choose, tiny_model):
     assert found[0]["text"] == max(gains, key=gains.__getitem__)
 
 
-def test_quiet_prints_the_winner_alone(choose):
+def test_the_winner_alone(choose):
     """Catches anything else on stdout or stderr that a script would have to cut off."""
     best = json.loads(choose("--json", *FLAGS, PROMPT).text)["winner"]
-    done = choose("-q", *FLAGS, PROMPT)
+    done = choose("--winner", "-q", *FLAGS, PROMPT)
     assert (done.text, done.err) == (best + "\n", "")
-    assert choose("-q", "a", "--choice", "\x1b[1m", "--choice", "\x1b[1mx", terminal=True).text in (
+    assert choose(
+        "--winner", "a", "--choice", "\x1b[1m", "--choice", "\x1b[1mx", terminal=True
+    ).text in (
         "\\x1b[1m\n",
         "\\x1b[1mx\n",
     )
+
+
+def test_quiet_still_prints_the_winner_and_says_how_to_ask_for_it(choose):
+    """Catches scripts that broke, and a --quiet that means something else here without a word."""
+    best = choose("--winner", "-q", *FLAGS, PROMPT).text
+    done = choose("-q", *FLAGS, PROMPT)
+    note = "gptcli: hint: --quiet: prints the best choice alone, as --winner does\n"
+    assert (done.code, done.text, done.err) == (0, best, note)
+    both = choose("-q", "--winner", *FLAGS, PROMPT)
+    assert (both.text, both.err) == (best, "")
 
 
 def test_rows_for_programs(choose, tmp_path):

@@ -11,10 +11,10 @@ import numpy as np
 import pexpect
 import pytest
 
-from gptcli.engine.torch.loader import load
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 from tests.engine.helpers import Recorder
+from tests.opening import load
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"
@@ -43,7 +43,7 @@ def test_the_parts_add_up_and_are_those_of_the_model(explain, tiny_model):
     for each in found["rounds"]:
         assert each["sum_error"] < 1e-4 and each["prompt_tokens"] == len(ids)
         seen = Recorder(range(len(ids)))
-        runner.prefill([ids], runner.new_cache(), probe=seen)
+        runner.prefill([ids], runner.new_state(), probe=seen)
         streams = {place: array[0, -1] for place, array in seen.by_place.items()}
         np.testing.assert_allclose(each["embedding"], streams["embedding", -1], atol=1e-6)
         # The KV cache sums in another order: float32, on a stream of length 1000 or so.

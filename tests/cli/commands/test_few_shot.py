@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.cli.input.presets import preset_names, read_preset
+from gptcli.cli.input.example_files import read_preset
+from gptcli.few_shot.presets import preset_names
 from gptcli.text.example_template import ExampleTemplate
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
 from tests.cli.helpers import run

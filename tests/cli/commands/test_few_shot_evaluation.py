@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.cli.commands.few_shot_evaluation import plan
+from gptcli.evaluation.few_shot import plan
 from gptcli.types.few_shot import Example, FewShotRequest
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
 from tests.cli.helpers import run

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gptcli.engine.torch.loader import load
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
+from tests.opening import load
 
 #: Cut into tokens as "the", " cat", " ", "s", while " sat" is a token as well.
 CUT = "the cat s"
@@ -51,7 +51,7 @@ def test_the_first_token_is_of_the_raw_distribution_renormalised(complete, tiny_
     """Catches a filter that stays on what was forbidden, and numbers that are not the model's."""
     tokenizer = Tokenizer(tiny_model)
     runner = load(tiny_model, dtype="float32")
-    raw = runner.prefill([tokenizer.encode("the cat")], runner.new_cache())[0].log_softmax(-1)
+    raw = runner.prefill([tokenizer.encode("the cat")], runner.new_state())[0].log_softmax(-1)
     fits = [
         i
         for i in range(tokenizer.size)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gptcli.engine.arrays import host, softmax
-from gptcli.engine.open import open_runner
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import open_runner
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"
@@ -28,7 +28,7 @@ def test_the_last_row_is_what_the_model_says(lens, tiny_model):
     found = json.loads(lens("--json", "-k", "3", PROMPT).text)
     runner = open_runner(tiny_model, dtype="float32", device="cpu")
     ids = [token["id"] for token in found["tokens"]]
-    chances = softmax(host(runner.all_logits(ids, runner.new_cache())))
+    chances = softmax(host(runner.all_logits(ids, runner.new_state())))
     assert len(found["grid"]) == found["layers"] + 1 == 3
     for at, (cell, answer) in enumerate(zip(found["grid"][-1], found["answers"], strict=True)):
         tokens = (-chances[at]).argsort(stable=True)[:3]

@@ -32,7 +32,7 @@ def test_bytes_that_are_told_are_those_that_are_taken(case):
     spare = 2 * runner.spec.width if case.startswith("opt/") else 0
     assert found["memory"]["weights"] == sum(p.nbytes for p in parameters) + 4 * spare
     assert found["parameters"] == sum(p.numel() for p in parameters) + spare
-    cache = runner.new_cache()
+    cache = runner.new_state()
     cache.limit = 30
     cache.reserve([30])
     assert found["memory"]["cache"] == cache.bytes
@@ -106,13 +106,23 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
 def test_a_model_that_just_fits(tiny_model, monkeypatch):
     """Catches a check that counts the cache of the whole context, which may never be used."""
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    from gptcli.engine.model.config_fields import ConfigFields
-    from gptcli.engine.model.families import read_spec
+    from tests.opening import spec_of
 
-    _, spec = read_spec(ConfigFields.read(tiny_model))
+    spec = spec_of(tiny_model)
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
     least = told["weights"] + spec.cache_bytes(64, 4)
     for free, code in ((least, 0), (least - 1, 6)):
         monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
         done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")
         assert done.code == code, done.err
+
+
+def test_verify_prints_nothing_where_only_the_status_is_asked_for(tiny_model):
+    """Catches a check that cannot be silent, and a --quiet that is so without a word."""
+    told = run("models", "verify", str(tiny_model))
+    assert told.code == 0 and "\tok\t" in told.text
+    silent = run("models", "verify", "--status", "-q", str(tiny_model))
+    assert (silent.code, silent.text, silent.err) == (0, "", "")
+    quiet = run("models", "verify", "-q", str(tiny_model))
+    assert (quiet.code, quiet.text) == (0, "")
+    assert quiet.err == "gptcli: hint: --quiet: prints nothing, as --status does\n"

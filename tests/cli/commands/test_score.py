@@ -140,7 +140,7 @@ def test_json_lines(score, tmp_path):
         (b'{"text": ""}', "is empty"),
         (b'{"text": "t"}', "one token with nothing before it"),
         (b'{"text": "\\ud800"}', "surrogate"),
-        (b'{"text": "\xff"}', "is not UTF-8 at byte 10"),
+        (b'{"text": "\xff"}', "is not UTF-8 at byte 11"),
         (b"[" * 100_000, "is not JSON"),
     ],
     ids=lambda value: str(value)[:20],

@@ -46,12 +46,12 @@ def compared(done) -> dict:
 
 def logits_in(model: Path, dtype: str, **flags) -> tuple[np.ndarray, list[int]]:
     """All logits of the text at once, in float64, and its ids."""
-    from gptcli.engine.open import open_runner
     from gptcli.text.tokenizer import Tokenizer
+    from tests.opening import open_runner
 
     ids = Tokenizer(model).encode(TEXT)
     runner = open_runner(model, device="cpu", dtype=dtype, **flags)
-    return np.asarray(runner.all_logits(ids, runner.new_cache())).astype(np.float64), ids
+    return np.asarray(runner.all_logits(ids, runner.new_state())).astype(np.float64), ids
 
 
 def test_numbers_are_those_of_their_definitions(score, model, text):

@@ -1,4 +1,7 @@
-"""The man pages: equal to what the app gives, whole, and exact to the character."""
+"""The man pages: equal to what the app gives, whole, and exact to the character.
+
+PAGES are by their paths below a directory of manuals; COMMAND_PAGES are those of section 1.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ from gptcli.cli.manual import roff
 
 CHECKOUT = Path(__file__).parents[3]
 PAGES = manual.pages()
+COMMAND_PAGES = {path: text for path, text in PAGES.items() if path.startswith("man1/")}
+OVERVIEW = PAGES["man1/gptcli.1"]
 
 #: As a command's module has them; this one's are those of `small_app`.
 EXAMPLES = (("Look.", "gptcli look 'x'"),)
@@ -61,11 +66,11 @@ def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from commands(child, *path, name)
 
 
-COMMANDS = list(commands(typer.main.get_command(app())))
+COMMANDS = list(commands(app()))
 
 
 def page_of(path: tuple[str, ...]) -> str:
-    return "-".join(("gptcli", *path[:1])) + ".1"
+    return "man1/" + "-".join(("gptcli", *path[:1])) + ".1"
 
 
 def test_the_committed_pages_are_what_the_app_gives() -> None:
@@ -81,13 +86,14 @@ def test_the_committed_pages_are_what_the_app_gives() -> None:
 
 def test_no_page_is_left_of_a_command_that_is_gone() -> None:
     """A command was renamed or removed, and its page still is installed."""
-    left = {path.name for path in (CHECKOUT / "man").iterdir()} - set(PAGES)
+    place = CHECKOUT / "man"
+    left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()} - set(PAGES)
     assert not left, "remove from man/"
 
 
 def test_every_command_has_a_page() -> None:
     """A subcommand that the walk over the app misses."""
-    assert {page_of(path) for path, _ in COMMANDS} == set(PAGES)
+    assert {page_of(path) for path, _ in COMMANDS} == set(COMMAND_PAGES)
 
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(p) for p, _ in COMMANDS])
@@ -100,7 +106,7 @@ def test_every_visible_option_is_on_the_page(path: tuple[str, ...], command: Any
                 assert roff.bold(name) in page, name
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", COMMAND_PAGES)
 def test_every_page_has_its_sections(name: str) -> None:
     """A module without EXAMPLES, or a section whose heading got lost."""
     found = re.findall(r'^\.SH "?([A-Z ]+)', PAGES[name], re.MULTILINE)
@@ -112,9 +118,8 @@ def test_every_page_has_its_sections(name: str) -> None:
 def test_every_other_page_is_named(name: str) -> None:
     """A SEE ALSO that lacks a page, or that names its own."""
     tail = shown(PAGES[name].rpartition(".SH")[2])
-    assert set(re.findall(r"\.BR (\S+) \(1\)", tail)) == {
-        other.removesuffix(".1") for other in PAGES if other != name
-    }
+    named = {f"man{n}/{page}.{n}" for page, n in re.findall(r"\.BR (\S+) \((\d)\)", tail)}
+    assert named == set(PAGES) - {name}
 
 
 def test_files_are_where_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +127,7 @@ def test_files_are_where_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "GPTCLI_DATA_DIR"):
         monkeypatch.delenv(variable, raising=False)
-    files = words(shown(PAGES["gptcli.1"].partition(".SH FILES")[2]))
+    files = words(shown(OVERVIEW.partition(".SH FILES")[2]))
     for directory in (config.user_file().parent, config.data_dir()):
         assert f"~/{directory.relative_to('/home/someone')}" in files
 
@@ -131,8 +136,8 @@ def test_every_variable_of_the_source_is_on_the_page() -> None:
     """An environment variable that the code obeys and the page does not know."""
     source = "".join(path.read_text("utf-8") for path in (CHECKOUT / "gptcli").rglob("*.py"))
     read = set(re.findall(r"""["'](GPTCLI_[A-Z_]+)["']""", source))
-    missing = {name for name in read if roff.bold(name) not in PAGES["gptcli.1"]}
-    assert not missing, "to be explained in manual.py"
+    missing = {name for name in read if roff.bold(name) not in OVERVIEW}
+    assert not missing, "to be explained in cli/manual/text.py"
 
 
 def small_app() -> typer.Typer:
@@ -143,7 +148,9 @@ def small_app() -> typer.Typer:
     def look(
         where: str,
         also: Annotated[list[str] | None, typer.Argument(help="More of it.")] = None,
-        depth: Annotated[int, typer.Option(help="How deep.", rich_help_panel="Care")] = 3,
+        depth: Annotated[
+            int, typer.Option(help="How deep. Default: 3.", rich_help_panel="Care")
+        ] = 3,
         secret: Annotated[bool, typer.Option("--secret", hidden=True)] = False,
     ) -> None:
         """Look at GPT."""
@@ -167,12 +174,13 @@ def small_app() -> typer.Typer:
 
 def test_a_new_command_needs_no_change() -> None:
     """What only the present commands have, built into the walk: no nesting, nothing hidden."""
-    found = manual.pages(small_app())
-    assert set(found) == {"gptcli.1", "gptcli-look.1", "gptcli-group.1"}
-    look, group = found["gptcli-look.1"], found["gptcli-group.1"]
+    found = manual.pages(typer.main.get_command(small_app()))
+    commands = {path for path in found if path.startswith("man1/")}
+    assert commands == {"man1/gptcli.1", "man1/gptcli-look.1", "man1/gptcli-group.1"}
+    look, group = found["man1/gptcli-look.1"], found["man1/gptcli-group.1"]
     assert r"\fBgptcli look\fR [\fIOPTION\fR]... \fIWHERE\fR [\fIALSO\fR...]" in look
     assert ".SS Care\n.TP\n\\fB\\-\\-depth\\fR \\fI" in look
-    assert "How deep.\n[default: 3]\n" in look
+    assert "How deep.\nDefault: 3.\n" in look
     assert r"gptcli look \(aqx\(aq" in look
     assert not any("secret" in page or "unseen" in page for page in found.values())
     assert '.SS "gptcli group flat"\nStay.' in group
@@ -198,7 +206,9 @@ def test_terminal_and_environment_leave_no_trace(tmp_path: Path) -> None:
     finally:
         os.close(leader)
         os.close(follower)
-    assert {path.name: path.read_text("ascii") for path in (tmp_path / "made").iterdir()} == PAGES
+    made = tmp_path / "made"
+    files = [path for path in made.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(made)): path.read_text("ascii") for path in files} == PAGES
 
 
 @given(TEXT | ROFFISH.map(lambda text: text.replace("\n", "")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.chat import sessions
 from gptcli.chat.talk import Talk
+from gptcli.cli.environment import Environment
 from gptcli.cli.repl.commands import COMMANDS, arguments_of
 from gptcli.cli.repl.loop import Repl
 from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
-from gptcli.ui.terminal.messages import Messages
 from tests.cli.helpers import run
 
 
@@ -66,7 +67,7 @@ def model(chat_model: Path) -> OpenModel:
 
 
 @pytest.fixture
-def chat(model, capsys) -> Callable[..., Chat]:
+def chat(model) -> Callable[..., Chat]:
     """Type lines into a chat, a new one or one that is given.
 
     Answers are of letters that no token has in company, so that encoding them again gives the ids
@@ -81,9 +82,10 @@ def chat(model, capsys) -> Callable[..., Chat]:
         request = ChatRequest((), sampling=wish, max_new_tokens=6, seed=4)
         backend = LocalBackend(model)
         talk = on.talk if on else Talk(lambda: backend, request, model="tiny")
-        typed, errors = Typed(list(lines), edited), io.StringIO()
-        Repl(talk, typed, Messages(errors)).run()
-        return Chat(talk, typed, capsys.readouterr().out, errors.getvalue())
+        typed, out, errors = Typed(list(lines), edited), io.StringIO(), io.StringIO()
+        environment = Environment(None, out, errors, os.environ)
+        Repl(environment, talk, typed, environment.messages()).run()
+        return Chat(talk, typed, out.getvalue(), errors.getvalue())
 
     return type_
 

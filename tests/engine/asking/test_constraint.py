@@ -27,7 +27,7 @@ def test_no_constraint_is_no_change(case):
 def test_draws_are_of_the_raw_distribution_renormalised(case):
     """Catches a mask after the filters: top-k would then leave nothing that is allowed."""
     runner, prompt = runner_of(case), list(rows_of(case)[0][:9])
-    raw = runner.all_logits(prompt, runner.new_cache())[-1]
+    raw = runner.all_logits(prompt, runner.new_state())[-1]
     # The least probable tokens, none of which would pass top-k on its own.
     ids = raw.topk(6, largest=False).indices.tolist()
     samples = 4000

@@ -18,7 +18,7 @@ ROWS = [[5], [5, 6, 7], [9, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9], [5, 6, 8], [2]]
 
 def alone(runner: TorchRunner, prompt: list[int], row: list[int]) -> list[float]:
     """One forward over prompt and row; the log-probability of each id of the row."""
-    whole = runner.all_logits([*prompt, *row], runner.new_cache()).log_softmax(dim=-1)
+    whole = runner.all_logits([*prompt, *row], runner.new_state()).log_softmax(dim=-1)
     return [float(whole[len(prompt) + i - 1, token]) for i, token in enumerate(row)]
 
 

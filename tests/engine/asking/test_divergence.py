@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.engine.asking.divergence import apart, apart_rows, side_by_side
+from gptcli.engine.asking.divergence import divergences, divergences_of_rows, side_by_side
 from gptcli.engine.asking.scoring import score, windows
 from gptcli.errors import NonFiniteError
 from tests.engine import numpy_llama
@@ -38,11 +38,11 @@ def test_divergences_equal_their_definition(rows, vocab, noise, data):
     one = (3 * random.normal(size=(rows, vocab))).astype(np.float32)
     two = (one + noise * random.normal(size=one.shape)).astype(np.float32)
     ids = random.integers(vocab, size=rows).tolist()
-    found = list(apart_rows(one, two, ids))
+    found = list(divergences_of_rows(one, two, ids))
     assert len(found) == rows
     for each, a, b, token in zip(found, one, two, ids, strict=True):
-        assert each.divergence == pytest.approx(reference(a, b), rel=1e-9, abs=1e-14)
-        assert each.divergence >= 0
+        assert each.kl == pytest.approx(reference(a, b), rel=1e-9, abs=1e-14)
+        assert each.kl >= 0
         for logprob, logits in ((each.exact, a), (each.other, b)):
             expected = float(logits[token]) - math.log(np.exp(logits.astype(np.float64)).sum())
             assert logprob == pytest.approx(expected, abs=1e-12)
@@ -54,20 +54,20 @@ def test_what_differs_little_is_not_lost():
     random = np.random.default_rng(7)
     one = random.normal(size=(1, 50_000)).astype(np.float32)
     two = one + np.float32(1e-5) * np.sign(random.normal(size=one.shape)).astype(np.float32)
-    (found,) = apart_rows(one, two, [0])
+    (found,) = divergences_of_rows(one, two, [0])
     # Half the variance of the difference, to the first order.
-    assert found.divergence == pytest.approx(0.5e-10, rel=0.05)
-    assert found.divergence == pytest.approx(reference(one[0], two[0]), rel=1e-4)
+    assert found.kl == pytest.approx(0.5e-10, rel=0.05)
+    assert found.kl == pytest.approx(reference(one[0], two[0]), rel=1e-4)
 
 
 def test_tokens_that_cannot_come():
     """Catches NaN of 0 · ln 0, and a token forbidden by one model only that costs nothing."""
     rows = np.array([[0, 1, -np.inf], [0, 1, -np.inf], [0, 1, 2]], np.float32)
     others = np.array([[0, 1, -np.inf], [0, 1, 5], [0, 1, -np.inf]], np.float32)
-    same, more, less = apart_rows(rows, others, [0, 2, 2])
-    assert same.divergence == 0 and same.agrees
-    assert more.divergence == pytest.approx(reference(rows[1], others[1])) and not more.agrees
-    assert (less.divergence, less.other) == (math.inf, -math.inf)
+    same, more, less = divergences_of_rows(rows, others, [0, 2, 2])
+    assert same.kl == 0 and same.agrees
+    assert more.kl == pytest.approx(reference(rows[1], others[1])) and not more.agrees
+    assert (less.kl, less.other) == (math.inf, -math.inf)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -77,7 +77,7 @@ def test_numbers_that_are_not_finite_are_an_error(bad):
     broken[1, 1] = bad
     for pair in ((good, broken), (broken, good)):
         with pytest.raises(NonFiniteError):
-            list(apart_rows(*pair, [0, 0]))
+            list(divergences_of_rows(*pair, [0, 0]))
 
 
 @given(st.lists(st.integers(1, 9)), st.lists(st.integers(1, 9)))
@@ -105,16 +105,16 @@ def test_every_scored_token_is_held_to_the_same_place(first, context, stride):
     row = rows_of(CASE)[0]
     exact, other = numpy_llama.runner(GOLDENS / CASE), runner_of("llama/untied")
     plan = windows(len(row), first, context, stride)
-    found = list(apart(exact, other, row, plan))
+    found = list(divergences(exact, other, row, plan))
     for name, runner in (("exact", exact), ("other", other)):
         scored = [each.logprob for each in score(runner, row, plan)]
         assert [getattr(each, name) for each in found] == pytest.approx(scored, abs=3e-6)
     whole = [(window, at) for window in plan for at in range(window.first, window.end)]
     for each, (window, at) in zip(found, whole, strict=True):
         seen = row[window.start : at]
-        one = exact.all_logits(seen, exact.new_cache())[-1]
-        two = np.asarray(other.all_logits(seen, other.new_cache())[-1])
-        assert each.divergence == pytest.approx(reference(one, two), rel=1e-4, abs=1e-6)
+        one = exact.all_logits(seen, exact.new_state())[-1]
+        two = np.asarray(other.all_logits(seen, other.new_state())[-1])
+        assert each.kl == pytest.approx(reference(one, two), rel=1e-4, abs=1e-6)
 
 
 def test_logits_are_never_held_for_the_whole_text(monkeypatch):
@@ -125,14 +125,14 @@ def test_logits_are_never_held_for_the_whole_text(monkeypatch):
     monkeypatch.setattr(
         runner.decoder, "logits", lambda stream: sizes.append(stream.size(0)) or head(stream)
     )
-    list(apart(runner, runner, row, windows(len(row), 1, len(row), 1), rows=4))
+    list(divergences(runner, runner, row, windows(len(row), 1, len(row), 1), rows=4))
     assert max(sizes) == 4 and sum(sizes) == 2 * (len(row) - 1)
 
 
 def test_a_model_is_not_apart_from_itself():
     """Catches one model's cache that is used for the other."""
     runner, row = runner_of(CASE), torch.tensor(rows_of(CASE)[0]).tolist()
-    found = list(apart(runner, runner, row, windows(len(row), 1, 12, 5)))
+    found = list(divergences(runner, runner, row, windows(len(row), 1, 12, 5)))
     assert len(found) == len(row) - 1
-    assert all(each.divergence == 0 and each.agrees for each in found)
+    assert all(each.kl == 0 and each.agrees for each in found)
     assert [each.exact for each in found] == [each.other for each in found]

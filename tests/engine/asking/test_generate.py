@@ -25,7 +25,7 @@ def texts(steps: list[list[Drawn]], samples: int) -> list[list[int]]:
 
 def raw(runner: TorchRunner, ids: list[int]) -> torch.Tensor:
     """Logits after `ids`, from nothing but them."""
-    return runner.all_logits(ids, runner.new_cache())[-1].clone()
+    return runner.all_logits(ids, runner.new_state())[-1].clone()
 
 
 @contextmanager

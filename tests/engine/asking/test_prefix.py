@@ -15,7 +15,7 @@ WARM = Sampling(temperature=1.3, top_k=20)
 
 
 def fresh(runner, ids):
-    return runner.all_logits(ids, runner.new_cache())[-1]
+    return runner.all_logits(ids, runner.new_state())[-1]
 
 
 def close(one, other):
@@ -41,7 +41,7 @@ def test_an_answer_is_kept_too(case):
     for turn in range(3):
         steps = list(Generation(prefix, [ids], WARM, max_new_tokens=5, seed=turn))
         assert steps == list(generate(runner, ids, WARM, max_new_tokens=5, seed=turn))
-        assert prefix.cache.lengths == [len(prefix.ids)]
+        assert prefix.state.lengths == [len(prefix.ids)]
         before = len(ids)
         ids += [step[0].id for step in steps]
         assert prefix.ids == ids[:-1]
@@ -57,11 +57,12 @@ def test_an_answer_is_kept_too(case):
 def test_an_interruption_leaves_it_usable(case, at, monkeypatch):
     """Catches a cache that counts what was not stored, or is half grown, after Ctrl-C."""
     runner, (a, _) = runner_of(case), rows_of(case)
-    monkeypatch.setattr("gptcli.engine.state.kv_cache.GROWTH", 2)
+    monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 2)
     for calls in range(1, 9):
         prefix = PrefixCache(runner)
         prefix.prefill(a[:5])
-        kept, left = getattr(prefix.cache, at), calls
+        of = prefix.state.layers[-1] if at == "append" else prefix.state
+        kept, left = getattr(of, at), calls
 
         def interrupted(*given, kept=kept):
             nonlocal left
@@ -72,7 +73,7 @@ def test_an_interruption_leaves_it_usable(case, at, monkeypatch):
             return kept(*given)
 
         with monkeypatch.context() as patch:
-            patch.setattr(prefix.cache, at, interrupted)
+            patch.setattr(of, at, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 for _ in Generation(prefix, [a[:9]], WARM, max_new_tokens=20):
                     pass
@@ -84,16 +85,22 @@ def test_an_interruption_leaves_it_usable(case, at, monkeypatch):
 def test_growth_that_was_interrupted_goes_on(case, monkeypatch):
     """Catches layers of unlike size: some grown when the signal came, the others never."""
     runner, (a, _) = runner_of(case), rows_of(case)
-    monkeypatch.setattr("gptcli.engine.state.kv_cache.GROWTH", 2)
+    monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 2)
     prefix = PrefixCache(runner)
     prefix.prefill(a[:5])
-    capacity = prefix.cache.capacity
-    grown = prefix.cache.keys[0].new_zeros(1, *prefix.cache.keys[0].shape[1:2], capacity + 7, 1)
-    key = prefix.cache.keys[0]
-    bigger = grown.expand(-1, -1, -1, key.size(3)).clone()
-    bigger[:, :, :5] = key[:, :, :5]
-    prefix.cache.keys[0] = bigger
-    close(prefix.prefill(a[:20])[0], fresh(runner, a[:20]))
+    last = prefix.state.layers[-1]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(last, "reserve", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prefix.prefill(a[:20])
+    assert last.keys.shape[2] < prefix.state.layers[0].keys.shape[2]
+    for end in (4, 20):
+        close(prefix.prefill(a[:end])[0], fresh(runner, a[:end]))
+        assert len({layer.keys.shape[2] for layer in prefix.state.layers}) == 1
 
 
 @every_case

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gptcli.engine.asking import sampling
-from gptcli.engine.asking.sampling import History, distribution, draw, generators, next_ids, stages
+from gptcli.engine.asking.drawing import draw, generators, next_ids
+from gptcli.engine.asking.sampling import History, distribution, stages
 from gptcli.errors import NonFiniteError
 from gptcli.types.sampling import Sampling
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.engine.asking.scoring import Scored, Window, score, score_rows, windows
-from gptcli.engine.torch.loader import load
 from gptcli.errors import NonFiniteError
 from tests.engine.helpers import GOLDENS, rows_of, runner_of
+from tests.opening import load
 
 #: Scoring knows no family: these differ in what they see of the past, and in how they end.
 FEW = (
@@ -58,7 +58,7 @@ def test_windows_equal_a_forward_pass_for_each_token(case, context, stride):
     rows = []
     for at in range(1, len(row)):
         start = next(s for s in range(0, len(row), stride) if s + context > at)
-        rows.append(runner.all_logits(row[start:at], runner.new_cache())[-1])
+        rows.append(runner.all_logits(row[start:at], runner.new_state())[-1])
     assert_scored(ours, list(row[1:]), rows)
 
 
@@ -69,7 +69,7 @@ def test_chunked_equals_whole(case, chunk, rows, first):
     """Catches parts that are shifted against the ids, and a beginning that is not skipped."""
     runner, row = runner_of(case), rows_of(case)[0]
     plan = windows(len(row), first, len(row), 1)
-    logits = runner.all_logits(row, runner.new_cache())
+    logits = runner.all_logits(row, runner.new_state())
     ours = list(score(runner, row, plan, chunk=chunk, rows=rows))
     assert_scored(ours, list(row[first:]), list(logits[first - 1 : -1]))
 

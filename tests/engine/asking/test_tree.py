@@ -26,7 +26,7 @@ def naive(
     """Every prefix run from nothing."""
     if depth == 0:
         return []
-    best = runner.all_logits(ids, runner.new_cache())[-1].log_softmax(dim=-1).topk(width)
+    best = runner.all_logits(ids, runner.new_state())[-1].log_softmax(dim=-1).topk(width)
     found = []
     for token, logprob in zip(best.indices.tolist(), best.values.tolist(), strict=True):
         both = joint + logprob
@@ -125,10 +125,10 @@ def test_one_decode_for_the_nodes_of_a_level(case):
 def test_picked_rows_leave_the_cache_alone():
     """Catches a copy that shares its lists or lengths with what it was copied from."""
     runner, ids = runner_of("gpt2/tied"), list(rows_of("gpt2/tied")[0][:7])
-    cache = runner.new_cache()
+    cache = runner.new_state()
     runner.prefill([ids], cache)
-    before = [key.clone() for key in cache.keys]
+    before = [layer.keys.clone() for layer in cache.layers]
     other = cache.picked([0, 0])
     runner.decode([1, 2], other)
     assert (cache.lengths, other.lengths) == ([7], [8, 8])
-    assert all(a.equal(b) for a, b in zip(cache.keys, before, strict=True))
+    assert all(a.keys.equal(b) for a, b in zip(cache.layers, before, strict=True))

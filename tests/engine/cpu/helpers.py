@@ -17,6 +17,7 @@ from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.errors import UsageError
 from tests.engine.helpers import runner_of
@@ -88,10 +89,11 @@ class Session:
         self, model: KernelModel, batch: int = 1, capacity: int = 48, dtype: Any = np.float32
     ) -> None:
         spec = model.spec
-        shape = (batch, spec.kv_heads, capacity, spec.head_dim)
+        like = np.empty(0, dtype=dtype)
         self.model = model
-        self.keys = [np.zeros(shape, dtype=dtype) for _ in range(spec.layers)]
-        self.values = [np.zeros(shape, dtype=dtype) for _ in range(spec.layers)]
+        self.layers = [KeysValues(shape, batch, like) for shape in spec.shapes]
+        for layer in self.layers:
+            layer.reserve(0, capacity)
         self.lengths = [0] * batch
 
     def run(self, pieces: Sequence[Sequence[int]]) -> list[np.ndarray]:
@@ -102,9 +104,7 @@ class Session:
             rows += [row] * len(piece)
             positions += range(self.lengths[row], self.lengths[row] + len(piece))
             self.lengths[row] += len(piece)
-        logits = self.model.forward(
-            tokens, rows, positions, self.keys, self.values, range(len(tokens))
-        )
+        logits = self.model.forward(tokens, rows, positions, self.layers, range(len(tokens)))
         ends = np.cumsum([len(piece) for piece in pieces])
         return np.split(logits, ends[:-1])
 

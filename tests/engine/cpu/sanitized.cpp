@@ -20,8 +20,14 @@ void kernels_close(Opened *);
 void kernels_end_threads();
 int32_t kernels_forward(Opened *, const Call *);
 int32_t kernels_unembed(Opened *, const float *, int32_t, float *);
-int64_t kernels_block_bytes(int32_t, int64_t);
+int64_t kernels_panel_bytes(int32_t, int64_t);
+const char *kernels_kind_name(int32_t);
 void kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
+}
+
+static int32_t kind_of(const char *name) {
+  for (int32_t kind = 0; kernels_kind_name(kind); kind++) if (!strcmp(kernels_kind_name(kind), name)) return kind;
+  abort();
 }
 
 static thread_local uint32_t state = 1;
@@ -29,6 +35,8 @@ static float number() {
   state = state * 1664525u + 1013904223u;
   return (float)(state >> 8) / 16777216.0f - 0.5f;
 }
+
+static int up(int rows) { return (rows + 15) / 16 * 16; }
 
 // Everything that a model points to.
 struct Small {
@@ -47,18 +55,18 @@ struct Small {
   Matrix matrix(int32_t kind, int32_t rows, int32_t columns, bool bias) {
     std::vector<float> from((size_t)rows * columns);
     for (float &x : from) x = number();
-    const int64_t block = kernels_block_bytes(kind, columns), blocks = (rows + 15) / 16;
-    memory.emplace_back(new char[block * blocks]);
+    const int64_t panel = kernels_panel_bytes(kind, columns), panels = (rows + 15) / 16;
+    memory.emplace_back(new char[panel * panels]);
     uint8_t *to = (uint8_t *)memory.back().get();
-    kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, block, 3);
-    return {to, bias ? floats(16 * blocks) : nullptr, kind, rows, columns, 0};
+    kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, panel, 3);
+    return {to, bias ? floats(16 * panels) : nullptr, kind, rows, columns, 0};
   }
 
   Small(int32_t kind, bool mixture, bool exact) {
     Model &m = model;
-    m.width = 40, m.heads = 6, m.kv_heads = 2, m.head_dim = 10, m.hidden = 50, m.vocab = 37, m.layers = 2;
+    m.width = 40, m.vocab = 37, m.layers = 2;
     m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.exact_activations = exact;
-    m.attention_scale = 0.3f, m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
+    m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
     m.norm_over_heads = EACH_HEAD_ALIKE, m.attention_softcap = 20.0f;
     if (mixture) m.experts = 5, m.chosen = 2, m.expert_hidden = 23, m.normalised = 1;
     m.embedding = floats(m.vocab * m.width);
@@ -68,18 +76,21 @@ struct Small {
     for (int i = 0; i < m.layers; i++) {
       LayerWeights &w = layers[i];
       w = {};
+      // Neither layer is the larger one in all that it has.
+      w.heads = i ? 9 : 6, w.kv_heads = i ? 3 : 2, w.head_dim = i ? 7 : 10, w.hidden = i ? 20 : 50, w.attention_scale = 0.3f;
+      const int q = w.heads * w.head_dim, kv = w.kv_heads * w.head_dim, dim = w.head_dim / 2 * 2;
       w.attention_norm.weight = floats(m.width, 1.0f), w.mlp_norm.weight = floats(m.width, 1.0f);
-      w.query_norm.weight = floats(m.head_dim, 1.0f), w.key_norm.weight = floats(m.head_dim, 1.0f);
-      w.qkv = matrix(kind, 64 + 32 + 32, m.width, true);
-      w.out = matrix(kind, m.width, m.heads * m.head_dim, false);
-      w.cos = floats(200 * 5), w.sin = floats(200 * 5), w.rope_dim = 10;
+      w.query_norm.weight = floats(w.head_dim, 1.0f), w.key_norm.weight = floats(w.head_dim, 1.0f);
+      w.qkv = matrix(kind, up(q) + 2 * up(kv), m.width, true);
+      w.out = matrix(kind, m.width, q, false);
+      w.cos = floats(200 * dim / 2), w.sin = floats(200 * dim / 2), w.rope_dim = dim;
       w.window = i ? 70 : 0;
-      w.sinks = floats(m.heads);
+      w.sinks = floats(w.heads);
       if (!mixture) {
-        w.into_mlp = matrix(kind, 128, m.width, false), w.down = matrix(kind, m.width, m.hidden, false);
+        w.into_mlp = matrix(kind, 2 * up(w.hidden), m.width, false), w.down = matrix(kind, m.width, w.hidden, false);
         continue;
       }
-      w.router = matrix(FLOAT32, m.experts, m.width, false);
+      w.router = matrix(kind_of("float32"), m.experts, m.width, false);
       if (!i) for (int e = 0; e < m.experts; e++) {
         into.push_back(matrix(kind, 64, m.width, false));
         down.push_back(matrix(kind, m.width, m.expert_hidden, false));
@@ -101,8 +112,11 @@ struct Shown {
     return memory.back().data();
   }
   Shown(const Model &m, int first, int end) {
-    const int rows = end - first, width = rows * m.width, queries = rows * m.heads * m.head_dim;
-    for (int i = 0; i < m.layers; i++) layers.push_back({floats(queries), floats(width), floats(width), floats(width)});
+    const int rows = end - first, width = rows * m.width;
+    for (int i = 0; i < m.layers; i++) {
+      const int queries = rows * m.layer[i].heads * m.layer[i].head_dim;
+      layers.push_back({floats(queries), floats(width), floats(width), floats(width)});
+    }
     probe = {first, end, floats(width), layers.data()};
   }
 };
@@ -117,7 +131,8 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool 
   std::vector<std::vector<char>> caches;
   std::vector<void *> keys, values;
   for (int i = 0; i < 2 * m.layers; i++) {
-    caches.emplace_back((size_t)batch * m.kv_heads * capacity * m.head_dim * (bfloat16 ? 2 : 4));
+    const LayerWeights &w = m.layer[i % m.layers];
+    caches.emplace_back((size_t)batch * w.kv_heads * capacity * w.head_dim * (bfloat16 ? 2 : 4));
     (i < m.layers ? keys : values).push_back(nullptr);
   }
   for (int i = 0; i < m.layers; i++) keys[i] = caches[i].data(), values[i] = caches[m.layers + i].data();
@@ -175,13 +190,13 @@ int main() {
   const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
   for (const char *name : names) {
     if (!kernels_set(name)) continue;
-    for (int32_t kind = 0; kind < KINDS; kind++) for (int threads = 1; threads < 5; threads += 2) {
+    for (int32_t kind = 0; kernels_kind_name(kind); kind++) for (int threads = 1; threads < 5; threads += 2) {
       const bool exact = threads == 1, mixture = kind % 2, halves = kind > 0;
-      const bool rounded = halves || (!exact && kind != FLOAT32);  // keys and values are, too
+      const bool rounded = halves || (!exact && kind > 0);  // keys and values are, too
       compare(run(name, kind, mixture, exact, threads, halves), run("portable", kind, mixture, exact, 2, halves), rounded);
     }
-    std::thread other([name] { run(name, INT8, false, false, 3, true); });
-    run(name, INT4, true, false, 3, true);
+    std::thread other([name] { run(name, kind_of("int8"), false, false, 3, true); });
+    run(name, kind_of("int4"), true, false, 3, true);
     other.join();
     puts(name);
   }

@@ -14,7 +14,7 @@ from gptcli.engine.cpu.binding.library import open_library
 def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray:
     """One matrix in blocks."""
     functions = open_library("portable").functions
-    block = functions.kernels_block_bytes(kind, columns)
+    block = functions.kernels_panel_bytes(kind, columns)
     out = np.full(-(-len(rows) // 16) * block, 0xAB, dtype=np.uint8)
     rows = np.ascontiguousarray(rows)
     functions.kernels_pack(
@@ -34,17 +34,12 @@ def product(
 ) -> np.ndarray:
     """x (count, columns) times packed rows, (count, rows)."""
     count, columns = x.shape
-    stride = -(-columns // 64) * 64
-    values = np.zeros((count, stride), dtype=np.float32)
-    values[:, :columns] = x
-    parts = [values, *(np.zeros((count, stride), dtype=t) for t in (np.int8, np.uint16))]
-    parts += [np.zeros((count, stride // 32), dtype=t) for t in (np.float32, np.int32, np.float32)]
-    reading = abi.Reading(*(part.ctypes.data for part in parts), stride)
+    x = np.ascontiguousarray(x, dtype=np.float32)
     matrix = abi.Matrix(blocks.ctypes.data, None, kind, rows, columns)
     out = np.empty((count, -(-rows // 16) * 16), dtype=np.float32)
     library = open_library(instructions)
     assert not library.functions.kernels_product(
-        instructions.encode(), c.byref(matrix), c.byref(reading), count, exact, out.ctypes.data
+        instructions.encode(), c.byref(matrix), x.ctypes.data, count, exact, out.ctypes.data
     )
     assert not out[:, rows:].any()
     return out[:, :rows]

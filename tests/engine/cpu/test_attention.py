@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.model.angles import angles, slopes
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
+from gptcli.engine.state.keys_values import KeysValues
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import every_set, in_order, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model, small_parameters
@@ -51,7 +52,8 @@ class Stage:
         self.rows, self.positions = [row for row, _ in at], [place for _, place in at]
         self.capacity = -(-(max(self.positions) + 1) // 16) * 16
         shape = (len(pieces), spec.kv_heads, self.capacity, spec.head_dim)
-        self.keys, self.values = (self.cache(shape, dtype) for _ in range(2))
+        self.kept = KeysValues(spec.shape, len(pieces), np.empty(0, dtype))
+        self.kept.keys, self.kept.values = (self.cache(shape, dtype) for _ in range(2))
 
     def cache(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         numbers = self.random.normal(size=shape).astype(np.float32)
@@ -61,7 +63,7 @@ class Stage:
         """qkv, each (tokens, heads, head_dim), before → after the stage, and what it gathered."""
         model, count = self.model, len(self.rows)
         model._grow_angles(self.capacity)
-        model._place_caches([self.keys], [self.values])
+        model._place([self.kept])
         numbers = np.array([[0] * count, self.rows, self.positions], dtype=np.int32)
         call, at = model._call, numbers.ctypes.data
         call.count, call.wanted_count = count, 0
@@ -101,7 +103,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
     steep = slopes(spec.heads).astype(np.float64) * (spec.alibi or 0)
     wide = [
         (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
-        for a in (in_order(stage.keys), stage.values)
+        for a in (in_order(stage.kept.keys), stage.kept.values)
     ]
     keys, values = (a.astype(np.float64) for a in wide)
     for token, (row, at) in enumerate(zip(stage.rows, stage.positions, strict=True)):
@@ -147,7 +149,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         SPEC, head_dim=head_dim, head_norm=norm, each_layer=(LayerSpec(rope),)
     )
     stage = Stage(small_model(instructions, spec=spec, threads=2), [(3, 5), (90, 2), (0, 1)], dtype)
-    kept = [in_order(stage.keys).copy(), stage.values.copy()]
+    kept = [in_order(stage.kept.keys).copy(), stage.kept.values.copy()]
     qkv = stage.random_qkv()
     after = stage.run(PLACE_HEADS, qkv)
     parameters, table = small_parameters(spec), angles(rope, 100, spec.context)
@@ -167,7 +169,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         turned[..., first] = x[..., first] * cos - x[..., second] * sin
         turned[..., second] = x[..., second] * cos + x[..., first] * sin
         np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
-    caches = (in_order(stage.keys), stage.values)
+    caches = (in_order(stage.kept.keys), stage.kept.values)
     for cache, before, part in zip(caches, kept, (1, 2), strict=True):
         numbers = after[part]
         if dtype is np.uint16:

@@ -10,7 +10,7 @@ import pytest
 
 from gptcli.engine.asking import continuations, scoring
 from gptcli.engine.asking.generate import Generation
-from gptcli.engine.asking.place_scoring import endings
+from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import Branch, TreeGrower
 from gptcli.engine.cpu.run.runner import KernelRunner
@@ -43,7 +43,7 @@ def test_logits_are_those_of_torch(case):
     """Catches positions, rows or wanted places that are shifted; a stand-in that is no Llama."""
     runner = kernels_of(case)
     for row, expected in zip(rows_of(case), whole(case), strict=True):
-        logits = runner.all_logits(row, runner.new_cache())
+        logits = runner.all_logits(row, runner.new_state())
         assert logits.dtype == np.float32
         close(logits, expected)
 
@@ -54,15 +54,15 @@ def test_rows_of_unequal_length_are_each_alone(chunk):
     case = "llama/tied"
     runner, (a, b) = kernels_of(case), rows_of(case)
     expected = whole(case)
-    cache = runner.new_cache(3)
+    cache = runner.new_state(3)
     logits = runner.prefill([a[:9], b[:2], a[:14]], cache, chunk=chunk)
     assert cache.lengths == [9, 2, 14]
     close(logits, np.stack([expected[0][8], expected[1][1], expected[0][13]]))
     for step in range(3):
         logits = runner.decode([a[9 + step], b[2 + step], a[14 + step]], cache)
         close(logits, np.stack([expected[at][end + step] for at, end in ((0, 9), (1, 2), (0, 14))]))
-    cache.select([2, 0])
-    cache.truncate(11)
+    cache.pick([2, 0])
+    assert cache.truncate([11, 11])
     logits = runner.prefill([a[11:13], a[11:16]], cache, chunk=chunk)
     close(logits, np.stack([expected[0][12], expected[0][15]]))
 
@@ -73,7 +73,7 @@ def test_parts_are_the_whole_from_a_place_on(first, chunk, rows):
     case = "llama/tied"
     runner, row = kernels_of(case), rows_of(case)[0]
     runner.model.calls.clear()
-    cache = runner.new_cache()
+    cache = runner.new_state()
     parts = list(runner.logits_in_parts(row, cache, first=first, chunk=chunk, rows=rows))
     close(np.concatenate(parts), whole(case)[0][first:])
     assert max(map(len, parts)) <= rows and cache.lengths == [len(row)]
@@ -86,7 +86,7 @@ def test_logits_of_rows_are_each_alone(most):
     """Catches an empty row that takes the place of another, and parts that are too large."""
     case = "llama/tied"
     runner, (a, b) = kernels_of(case), rows_of(case)
-    cache = runner.new_cache(3)
+    cache = runner.new_state(3)
     runner.prefill([a[:3], b[:5], a[:1]], cache)
     parts = list(runner.logits_of_rows([a[3:10], [], a[1:3]], cache, most=most))
     close(np.concatenate(parts), np.concatenate([whole(case)[0][3:10], whole(case)[0][1:3]]))
@@ -97,7 +97,7 @@ def test_a_prompt_wants_only_its_last_logits():
     """Catches a head that runs on every token of a prompt: most of the work of a small model."""
     runner, row = kernels_of("llama/tied"), rows_of("llama/tied")[0]
     runner.model.calls.clear()
-    runner.prefill([row[:9]], runner.new_cache(), chunk=4)
+    runner.prefill([row[:9]], runner.new_state(), chunk=4)
     assert runner.model.calls == [(4, 0), (4, 0), (1, 1)]
 
 
@@ -139,7 +139,7 @@ def test_scores_are_those_of_torch():
     close(*([(s.logprob, s.best_logprob) for s in each] for each in (ours, theirs)))
 
 
-def test_continuations_and_endings_are_those_of_torch():
+def test_continuations_and_places_are_those_of_torch():
     """Catches pieces that are given back in another order than they were run in."""
     case = "llama/tied"
     a, b = rows_of(case)
@@ -149,7 +149,7 @@ def test_continuations_and_endings_are_those_of_torch():
     ours, theirs = (continuations.logprobs_after(prefix, prompts, rows) for prefix in both)
     for mine, other in zip(chain(*ours), chain(*theirs), strict=True):
         close(mine, other)
-    one, other = (endings(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
+    one, other = (score_places(prefix, a[:12], [2, 7], [0, 5]) for prefix in both)
     close([*one.after, one.ends], [*other.after, other.ends])
 
 
@@ -176,10 +176,10 @@ def test_a_cache_of_bfloat16_is_held_as_its_bits():
     """Catches bits that are copied as numbers when the cache grows, or rows are picked."""
     case = "llama/tied"
     runner, row = numpy_llama.runner(GOLDENS / case, "bfloat16"), rows_of(case)[0]
-    assert (runner.itemsize, runner.dtype_name) == (2, "bfloat16")
+    assert (runner.facts.itemsize, runner.facts.dtype) == (2, "bfloat16")
     _, logits = begin(PrefixCache(runner), [list(row), list(row), [*row[:8], 3]])
-    cache = runner.new_cache()
-    assert cache.keys[0].dtype == np.uint16
+    cache = runner.new_state()
+    assert cache.layers[0].keys.dtype == np.uint16
     alone = runner.all_logits(row, cache)[-1]
     exact = whole(case)[0][-1].numpy()
     largest = np.abs(exact).max()

@@ -11,7 +11,7 @@ import pytest
 
 from gptcli.engine.cpu import build
 from gptcli.engine.cpu.binding import library
-from gptcli.engine.cpu.binding.abi import ACTIVATIONS, Form, Kind
+from gptcli.engine.cpu.binding.abi import ACTIVATIONS, STRUCTS, Kind, Needs
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
     FEATURES,
@@ -24,23 +24,23 @@ from gptcli.engine.cpu.binding.library import (
 from gptcli.errors import UsageError
 from tests.engine.cpu.helpers import SETS, needs_kernels
 from tests.engine.cpu.small import SPEC
+from tests.engine.cpu.stale import patched_library, stale_library
 from tests.engine.helpers import CASES, runner_of
 
 
 def names_of(enum: str, file: str) -> list[str]:
-    """The names of an enum of the C++ sources in their order, but for a count at its end."""
+    """The names of an enum of the C++ sources in their order."""
     text = re.sub(r"//.*", "", (build.SOURCE / file).read_text())
-    (body,) = re.findall(rf"enum {enum} : int32_t \{{(.*?)\}}", text, flags=re.S)
-    names = [each.split("=")[0].strip() for each in body.split(",") if "=" in each]
-    return [name.removeprefix("AS_").lower() for name in names if name != "KINDS"]
+    (body,) = re.findall(rf"enum {enum}(?: : int32_t)? \{{(.*?)\}}", text, flags=re.S)
+    return [each.split("=")[0].strip().lower() for each in body.split(",") if "=" in each]
 
 
 def test_numbers_mean_the_same_on_both_sides():
     """Catches an enum that is changed in C++ or in Python only."""
-    assert names_of("Kind", "model.h") == [kind.name.lower() for kind in Kind]
-    assert names_of("Form", "pack.h") == [form.name.lower() for form in Form]
     in_order = sorted(ACTIVATIONS, key=ACTIVATIONS.__getitem__)
     assert names_of("Activation", "model.h") == in_order
+    needs = names_of("Needs", "activations.h")
+    assert needs == ["nothing", *(each.name.lower() for each in Needs)]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -70,6 +70,49 @@ def test_a_library_that_is_not_there_or_not_ours_is_told(tmp_path):
     (tmp_path / "broken.so").write_bytes(b"no library")
     with pytest.raises(KernelsUnavailableError, match=r"broken\.so"):
         Library(tmp_path / "broken.so")
+
+
+@needs_kernels
+@pytest.mark.parametrize("number", range(len(STRUCTS)), ids=lambda n: STRUCTS[n].__name__)
+def test_a_library_of_other_structs_is_refused(number, tmp_path):
+    """Catches a stale library that reads a field from where another one is now."""
+    with pytest.raises(KernelsUnavailableError, match="built from other sources than these"):
+        Library(stale_library(tmp_path / "stale.so", number))
+
+
+@needs_kernels
+def test_a_library_of_other_kinds_is_refused(tmp_path):
+    """Catches weights that are packed as one kind and read as another."""
+    stale = patched_library(tmp_path / "stale.so", b"int8\0", b"int9\0")
+    with pytest.raises(KernelsUnavailableError, match="built from other sources than these"):
+        Library(stale)
+
+
+def test_a_library_without_a_function_is_refused(tmp_path):
+    """Catches an AttributeError of ctypes where the library is older than what asks its sizes."""
+    source = tmp_path / "old.c"
+    source.write_text("int kernels_abi(void) { return 3; }\n")
+    old = tmp_path / "old.so"
+    compiler = build.find_compiler()
+    subprocess.run([compiler, "-x", "c", "-shared", "-fPIC", source, "-o", old], check=True)
+    with pytest.raises(KernelsUnavailableError, match="built from other sources than these"):
+        Library(old)
+
+
+@needs_kernels
+def test_activations_are_what_the_weights_meet():
+    """Catches a label that says exact where 8-bit activations are met, or the other way round."""
+    portable = open_library("portable")
+    for exact in (False, True):
+        assert portable.activations({Kind.FLOAT32}, exact=exact) is None
+        assert portable.activations({Kind.BFLOAT16}, exact=exact) == "float32"
+        quantised = "float32" if exact else "int8"
+        assert portable.activations({Kind.INT8}, exact=exact) == quantised
+        assert portable.activations({Kind.INT4, Kind.BFLOAT16}, exact=exact) == quantised
+    if "avx512bf16" in SETS:
+        pairs = open_library("avx512bf16")
+        assert pairs.activations({Kind.BFLOAT16}, exact=False) is None
+        assert pairs.activations({Kind.BFLOAT16}, exact=True) == "float32"
 
 
 def test_features_are_forced_or_refused():

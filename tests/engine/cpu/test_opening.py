@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
-from gptcli.engine.open import open_runner
-from gptcli.engine.torch.loader import load
+from gptcli.engine.describe import describe
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types.models import AdapterRef
 from tests.engine.cpu.helpers import SETS, needs_kernels
+from tests.engine.cpu.stale import stale_library
 from tests.engine.helpers import GOLDENS, copy_case
+from tests.opening import load, open_runner
 
 pytestmark = needs_kernels
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -31,18 +31,18 @@ def directory(tmp_path: Path) -> Path:
 
 
 def opened(directory: Path, dtype: str = "auto", limit: int | None = None, **flags):
-    spec = read_spec(ConfigFields.read(directory))[1]
-    return opening.open_kernels(directory, spec, dtype, 1, limit or spec.context, **flags)
+    described = describe(directory)
+    return opening.open_kernels(described, dtype, 1, limit or described.spec.context, **flags)
 
 
 def logits(runner) -> np.ndarray:
-    return runner.all_logits(IDS, runner.new_cache())
+    return runner.all_logits(IDS, runner.new_state())
 
 
 def test_equals_torch_and_is_read_again(directory, monkeypatch):
     """Catches weights that are packed wrongly, or packed again at every start."""
     expected = load(directory, dtype="float32")
-    whole = expected.all_logits(IDS, expected.new_cache()).numpy()
+    whole = expected.all_logits(IDS, expected.new_state()).numpy()
     first = logits(opened(directory))
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
     path = opening.packed_path(directory, "float32")
@@ -55,13 +55,23 @@ def test_equals_torch_and_is_read_again(directory, monkeypatch):
 def test_each_dtype_has_a_file_of_its_own(directory, dtype):
     """Catches a dtype that is read from the weights of another, or that is not what it says."""
     runner = opened(directory, dtype)
-    assert (runner.dtype_name, runner.itemsize) == (dtype, 4 if dtype == "float32" else 2)
+    assert (runner.facts.dtype, runner.facts.itemsize) == (dtype, 4 if dtype == "float32" else 2)
     assert opening.packed_path(directory, dtype).is_file()
     exact = logits(opened(directory, "float32"))
     found = logits(runner)
     alike = np.corrcoef(found.ravel(), exact.ravel())[0, 1]
     assert alike >= {"float32": 0.999999, "bfloat16": 0.9999, "int8": 0.995, "int4": 0.9}[dtype]
     assert np.array_equal(found, exact) == (dtype == "float32")
+
+
+def test_a_stale_library_leaves_all_to_torch(directory, monkeypatch, tmp_path):
+    """Catches a library of before an update that ends in a traceback, or in wrong numbers."""
+    monkeypatch.setattr(library, "LIBRARY", str(stale_library(tmp_path / "stale.so")))
+    assert opened(directory) is None
+    with pytest.raises(UsageError, match=r"needs the CPU kernels: .*built from other sources"):
+        opened(directory, "int8")
+    with pytest.raises(UsageError, match=r"portable cannot be used: .*built from other sources"):
+        opened(directory, features="portable")
 
 
 def test_other_weights_are_packed_anew(directory):
@@ -74,7 +84,7 @@ def test_other_weights_are_packed_anew(directory):
     after = logits(opened(directory))
     assert not np.array_equal(before, after)
     fresh = load(directory, dtype="float32")
-    whole = fresh.all_logits(IDS, fresh.new_cache()).numpy()
+    whole = fresh.all_logits(IDS, fresh.new_state()).numpy()
     assert np.abs(after - whole).max() <= 1e-4 * np.abs(whole).max()
 
 
@@ -106,10 +116,9 @@ def test_what_goes_to_torch(directory, monkeypatch):
     config = json.loads((directory / "config.json").read_text())
     quantised = config | {"quantization_config": {"quant_method": "gptq"}}
     (directory / "config.json").write_text(json.dumps(quantised))
-    spec = read_spec(ConfigFields.read(GOLDENS / "llama" / "tied"))[1]
-    assert opening.open_kernels(directory, spec, "auto", 1, 48) is None
+    assert opened(directory) is None
     with pytest.raises(UsageError, match="int8 needs the CPU kernels: the weights are stored"):
-        opening.open_kernels(directory, spec, "int8", 1, 48)
+        opened(directory, "int8")
 
 
 def test_a_model_that_cannot_fit(directory, monkeypatch):
@@ -145,7 +154,7 @@ def test_what_activations_are_is_told(directory, dtype, features, rounded, exact
         pytest.skip(f"this processor has no {features}")
     fast = opened(directory, dtype, features=features)
     slow = opened(directory, dtype, features=features, exact_activations=True)
-    assert (fast.activations_name, slow.activations_name) == (rounded, exact)
+    assert (fast.facts.activations, slow.facts.activations) == (rounded, exact)
     assert np.array_equal(logits(fast), logits(slow)) == (rounded == exact)
 
 

@@ -57,7 +57,7 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     seen = []
     for token in (row * 2)[:44]:
         np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
-        seen.append(len(loaded.moving.moved))
+        seen.append(len(loaded.moved))
     movable = [name for name, (part, _) in packed.places.items() if part.form != "table"]
     assert seen[:SETTLED] == [0] * SETTLED
     assert seen[SETTLED : SETTLED + 2] == ([1, 2] if pays else [0, 0])
@@ -109,4 +109,4 @@ def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):
     still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))
     for token in (row * 2)[:40]:
         np.testing.assert_array_equal(going.run([[token]])[0], still.run([[token]])[0])
-    assert len(loaded.moving.moved) == 1
+    assert len(loaded.moved) == 1

@@ -15,34 +15,27 @@ from safetensors.torch import load_file, save_file
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.opening import KINDS
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import shapes
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
-from gptcli.engine.torch.loader import load
 from gptcli.errors import ModelError
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
 from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
+from tests.opening import load, open_kernels, parameters, spec_of
 
 #: MXFP4 is dequantised by torch alone.
 PLAIN = [case for case in CASES if case != "gpt_oss/mxfp4"]
 every_case = pytest.mark.parametrize("case", PLAIN)
 
 
-def spec_of(directory: Path):
-    return read_spec(ConfigFields.read(directory))[1]
-
-
-def packed(directory: Path, parameters, dtype: str) -> bytes:
-    made = pack(spec_of(directory), KINDS[dtype], parameters, open_library())
+def packed(directory: Path, weights, dtype: str) -> bytes:
+    made = pack(spec_of(directory), KINDS[dtype], weights, open_library())
     return made.memory[: made.size].tobytes()
 
 
 def both(directory: Path, dtype: str) -> tuple[bytes, bytes]:
     """Packed as numpy reads the weights, and as torch's decoder has them."""
     exact = dtype == "float32"
-    ours = Parameters(directory, spec_of(directory), exact=exact)
+    ours = parameters(directory, exact=exact)
     theirs = load(directory, device="cpu", dtype="float32" if exact else "bfloat16").decoder
     return packed(directory, ours, dtype), packed(directory, parameters_of(theirs), dtype)
 
@@ -116,10 +109,8 @@ def test_what_does_not_fit_is_refused_as_by_torch(tmp_path, change):
     save_file(stored, directory / "model.safetensors")
     with pytest.raises(ModelError) as theirs:
         load(directory)
-    from gptcli.engine.cpu.opening import open_kernels
-
     with pytest.raises(ModelError) as ours:
-        open_kernels(directory, spec_of(directory), "float32", 1, 16)
+        open_kernels(directory, "float32", 1, 16)
     assert str(ours.value) == str(theirs.value)
 
 
@@ -128,9 +119,11 @@ def test_the_first_time_needs_no_torch(tmp_path):
     """Catches packing that reads weights by torch: seconds at the first start of every model."""
     directory = copy_case("gpt2/tied", tmp_path / "m")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom gptcli.engine.open import open_runner\n"
-        f"runner = open_runner(Path({str(directory)!r}), device='cpu', dtype='int4')\n"
-        "print(runner.dtype_name, 'torch' in sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom gptcli.engine.describe import describe\n"
+        "from gptcli.engine.open import open_runner\n"
+        f"described = describe(Path({str(directory)!r}))\n"
+        "runner = open_runner(described, device='cpu', dtype='int4')\n"
+        "print(runner.facts.dtype, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["int4", "False"]

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused():
     run = Session(model, batch=2, capacity=16)
 
     def forward(tokens, rows, positions, wanted=(0,)):
-        return model.forward(tokens, rows, positions, run.keys, run.values, wanted)
+        return model.forward(tokens, rows, positions, run.layers, wanted)
 
     vocab = model.spec.vocab
     for tokens, rows, positions, wanted in (
@@ -192,12 +192,16 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(ValueError):
             forward(tokens, rows, positions, wanted)
     assert forward([1], [0], [0], []).shape == (0, vocab)
-    good, wide = run.keys, [key.astype(np.float64) for key in run.keys]
-    for keys in (good[:1], wide, [good[0][:, :, :8], *good[1:]], [good[0][::-1], *good[1:]]):
-        run.keys = keys
+    good = run.layers.pop()
+    with pytest.raises(ValueError):
+        forward([1], [0], [0])
+    run.layers.append(good)
+    keys = good.keys
+    for bad in (keys.astype(np.float64), keys[:, :, :8], keys[::-1]):
+        good.keys = bad
         with pytest.raises(ValueError):
             forward([1], [0], [0])
-    run.keys = good
+    good.keys = keys
     assert forward([1], [0], [0]).shape == (1, vocab)
 
 

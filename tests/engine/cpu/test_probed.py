@@ -34,7 +34,7 @@ def small_runner(instructions: str, dtype: str, threads: int = 2) -> KernelRunne
 def test_a_probed_pass_gives_the_same_bits(instructions, dtype, threads):
     """Catches an update that is rounded otherwise where it is shown than where it is not."""
     runner = small_runner(instructions, dtype, threads)
-    caches = runner.new_cache(), runner.new_cache()
+    caches = runner.new_state(), runner.new_state()
     for at, end in ((0, 41), (41, 42), (42, 43), (43, 60)):
         piece = TEXT[at:end]
         recorder = Recorder(range(at, end))
@@ -42,14 +42,14 @@ def test_a_probed_pass_gives_the_same_bits(instructions, dtype, threads):
         assert np.array_equal(probed, runner.prefill([piece], caches[1], chunk=16))
         assert recorder.shown
     for layer in range(SPEC.layers):
-        assert np.array_equal(caches[0].keys[layer], caches[1].keys[layer])
+        assert np.array_equal(*(cache.layers[layer].keys for cache in caches))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_family_gives_the_same_bits(case):
     """Catches a way through a block, of parallel blocks or a mixture, that only a probe takes."""
     runner, row = kernels_of(case), rows_of(case)[0]
-    caches = runner.new_cache(), runner.new_cache()
+    caches = runner.new_state(), runner.new_state()
     for piece in (row[:9], row[9:10]):
         probed = runner.prefill([piece], caches[0], probe=Recorder(range(len(row))))
         assert np.array_equal(probed, runner.prefill([piece], caches[1]))
@@ -58,7 +58,7 @@ def test_every_family_gives_the_same_bits(case):
 def test_points_come_in_the_order_of_the_forward():
     """Catches a point that is missing, doubled or misplaced, and positions that are not wanted."""
     runner, recorder = small_runner(SETS[0], "float32"), Recorder(range(5, 20))
-    runner.prefill([TEXT[:24]], runner.new_cache(), chunk=8, probe=recorder)
+    runner.prefill([TEXT[:24]], runner.new_state(), chunk=8, probe=recorder)
     points = ("queries", "keys", "attention", "mlp", "stream")
     order = [("embedding", -1), *((p, layer) for layer in range(SPEC.layers) for p in points)]
     assert [(point, layer) for point, layer, _, _ in recorder.shown] == 3 * order
@@ -81,7 +81,7 @@ def test_only_what_is_wanted_is_shown(point):
     runner, alone = small_runner(SETS[0], "bfloat16"), Recorder(range(9), (point,))
     every = Recorder(range(9))
     for recorder in (alone, every):
-        runner.prefill([TEXT[:9]], runner.new_cache(), probe=recorder)
+        runner.prefill([TEXT[:9]], runner.new_state(), probe=recorder)
     assert {each[0] for each in alone.shown} == {point}
     same = [each for each in every.shown if each[0] == point]
     for mine, other in zip(alone.shown, same, strict=True):
@@ -94,7 +94,7 @@ def test_keys_are_as_the_cache_rounds_them():
     for dtype, recorder in (("float32", exact), ("bfloat16", rounded)):
         runner = small_runner(SETS[0], "float32")
         runner = KernelRunner(runner.model, SPEC, dtype, SPEC.context)
-        runner.prefill([TEXT[:40]], runner.new_cache(), probe=recorder)
+        runner.prefill([TEXT[:40]], runner.new_state(), probe=recorder)
     first, other = exact.shown[0][3], rounded.shown[0][3]
     assert not np.array_equal(first, other)
     np.testing.assert_allclose(other, first, rtol=2**-8, atol=1e-9)
@@ -107,24 +107,24 @@ def test_the_last_stream_reads_out_as_the_logits(dtype, instructions):
     """Catches streams that are read out by another head, or in another order."""
     runner, recorder = small_runner(instructions, dtype), Recorder(range(30), ("stream",))
     row = TEXT[:30]
-    runner.prefill([row], runner.new_cache(), probe=recorder)
+    runner.prefill([row], runner.new_state(), probe=recorder)
     last = recorder.shown[-1][3][0]
-    logits = runner.all_logits(row, runner.new_cache())
+    logits = runner.all_logits(row, runner.new_state())
     assert np.array_equal(runner.logits_of_streams(last), logits)
     assert np.array_equal(runner.logits_of_streams(last[::-3]), logits[::-3])
-    assert np.array_equal(runner.all_logits(row, runner.new_cache()), logits)
+    assert np.array_equal(runner.all_logits(row, runner.new_state()), logits)
 
 
 def test_what_does_not_fit_is_refused():
     """Catches memory that is written beyond its end."""
     runner = small_runner(SETS[0], "float32")
     with pytest.raises(ValueError, match="one row"):
-        runner.prefill([TEXT[:3]] * 2, runner.new_cache(2), probe=Recorder(range(3)))
+        runner.prefill([TEXT[:3]] * 2, runner.new_state(2), probe=Recorder(range(3)))
     with pytest.raises(ValueError, match="shape"):
         runner.logits_of_streams(np.zeros((2, SPEC.width + 1), np.float32))
-    cache = runner.new_cache()
+    cache = runner.new_state()
     cache.reserve([4])
-    given = [1, 2], [0, 0], [0, 1], cache.keys, cache.values, [1]
+    given = [1, 2], [0, 0], [0, 1], cache.layers, [1]
     for first, end in ((-1, 2), (0, 3)):
         with pytest.raises(ValueError, match="outside"):
             runner.model.forward(*given, abi.Probe(first, end))

@@ -70,7 +70,7 @@ def _expected(case: str, mixture: str, instructions: str, exact: bool) -> torch.
             module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
     runner, row = TorchRunner(decoder), rows_of(case)[0]
     with torch.inference_mode():
-        stream = runner._forward([row], [len(row)], runner.new_cache(), None)[0]
+        stream = runner._forward([row], [len(row)], runner.new_state(), None)[0]
     # Only now, as a tied embedding stays what it is.
     head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
     head.weight.data = stored(head.weight.data, kinds.head)
@@ -126,8 +126,10 @@ def test_keys_and_values_in_bfloat16(case, instructions):
     (theirs,) = whole.run([row])
     ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
     # What enters the first layer is the same in both.
-    first = reference.stored(in_order(whole.keys[0]).reshape(-1, decoder.spec.head_dim), "BFLOAT16")
-    wide = (in_order(short.keys[0]).astype(np.uint32) << 16).view(np.float32)
+    first = reference.stored(
+        in_order(whole.layers[0].keys).reshape(-1, decoder.spec.head_dim), "BFLOAT16"
+    )
+    wide = (in_order(short.layers[0].keys).astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(wide.reshape(first.shape), first)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= 0.02

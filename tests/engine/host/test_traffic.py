@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.host.traffic import cache_bytes
-from gptcli.engine.model.spec import LayerSpec
+from gptcli.engine.model.spec import LayerShape, LayerSpec
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import runner_of
@@ -54,7 +54,7 @@ def test_weights_of_torch_are_counted_as_they_are_read(case):
         if "experts" in name:
             size = size * spec.experts.chosen / spec.experts.count
         total += size
-    assert runner.weight_bytes == total
+    assert runner.facts.weight_bytes == total
     every = sum(4 * parameter.numel() for parameter in runner.decoder.parameters())
     assert (total == every) == (case == "llama/tied")
 
@@ -63,32 +63,44 @@ def test_weights_of_torch_are_counted_as_they_are_read(case):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_both_runners_count_nearly_alike(dtype, tmp_path):
     """Catches a runner that counts what the other does not; packing pads, and widens norms."""
-    from gptcli.engine.open import open_runner
     from tests.engine.helpers import copy_case
+    from tests.opening import open_runner
 
     directory = copy_case("mixtral/all", tmp_path / "model")
     packed = open_runner(directory, device="cpu", dtype=dtype)
-    assert packed.instructions and packed.threads
+    assert packed.facts.instructions and packed.facts.threads
     torch = open_runner(directory, device="cpu", dtype=dtype, cpu_features="none")
-    assert torch.instructions is None and torch.threads
-    assert torch.weight_bytes <= packed.weight_bytes <= 1.5 * torch.weight_bytes
+    assert torch.facts.instructions is None and torch.facts.threads
+    least = torch.facts.weight_bytes
+    assert least <= packed.facts.weight_bytes <= 1.5 * least
 
 
 @given(
-    st.lists(st.none() | st.integers(1, 40), min_size=1, max_size=4),
+    st.lists(
+        st.builds(
+            LayerSpec,
+            window=st.none() | st.integers(1, 40),
+            shape=st.none() | st.builds(LayerShape, *[st.integers(1, 5)] * 4),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
     st.integers(1, 50),
     st.integers(1, 30),
 )
-def test_keys_and_values_are_those_that_are_seen(windows, depth, tokens):
-    """Catches a context that does not grow, is one token off, or reaches beyond a window."""
-    layers = tuple(LayerSpec(window=window) for window in windows)
-    spec = dataclasses.replace(SPEC, each_layer=layers)
-    seen = 0
+def test_keys_and_values_are_those_that_are_seen(layers, depth, tokens):
+    """Catches a context that does not grow, is one token off, or reaches beyond a window.
+
+    And a layer that is counted in the sizes of another.
+    """
+    spec = dataclasses.replace(SPEC, each_layer=tuple(layers))
+    read = 0
     for at in range(depth, depth + tokens):
-        for window in windows:
-            seen += sum(1 for other in range(at + 1) if window is None or at - other < window)
-    one = 2 * SPEC.kv_heads * SPEC.head_dim * 2
-    assert cache_bytes(spec, 2, depth, tokens) == pytest.approx(seen * one / tokens)
+        for each in layers:
+            shape, window = each.shape or SPEC.shape, each.window
+            seen = sum(1 for other in range(at + 1) if window is None or at - other < window)
+            read += seen * 2 * shape.kv_heads * shape.head_dim * 2
+    assert cache_bytes(spec, 2, depth, tokens) == pytest.approx(read / tokens)
 
 
 @needs_kernels

@@ -11,9 +11,10 @@ import torch
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import read_spec
 from gptcli.engine.torch.decoder import Decoder
-from gptcli.engine.weights.checkpoint import Checkpoint, Stored
+from gptcli.engine.weights.checkpoint import Checkpoint, SourceTensor
 from gptcli.engine.weights.matching import place
 from gptcli.errors import ModelError
+from gptcli.formats.safetensors.stored import StoredFiles
 from tests.engine.model.published import PUBLISHED, Published
 from tests.engine.model.published_configs import CONFIGS
 from tests.golden_cases import CASES
@@ -23,10 +24,9 @@ DTYPES = {"BF16": torch.bfloat16, "U8": torch.uint8}
 
 def checkpoint_of(model: Published) -> Checkpoint:
     """A checkpoint of which only the headers exist."""
-    checkpoint = Checkpoint.__new__(Checkpoint)
-    checkpoint.directory = Path("m")
+    checkpoint = Checkpoint(StoredFiles(Path("m"), (), {}))
     checkpoint.tensors = {
-        name: Stored(name, Path("m/model.safetensors"), shape, DTYPES[dtype])
+        name: SourceTensor(name, Path("m/model.safetensors"), shape, DTYPES[dtype])
         for name, shape, dtype in model.tensors
     }
     return checkpoint
@@ -72,7 +72,7 @@ def test_a_missing_or_unknown_tensor_is_told(name):
         place(checkpoint, family.rules(spec), shapes, spec.layers)
     checkpoint.tensors[last] = stored
     odd = last + "_scale_inv"
-    checkpoint.tensors[odd] = Stored(odd, stored.file, (1,), torch.bfloat16)
+    checkpoint.tensors[odd] = SourceTensor(odd, stored.file, (1,), torch.bfloat16)
     with pytest.raises(ModelError, match="not part of a model"):
         place(checkpoint, family.rules(spec), shapes, spec.layers)
 

@@ -15,10 +15,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gptcli.engine.torch.loader import load, pick_device, pick_dtype
+from gptcli.engine.torch.loader import pick_device, pick_dtype
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import GptcliError, ModelError, UsageError
 from tests.engine.helpers import copy_case, rows_of, whole
+from tests.opening import load
 
 Change = Callable[[dict[str, Any]], object]
 Tensors = dict[str, torch.Tensor]
@@ -305,28 +306,33 @@ def test_truncated_weights(tmp_path, keep):
     data = file.read_bytes()
     header = 8 + struct.unpack("<Q", data[:8])[0]
     cuts = {-100_000: header + 5}
-    file.write_bytes(data[: cuts.get(keep, keep)])
-    refused(directory, str(file), "not a whole safetensors file")
+    rest = data[: cuts.get(keep, keep)]
+    file.write_bytes(rest)
+    word = "its header has no end" if len(rest) < header else f"is {len(rest)} bytes long, but its"
+    refused(directory, str(file), word)
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "word"),
     [
-        b"not json at all!",
-        b"{}" + b" " * 6,
-        b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}',
-        b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,800]}}',
-        b'{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}',
-        b'{"a":{"dtype":"F77","shape":[2],"data_offsets":[0,8]}}',
-        b'{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}',
+        (b"not json at all!", "not valid JSON"),
+        (b"{}" + b" " * 6, "is 24 bytes long, but its header describes 16"),
+        (b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', "the size of its shape"),
+        (b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,800]}}', "the size of its shape"),
+        (b'{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}', "not a whole number"),
+        (b'{"a":{"dtype":"F77","shape":[2],"data_offsets":[0,8]}}', "not described as it should"),
+        (
+            b'{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}',
+            "the size of its shape",
+        ),
     ],
 )
-def test_garbage_headers(tmp_path, text):
+def test_garbage_headers(tmp_path, text, word):
     """Catches a header that is believed before it is checked."""
     directory = copy_case("llama/tied", tmp_path / "m")
     file = directory / "model.safetensors"
     file.write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
-    refused(directory, str(file), "not a whole safetensors file")
+    refused(directory, str(file), word)
 
 
 @pytest.mark.parametrize("length", [2**63, 2**64 - 1, 200 << 20])
@@ -335,7 +341,7 @@ def test_header_lengths_that_ask_for_all_memory(tmp_path, length):
     directory = copy_case("llama/tied", tmp_path / "m")
     file = directory / "model.safetensors"
     file.write_bytes(struct.pack("<Q", length) + b"{}" * 100)
-    refused(directory, str(file), "not a whole safetensors file")
+    refused(directory, str(file), "not a safetensors file: its header has no end")
 
 
 # The index of shards
@@ -437,7 +443,7 @@ def test_masks_do_not_choose_the_dtype(tmp_path, monkeypatch, missing):
     runner = load(directory, device="cpu")
     assert runner.dtype == torch.float32
     row = rows_of("gpt2/tied")[0]
-    assert torch.equal(runner.all_logits(row, runner.new_cache()), whole("gpt2/tied")[0])
+    assert torch.equal(runner.all_logits(row, runner.new_state()), whole("gpt2/tied")[0])
 
 
 # Devices and dtypes

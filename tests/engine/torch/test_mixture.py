@@ -77,7 +77,7 @@ def test_goldens_choose_clearly(case):
     mixtures = [m for m in runner.decoder.modules() if isinstance(m, Mixture)]
     hooks = [m.register_forward_hook(note) for m in mixtures]
     for row in rows_of(case):
-        runner.all_logits(row, runner.new_cache())
+        runner.all_logits(row, runner.new_state())
     for hook in hooks:
         hook.remove()
     assert len(margins) == 2 * len(mixtures)

@@ -50,7 +50,7 @@ def test_embedding_of_gemma_is_scaled_as_transformers_does(dtype):
     theirs.weight.data = runner.decoder.embedding.weight
     row = rows_of("gemma/tied")[0]
     seen = Recorder(range(len(row)), ("embedding",))
-    runner.all_logits(row, runner.new_cache(), probe=seen)
+    runner.all_logits(row, runner.new_state(), probe=seen)
     expected = theirs(torch.tensor([row]))
     assert torch.equal(seen.by_place["embedding", -1], expected)
     plain = runner.decoder.embedding.weight[torch.tensor(row)] * width**0.5

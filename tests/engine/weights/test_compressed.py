@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from gptcli.engine.torch.plan import plan
 from gptcli.engine.weights.quantised import packing
 from gptcli.errors import ModelError
 from tests.engine.weights import packed
 from tests.engine.weights.test_quantised import assert_same_model
+from tests.opening import plan
 
 quantization = pytest.importorskip("compressed_tensors.quantization")
 compressors = pytest.importorskip("compressed_tensors.compressors")

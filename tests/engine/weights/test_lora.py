@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import load_file
 
 from gptcli.engine.torch.adapters import Adapted
-from gptcli.engine.torch.loader import load
-from gptcli.engine.torch.plan import plan
 from gptcli.errors import ModelError
 from gptcli.types.models import AdapterRef
 from tests.engine.helpers import GOLDENS, rows_of, whole
 from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_quantised import CASES
+from tests.opening import load, plan
 
 pytest.importorskip("peft")
 TOLERANCE = 3e-5
@@ -38,7 +37,7 @@ def logits(
     directory: Path, case: str, *refs: AdapterRef, apart: bool = False, dtype: str = "float32"
 ) -> torch.Tensor:
     runner = load(directory, device="cpu", dtype=dtype, adapters=refs, apart=apart)
-    return torch.stack([runner.all_logits(row, runner.new_cache()) for row in rows_of(case)])
+    return torch.stack([runner.all_logits(row, runner.new_state()) for row in rows_of(case)])
 
 
 def apart_by(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gptcli.engine.torch.loader import load
 from gptcli.engine.weights.placement import MXFP4_BLOCK as BLOCK
 from gptcli.engine.weights.quantised.mxfp4 import VALUES, dequantise
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case
+from tests.opening import load
 
 
 def packed(*shape: int) -> tuple[torch.Tensor, torch.Tensor]:

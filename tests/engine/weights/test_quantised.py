@@ -9,12 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gptcli.engine.torch.loader import load
-from gptcli.engine.torch.plan import plan
 from gptcli.engine.weights.quantised import packing
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case, rows_of
 from tests.engine.weights import packed
+from tests.opening import load, plan
 
 TOLERANCE = 3e-5
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 8, "desc_act": False, "sym": False}
@@ -40,7 +39,7 @@ CASES: dict[str, tuple[packed.Pack, dict[str, Any] | None]] = {
 
 def whole_logits(directory: Path, case: str) -> torch.Tensor:
     runner = load(directory, device="cpu", dtype="float32")
-    return torch.stack([runner.all_logits(row, runner.new_cache()) for row in rows_of(case)])
+    return torch.stack([runner.all_logits(row, runner.new_state()) for row in rows_of(case)])
 
 
 def assert_same_model(directory: Path, meaning: packed.Tensors, case: str, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from gptcli.engine.torch.loader import load
-from gptcli.engine.torch.plan import plan
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case
 from tests.engine.weights import packed
 from tests.engine.weights.test_quantised import AWQ, CASES, FP8, GPTQ
+from tests.opening import load, plan
 
 INT4 = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 8}
 

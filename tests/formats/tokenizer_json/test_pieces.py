@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from gptcli.formats.tokenizer_json import pieces, sentencepiece_model
 from gptcli.formats.tokenizer_json.parts import UnfitError
-from gptcli.formats.tokenizer_json.pieces import Kind, Piece, Rules
+from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from tests.formats.tokenizer_json.spm import train
 
 LETTERS = "abcdeé漢 .1▁\n\t🙂ÄŽ"
@@ -38,7 +38,7 @@ def both(name: str) -> tuple[sentencepiece.SentencePieceProcessor, Tokenizer]:
     """The library's processor, and our tokenizer of the same model."""
     data = train(**MODELS[name])
     model = sentencepiece_model.parse(data)
-    rules = Rules("all" if model.dummy_prefix else "none", model.squeeze, model.character_map)
+    rules = PieceRules("all" if model.dummy_prefix else "none", model.squeeze, model.character_map)
     found = json.dumps(pieces.tokenizer(model.pieces, rules))
     return sentencepiece.SentencePieceProcessor(model_proto=data), Tokenizer.from_str(found)
 
@@ -75,26 +75,26 @@ def test_pieces_are_learnt() -> None:
 
 
 def _bytes() -> list[Piece]:
-    return [Piece(f"<0x{byte:02X}>", 0.0, Kind.BYTE) for byte in range(256)]
+    return [Piece(f"<0x{byte:02X}>", 0.0, PieceKind.BYTE) for byte in range(256)]
 
 
 def _built(*found: Piece) -> Tokenizer:
-    return Tokenizer.from_str(json.dumps(pieces.tokenizer(found, Rules("none"))))
+    return Tokenizer.from_str(json.dumps(pieces.tokenizer(found, PieceRules("none"))))
 
 
-UNKNOWN = Piece("<unk>", 0.0, Kind.UNKNOWN)
+UNKNOWN = Piece("<unk>", 0.0, PieceKind.UNKNOWN)
 
 
 def test_a_letter_known_by_its_byte_only_is_merged() -> None:
     """Catches Gemma's tabs: pieces are made of a tab that is none by itself."""
-    built = _built(UNKNOWN, *_bytes(), Piece("\t\t", -1.0, Kind.NORMAL))
+    built = _built(UNKNOWN, *_bytes(), Piece("\t\t", -1.0, PieceKind.NORMAL))
     assert built.encode("\t\t\t").ids == [257, 1 + 9]
 
 
 def test_a_piece_of_unknown_letters_is_found_whole() -> None:
     """Catches a user-defined piece, listed as any other, that merges can never make."""
     built = _built(
-        UNKNOWN, *_bytes(), Piece("é1", -1.0, Kind.NORMAL), Piece("1", -2.0, Kind.NORMAL)
+        UNKNOWN, *_bytes(), Piece("é1", -1.0, PieceKind.NORMAL), Piece("1", -2.0, PieceKind.NORMAL)
     )
     assert built.encode("1é11").ids == [258, 257, 258]
     assert built.encode("é").ids == [1 + 0xC3, 1 + 0xA9]
@@ -104,19 +104,19 @@ def test_a_piece_of_unknown_letters_is_found_whole() -> None:
 def test_scores_that_are_no_numbers_are_refused(score: float) -> None:
     """Catches an order of merges that depends on the order of a comparison with NaN."""
     with pytest.raises(UnfitError, match="score"):
-        _built(UNKNOWN, Piece("a", score, Kind.NORMAL))
+        _built(UNKNOWN, Piece("a", score, PieceKind.NORMAL))
 
 
 def test_only_text_is_merged() -> None:
     """Catches `<s>` made of the text <, s and >."""
-    letters = [Piece(letter, -1.0, Kind.NORMAL) for letter in ("<", "s", ">", "s>")]
-    built = _built(UNKNOWN, Piece("<s>", 0.0, Kind.CONTROL), *letters)
+    letters = [Piece(letter, -1.0, PieceKind.NORMAL) for letter in ("<", "s", ">", "s>")]
+    built = _built(UNKNOWN, Piece("<s>", 0.0, PieceKind.CONTROL), *letters)
     built.encode_special_tokens = True
     assert built.encode("<s>").ids == [2, 5]
 
 
 def test_equal_scores_are_ordered_by_id() -> None:
     """Catches converters' vocabularies without scores merged in the order of the alphabet."""
-    letters = [Piece(letter, -9.0, Kind.NORMAL) for letter in "abc"]
-    built = _built(UNKNOWN, *letters, *(Piece(two, -9.0, Kind.NORMAL) for two in ("bc", "ab")))
+    letters = [Piece(letter, -9.0, PieceKind.NORMAL) for letter in "abc"]
+    built = _built(UNKNOWN, *letters, *(Piece(two, -9.0, PieceKind.NORMAL) for two in ("bc", "ab")))
     assert built.encode("abc").ids == [1, 4]

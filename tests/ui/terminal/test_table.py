@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.cells import cell_len
 
-from gptcli.ui.terminal.tables import Column, fitted
+from gptcli.ui.terminal.tables import Column
+from gptcli.ui.views.printing import fitted
 
 
 class _Terminal(io.StringIO):

@@ -9,10 +9,13 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter, neutral, one_line
+from gptcli.ui.terminal.visible import isolated, neutral, one_line
+from gptcli.ui.terminal.writer import Neutral, TerminalWriter
 
 
 @given(st.text())
@@ -68,6 +71,47 @@ def test_terminal_writer_knows_where_the_line_ends():
     writer.write("b\n")
     writer.end_line()
     assert stream.getvalue() == "a\nb\n"
+
+
+@given(st.text())
+def test_whatever_is_written_to_a_terminal_has_no_effect_on_it(text):
+    """Catches a way around the filter: a line, a paragraph, a table that a view forgot to clean."""
+    for write in (
+        lambda writer: writer.write(text),
+        lambda writer: writer.write(text, style="bold"),
+        lambda writer: writer.line(text, style="dim"),
+        lambda writer: writer.line(Text(text, style="dim")),
+        lambda writer: writer.paragraph(Text(text)),
+        lambda writer: writer.draw(Text(text)),
+    ):
+        stream = io.StringIO()
+        write(TerminalWriter(stream))
+        assert neutral(stream.getvalue()) == stream.getvalue()
+
+
+def test_isolates_that_a_view_sets_reach_the_terminal():
+    """Catches a net so fine that right-to-left words reorder what stands beside them."""
+    stream = io.StringIO()
+    TerminalWriter(stream).line(Text(isolated("שלום") + "\x1b\u202e"))
+    assert stream.getvalue() == "\u2068שלום\u2069\\x1b\\u202e\n"
+
+
+def test_styles_stay_where_a_character_is_spelled_out():
+    """Catches colours that move along because what stands before them became longer."""
+    text = Text("\x1b\u202ea")
+    text.stylize("bold", 2, 3)
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    segments = list(console.render(Neutral(text)))
+    assert [each.text for each in segments if each.style and each.style.bold] == ["a"]
+    assert "".join(each.text for each in segments) == "\\x1b\\u202ea\n"
+
+
+def test_rows_are_a_line_each():
+    """Catches a tab or a newline in a cell that becomes another cell or row."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", newline="\r\n")
+    DataWriter(stream).rows([["a\tb", "c\nd"], ["é", "\x1b\ud800"]])
+    assert raw.getvalue() == "a\\tb\tc\\nd\né\t\\x1b\\ud800\n".encode()
 
 
 def test_quiet_keeps_errors_only():

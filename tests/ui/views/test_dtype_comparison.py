@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from gptcli.types.dtype_comparison import Rounding
+from gptcli.types.dtype_comparison import DtypeComparison
 from gptcli.types.token import Source
 from gptcli.ui.views import dtype_comparison as view
 from tests.ui.screens import seen, written
@@ -16,7 +16,7 @@ from tests.ui.screens import seen, written
 EXACT = Source("tiny", "cpu", "float32")
 
 
-def rounding(dtype: str, activations: str | None, **numbers: float) -> Rounding:
+def compared(dtype: str, activations: str | None, **numbers: float) -> DtypeComparison:
     known = {
         "divergence": 0.00345,
         "divergence_99": 0.0151,
@@ -25,10 +25,10 @@ def rounding(dtype: str, activations: str | None, **numbers: float) -> Rounding:
         "agreement": 0.959,
     }
     source = Source("tiny", "cpu", dtype, (), activations)
-    return Rounding(EXACT, source, 5813, 0, 3, 64, 32, **(known | numbers))
+    return DtypeComparison(EXACT, source, 5813, 0, 3, 64, 32, **(known | numbers))
 
 
-FOUND = [rounding("bfloat16", None), rounding("int4", "int8", divergence=9.3e-5, agreement=1.0)]
+FOUND = [compared("bfloat16", None), compared("int4", "int8", divergence=9.3e-5, agreement=1.0)]
 
 
 @pytest.mark.parametrize("width", [20, 27, 40, 60, 200])
@@ -46,7 +46,7 @@ def test_rows_fit_the_terminal(width):
 
 def test_what_is_impossible_is_no_number_of_json():
     """Catches an infinity that makes JSON no JSON, and one that a row leaves out."""
-    forbidden = rounding(
+    forbidden = compared(
         "int4", "int8", divergence=math.inf, divergence_99=math.inf, perplexity=math.inf
     )
     found = view.as_json([forbidden])["dtypes"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gptcli.evaluation.accuracy import evaluate
-from gptcli.types.evaluation import Outcome, Spread
+from gptcli.types.evaluation import Accuracies, Outcome
 from gptcli.types.few_shot import Answer, Example, FewShotUsage, Judged, LabelShare, LeftOut, Report
 from gptcli.types.sampling import Sampling
 from gptcli.ui.views import evaluation, few_shot
@@ -65,7 +65,7 @@ def report(classes: int) -> Report:
         )
     )
     found = evaluate([each.outcome for each in rows])
-    return Report(found, "exact", tuple(rows), Spread((0.5, 0.75)), left, usage)
+    return Report(found, "exact", tuple(rows), Accuracies((0.5, 0.75)), left, usage)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

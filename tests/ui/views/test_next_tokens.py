@@ -19,7 +19,7 @@ from gptcli.types.next_tokens import AtStage, Candidate, Distribution, Spread, S
 from gptcli.types.sampling import Sampling
 from gptcli.types.token import Source, Token
 from gptcli.ui.terminal.writer import width_of
-from gptcli.ui.views import comparison, next_tokens, next_tokens_json, prompt_lines, walk
+from gptcli.ui.views import comparison, next_tokens, prompt_lines, walk
 from gptcli.ui.views.sampling import in_words
 
 WIDTHS = [*range(20, 30), 33, 37, 40, 47, 52, 59, 60, 72, 80, 100, 120, 160, 200]
@@ -217,7 +217,7 @@ def test_rows_for_programs_have_every_column_and_one_line():
 
 def test_json_has_no_infinity_and_exact_bytes():
     """Catches -Infinity, which JSON has not, and bytes that went through text."""
-    found = next_tokens_json.distribution(distribution(), stages=True)
+    found = next_tokens.as_json(distribution(), stages=True)
     text = json.dumps(found, allow_nan=False)
     back = json.loads(text)
     assert [bytes(each["bytes"]) for each in back["top_logprobs"]] == TOKENS

@@ -16,7 +16,6 @@ from gptcli.types.token import Source, Token
 from gptcli.types.tokens import Tokens
 from gptcli.ui.views import difference as difference_view
 from gptcli.ui.views import score as view
-from gptcli.ui.views import scored
 from gptcli.ui.views import tokens as tokens_view
 from gptcli.ui.views.surprisal import characters
 from tests.ui.screens import assert_unbroken, seen, written
@@ -137,11 +136,11 @@ def test_without_colours_there_is_a_table(env):
 def test_an_impossible_token_is_null_in_json_and_infinite_in_totals():
     """Catches JSON that is none, and a crash where a probability is 0."""
     score = scored_as((b"a", None), (b"b", math.inf))
-    found = scored.score_json(score)
+    found = view.as_json(score)
     json.dumps(found, allow_nan=False)
     assert found["tokens"][1]["logprob"] is None
     assert found["totals"]["perplexity"] is None
-    assert dict(scored.totals_of(score))["perplexity"] == "inf"
+    assert dict(view.totals_of(score))["perplexity"] == "inf"
     assert "perplexity inf" in written(lambda s: view.show(s, score), 80)
 
 

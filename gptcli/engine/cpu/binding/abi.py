@@ -1,13 +1,19 @@
-"""The structs of source/model.h, for ctypes: same names, same order."""
+"""The structs of source/model.h, for ctypes: same names, same order.
+
+`Library` compares their sizes, and the names of kinds and forms, with those that it was built with.
+"""
 
 from __future__ import annotations
 
 import ctypes as c
-from enum import IntEnum
+from enum import IntEnum, IntFlag
+
+#: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
+VERSION = 4
 
 
 class Kind(IntEnum):
-    """How the numbers of a matrix are stored; source/pack.h has the layouts."""
+    """How the numbers of a matrix are stored, in the order of source/kinds.h."""
 
     FLOAT32 = 0
     BFLOAT16 = 1
@@ -17,7 +23,7 @@ class Kind(IntEnum):
 
 
 class Form(IntEnum):
-    """What packing takes: floats, or GGUF's blocks of 32 numbers."""
+    """What packing takes: floats, or ggml's blocks of 32; in the order of source/forms.h."""
 
     FLOAT32 = 0
     BFLOAT16 = 1
@@ -27,13 +33,27 @@ class Form(IntEnum):
     Q4_1 = 5
 
 
+#: In which kind the numbers of ggml's blocks stay what they are.
+KEEPING = {Form.Q8_0: Kind.INT8, Form.Q4_0: Kind.INT4, Form.Q4_1: Kind.INT4}
+#: Kinds that rows of a table may have, and what numpy calls their numbers.
+TABLES = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float16"}
+
+
+class Needs(IntFlag):
+    """What weights meet in place of float32; see source/activations.h."""
+
+    BYTES = 1
+    HALVES = 2
+    SUMS = 4
+
+
 ACTIVATIONS = {"gelu": 0, "gelu_tanh": 1, "quick_gelu": 2, "relu": 3, "silu": 4}
 OVER_HEADS = {"head": 1, "each_head": 2, "width": 3}
 PARALLEL = {"serial": 0, "parallel": 1, "parallel_one_norm": 2}
 
 
 class Matrix(c.Structure):
-    """Rows in blocks of 16."""
+    """Rows in panels of 16."""
 
     _fields_ = (
         ("data", c.c_void_p),
@@ -55,11 +75,14 @@ class LayerWeights(c.Structure):
     """All of one layer."""
 
     _fields_ = (
+        *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
         *((f"{name}_norm", Norm) for name in ("attention", "attention_post", "mlp", "mlp_post")),
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("qkv", "out", "into_mlp", "down", "router")),
-        *((name, c.c_void_p) for name in ("experts_into", "experts_down", "sinks", "cos", "sin")),
-        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "unused")),
+        *((name, c.c_void_p) for name in ("experts_into", "experts_down", "sinks", "slopes")),
+        *(("cos", c.c_void_p), ("sin", c.c_void_p)),
+        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
+        ("attention_scale", c.c_float),
     )
 
 
@@ -70,7 +93,7 @@ class Model(c.Structure):
         *(
             (name, c.c_int32)
             for name in (
-                *("width", "heads", "kv_heads", "head_dim", "hidden", "vocab", "layers"),
+                *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
                 *("embedding_kind", "positions_count", "exact_activations", "head_layernorm"),
@@ -79,12 +102,12 @@ class Model(c.Structure):
         *(
             (name, c.c_float)
             for name in (
-                *("eps", "head_eps", "attention_scale", "attention_softcap", "gate_limit"),
+                *("eps", "head_eps", "attention_softcap", "gate_limit"),
                 *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
                 "final_softcap",
             )
         ),
-        *((name, c.c_void_p) for name in ("embedding", "positions", "slopes")),
+        *((name, c.c_void_p) for name in ("embedding", "positions")),
         ("embedding_norm", Norm),
         ("final_norm", Norm),
         ("head", Matrix),
@@ -123,10 +146,5 @@ class Call(c.Structure):
     )
 
 
-class Reading(c.Structure):
-    """Rows of activations, as a matrix reads them."""
-
-    _fields_ = (
-        *((name, c.c_void_p) for name in ("values", "bytes", "halves", "scales", "starts", "sums")),
-        ("stride", c.c_int64),
-    )
+#: Those that cross the border, in the order in which the library tells their sizes.
+STRUCTS = (Matrix, Norm, LayerWeights, Model, ProbeLayer, Probe, Call)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import ctypes as c
 import functools
 import os
+from collections.abc import Callable, Set
+from enum import IntEnum
 from pathlib import Path
 
-from gptcli import config
 from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding.abi import Form, Kind, Needs
 from gptcli.engine.cpu.build import HERE, LIBRARY
 from gptcli.engine.host.cgroup import cpu_limit
 from gptcli.errors import UsageError
+from gptcli.types.compute import CPU_FEATURES
 
 #: Leaves everything to torch.
 OFF = "none"
 #: "auto" is the best that this processor has.
-FEATURES = tuple(name for name in config.CPU_FEATURES if name != OFF)
-ABI = 3
+FEATURES = tuple(name for name in CPU_FEATURES if name != OFF)
 
 DONE, NO_MEMORY = 0, 1
 
@@ -34,10 +36,9 @@ class Library:
             raise KernelsUnavailableError("they were not built when gptcli was installed")
         try:
             functions = c.CDLL(str(path))
-            _declare(functions)
-        except (OSError, AttributeError) as error:
+        except OSError as error:
             raise KernelsUnavailableError(f"{path}: {error}") from None
-        if functions.kernels_abi() != ABI:
+        if not _ours(functions):
             raise KernelsUnavailableError(f"{path}: built from other sources than these")
         found = functions.kernels_set(b"" if features == "auto" else features.encode())
         if found is None:
@@ -47,13 +48,25 @@ class Library:
         #: The set of instructions in use, one of FEATURES.
         self.instructions: str = found.decode()
 
+    def activations(self, kinds: Set[Kind], *, exact: bool) -> str | None:
+        """What activations are where they meet matrices of these kinds, the coarsest that any does.
+
+        None where that is what the weights themselves are. exact: they are not to be rounded.
+        """
+        name = self.instructions.encode()
+        needs = [Needs(self.functions.kernels_needs(name, kind, exact)) for kind in kinds]
+        if any(Needs.BYTES in each for each in needs):
+            return "int8"
+        met = "bfloat16" if any(Needs.HALVES in each for each in needs) else "float32"
+        return None if {kind.name.lower() for kind in kinds} == {met} else met
+
     def close(self) -> None:
         """End the threads that the kernels keep; the next call makes new ones."""
         self.functions.kernels_end_threads()
 
 
 def open_library(features: str = "auto") -> Library:
-    """The kernels that were built with this gptcli; features: one of config.CPU_FEATURES.
+    """The kernels that were built with this gptcli; features: one of types.compute.CPU_FEATURES.
 
     Raises KernelsUnavailableError, and UsageError where a set of instructions that is named is
     not there.
@@ -100,17 +113,41 @@ def physical_cores() -> int:
     return max(1, len(siblings))
 
 
+def _ours(functions: c.CDLL) -> bool:
+    """Whether a library has these functions, and the same structs, kinds and forms."""
+    try:
+        _declare(functions)
+    except AttributeError:
+        return False
+    count = c.c_int32()
+    sizes = functions.kernels_sizes(c.byref(count))[: count.value]
+    names = (
+        _names(functions.kernels_kind_name, Kind),
+        _names(functions.kernels_form_name, Form),
+    )
+    return sizes == [abi.VERSION, *map(c.sizeof, abi.STRUCTS)] and all(names)
+
+
+def _names(name_of: Callable[[int], bytes | None], numbered: type[IntEnum]) -> bool:
+    """Whether the library has the same names, and none after them."""
+    ours = [each.name.lower().encode() for each in numbered]
+    return [name_of(number) for number in range(len(ours) + 1)] == [*ours, None]
+
+
 def _declare(functions: c.CDLL) -> None:
     pointer, i32, i64 = c.c_void_p, c.c_int32, c.c_int64
     for name, result, arguments in (
-        ("abi", i32, []),
+        ("sizes", c.POINTER(i32), [c.POINTER(i32)]),
         ("set", c.c_char_p, [c.c_char_p]),
         ("open", pointer, [c.POINTER(abi.Model), c.c_char_p, i32]),
         ("close", None, [pointer]),
         ("end_threads", None, []),
         ("forward", i32, [pointer, c.POINTER(abi.Call)]),
         ("unembed", i32, [pointer, pointer, i32, pointer]),
-        ("block_bytes", i64, [i32, i64]),
+        ("kind_name", c.c_char_p, [i32]),
+        ("form_name", c.c_char_p, [i32]),
+        ("needs", i32, [c.c_char_p, i32, i32]),
+        ("panel_bytes", i64, [i32, i64]),
         ("pack", None, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
         ("crew", None, [i32, pointer, i32, pointer]),
         ("read", c.c_uint64, [pointer, i64, i32]),
@@ -119,7 +156,7 @@ def _declare(functions: c.CDLL) -> None:
         (
             "product",
             i32,
-            [c.c_char_p, c.POINTER(abi.Matrix), c.POINTER(abi.Reading), i32, i32, pointer],
+            [c.c_char_p, c.POINTER(abi.Matrix), pointer, i32, i32, pointer],
         ),
         (
             "normalise",

@@ -1,17 +1,17 @@
-"""In which kinds a model runs that is stored in GGUF's blocks, where nobody asks for a dtype."""
+"""In which kinds a model runs that is stored in ggml's blocks, where nobody asks for a dtype."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.abi import KEEPING, Kind
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds, Section, sections
 from gptcli.engine.model.spec import ModelSpec
 
-_KINDS = {"Q8_0": Kind.INT8, "Q4_0": Kind.INT4, "Q4_1": Kind.INT4}
-_NAMES = {Kind.INT8: "int8", Kind.INT4: "int4", Kind.BFLOAT16: "bfloat16"}
+#: By what `Parameters.kind` calls the form.
+_KINDS = {form.name: kind for form, kind in KEEPING.items()}
 _ANY = Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16)
 
 
@@ -24,7 +24,7 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds]:
     """
     groups: dict[str, list[Section]] = {}
     for section in sections(spec, _ANY):
-        if section.form == "blocks" and section.kind is not _ANY.table:
+        if section.form == "matrix" and section.kind is not _ANY.table:
             # The kernels ask the first expert of a layer what all of them need.
             group = re.sub(r"\.experts\.\d+\.", ".experts.", section.name)
             groups.setdefault(group, []).append(section)
@@ -40,7 +40,7 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds]:
     usual = head is Kind.INT8 and body is Kind.INT4
     if head not in told and not usual:
         told.append(head)
-    return "+".join(_NAMES[kind] for kind in told), Kinds(body, head, Kind.BFLOAT16, own)
+    return "+".join(kind.name.lower() for kind in told), Kinds(body, head, Kind.BFLOAT16, own)
 
 
 def _kind(parameters: Parameters, members: list[Section]) -> Kind:

@@ -11,7 +11,7 @@ import mmap
 import time
 from pathlib import Path
 
-from gptcli.engine.cpu.packing.pack import Packed, reserve
+from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, reserve
 from gptcli.engine.host.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
@@ -24,17 +24,17 @@ PIECE = 4 << 20
 
 
 class Moving:
-    """Moves sections out of a mapped file; `memory` has those that are in `moved`.
+    """Moves sections out of a mapped file, and lets `packed` know; see Mover.
 
     Tables stay, of which a token takes one row. begin: where the sections begin in `file`.
     """
 
-    def __init__(self, packed: Packed, file: mmap.mmap, begin: int) -> None:
+    def __init__(self, packed: PackedWeights, file: mmap.mmap, begin: int) -> None:
         self._packed, self._file, self._begin = packed, file, begin
         self._left = [
             name for name, (section, _) in packed.places.items() if section.form != "table"
         ]
-        self.moved: set[str] = set()
+        self._memory: Bytes | None = None
 
     def step(self) -> bool:
         """Move some sections; False where nothing is left to be moved.
@@ -42,19 +42,19 @@ class Moving:
         Nothing is moved where the system has no large pages, or no memory for them, and no more
         where that takes long.
         """
-        if not self.moved:
+        if self._memory is None:
             if not _pays(self._packed.size):
                 return False
-            self.memory = reserve(self._packed.size)
+            self._memory = reserve(self._packed.size)
         done, start = 0, time.perf_counter()
         while self._left and done < STEP:
             name = self._left.pop(0)
             first, end = self._packed.extent(name)
             for at in range(first, end, PIECE):
                 piece = slice(at, min(at + PIECE, end))
-                self.memory[piece] = self._packed.memory[piece]
+                self._memory[piece] = self._packed.memory[piece]
                 self._let_go(piece)
-            self.moved.add(name)
+            self._packed.moved[name] = self._memory
             done += end - first
         if done < LEAST * (time.perf_counter() - start):
             self._left.clear()

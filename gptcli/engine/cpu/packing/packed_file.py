@@ -3,7 +3,7 @@
     bytes 0 … 7     "GPTPACK" and a zero
     bytes 8 … 11    length of what follows, unsigned, little-endian
     JSON            {"layout": …, "digest": …, "source": …}
-    from 4096 on    the sections, as `pack.places` has them
+    from 4096 on    the sections, as `memory.places` has them
 
 The layout is the same for every processor and any number of threads. The file says nothing about
 where sections are: that follows from the model, and a file of any other size is not used.
@@ -12,6 +12,7 @@ where sections are: that follows from the model, and a file of any other size is
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import mmap
@@ -22,24 +23,24 @@ from pathlib import Path
 import numpy as np
 
 from gptcli.engine.cpu.binding.library import Library
+from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.moving import Moving
-from gptcli.engine.cpu.packing.pack import Packed, places
 from gptcli.engine.cpu.packing.sections import Kinds, sections
 from gptcli.engine.model.spec import ModelSpec
 
-#: Grows whenever a layout of source/pack.h, or what stands in a section, changes.
-LAYOUT = 1
+#: Grows whenever a layout of source/kinds/, or what stands in a section, changes.
+LAYOUT = 2
 MAGIC = b"GPTPACK\0"
 BEGIN = 4096
 
 
 def digest(spec: ModelSpec, kinds: Kinds) -> str:
     """What the bytes of packed weights depend on, beside the weights themselves."""
-    described = [LAYOUT, repr(list(sections(spec, kinds)))]
+    described = [LAYOUT, [dataclasses.astuple(each) for each in sections(spec, kinds)]]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
-def save(packed: Packed, path: Path, source: str) -> None:
+def save(packed: PackedWeights, path: Path, source: str) -> None:
     """Write beside `path`, then rename. source: what names the weights' exact origin.
 
     Raises OSError where that is not possible; nothing is left behind then.
@@ -59,11 +60,14 @@ def save(packed: Packed, path: Path, source: str) -> None:
             beside.unlink(missing_ok=True)
 
 
-def load(path: Path, spec: ModelSpec, kinds: Kinds, library: Library, source: str) -> Packed | None:
+def load(
+    path: Path, spec: ModelSpec, kinds: Kinds, library: Library, source: str
+) -> PackedWeights | None:
     """The weights that `save` wrote, or None where there are none, others, or not all of them.
 
     They stay in the file, whose pages processes share and the system brings in as they are read,
-    so that the first token comes at once; `Packed.moving` has a place that is better later on.
+    so that the first token comes at once; `PackedWeights.mover` knows a place that is better later
+    on.
     """
     size = places(spec, kinds, library)[1]
     try:
@@ -76,8 +80,9 @@ def load(path: Path, spec: ModelSpec, kinds: Kinds, library: Library, source: st
         return None
     if hasattr(mmap, "MADV_WILLNEED"):
         mapped.madvise(mmap.MADV_WILLNEED)
-    packed = Packed(spec, kinds, library, np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN))
-    packed.moving = Moving(packed, mapped, BEGIN)
+    memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
+    packed = PackedWeights(spec, kinds, library, memory)
+    packed.mover = Moving(packed, mapped, BEGIN)
     return packed
 
 

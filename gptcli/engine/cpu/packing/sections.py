@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
+import numpy as np
+
+from gptcli.engine.cpu.binding.abi import TABLES, Kind
+from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
 #: Bytes that every section begins at a multiple of: a cache line.
 LINE = 64
@@ -38,22 +40,21 @@ class Kinds:
 class Section:
     """A piece of packed memory, made of one or more parameters.
 
-    form: "blocks" of 16 rows as source/pack.h says, a "table" of rows, or a "vector" of float32.
-    rows: how many each part has (for a vector: numbers); in blocks and vectors each part is padded
-    to 16. turns: the parts take turns, 16 rows each. added: what is added to every number. heads:
-    the first axis of a vector's parameter, where that has two.
+    form: a "matrix" in panels of 16 rows as source/kinds/panel.h says, a "table" of rows, or a
+    "vector" of float32. rows: how many each part has (for a vector: numbers); in matrices and
+    vectors each part is padded to 16. turns: the parts take turns, 16 rows each. added: what is
+    added to every number. heads: the first axis of a vector's parameter, where that has two.
     """
 
     name: str
     parts: tuple[str, ...]
-    form: Literal["blocks", "table", "vector"]
+    form: Literal["matrix", "table", "vector"]
     kind: Kind
     rows: tuple[int, ...]
     columns: int = 1
     turns: bool = False
     added: float = 0.0
-    # No part of what the file of packed weights is told by: nothing there depends on it.
-    heads: int | None = field(default=None, repr=False)
+    heads: int | None = None
 
     def shape(self, number: int) -> tuple[int, ...]:
         """The shape of a part's parameter."""
@@ -64,14 +65,14 @@ class Section:
 
     @property
     def padded(self) -> tuple[int, ...]:
-        """Rows of each part, padded to whole blocks."""
+        """Rows of each part, padded to whole panels."""
         return tuple(-(-n // ROWS) * ROWS for n in self.rows)
 
-    def bytes(self, block_bytes: Callable[[int, int], int]) -> int:
-        """How long it is; `block_bytes` tells that of 16 rows of a kind."""
-        if self.form == "blocks":
-            return sum(self.padded) // ROWS * block_bytes(self.kind, self.columns)
-        size = 4 if self.kind is Kind.FLOAT32 else 2
+    def bytes(self, panel_bytes: Callable[[int, int], int]) -> int:
+        """How long it is; `panel_bytes` tells that of a panel of a kind, of so many columns."""
+        if self.form == "matrix":
+            return sum(self.padded) // ROWS * panel_bytes(self.kind, self.columns)
+        size = np.dtype(TABLES[self.kind]).itemsize
         rows = sum(self.padded if self.form == "vector" else self.rows)
         return rows * self.columns * size
 
@@ -98,35 +99,37 @@ def _sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
         yield _table("positions", spec.context, spec.width, Kind.FLOAT32)
     if spec.embedding_norm:
         yield from _norm(spec, "embedding_norm", spec.width)
-    for index, this in enumerate(spec.each_layer):
-        yield from _layer(spec, this, f"layers.{index}", kinds)
+    for index, (this, shape) in enumerate(zip(spec.each_layer, spec.shapes, strict=True)):
+        yield from _layer(spec, this, shape, f"layers.{index}", kinds)
     yield from _norm(spec, "final_norm", spec.width)
     table = "embedding" if spec.tied else "unembedding"
-    yield Section("head", (f"{table}.weight",), "blocks", kinds.head, (spec.vocab,), spec.width)
+    yield Section("head", (f"{table}.weight",), "matrix", kinds.head, (spec.vocab,), spec.width)
     if spec.head_bias:
         yield Section("head.bias", ("head_bias",), "vector", Kind.FLOAT32, (spec.vocab,))
 
 
-def _layer(spec: ModelSpec, this: LayerSpec, at: str, kinds: Kinds) -> Iterator[Section]:
-    inner, shared = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+def _layer(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")
-    block = f"{at}.attention"
+    attention = f"{at}.attention"
     if before:
         yield from _norm(spec, f"{at}.attention_norm", spec.width)
     yield from _matrix(
         f"{at}.qkv",
-        [f"{block}.{name}" for name in ("query", "key", "value")],
+        [f"{attention}.{name}" for name in ("query", "key", "value")],
         kinds.body,
         (inner, shared, shared),
         spec.width,
         bias=spec.qkv_bias,
     )
     if spec.head_norm is not None:
-        for name, heads in (("query_norm", spec.heads), ("key_norm", spec.kv_heads)):
-            yield from _head_norm(spec, spec.head_norm, f"{block}.{name}", heads)
+        for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
+            yield from _head_norm(spec.head_norm, f"{attention}.{name}", heads, shape.head_dim)
     if spec.sinks:
-        yield Section(f"{block}.sinks", (f"{block}.sinks",), "vector", Kind.FLOAT32, (spec.heads,))
-    out = f"{block}.out"
+        yield _vector(f"{attention}.sinks", shape.heads)
+    out = f"{attention}.out"
     yield from _matrix(out, [out], kinds.body, (spec.width,), inner, bias=spec.out_bias)
     if after:
         yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
@@ -145,7 +148,7 @@ def _layer(spec: ModelSpec, this: LayerSpec, at: str, kinds: Kinds) -> Iterator[
         for n in range(spec.experts.count):
             yield from _mlp(spec, f"{at}.mlp.experts.{n}", spec.experts.hidden, kinds)
     else:
-        yield from _mlp(spec, f"{at}.mlp", spec.hidden, kinds)
+        yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
     if after:
         yield from _norm(spec, f"{at}.mlp_post_norm", spec.width)
 
@@ -171,7 +174,7 @@ def _matrix(
     turns: bool = False,
 ) -> Iterator[Section]:
     weights = tuple(f"{part}.weight" for part in parts)
-    yield Section(name, weights, "blocks", kind, rows, columns, turns)
+    yield Section(name, weights, "matrix", kind, rows, columns, turns)
     if bias:
         biases = tuple(f"{part}.bias" for part in parts)
         yield Section(f"{name}.bias", biases, "vector", Kind.FLOAT32, rows, turns=turns)
@@ -188,8 +191,8 @@ def _norm(spec: ModelSpec, name: str, size: int) -> Iterator[Section]:
         yield _vector(f"{name}.bias", size)
 
 
-def _head_norm(spec: ModelSpec, norm: HeadNorm, name: str, heads: int) -> Iterator[Section]:
-    size = spec.head_dim if norm.over == "head" else heads * spec.head_dim
+def _head_norm(norm: HeadNorm, name: str, heads: int, head_dim: int) -> Iterator[Section]:
+    size = head_dim if norm.over == "head" else heads * head_dim
     axis = heads if norm.over == "each_head" else None
     yield _vector(f"{name}.weight", size, 1.0 if norm.norm.offset else 0.0, axis)
     if norm.norm.bias:

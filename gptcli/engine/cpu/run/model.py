@@ -1,24 +1,26 @@
-"""A model that runs in the compiled kernels: ids in, logits out, keys and values in numpy."""
+"""A model that runs in the compiled kernels: ids in, logits out, its state in numpy."""
 
 from __future__ import annotations
 
 import ctypes as c
-import dataclasses
-import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from operator import attrgetter, call, is_
+from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
-from gptcli.engine.cpu.packing.pack import Packed, reserve
+from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
+
+if TYPE_CHECKING:
+    from gptcli.engine.state.keys_values import KeysValues
 
 __all__ = ["KernelModel", "covers"]
 
@@ -26,18 +28,32 @@ __all__ = ["KernelModel", "covers"]
 Ids = Sequence[int] | NDArray[np.int32]
 #: Positions by which the table of angles grows.
 GROWTH = 1024
+_KEYS, _VALUES = attrgetter("keys"), attrgetter("values")
 #: Forwards after which a model goes on long enough for its weights to be moved: that costs about
 #: what it saves over one or two hundred tokens.
 SETTLED = 64
 
 
-@dataclasses.dataclass
-class _Caches:
-    """The arrays of the last call, and pointers to them: asking numpy costs more than comparing."""
+class _Placed:
+    """Pointers to the arrays of the last call: to ask numpy costs more than to compare arrays.
 
-    arrays: list[NDArray[Any]]
-    keys: c.Array[c.c_void_p]
-    values: c.Array[c.c_void_p]
+    These are not kept alive: of a state that grows, the old ones are to go layer by layer.
+    """
+
+    def __init__(self, layers: Sequence[KeysValues]) -> None:
+        self._keys = [ref(layer.keys) for layer in layers]
+        self._values = [ref(layer.values) for layer in layers]
+        pointers = c.c_void_p * len(layers)
+        self.keys = pointers(*(layer.keys.ctypes.data for layer in layers))
+        self.values = pointers(*(layer.values.ctypes.data for layer in layers))
+
+    def holds(self, layers: Sequence[KeysValues]) -> bool:
+        """Whether those of the layers are still the same arrays."""
+        return (
+            len(layers) == len(self._keys)
+            and all(map(is_, map(call, self._keys), map(_KEYS, layers)))
+            and all(map(is_, map(call, self._values), map(_VALUES, layers)))
+        )
 
 
 class KernelModel:
@@ -50,7 +66,7 @@ class KernelModel:
 
     def __init__(
         self,
-        packed: Packed,
+        packed: PackedWeights,
         library: Library,
         *,
         context: int | None = None,
@@ -62,11 +78,11 @@ class KernelModel:
         self.context = min(context or self.spec.context, self.spec.context)
         self.threads = threads or default_threads()
         self._weights = Weights(packed, exact_activations)
-        self._moving = packed.moving
+        self._mover = packed.mover
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()
-        self._caches: _Caches | None = None
+        self._placed: _Placed | None = None
         self._opened = library.functions.kernels_open(
             c.byref(self._weights.model), library.instructions.encode(), self.threads
         )
@@ -74,35 +90,27 @@ class KernelModel:
 
     @property
     def activations(self) -> str | None:
-        """What activations are where they meet the weights, None where that is what these are.
-
-        Weights of bfloat16 meet them in bfloat16 where the processor multiplies pairs of these.
-        """
+        """What activations are where they meet the weights, None where that is what these are."""
         exact, places = self._weights.model.exact_activations, self._weights.packed.places
-        kinds = {section.kind for section, _ in places.values() if section.form == "blocks"}
-        if kinds & {Kind.INT8, Kind.INT4}:
-            return "float32" if exact else "int8"
-        rounded = self.library.instructions == "avx512bf16" and not exact
-        return "float32" if Kind.BFLOAT16 in kinds and not rounded else None
+        kinds = {section.kind for section, _ in places.values() if section.form == "matrix"}
+        return self.library.activations(kinds, exact=bool(exact))
 
     def forward(
         self,
         tokens: Ids,
         rows: Ids,
         positions: Ids,
-        keys: Sequence[NDArray[Any]],
-        values: Sequence[NDArray[Any]],
+        layers: Sequence[KeysValues],
         wanted: Ids,
         shown: abi.Probe | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
-        stands there. Its key and value are written to that place of `keys` and `values`, one
-        array a layer, laid out as source/cache.h says; it sees what stands before it in its row,
-        other tokens of this call included. wanted: indices below n. shown: where to copy what a
-        probe wants to see. Raises ValueError for what does not fit and for a model that was closed,
-        MemoryError.
+        stands there. Its key and value are written to that place in each layer's, which are laid
+        out as source/cache.h says; it sees what stands before it in its row, other tokens of this
+        call included. wanted: indices below n. shown: where to copy what a probe wants to see.
+        Raises ValueError for what does not fit and for a model that was closed, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
@@ -116,7 +124,7 @@ class KernelModel:
         # Kept by these names until the call is over.
         numbers = np.array([*tokens, *rows, *positions, *wanted], dtype=np.int32)
         logits = np.empty((asked, self.spec.vocab), dtype=np.float32)
-        self._place_caches(keys, values)
+        self._place(layers)
         at = numbers.ctypes.data
         call.count, call.wanted_count = count, asked
         call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
@@ -150,12 +158,12 @@ class KernelModel:
     @property
     def weight_bytes(self) -> int:
         """Bytes of packed weights that a token of one row reads, see `traffic`."""
-        block_bytes = self.library.functions.kernels_block_bytes
+        panel_bytes = self.library.functions.kernels_panel_bytes
         sections = (section for section, _ in self._weights.packed.places.values())
         # The head is always a section of its own.
         read = (each for each in sections if each.name not in ("embedding", "positions"))
         return traffic.weight_bytes(
-            self.spec, ((each.name, each.bytes(block_bytes)) for each in read)
+            self.spec, ((each.name, each.bytes(panel_bytes)) for each in read)
         )
 
     def memory_reader(self, size: int) -> Callable[[], None]:
@@ -182,12 +190,12 @@ class KernelModel:
     def _move_weights(self) -> None:
         """Bring some weights nearer, once that is worth it."""
         self._forwards += 1
-        if self._moving is None or self._forwards <= SETTLED:
+        if self._mover is None or self._forwards <= SETTLED:
             return
-        if self._moving.step():
+        if self._mover.step():
             self._weights.point()
         else:
-            self._moving = None
+            self._mover = None
 
     def _grow_angles(self, needed: int) -> None:
         if needed > self.context:
@@ -197,28 +205,28 @@ class KernelModel:
         self._weights.point_to_angles(self._angles)
         self._call.angles = rows
 
-    def _place_caches(self, keys: Sequence[NDArray[Any]], values: Sequence[NDArray[Any]]) -> None:
-        arrays = [*keys, *values]
-        kept = self._caches.arrays if self._caches else []
-        if len(kept) == len(arrays) and all(map(operator.is_, kept, arrays)):
+    def _place(self, layers: Sequence[KeysValues]) -> None:
+        if self._placed is not None and self._placed.holds(layers):
             return
-        layers = self.spec.layers
-        if len(keys) != layers or len(values) != layers:
-            raise ValueError(f"{len(keys)} keys and {len(values)} values for {layers} layers")
-        first = arrays[0]
-        shape = (first.shape[0], self.spec.kv_heads, first.shape[2], self.spec.head_dim)
-        for array in arrays:
-            if array.shape != shape or array.dtype != first.dtype or not array.flags.c_contiguous:
-                raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
-        if first.dtype not in (np.float32, np.uint16):
-            raise ValueError(f"keys and values cannot be {first.dtype}")
-        addresses = [array.ctypes.data for array in arrays]
-        pointers = c.c_void_p * layers
-        self._caches = _Caches(arrays, pointers(*addresses[:layers]), pointers(*addresses[layers:]))
-        self._call.keys = c.addressof(self._caches.keys)
-        self._call.values = c.addressof(self._caches.values)
-        self._call.batch, self._call.capacity = shape[0], shape[2]
-        self._call.bfloat16_cache = first.dtype == np.uint16
+        if len(layers) != self.spec.layers:
+            raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
+        batch, _, capacity, _ = layers[0].keys.shape
+        dtype = layers[0].keys.dtype
+        if dtype not in (np.float32, np.uint16):
+            raise ValueError(f"keys and values cannot be {dtype}")
+        for layer, sizes in zip(layers, self.spec.shapes, strict=True):
+            shape = (batch, sizes.kv_heads, capacity, sizes.head_dim)
+            for array in (layer.keys, layer.values):
+                if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                    raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
+        # An interruption must leave no pointers that are taken for those of other arrays.
+        self._placed = None
+        placed = _Placed(layers)
+        self._call.keys = c.addressof(placed.keys)
+        self._call.values = c.addressof(placed.values)
+        self._call.batch, self._call.capacity = batch, capacity
+        self._call.bfloat16_cache = dtype == np.uint16
+        self._placed = placed
 
 
 def _check(result: int, count: int, otherwise: str) -> None:

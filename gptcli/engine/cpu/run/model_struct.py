@@ -9,7 +9,8 @@ import numpy as np
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.pack import Packed, as_float32
+from gptcli.engine.cpu.packing.memory import PackedWeights
+from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.formats.bfloat16 import as_bfloat16
@@ -18,7 +19,7 @@ from gptcli.formats.bfloat16 import as_bfloat16
 class Weights:
     """The structs, and everything that they point to."""
 
-    def __init__(self, packed: Packed, exact_activations: bool) -> None:
+    def __init__(self, packed: PackedWeights, exact_activations: bool) -> None:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
@@ -27,10 +28,15 @@ class Weights:
         self.model = _model(spec, packed.kinds.table)
         self.model.exact_activations = exact_activations
         self.model.layer = c.addressof(self.layers)
-        if spec.alibi is not None:
-            steep = slopes(spec.heads) * np.float32(spec.alibi)
-            self._kept.append(steep)
-            self.model.slopes = steep.ctypes.data
+        for layer, shape in zip(self.layers, spec.shapes, strict=True):
+            layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
+            layer.head_dim, layer.hidden = shape.head_dim, shape.hidden
+            scale = spec.attention_scale
+            layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+            if spec.alibi is not None:
+                steep = slopes(shape.heads) * np.float32(spec.alibi)
+                self._kept.append(steep)
+                layer.slopes = steep.ctypes.data
         self.point()
 
     def point(self) -> None:
@@ -84,7 +90,7 @@ class Weights:
 
     def _matrix(self, name: str) -> abi.Matrix:
         section = self.packed.section(name)
-        # All rows in whole blocks, but where there is one part: its last block may be cut.
+        # All rows in whole panels, but where there is one part: its last panel may be cut.
         rows = section.rows[0] if len(section.rows) == 1 else sum(section.padded)
         address, bias = self.packed.address(name), self.packed.address(f"{name}.bias")
         return abi.Matrix(address, bias, section.kind, rows, section.columns)
@@ -92,9 +98,7 @@ class Weights:
 
 def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model = abi.Model()
-    model.width, model.heads, model.kv_heads = spec.width, spec.heads, spec.kv_heads
-    model.head_dim, model.hidden, model.vocab = spec.head_dim, spec.hidden, spec.vocab
-    model.layers = spec.layers
+    model.width, model.vocab, model.layers = spec.width, spec.vocab, spec.layers
     model.layernorm = spec.norm.kind == "layernorm"
     model.activation = abi.ACTIVATIONS[spec.activation]
     model.gated = spec.gated
@@ -109,8 +113,6 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model.parallel = abi.PARALLEL[spec.blocks]
     model.embedding_kind = table
     model.positions_count = spec.context if spec.learned_positions else 0
-    scale = spec.attention_scale
-    model.attention_scale = spec.head_dim**-0.5 if scale is None else scale
     model.attention_softcap = spec.attention_softcap or 0.0
     model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset
     model.residual_scale, model.logit_scale = spec.residual_scale, spec.logit_scale

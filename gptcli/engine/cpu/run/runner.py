@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,14 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.key_groups import BLOCK
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.runner import CHUNK, HEAD_ROWS
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
+from gptcli.engine.state.model_state import ModelState, new_state
 
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
-    from gptcli.engine.cpu.packing.pack import Packed
+    from gptcli.engine.cpu.packing.memory import PackedWeights
     from gptcli.engine.probe import Probe
+    from gptcli.engine.state.keys_values import KeysValues
 
 #: Ids and places, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
@@ -45,7 +47,7 @@ class KernelModel(Protocol):
         ...
 
     @property
-    def packed(self) -> Packed:
+    def packed(self) -> PackedWeights:
         """The weights."""
         ...
 
@@ -59,17 +61,16 @@ class KernelModel(Protocol):
         tokens: Ids,
         rows: Ids,
         positions: Ids,
-        keys: Sequence[NDArray[Any]],
-        values: Sequence[NDArray[Any]],
+        layers: Sequence[KeysValues],
         wanted: Ids,
         shown: abi.Probe | None = None,
     ) -> NDArray[np.float32]:
         """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
 
-        Each token has a row of the cache and a position there; those of a row stand together, in
-        order, without gaps. Their keys and values are written into the layers' (batch, kv_heads,
-        capacity, head_dim), where those of all positions before them are. wanted: rising places
-        in `tokens`, perhaps none. shown: where to copy what a probe wants to see.
+        Each token has a row of the state and a position there; those of a row stand together, in
+        order, without gaps. Their keys and values are written into those of `layers`, where those
+        of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
+        where to copy what a probe wants to see.
         """
         ...
 
@@ -81,42 +82,29 @@ class KernelModel(Protocol):
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for.
 
-    The KV cache is float32 where the weights are, else bfloat16, held as the uint16 of its bits.
+    Keys and values are float32 where the weights are, else bfloat16, held as the uint16 of its
+    bits.
     """
-
-    device_name = "cpu"
 
     def __init__(self, model: KernelModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
         self.model = model
         self.spec = spec
-        self.dtype_name = dtype_name
+        self._dtype_name = dtype_name
         self.limit = limit
         self._like = np.empty(0, np.float32 if dtype_name == "float32" else np.uint16)
 
-    @property
-    def activations_name(self) -> str | None:
+    @cached_property
+    def facts(self) -> RunnerFacts:
         """See Runner."""
-        return self.model.activations
-
-    @property
-    def itemsize(self) -> int:
-        """See Runner."""
-        return self._like.itemsize
-
-    @property
-    def threads(self) -> int | None:
-        """See Runner."""
-        return self.model.threads
-
-    @property
-    def instructions(self) -> str | None:
-        """See Runner."""
-        return self.model.instructions
-
-    @property
-    def weight_bytes(self) -> int:
-        """See Runner."""
-        return self.model.weight_bytes
+        return RunnerFacts(
+            device="cpu",
+            dtype=self._dtype_name,
+            activations=self.model.activations,
+            itemsize=self._like.itemsize,
+            threads=self.model.threads,
+            instructions=self.model.instructions,
+            weight_bytes=self.model.weight_bytes,
+        )
 
     def wait(self) -> None:
         """See Runner: a call into the kernels returns when all is done."""
@@ -125,60 +113,60 @@ class KernelRunner:
         """See Runner."""
         return self.model.memory_reader(size)
 
-    def new_cache(self, batch: int = 1) -> KVCache:
+    def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        return KVCache(self.spec, batch, self._like, limit=self.limit, block=BLOCK)
+        return new_state(self.spec, batch, self._like, limit=self.limit, block=BLOCK)
 
     def prefill(
         self,
         rows: Sequence[Sequence[int]],
-        cache: KVCache,
+        state: ModelState,
         *,
         chunk: int = CHUNK,
         probe: Probe | None = None,
     ) -> NDArray[np.float32]:
         """See Runner. At most `chunk` tokens go through at once, of all rows together."""
         last = np.cumsum([len(row) for row in rows]) - 1
-        parts = list(self._parts(rows, cache, last, chunk, probe))
+        parts = list(self._parts(rows, state, last, chunk, probe))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def decode(
-        self, ids: Sequence[int], cache: KVCache, *, probe: Probe | None = None
+        self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
     ) -> NDArray[np.float32]:
         """See Runner."""
         if probe is not None:
-            return self.prefill([[token] for token in ids], cache, probe=probe)
+            return self.prefill([[token] for token in ids], state, probe=probe)
         # What `_parts` does, without what takes a moment each time.
         count, rows = len(ids), range(len(ids))
-        cache.reserve([1] * count)
-        logits = self.model.forward(ids, rows, cache.lengths, cache.keys, cache.values, rows)
-        cache.advance([1] * count)
+        state.reserve([1] * count)
+        logits = self.model.forward(ids, rows, state.lengths, state.layers, rows)
+        state.advance([1] * count)
         return logits
 
-    def all_logits(self, row: Sequence[int], cache: KVCache) -> NDArray[np.float32]:
+    def all_logits(self, row: Sequence[int], state: ModelState) -> NDArray[np.float32]:
         """See Runner."""
-        return np.concatenate(list(self._parts([row], cache, np.arange(len(row)), CHUNK)))
+        return np.concatenate(list(self._parts([row], state, np.arange(len(row)), CHUNK)))
 
     def logits_in_parts(
         self,
         row: Sequence[int],
-        cache: KVCache,
+        state: ModelState,
         *,
         first: int = 0,
         chunk: int = CHUNK,
         rows: int = HEAD_ROWS,
     ) -> Iterator[NDArray[np.float32]]:
         """See Runner."""
-        for _ in self._parts([row[:first]], cache, np.arange(0), chunk):
+        for _ in self._parts([row[:first]], state, np.arange(0), chunk):
             pass
         rest = row[first:]
-        yield from self._parts([rest], cache, np.arange(len(rest)), min(chunk, rows))
+        yield from self._parts([rest], state, np.arange(len(rest)), min(chunk, rows))
 
     def logits_of_rows(
-        self, rows: Sequence[Sequence[int]], cache: KVCache, *, most: int = HEAD_ROWS
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, most: int = HEAD_ROWS
     ) -> Iterator[NDArray[np.float32]]:
         """See Runner."""
-        return self._parts(rows, cache, np.arange(sum(map(len, rows))), most)
+        return self._parts(rows, state, np.arange(sum(map(len, rows))), most)
 
     def logits_of_streams(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
         """See Runner."""
@@ -201,7 +189,7 @@ class KernelRunner:
     def _parts(
         self,
         rows: Sequence[Sequence[int]],
-        cache: KVCache,
+        state: ModelState,
         wanted: NDArray[np.int64],
         most: int,
         probe: Probe | None = None,
@@ -214,11 +202,11 @@ class KernelRunner:
         if probe is not None and len(rows) > 1:
             raise ValueError(f"a probe looks on while one row runs, and not {len(rows)}")
         counts = [len(row) for row in rows]
-        cache.reserve(counts)
+        state.reserve(counts)
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
         row_of = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
         # A token's place in its row is its place among all, less where its row begins.
-        starts = np.array(cache.lengths) - np.cumsum([0, *counts[:-1]])
+        starts = np.array(state.lengths) - np.cumsum([0, *counts[:-1]])
         positions = (np.arange(len(tokens)) + starts[row_of]).astype(np.int32)
         for start in range(0, len(tokens), most):
             part = slice(start, start + most)
@@ -229,17 +217,18 @@ class KernelRunner:
 
                 first = int(positions[start])
                 shown = Shown(self.spec, probe, range(first, first + len(tokens[part])))
+            taken = np.bincount(row_of[part], minlength=len(rows)).tolist()
+            state.under_way = taken
             logits = self.model.forward(
                 tokens[part],
                 row_of[part],
                 positions[part],
-                cache.keys,
-                cache.values,
+                state.layers,
                 (here - start).astype(np.int32),
                 None if shown is None else shown.struct,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.
-            cache.advance(np.bincount(row_of[part], minlength=len(rows)).tolist())
+            state.advance(taken)
             if shown is not None:
-                shown.show(cache)
+                shown.show(state)
             yield logits

@@ -12,9 +12,9 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.run.key_groups import keys_of
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Point, Probe
-from gptcli.engine.state.kv_cache import KVCache
+from gptcli.engine.state.model_state import ModelState
 
-#: Where a layer's points are in abi.ProbeLayer, and that keys are not: they are in the KV cache.
+#: Where a layer's points are in abi.ProbeLayer, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
 
 
@@ -43,13 +43,14 @@ class Shown:
                 if point != "keys":
                     setattr(layer, point, self._address(point, index))
 
-    def show(self, cache: KVCache) -> None:
-        """Hand over what was filled, in the order of the forward; `cache` has the keys."""
+    def show(self, state: ModelState) -> None:
+        """Hand over what was filled, in the order of the forward; `state` has the keys."""
         order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
         for point, layer in [("embedding", -1), *order] if self._positions else ():
             if point == "keys":
                 if self._probe.wants(point, layer):
-                    self._probe(point, layer, keys_of(cache.keys[layer], cache.lengths[0]), 0)
+                    keys = keys_of(state.layers[layer].keys, state.lengths[0])
+                    self._probe(point, layer, keys, 0)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
                 shaped = array.swapaxes(1, 2) if point == "queries" else array
@@ -58,8 +59,10 @@ class Shown:
     def _address(self, point: Point, layer: int) -> Any:
         if not self._probe.wants(point, layer):
             return None
-        spec, tokens = self._spec, len(self._positions)
-        features = (spec.heads, spec.head_dim) if point == "queries" else (spec.width,)
-        array = np.empty((tokens, *features), np.float32)
+        features: tuple[int, ...] = (self._spec.width,)
+        if point == "queries":
+            shape = self._spec.shapes[layer]
+            features = shape.heads, shape.head_dim
+        array = np.empty((len(self._positions), *features), np.float32)
         self._arrays[point, layer] = array
         return array.ctypes.data

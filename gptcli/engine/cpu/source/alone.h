@@ -12,14 +12,12 @@ static void stage_alone(void *argument, const Team &team) {
   }
 }
 
-// out (count, rows padded to 16) = x (count, stride) @ matrix; the reading's memory is the caller's.
-static void product_alone(const Matrix *matrix, Reading x, int32_t count, int32_t exact, float *out) {
+// out (count, rows padded to 16) = x[which] @ matrix
+static void product_alone(const Matrix *matrix, Reading x, const int32_t *which, int32_t count, int32_t exact, float *out) {
   const Team team = {nullptr, 0, 1};
-  int32_t which[TILE * 16];
-  for (int i = 0; i < count; i++) which[i] = i;
-  for (int i = 0; i < count; i++) round_row(x, i, matrix->columns, needs_of(*matrix, exact), exact);
-  product<1>(*matrix, part_of(blocks_of(*matrix), team), x, which, count, exact,
-             [&](int i, int64_t b, const Floats *v) { store(out + i * up(matrix->rows, 16) + 16 * b, v[0]); });
+  for (int i = 0; i < count; i++) round_row(x, i, matrix->columns, needs_of(*matrix, exact));
+  product<1>(*matrix, part_of(panels_of(*matrix), team), x, which, count, exact,
+             [&](int i, int64_t p, const Floats *v) { store(out + i * up(matrix->rows, 16) + 16 * p, v[0]); });
 }
 
 static void normalise_alone(const float *x, float *out, int32_t n, const Norm *norm, int32_t layernorm, float eps) {

@@ -15,57 +15,57 @@ static inline Seen seen_from(int position, int window) {
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
 static inline Floats load_cached(const uint16_t *at, int n) { return load_bfloat16_part(at, n); }
 
-// Columns i and i + 1 of a block of keys; see cache.h.
-static inline void two_columns(const float *block, int i, Floats &one, Floats &other) {
-  one = load(block + 16 * i), other = load(block + 16 * i + 16);
+// Features i and i + 1 of a key group; see cache.h.
+static inline void two_features(const float *group, int i, Floats &one, Floats &other) {
+  one = load(group + 16 * i), other = load(group + 16 * i + 16);
 }
-static inline void two_columns(const uint16_t *block, int i, Floats &one, Floats &other) {
-  const Ints both = load_ints(block + 16 * i);
+static inline void two_features(const uint16_t *group, int i, Floats &one, Floats &other) {
+  const Ints both = load_ints(group + 16 * i);
   one = as_floats(shift_left<16>(both)), other = as_floats(both & splat_int((int32_t)0xffff0000));
 }
-static inline Floats last_column(const float *block, int i) { return load(block + 16 * i); }
-static inline Floats last_column(const uint16_t *block, int i) { return load_bfloat16(block + 16 * i); }
+static inline Floats last_feature(const float *group, int i) { return load(group + 16 * i); }
+static inline Floats last_feature(const uint16_t *group, int i) { return load_bfloat16(group + 16 * i); }
 
-// A block of keys as float32.
+// A key group as float32.
 template <class T>
-static inline void widened(const T *block, int d, float *to) {
+static inline void widened(const T *group, int d, float *to) {
   Floats one, other;
   for (int i = 0; i + 1 < d; i += 2) {
-    two_columns(block, i, one, other);
+    two_features(group, i, one, other);
     store(to + 16 * i, one), store(to + 16 * i + 16, other);
   }
-  if (d % 2) store(to + 16 * (d - 1), last_column(block, d - 1));
+  if (d % 2) store(to + 16 * (d - 1), last_feature(group, d - 1));
 }
 
 #define EACH(i, n) _Pragma("GCC unroll 4") for (int i = 0; i < n; i++)
 
-// q kᵀ of Q queries and a block of 16 keys.
+// q kᵀ of Q queries and the 16 keys of a group.
 template <int Q, class T>
-static inline void scores_of(const T *block, const float *queries, int64_t stride, int d, float *out) {
+static inline void scores_of(const T *group, const float *queries, int64_t stride, int d, float *out) {
   Floats even[Q], odd[Q], one, other;
   EACH(q, Q) even[q] = odd[q] = splat(0.0f);
   for (int i = 0; i + 1 < d; i += 2) {
-    two_columns(block, i, one, other);
+    two_features(group, i, one, other);
     EACH(q, Q) {
       even[q] = fma(one, splat(queries[q * stride + i]), even[q]);
       odd[q] = fma(other, splat(queries[q * stride + i + 1]), odd[q]);
     }
   }
   if (d % 2) {
-    const Floats last = last_column(block, d - 1);
+    const Floats last = last_feature(group, d - 1);
     EACH(q, Q) even[q] = fma(last, splat(queries[q * stride + d - 1]), even[q]);
   }
   EACH(q, Q) store(out + q * STRETCH, even[q] + odd[q]);
 }
 
 template <class T>
-static inline void all_scores(const T *block, int queries, const float *x, int64_t stride, int d, float *out) {
+static inline void all_scores(const T *group, int queries, const float *x, int64_t stride, int d, float *out) {
   for (int q = 0; q < queries; q += QUERIES, x += QUERIES * stride, out += QUERIES * STRETCH) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
-    if (some == 1) scores_of<1>(block, x, stride, d, out);
-    else if (some == 2) scores_of<2>(block, x, stride, d, out);
-    else if (some == 3) scores_of<3>(block, x, stride, d, out);
-    else scores_of<4>(block, x, stride, d, out);
+    if (some == 1) scores_of<1>(group, x, stride, d, out);
+    else if (some == 2) scores_of<2>(group, x, stride, d, out);
+    else if (some == 3) scores_of<3>(group, x, stride, d, out);
+    else scores_of<4>(group, x, stride, d, out);
   }
 }
 
@@ -86,15 +86,16 @@ static inline void gather_values(const T *cache, int count, int d, const float *
 #undef EACH
 
 template <int Q, class T>
-static void attend_queries(const Step &s, const T *values, int count, const float *shares, float *out) {
-  const int d = s.model->head_dim;
+static void attend_queries(const LayerWeights &w, const T *values, int count, const float *shares, float *out) {
+  const int d = w.head_dim;
+  const int64_t stride = partial_stride(w);
   int j = 0;
   for (; d - j > 16 * (CHUNKS - 1); j += 16 * CHUNKS) {
     const int last = d - j - 16 * (CHUNKS - 1);
-    gather_values<Q, CHUNKS>(values + j, count, d, shares, out + j, s.partial_stride, last < 16 ? last : 16);
+    gather_values<Q, CHUNKS>(values + j, count, d, shares, out + j, stride, last < 16 ? last : 16);
   }
   for (; j < d; j += 16) {
-    gather_values<Q, 1>(values + j, count, d, shares, out + j, s.partial_stride, d - j < 16 ? d - j : 16);
+    gather_values<Q, 1>(values + j, count, d, shares, out + j, stride, d - j < 16 ? d - j : 16);
   }
 }
 
@@ -125,7 +126,7 @@ static inline void softmax_of(float *scores, int begin, int end, Seen seen, floa
   partial[1] = sum(total);
 }
 
-// A group of an item's queries, for one key/value head and one stretch. Query g · tokens + t …
+// Those of an item's queries that share a key/value head, for one stretch.
 struct Unit {
   int layer, kv_head, stretch;
   Item item;
@@ -135,35 +136,36 @@ struct Unit {
 template <class T>
 static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, float *partial) {
   const Model &m = *s.model;
-  const int d = m.head_dim, group = m.heads / m.kv_heads, queries = u.item.count * group;
-  const int window = m.layer[u.layer].window, begin = u.stretch * STRETCH;
+  const LayerWeights &w = m.layer[u.layer];
+  const int d = w.head_dim, shared = sharing(w), queries = u.item.count * shared, begin = u.stretch * STRETCH;
+  const int64_t stride = head_stride(w), step = partial_stride(w);
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
-  const int64_t at = (((int64_t)u.item.row * m.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
+  const int64_t at = (((int64_t)u.item.row * w.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
   const T *keys = (const T *)s.call->keys[u.layer] + at, *values = (const T *)s.call->values[u.layer] + at;
   for (int base = begin; base < end; base += 16) {
-    const T *block = keys + (int64_t)(base - begin) * d;
+    const T *group = keys + (int64_t)(base - begin) * d;
     float *out = own.scores + base - begin;
     if (queries <= QUERIES) {
-      all_scores(block, queries, own.queries, s.head_stride, d, out);
+      all_scores(group, queries, own.queries, stride, d, out);
       continue;
     }
-    widened(block, d, own.columns);
-    all_scores(own.columns, queries, own.queries, s.head_stride, d, out);
+    widened(group, d, own.columns);
+    all_scores(own.columns, queries, own.queries, stride, d, out);
   }
   for (int q = 0; q < queries; q++) {
-    const int head = u.kv_head * group + q % group, position = u.item.position + q / group;
-    const float slope = m.slopes ? m.slopes[head] : 0.0f;
-    const Seen seen = seen_from(position, window);
-    softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * s.partial_stride);
+    const int head = u.kv_head * shared + q % shared, position = u.item.position + q / shared;
+    const float slope = w.slopes ? w.slopes[head] : 0.0f;
+    const Seen seen = seen_from(position, w.window);
+    softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * step);
   }
   for (int q = 0; q < queries; q += QUERIES) {
     const int some = queries - q < QUERIES ? queries - q : QUERIES;
     const float *shares = own.scores + q * STRETCH;
-    float *out = partial + q * s.partial_stride + 16;
-    if (some == 1) attend_queries<1>(s, values, end - begin, shares, out);
-    else if (some == 2) attend_queries<2>(s, values, end - begin, shares, out);
-    else if (some == 3) attend_queries<3>(s, values, end - begin, shares, out);
-    else attend_queries<4>(s, values, end - begin, shares, out);
+    float *out = partial + q * step + 16;
+    if (some == 1) attend_queries<1>(w, values, end - begin, shares, out);
+    else if (some == 2) attend_queries<2>(w, values, end - begin, shares, out);
+    else if (some == 3) attend_queries<3>(w, values, end - begin, shares, out);
+    else attend_queries<4>(w, values, end - begin, shares, out);
   }
 }

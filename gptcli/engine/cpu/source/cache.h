@@ -1,10 +1,10 @@
 // The layout of the KV cache: for each layer (batch, kv_heads, capacity, head_dim) numbers.
 //
-// Values stand position by position. Keys stand in blocks of 16 positions, so that the scores of
-// 16 positions are sums of whole vectors; a block takes the memory of its 16 positions:
+// Values stand position by position. Keys stand in groups of 16 positions, so that the scores of
+// 16 positions are sums of whole vectors; a key group takes the memory of its 16 positions:
 //
 //   float32    for each feature: 16 positions
-//   bfloat16   for each pair of features: 16 × (even, odd), as matrices do in pack.h; where
+//   bfloat16   for each pair of features: 16 × (even, odd), as weights do in kinds/; where
 //              head_dim is odd, the last feature by itself: 16 positions
 //
 // So a capacity is a multiple of 16.

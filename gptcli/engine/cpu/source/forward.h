@@ -2,10 +2,11 @@
 // ended it. Comments are the torch expressions that the stages must equal.
 #pragma once
 
-static inline float stored(const void *from, int32_t kind, int64_t at) {
-  if (kind == FLOAT32) return ((const float *)from)[at];
-  const uint16_t two_bytes = ((const uint16_t *)from)[at];
-  return kind == FLOAT16 ? half_to_float(two_bytes) : bfloat16_to_float(two_bytes);
+// to = n numbers of a table, from number `at` on, times a scale.
+static inline void take_row(const void *table, int32_t kind, int64_t at, int n, float scale, float *to) {
+  of_kind(kind, [&](auto k) {
+    if constexpr (k.TABLE) for (int i = 0; i < n; i++) to[i] = k.number(table, at + i) * scale;
+  });
 }
 
 // Copy x · scale of this thread's tokens, n numbers each, out for a probe that asks for it.
@@ -28,7 +29,7 @@ static void embed(const Step &s, const Team &team) {
   for (int64_t t = tokens.first; t < tokens.end; t++) {
     const int64_t at = (int64_t)s.call->tokens[t] * m.width;
     float *to = s.stream + t * s.width_stride;
-    for (int i = 0; i < m.width; i++) to[i] = stored(m.embedding, m.embedding_kind, at + i) * m.embedding_scale;
+    take_row(m.embedding, m.embedding_kind, at, m.width, m.embedding_scale, to);
     if (m.positions) {
       const float *position = m.positions + (int64_t)s.call->positions[t] * m.width;
       for (int i = 0; i < m.width; i++) to[i] += position[i];
@@ -62,9 +63,9 @@ static void add_product(const Step &s, const Team &team, const Matrix &matrix, c
   const Model &m = *s.model;
   const bool whole = post_norm.weight || shown;
   float *to = whole ? s.update : s.stream;
-  product<1>(matrix, part_of(blocks_of(matrix), team), x, s.numbers, s.call->count, m.exact_activations,
-             [&](int i, int64_t b, const Floats *values) {
-               float *at = to + i * s.width_stride + 16 * b;
+  product<1>(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.exact_activations,
+             [&](int i, int64_t p, const Floats *values) {
+               float *at = to + i * s.width_stride + 16 * p;
                store(at, whole ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
              });
   if (whole) add_update(s, team, post_norm, shown);
@@ -73,8 +74,18 @@ static void add_product(const Step &s, const Team &team, const Matrix &matrix, c
 
 // qkv = norm(stream) @ [query; key; value]
 static void project(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
-  product<1>(w.qkv, part_of(blocks_of(w.qkv), team), x, s.numbers, s.call->count, s.model->exact_activations,
-             [&](int i, int64_t b, const Floats *v) { store(s.qkv + i * s.qkv_stride + 16 * b, v[0]); });
+  product<1>(w.qkv, part_of(panels_of(w.qkv), team), x, s.numbers, s.call->count, s.model->exact_activations,
+             [&](int i, int64_t p, const Floats *v) { store(s.qkv + i * s.qkv_stride + 16 * p, v[0]); });
+}
+
+// What the layers before have left beyond the rows of this one, up to what its matrices read.
+static void clear_ends(const Step &s, const Team &team, const LayerWeights &w) {
+  const int64_t gathered = (int64_t)w.heads * w.head_dim, hidden = up(w.hidden, 16);  // a panel's rows are written
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    memset(s.gathered + t * s.gathered_stride + gathered, 0, (up(gathered, ROW_MULTIPLE) - gathered) * sizeof(float));
+    memset(s.hidden + t * s.hidden_stride + hidden, 0, (up(hidden, ROW_MULTIPLE) - hidden) * sizeof(float));
+  }
 }
 
 static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
@@ -92,6 +103,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
   const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
+  clear_ends(s, team, w);
   Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, first_needs);
   project(s, team, w, x);
   if (m.parallel == 1) {
@@ -102,9 +114,9 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   team.wait();
   place_heads(s, team, layer);
   team.wait();
-  show(s, team, shown.queries, s.qkv, s.qkv_stride, m.heads * m.head_dim);
+  show(s, team, shown.queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
-  x = read_as_is(s, team, s.gathered, count, m.heads * m.head_dim, s.gathered_stride, needs_of(w.out, exact));
+  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, needs_of(w.out, exact));
   add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
 
   if (!m.parallel) {
@@ -116,7 +128,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     narrow_experts(s, team, w);
     add_update(s, team, w.mlp_post_norm, shown.mlp);
   } else {
-    x = read_as_is(s, team, s.hidden, count, m.hidden, s.hidden_stride, needs_of(w.down, exact));
+    x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, needs_of(w.down, exact));
     add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
   }
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
@@ -128,11 +140,11 @@ static void unembed(const Step &s, const Team &team) {
   const int count = s.call->wanted_count;
   if (count == 0) return;
   const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.exact_activations));
-  product<1>(m.head, part_of(blocks_of(m.head), team), x, s.numbers, count, m.exact_activations,
-             [&](int i, int64_t b, const Floats *values) {
+  product<1>(m.head, part_of(panels_of(m.head), team), x, s.numbers, count, m.exact_activations,
+             [&](int i, int64_t p, const Floats *values) {
                const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);
-               const int64_t left = m.vocab - 16 * b;
-               store_part(s.call->logits + (int64_t)i * m.vocab + 16 * b, logits, left < 16 ? (int)left : 16);
+               const int64_t left = m.vocab - 16 * p;
+               store_part(s.call->logits + (int64_t)i * m.vocab + 16 * p, logits, left < 16 ? (int)left : 16);
              });
 }
 

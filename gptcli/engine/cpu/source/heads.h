@@ -2,9 +2,8 @@
 #pragma once
 
 // query_norm(q): over each head with one weight or a weight each, or over all heads together.
-static inline void normalise_heads(const Model &m, float *x, int heads, Norm norm) {
+static inline void normalise_heads(const Model &m, float *x, int heads, int d, Norm norm) {
   if (!norm.weight) return;
-  const int d = m.head_dim;
   if (m.norm_over_heads == ALL_HEADS) return normalise(x, x, heads * d, norm, m.head_layernorm, m.head_eps);
   for (int h = 0; h < heads; h++) {
     Norm own = norm;
@@ -38,28 +37,27 @@ static inline void rotate(float *x, const float *cos, const float *sin, int dim,
 }
 
 // Where a token's key or value begins, for one head: counted in numbers.
-static inline int64_t cached_at(const Step &s, int token, int head, int position) {
-  const Call &c = *s.call;
-  return (((int64_t)c.rows[token] * s.model->kv_heads + head) * c.capacity + position) * s.model->head_dim;
+static inline int64_t cached_at(const Call &c, const LayerWeights &w, int token, int head, int position) {
+  return (((int64_t)c.rows[token] * w.kv_heads + head) * c.capacity + position) * w.head_dim;
 }
 
 // values[row, h, position] = x[h], for all heads.
-static inline void keep_value(const Step &s, void *cache, int token, const float *x) {
-  const int d = s.model->head_dim;
-  for (int h = 0; h < s.model->kv_heads; h++, x += d) {
-    const int64_t at = cached_at(s, token, h, s.call->positions[token]);
-    if (!s.call->bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
+static inline void keep_value(const Call &c, const LayerWeights &w, void *cache, int token, const float *x) {
+  const int d = w.head_dim;
+  for (int h = 0; h < w.kv_heads; h++, x += d) {
+    const int64_t at = cached_at(c, w, token, h, c.positions[token]);
+    if (!c.bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
     else for (int i = 0; i < d; i++) ((uint16_t *)cache)[at + i] = float_to_bfloat16(x[i]);
   }
 }
 
-// The same for keys, a lane of the position's block.
-static inline void keep_key(const Step &s, void *cache, int token, const float *x) {
-  const int d = s.model->head_dim, position = s.call->positions[token], lane = position % 16;
-  for (int h = 0; h < s.model->kv_heads; h++, x += d) {
-    const int64_t at = cached_at(s, token, h, position - lane);
+// The same for keys, a lane of the position's key group.
+static inline void keep_key(const Call &c, const LayerWeights &w, void *cache, int token, const float *x) {
+  const int d = w.head_dim, position = c.positions[token], lane = position % 16;
+  for (int h = 0; h < w.kv_heads; h++, x += d) {
+    const int64_t at = cached_at(c, w, token, h, position - lane);
     for (int i = 0; i < d; i++) {
-      if (!s.call->bfloat16_cache) ((float *)cache)[at + float32_key_at(i, lane)] = x[i];
+      if (!c.bfloat16_cache) ((float *)cache)[at + float32_key_at(i, lane)] = x[i];
       else ((uint16_t *)cache)[at + bfloat16_key_at(i, lane, d)] = float_to_bfloat16(x[i]);
     }
   }
@@ -71,19 +69,19 @@ static void place_heads(const Step &s, const Team &team, int layer) {
   const LayerWeights &w = m.layer[layer];
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
-    float *q = s.qkv + t * s.qkv_stride, *k = q + s.k_at;
-    normalise_heads(m, q, m.heads, w.query_norm);
-    normalise_heads(m, k, m.kv_heads, w.key_norm);
+    float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w);
+    normalise_heads(m, q, w.heads, w.head_dim, w.query_norm);
+    normalise_heads(m, k, w.kv_heads, w.head_dim, w.key_norm);
     if (w.cos) {
       const int64_t angles = (int64_t)s.call->positions[t] * (w.rope_dim / 2);
-      for (int h = 0; h < m.heads; h++) {
-        rotate(q + h * m.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
+      for (int h = 0; h < w.heads; h++) {
+        rotate(q + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
       }
-      for (int h = 0; h < m.kv_heads; h++) {
-        rotate(k + h * m.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
+      for (int h = 0; h < w.kv_heads; h++) {
+        rotate(k + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
       }
     }
-    keep_key(s, s.call->keys[layer], (int)t, k);
-    keep_value(s, s.call->values[layer], (int)t, q + s.v_at);
+    keep_key(*s.call, w, s.call->keys[layer], (int)t, k);
+    keep_value(*s.call, w, s.call->values[layer], (int)t, q + values_at(w));
   }
 }

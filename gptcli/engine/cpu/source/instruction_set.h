@@ -11,7 +11,8 @@ struct InstructionSet {
   const char *name;
   bool (*works_here)();
   Job forward, stage_alone;
-  void (*product_alone)(const Matrix *, Reading, int32_t count, int32_t exact, float *out);
+  int (*needs_of_kind)(int32_t kind, bool exact);
+  void (*product_alone)(const Matrix *, Reading, const int32_t *which, int32_t count, int32_t exact, float *out);
   void (*normalise_alone)(const float *, float *, int32_t n, const Norm *, int32_t layernorm, float eps);
   void (*activate_alone)(const float *, float *, int32_t n, int32_t activation);
 };

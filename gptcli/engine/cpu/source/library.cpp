@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include <mutex>
+#include <vector>
 
+#include "api.h"
 #include "crew.h"
 #include "instruction_set.h"
-
-#define API extern "C" __attribute__((visibility("default")))
 
 enum Result : int32_t { DONE = 0, NO_MEMORY = 1, BAD_CALL = 2 };
 
@@ -30,7 +30,21 @@ struct Opened {
   std::mutex mutex;
 };
 
-API int32_t kernels_abi() { return 3; }
+// What Python's side has to have too: a number that grows whenever a struct's fields or what they
+// mean change, and the structs' sizes.
+static const int32_t SIZES[] = {4,
+                                sizeof(Matrix),
+                                sizeof(Norm),
+                                sizeof(LayerWeights),
+                                sizeof(Model),
+                                sizeof(ProbeLayer),
+                                sizeof(Probe),
+                                sizeof(Call)};
+
+API const int32_t *kernels_sizes(int32_t *count) {
+  *count = sizeof SIZES / sizeof *SIZES;
+  return SIZES;
+}
 
 API const char *kernels_set(const char *name) {
   const InstructionSet *set = find_set(name);
@@ -106,6 +120,9 @@ API int32_t kernels_unembed(Opened *opened, const float *streams, int32_t count,
   return DONE;
 }
 
+// What weights of a kind need of activations, as activations.h says, with a set that is there.
+API int32_t kernels_needs(const char *set, int32_t kind, int32_t exact) { return find_set(set)->needs_of_kind(kind, exact); }
+
 // The rest is for tests.
 
 API int32_t kernels_stage(Opened *opened, const Call *call, int32_t stage, int32_t layer) {
@@ -115,18 +132,29 @@ API int32_t kernels_stage(Opened *opened, const Call *call, int32_t stage, int32
   return result;
 }
 
-// Memory between stages: 0 stream, 1 qkv, 2 gathered; rows of `stride` floats.
+// Memory between stages: 0 stream, 1 qkv, 2 gathered; rows of `stride` floats. k_at, v_at: where the
+// first layer's keys and values begin in a row.
 API float *kernels_memory(Opened *opened, int32_t which, int64_t *stride, int32_t *k_at, int32_t *v_at) {
   const Step &s = *opened->step;
   *stride = which == 0 ? s.width_stride : which == 1 ? s.qkv_stride : s.gathered_stride;
-  *k_at = s.k_at, *v_at = s.v_at;
+  *k_at = (int32_t)keys_at(*s.model->layer), *v_at = (int32_t)values_at(*s.model->layer);
   return which == 0 ? s.stream : which == 1 ? s.qkv : s.gathered;
 }
 
-API int32_t kernels_product(const char *set, const Matrix *matrix, const Reading *x, int32_t count, int32_t exact, float *out) {
+// out (count, rows padded to 16) = x (count, columns) @ matrix
+API int32_t kernels_product(const char *set, const Matrix *matrix, const float *x, int32_t count, int32_t exact, float *out) {
   const InstructionSet *found = find_set(set);
-  if (!found || count > 48) return BAD_CALL;
-  found->product_alone(matrix, *x, count, exact, out);
+  if (!found) return BAD_CALL;
+  Reading reading;
+  char *memory = reading_new(reading, count, up(matrix->columns, ROW_MULTIPLE));
+  if (!memory) return NO_MEMORY;
+  std::vector<int32_t> which(count);
+  for (int32_t i = 0; i < count; i++) {
+    which[i] = i;
+    memcpy(reading.values + i * reading.stride, x + (int64_t)i * matrix->columns, matrix->columns * sizeof(float));
+  }
+  found->product_alone(matrix, reading, which.data(), count, exact, out);
+  free(memory);
   return DONE;
 }
 
@@ -151,25 +179,4 @@ API void kernels_crew(int32_t wanted, const double *waited, int32_t count, int32
     out[i] = crew.now;
     crew.learn(waited[i]);
   }
-}
-
-// The roof: how fast memory can be read at all. Adds up `bytes` bytes, shared out among threads.
-struct Reading64 { const uint64_t *from; int64_t words; uint64_t sums[256]; };
-
-static void read_part(void *argument, const Team &team) {
-  Reading64 &r = *(Reading64 *)argument;
-  const Range range = part_of(r.words / 8, team);
-  uint64_t sums[8] = {};
-  for (int64_t i = range.first; i < range.end; i++) for (int j = 0; j < 8; j++) sums[j] += r.from[8 * i + j];
-  uint64_t total = 0;
-  for (uint64_t s : sums) total += s;
-  r.sums[team.index % 256] = total;
-}
-
-API uint64_t kernels_read(const uint64_t *from, int64_t bytes, int32_t threads) {
-  Reading64 r = {from, bytes / 8, {}};
-  pool_run(threads, read_part, &r);
-  uint64_t total = 0;
-  for (uint64_t s : r.sums) total += s;
-  return total;
 }

@@ -11,16 +11,16 @@ static inline Floats gated(const Model &m, Floats gate, Floats up) {
   return activated(gate, m.activation) * (up + splat(m.up_offset));
 }
 
-// to[i] = act(gate(x[which[i]])) * up(x[which[i]]), the blocks of `into` shared out.
+// to[i] = act(gate(x[which[i]])) * up(x[which[i]]), the panels of `into` shared out.
 static void widen(const Step &s, const Team &team, const Matrix &into, const Reading &x, const int32_t *which,
                   int count, float *to, int64_t stride) {
   const Model &m = *s.model;
   if (m.gated) {
-    product<2>(into, part_of(blocks_of(into) / 2, team), x, which, count, m.exact_activations,
-               [&](int i, int64_t b, const Floats *values) { store(to + i * stride + 8 * b, gated(m, values[0], values[1])); });
+    product<2>(into, part_of(panels_of(into) / 2, team), x, which, count, m.exact_activations,
+               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 8 * p, gated(m, values[0], values[1])); });
   } else {
-    product<1>(into, part_of(blocks_of(into), team), x, which, count, m.exact_activations,
-               [&](int i, int64_t b, const Floats *values) { store(to + i * stride + 16 * b, activated(values[0], m.activation)); });
+    product<1>(into, part_of(panels_of(into), team), x, which, count, m.exact_activations,
+               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, activated(values[0], m.activation)); });
   }
 }
 
@@ -66,8 +66,8 @@ static void sort_by_expert(const Step &s) {
 // Which experts, and their hidden features, (pairs, expert_hidden).
 static void widen_experts(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
   const Model &m = *s.model;
-  product<1>(w.router, part_of(blocks_of(w.router), team), x, s.numbers, s.call->count, m.exact_activations,
-             [&](int i, int64_t b, const Floats *v) { store(s.shares + i * up(m.experts, 16) + 16 * b, v[0]); });
+  product<1>(w.router, part_of(panels_of(w.router), team), x, s.numbers, s.call->count, m.exact_activations,
+             [&](int i, int64_t p, const Floats *v) { store(s.shares + i * up(m.experts, 16) + 16 * p, v[0]); });
   team.wait();
   choose_experts(s, team);
   team.wait();
@@ -86,7 +86,7 @@ static void narrow_experts(const Step &s, const Team &team, const LayerWeights &
   const Model &m = *s.model;
   const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden,
                                s.expert_stride, needs_of(w.experts_down[0], m.exact_activations));
-  const Range range = part_of(blocks_of(w.experts_down[0]), team);
+  const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
     memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));
   }
@@ -94,8 +94,8 @@ static void narrow_experts(const Step &s, const Team &team, const LayerWeights &
     const int start = s.expert_start[e], count = s.expert_start[e + 1] - start;
     if (!count) continue;
     product<1>(w.experts_down[e], range, x, s.numbers + start, count, m.exact_activations,
-               [&](int i, int64_t b, const Floats *values) {
-                 float *to = s.update + s.pair_token[start + i] * s.width_stride + 16 * b;
+               [&](int i, int64_t p, const Floats *values) {
+                 float *to = s.update + s.pair_token[start + i] * s.width_stride + 16 * p;
                  store(to, fma(values[0], splat(s.pair_share[start + i]), load(to)));
                });
   }

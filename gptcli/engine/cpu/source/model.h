@@ -2,25 +2,15 @@
 #pragma once
 #include <stdint.h>
 
-// How the numbers of a matrix are stored. See pack.h for the layout of each.
-enum Kind : int32_t {
-  FLOAT32 = 0,
-  BFLOAT16 = 1,
-  FLOAT16 = 2,
-  INT8 = 3,  // 32 numbers share a scale
-  INT4 = 4,  // 32 numbers share a scale and a minimum
-  KINDS = 5,
-};
-
 enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4 };
 
 enum Over : int32_t { NO_NORM = 0, EACH_HEAD_ALIKE = 1, EACH_HEAD = 2, ALL_HEADS = 3 };
 
-// (rows, columns), as nn.Linear keeps its weight, in blocks of 16 rows. data null: not there.
+// (rows, columns), as nn.Linear keeps its weight, in panels of 16 rows. data null: not there.
 struct Matrix {
   const uint8_t *data;
   const float *bias;  // (rows rounded up to 16), or null
-  int32_t kind, rows, columns, unused;
+  int32_t kind, rows, columns, unused;  // kind: its number in kinds.h
 };
 
 // weight null: not there. The weight of an RMSNorm "with offset" has its 1 added already.
@@ -29,6 +19,7 @@ struct Norm {
 };
 
 struct LayerWeights {
+  int32_t heads, kv_heads, head_dim, hidden;  // the sizes of this layer
   Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
   Matrix qkv;        // rows of queries, keys, values, each part padded to 16 rows
   Matrix out;
@@ -37,21 +28,22 @@ struct LayerWeights {
   Matrix router;     // data null: not a mixture
   const Matrix *experts_into, *experts_down;  // (experts)
   const float *sinks;                         // (heads), or null
+  const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
-  int32_t rope_dim, interleaved, window, unused;  // window 0: sees everything before it
+  int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
+  float attention_scale;
 };
 
 struct Model {
-  int32_t width, heads, kv_heads, head_dim, hidden, vocab, layers;
+  int32_t width, vocab, layers;
   int32_t layernorm, activation, gated, norm_over_heads;
   int32_t experts, chosen, expert_hidden, normalised;
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t embedding_kind, positions_count, exact_activations, head_layernorm;
-  float eps, head_eps, attention_scale, attention_softcap, gate_limit, up_offset;
+  float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   const void *embedding;   // (vocab, width), by rows
   const float *positions;  // (positions_count, width), or null
-  const float *slopes;     // (heads), what a score loses for each position of distance, or null
   Norm embedding_norm, final_norm;
   Matrix head;
   const LayerWeights *layer;  // (layers)
@@ -60,7 +52,7 @@ struct Model {
 // What a forward copies out for a probe, of tokens first ≤ t < end: float32 without padding, null
 // where it is not asked for. Updates are as they are added to the stream, queries as they meet keys.
 struct ProbeLayer {
-  float *queries;                   // (end - first, heads, head_dim)
+  float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
 };
 struct Probe {
@@ -69,7 +61,7 @@ struct Probe {
   const ProbeLayer *layer;  // (layers)
 };
 
-// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) for each layer, as cache.h
+// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
 // says.
 struct Call {
   int32_t count, wanted_count, batch, capacity, bfloat16_cache, angles;  // angles: rows of cos, sin

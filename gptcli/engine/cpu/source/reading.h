@@ -27,7 +27,7 @@ static Reading read_normed(const Step &s, const Team &team, const float *x, cons
     if (norm.weight) normalise(from, values, m.width, norm, m.layernorm, m.eps);
     else memcpy(values, from, m.width * sizeof(float));
     memset(values + m.width, 0, (to.stride - m.width) * sizeof(float));
-    round_row(to, row, m.width, needs, m.exact_activations);
+    round_row(to, row, m.width, needs);
   });
 }
 
@@ -42,7 +42,7 @@ static Reading read_as_is(const Step &s, const Team &team, float *x, int count, 
   Reading reading = made(s, team, count, stride, [&](Reading &to, int64_t row) {
     Reading from = to;
     from.values = x;
-    round_row(from, row, columns, needs, s.model->exact_activations);
+    round_row(from, row, columns, needs);
   });
   reading.values = x;
   return reading;

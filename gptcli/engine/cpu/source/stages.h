@@ -2,8 +2,7 @@
 #pragma once
 #include "maths.h"
 #include "norm.h"
-#include "quantise.h"
-#include "linear.h"
+#include "rounded.h"
 #include "product.h"
 #include "reading.h"
 #include "cache.h"

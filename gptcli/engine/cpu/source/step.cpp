@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pack.h"
-
 namespace {
 
 int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -20,18 +18,27 @@ struct Arena {
   }
 };
 
-void give_reading(Arena &arena, Reading &to, int64_t rows, int64_t stride) {
-  arena.give(to.values, rows * stride);
-  arena.give(to.bytes, rows * stride);
-  arena.give(to.halves, rows * stride);
-  arena.give(to.scales, rows * stride / 32);
-  arena.give(to.starts, rows * stride / 32);
-  arena.give(to.sums, rows * stride / 32);
+// What lay_out(arena) gives, all zeros; null when there is no memory for it.
+template <class LayOut>
+char *allocated(LayOut lay_out) {
+  Arena arena;
+  lay_out(arena);
+  void *memory = nullptr;
+  if (posix_memalign(&memory, 64, (size_t)arena.used) != 0) return nullptr;
+  memset(memory, 0, (size_t)arena.used);
+  arena = {(char *)memory, 0};
+  lay_out(arena);
+  return (char *)memory;
 }
 
 void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) {
   const Model &m = *s.model;
-  const int group = m.heads / m.kv_heads, queries = s.at_once * group;
+  int64_t head = 0, queries = 0;
+  for (int i = 0; i < m.layers; i++) {
+    head = largest(head, head_stride(m.layer[i]));
+    queries = largest(queries, s.at_once * sharing(m.layer[i]));
+  }
+  const int64_t partial = 16 + head;
   const int64_t pairs = m.experts ? count * m.chosen : 0;
   const int64_t rows = largest(largest(count, wanted), pairs);
   const int64_t widest = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
@@ -55,11 +62,11 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   for (int t = 0; t < threads; t++) {
     Scratch unused, &own = s.scratch ? s.scratch[t] : unused;
     give_reading(arena, own.reading, 1, widest);
-    arena.give(own.columns, 16 * s.head_stride);
-    arena.give(own.queries, queries * s.head_stride);
+    arena.give(own.columns, 16 * head);
+    arena.give(own.queries, queries * head);
     arena.give(own.scores, queries * STRETCH);
-    arena.give(own.running, queries * s.partial_stride);
-    arena.give(own.fresh, queries * s.partial_stride);
+    arena.give(own.running, queries * partial);
+    arena.give(own.fresh, queries * partial);
   }
 }
 
@@ -69,25 +76,22 @@ Step *step_new(const Model *model, int count, int wanted, int threads) {
   Step *s = (Step *)calloc(1, sizeof(Step));
   if (!s) return nullptr;
   s->model = model;
-  const int64_t q = (int64_t)model->heads * model->head_dim, kv = (int64_t)model->kv_heads * model->head_dim;
-  s->k_at = (int32_t)up(q, 16), s->v_at = (int32_t)(s->k_at + up(kv, 16));
-  s->qkv_stride = up(s->v_at + up(kv, 16), 64);
-  s->width_stride = up(model->width, 64), s->gathered_stride = up(q, 64);
-  s->hidden_stride = up(model->hidden, 64), s->expert_stride = up(model->expert_hidden, 64);
-  s->head_stride = up(model->head_dim, 16), s->partial_stride = s->head_stride + 16;
+  s->width_stride = up(model->width, ROW_MULTIPLE), s->expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
+  int most = 1;
+  for (int i = 0; i < model->layers; i++) {
+    const LayerWeights &w = model->layer[i];
+    const int64_t qkv_end = values_at(w) + up((int64_t)w.kv_heads * w.head_dim, 16);
+    s->qkv_stride = largest(s->qkv_stride, up(qkv_end, ROW_MULTIPLE));
+    s->gathered_stride = largest(s->gathered_stride, up((int64_t)w.heads * w.head_dim, ROW_MULTIPLE));
+    s->hidden_stride = largest(s->hidden_stride, up(w.hidden, ROW_MULTIPLE));
+    most = sharing(w) > most ? sharing(w) : most;
+  }
   // So many tokens share a load of keys and values that there are some 64 queries.
-  const int group = model->heads / model->kv_heads;
-  s->at_once = group >= 64 ? 1 : group <= 4 ? 16 : 64 / group;
-  Arena arena;
-  lay_out(*s, arena, count, wanted, threads);
-  void *memory = nullptr;
-  if (posix_memalign(&memory, 64, (size_t)arena.used) != 0) {
+  s->at_once = most >= 64 ? 1 : most <= 4 ? 16 : 64 / most;
+  if (!allocated([&](Arena &arena) { lay_out(*s, arena, count, wanted, threads); })) {
     free(s);
     return nullptr;
   }
-  memset(memory, 0, (size_t)arena.used);
-  arena = {(char *)memory, 0};
-  lay_out(*s, arena, count, wanted, threads);
   const int64_t pairs = model->experts ? (int64_t)count * model->chosen : 0;
   for (int i = 0; i < largest(largest(count, wanted), pairs); i++) s->numbers[i] = i;
   return s;
@@ -98,6 +102,10 @@ void step_free(Step *step) {
   free(step->partials);
   free(step->stream);  // the beginning of its memory
   free(step);
+}
+
+char *reading_new(Reading &reading, int64_t rows, int64_t stride) {
+  return allocated([&](Arena &arena) { give_reading(arena, reading, rows, stride); });
 }
 
 bool step_begin(Step *s, const Call *call, int threads) {
@@ -115,13 +123,17 @@ bool step_begin(Step *s, const Call *call, int threads) {
     if (call->positions[i] / STRETCH + 1 > most) most = call->positions[i] / STRETCH + 1;
   }
   memset(s->next, 0, m.layers * sizeof(int32_t));
-  // One thread for each item and head would leave others idle.
-  s->splits = threads > 1 && most > 1 && (int64_t)s->item_count * m.kv_heads < 4 * threads;
-  if (!s->splits) return true;
+  s->threads = threads > 1 && most > 1 ? threads : 0;
+  int64_t largest_row = 0;
+  for (int i = 0; i < m.layers; i++) {
+    const LayerWeights &w = m.layer[i];
+    if (splits(*s, w)) largest_row = largest(largest_row, w.heads * partial_stride(w));
+  }
+  if (!largest_row) return true;
   s->most_stretches = most;
   free(s->partials);
   s->partials = nullptr;
-  const size_t floats = (size_t)call->count * m.heads * most * s->partial_stride;
+  const size_t floats = (size_t)call->count * most * largest_row;
   void *memory = nullptr;
   if (posix_memalign(&memory, 64, floats * sizeof(float)) != 0) return false;
   s->partials = (float *)memory;

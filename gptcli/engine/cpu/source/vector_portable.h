@@ -10,7 +10,7 @@ typedef uint32_t LaneBits __attribute__((vector_size(64)));
 struct Floats { LaneFloats v; };  // 16 float32
 struct Ints { LaneInts v; };      // 16 int32, or 64 bytes, four to a lane
 
-// How many tokens go through a block of weights at once, and how many sums each keeps apart.
+// How many tokens go through a panel of weights at once, and how many sums each keeps apart.
 constexpr int TILE = 2, CHAINS = 2;
 // Attention: how many queries, and how many times 16 features of values, are in registers at once.
 constexpr int QUERIES = 2, CHUNKS = 2;

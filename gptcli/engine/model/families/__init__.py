@@ -27,7 +27,7 @@ SCALINGS = ("linear", "dynamic", "llama3", "yarn", "longrope")
 
 
 @dataclass(frozen=True)
-class Facts:
+class FamilyFacts:
     """What users are told of a family.
 
     difference: the largest one between its logits and transformers', see DIFFERENCES.
@@ -52,11 +52,11 @@ def supported() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
 
 
-def listing() -> tuple[Facts, ...]:
+def listing() -> tuple[FamilyFacts, ...]:
     """All families by name."""
     differences = jsonfile.read(DIFFERENCES)
     return tuple(
-        Facts(
+        FamilyFacts(
             name, importlib.import_module(f"{__name__}.{name}").SUPPORTS, float(differences[name])
         )
         for name in supported()

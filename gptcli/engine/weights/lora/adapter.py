@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.weights.checkpoint import FLOATS, Checkpoint, Stored
+from gptcli.engine.weights.checkpoint import FLOATS, Checkpoint, SourceTensor
 from gptcli.engine.weights.lora import config
 from gptcli.errors import ModelError
 from gptcli.formats.files import refuse_special
 from gptcli.formats.safetensors import shards
+from gptcli.formats.safetensors.stored import read_one
 from gptcli.types.models import AdapterRef
 
 _WEIGHTS = "adapter_model.safetensors"
@@ -33,8 +34,8 @@ class Update:
 
     adapter: Adapter
     module: str
-    a: Stored
-    b: Stored
+    a: SourceTensor
+    b: SourceTensor
     scale: float
     embedding: bool
 
@@ -62,9 +63,9 @@ class Adapter:
             pickles = [name for name in _PICKLES if (ref.path / name).exists()]
             reason = f"{shards.NO_PICKLES} ({pickles[0]})" if pickles else f"has no {_WEIGHTS}"
             raise ModelError(self.subject, reason)
-        self._file = Checkpoint(ref.path, [(file, set())])
+        self._file = Checkpoint(read_one(file))
         self.updates: dict[str, Update] = {}
-        self.whole: dict[str, Stored] = {}
+        self.whole: dict[str, SourceTensor] = {}
         self._sort()
 
     def touches(self, names: Iterable[str], rules: Rules) -> bool:
@@ -72,7 +73,7 @@ class Adapter:
         ours = {f"{module}.weight" for module in self.updates} | self.whole.keys()
         return not {rules.bare(name) for name in ours}.isdisjoint(names)
 
-    def read(self, stored: Stored) -> Tensor:
+    def read(self, stored: SourceTensor) -> Tensor:
         """A tensor of the file."""
         return self._file.read(stored.name)
 
@@ -81,7 +82,7 @@ class Adapter:
         return ModelError(self.subject, reason)
 
     def _sort(self) -> None:
-        sides: dict[str, dict[str, Stored]] = {}
+        sides: dict[str, dict[str, SourceTensor]] = {}
         embeddings = set()
         for key, stored in self._file.tensors.items():
             if not key.startswith(_PREFIX):
@@ -101,7 +102,7 @@ class Adapter:
         for module, found_sides in sides.items():
             self.updates[module] = self._update(module, found_sides, module in embeddings)
 
-    def _update(self, module: str, sides: dict[str, Stored], embedding: bool) -> Update:
+    def _update(self, module: str, sides: dict[str, SourceTensor], embedding: bool) -> Update:
         missing = {"A", "B"} - sides.keys()
         if missing:
             raise self.error(f"{module} has no lora_{min(missing)}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.weights.checkpoint import Source, Stored
+from gptcli.engine.weights.checkpoint import SourceTensor, TensorSource
 from gptcli.engine.weights.lora.adapter import Adapter, Update
 from gptcli.engine.weights.matching import Placement, rule_of
 
@@ -25,7 +25,7 @@ class AdaptedSource:
     """
 
     def __init__(
-        self, base: Source, adapters: Sequence[Adapter], rules: Rules, ends: tuple[str, str]
+        self, base: TensorSource, adapters: Sequence[Adapter], rules: Rules, ends: tuple[str, str]
     ) -> None:
         """`ends`: the stored names of embedding and head, without the prefix.
 
@@ -39,7 +39,7 @@ class AdaptedSource:
         self._bare = {rules.bare(name): name for name in base.tensors}
         self._untie()
         self._updates: dict[str, list[Update]] = {}
-        self._whole: dict[str, tuple[Adapter, Stored]] = {}
+        self._whole: dict[str, tuple[Adapter, SourceTensor]] = {}
         for adapter in adapters:
             for name, stored in adapter.whole.items():
                 self._replace(adapter, name, stored)
@@ -49,12 +49,12 @@ class AdaptedSource:
 
     @property
     def directory(self) -> Path:
-        """See Source."""
+        """See TensorSource."""
         return self.base.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source: that of the model, whatever the adapters have."""
+        """See TensorSource: that of the model, whatever the adapters have."""
         return self.base.dtype
 
     def updates(self, name: str) -> list[Update]:
@@ -62,7 +62,7 @@ class AdaptedSource:
         return self._updates.get(name, [])
 
     def read(self, name: str) -> Tensor:
-        """See Source."""
+        """See TensorSource."""
         weight = self.without_updates(name)
         for update in self.updates(name):
             a, b = update.read()
@@ -106,13 +106,13 @@ class AdaptedSource:
         bare = self._rules.bare(name).removesuffix(".weight")
         return bare if f"{bare}.weight" == self._ends[1] else self._rules.prefix + bare
 
-    def _find(self, adapter: Adapter, name: str) -> Stored:
+    def _find(self, adapter: Adapter, name: str) -> SourceTensor:
         stored = self._bare.get(self._rules.bare(name))
         if stored is None or self._rule_of(stored) is None:
             raise adapter.error(f"is for {name}, which {self.directory} does not have")
         return self.tensors[stored]
 
-    def _replace(self, adapter: Adapter, name: str, stored: Stored) -> None:
+    def _replace(self, adapter: Adapter, name: str, stored: SourceTensor) -> None:
         module, _, part = name.rpartition(".")
         found = self._find(adapter, name)
         is_end = self._rules.bare(found.name) in self._ends

@@ -1,4 +1,4 @@
-"""Quantised checkpoints, one file for each published format, all behind `Source`.
+"""Quantised checkpoints, one file for each published format, all behind `TensorSource`.
 
 Weights are dequantised as they are read. Layers that compute with packed weights can take these
 from `PackedSource.packed`: the families know nothing of either.
@@ -12,12 +12,12 @@ import torch
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.rules import Rule
-from gptcli.engine.weights.checkpoint import Checkpoint, Source
+from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
 from gptcli.engine.weights.quantised import awq, fp8, gguf_blocks, gptq
 from gptcli.engine.weights.quantised.base import Method, PackedSource
 from gptcli.engine.weights.quantised.compressed import Compressed
 from gptcli.engine.weights.quantised.compressed_config import scheme
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 
 
 def _compressed(config: ConfigFields) -> Method:
@@ -36,7 +36,7 @@ _METHODS: dict[str, Callable[[ConfigFields], Method | None]] = {
     "fp8": fp8.method,
     "fbgemm_fp8": fp8.method,
     "mxfp4": _mxfp4,
-    blocks.METHOD: gguf_blocks.method,
+    ggml_blocks.METHOD: gguf_blocks.method,
 }
 
 
@@ -56,7 +56,7 @@ def method_of(config: ConfigFields) -> Method | None:
 
 def opened(
     checkpoint: Checkpoint, method: Method | None, rule_of: Callable[[str], Rule | None]
-) -> Source:
+) -> TensorSource:
     """The tensors of a checkpoint, dequantised where they are packed.
 
     float8 is told by its dtype, where config.json says nothing. Raises ModelError for packed

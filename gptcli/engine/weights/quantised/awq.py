@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.fields import group_size, is_listed
 from gptcli.engine.weights.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
@@ -55,11 +55,11 @@ class Awq:
         """See Method."""
         return is_listed(module, self.plain)
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         return "qweight" in parts
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         core = packed.core("qweight", torch.int32)
         inputs, outputs = core.shape[0], core.shape[1] * _EACH
@@ -74,9 +74,9 @@ class Awq:
             reason = f"{packed.module} has zero points, but zero_point is false in config.json"
             raise ModelError(str(core.file), reason)
         shape = packed.oriented((inputs, outputs))
-        return Stored(f"{packed.module}.weight", core.file, shape, scales.dtype)
+        return SourceTensor(f"{packed.module}.weight", core.file, shape, scales.dtype)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
         words, scales = parts["qweight"], parts["scales"]  # (in, out / 8), (groups, out)
         middle = torch.full(scales.shape, 8, dtype=torch.int32)

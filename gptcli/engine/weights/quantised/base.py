@@ -1,4 +1,4 @@
-"""What a method of quantisation must say, and how packed weights become a Source.
+"""What a method of quantisation must say, and how packed weights become a TensorSource.
 
 A method names the tensors that together make one weight ("qweight", "scales", …), the weight's
 shape and dtype, and how it is dequantised. For layers that compute with packed weights,
@@ -16,22 +16,22 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.rules import Rule
-from gptcli.engine.weights.checkpoint import FLOATS, Checkpoint, Stored, main_dtype
+from gptcli.engine.weights.checkpoint import FLOATS, Checkpoint, SourceTensor, main_dtype
 from gptcli.errors import ModelError
 
 
 @dataclass(frozen=True)
-class Packed:
+class QuantisedWeight:
     """One weight before it is read, as the tensors that make it, by their names in the module.
 
     transpose: the family expects it as (in, out), not as (out, in).
     """
 
     module: str
-    parts: Mapping[str, Stored]
+    parts: Mapping[str, SourceTensor]
     transpose: bool
 
-    def part(self, name: str, shape: tuple[int, ...], *dtypes: torch.dtype) -> Stored:
+    def part(self, name: str, shape: tuple[int, ...], *dtypes: torch.dtype) -> SourceTensor:
         """A part that must be there, with this shape and one of these dtypes (none: any float)."""
         found = self.parts.get(name)
         if found is None:
@@ -43,7 +43,7 @@ class Packed:
         self.check_dtype(found, *dtypes)
         return found
 
-    def core(self, name: str, *dtypes: torch.dtype) -> Stored:
+    def core(self, name: str, *dtypes: torch.dtype) -> SourceTensor:
         """The part that holds the packed numbers: a matrix."""
         found = self.parts[name]
         if len(found.shape) != 2 or 0 in found.shape:
@@ -52,7 +52,7 @@ class Packed:
         self.check_dtype(found, *dtypes)
         return found
 
-    def check_dtype(self, stored: Stored, *dtypes: torch.dtype) -> None:
+    def check_dtype(self, stored: SourceTensor, *dtypes: torch.dtype) -> None:
         """Raise ModelError for another dtype than these (none: any float)."""
         if stored.dtype not in (dtypes or FLOATS.values()):
             known = ", ".join(str(d).removeprefix("torch.") for d in dtypes or FLOATS.values())
@@ -80,15 +80,15 @@ class Method(Protocol):
         """Whether config.json says that this module is not quantised."""
         ...
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """Whether these tensors of a module make a packed weight; a plain weight does not."""
         ...
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """The weight. Raises ModelError for parts that are missing or do not fit each other."""
         ...
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """The weight's numbers, as `weight` describes them."""
         ...
 
@@ -105,9 +105,9 @@ class PackedSource:
     ) -> None:
         """`rule_of` is the family's rule for a stored name, None for a tensor it does not have."""
         self._checkpoint, self.method = checkpoint, method
-        self._packed: dict[str, Packed] = {}
-        self.tensors: dict[str, Stored] = {}
-        grouped: dict[str, dict[str, Stored]] = {}
+        self._packed: dict[str, QuantisedWeight] = {}
+        self.tensors: dict[str, SourceTensor] = {}
+        grouped: dict[str, dict[str, SourceTensor]] = {}
         for name, stored in checkpoint.tensors.items():
             module, _, part = name.rpartition(".")
             if part in method.parts:
@@ -118,7 +118,7 @@ class PackedSource:
             name = f"{module}.weight"
             if method.is_packed(parts):
                 rule = rule_of(name)
-                packed = Packed(module, parts, rule is not None and rule.transpose)
+                packed = QuantisedWeight(module, parts, rule is not None and rule.transpose)
                 self._take(name, packed)
                 self._drop_zeros(f"{module}.bias", rule_of)
             else:
@@ -126,16 +126,16 @@ class PackedSource:
 
     @property
     def directory(self) -> Path:
-        """See Source."""
+        """See TensorSource."""
         return self._checkpoint.directory
 
     @property
     def dtype(self) -> torch.dtype:
-        """See Source: what is not packed has the dtype that the model was made in."""
+        """See TensorSource: what is not packed has the dtype that the model was made in."""
         return main_dtype(s for name, s in self.tensors.items() if name not in self._packed)
 
     def read(self, name: str) -> Tensor:
-        """See Source. A packed weight is dequantised each time."""
+        """See TensorSource. A packed weight is dequantised each time."""
         packed = self._packed.get(name)
         if packed is None:
             return self._checkpoint.read(name)
@@ -147,7 +147,7 @@ class PackedSource:
         unread = self.method.unread
         return {part: self._checkpoint.read(s.name) for part, s in parts if part not in unread}
 
-    def _take(self, name: str, packed: Packed) -> None:
+    def _take(self, name: str, packed: QuantisedWeight) -> None:
         some = next(iter(packed.parts.values()))
         if self.method.left_out(packed.module):
             reason = f"{packed.module} is quantised, but config.json says that it is not"

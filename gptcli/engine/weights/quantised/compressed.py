@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.compressed_config import Group, Scheme
 from gptcli.engine.weights.quantised.grid import Grid
 from gptcli.engine.weights.quantised.packing import slices, unpack
@@ -47,13 +47,13 @@ class Compressed:
         """See Method."""
         return self.scheme.group_of(module) is None
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         weight = parts.get("weight")
         numbers = weight is not None and weight.dtype in (torch.int8, torch.float8_e4m3fn)
         return numbers or "weight_packed" in parts or "weight_scale" in parts
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         group = self._group(packed)
         name = "weight_packed" if group.packed else "weight"
@@ -75,9 +75,9 @@ class Compressed:
             packed.part("weight_zero_point", (-(-down // each), across), torch.int32)
         elif not group.symmetric:
             self._laid(packed, "weight_zero_point", group.grid, (rows, columns), torch.int8)
-        return Stored(f"{packed.module}.weight", core.file, (rows, columns), scale.dtype)
+        return SourceTensor(f"{packed.module}.weight", core.file, (rows, columns), scale.dtype)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
         group, shape = self._group(packed), self.weight(packed).shape
         half = 1 << (group.bits - 1)
@@ -101,20 +101,25 @@ class Compressed:
         return weight
 
     def _laid(
-        self, packed: Packed, name: str, grid: Grid, shape: tuple[int, int], *dtypes: torch.dtype
-    ) -> Stored:
+        self,
+        packed: QuantisedWeight,
+        name: str,
+        grid: Grid,
+        shape: tuple[int, int],
+        *dtypes: torch.dtype,
+    ) -> SourceTensor:
         """A part that lies on a matrix as the grid says."""
         found = packed.parts.get(name)
         known = found is not None and grid.fits(found.shape, *shape)
         wanted = found.shape if found is not None and known else grid.shape(*shape)
         return packed.part(name, wanted, *dtypes)
 
-    def _group(self, packed: Packed) -> Group:
+    def _group(self, packed: QuantisedWeight) -> Group:
         found = self.scheme.group_of(packed.module)
         assert found is not None, f"{packed.module} is in no group"
         return found
 
-    def _refuse_others(self, packed: Packed, group: Group) -> None:
+    def _refuse_others(self, packed: QuantisedWeight, group: Group) -> None:
         """Parts that a module of this group does not have."""
         wanted = {"weight_scale", *_UNREAD}
         wanted |= {"weight_packed", "weight_shape"} if group.packed else {"weight"}
@@ -125,7 +130,7 @@ class Compressed:
                 raise ModelError(str(stored.file), reason)
 
 
-def _check_shape(packed: Packed, stored: Tensor, shape: tuple[int, ...]) -> None:
+def _check_shape(packed: QuantisedWeight, stored: Tensor, shape: tuple[int, ...]) -> None:
     if stored.tolist() != list(shape):
         reason = f"{packed.module}.weight_shape is {stored.tolist()}, not {list(shape)}"
         raise ModelError(str(packed.parts["weight_shape"].file), reason)

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.fields import is_listed
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
 from gptcli.engine.weights.quantised.packing import slices
@@ -44,12 +44,12 @@ class Fp8:
         """See Method."""
         return is_listed(module, self.plain)
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         weight = parts.get("weight")
         return weight is None or weight.dtype == torch.float8_e4m3fn or len(parts) > 1
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         if "weight" not in packed.parts:
             some = next(iter(packed.parts.values()))
@@ -58,9 +58,9 @@ class Fp8:
         _, stored = self._scale(packed)
         self._grid(packed, core.shape, stored)
         packed.check_dtype(stored)
-        return Stored(f"{packed.module}.weight", core.file, core.shape, torch.float32)
+        return SourceTensor(f"{packed.module}.weight", core.file, core.shape, torch.float32)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
         numbers = parts["weight"]
         count, columns = numbers.shape
@@ -72,7 +72,7 @@ class Fp8:
             torch.mul(numbers[rows].float(), grid.spread(scale, rows, columns), out=weight[rows])
         return weight
 
-    def _scale(self, packed: Packed) -> tuple[str, Stored]:
+    def _scale(self, packed: QuantisedWeight) -> tuple[str, SourceTensor]:
         found = [(name, packed.parts[name]) for name in _SCALES if name in packed.parts]
         if len(found) != 1:
             names = " or ".join(f"{packed.module}.{name}" for name in _SCALES)
@@ -80,7 +80,7 @@ class Fp8:
             raise ModelError(str(packed.parts["weight"].file), reason)
         return found[0]
 
-    def _grid(self, packed: Packed, shape: tuple[int, ...], stored: Stored) -> Grid:
+    def _grid(self, packed: QuantisedWeight, shape: tuple[int, ...], stored: SourceTensor) -> Grid:
         rows, columns = shape
         for grid in (TENSOR, CHANNEL, *([self.blocks] if self.blocks else [])):
             if grid.fits(stored.shape, rows, columns):

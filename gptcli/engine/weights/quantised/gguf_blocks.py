@@ -12,28 +12,28 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks as blocks
+from gptcli.formats import ggml_blocks
 
 
 @dataclass(frozen=True)
 class GgufBlocks:
     """Every name says by itself what it holds: there is nothing to be set."""
 
-    parts = frozenset(blocks.PARTS)
+    parts = frozenset(ggml_blocks.PARTS)
     unread: frozenset[str] = frozenset()
 
     def left_out(self, module: str) -> bool:
         """See Method."""
         return False
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         return True
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method. Numbers are exact in float32."""
         name, *others = packed.parts
         stored = packed.parts[name]
@@ -41,15 +41,15 @@ class GgufBlocks:
             reason = f"{packed.module}.weight is stored twice, as {name} and as {others[0]}"
             raise ModelError(str(stored.file), reason)
         packed.check_dtype(stored, torch.uint8)
-        form = blocks.PARTS[name]
-        rows, columns = blocks.shape_in(stored.file, stored.name, form, stored.shape)
+        form = ggml_blocks.PARTS[name]
+        rows, columns = ggml_blocks.shape_in(stored.file, stored.name, form, stored.shape)
         shape = packed.oriented((columns, rows))
-        return Stored(f"{packed.module}.weight", stored.file, shape, torch.float32)
+        return SourceTensor(f"{packed.module}.weight", stored.file, shape, torch.float32)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method."""
         ((name, stored),) = parts.items()
-        weight = torch.from_numpy(blocks.dequantise(stored.numpy(), blocks.PARTS[name]))
+        weight = torch.from_numpy(ggml_blocks.dequantise(stored.numpy(), ggml_blocks.PARTS[name]))
         return weight.t() if packed.transpose else weight
 
 

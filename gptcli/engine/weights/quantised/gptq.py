@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import Stored
-from gptcli.engine.weights.quantised.base import Packed
+from gptcli.engine.weights.checkpoint import SourceTensor
+from gptcli.engine.weights.quantised.base import QuantisedWeight
 from gptcli.engine.weights.quantised.fields import group_size
 from gptcli.engine.weights.quantised.packing import scaled, unpack
 from gptcli.errors import ModelError
@@ -75,11 +75,11 @@ class Gptq:
         """See Method; this format has no list of such modules."""
         return False
 
-    def is_packed(self, parts: Mapping[str, Stored]) -> bool:
+    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
         """See Method."""
         return "qweight" in parts
 
-    def weight(self, packed: Packed) -> Stored:
+    def weight(self, packed: QuantisedWeight) -> SourceTensor:
         """See Method."""
         core = packed.core("qweight", torch.int32)
         each = 32 // self.bits
@@ -90,9 +90,9 @@ class Gptq:
         if "g_idx" in packed.parts:
             packed.part("g_idx", (inputs,), torch.int32)
         shape = packed.oriented((inputs, outputs))
-        return Stored(f"{packed.module}.weight", core.file, shape, scales.dtype)
+        return SourceTensor(f"{packed.module}.weight", core.file, shape, scales.dtype)
 
-    def dequantise(self, packed: Packed, parts: Mapping[str, Tensor]) -> Tensor:
+    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
         """See Method. Computed in the dtype of the scales."""
         words, scales = parts["qweight"], parts["scales"]  # (in / each, out), (groups, out)
         each = 32 // self.bits
@@ -105,7 +105,9 @@ class Gptq:
         weight = scaled(numbers, zeros, scales, groups, each)
         return weight if packed.transpose else weight.t()
 
-    def _groups(self, packed: Packed, stored: Tensor | None, inputs: int, count: int) -> Tensor:
+    def _groups(
+        self, packed: QuantisedWeight, stored: Tensor | None, inputs: int, count: int
+    ) -> Tensor:
         if stored is None:
             return torch.arange(inputs) // (self.group or inputs)
         if stored.min() < 0 or stored.max() >= count:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from gptcli.errors import ModelError
 from gptcli.formats.gguf.header import Header
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 
 def supported() -> list[str]:
@@ -22,13 +22,13 @@ def supported() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
-def plan(header: Header) -> Plan:
+def plan(header: Header) -> ConversionPlan:
     """The plan of a file. Raises ModelError for what is not supported, by name."""
     path, arch = str(header.path), header.fields.get("general.architecture")
     if not isinstance(arch, str) or "_" in arch or arch not in supported():
         known = ", ".join(supported())
         raise ModelError(path, f"architecture {arch!r} is not supported (supported: {known})")
-    build: Callable[[Fields], Plan] = importlib.import_module(
+    build: Callable[[Fields], ConversionPlan] = importlib.import_module(
         f"{__name__}.{arch.replace('-', '_')}"
     ).plan
     return build(Fields(header, arch))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | {"attention.layer_norm_epsilon"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `bloom` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -52,4 +52,6 @@ def plan(fields: Fields) -> Plan:
         final_bias=True,
     )
     first = "transformer.word_embeddings_layernorm"
-    return Plan(config, (*takes, *layout.norm(first, "token_embd_norm", width, bias=True)))
+    return ConversionPlan(
+        config, (*takes, *layout.norm(first, "token_embd_norm", width, bias=True))
+    )

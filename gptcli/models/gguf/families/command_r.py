@@ -8,14 +8,14 @@ from __future__ import annotations
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "logit_scale"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `command-r` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -37,4 +37,4 @@ def plan(fields: Fields) -> Plan:
     for part, heads in (("q", size.heads), ("k", size.kv_heads)) if normed else ():
         name, source = f"{LAYER}.self_attn.{part}_norm", f"{BLOCK}.attn_{part}_norm"
         parts.append(Take(f"{name}.weight", f"{source}.weight", (heads, size.head_dim)))
-    return Plan(config, layout.whole(size, parts))
+    return ConversionPlan(config, layout.whole(size, parts))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "tensor_data_layout"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `falcon` file. Raises ModelError for what is not supported, by name.
 
     Falcon RW, with ALiBi and biases, is not: llama.cpp knows it no more than this does.
@@ -70,4 +70,4 @@ def plan(fields: Fields) -> Plan:
         final_norm="transformer.ln_f",
         final_bias=True,
     )
-    return Plan(config, takes)
+    return ConversionPlan(config, takes)

@@ -8,22 +8,22 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import Packed, Take, Woven
+from gptcli.models.gguf.takes import RepackedTake, Take, Woven
 
 KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_rms_epsilon"}
 #: The file holds the scales themselves.
 SHIFT = -1.0
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gemma` file. Raises ModelError for what is not supported, by name."""
     fields.only(KEYS)
     size = sizes.read(fields)
     norms = layout.norms(size.width, llama.NORMS, shift=SHIFT)
     parts = [*layout.attention(size), *norms, *layout.gated_mlp(size)]
-    return Plan(config(fields, size, "gemma", "GemmaForCausalLM"), whole(size, parts))
+    return ConversionPlan(config(fields, size, "gemma", "GemmaForCausalLM"), whole(size, parts))
 
 
 def config(fields: Fields, size: Sizes, model_type: str, architecture: str) -> dict[str, Any]:
@@ -37,6 +37,6 @@ def config(fields: Fields, size: Sizes, model_type: str, architecture: str) -> d
     }
 
 
-def whole(size: Sizes, parts: list[Take]) -> tuple[Take | Woven | Packed, ...]:
+def whole(size: Sizes, parts: list[Take]) -> tuple[Take | Woven | RepackedTake, ...]:
     """All takes, with the last norm as the others."""
     return layout.whole(size, parts, final_shift=SHIFT)

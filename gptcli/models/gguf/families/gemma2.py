@@ -6,7 +6,7 @@ from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 
 NORMS = {
@@ -20,7 +20,7 @@ _CAPS = ("attn_logit_softcapping", "final_logit_softcapping")
 _LARGE = 46
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gemma2` file. Raises ModelError for what is not supported, by name."""
     fields.only(gemma.KEYS | {*_CAPS, "attention.sliding_window"})
     size = sizes.read(fields)
@@ -34,7 +34,7 @@ def plan(fields: Fields) -> Plan:
     }
     norms = layout.norms(size.width, NORMS, shift=gemma.SHIFT)
     parts = [*layout.attention(size), *norms, *layout.gated_mlp(size)]
-    return Plan(config, gemma.whole(size, parts))
+    return ConversionPlan(config, gemma.whole(size, parts))
 
 
 def scalar(size: Sizes, large: int) -> int:

@@ -8,14 +8,14 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma, gemma2, qwen3
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 _KEYS = gemma.KEYS | {"attention.sliding_window", "rope.freq_base_swa", "final_logit_softcapping"}
 _PATTERN = 6
 _LARGE = 62
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gemma3` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -45,7 +45,7 @@ def plan(fields: Fields) -> Plan:
     norms = layout.norms(size.width, gemma2.NORMS, shift=gemma.SHIFT)
     norms += qwen3.head_norms(size, gemma.SHIFT)
     parts = [*layout.attention(size), *norms, *layout.gated_mlp(size)]
-    return Plan(config, gemma.whole(size, parts))
+    return ConversionPlan(config, gemma.whole(size, parts))
 
 
 def _parameters(config: dict[str, Any], near: float) -> dict[str, Any]:

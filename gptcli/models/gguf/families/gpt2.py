@@ -5,14 +5,14 @@ from __future__ import annotations
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | {"attention.layer_norm_epsilon"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gpt2` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -56,4 +56,4 @@ def plan(fields: Fields) -> Plan:
         final_bias=True,
     )
     positions = Take("transformer.wpe.weight", "position_embd.weight", (size.context, width))
-    return Plan(config, (*takes, positions))
+    return ConversionPlan(config, (*takes, positions))

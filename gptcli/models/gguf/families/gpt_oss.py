@@ -10,9 +10,9 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import Packed, Take, Woven
+from gptcli.models.gguf.takes import RepackedTake, Take, Woven
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS
@@ -20,7 +20,7 @@ _KEYS |= {"attention.layer_norm_rms_epsilon", "attention.sliding_window"}
 _KEYS |= {"expert_count", "expert_used_count", "expert_feed_forward_length"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gpt-oss` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -45,7 +45,7 @@ def plan(fields: Fields) -> Plan:
     norms = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"}
     stacks = [info for info in fields.header.tensors.values() if "_exps.weight" in info.name]
     packed = all(info.type == "MXFP4" for info in stacks)
-    parts: list[Take | Woven | Packed] = [
+    parts: list[Take | Woven | RepackedTake] = [
         *layout.attention(size, qkv_bias=True, out_bias=True),
         Take(f"{LAYER}.self_attn.sinks", f"{BLOCK}.attn_sinks.weight", (size.heads,)),
         *layout.norms(size.width, norms),
@@ -53,15 +53,15 @@ def plan(fields: Fields) -> Plan:
     ]
     if packed:
         config["quantization_config"] = {"quant_method": "mxfp4"}
-    return Plan(config, layout.whole(size, parts))
+    return ConversionPlan(config, layout.whole(size, parts))
 
 
 def _mixture(
     size: Sizes, experts: int, hidden: int, *, packed: bool
-) -> list[Take | Woven | Packed]:
+) -> list[Take | Woven | RepackedTake]:
     theirs = f"{LAYER}.mlp"
     router = f"{BLOCK}.ffn_gate_inp"
-    found: list[Take | Woven | Packed] = [
+    found: list[Take | Woven | RepackedTake] = [
         *layout.linear(f"{theirs}.router", router, experts, size.width, bias=True)
     ]
     gate_up, down = ("ffn_gate_exps", "ffn_up_exps"), ("ffn_down_exps",)
@@ -73,8 +73,8 @@ def _mixture(
         weights = tuple(f"{BLOCK}.{part}.weight" for part in parts)
         biases = tuple(f"{BLOCK}.{part}.bias" for part in parts)
         if packed:
-            found.append(Packed(f"{stored}_blocks", weights, shape, scales=False))
-            found.append(Packed(f"{stored}_scales", weights, shape, scales=True))
+            found.append(RepackedTake(f"{stored}_blocks", weights, shape, scales=False))
+            found.append(RepackedTake(f"{stored}_scales", weights, shape, scales=True))
         else:
             found.append(Woven(stored, weights, shape, transpose=True))
         found.append(Woven(f"{stored}_bias", biases, shape[:2]))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "use_parallel_residual"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gptneox` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -49,4 +49,4 @@ def plan(fields: Fields) -> Plan:
         final_bias=True,
         head="embed_out",
     )
-    return Plan(config, takes)
+    return ConversionPlan(config, takes)

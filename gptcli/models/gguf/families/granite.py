@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 #: The file's names → those of config.json.
 _FACTORS = {
@@ -16,7 +16,7 @@ _FACTORS = {
 }
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `granite` file. Raises ModelError for what is not supported, by name."""
     fields.only(llama.KEYS - {"expert_count", "expert_used_count"} | _FACTORS.keys())
     # llama.cpp takes this for a switch of the rotary positions.

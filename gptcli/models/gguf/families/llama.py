@@ -7,7 +7,7 @@ from typing import Any
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 
@@ -17,7 +17,7 @@ KEYS |= {"attention.layer_norm_rms_epsilon", "rope.scaling.finetuned", "tensor_d
 NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `llama` file. Raises ModelError for what is not supported, by name."""
     fields.only(KEYS)
     fields.fixed("tensor_data_layout", "Meta AI original pth")
@@ -30,7 +30,7 @@ def plan(fields: Fields) -> Plan:
 
 def dense(
     fields: Fields, size: Sizes, model_type: str, architecture: str, more: dict[str, Any]
-) -> Plan:
+) -> ConversionPlan:
     """The plan of a model that is stored as Llama; more: fields of its config.json."""
     attention_bias = any(fields.has(f"blk.0.{part}.bias") for part in ("attn_q", "attn_output"))
     mlp_bias = fields.has("blk.0.ffn_up.bias")
@@ -44,7 +44,7 @@ def dense(
         size, turned=True, qkv_bias=attention_bias, out_bias=attention_bias
     )
     takes = layout.whole(size, [*attention, *_norms(size), *layout.gated_mlp(size, bias=mlp_bias)])
-    return Plan(config, takes, frozenset({rope.FREQUENCIES}))
+    return ConversionPlan(config, takes, frozenset({rope.FREQUENCIES}))
 
 
 def common(fields: Fields, size: Sizes, model_type: str, architecture: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def common(fields: Fields, size: Sizes, model_type: str, architecture: str) -> d
     }
 
 
-def _mixtral(fields: Fields, size: Sizes) -> Plan:
+def _mixtral(fields: Fields, size: Sizes) -> ConversionPlan:
     experts, used = sizes.experts(fields)
     config = {
         **common(fields, size, "mixtral", "MixtralForCausalLM"),
@@ -69,7 +69,7 @@ def _mixtral(fields: Fields, size: Sizes) -> Plan:
     names = ("w1", "w3", "w2")
     mixture = layout.mixture(size, experts, size.hidden, "block_sparse_moe", names)
     takes = layout.whole(size, [*layout.attention(size, turned=True), *_norms(size), *mixture])
-    return Plan(config, takes, frozenset({rope.FREQUENCIES}))
+    return ConversionPlan(config, takes, frozenset({rope.FREQUENCIES}))
 
 
 def _norms(size: Sizes) -> list[Take]:

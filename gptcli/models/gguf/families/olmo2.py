@@ -6,7 +6,7 @@ from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama, qwen2
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _NORMS = {
@@ -15,7 +15,7 @@ _NORMS = {
 }
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of an `olmo2` file; with windows it is OLMo 3, which is refused by name."""
     fields.only(qwen2.KEYS)
     size = sizes.read(fields)
@@ -33,4 +33,4 @@ def plan(fields: Fields) -> Plan:
         *layout.norms(size.width, _NORMS),
         *layout.gated_mlp(size),
     ]
-    return Plan(config, layout.whole(size, parts))
+    return ConversionPlan(config, layout.whole(size, parts))

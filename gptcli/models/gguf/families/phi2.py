@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
@@ -13,7 +13,7 @@ from gptcli.models.gguf.tensors import BLOCK, LAYER
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `phi2` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -36,7 +36,7 @@ def plan(fields: Fields) -> Plan:
     ]
     takes = layout.whole(size, parts, final_norm="model.final_layernorm", final_bias=True)
     head = () if size.tied else (Take("lm_head.bias", "output.bias", (size.vocab,)),)
-    return Plan(config, (*takes, *head))
+    return ConversionPlan(config, (*takes, *head))
 
 
 def _fused(size: Sizes) -> list[Take]:

@@ -8,7 +8,7 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
@@ -17,7 +17,7 @@ _KEYS |= {"attention.sliding_window", "rope.scaling.attn_factor"}
 _LONG, _SHORT = "rope_factors_long.weight", "rope_factors_short.weight"
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `phi3` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -42,7 +42,7 @@ def plan(fields: Fields) -> Plan:
         *layout.linear(f"{theirs}.mlp.gate_up_proj", f"{BLOCK}.ffn_up", 2 * hidden, width),
         *layout.linear(f"{theirs}.mlp.down_proj", f"{BLOCK}.ffn_down", width, hidden),
     ]
-    return Plan(config, layout.whole(size, parts), frozenset({_LONG, _SHORT}))
+    return ConversionPlan(config, layout.whole(size, parts), frozenset({_LONG, _SHORT}))
 
 
 def _rope(fields: Fields, size: Sizes) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS | {"attention.layer_norm_rms_epsilon"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `qwen2` file. Raises ModelError for what is not supported, by name."""
     fields.only(KEYS)
     size = sizes.read(fields)
@@ -19,4 +19,4 @@ def plan(fields: Fields) -> Plan:
     config["use_sliding_window"] = False
     norms = layout.norms(size.width, llama.NORMS)
     attention = layout.attention(size, qkv_bias=True)
-    return Plan(config, layout.whole(size, [*attention, *norms, *layout.gated_mlp(size)]))
+    return ConversionPlan(config, layout.whole(size, [*attention, *norms, *layout.gated_mlp(size)]))

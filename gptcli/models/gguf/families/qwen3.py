@@ -6,12 +6,12 @@ from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama, qwen2
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `qwen3` file. Raises ModelError for what is not supported, by name."""
     fields.only(qwen2.KEYS)
     size = sizes.read(fields)
@@ -20,7 +20,7 @@ def plan(fields: Fields) -> Plan:
         "attention_bias": False,
         "use_sliding_window": False,
     }
-    return Plan(config, layout.whole(size, [*attention(size), *layout.gated_mlp(size)]))
+    return ConversionPlan(config, layout.whole(size, [*attention(size), *layout.gated_mlp(size)]))
 
 
 def attention(size: Sizes) -> list[Take]:

@@ -6,12 +6,12 @@ from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama, qwen2, qwen3
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 _KEYS = qwen2.KEYS | {"expert_count", "expert_used_count", "expert_feed_forward_length"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `qwen3moe` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -31,4 +31,4 @@ def plan(fields: Fields) -> Plan:
     }
     names = ("gate_proj", "up_proj", "down_proj")
     mixture = layout.mixture(size, experts, hidden, "mlp", names)
-    return Plan(config, layout.whole(size, [*qwen3.attention(size), *mixture]))
+    return ConversionPlan(config, layout.whole(size, [*qwen3.attention(size), *mixture]))

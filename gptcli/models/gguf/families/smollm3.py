@@ -5,13 +5,13 @@ from __future__ import annotations
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 
 #: As in llama.cpp, since the files do not say it.
 _INTERVAL = 4
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `smollm3` file. Raises ModelError for what is not supported, by name."""
     fields.only(llama.KEYS - {"expert_count", "expert_used_count"})
     size = sizes.read(fields)

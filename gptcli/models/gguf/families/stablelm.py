@@ -6,7 +6,7 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
@@ -14,7 +14,7 @@ from gptcli.models.gguf.tensors import BLOCK, LAYER
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "use_parallel_residual"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `stablelm` file. Raises ModelError for what is not supported, by name.
 
     The field for a parallel residual is wrong in files of StableLM 2, whose converter took yes for
@@ -40,7 +40,7 @@ def plan(fields: Fields) -> Plan:
         *layout.norms(size.width, norms, bias=True),
         *layout.gated_mlp(size),
     ]
-    return Plan(config, layout.whole(size, parts, final_bias=True))
+    return ConversionPlan(config, layout.whole(size, parts, final_bias=True))
 
 
 def _head_norms(fields: Fields, size: Sizes) -> list[Take]:

@@ -6,13 +6,13 @@ from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
-from gptcli.models.gguf.plan import Plan
+from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.tensors import LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon"}
 
 
-def plan(fields: Fields) -> Plan:
+def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `starcoder2` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
     size = sizes.read(fields)
@@ -32,4 +32,4 @@ def plan(fields: Fields) -> Plan:
         *layout.norms(size.width, llama.NORMS, bias=True),
         *layout.plain_mlp(size, f"{theirs}.c_fc", f"{theirs}.c_proj", bias=bias),
     ]
-    return Plan(config, layout.whole(size, parts, final_bias=True))
+    return ConversionPlan(config, layout.whole(size, parts, final_bias=True))

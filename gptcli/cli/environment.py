@@ -1,0 +1,97 @@
+"""What a command finds around it: streams, terminal, colour, variables. Tests make their own."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from typing import BinaryIO, TextIO
+
+from gptcli.errors import InputError, UsageError
+from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.stream import with_variables
+from gptcli.ui.terminal.writer import TerminalWriter
+
+
+class Environment:
+    """The streams and the variables of one run.
+
+    stdin is None where it is closed. stdout and stderr know the variables, so that NO_COLOR,
+    FORCE_COLOR, TERM and COLUMNS reach whatever writes to them.
+    """
+
+    def __init__(
+        self, stdin: TextIO | None, stdout: TextIO, stderr: TextIO, variables: Mapping[str, str]
+    ) -> None:
+        self.variables = dict(variables)
+        self.stdin = stdin
+        self.stdout = with_variables(stdout, self.variables)
+        self.stderr = with_variables(stderr, self.variables)
+
+    @classmethod
+    def of_process(cls) -> Environment:
+        """This process's own."""
+        if sys.stdout is None:
+            # Closed: every print, of libraries as well, would stumble over None.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        if sys.stderr is None:
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that is not UTF-8 shows what it cannot by its code, as stderr does anyway.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return cls(sys.stdin, sys.stdout, sys.stderr, os.environ)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person could type into stdin, so that nothing is to be read from it unasked."""
+        return self.stdin is None or self.stdin.closed or self.stdin.isatty()
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether stdout is a terminal: text for people, not data for programs."""
+        return self.stdout.isatty()
+
+    @property
+    def stdin_buffer(self) -> BinaryIO:
+        """Stdin as bytes. Raises InputError where it is closed."""
+        if self.stdin is None or self.stdin.closed:
+            raise InputError("stdin", "is closed")
+        return self.stdin.buffer
+
+    def read_bytes(self, most: int) -> bytes:
+        """All of stdin, up to that many bytes. Raises InputError where it cannot be read."""
+        try:
+            return self.stdin_buffer.read(most)
+        except OSError as error:
+            raise InputError("stdin", error.strerror or str(error)) from None
+
+    def forgo_colour(self) -> None:
+        """From here on no colours, whatever the variables said."""
+        self.variables["NO_COLOR"] = "1"
+        self.variables.pop("FORCE_COLOR", None)
+
+    def check_keys(self, flag: str, hint: str | None = None) -> None:
+        """Raise UsageError, which names the flag, where single keys cannot be asked for."""
+        if not (self.stdin and self.stdin.isatty() and self.on_terminal):
+            raise UsageError(flag, "needs a terminal", hint)
+        if self.variables.get("TERM", "dumb") in ("dumb", "unknown"):
+            raise UsageError(flag, "needs a terminal that can move its cursor")
+
+    def messages(self, *, quiet: bool = False) -> Messages:
+        """stderr, for people; quiet leaves errors alone."""
+        return Messages(self.stderr, quiet=quiet)
+
+    def data(self) -> DataWriter:
+        """stdout, for programs."""
+        return DataWriter(self.stdout)
+
+    def terminal(self) -> TerminalWriter:
+        """stdout, for people."""
+        return TerminalWriter(self.stdout)
+
+    def page(self, text: str) -> None:
+        """Write help, versions and the like to stdout as they are."""
+        self.stdout.write(text)
+        self.stdout.flush()

@@ -1,0 +1,105 @@
+"""A field of a group as a parameter of Typer's: its type, its names, its check, its completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass
+from inspect import Parameter
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+
+from gptcli.cli.flags import completers
+from gptcli.config import Option, key_of
+from gptcli.config.check import checked
+from gptcli.errors import UsageError
+
+#: How a command takes everything.
+HOW = Parameter.POSITIONAL_OR_KEYWORD
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A field, what it says of itself in one command, and the parameter that Typer reads."""
+
+    field: Field[Any]
+    option: Option
+    parameter: Parameter
+
+
+def declared(hint: Any, field: Field[Any], option: Option, default: Any = MISSING) -> Declared:
+    """hint: the field's type; default: in place of its own."""
+    value = field.default if default is MISSING else default
+    if value is MISSING:
+        value = ...
+    elif option.setting or option.parse is not None or value == ():
+        # Nothing was said: what is stored has a word, too, and Typer knows no value but its own.
+        value = None
+    kind = _type_of(hint, option, nothing=value is None)
+    more: dict[str, Any] = {
+        "metavar": option.metavar or None,
+        "help": option.help,
+        "callback": _callback(field, option),
+        "autocompletion": _completer(option),
+        "show_default": False,
+        "is_eager": option.act is not None,
+    }
+    if option.argument:
+        info: Any = typer.Argument(**more)
+    else:
+        more["rich_help_panel"] = option.panel or None
+        info = typer.Option(*names_of(field, option), **more)
+    annotation = Annotated[kind, info]  # type: ignore[valid-type]
+    return Declared(field, option, Parameter(field.name, HOW, default=value, annotation=annotation))
+
+
+def names_of(field: Field[Any], option: Option) -> tuple[str, ...]:
+    """All flags of a field."""
+    return option.names or (f"--{key_of(field.name)}",)
+
+
+def flag_of(field: Field[Any], option: Option) -> str:
+    """The flag by which errors know a field, or what an argument is called."""
+    if option.argument:
+        return option.metavar.strip("[].")
+    return next((name for name in names_of(field, option) if name.startswith("--")), "")
+
+
+def _type_of(hint: Any, option: Option, *, nothing: bool) -> Any:
+    """What Typer is to turn a word into; where `option.parse` does that, it stays one."""
+    bare = get_origin(hint) in (Union, UnionType)
+    plain = next(each for each in get_args(hint) if each is not type(None)) if bare else hint
+    if get_origin(plain) is tuple and not option.joined:
+        plain = list[Path if get_args(plain)[0] is Path else str]  # type: ignore[misc]
+    else:
+        plain = str if option.parse is not None else plain
+    return plain | None if nothing else plain
+
+
+def _callback(field: Field[Any], option: Option) -> Callable[..., Any]:
+    flag = flag_of(field, option)
+
+    def check(context: typer.Context, value: Any) -> Any:
+        if value is None or value is False or context.resilient_parsing:
+            return value
+        if option.act is not None:
+            option.act(context)
+        try:
+            if isinstance(value, list):
+                return tuple(checked(field, option, each) for each in value)
+            return checked(field, option, value)
+        except ValueError as error:
+            raise UsageError(flag, str(error)) from None
+
+    return check
+
+
+def _completer(option: Option) -> Callable[[str], list[str]] | None:
+    if option.completer:
+        found: Callable[[str], list[str]] = getattr(completers, f"complete_{option.completer}")
+        return found
+    if option.choices:
+        return lambda incomplete: [each for each in option.choices if each.startswith(incomplete)]
+    return None

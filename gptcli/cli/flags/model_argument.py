@@ -1,0 +1,20 @@
+"""The model that a subcommand of `gptcli models` is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gptcli.config import option
+
+
+@dataclass(frozen=True)
+class ModelArgument:
+    """A model by its name, on this disk or to be fetched."""
+
+    name: str = option(
+        ...,
+        "A name, a directory, a .gguf file, or a Hugging Face org/name.",
+        metavar="MODEL",
+        argument=True,
+        completer="model",
+    )

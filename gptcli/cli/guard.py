@@ -1,0 +1,34 @@
+"""What stands around every command's function, so that Typer sees no OSError of its own kind."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from gptcli.errors import ResourceError
+
+
+class PipeClosedError(Exception):
+    """Whoever read our stdout has gone. Not an OSError: Typer would make an exit of its own."""
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with its OSErrors told apart: Typer would swallow some of them."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except OSError as error:
+            raise told_apart(error) from error
+
+    return wrapper
+
+
+def told_apart(error: OSError) -> Exception:
+    """What an OSError means to the boundary."""
+    if isinstance(error, BrokenPipeError):
+        return PipeClosedError()
+    subject = str(error.filename or "output")
+    return ResourceError(subject, error.strerror or str(error))

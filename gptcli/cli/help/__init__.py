@@ -1,0 +1,1 @@
+"""What `--help` and `-h` say: a command at its place in the app, and its two screens."""

@@ -1,0 +1,115 @@
+"""Lines of a file, a pipe or a text, as they come, each with what to call it in an error."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from gptcli.cli.environment import Environment
+from gptcli.errors import InputError
+
+STDIN = "-"
+#: Bytes: longer than any text that a context holds.
+LONGEST = 16 << 20
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line with its end; `subject` names it in errors, `number` counts from 1."""
+
+    subject: str
+    number: int
+    text: str
+
+
+#: None wherever a pipe is about to be waited for.
+Lines = Iterator[Line | None]
+
+
+def lines_of_text(text: str, name: str) -> Lines:
+    """The lines of a text that is there already. A newline at its end begins no line."""
+    # Not splitlines: other separators may stand in a line.
+    *ended, last = text.split("\n")
+    for number, line in enumerate([*(f"{each}\n" for each in ended), *([last] if last else [])], 1):
+        yield Line(f"{name}: line {number}", number, line)
+
+
+def lines_of_file(environment: Environment, path: Path, longest: int = LONGEST) -> Lines:
+    """The lines of a file, or of stdin for `-`, of at most `longest` bytes each.
+
+    Raises InputError, at the line at which it is found, for what cannot be read, is longer, or is
+    not UTF-8.
+    """
+    name = name_of(path)
+    try:
+        with _opened(environment, path) as file:
+            number = 0
+            for line in pieces(file, longest + 1):
+                if line is None:
+                    yield None
+                    continue
+                number += 1
+                subject = f"{name}: line {number}"
+                if len(line) > longest:
+                    raise InputError(subject, f"is longer than {longest >> 20} MiB")
+                yield Line(subject, number, _decoded(line, subject, first=number == 1))
+    except OSError as error:
+        raise InputError(name, error.strerror or str(error)) from None
+
+
+def name_of(path: Path) -> str:
+    """What errors call a file."""
+    return "stdin" if str(path) == STDIN else str(path)
+
+
+def _opened(environment: Environment, path: Path) -> nullcontext[IO[bytes]] | IO[bytes]:
+    if str(path) == STDIN:
+        return nullcontext(environment.stdin_buffer)
+    if path.is_dir():
+        raise InputError(str(path), "is not a file")
+    return path.open("rb")
+
+
+def _decoded(line: bytes, subject: str, *, first: bool) -> str:
+    try:
+        return line.decode("utf-8-sig" if first else "utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 at byte {error.start + 1}"
+        raise InputError(subject, reason, "iconv -t UTF-8 converts files") from None
+
+
+def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
+    """Lines with their ends, cut after `longest` bytes; None whenever the next has yet to come.
+
+    None comes before the file is waited for, so that who reads can do something else first. Where
+    it cannot be told whether something has come, as of files that are no pipes, it never does.
+    """
+    held = b""
+    while True:
+        end = held.find(b"\n") + 1
+        if not end and len(held) < longest:
+            if _is_waiting(file):
+                yield None
+            # read1 gives what has come; it is not in IO, but every binary file that we open has it.
+            piece = cast(bytes, file.read1(_PIECE))  # type: ignore[attr-defined]
+            held += piece
+            if piece:
+                continue
+            if not held:
+                return
+        end = min(end or len(held), longest)
+        yield held[:end]
+        held = held[end:]
+
+
+def _is_waiting(file: IO[bytes]) -> bool:
+    try:
+        return not select.select([file.fileno()], [], [], 0)[0]
+    except (OSError, ValueError):
+        # Not a file of the system, or a system that can ask sockets alone.
+        return False

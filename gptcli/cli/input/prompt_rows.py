@@ -1,0 +1,62 @@
+"""Many prompts or texts in one input, a line or a JSON object each: `--lines`, `--jsonl`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.source import Spoken
+from gptcli.cli.input.lines import STDIN, lines_of_file, lines_of_text
+from gptcli.cli.input.rows import rows_of
+from gptcli.errors import InputError, UsageError
+
+#: Bytes of a line: longer than any text that a context holds many times over.
+_LONGEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """A text to be scored and its context; `subject` names the line in errors, `number` counts."""
+
+    subject: str
+    number: int
+    text: str
+    context: str
+
+
+def prompts(text: str, subject: str, kind: str) -> Iterator[tuple[str, str]]:
+    """(what to call it in an error, prompt) of each row: a line, or of jsonl its "prompt".
+
+    They come as they are asked for, so that a bad line takes nothing from those before it. Raises
+    InputError for a row that is none, for an empty prompt, and where there is no row.
+    """
+    found = False
+    for row in rows_of(lines_of_text(text, subject), kind, spaces=True):
+        if row is None:
+            continue
+        prompt = row.fixed("prompt") if kind == "jsonl" else row.fixed("")
+        if not prompt:
+            raise InputError(row.subject, "is empty")
+        found = True
+        yield row.subject, prompt
+    if not found:
+        raise InputError(subject, "is empty")
+
+
+def texts(environment: Environment, source: Spoken) -> Iterator[TextRow]:
+    """JSON objects with "text" and perhaps "context", as they come; stdin where no file is named.
+
+    Other keys are left alone. Raises InputError with the number of a line that is no such object,
+    after the lines before it.
+    """
+    if source.prompt not in (None, STDIN):
+        raise UsageError("--jsonl", "reads files (-f) or stdin, so there can be no text as well")
+    if not source.file and source.prompt is None and environment.interactive:
+        raise UsageError("--jsonl", "needs a file (-f) or a pipe to read from")
+    for file in source.file or (Path(STDIN),):
+        for row in rows_of(lines_of_file(environment, file, _LONGEST), "jsonl"):
+            if row is not None:
+                text, context = row.fixed("text"), row.fixed("context", "")
+                yield TextRow(row.subject, row.number, text, context)

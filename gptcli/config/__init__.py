@@ -1,0 +1,28 @@
+"""Settings: defaults < user file < environment (`GPTCLI_*`) < flags, and where their files are.
+
+What can be set is not said here: a group of options says it of each of its fields (`option`), and
+flag, variable, key of the user file, limit, help, manual and completion all follow from that.
+"""
+
+from gptcli.config.check import check
+from gptcli.config.limit import MOST, Limit
+from gptcli.config.load import Stored, load
+from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
+from gptcli.config.places import data_dir, packed_weights, user_file
+
+__all__ = [
+    "MOST",
+    "Limit",
+    "Option",
+    "Stored",
+    "check",
+    "data_dir",
+    "key_of",
+    "load",
+    "option",
+    "option_of",
+    "options_of",
+    "packed_weights",
+    "user_file",
+    "variable_of",
+]

@@ -1,0 +1,68 @@
+"""What the user's file and the environment say of settings.
+
+The user file is `config.toml` in the user's configuration directory (on Linux
+`~/.config/gptcli/config.toml`), flat, with the names of the long flags:
+
+    model = "gpt2"
+    temperature = 0.7
+    max-new-tokens = 100
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gptcli.config.check import check
+from gptcli.config.option import key_of, options_of, variable_of
+from gptcli.config.places import user_file
+from gptcli.errors import InputError, UsageError
+
+#: Each setting that something was said of, by its field's name.
+Stored = Mapping[str, object]
+
+
+def load(
+    groups: Sequence[type], env: Mapping[str, str] = os.environ, path: Path | None = None
+) -> Stored:
+    """What the user file says of the groups' settings, overlaid by `GPTCLI_<NAME>` variables.
+
+    Raises InputError for a file that cannot be read as flat TOML, UsageError for a value or a
+    name in it, or in the environment, that cannot be.
+    """
+    path = path or user_file()
+    homes = {
+        field.name: group for group in groups for field, said in options_of(group) if said.setting
+    }
+    found: dict[str, object] = {}
+    for key, value in _read(path).items():
+        name = key.replace("-", "_")
+        if name not in homes:
+            known = ", ".join(map(key_of, homes))
+            raise UsageError(str(path), f"{key!r} is not a setting", f"known: {known}")
+        found[name] = _checked(f"{path}: {key}", homes[name], name, value)
+    for name, group in homes.items():
+        given = env.get(variable_of(name))
+        if given:
+            found[name] = _checked(variable_of(name), group, name, given)
+    return found
+
+
+def _checked(subject: str, group: type, name: str, value: object) -> object:
+    try:
+        return check(group, name, value)
+    except ValueError as error:
+        raise UsageError(subject, str(error)) from None
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        if not path.exists():
+            return {}
+        if not path.is_file():
+            raise InputError(str(path), "is not a file")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(str(path), f"cannot be read as settings: {error}") from None

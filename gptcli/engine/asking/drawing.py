@@ -1,0 +1,48 @@
+"""The draw of the next token from a distribution, with numbers that its seed promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from gptcli.engine import arrays
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.sampling import History, adjustments, distribution
+from gptcli.types.sampling import Sampling
+
+
+def generators(seed: int, count: int) -> list[Random]:
+    """The source of uniform numbers of each sample: sample i has seed + i, after 2³² - 1 comes 0.
+
+    Python's own, since it promises the same numbers for a seed in every version to come, and they
+    are the same wherever the logits are.
+    """
+    return [Random((seed + i) % 2**32) for i in range(count)]
+
+
+def next_ids(
+    logits: Array,
+    sampling: Sampling,
+    histories: Sequence[History],
+    generators: Sequence[Random],
+) -> list[int]:
+    """One token id per row, drawn from `distribution`. Raises as `stages` does.
+
+    Greedy, that has one token only: it is found at once, without a draw.
+    """
+    if sampling.temperature != 0:
+        return draw(distribution(logits, sampling, histories), generators)
+    for _, adjusted in adjustments(logits, sampling, histories):
+        logits = adjusted
+    # The first of equals, in both libraries.
+    return list(map(int, namespace(logits).argmax(logits, axis=-1).tolist()))
+
+
+def draw(logits: Array, generators: Sequence[Random]) -> list[int]:
+    """One token id per row from softmax(logits): where a uniform number falls in the sums.
+
+    Each row takes one number from a generator of its own, so it draws the same whatever else is
+    in the batch and whatever device the logits are on.
+    """
+    uniform = [generator.random() for generator in generators]
+    return arrays.at_shares(arrays.softmax(logits), uniform)

@@ -1,0 +1,85 @@
+"""Packed weights in memory: which section stands where."""
+
+from __future__ import annotations
+
+import mmap
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cpu.binding.abi import TABLES
+from gptcli.engine.cpu.binding.library import Library
+from gptcli.engine.cpu.packing.sections import LINE, Kinds, Section, sections
+from gptcli.engine.model.spec import ModelSpec
+
+Bytes = NDArray[np.uint8]
+
+
+class Mover(Protocol):
+    """What brings weights to a better place, part by part, while they are used."""
+
+    def step(self) -> bool:
+        """Move some; False where nothing is left to be moved."""
+        ...
+
+
+class PackedWeights:
+    """Packed weights: sections in one piece of memory, some of them perhaps in another since."""
+
+    def __init__(self, spec: ModelSpec, kinds: Kinds, library: Library, memory: Bytes) -> None:
+        self.spec, self.kinds = spec, kinds
+        self.places, self.size = places(spec, kinds, library)
+        if memory.nbytes < self.size:
+            raise ValueError(f"{memory.nbytes} bytes are not the {self.size} of this model")
+        self._panel_bytes = library.functions.kernels_panel_bytes
+        self.memory = memory
+        #: Sections that stand at the same place of another piece of memory.
+        self.moved: dict[str, Bytes] = {}
+        #: What moves them there, where that may pay.
+        self.mover: Mover | None = None
+
+    def address(self, name: str) -> int | None:
+        """Where a section begins, or None where the model has no such section."""
+        found = self.places.get(name)
+        if found is None:
+            return None
+        return int(self.moved.get(name, self.memory).ctypes.data) + found[1]
+
+    def extent(self, name: str) -> tuple[int, int]:
+        """The first byte of a section in the memory, and the one after its last."""
+        section, start = self.places[name]
+        return start, start + section.bytes(self._panel_bytes)
+
+    def rows(self, name: str) -> NDArray[np.generic]:
+        """A table's rows, or the numbers of a vector in one row, as they are stored."""
+        section, at = self.places[name]
+        kind = np.dtype(TABLES[section.kind])
+        count, columns = sum(section.rows), section.columns
+        shape = (count, columns) if section.form == "table" else (1, count)
+        numbers = self.memory[at : at + count * columns * kind.itemsize]
+        return numbers.view(kind).reshape(shape)
+
+    def section(self, name: str) -> Section:
+        """The section of that name."""
+        return self.places[name][0]
+
+
+def places(
+    spec: ModelSpec, kinds: Kinds, library: Library
+) -> tuple[dict[str, tuple[Section, int]], int]:
+    """The sections of a model and where each begins, and how many bytes they take."""
+    found, at = {}, 0
+    for section in sections(spec, kinds):
+        found[section.name] = (section, at)
+        at += -(-section.bytes(library.functions.kernels_panel_bytes) // LINE) * LINE
+    return found, at
+
+
+def reserve(size: int) -> Bytes:
+    """Zeroed memory of its own, in large pages where the system has them."""
+    # Private: shared memory, which is the default, gets no large pages.
+    memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, dtype=np.uint8)

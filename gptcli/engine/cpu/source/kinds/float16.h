@@ -1,0 +1,19 @@
+// For each column: 16 halves.
+#pragma once
+#include "panel.h"
+
+struct Float16 : Plain {
+  static constexpr char NAME[] = "float16";
+  static constexpr int STEP = 4, STEP_BYTES = STEP * 32;
+
+  static float number(const void *from, int64_t at) { return half_to_float(((const uint16_t *)from)[at]); }
+
+  static void put(const float *x, int64_t columns, uint8_t *panel, int lane) {
+    for (int64_t k = 0; k < columns; k++) ((uint16_t *)panel)[16 * k + lane] = float_to_half(x[k]);
+  }
+
+  template <int T>
+  static void dot(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
+    dot_columns<T>((const uint16_t *)panel, columns, x, which, out);
+  }
+};

@@ -1,0 +1,44 @@
+"""A model directory → what a model is: read once, and handed down from there as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import Family, read_spec
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.formats import model_files
+from gptcli.formats.model_files import ModelFiles
+from gptcli.formats.safetensors.stored import StoredFiles
+
+
+@dataclass(frozen=True)
+class Described:
+    """A model before any of its weights is read: its files, and what config.json makes of it."""
+
+    files: ModelFiles
+    config: ConfigFields
+    family: Family
+    spec: ModelSpec
+
+    @property
+    def directory(self) -> Path:
+        """The model's directory."""
+        return self.files.directory
+
+    @property
+    def stored(self) -> StoredFiles:
+        """See ModelFiles."""
+        return self.files.stored
+
+
+def describe(directory: Path) -> Described:
+    """The model of a directory. Raises ModelError as `model_files.read` and `described` do."""
+    return described(model_files.read(directory))
+
+
+def described(files: ModelFiles) -> Described:
+    """The model that these files are. Raises ModelError for one of no family that is known."""
+    config = ConfigFields(str(files.directory / model_files.CONFIG), files.config)
+    return Described(files, config, *read_spec(config))

@@ -1,0 +1,86 @@
+"""Keys and values of every token so far in one layer: the state of attention.
+
+Of numpy or torch, as its owner computes; numpy holds bfloat16 as the uint16 of its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from gptcli.engine.arrays import Array, indices, namespace, zeros
+from gptcli.engine.model.spec import LayerShape
+
+
+class KeysValues:
+    """See LayerState: two arrays of shape (batch, kv_heads, capacity, head_dim).
+
+    Rows of unequal length are possible; rows of one length take a faster way through `append`.
+    like: an array of the kind, the dtype and on the device that keys and values are to have.
+    block: the positions whose keys are kept together, and moved whole.
+    """
+
+    rewinds = True
+
+    def __init__(self, shape: LayerShape, batch: int, like: Array, *, block: int = 1) -> None:
+        self._block = block
+        empty = namespace(like).empty(
+            (batch, shape.kv_heads, 0, shape.head_dim), dtype=like.dtype, device=like.device
+        )
+        self.keys: Array = empty
+        self.values: Array = empty
+
+    @property
+    def bytes(self) -> int:
+        """See LayerState."""
+        return int(self.keys.nbytes + self.values.nbytes)
+
+    def append(self, key: Array, value: Array, lengths: Sequence[int]) -> tuple[Array, Array]:
+        """Store (batch, kv_heads, time, head_dim) after each row's end; give all keys and values.
+
+        What an interrupted forward stored is written over by the next one.
+        """
+        time = key.shape[2]
+        start, end = min(lengths), max(lengths) + time
+        if end == start + time:
+            self.keys[:, :, start:end] = key
+            self.values[:, :, start:end] = value
+        else:
+            xp = namespace(key)
+            starts = indices(lengths, key)[:, None]
+            # Indexing with the two index arrays apart puts them first: (batch, time, heads, dim).
+            at = starts + xp.arange(time, dtype=xp.int64, device=key.device)
+            rows = indices(range(len(lengths)), key)[:, None]
+            self.keys[rows, :, at] = key.swapaxes(1, 2)
+            self.values[rows, :, at] = value.swapaxes(1, 2)
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def reserve(self, used: int, capacity: int) -> None:
+        """See LayerState. An interruption leaves it usable, and perhaps half grown."""
+        kept = -(-used // self._block) * self._block
+        self.keys = _grown(self.keys, kept, capacity)
+        self.values = _grown(self.values, kept, capacity)
+
+    def can_truncate(self, before: Sequence[int], after: Sequence[int]) -> bool:
+        """See LayerState: always."""
+        return True
+
+    def truncate(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """See LayerState. What stands behind a row's end is never seen, and written over."""
+
+    def picked(self, rows: Array) -> Self:
+        """See LayerState."""
+        xp, other = namespace(self.keys), object.__new__(type(self))
+        other._block = self._block
+        other.keys = xp.take(self.keys, rows, axis=0)
+        other.values = xp.take(self.values, rows, axis=0)
+        return other
+
+
+def _grown(old: Array, kept: int, capacity: int) -> Array:
+    if old.shape[2] >= capacity:
+        return old
+    # Zeros, not what memory held: a masked NaN would still poison the sums of a short row.
+    grown = zeros((*old.shape[:2], capacity, old.shape[3]), old)
+    grown[:, :, :kept] = old[:, :, :kept]
+    return grown

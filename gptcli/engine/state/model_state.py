@@ -1,0 +1,217 @@
+"""What the tokens so far have left in a model: a state for each layer, and how long the rows are.
+
+Of numpy or torch, as its owner computes.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gptcli.engine.arrays import Array, indices, namespace
+from gptcli.engine.host.memory import LEAST_TOKENS
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.keys_values import KeysValues
+from gptcli.engine.state.layer_state import LayerState
+
+#: Tokens by which room for them grows, so that a token costs no copy of what is there.
+GROWTH = LEAST_TOKENS
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """A place that a state can come back to. bytes: what it holds on the device.
+
+    layers: copies of the layers that cannot go back by themselves, None for the others. fits:
+    whether the state still holds the tokens that it held then; not so once it has gone back
+    behind them.
+    """
+
+    lengths: list[int]
+    layers: list[LayerState | None]
+    bytes: int
+    fits: bool = True
+
+
+class ModelState:
+    """The states of all layers, for rows each of its own length, up to `limit` tokens.
+
+    A forward reserves room, lets every layer take in its tokens, and advances. In between,
+    `under_way` tells how many tokens of each row these are: rows may be padded, and padding is
+    nothing that a layer may keep. like: an array of the kind and on the device that the forward
+    computes with. block: the tokens that some layer keeps together; a capacity has whole blocks.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[LayerState],
+        batch: int,
+        like: Array,
+        *,
+        limit: int,
+        block: int = 1,
+    ) -> None:
+        #: Of whatever kind each is: what a forward does with it, the layer itself knows.
+        self.layers: list[Any] = list(layers)
+        self.limit = limit
+        self.lengths = [0] * batch
+        #: Tokens per row that every layer has room for.
+        self.capacity = 0
+        self.under_way: list[int] | None = None
+        self._like, self._block = like, block
+        self._grows = False
+        self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
+
+    @property
+    def batch(self) -> int:
+        """How many rows there are."""
+        return len(self.lengths)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all rows are equally long."""
+        return len(set(self.lengths)) <= 1
+
+    @property
+    def bytes(self) -> int:
+        """Bytes held on the device."""
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether it can always go back, to any length."""
+        return all(layer.rewinds for layer in self.layers)
+
+    def reserve(self, counts: list[int]) -> None:
+        """Make room for `counts[row]` more tokens in each row, the rows padded to the largest.
+
+        Raises ValueError beyond the limit: whoever calls has counted before, so that is a bug.
+        """
+        real = max(n + count for n, count in zip(self.lengths, counts, strict=True))
+        if real > self.limit:
+            raise ValueError(f"{real} tokens do not fit into a cache of {self.limit}")
+        used = max(self.lengths)
+        needed = used + max(counts)
+        if needed > self.capacity:
+            # Said first: an interruption may leave some layers grown, and the next call goes on.
+            self._grows = True
+            wanted = max(needed, min(_up(needed, GROWTH), self.limit))
+            self.capacity = _up(wanted, self._block)
+        if self._grows:
+            # Layer by layer, so that only one layer is ever held twice.
+            for layer in self.layers:
+                layer.reserve(used, self.capacity)
+            self._grows = False
+        self.under_way = counts
+
+    def positions(self, time: int, device: Any) -> Array:
+        """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""
+        xp = namespace(self._like)
+        if self.uniform:
+            start = self.lengths[0]
+            return xp.arange(start, start + time, dtype=xp.int64, device=device)
+        starts = xp.asarray(self.lengths, dtype=xp.int64, device=device)
+        return starts[:, None] + xp.arange(time, dtype=xp.int64, device=device)
+
+    def advance(self, counts: list[int]) -> None:
+        """Count the tokens that every layer has now taken in, row by row."""
+        self.lengths = [n + count for n, count in zip(self.lengths, counts, strict=True)]
+        self.under_way = None
+
+    def can_truncate(self, lengths: Sequence[int]) -> bool:
+        """Whether every layer can go back to where no row is longer than its number here."""
+        after = self._shorter(lengths)
+        if self.under_way is not None and any(after):
+            # Some layers may have taken in tokens that are not counted.
+            return self.rewinds
+        return all(layer.can_truncate(self.lengths, after) for layer in self.layers)
+
+    def truncate(self, lengths: Sequence[int]) -> bool:
+        """Forget what stands in each row from its number here on, where it is that long.
+
+        False, and nothing done, where a layer cannot go back there.
+        """
+        if not self.can_truncate(lengths):
+            return False
+        before, after = self.lengths, self._shorter(lengths)
+        self._go_back(after)
+        for layer in self.layers:
+            layer.truncate(before, after)
+        self.lengths, self.under_way = after, None
+        return True
+
+    def clear(self) -> None:
+        """Forget all tokens, which is always possible."""
+        self.truncate([0] * self.batch)
+
+    def snapshot(self) -> Snapshot:
+        """This place, to come back to. A layer that can go back by itself is not copied."""
+        every = self._rows(range(self.batch))
+        layers = [None if layer.rewinds else layer.picked(every) for layer in self.layers]
+        size = sum(layer.bytes for layer in layers if layer is not None)
+        found = Snapshot(list(self.lengths), layers, size)
+        self._snapshots.add(found)
+        return found
+
+    def restore(self, snapshot: Snapshot) -> bool:
+        """Be as when the snapshot was taken. False, and nothing done, where it does not fit."""
+        if not snapshot.fits or snapshot not in self._snapshots:
+            return False
+        self._go_back(snapshot.lengths)
+        # What was copied may have had less room.
+        self._grows = True
+        every = self._rows(range(self.batch))
+        for index, (layer, kept) in enumerate(zip(self.layers, snapshot.layers, strict=True)):
+            if kept is None:
+                layer.truncate(self.lengths, snapshot.lengths)
+            else:
+                self.layers[index] = kept.picked(every)
+        self.lengths, self.under_way = list(snapshot.lengths), None
+        return True
+
+    def pick(self, rows: list[int]) -> None:
+        """Keep these rows only, in this order; a row may be named more than once."""
+        self._snapshots = weakref.WeakSet()
+        self.lengths = [self.lengths[row] for row in rows]
+        index = self._rows(rows)
+        for at, layer in enumerate(self.layers):
+            self.layers[at] = layer.picked(index)
+
+    def picked(self, rows: list[int]) -> ModelState:
+        """A new state of these rows, as `pick` would leave them; this one stays as it is."""
+        other = copy.copy(self)
+        other.layers = list(self.layers)
+        other.pick(rows)
+        return other
+
+    def _shorter(self, lengths: Sequence[int]) -> list[int]:
+        return [min(pair) for pair in zip(self.lengths, lengths, strict=True)]
+
+    def _rows(self, rows: Sequence[int]) -> Array:
+        return indices(rows, self._like)
+
+    def _go_back(self, lengths: list[int]) -> None:
+        """What is done before a layer goes back: until all have, nothing is sure."""
+        self.under_way = [0] * self.batch
+        for snapshot in self._snapshots:
+            behind = any(n < kept for n, kept in zip(lengths, snapshot.lengths, strict=True))
+            snapshot.fits = snapshot.fits and not behind
+
+
+def new_state(
+    spec: ModelSpec, batch: int, like: Array, *, limit: int | None = None, block: int = 1
+) -> ModelState:
+    """The empty state of a model for `batch` rows, of at most `limit` tokens or its context.
+
+    like, block: see KeysValues.
+    """
+    layers = [KeysValues(shape, batch, like, block=block) for shape in spec.shapes]
+    most = min(limit or spec.context, spec.context)
+    return ModelState(layers, batch, like, limit=most, block=block)
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple

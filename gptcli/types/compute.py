@@ -1,0 +1,119 @@
+"""With which model, and on what, everything is computed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gptcli.config import MOST, Limit, option
+from gptcli.config.check import one_of
+from gptcli.types.models import AdapterRef
+
+#: The model that is used when nothing names one.
+DEFAULT_MODEL = "smollm2"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+#: Instructions of the CPU kernels; none leaves everything to torch.
+CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
+_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
+_SHORT |= {"fp16": "float16", "half": "float16"}
+_PANEL = "Model"
+
+
+def _device(text: str) -> str:
+    if text not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", text):
+        raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {text!r}")
+    return text
+
+
+def _dtype(text: str) -> str:
+    return str(one_of(DTYPES, _SHORT.get(text, text)))
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The model, what is added to it, and how and where it runs.
+
+    Adapters belong to one model, so that no setting names them. None: as many threads as there
+    are cores, as much context as the model has.
+    """
+
+    model: str = option(
+        DEFAULT_MODEL,
+        "A name (smollm2, gpt2), a directory, a .gguf file, or a Hugging Face org/name."
+        f" Default: {DEFAULT_MODEL}.",
+        *("-m", "--model"),
+        metavar="MODEL",
+        panel=_PANEL,
+        brief=f"A name, a directory or a .gguf file ({DEFAULT_MODEL}).",
+        completer="model",
+        setting=True,
+    )
+    adapter: tuple[AdapterRef, ...] = option(
+        (),
+        "Add a LoRA adapter, as PEFT writes them, to the model; SCALE multiplies what it changes"
+        " by low rank. Repeatable.",
+        metavar="DIR[=SCALE]",
+        panel=_PANEL,
+        parse=AdapterRef.parse,
+        completer="adapter",
+    )
+    adapter_apart: bool = option(
+        False,
+        "Keep adapters beside the weights that they change, instead of adding them: less memory,"
+        " slower.",
+        panel=_PANEL,
+    )
+    device: str = option(
+        "auto",
+        f"{', '.join(DEVICES)} or cuda:N. Default: the fastest there is.",
+        metavar="DEVICE",
+        panel=_PANEL,
+        choices=DEVICES,
+        parse=_device,
+        setting=True,
+    )
+    dtype: str = option(
+        "auto",
+        f"{', '.join(DTYPES)}. Default: the file's own where the device does it well; on a CPU with"
+        " kernels, 4- and 8-bit blocks of a .gguf file as they are.",
+        metavar="DTYPE",
+        panel=_PANEL,
+        choices=DTYPES,
+        parse=_dtype,
+        setting=True,
+    )
+    threads: int | None = option(
+        None,
+        "CPU threads. Default: the number of cores, or fewer where a container has less time.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(1, 4096),
+        setting=True,
+    )
+    exact_activations: bool = option(
+        False,
+        "On the CPU kernels, let weights meet activations in float32. By default those of 8 and 4"
+        " bits meet them rounded to 8 bits, which is faster, and on some processors those of"
+        " bfloat16 meet them in bfloat16. float32 is exact anyway.",
+        "--exact-activations/--no-exact-activations",
+        panel=_PANEL,
+        setting=True,
+    )
+    cpu_features: str = option(
+        "auto",
+        f"Instructions of the CPU kernels: {', '.join(CPU_FEATURES)}. none leaves all to torch."
+        " Default: the best that the processor has.",
+        metavar="NAME",
+        panel=_PANEL,
+        choices=CPU_FEATURES,
+        setting=True,
+    )
+    ctx_size: int | None = option(
+        None,
+        "Use at most this many tokens of context. Default: all that the model has.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(1, MOST),
+        setting=True,
+    )
