@@ -114,6 +114,40 @@ BAD = {
 }
 
 
+#: What is said of each.
+SAID = {
+    "empty": "cannot mmap an empty file",
+    "other magic": "it does not begin with GGUF",
+    "version 1": "version 1 is not supported",
+    "big-endian": "version 50331648 is not supported",
+    "many tensors": "it claims 9223372036854775808 tensors",
+    "many fields": "it claims 9223372036854775808 fields",
+    "long key": "it claims 9223372036854775808 bytes of text",
+    "long array": "it claims 9223372036854775808 values in an array",
+    "array of strings": "it claims 1099511627776 values in an array",
+    "empty nested arrays": "it claims 1152921504606846976 values in an array",
+    "deep nesting": "arrays are nested deeper than 4",
+    "unknown type": "13 is not a type of value",
+    "key twice": "the key 'x' appears twice",
+    "not UTF-8": "a text in its header is not UTF-8",
+    "alignment 0": "alignment 0 is not a power of two",
+    "alignment 24": "alignment 24 is not a power of two",
+    "alignment a text": "alignment '32' is not a power of two",
+    "no dimensions": "tensor 'a' has 0 dimensions",
+    "five dimensions": "tensor 'a' has 5 dimensions",
+    "empty tensor": "tensor 'a' is empty",
+    "overflowing shape": "tensor 'a' reaches beyond the end",
+    "unknown tensor type": "tensor 'a' is of the unknown type 99",
+    "removed tensor type": "tensor 'a' is of the unknown type 4",
+    "part of a block": "rows of tensor 'a' are not whole blocks of 32",
+    "misaligned": "tensor 'a' does not begin at a multiple of 32 bytes",
+    "beyond the end": "tensor 'a' reaches beyond the end",
+    "huge offset": "tensor 'a' reaches beyond the end",
+    "tensor twice": "the tensor 'a' appears twice",
+    "overlap": "tensors 'a' and 'b' overlap",
+}
+
+
 @pytest.mark.parametrize("what", BAD)
 def test_broken_files_are_refused_at_once(tmp_path: Path, what: str) -> None:
     """A count that is believed before the file's size has been asked."""
@@ -122,6 +156,7 @@ def test_broken_files_are_refused_at_once(tmp_path: Path, what: str) -> None:
         _read(BAD[what], tmp_path / "x.gguf")
     assert time.monotonic() - start < 2
     assert caught.value.subject.endswith("x.gguf")
+    assert SAID[what] in str(caught.value)
 
 
 def test_sparse_file_cannot_make_us_allocate(tmp_path: Path) -> None:
@@ -133,7 +168,7 @@ def test_sparse_file_cannot_make_us_allocate(tmp_path: Path) -> None:
             file.truncate(2**40)
     except OSError:
         pytest.skip("no sparse files of that size here")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="it claims 549755813888 values in an array"):
         header.read(path)
 
 

@@ -177,9 +177,17 @@ def test_what_is_not_understood_is_refused_by_name(
         turn(tmp_path / "x.gguf")
 
 
-@pytest.mark.parametrize("change", ["missing", "misshapen", "heads", "blocks"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("missing", r"lacks the tensor blk\.1\.ffn_up\.weight"),
+        ("misshapen", r"blk\.1\.ffn_up\.weight is \[95, 64\], but its settings ask for \[96, 64\]"),
+        ("heads", r"blk\.0\.attn_k\.weight is \[32, 64\], but its settings ask for \[16, 64\]"),
+        ("blocks", r"llama\.block_count is 2147483648"),
+    ],
+)
 def test_tensors_must_fit_the_settings(
-    tmp_path: Path, write_llama, turn, monkeypatch: pytest.MonkeyPatch, change: str
+    tmp_path: Path, write_llama, turn, monkeypatch: pytest.MonkeyPatch, change: str, reason: str
 ) -> None:
     """A KeyError or reshape error instead of one line that names the tensor."""
     real = gguf.GGUFWriter.add_tensor
@@ -195,8 +203,8 @@ def test_tensors_must_fit_the_settings(
     if change == "heads":
         monkeypatch.setattr(
             gguf.GGUFWriter,
-            "add_head_count",
-            lambda self, n: self.add_uint32("llama.attention.head_count", 8),
+            "add_head_count_kv",
+            lambda self, n: self.add_uint32("llama.attention.head_count_kv", 1),
         )
     if change == "blocks":
         monkeypatch.setattr(
@@ -205,7 +213,7 @@ def test_tensors_must_fit_the_settings(
             lambda self, n: self.add_uint32("llama.block_count", 2**31),
         )
     write_llama(tmp_path / "x.gguf")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=reason):
         turn(tmp_path / "x.gguf")
 
 

@@ -74,7 +74,7 @@ def test_broken_file_leaves_nothing(tmp_path: Path, drain) -> None:
     """A staging directory that stays after every failure."""
     path = tmp_path / "x.gguf"
     path.write_bytes(b"GGUF" + bytes(20))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="is not a valid GGUF file"):
         drain(models.obtain(str(path)))
     assert not store.names() and _staged() == []
 

@@ -307,7 +307,7 @@ def test_directories_without_a_tokenizer(tmp_path):
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         Tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").mkdir()
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"tokenizer\.json: is not a file"):
         Tokenizer(tmp_path)
 
 

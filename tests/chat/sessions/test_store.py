@@ -70,31 +70,41 @@ GOOD = json.loads(encode(session("a")))
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        {"version": 2},
-        {"messages": None},
-        {"messages": [{"role": "tool", "content": "x"}]},
-        {"messages": [{"role": "user"}]},
-        {"messages": ["x"]},
-        {"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]},
-        {"messages": [{"role": "user", "content": "\ud800"}]},
-        {"model": 3},
-        {"settings": []},
+        ({"version": 2}, "is no session of version 1"),
+        ({"messages": None}, "'messages' must be a list"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "message 1 is no role with a content"),
+        ({"messages": [{"role": "user"}]}, "message 1 is no role with a content"),
+        ({"messages": ["x"]}, "message 1 is no role with a content"),
+        (
+            {"messages": [{"role": role, "content": "a"} for role in ("user", "system")]},
+            "message 2 is the system's",
+        ),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "half of a surrogate pair"),
+        ({"model": 3}, "'model' must be a text"),
+        ({"settings": []}, "'settings' must be an object"),
     ],
 )
-def test_broken_files_are_refused(change, tmp_path):
+def test_broken_files_are_refused(change, reason, tmp_path):
     """Catches a broken file that becomes a traceback, or half a conversation."""
     path = tmp_path / "s.json"
     path.write_text(json.dumps(GOOD | change))
-    with pytest.raises(InputError, match=r"s\.json"):
+    with pytest.raises(InputError, match=rf"s\.json: .*{reason}"):
         sessions.read_file(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"[1]", b"{", b"\xff", b"[" * 100_000])
-def test_what_is_no_session_is_refused(data):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"[1]", "no session"),
+        *((each, "is not JSON") for each in (b"", b"{", b"\xff", b"[" * 100_000)),
+    ],
+    ids=["list", "empty", "open", "bytes", "deep"],
+)
+def test_what_is_no_session_is_refused(data, reason):
     """Catches JSON of another kind, and none at all."""
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=reason):
         decode(data, "x")
 
 

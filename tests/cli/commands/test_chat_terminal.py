@@ -92,7 +92,7 @@ def kept() -> list[tuple[str, str]]:
 
 def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves(chat):
     """Catches a Ctrl-C that ends the chat or is swallowed, and a terminal left without echo."""
-    screen = chat("--session", "one", "-n", "-1")
+    screen = chat("--session", "one", "-n", "-1", "--seed", "4")
     screen.say("the cat\r")
     screen.wait(r"> the cat\n[^\n]+\n[^\n]+\n")
     screen.say(CTRL_C)
