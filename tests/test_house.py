@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -129,22 +130,29 @@ def floor(room: str, part: str) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if name != "gptcli"])
-def test_imports_go_down_only(module):
-    """Catches a room that reaches up, sideways, or for a library it must not know."""
-    rooms = module.removeprefix("gptcli.")
-    banned = [names for room, names in LIBRARIES.items() if f"{rooms}.".startswith(f"{room}.")]
+def faults_of(module: str) -> Iterator[str]:
+    """What a module imports that it must not."""
+    path = module.removeprefix("gptcli.")
+    top = path.partition(".")[0]
+    banned = [names for room, names in LIBRARIES.items() if f"{path}.".startswith(f"{room}.")]
     for target in imports(module):
         library = target.partition(".")[0]
-        assert not any(library in names for names in banned), f"{module} must not know {library}"
-        top = rooms.partition(".")[0]
-        other = inside(target, "gptcli")
-        assert other not in FORBIDDEN.get(top, set()), f"{module} must not know {target}"
+        if any(library in names for names in banned):
+            yield f"{module} must not know {library}"
+        if inside(target, "gptcli") in FORBIDDEN.get(top, set()):
+            yield f"{module} must not know {target}"
         for room in FLOORS:
             one, other = inside(module, room), inside(target, room)
             if one is None or other is None or one == other:
                 continue
-            assert floor(room, other) < floor(room, one), f"{module} imports {target}"
+            if floor(room, other) >= floor(room, one):
+                yield f"{module} imports {target}"
+
+
+def test_imports_go_down_only():
+    """Catches a room that reaches up, sideways, or for a library it must not know."""
+    assert len(modules()) > 300
+    assert not [fault for module in modules() for fault in faults_of(module)]
 
 
 def circles() -> Iterator[list[str]]:
@@ -215,7 +223,7 @@ def test_help_and_listing_never_load_the_engine(argv):
     [
         ["ruff", "format", "--check", "--no-cache", "."],
         ["ruff", "check", "--no-cache", "."],
-        ["mypy", "--cache-dir", "/dev/null"],
+        ["mypy", "--cache-dir", str(Path(tempfile.gettempdir()) / "gptcli-tests" / "mypy")],
     ],
     ids=["format", "lint", "types"],
 )
