@@ -28,6 +28,8 @@ MODEL_FIXTURES = {"shared_data_dir"}
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
 ON_REQUEST = ("install", "sanitizer", "browser")
+#: Left out where `-m` says something and does not name it: a short loop is short.
+SLOW = "slow"
 
 _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
 
@@ -39,6 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in ON_REQUEST:
         if name not in config.option.markexpr:
             left |= {item for item in items if item.get_closest_marker(name)}
+    if config.option.markexpr and SLOW not in config.option.markexpr:
+        left |= {item for item in items if item.get_closest_marker(SLOW)}
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("model")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 SCRIPTS = CHECKOUT / "gptcli" / "cli" / "completion_scripts"
 

@@ -49,6 +49,8 @@ def test_whole_help_has_every_option_and_no_types(path: tuple[str, ...], command
     text = run(*path, "--help").text
     assert "bool" not in text.lower()
     assert "<" not in text.replace("<|im_end|>", "")
+    usage = text.splitlines()[0]
+    assert usage.count("[") == usage.count("]")
     for param in command.params:
         if param.param_type_name == "option":
             for name in [*param.opts, *param.secondary_opts]:

@@ -18,6 +18,8 @@ import pytest
 from tests.conftest import with_context
 from tests.engine.cpu.helpers import needs_kernels
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "gptcli"]
 FOREVER = ["complete", "-m", "echo", "-n", "100000000", "word"]
 

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 #: Runs a command; the end of stderr is what it has loaded.
 SCRIPT = """

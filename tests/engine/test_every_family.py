@@ -18,6 +18,8 @@ from tests.engine.weights.test_lora import apart_by, logits
 from tests.engine.weights.test_quantised import CASES as FORMS
 from tests.engine.weights.test_quantised import assert_same_model
 
+pytestmark = pytest.mark.slow
+
 #: Families of which another checkpoint than the first is taken, and why.
 _CHOSEN = {
     # Written out as PEFT's models are here, transformers adds the bias of ALiBi twice.

@@ -278,6 +278,7 @@ def test_half_types_stay_near_float32(case, dtype):
     assert ((stepped - exact).square().mean().sqrt() / exact.std()) < 10 * eps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "counts", "backend"),
     [

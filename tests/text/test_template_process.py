@@ -7,6 +7,8 @@ import pytest
 from gptcli.errors import InputError, ModelError
 from gptcli.text.template_process import TemplateProcess
 
+pytestmark = pytest.mark.slow
+
 SLOW, LARGE = r"takes more than 1\.5 s", "takes too much memory, or writes without end"
 #: A template, and what is said of it: where both limits would do, either is right.
 HOSTILE = {

@@ -115,7 +115,7 @@ def root(command: TyperGroup) -> Node:
 def argument_name(argument: TyperArgument) -> str:
     """What stands for its value."""
     # Some metavars say in themselves that they are optional, or may be repeated.
-    return (argument.metavar or argument.name.upper()).strip("[]{}").removesuffix("...")
+    return (argument.metavar or argument.name.upper()).strip("[]{}.")
 
 
 def shown_metavar(option: TyperOption, node: Node) -> str:

@@ -211,6 +211,7 @@ def running(model: Path, command: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_the_kernels_need_no_torch(tiny_model):
     """Catches an import of torch on the way of what is measured on the kernels."""

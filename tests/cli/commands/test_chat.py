@@ -255,6 +255,7 @@ def test_bad_input_is_one_line(argv, code, reason, chat, tmp_path, monkeypatch):
     assert reason in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "reason"),
     [

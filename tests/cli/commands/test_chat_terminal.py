@@ -15,6 +15,8 @@ import pytest
 from gptcli.chat import sessions
 from tests.conftest import CHAT_TEMPLATE, with_context
 
+pytestmark = pytest.mark.slow
+
 COLUMNS, LINES = 70, 24
 CTRL_C, CTRL_D, ALT_ENTER = "\x03", "\x04", "\x1b\r"
 

@@ -151,6 +151,7 @@ def test_a_full_context_ends_the_walk_and_is_said(explain):
     assert_one_line(explain("--ctx-size", str(full), PROMPT), 5, "fills the context")
 
 
+@pytest.mark.slow
 class TestStep:
     """--step, on a pseudo-terminal."""
 

@@ -14,6 +14,8 @@ from tests.engine.helpers import GOLDENS
 from tests.golden_cases import CASES
 from tests.test_readme import write_tokenizer
 
+pytestmark = pytest.mark.slow
+
 FIRST = {CASES[name].kind: name for name in reversed(CASES)}
 PROMPT = "The cat sat on"
 

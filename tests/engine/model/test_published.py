@@ -19,6 +19,8 @@ from tests.engine.model.published import PUBLISHED, Published
 from tests.engine.model.published_configs import CONFIGS
 from tests.golden_cases import CASES
 
+pytestmark = pytest.mark.slow
+
 DTYPES = {"BF16": torch.bfloat16, "U8": torch.uint8}
 
 

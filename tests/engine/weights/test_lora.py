@@ -16,6 +16,8 @@ from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_quantised import CASES
 from tests.opening import load, plan
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("peft")
 TOLERANCE = 3e-5
 

@@ -102,6 +102,7 @@ def test_a_file_that_cannot_be_written(flag, tiny_model, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["dir"]
 
 
+@pytest.mark.slow
 class TestPictures:
     """--png."""
 
