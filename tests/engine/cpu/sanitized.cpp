@@ -104,8 +104,8 @@ struct Small {
 // Memory for all that a probe can ask for, of the tokens from `first` on.
 struct Shown {
   std::vector<std::vector<float>> memory;
-  std::vector<ProbeLayer> layers;
-  Probe probe;
+  std::vector<LayerCopies> layers;
+  Copies probe;
 
   float *floats(int count) {
     memory.emplace_back(count, NAN);

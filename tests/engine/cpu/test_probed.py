@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused():
     given = [1, 2], [0, 0], [0, 1], cache.layers, [1]
     for first, end in ((-1, 2), (0, 3)):
         with pytest.raises(ValueError, match="outside"):
-            runner.model.forward(*given, abi.Probe(first, end))
+            runner.model.forward(*given, abi.Copies(first, end))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -115,13 +115,13 @@ class Model(c.Structure):
     )
 
 
-class ProbeLayer(c.Structure):
+class LayerCopies(c.Structure):
     """What a probe is shown of one layer."""
 
     _fields_ = tuple((name, c.c_void_p) for name in ("queries", "attention", "mlp", "stream"))
 
 
-class Probe(c.Structure):
+class Copies(c.Structure):
     """What a probe is shown of a forward."""
 
     _fields_ = (
@@ -142,9 +142,9 @@ class Call(c.Structure):
             (name, c.c_void_p)
             for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
         ),
-        ("probe", c.POINTER(Probe)),
+        ("probe", c.POINTER(Copies)),
     )
 
 
 #: Those that cross the border, in the order in which the library tells their sizes.
-STRUCTS = (Matrix, Norm, LayerWeights, Model, ProbeLayer, Probe, Call)
+STRUCTS = (Matrix, Norm, LayerWeights, Model, LayerCopies, Copies, Call)

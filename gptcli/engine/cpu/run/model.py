@@ -102,7 +102,7 @@ class KernelModel:
         positions: Ids,
         layers: Sequence[KeysValues],
         wanted: Ids,
-        shown: abi.Probe | None = None,
+        shown: abi.Copies | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 

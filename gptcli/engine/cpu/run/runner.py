@@ -63,7 +63,7 @@ class PackedModel(Protocol):
         positions: Ids,
         layers: Sequence[KeysValues],
         wanted: Ids,
-        shown: abi.Probe | None = None,
+        shown: abi.Copies | None = None,
     ) -> NDArray[np.float32]:
         """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
 

@@ -14,7 +14,7 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.model_state import ModelState
 
-#: Where a layer's points are in abi.ProbeLayer, and that keys are not: they are in the state.
+#: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
 
 
@@ -31,11 +31,11 @@ class Shown:
         end = min(probe.positions.stop, positions.stop)
         self._positions = range(first, end)
         self._arrays: dict[tuple[Point, int], NDArray[np.float32]] = {}
-        self._layers = (abi.ProbeLayer * spec.layers)()
-        self.struct: abi.Probe | None = None
+        self._layers = (abi.LayerCopies * spec.layers)()
+        self.struct: abi.Copies | None = None
         if not self._positions:
             return
-        self.struct = abi.Probe(first - positions.start, end - positions.start)
+        self.struct = abi.Copies(first - positions.start, end - positions.start)
         self.struct.layer = c.addressof(self._layers)
         self.struct.embedding = self._address("embedding", -1)
         for index, layer in enumerate(self._layers):

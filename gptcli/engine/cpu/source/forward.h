@@ -13,7 +13,7 @@ static inline void take_row(const void *table, int32_t kind, int64_t at, int n, 
 static inline void show(const Step &s, const Team &team, float *to, const float *x, int64_t stride, int n,
                         float scale = 1.0f) {
   if (!to) return;
-  const Probe &probe = *s.call->probe;
+  const Copies &probe = *s.call->probe;
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
     if (t < probe.first || t >= probe.end) continue;
@@ -99,7 +99,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
   const bool exact = m.exact_activations;
-  const ProbeLayer shown = s.call->probe ? s.call->probe->layer[layer] : ProbeLayer{};
+  const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
   const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
   const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
 

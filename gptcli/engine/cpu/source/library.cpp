@@ -37,8 +37,8 @@ static const int32_t SIZES[] = {4,
                                 sizeof(Norm),
                                 sizeof(LayerWeights),
                                 sizeof(Model),
-                                sizeof(ProbeLayer),
-                                sizeof(Probe),
+                                sizeof(LayerCopies),
+                                sizeof(Copies),
                                 sizeof(Call)};
 
 API const int32_t *kernels_sizes(int32_t *count) {

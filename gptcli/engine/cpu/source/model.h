@@ -51,14 +51,14 @@ struct Model {
 
 // What a forward copies out for a probe, of tokens first ≤ t < end: float32 without padding, null
 // where it is not asked for. Updates are as they are added to the stream, queries as they meet keys.
-struct ProbeLayer {
+struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
 };
-struct Probe {
+struct Copies {
   int32_t first, end;
   float *embedding;         // (end - first, width)
-  const ProbeLayer *layer;  // (layers)
+  const LayerCopies *layer;  // (layers)
 };
 
 // One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
@@ -69,5 +69,5 @@ struct Call {
   const int32_t *wanted;                     // (wanted_count), which tokens have logits, ascending
   void *const *keys, *const *values;         // (layers)
   float *logits;                             // (wanted_count, vocab)
-  const Probe *probe;                        // or null
+  const Copies *probe;                        // or null
 };
