@@ -226,6 +226,7 @@ def test_settings_that_are_not_known(tmp_path):
             opening()
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_a_file_becomes_text_without_torch(tmp_path, write_llama):
     """Catches torch imported to convert, or to pack what was converted: seconds of waiting."""

@@ -102,6 +102,7 @@ def test_kill_leaves_no_half_model(tmp_path: Path, write_llama, drain) -> None:
     assert drain(models.verify(found)).ok and _staged() == []
 
 
+@pytest.mark.slow
 def test_two_processes_make_it_once(tmp_path: Path, write_llama) -> None:
     """Two conversions into one directory, or a wait that says nothing."""
     path = tmp_path / "x.gguf"

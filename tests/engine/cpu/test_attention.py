@@ -121,6 +121,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
     return out
 
 
+@pytest.mark.slow
 @every_set
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
 @settings(max_examples=60, deadline=None)
