@@ -17,13 +17,13 @@ class KeysValues:
 
     Rows of unequal length are possible; rows of one length take a faster way through `append`.
     like: an array of the kind, the dtype and on the device that keys and values are to have.
-    block: the positions whose keys are kept together, and moved whole.
+    group: the positions whose keys are kept together, and moved whole.
     """
 
     rewinds = True
 
-    def __init__(self, shape: LayerShape, batch: int, like: Array, *, block: int = 1) -> None:
-        self._block = block
+    def __init__(self, shape: LayerShape, batch: int, like: Array, *, group: int = 1) -> None:
+        self._group = group
         empty = namespace(like).empty(
             (batch, shape.kv_heads, 0, shape.head_dim), dtype=like.dtype, device=like.device
         )
@@ -57,7 +57,7 @@ class KeysValues:
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState. An interruption leaves it usable, and perhaps half grown."""
-        kept = -(-used // self._block) * self._block
+        kept = -(-used // self._group) * self._group
         self.keys = _grown(self.keys, kept, capacity)
         self.values = _grown(self.values, kept, capacity)
 
@@ -71,7 +71,7 @@ class KeysValues:
     def picked(self, rows: Array) -> Self:
         """See LayerState."""
         xp, other = namespace(self.keys), object.__new__(type(self))
-        other._block = self._block
+        other._group = self._group
         other.keys = xp.take(self.keys, rows, axis=0)
         other.values = xp.take(self.values, rows, axis=0)
         return other

@@ -42,7 +42,7 @@ class ModelState:
     A forward reserves room, lets every layer take in its tokens, and advances. In between,
     `under_way` tells how many tokens of each row these are: rows may be padded, and padding is
     nothing that a layer may keep. like: an array of the kind and on the device that the forward
-    computes with. block: the tokens that some layer keeps together; a capacity has whole blocks.
+    computes with. group: the tokens that some layer keeps together; a capacity has whole groups.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ModelState:
         like: Array,
         *,
         limit: int,
-        block: int = 1,
+        group: int = 1,
     ) -> None:
         #: Of whatever kind each is: what a forward does with it, the layer itself knows.
         self.layers: list[Any] = list(layers)
@@ -61,7 +61,7 @@ class ModelState:
         #: Tokens per row that every layer has room for.
         self.capacity = 0
         self.under_way: list[int] | None = None
-        self._like, self._block = like, block
+        self._like, self._group = like, group
         self._grows = False
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
@@ -99,7 +99,7 @@ class ModelState:
             # Said first: an interruption may leave some layers grown, and the next call goes on.
             self._grows = True
             wanted = max(needed, min(_up(needed, GROWTH), self.limit))
-            self.capacity = _up(wanted, self._block)
+            self.capacity = _up(wanted, self._group)
         if self._grows:
             # Layer by layer, so that only one layer is ever held twice.
             for layer in self.layers:
@@ -202,15 +202,15 @@ class ModelState:
 
 
 def new_state(
-    spec: ModelSpec, batch: int, like: Array, *, limit: int | None = None, block: int = 1
+    spec: ModelSpec, batch: int, like: Array, *, limit: int | None = None, group: int = 1
 ) -> ModelState:
     """The empty state of a model for `batch` rows, of at most `limit` tokens or its context.
 
-    like, block: see KeysValues.
+    like, group: see KeysValues.
     """
-    layers = [KeysValues(shape, batch, like, block=block) for shape in spec.shapes]
+    layers = [KeysValues(shape, batch, like, group=group) for shape in spec.shapes]
     most = min(limit or spec.context, spec.context)
-    return ModelState(layers, batch, like, limit=most, block=block)
+    return ModelState(layers, batch, like, limit=most, group=group)
 
 
 def _up(count: int, multiple: int) -> int:

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from gptcli.engine.cpu.packing.pack import as_float32
 
 #: Positions that stand together.
-BLOCK = 16
+KEY_GROUP = 16
 
 
 def keys_of(keys: NDArray[Any], length: int) -> NDArray[np.float32]:
     """Those of the first `length` positions of a layer, (batch, kv_heads, length, head_dim)."""
     batch, heads, _, d = keys.shape
-    count = -(-length // BLOCK)
-    groups = keys[:, :, : count * BLOCK].reshape(batch, heads, count, d * BLOCK)
+    count = -(-length // KEY_GROUP)
+    groups = keys[:, :, : count * KEY_GROUP].reshape(batch, heads, count, d * KEY_GROUP)
     # Features stand alone, or in bfloat16 as pairs; where their number is odd, the last one alone.
     paired = d - d % 2 if keys.dtype == np.uint16 else 0
-    pairs = groups[..., : paired * BLOCK].reshape(batch, heads, count, -1, BLOCK, 2)
-    alone = groups[..., paired * BLOCK :].reshape(batch, heads, count, -1, BLOCK)
+    pairs = groups[..., : paired * KEY_GROUP].reshape(batch, heads, count, -1, KEY_GROUP, 2)
+    alone = groups[..., paired * KEY_GROUP :].reshape(batch, heads, count, -1, KEY_GROUP)
     both = (
-        pairs.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, paired),
-        alone.swapaxes(3, 4).reshape(batch, heads, count * BLOCK, d - paired),
+        pairs.swapaxes(3, 4).reshape(batch, heads, count * KEY_GROUP, paired),
+        alone.swapaxes(3, 4).reshape(batch, heads, count * KEY_GROUP, d - paired),
     )
     return as_float32(np.concatenate(both, axis=-1)[:, :, :length])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import shapes
-from gptcli.engine.cpu.run.key_groups import BLOCK
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
@@ -115,7 +115,7 @@ class KernelRunner:
 
     def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        return new_state(self.spec, batch, self._like, limit=self.limit, block=BLOCK)
+        return new_state(self.spec, batch, self._like, limit=self.limit, group=KEY_GROUP)
 
     def prefill(
         self,
