@@ -1,0 +1,1 @@
+"""What strangers' files, signals, full disks and closed pipes do to the tool: nothing."""
