@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import Family, read_spec
 from gptcli.engine.model.spec import ModelSpec
@@ -46,8 +47,9 @@ class Described:
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What a user should know of how the files were read."""
-        found = self._ends.notice
-        return () if found is None else (found,)
+        config = self.config.renamed(self.family.other_names)
+        found = [Notice(config.subject, text) for text in rope_fields.doubled(config)]
+        return (*found, *self._ends.notices)
 
     @cached_property
     def _ends(self) -> Ends:

@@ -27,7 +27,7 @@ class Ends:
 
     spec: ModelSpec
     stored: StoredFiles
-    notice: Notice | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 def settle(spec: ModelSpec, rules_of: Callable[[ModelSpec], Rules], stored: StoredFiles) -> Ends:
@@ -49,7 +49,7 @@ def settle(spec: ModelSpec, rules_of: Callable[[ModelSpec], Rules], stored: Stor
         return Ends(spec, stored)
     text = f"has a head ({last}) that differs from the embedding, to which config.json ties it:"
     notice = Notice(str(stored.directory), f"{text} the head is used as it is stored")
-    return Ends(replace(spec, tied=False), stored, notice)
+    return Ends(replace(spec, tied=False), stored, (notice,))
 
 
 def _parts(stored: StoredFiles, rules: Rules, module: str) -> dict[str, StoredTensor]:
