@@ -144,6 +144,8 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
     found = packed_file.load(path, spec, kinds, library, source)
     if found is not None:
         return found
+    # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
+    parameters = Parameters(described, exact=name == "float32")
     memory.check(
         str(directory),
         spec,
@@ -153,7 +155,6 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
         context=limit,
         device="cpu",
     )
-    parameters = Parameters(described, exact=name == "float32")
     packed = pack(spec, kinds, parameters, library, threads=threads)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
