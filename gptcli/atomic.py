@@ -55,11 +55,11 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def replacing_directory(path: Path) -> Iterator[Path]:
-    """A new directory to fill, that takes the place of `path` when the block ends well.
+def replacing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
+    """A new directory to fill, that gets the name `path` when the block ends well.
 
-    What was at `path`, if it is a directory, is removed then. Nothing is left behind where the
-    block fails. Raises OSError where it cannot be written.
+    over: what is there by that name is removed then; else it may be no more than empty. Nothing is
+    left behind where the block fails. Raises OSError where it cannot be written.
     """
     sweep(path.parent)
     descriptor, part = _begin_directory(path)
@@ -69,8 +69,9 @@ def replacing_directory(path: Path) -> Iterator[Path]:
             for name in names:
                 _flush(Path(place, name))
             flush_directory(Path(place))
-        if path.is_dir() and not path.is_symlink():
-            discard(path)
+        if over:
+            with contextlib.suppress(FileNotFoundError):
+                discard(path)
         part.rename(path)
         flush_directory(path.parent)
     finally:
