@@ -69,10 +69,10 @@ class Talk:
         """The system prompt."""
         return next((m.content for m in self.messages if m.role == "system"), None)
 
-    def replace_messages(self, messages: Iterable[Message]) -> None:
+    def replace_messages(self, messages: Iterable[Message], *, keep: bool = True) -> None:
         """Say something else happened; it is kept."""
         self.request = replace(self.request, messages=tuple(messages))
-        if self.keeping.keep(self.request, self.answers):
+        if keep and self.keeping.keep(self.request, self.answers):
             self.saved()
 
     def go_on(self, session: Session) -> None:
@@ -93,15 +93,16 @@ class Talk:
         """Replace the system prompt, None for none."""
         self.replace_messages(with_system(self.messages, text))
 
-    def undo(self) -> str:
+    def undo(self, *, keep: bool = True) -> str:
         """Take back the last message of the user and what came after it; that message.
 
+        keep: False where another takes its place, until which what is on the disk stays there.
         Raises UsageError where there is none.
         """
         for place in range(len(self.messages) - 1, -1, -1):
             if self.messages[place].role == "user":
                 text = self.messages[place].content
-                self.replace_messages(self.messages[:place])
+                self.replace_messages(self.messages[:place], keep=keep)
                 return text
         raise UsageError("conversation", "has no message that could be taken back")
 

@@ -99,6 +99,26 @@ def test_what_is_kept_nowhere_is_not_loaded_over(chat) -> None:
             Path(name).unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("line", ["/regen", "/edit"])
+def test_a_turn_stays_until_another_takes_its_place(
+    chat, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the new answer came, the session had lost the message and the old one."""
+    chat("one", session="a")
+    seen = []
+    answer = EchoBackend.answer
+
+    def looked(self, request):
+        seen.append(said("a"))
+        yield from answer(self, request)
+
+    monkeypatch.setattr(EchoBackend, "answer", looked)
+    monkeypatch.setattr(Typed, "edit", lambda *_: "two")
+    chat(line, session="a")
+    assert seen == [["one"]]
+    assert said("a") == [{"/regen": "one", "/edit": "two"}[line]]
+
+
 @pytest.mark.parametrize("name", ["b", "b.json", "b.md"])
 def test_saving_replaces_nothing_else(chat, name: str) -> None:
     """/save NAME replaced another conversation, and /save FILE any file."""

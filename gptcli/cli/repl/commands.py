@@ -90,7 +90,7 @@ class Commands:
         self._messages.info(f"taken back: {self._talk.undo()}")
 
     def _regen(self, _rest: str) -> None:
-        self._again(self._talk.undo)
+        self._again(lambda: self._talk.undo(keep=False))
 
     def _edit(self, _rest: str) -> None:
         # Edited before anything is taken back: an editor that fails changes nothing.
@@ -99,7 +99,7 @@ class Commands:
             raise UsageError("/edit", "the message is empty, so nothing was changed")
 
         def undo() -> str:
-            self._talk.undo()
+            self._talk.undo(keep=False)
             return text
 
         self._again(undo)
