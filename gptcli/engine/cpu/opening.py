@@ -142,17 +142,17 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
     source = _source(described.stored.files)
     path = packed_path(directory, name if KINDS.get(name) == kinds else KEPT)
     found = packed_file.load(path, spec, kinds, library, source)
-    if found is not None:
-        return found
     memory.check(
         str(directory),
         spec,
-        choice.bytes(spec),
+        0 if found is not None else choice.bytes(spec),
         dtype=name,
         item=4 if name == "float32" else 2,
         context=limit,
         device="cpu",
     )
+    if found is not None:
+        return found
     parameters = Parameters(described, exact=name == "float32")
     packed = pack(spec, kinds, parameters, library, threads=threads)
     try:
