@@ -6,13 +6,13 @@ Only what a model needs is fetched, the weights last; `HF_HUB_OFFLINE`, `HF_TOKE
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gptcli import atomic
 from gptcli.errors import ModelError, NetworkError
 from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
@@ -208,9 +208,8 @@ def _note_revision(repo: Repo, commit: str) -> None:
     """Notes which commit a branch or tag is at: asked for by commit, the library does not."""
     ref = repo.folder / "refs" / repo.revision
     ref.parent.mkdir(parents=True, exist_ok=True)
-    new = ref.with_name(f"{ref.name}.{os.getpid()}.new")
-    new.write_text(commit, encoding="ascii")
-    new.replace(ref)
+    with atomic.replacing(ref) as file:
+        file.write(commit.encode())
 
 
 def _quiet() -> None:
