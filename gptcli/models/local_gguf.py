@@ -7,7 +7,6 @@ import re
 from collections.abc import Generator
 from pathlib import Path
 
-from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import parts
 from gptcli.models import store
@@ -23,8 +22,7 @@ def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
     name = managed_name(path)
 
     def make(staging: Path) -> Generator[Progress, None, None]:
-        with signals.held():
-            from gptcli.models.gguf.convert import convert
+        from gptcli.models.gguf.convert import convert
 
         yield from convert(path, staging, name, str(path.resolve()))
 
