@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gptcli import signals
 from gptcli.backends.local.defaults import ModelDefaults
 from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.text.healing import TokenIndex
@@ -64,8 +63,8 @@ class OpenModel:
 
     def runner_in(self, dtype: str) -> Runner:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
-        with signals.held():
-            from gptcli.engine.open import open_runner
+        from gptcli.engine.open import open_runner
+
         return open_runner(self.described, replace(self._compute, dtype=dtype))
 
     def kept(self, make: Callable[[OpenModel], T]) -> T:
