@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
-from gptcli import identity, signals
+from gptcli import identity
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import parts
 from gptcli.models import manifest, store
@@ -24,8 +24,7 @@ def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
     name, files = managed_name(path), parts.paths(path)
 
     def make(staging: Path) -> Generator[Progress, None, None]:
-        with signals.held():
-            from gptcli.models.gguf.convert import convert
+        from gptcli.models.gguf.convert import convert
 
         stamp = identity.settled(files)
         yield from convert(path, staging, name, str(path.resolve()))

@@ -13,7 +13,7 @@ from gptcli.formats import json as jsonfile
 
 NAME = "gptcli.json"
 #: Raised when what the converter writes changes; older directories are then made again.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,9 @@ def _converse(
     if talk.model == ECHO:
         messages.hint("echo: repeats what you say")
     history = config.data_dir() / "chat_history"
-    lines = LineEditor(history=history, commands=COMMANDS, arguments=arguments_of)
+    assert environment.stdin is not None
+    streams = environment.stdin, environment.stdout
+    lines = LineEditor(*streams, history, commands=COMMANDS, arguments=arguments_of)
     messages.info(f"{talk.model}: /help for help, Ctrl-D leaves")
     if talk.keeping.name is not None and talk.messages:
         count = len(talk.messages)

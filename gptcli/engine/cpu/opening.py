@@ -81,6 +81,8 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     choice = choose(described, compute.dtype, compute.cpu_features)
     if choice is None:
         return None
+    # What is packed already is mapped, and takes what memory there is.
+    _check_memory(described, choice, 0, limit)
     packed = _packed(described, choice, limit, compute.threads or default_threads())
     model = KernelModel(
         packed,
@@ -172,15 +174,7 @@ def _pack(
 ) -> tuple[PackedWeights, str]:
     """The weights, packed, and the digest of the files that they were read from."""
     spec, exact = described.spec, choice.name == "float32"
-    memory.check(
-        str(described.directory),
-        spec,
-        choice.bytes(spec),
-        dtype=choice.name,
-        item=4 if exact else 2,
-        context=limit,
-        device="cpu",
-    )
+    _check_memory(described, choice, choice.bytes(spec), limit)
     before = identity.settled(files)
     if stored.read(described.directory) != described.stored:
         raise _changed(described)
@@ -190,6 +184,18 @@ def _pack(
     if identity.stamp(files) != before:
         raise _changed(described)
     return packed, content
+
+
+def _check_memory(described: Described, choice: KernelChoice, weights: int, limit: int) -> None:
+    memory.check(
+        str(described.directory),
+        described.spec,
+        weights,
+        dtype=choice.name,
+        item=4 if choice.name == "float32" else 2,
+        context=limit,
+        device="cpu",
+    )
 
 
 def _changed(described: Described) -> ModelError:

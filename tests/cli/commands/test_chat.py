@@ -10,7 +10,6 @@ import pytest
 
 from gptcli.chat import sessions
 from gptcli.chat.sessions import Session
-from gptcli.text.chat_template import ChatTemplate
 from gptcli.types.chat import Message
 from tests.cli.helpers import run
 
@@ -263,15 +262,13 @@ def test_bad_input_is_one_line(argv, code, reason, chat, tmp_path, monkeypatch):
             "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
             "takes more than 1.5 s",
         ),
-        ("{{ 'a' * 10**11 }}", "takes too much memory, or writes without end"),
+        ("{{ 'a' * 10**11 }}", "takes more than 201 MB of memory"),
         ("{{" + "(" * 50_000 + "1" + ")" * 50_000 + "}}", "fails: RecursionError: "),
     ],
     ids=["loops", "allocates", "nests"],
 )
-def test_a_hostile_template_is_one_line(template, reason, chat, tmp_path, monkeypatch):
+def test_a_hostile_template_is_one_line(template, reason, chat, tmp_path):
     """Catches a model's template that hangs the tool, takes the memory, or gives a traceback."""
-    # A default is bound when the function is made: the constant's new value would not be seen.
-    monkeypatch.setitem(ChatTemplate.__init__.__kwdefaults__, "patience", 1.5)
     path = tmp_path / "hostile.jinja"
     path.write_text(template)
     done = chat("--chat-template", str(path), "a")
