@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
 
 import typer
 
+from gptcli import signals
 from gptcli.cli.environment import Environment
-from gptcli.cli.guard import PipeClosedError, told_apart
+from gptcli.cli.guard import told_apart
 from gptcli.errors import GptcliError, ResourceError, UsageError
+from gptcli.ui.terminal.stream import PipeClosedError
 
-OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
+OK, BUG = 0, 1
+#: By signal, as shells tell it; `gptcli` as a process ends by the signal itself.
+HUNG_UP, INTERRUPTED, PIPE_CLOSED, TERMINATED = 129, 130, 141, 143
 
 
 def main(argv: Sequence[str], environment: Environment | None = None) -> int:
-    """Run one command line and give its exit code. See design: 0, 1 to 9, 130, 141, 143.
+    """Run one command line and give its exit code. See design: 0, 1 to 9, 129, 130, 141, 143.
 
     environment: by default that of this process.
     """
@@ -28,16 +29,15 @@ def main(argv: Sequence[str], environment: Environment | None = None) -> int:
     if "_GPTCLI_COMPLETE" in os.environ:
         # Typer wraps the help that it hands to the shell, which takes each line for a candidate.
         os.environ["COLUMNS"] = "9999"
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(list(argv), around)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except PipeClosedError:
-        _discard_stdout(around)
-        return PIPE_CLOSED
-    except Exception as error:  # everything ends here, that is what a boundary is
-        return _report(error, around)
+    except (KeyboardInterrupt, signals.EndedError, Exception) as error:
+        # Everything ends here, that is what a boundary is. What fails while a signal has things
+        # cleaned up is no news: a closed window takes the terminal with it.
+        code = signals.on_the_way_out(error)
+        if code is not None:
+            return code
+        return PIPE_CLOSED if isinstance(error, PipeClosedError) else _report(error, around)
 
 
 def _run(argv: list[str], environment: Environment) -> int:
@@ -45,6 +45,7 @@ def _run(argv: list[str], environment: Environment) -> int:
 
     try:
         code = app().main(argv, prog_name="gptcli", standalone_mode=False, obj=environment)
+        environment.stdout.flush()
     except OSError as error:
         raise told_apart(error) from error
     # Typer's own ways to stop give 1, which here means a bug.
@@ -52,17 +53,7 @@ def _run(argv: list[str], environment: Environment) -> int:
     return UsageError.exit_code if code == BUG else code
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # An exception, so that temporary files are removed and children stopped on the way out.
-    sys.exit(TERMINATED)
-
-
-def _discard_stdout(environment: Environment) -> None:
-    """Keep Python from complaining, when it exits, about output that nobody takes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), environment.stdout.fileno())
-
-
-def _report(error: Exception, environment: Environment) -> int:
+def _report(error: BaseException, environment: Environment) -> int:
     if environment.variables.get("GPTCLI_DEBUG"):
         traceback.print_exception(error)
     known = _known(error)
@@ -71,12 +62,12 @@ def _report(error: Exception, environment: Environment) -> int:
     else:
         text = str(known)
     # Where even this cannot be written, the exit code is all that is left to say it.
-    with suppress(OSError):
+    with suppress(OSError, PipeClosedError):
         environment.messages().error(text)
     return BUG if known is None else known.exit_code
 
 
-def _known(error: Exception) -> GptcliError | None:
+def _known(error: BaseException) -> GptcliError | None:
     if isinstance(error, GptcliError):
         return error
     if isinstance(error, typer.TyperException):
@@ -86,7 +77,7 @@ def _known(error: Exception) -> GptcliError | None:
     return None
 
 
-def _is_torch_memory(error: Exception) -> bool:
+def _is_torch_memory(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError):
         return False
     return type(error).__name__ == "OutOfMemoryError" or any(

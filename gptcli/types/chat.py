@@ -15,14 +15,22 @@ from gptcli.types.token import Source, Token
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+#: What may happen where the context is full, by `ChatRequest.drop_oldest`.
+OVERFLOWS = ("error", "drop-oldest")
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one side said. A system message, which sets the scene, can only be the first."""
+    """What one side said. A system message, which sets the scene, can only be the first.
+
+    marks: [start, end) of what in an answer's content the model wrote as one added token (as
+    `</think>` is to many), in order. In a template's document these are that token again; the same
+    letters elsewhere, whoever wrote them, are none.
+    """
 
     role: Role
     content: str
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gptcli import signals
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
 from gptcli.cli.repl.commands import Commands, LeaveError
@@ -35,6 +36,10 @@ class Repl:
 
     def run(self) -> None:
         """Until the person leaves. Errors are told, and the chat goes on."""
+        with signals.answered():
+            self._run()
+
+    def _run(self) -> None:
         while True:
             try:
                 line = self._lines.read()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from gptcli.ui.terminal.visible import one_line
+from gptcli.ui.terminal.visible import in_json, one_line
 
 
 class DataWriter:
@@ -40,6 +40,8 @@ class DataWriter:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         if _has_surrogates(text):
             text = json.dumps(value, allow_nan=False)
+        if self._stream.isatty():
+            text = in_json(text)
         self.write(f"{text}\n")
 
     def _put(self, text: str) -> None:

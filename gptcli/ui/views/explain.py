@@ -18,13 +18,7 @@ from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import Cell, lines
 from gptcli.ui.terminal.visible import neutral, shortened, visible
 from gptcli.ui.terminal.wrap import wrapped
-from gptcli.ui.terminal.writer import (
-    Neutral,
-    TerminalWriter,
-    height_of,
-    plain_console,
-    width_of,
-)
+from gptcli.ui.terminal.writer import TerminalWriter, height_of, plain_console, width_of
 from gptcli.ui.views import next_tokens, source
 from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
@@ -94,7 +88,7 @@ def turn_pages(
             # Nobody knows how many pages there will be while more rounds may come.
             pages = f"{len(known)}" if ended else f"{len(known)}…"
             foot = words.label("keys", page=place + 1, pages=pages)
-            live.update(Neutral(_page(screens[part], foot, stream)), refresh=True)
+            live.update(_page(screens[part], foot, stream), refresh=True)
             key = keys.read()
             if key == "leave":
                 return

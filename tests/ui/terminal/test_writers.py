@@ -9,13 +9,13 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from rich.text import Text
 
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import isolated, neutral, one_line
-from gptcli.ui.terminal.writer import Neutral, TerminalWriter
+from gptcli.ui.terminal.writer import TerminalWriter
+from tests.ui.screens import written
 
 
 @given(st.text())
@@ -100,10 +100,8 @@ def test_styles_stay_where_a_character_is_spelled_out():
     """Catches colours that move along because what stands before them became longer."""
     text = Text("\x1b\u202ea")
     text.stylize("bold", 2, 3)
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    segments = list(console.render(Neutral(text)))
-    assert [each.text for each in segments if each.style and each.style.bold] == ["a"]
-    assert "".join(each.text for each in segments) == "\\x1b\\u202ea\n"
+    shown = written(lambda stream: TerminalWriter(stream).line(text), 80)
+    assert shown == "\\x1b\\u202e\x1b[1ma\x1b[0m\n"
 
 
 def test_rows_are_a_line_each():
