@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
@@ -25,7 +26,8 @@ VALUES += ["\u2028", [True], [[1, 2], [3, 4]], {"type": "yarn"}, {"rope_type": "
 def value(rng: random.Random, like: Any = None) -> Any:
     """One of VALUES, or a near relative of what was there."""
     if isinstance(like, bool) or rng.random() < 0.6:
-        return rng.choice(VALUES)
+        # A copy: it may itself be changed where it stands.
+        return copy.deepcopy(rng.choice(VALUES))
     if isinstance(like, int):
         return rng.choice([like + 1, like - 1, -like, like * 2, like // 2, float(like), str(like)])
     if isinstance(like, float):
@@ -33,8 +35,9 @@ def value(rng: random.Random, like: Any = None) -> Any:
     if isinstance(like, str):
         return rng.choice([like[:-1], like + "x", like.upper(), [like], like * 50])
     if isinstance(like, list):
-        return rng.choice([like[:-1], like * 3, like[::-1], [like], {str(k): k for k in range(3)}])
-    return rng.choice(VALUES)
+        several = [like[:-1], like * 3, like[::-1], [like], {str(k): k for k in range(3)}]
+        return copy.deepcopy(rng.choice(several))
+    return copy.deepcopy(rng.choice(VALUES))
 
 
 def places(held: Any) -> list[tuple[Any, Any]]:
@@ -50,13 +53,13 @@ def places(held: Any) -> list[tuple[Any, Any]]:
 
 def object_of(rng: random.Random, held: dict[str, Any], more: dict[str, list[Any]]) -> bytes:
     """An object of JSON with one to three changes; more: fields that may be added, and values."""
-    changed = json.loads(json.dumps(held))
+    changed = copy.deepcopy(held)
     raw = None
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         kind = rng.random()
         if kind < 0.3 and more:
             name = rng.choice(sorted(more))
-            changed[name] = rng.choice([*more[name], value(rng)])
+            changed[name] = copy.deepcopy(rng.choice([*more[name], value(rng)]))
             continue
         at = places(changed)
         if not at:
@@ -66,7 +69,7 @@ def object_of(rng: random.Random, held: dict[str, Any], more: dict[str, list[Any
             del holder[key]
         elif kind < 0.5:
             other, from_ = rng.choice(at)
-            holder[key] = json.loads(json.dumps(other[from_]))
+            holder[key] = copy.deepcopy(other[from_])
         elif kind < 0.6:
             holder[key] = "@raw@"
             raw = rng.choice(RAW)
