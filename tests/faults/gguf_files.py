@@ -92,7 +92,7 @@ def _item(code: int, item: Any) -> bytes:
     if code == STRING:
         return _text(item)
     if code not in _FORMS:
-        return bytes(item)
+        return item if isinstance(item, bytes) else b""
     form = _FORMS[code]
     if form in "fd":
         return struct.pack(f"<{form}", float(item))
