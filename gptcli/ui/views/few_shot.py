@@ -125,6 +125,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {usage.prompt_tokens} tokens, {saved} of them shared and computed once",
         f"generated: {usage.completion_tokens} tokens, seed {usage.seed}",
+        f"sampler: {sampling.in_words(usage.sampling)}",
     ]
 
 
