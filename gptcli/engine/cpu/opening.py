@@ -173,11 +173,12 @@ def _pack(
 ) -> tuple[PackedWeights, str]:
     """The weights, packed, and the digest of the files that they were read from."""
     spec, exact = described.spec, choice.name == "float32"
+    # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
+    parameters = Parameters(described, exact=exact)
     _check_memory(described, choice, choice.bytes(spec), limit)
     before = identity.settled(files)
     if before != described.stored.stamp:
         raise _changed(described)
-    parameters = Parameters(described, exact=exact)
     packed = pack(spec, choice.kinds, parameters, choice.library, threads=threads)
     content = identity.digest(files)
     if identity.stamp(files) != before:
