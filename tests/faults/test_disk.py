@@ -134,7 +134,7 @@ def export(data: Path) -> Work:
 
 KILLED_AT = ("session", pytest.param("packing", marks=needs_kernels), "conversion")
 #: An export is written as a session is.
-WORK = (*KILLED_AT, pytest.param("export", marks=pytest.mark.slow))
+WORK = (*KILLED_AT, "export")
 
 
 def _well(work: Work, machine: Disk) -> Done:
