@@ -12,9 +12,12 @@ from gptcli.text.transcript import Transcript
 from gptcli.types.chat import ChatForm, TranscriptForm
 
 
-def open_form(form: ChatForm, directory: Path, tokenizer: Tokenizer) -> DocumentForm:
+def open_form(
+    form: ChatForm, directory: Path, tokenizer: Tokenizer, *, context: int | None = None
+) -> DocumentForm:
     """A transcript where one is asked for, else a template where there is one, else a transcript.
 
+    context: how many tokens a document must not have, None where that is not known.
     Raises UsageError for a template that there is not, or a transcript that cannot be.
     """
     if form.transcript is not None:
@@ -22,4 +25,6 @@ def open_form(form: ChatForm, directory: Path, tokenizer: Tokenizer) -> Document
     source = template_source.find(directory, tokenizer.settings, form.template)
     if source is None:
         return Transcript(TranscriptForm(), tokenizer)
-    return ChatTemplate(source, tokenizer)
+    if context is None:
+        return ChatTemplate(source, tokenizer)
+    return ChatTemplate(source, tokenizer, context=context)

@@ -186,6 +186,11 @@ class Tokenizer:
         """Whether it is a control token, which has no place in text."""
         return token_id in self._special
 
+    def added_name(self, token_id: int) -> str | None:
+        """The name of an added token that has a place in text (`</think>` to many), else None."""
+        added = self._added.get(token_id)
+        return None if added is None or added.special else added.content
+
     def bytes_of(self, token_id: int) -> bytes:
         """The bytes that a token adds to the text; a control token's are those of its name."""
         added = self._added.get(token_id)
