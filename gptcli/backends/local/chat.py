@@ -140,9 +140,8 @@ class LocalChat:
             if messages != request.messages:
                 document = form.document(messages, answer=answer)
                 count = len(request.messages) - len(messages)
-                text = (
-                    f"the context of {limit} tokens is full; left out the {count} oldest messages"
-                )
+                oldest = "oldest message" if count == 1 else f"{count} oldest messages"
+                text = f"the context of {limit} tokens is full; left out the {oldest}"
                 notices.append(Notice("conversation", text))
         if len(document.ids) >= limit:
             reason = f"has {len(document.ids)} tokens, which leave no room in a context of {limit}"

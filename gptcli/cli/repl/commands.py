@@ -19,6 +19,7 @@ from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
 from gptcli.ui.views.printing import pairs
+from gptcli.units import counted
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {
@@ -189,7 +190,7 @@ class Commands:
             found = loaded
         self._talk.request = restored(self._talk.request, found)
         self._talk.replace_messages(found.messages)
-        self._messages.info(f"loaded {len(found.messages)} messages")
+        self._messages.info(f"loaded {counted(len(found.messages), 'message')}")
 
     def _stats(self, _rest: str) -> None:
         usage = self._talk.last_usage
