@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from typing import TextIO
 
-from gptcli import signals
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import TextIO
 
 
 def run() -> None:
     """Run the command line and exit with its code, or by the signal that ended it."""
+    try:
+        _leave_working_directory()
+        from gptcli import signals
+
+        sys.exit(_run(signals))
+    except KeyboardInterrupt:
+        # It came before the boundary stood, or after it was left.
+        sys.exit(130)
+
+
+def _run(signals: ModuleType) -> int:
     try:
         signals.install()
         from gptcli.cli.boundary import main
@@ -19,7 +31,6 @@ def run() -> None:
         code = main(sys.argv[1:])
         signals.uninstall()
     except KeyboardInterrupt:
-        # It came before the boundary stood, or after it was left.
         code = 130
     except signals.EndedError as ended:
         code = int(str(ended.code))
@@ -27,11 +38,28 @@ def run() -> None:
         if stream is not None:
             _settle(stream)
     signals.leave_by(code)
-    sys.exit(code)
+    return code
+
+
+def _leave_working_directory() -> None:
+    """Look for modules elsewhere: a json.py beside a downloaded model is no module of ours.
+
+    `python -m` puts the current directory first, and an empty part of PYTHONPATH means it too.
+    What this needs is imported before Python comes here.
+    """
+    try:
+        here = os.path.realpath(os.curdir)
+    except OSError:
+        # It was removed.
+        return
+    if here != os.path.dirname(os.path.dirname(__file__)):  # noqa: PTH120 - pathlib is not there
+        sys.path[:] = [each for each in sys.path if os.path.realpath(each) != here]
 
 
 def _settle(stream: TextIO) -> None:
     """Keep Python from complaining, when it exits, about output that nobody takes."""
+    from contextlib import suppress
+
     try:
         stream.flush()
     except (OSError, ValueError):

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _BEGIN = (
@@ -37,9 +38,11 @@ def command(module: str, *arguments: str, site: bool = False) -> list[str]:
 
 def search_path() -> list[str]:
     """Where modules are looked for, without the working directory; our own is always there."""
-    here = os.path.realpath(os.curdir)
     found = [each for each in sys.path if Path(each).is_absolute()]
-    found = [each for each in found if os.path.realpath(each) != here]
+    # A directory that was removed has no path, and no modules.
+    with suppress(FileNotFoundError):
+        here = os.path.realpath(os.curdir)
+        found = [each for each in found if os.path.realpath(each) != here]
     own = str(Path(__file__).parents[1])
     return found if own in found else [*found, own]
 

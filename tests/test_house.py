@@ -22,7 +22,7 @@ PACKAGE = ROOT / "gptcli"
 FLOORS = {
     "gptcli": (
         {"atomic", "children", "errors", "signals", "units"},
-        {"config"},
+        {"config", "identity"},
         {"types"},
         {"formats"},
         {"text", "models", "engine"},

@@ -9,7 +9,7 @@ from typing import Any
 from gptcli.errors import GptcliError, InputError, ModelError
 from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.disguise import Disguise
-from gptcli.text.template_process import PATIENCE, TemplateProcess
+from gptcli.text.template_process import TemplateProcess
 from gptcli.text.template_source import TemplateSource
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.chat import ROLES, Message
@@ -24,10 +24,7 @@ class ChatTemplate:
 
     stops: tuple[str, ...] = ()
 
-    def __init__(
-        self, source: TemplateSource, tokenizer: Tokenizer, *, patience: float = PATIENCE
-    ) -> None:
-        """patience: seconds that the template may take for a conversation."""
+    def __init__(self, source: TemplateSource, tokenizer: Tokenizer) -> None:
         self.description = source.description
         self._tokenizer = tokenizer
         self._variables = tokenizer.named_tokens
@@ -35,7 +32,7 @@ class ChatTemplate:
         # An added token that is no control token is one nevertheless where the template writes it.
         written = "\n".join((source.text, *self._variables.values()))
         self._controls = tokenizer.control_names(written)
-        self._process = TemplateProcess(source.text, source.subject, patience=patience)
+        self._process = TemplateProcess(source.text, source.subject)
 
     @cached_property
     def end_names(self) -> tuple[str, ...]:

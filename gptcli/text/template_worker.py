@@ -1,54 +1,25 @@
-"""A process of its own that renders chat templates: they are programs that nobody vouches for.
+"""Renders chat templates in a process of its own: they are programs that nobody vouches for.
 
-A sandbox keeps a template from the system, but not from looping or allocating without end, which
-only a process that can be limited and ended is safe from. One JSON object a line comes in, one
-goes out:
+A sandbox keeps a template from the system, and limits from looping or allocating without end (see
+`text.limited_process`). One JSON object a line comes in, one goes out:
 
     {"template": text}            → {"constants": [text, …]}: the strings that its logic mentions
     {"render": {variables}}       → {"text": text}
 
 or {"error": kind, "message": text}, where kind is "syntax", "refused" (the template called
-raise_exception), "memory" or "failed". The process ends with its stdin.
+raise_exception), "memory" or "failed".
 """
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-#: Bytes of address space; Python and Jinja themselves take about a tenth.
-MEMORY = 1 << 30
-#: Seconds of computing in all, so that no loop outlives a parent that was killed.
-SECONDS = 300
+from gptcli.text.limited_worker import serve
+
 #: Characters of a rendered document.
 LONGEST = 16 << 20
-
-
-def main() -> None:
-    """Answer requests until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit()
-    worker = _Worker()
-    for line in sys.stdin:
-        try:
-            answer = worker.answer(json.loads(line))
-        except MemoryError:
-            answer = {"error": "memory", "message": ""}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
-def _limit() -> None:
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _RefusedError(Exception):
@@ -138,3 +109,7 @@ def _to_json(
     return json.dumps(
         value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
+
+
+if __name__ == "__main__":
+    serve(lambda: _Worker().answer)

@@ -9,7 +9,7 @@ from gptcli.text.template_process import TemplateProcess
 
 pytestmark = pytest.mark.slow
 
-SLOW, LARGE = r"takes more than 1\.5 s", "takes too much memory, or writes without end"
+SLOW, LARGE = r"takes more than 1\.5 s", r"takes more than 201 MB of memory|writes without end"
 #: A template, and what is said of it: where both limits would do, either is right.
 HOSTILE = {
     "loops": (
@@ -38,12 +38,11 @@ HOSTILE = {
 @pytest.mark.parametrize(("source", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_template_is_an_error(source, reason):
     """Catches a template that hangs the program, takes the machine's memory, or gets out."""
-    # Those that must not be ended by the clock have as long as a busy machine may take.
-    process = TemplateProcess(source, "the template", patience=1.5 if SLOW in reason else 30)
+    process = TemplateProcess(source, "the template")
     with pytest.raises(ModelError, match=f"^the template: ({reason})"):
         process.render({})
     process.close()
-    assert process._process.returncode is not None
+    assert not process._process.runs
 
 
 def test_a_broken_template_is_named():
@@ -81,7 +80,7 @@ def test_it_goes_on_after_it_was_ended():
     slow = (
         "{% if a %}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     )
-    process = TemplateProcess(f"{slow}{{% endif %}}ok", "t", patience=1.5)
+    process = TemplateProcess(f"{slow}{{% endif %}}ok", "t")
     assert process.render({"a": ""}) == "ok"
     for _ in range(2):
         with pytest.raises(ModelError, match=r"takes more than 1\.5 s"):

@@ -70,20 +70,23 @@ def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     from gptcli.engine.asking.scoring import windows
 
     size = model.runner.limit
-    stride = _stride(request, size)
     before, ids = _cut(model, request)
-    whole = before + ids
-    found = windows(len(whole), max(len(before), 1), size, stride)
+    whole, bos = before + ids, model.tokenizer.prefix
+    begins = len(bos) if whole[: len(bos)] == bos else 0
+    stride = _stride(request, size, begins)
+    found = windows(len(whole), max(len(before), 1), size, stride, begins=begins)
     return Plan(whole, len(before), found, size, stride, _notices(model, request, ids))
 
 
-def _stride(request: ScoreRequest, size: int) -> int:
-    if size < 2:
+def _stride(request: ScoreRequest, size: int, begins: int) -> int:
+    """How far a window moves on: what begins each window takes its part of the context."""
+    most = size - max(begins, 1)
+    if most < 1:
         reason = f"{size} leaves a token nothing before it, from which it could be predicted"
         raise UsageError("--ctx-size", reason)
-    stride = size // 2 if request.stride is None else request.stride
-    if not 1 <= stride < size:
-        reason = f"must be from 1 to {size - 1}, less than the context, not {stride}"
+    stride = min(size // 2, most) if request.stride is None else request.stride
+    if not 1 <= stride <= most:
+        reason = f"must be from 1 to {most}, less than the context, not {stride}"
         raise UsageError("--stride", reason)
     return stride
 

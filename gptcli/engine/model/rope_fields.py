@@ -17,6 +17,7 @@ from gptcli.engine.model.spec import (
     YarnScaling,
 )
 
+_FULL, _SLIDING = "full_attention", "sliding_attention"
 _KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
 
 
@@ -33,19 +34,54 @@ def rope(
 
     theta, partial: the family's defaults; kind: the layers it is for, where they differ.
     """
-    fields = config.sub("rope_parameters")
-    if fields is not None:
-        fields = _of_kind(fields, kind)
+    places = _places(config, kind)
+    if not places:
+        return _rope(config, None, head_dim, theta, partial, interleaved)
+    found = [_rope(config, each, head_dim, theta, partial, interleaved) for each in places]
+    if found[0] != found[-1]:
+        raise config.bad("rope_scaling", "contradicts 'rope_parameters': one of the two must go")
+    return found[0]
+
+
+def _places(config: ConfigFields, kind: str | None = None) -> list[ConfigFields]:
+    """Where rope parameters stand: in transformers 5's `rope_parameters`, in `rope_scaling`.
+
+    The latter says nothing of layers with a window, where these have a rope of their own.
+    """
+    new, old = config.sub("rope_parameters"), config.sub("rope_scaling")
+    if new is not None:
+        new = _of_kind(new, kind)
+    if new is not None and old is not None:
+        kept = {name: new.get(name) for name in ("rope_theta", "partial_rotary_factor")}
+        old = old.over({name: value for name, value in kept.items() if config.get(name) is None})
+        old = None if kind == _SLIDING else old
+    return [each for each in (new, old) if each is not None and each.names()]
+
+
+def doubled(config: ConfigFields) -> list[str]:
+    """What `rope_parameters` says otherwise than the fields beside it, in words."""
+    new, found = config.sub("rope_parameters"), []
+    for name in ("rope_theta", "partial_rotary_factor"):
+        beside, taken = config.get(name), new.get(name) if new is not None else None
+        if beside is not None and taken is not None and beside != taken:
+            text = f"{name!r} is {beside!r}, and in 'rope_parameters' {taken!r}, which is taken"
+            found.append(text)
+    return found
+
+
+def _rope(
+    config: ConfigFields,
+    fields: ConfigFields | None,
+    head_dim: int,
+    theta: float,
+    partial: float,
+    interleaved: bool,
+) -> Rope:
     base = config.number("rope_theta", theta)
     part = config.number("partial_rotary_factor", partial)
     if fields is not None:
-        base, part = (
-            fields.number("rope_theta", base),
-            fields.number("partial_rotary_factor", part),
-        )
-    else:
-        fields = config.sub("rope_scaling")
-        part = part if fields is None else fields.number("partial_rotary_factor", part)
+        base = fields.number("rope_theta", base)
+        part = fields.number("partial_rotary_factor", part)
     dim = int(head_dim * min(part, 1))
     if part > 1 or dim % 2 or not dim:
         reason = f"must make an even number of {head_dim} features, not {part:g} of them"
@@ -57,7 +93,7 @@ def rope(
 def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
     if kind is not None and fields.has(kind):
         return fields.sub(kind)
-    for other in ("full_attention", "sliding_attention"):
+    for other in (_FULL, _SLIDING):
         if fields.has(other) and kind is None:
             raise fields.bad(other, "has a rope of its own, which gptcli does not support here")
     return fields
@@ -66,9 +102,10 @@ def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
 def context(config: ConfigFields, default: int | None = None) -> int:
     """How many tokens the model was made for; yarn and dynamic scaling make it longer."""
     stated = config.count("max_position_embeddings", default)
-    fields = config.sub("rope_parameters") or config.sub("rope_scaling")
-    if fields is None:
+    places = _places(config, _FULL)
+    if not places:
         return stated
+    fields = places[0]
     if _kind(fields) == "dynamic":
         return int(stated * fields.number("factor"))
     if _kind(fields) == "yarn" and fields.get("factor") is not None:

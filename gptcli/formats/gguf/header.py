@@ -24,6 +24,7 @@ _ARRAY_LIMIT = 1 << 24
 _DEPTH_LIMIT = 4
 _DIMS_LIMIT = 4
 
+_MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q"}
 _SCALARS[12] = "d"
 _STRING, _ARRAY = 8, 9
@@ -62,6 +63,14 @@ class _BadFileError(Exception):
     """What is wrong with the file."""
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a file, whatever its name, begins as a GGUF file does. Raises OSError."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def read(path: Path) -> Header:
     """The header of a GGUF file. Raises ModelError for anything the format does not allow."""
     files.refuse_special(path)
@@ -91,7 +100,7 @@ class _Walk:
         self.limit = min(self.size, _HEADER_LIMIT)
 
     def header(self) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
-        if self.take(4) != b"GGUF":
+        if self.take(len(_MAGIC)) != _MAGIC:
             raise _BadFileError("it does not begin with GGUF")
         version = self.number("I")
         if version not in (2, 3):

@@ -84,7 +84,8 @@ class LineEditor:
 def _history(path: Path | None) -> History:
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-    if path is None:
+    # To open a pipe waits for a reader.
+    if path is None or (path.exists() and not path.is_file()):
         return InMemoryHistory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

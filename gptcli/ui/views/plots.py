@@ -37,9 +37,11 @@ class _Figure:
     """A figure that needs no display, and its PNG."""
 
     def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1) -> None:
-        from matplotlib import font_manager, rcParams
+        from matplotlib import font_manager, rcdefaults, rcParams
         from matplotlib.figure import Figure
 
+        # It has obeyed a file matplotlibrc of the current directory, which may be a stranger's.
+        rcdefaults()
         # It says aloud that a font has no bold face.
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
         there = {font.name for font in font_manager.fontManager.ttflist}

@@ -47,6 +47,17 @@ def test_bytes_that_are_told_are_those_that_are_taken(case):
         assert found[name] == value
 
 
+def test_show_obeys_the_environment(monkeypatch):
+    """Catches memory told for another dtype and context than every other command runs with."""
+    monkeypatch.setenv("GPTCLI_DTYPE", "bfloat16")
+    monkeypatch.setenv("GPTCLI_CTX_SIZE", "20")
+    command = ("models", "show", str(GOLDENS / "llama/tied"), "--json")
+    found = json.loads(run(*command).text)["memory"]
+    assert (found["dtype"], found["context"]) == ("bfloat16", 20)
+    found = json.loads(run(*command, "--dtype", "float32").text)["memory"]
+    assert (found["dtype"], found["context"]) == ("float32", 20)
+
+
 def test_show_tells_memory_in_the_dtype_that_is_asked_for():
     """Catches a dtype or a context that is read and not used."""
     done = run("models", "show", str(GOLDENS / "llama/tied"), "--dtype", "bfloat16")
