@@ -9,7 +9,7 @@ import pytest
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from gptcli.errors import InputError, ModelError, UsageError
+from gptcli.errors import ContextError, InputError, ModelError, UsageError
 from gptcli.text.chat_form import open_form
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.chat import ChatForm, Message
@@ -249,4 +249,42 @@ def test_an_empty_document_is_an_error(tmp_path):
     form = open_form(ChatForm(), directory, Tokenizer(directory))
     with pytest.raises(ModelError, match=r"chat_template\.jinja: makes an empty document"):
         form.document([Message("user", "x")])
+    form.close()
+
+
+def test_what_hides_who_wrote_a_control_token_is_refused(tmp_path):
+    """Catches a template whose own control tokens would become letters without a word."""
+    directory = directory_of("chatml", tmp_path / "model")
+    (directory / "chat_template.jinja").write_text(
+        "{{ '<|im_start|>'|safe }}{{ messages[0].content }}"
+    )
+    form = open_form(ChatForm(), directory, Tokenizer(directory))
+    with pytest.raises(ModelError, match=r"<\|im_start\|> stands .* cannot be told who wrote it"):
+        form.document([Message("user", "x")])
+    # Where a message has it too, it is a message's.
+    assert form.document([Message("user", "<|im_start|>")]).text == "<|im_start|>" * 2
+    form.close()
+
+
+def test_what_a_template_may_write_is_bounded(tmp_path):
+    """Catches a template of 20 letters that costs the reader of its document all memory."""
+    directory = directory_of("chatml", tmp_path / "model")
+    tokenizer = Tokenizer(directory)
+    for count, error, reason in (
+        (3_000_000, ModelError, "writes without end"),
+        (60_000, ContextError, r"has more than 192 tokens, which leave no room in a context of 48"),
+    ):
+        (directory / "chat_template.jinja").write_text(f"{{{{ 'a b ' * {count // 4} }}}}")
+        form = open_form(ChatForm(), directory, tokenizer, context=48)
+        with pytest.raises(error, match=reason):
+            form.document([Message("user", "x")])
+        form.close()
+
+
+def test_what_was_said_may_be_long(tmp_path):
+    """Catches a bound on templates that refuses what a person has pasted."""
+    directory = directory_of("chatml", tmp_path / "model")
+    form = open_form(ChatForm(), directory, Tokenizer(directory), context=30_000)
+    text = "word " * 25_000
+    assert text in form.document([Message("user", text)]).text
     form.close()
