@@ -6,8 +6,10 @@ import os
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from gptcli import signals
 from gptcli.cli.environment import Environment
@@ -37,7 +39,7 @@ def main(argv: Sequence[str], environment: Environment | None = None) -> int:
         code = signals.on_the_way_out(error)
         if code is not None:
             return code
-        return PIPE_CLOSED if isinstance(error, PipeClosedError) else _report(error, around)
+        return PIPE_CLOSED if isinstance(error, PipeClosedError) else _report(error, argv, around)
 
 
 def _run(argv: list[str], environment: Environment) -> int:
@@ -53,10 +55,10 @@ def _run(argv: list[str], environment: Environment) -> int:
     return UsageError.exit_code if code == BUG else code
 
 
-def _report(error: BaseException, environment: Environment) -> int:
+def _report(error: BaseException, argv: Sequence[str], environment: Environment) -> int:
     if environment.variables.get("GPTCLI_DEBUG"):
         traceback.print_exception(error)
-    known = _known(error)
+    known = _known(error, argv)
     if known is None:
         text = f"bug: {type(error).__name__}: {error} (set GPTCLI_DEBUG=1 for the traceback)"
     else:
@@ -67,11 +69,11 @@ def _report(error: BaseException, environment: Environment) -> int:
     return BUG if known is None else known.exit_code
 
 
-def _known(error: BaseException) -> GptcliError | None:
+def _known(error: BaseException, argv: Sequence[str]) -> GptcliError | None:
     if isinstance(error, GptcliError):
         return error
     if isinstance(error, typer.TyperException):
-        return _usage(error)
+        return _usage(error, argv)
     if isinstance(error, MemoryError) or _is_torch_memory(error):
         return ResourceError("memory", "there is not enough of it for this model and context")
     return None
@@ -85,7 +87,21 @@ def _is_torch_memory(error: BaseException) -> bool:
     )
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def _command_of(argv: Sequence[str]) -> str:
+    """The command that a command line names, as far as its first words are one's."""
+    from gptcli.cli.app import app
+
+    known: TyperCommand | TyperGroup = app()
+    path = ["gptcli"]
+    for word in argv:
+        if not (isinstance(known, TyperGroup) and word in known.commands):
+            break
+        known = cast(TyperCommand | TyperGroup, known.commands[word])
+        path.append(word)
+    return " ".join(path)
+
+
+def _usage(error: typer.TyperException, argv: Sequence[str]) -> UsageError:
     """Typer's error about the command line, as ours: which option, and what is wrong with it."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     param = getattr(error, "param", None)
@@ -95,9 +111,12 @@ def _usage(error: typer.TyperException) -> UsageError:
         subject = option if option.startswith("-") else param.metavar or option
         return UsageError(subject, getattr(error, "message", "") or "is missing")
     context = getattr(error, "ctx", None)
-    where = context.command_path if context is not None else "gptcli"
+    where = context.command_path if context is not None else _command_of(argv)
     message = message.rstrip(".")
     hint = f"see {where} --help"
-    if "unexpected extra argument" in message:
+    takes_text = context is not None and any(
+        isinstance(each, TyperArgument) for each in context.command.params
+    )
+    if "unexpected extra argument" in message and takes_text:
         hint = f"put a prompt of several words in quotes; {hint}"
     return UsageError(where, message[:1].lower() + message[1:], hint)

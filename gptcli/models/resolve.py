@@ -96,7 +96,7 @@ def _path(name: str) -> Directory | Gguf | None:
 
 
 def _unknown(name: str) -> ModelError:
-    known = [*aliases.names(), *store.names(), *hub_cache.repos()]
+    known = dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()])
     close = difflib.get_close_matches(name, known, n=3)
     if close:
         return ModelError(name, "unknown model", f"did you mean {' or '.join(close)}?")

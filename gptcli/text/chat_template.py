@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -113,12 +114,15 @@ class ChatTemplate:
     def _check_written(self, text: str, written: str, messages: Sequence[Message]) -> None:
         """Raise ModelError where a template does what makes its own control tokens unknown."""
         for token, name in self._controls.items():
-            if text.count(name) == written.count(name) or name not in self._written:
+            if not self._tokenizer.is_special(token) or name not in self._written:
                 continue
             said = any(name.casefold() in message.content.casefold() for message in messages)
-            if self._tokenizer.is_special(token) and not said:
-                reason = f"{name} stands in the document, and it cannot be told who wrote it"
-                raise ModelError(self._subject, reason)
+            for found in () if said else re.finditer(re.escape(name), text):
+                seen = written[slice(*found.span())]
+                # Of letters that stand among the template's, some message is made.
+                if not any(a == b for a, b in zip(name, seen, strict=True)):
+                    reason = f"{name} stands in the document, and it cannot be told who wrote it"
+                    raise ModelError(self._subject, reason)
 
     def _between(self, text: str, start: int, end: int) -> list[tuple[int, int, int]]:
         """A stretch without control tokens, whatever it says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields
 
-from gptcli.config import MOST, Limit, option
+from gptcli.config import MOST, Limit, number_of, option
 from gptcli.types.rules import NO_RULES, Rules
 
 
@@ -39,7 +39,7 @@ def _bias(text: str) -> tuple[str, float]:
     try:
         if not (token and equals):
             raise ValueError
-        bias = float(amount)
+        bias = number_of(amount)
         token.encode()
         # Beyond what float32 logits can take; -inf forbids the token.
         if not (bias == float("-inf") or abs(bias) <= 1e30):

@@ -124,7 +124,8 @@ def _notices(model: OpenModel, request: ScoreRequest, ids: list[int]) -> tuple[N
     # What is scored beyond the text, and the spaces that go over to it by rule, is the context's.
     moved = scored - len(text.encode())
     if request.context and moved > 0:
-        what = f"joins the text within a token; its last {moved} bytes are scored with it"
+        last = "byte is" if moved == 1 else f"{moved} bytes are"
+        what = f"joins the text within a token; its last {last} scored with it"
         found.append(Notice("--context", what))
     if not request.special:
         plain = plain_control_token(model.tokenizer, request.context + request.text)

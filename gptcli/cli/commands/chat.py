@@ -31,6 +31,7 @@ from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import stats as stats_lines
 from gptcli.ui.views.completion import AsChatJson, AsText, CompletionView, OnTerminal, chunks
 from gptcli.ui.views.completion import at_once as when_done
+from gptcli.units import counted
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -187,8 +188,8 @@ def _answer_once(
     events = chunks(talk.ask(message), messages)
     view.show(when_done(events) if wait else events)
     if talk.was_cut and talk.last_usage is not None:
-        tokens = talk.last_usage.completion_tokens
-        messages.hint(f"answer: cut off after {tokens} tokens; -n allows more")
+        tokens = counted(talk.last_usage.completion_tokens, "token")
+        messages.hint(f"answer: cut off after {tokens}; -n allows more")
 
 
 def _show_document(
@@ -220,10 +221,8 @@ def _converse(
     lines = LineEditor(*streams, history, commands=COMMANDS, arguments=arguments_of)
     messages.info(f"{talk.model}: /help for help, Ctrl-D leaves")
     if talk.keeping.name is not None and talk.messages:
-        count = len(talk.messages)
-        messages.info(
-            f"session {talk.keeping.name} goes on after {count} messages; /show shows them"
-        )
+        before = counted(len(talk.messages), "message")
+        messages.info(f"session {talk.keeping.name} goes on after {before}; /show has all")
 
     def after() -> list[str]:
         usage = talk.last_usage

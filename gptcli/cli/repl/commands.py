@@ -20,6 +20,7 @@ from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
 from gptcli.ui.views.printing import pairs
+from gptcli.units import counted
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {
@@ -212,7 +213,7 @@ class Commands:
             where = f"; session {rest} goes on here"
         if before:
             where += f", {before} stays as it was"
-        self._messages.info(f"loaded {len(talk.messages)} messages{where}")
+        self._messages.info(f"loaded {counted(len(talk.messages), 'message')}{where}")
 
     def _go_on(self, session: Session) -> None:
         """With the model and the adapters that are here, whatever others it was held with."""

@@ -12,6 +12,7 @@ from gptcli.cli.repl.lines import Lines
 from gptcli.errors import GptcliError
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views.completion import OnTerminal, chunks
+from gptcli.units import counted
 
 #: Three quotes begin a message of several lines, and end it.
 _QUOTES = '"""'
@@ -90,7 +91,7 @@ class Repl:
         usage = self._talk.last_usage
         if usage is not None and self._talk.was_cut:
             self._messages.hint(
-                f"answer: cut off after {usage.completion_tokens} tokens;"
+                f"answer: cut off after {counted(usage.completion_tokens, 'token')};"
                 " /set max-new-tokens allows more"
             )
         self._messages.report(self._stats() if self._stats is not None else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, cell
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import isolated, neutral, one_line
 from gptcli.ui.terminal.writer import TerminalWriter
@@ -108,8 +109,19 @@ def test_rows_are_a_line_each():
     """Catches a tab or a newline in a cell that becomes another cell or row."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", newline="\r\n")
-    DataWriter(stream).rows([["a\tb", "c\nd"], ["é", "\x1b\ud800"]])
-    assert raw.getvalue() == "a\\tb\tc\\nd\né\t\\x1b\\ud800\n".encode()
+    DataWriter(stream).rows([["a\tb", "c\nd"], ["é", "\x1b\ud800"], [b"\xe2 a", "\udce2\\x"]])
+    assert raw.getvalue() == ("a\\tb\tc\\nd\né\t\\x1b\\ud800\n\\xe2 a\t\\xe2\\\\x\n".encode())
+
+
+@given(st.binary() | st.text().map(lambda text: text.encode(errors="replace")))
+def test_a_cell_can_be_undone(data):
+    """Catches two tokens that are one in a table: a newline and the letters that spell it."""
+    shown = cell(data)
+    assert "\t" not in shown and len(f"{shown}.".splitlines()) == 1
+    ways = {"\\": b"\\", "t": b"\t", "n": b"\n", "r": b"\r"}
+    parts = re.findall(r"\\x([0-9a-f]{2})|\\([tnr\\])|([^\\])", shown)
+    found = (bytes.fromhex(x) if x else ways[e] if e else c.encode() for x, e, c in parts)
+    assert b"".join(found) == data
 
 
 def test_quiet_keeps_errors_only():
