@@ -55,7 +55,7 @@ def _kinds(config: ConfigFields, layers: int) -> list[str]:
     except (TypeError, ValueError):
         raise config.bad("attention_types", "must be [[[kind, …], how often], …]") from None
     if len(found) != layers or any(kind not in ("global", "local") for kind in found):
-        reason = f"must make {layers} layers, each of them global or local"
+        reason = f"must make {layers} layers, each global or local, not {len(found)}"
         raise config.bad("attention_types", reason)
     return found
 
