@@ -29,6 +29,8 @@ OURS = re.compile(
 _HIDDEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]"
 )
+#: Format characters that are seen: Unicode's Prepended_Concatenation_Mark, the signs of numbers.
+_SEEN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
 
 
 def drives(text: str) -> list[str]:
@@ -37,7 +39,10 @@ def drives(text: str) -> list[str]:
     return [
         each
         for each in left
-        if (unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs") and each not in "\n\t")
+        if (
+            unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs")
+            and each not in f"\n\t{_SEEN}"
+        )
         or _HIDDEN.match(each)
     ]
 
