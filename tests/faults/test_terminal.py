@@ -100,7 +100,7 @@ def check(written: str, payload: str) -> None:
     assert after == UNTOUCHED
     assert payload not in OURS.sub("", written)
     # A word of it, or a character spelled out, made it to the screen.
-    assert any(each in written for each in ("TAKEN", "\\", "rm")), written
+    assert any(each in written for each in ("TAKEN", "\\", "-rf")), written
 
 
 def named(place: Path, payload: str) -> str:
