@@ -97,6 +97,12 @@ def discard(path: Path) -> None:
             os.close(descriptor)
 
 
+def replace(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Put a file of these bytes in the place of `path`, as `replacing` does. Raises OSError."""
+    with replacing(path, private=private) as file:
+        file.write(data)
+
+
 def sweep(directory: Path) -> None:
     """Remove what processes that are gone have left in a directory on their way to a name there."""
     try:

@@ -95,8 +95,7 @@ def vouch(note: Path, what: str, found: str) -> None:
     text = json.dumps({"of": what, "stamps": [*stamps, found][-_STAMPS:]})
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(note) as file:
-            file.write(f"{text}\n".encode())
+        atomic.replace(note, f"{text}\n".encode())
 
 
 def _read(note: Path, what: str) -> list[str]:

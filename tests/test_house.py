@@ -33,7 +33,8 @@ FLOORS = {
         {"__main__"},
     ),
     "gptcli.engine": (
-        {"arrays", "model"},
+        {"arrays"},
+        {"model"},
         {"probe", "host", "describe"},
         {"state"},
         {"weights"},

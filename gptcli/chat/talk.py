@@ -116,6 +116,7 @@ class Talk:
         seed = (self.request.seed + self.answers) % 2**32
         self.answers += 1
         parts: list[str] = []
+        marks: list[tuple[int, int]] = []
         # Of this turn or none: not the one before it.
         self.last_usage, self.was_cut = None, False
         whole = False
@@ -123,6 +124,7 @@ class Talk:
             for event in self._open().answer(replace(self.request, messages=asked, seed=seed)):
                 if isinstance(event, Chunk):
                     parts.append(event.text)
+                    marks += event.marks
                     self.was_cut = event.finish_reason == "length"
                 elif isinstance(event, Usage):
                     self.last_usage = event
@@ -131,7 +133,9 @@ class Talk:
         finally:
             answer = "".join(parts)
             if whole or answer:
-                self.replace_messages([*asked, Message("assistant", answer)])
+                # A stop string, or whoever stopped it, may have left some of them out.
+                kept = tuple(each for each in marks if each[1] <= len(answer))
+                self.replace_messages([*asked, Message("assistant", answer, kept)])
 
     def document(self) -> ChatDocument:
         """The document as it stands. Raises UsageError where nothing was said yet."""

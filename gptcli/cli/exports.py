@@ -116,7 +116,6 @@ def _write_into(path: Path, data: bytes) -> None:
 def _replace(path: Path, data: bytes) -> None:
     """Whole or not at all: nobody ever sees half a file."""
     try:
-        with atomic.replacing(path) as file:
-            file.write(data)
+        atomic.replace(path, data)
     except OSError as error:
         raise ResourceError(str(path), error.strerror or str(error)) from None

@@ -10,7 +10,7 @@ from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import Family, read_spec
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.weights.ties import Ends, settle
+from gptcli.engine.model.ties import Ends, settle
 from gptcli.formats import model_files
 from gptcli.formats.model_files import ModelFiles
 from gptcli.formats.safetensors.stored import StoredFiles

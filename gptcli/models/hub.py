@@ -191,8 +191,7 @@ def _note_revision(repo: Repo, commit: str) -> None:
     """Notes which commit a branch or tag is at: asked for by commit, the library does not."""
     ref = repo.folder / "refs" / repo.revision
     ref.parent.mkdir(parents=True, exist_ok=True)
-    with atomic.replacing(ref) as file:
-        file.write(commit.encode())
+    atomic.replace(ref, commit.encode())
 
 
 def _quiet() -> None:

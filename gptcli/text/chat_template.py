@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
-from gptcli.errors import GptcliError, InputError, ModelError
+from gptcli.errors import ContextError, GptcliError, InputError, ModelError
 from gptcli.text.chat_document import Document, Turn, document_of
-from gptcli.text.disguise import Disguise
-from gptcli.text.template_process import TemplateProcess
+from gptcli.text.disguise import hidden
+from gptcli.text.template_process import Rendered, Said, TemplateProcess
 from gptcli.text.template_source import TemplateSource
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.chat import ROLES, Message
+
+#: Tokens of a context that is not known.
+_CONTEXT = 1 << 17
+#: Characters that a template may write: for each that was said, for each token of the context,
+#: and beyond that. Real ones write each message once, and real tokens have some four characters.
+_PER_SAID, _PER_TOKEN, _BEYOND = 8, 16, 1 << 16
+#: Documents of more characters for a token of the context are counted before they are cut, by
+#: pieces of so many characters, up to so many times the context.
+_SUSPECT, _PIECE, _TIMES = 8, 1 << 16, 4
 
 
 class ChatTemplate:
     """See text.chat_document.DocumentForm.
 
     The ids are those of transformers' `apply_chat_template`, except where a message holds the name
-    of a control token: there it stays text. Close it when it is no longer needed.
+    of a control token: there it stays text, unless it is an answer's, whose model wrote that very
+    token (`Message.marks`). Close it when it is no longer needed.
     """
 
     stops: tuple[str, ...] = ()
 
-    def __init__(self, source: TemplateSource, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, source: TemplateSource, tokenizer: Tokenizer, *, context: int = _CONTEXT
+    ) -> None:
+        """context: how many tokens a document must not have."""
         self.description = source.description
-        self._tokenizer = tokenizer
+        self._tokenizer, self._context = tokenizer, context
         self._variables = tokenizer.named_tokens
-        self._source, self._subject = source.text, source.subject
+        self._subject = source.subject
         # An added token that is no control token is one nevertheless where the template writes it.
-        written = "\n".join((source.text, *self._variables.values()))
-        self._controls = tokenizer.control_names(written)
+        self._written = "\n".join((source.text, *self._variables.values()))
+        self._controls = tokenizer.control_names(self._written)
+        # What stands in an answer is no special token: those are not shown.
+        special = tokenizer.is_special
+        self._marks = {name for token, name in self._controls.items() if not special(token)}
         self._process = TemplateProcess(source.text, source.subject)
 
     @cached_property
@@ -48,13 +64,15 @@ class ChatTemplate:
         return tuple(self._controls[token] for token in after[:1] if token in self._controls)
 
     def document(self, messages: Sequence[Message], *, answer: bool = True) -> Document:
-        """See DocumentForm."""
-        disguise, worn = self._disguised(messages)
-        disguised = self._render(worn, answer=answer)
-        text = disguise.take_off(disguised)
+        """See DocumentForm. Raises ContextError where it is too long by far."""
+        rendered = self._render(messages, answer=answer)
+        text = rendered.text
+        self._check_size(text)
+        written = hidden(text, rendered.runs, self._controls.values())
+        self._check_written(text, written, messages)
         cut: list[tuple[int, int, int]] = []
         at = 0
-        for control in self._tokenizer.controls(disguised, self._controls):
+        for control in self._tokenizer.controls(written, self._controls):
             cut += self._between(text, at, control[1])
             cut.append(control)
             at = control[2]
@@ -65,13 +83,11 @@ class ChatTemplate:
 
     def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
         """See DocumentForm. A turn ends where the document of the messages so far ends."""
-        disguise, worn = self._disguised(messages)
-        whole = self._render(worn, answer=answer)
-        text = disguise.take_off(whole)
+        text = self._render(messages, answer=answer).text
         found: list[Turn] = []
         start = first = 0
-        for place in range(len(worn)):
-            end = self._end_of(worn[: place + 1], whole)
+        for place in range(len(messages)):
+            end = self._end_of(messages[: place + 1], text)
             if end is None or end < start:
                 continue
             merged = messages[first : place + 1]
@@ -84,13 +100,29 @@ class ChatTemplate:
             )
         return tuple(found)
 
-    def _disguised(self, messages: Sequence[Message]) -> tuple[Disguise, list[Message]]:
-        _check(messages)
-        contents = [message.content for message in messages]
-        others = (*contents, self._source, *self._variables.values())
-        constants = self._process.constants()
-        disguise = Disguise(self._controls.values(), constants=constants, others=others)
-        return disguise, [Message(each.role, disguise.put_on(each.content)) for each in messages]
+    def _check_size(self, text: str) -> None:
+        """Raise ContextError for a text that would take long to cut only to be refused."""
+        if len(text) <= _SUSPECT * self._context:
+            return
+        count, most = 0, _TIMES * self._context
+        for start in range(0, len(text), _PIECE):
+            count += len(self._tokenizer.encode(text[start : start + _PIECE]))
+            if count > most:
+                reason = f"has more than {most} tokens, which leave no room in a context of"
+                raise ContextError("conversation", f"{reason} {self._context}")
+
+    def _check_written(self, text: str, written: str, messages: Sequence[Message]) -> None:
+        """Raise ModelError where a template does what makes its own control tokens unknown."""
+        for token, name in self._controls.items():
+            if not self._tokenizer.is_special(token) or name not in self._written:
+                continue
+            said = any(name.casefold() in message.content.casefold() for message in messages)
+            for found in () if said else re.finditer(re.escape(name), text):
+                seen = written[slice(*found.span())]
+                # Of letters that stand among the template's, some message is made.
+                if not any(a == b for a, b in zip(name, seen, strict=True)):
+                    reason = f"{name} stands in the document, and it cannot be told who wrote it"
+                    raise ModelError(self._subject, reason)
 
     def _between(self, text: str, start: int, end: int) -> list[tuple[int, int, int]]:
         """A stretch without control tokens, whatever it says."""
@@ -103,20 +135,24 @@ class ChatTemplate:
 
     def _end_of(self, messages: Sequence[Message], whole: str) -> int | None:
         try:
-            part = self._render(messages, answer=False)
+            part = self._render(messages, answer=False).text
         except InputError:
             # A template may want turns to alternate, or not to end with the system's.
             return None
         return len(part) if whole.startswith(part) else None
 
-    def _render(self, messages: Sequence[Message], *, answer: bool) -> str:
-        variables: dict[str, Any] = {
-            "messages": [{"role": each.role, "content": each.content} for each in messages],
-            "add_generation_prompt": answer,
-            "tools": None,
-            "documents": None,
-        }
-        return self._process.render(variables | self._variables)
+    def _render(self, messages: Sequence[Message], *, answer: bool) -> Rendered:
+        _check(messages)
+        said = [Said(each.role, each.content, self._kept_marks(each)) for each in messages]
+        longest = _PER_SAID * sum(len(each.content) for each in messages)
+        longest += _PER_TOKEN * self._context + _BEYOND
+        return self._process.render(said, self._variables, answer=answer, longest=longest)
+
+    def _kept_marks(self, message: Message) -> list[tuple[int, int]]:
+        """Those marks of an answer that are tokens of this tokenizer, and may stand in one."""
+        if message.role != "assistant":
+            return []
+        return [(a, b) for a, b in message.marks if message.content[a:b] in self._marks]
 
 
 def _check(messages: Sequence[Message]) -> None:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gptcli.errors import InputError, ModelError
 from gptcli.text.limited_process import LimitedProcess, Limits
 
 _WORKER = "gptcli.text.template_worker"
-#: Characters of a rendered document.
-_LONGEST = 16 << 20
-#: JSON spells a character in at most twelve bytes.
-LIMITS = Limits(longest=12 * _LONGEST + 4096)
+#: Bytes of an answer for a character: JSON spells it in twelve at most, and a run in as many.
+_BYTES = 24
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message, and the [start, end) of what in its content is no mere text but a token."""
+
+    role: str
+    content: str
+    marks: Sequence[tuple[int, int]] = ()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A document: how many of its characters are the template's, then the messages', in turn."""
+
+    text: str
+    runs: tuple[int, ...]
 
 
 class TemplateProcess:
@@ -20,43 +37,72 @@ class TemplateProcess:
     subject: what to call the template in errors.
     """
 
-    def __init__(self, source: str, subject: str, *, limits: Limits = LIMITS) -> None:
+    def __init__(self, source: str, subject: str, *, limits: Limits | None = None) -> None:
         self._source, self._subject = source, subject
-        self._constants: tuple[str, ...] = ()
         self._parsed = False
-        self._process = LimitedProcess(_WORKER, subject, limits)
+        self._process = LimitedProcess(_WORKER, subject, limits or Limits())
 
-    def constants(self) -> tuple[str, ...]:
-        """The strings that the template's logic mentions. Raises ModelError for a broken one."""
+    def render(
+        self,
+        messages: Sequence[Said],
+        names: Mapping[str, str],
+        *,
+        answer: bool = True,
+        longest: int = 1 << 20,
+    ) -> Rendered:
+        """The document. names: of special tokens, by what templates call them.
+
+        answer: with the beginning of the assistant's next turn. longest: characters that it may
+        have. Raises InputError where the template refuses the conversation, ModelError where it
+        fails, writes more, takes too long or too much memory.
+        """
         if not self._process.runs:
             # It was ended in the middle of a question: an interrupted chat goes on.
             self._process.restart()
             self._parsed = False
         if not self._parsed:
-            self._constants = tuple(self._ask({"template": self._source})["constants"])
+            self._ask({"template": self._source}, 0)
             self._parsed = True
-        return self._constants
-
-    def render(self, variables: dict[str, Any]) -> str:
-        """The document. Raises InputError where the template refuses the conversation, ModelError
-        where it fails, takes too long or too much memory.
-        """
-        self.constants()
-        return str(self._ask({"render": variables})["text"])
+        asked = {
+            "messages": [_as_json(each) for each in messages],
+            "names": dict(names),
+            "answer": answer,
+            "longest": longest,
+        }
+        found = self._ask(asked, longest)
+        return Rendered(found["text"], tuple(found["runs"]))
 
     def close(self) -> None:
         """End the process."""
         self._process.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        answer = self._process.ask(request)
+    def _ask(self, request: dict[str, Any], longest: int) -> dict[str, Any]:
+        answer = self._process.ask(request, longest=longest * _BYTES + 4096)
         if "error" in answer:
             self._raise(answer["error"], answer["message"])
         return answer
 
     def _raise(self, kind: str, message: str) -> None:
-        if kind == "refused":
-            raise InputError("conversation", f"the model's chat template refuses it: {message}")
-        if kind == "syntax":
-            raise ModelError(self._subject, f"is no template: {message}")
+        match kind:
+            case "refused":
+                reason = f"the model's chat template refuses it: {message}"
+                raise InputError("conversation", reason)
+            case "syntax":
+                raise ModelError(self._subject, f"is no template: {message}")
+            case "endless":
+                raise ModelError(self._subject, "writes without end")
         raise ModelError(self._subject, f"fails: {message}")
+
+
+def _as_json(message: Said) -> dict[str, Any]:
+    runs: list[int] = []
+    end = 0
+    for start, stop in message.marks:
+        runs += [start - end, stop - start]
+        end = stop
+    return {
+        "role": message.role,
+        "content": message.content,
+        # Its own comes first, which here is nothing.
+        "own": [0, *runs, len(message.content) - end],
+    }

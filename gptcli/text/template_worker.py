@@ -3,55 +3,40 @@
 A sandbox keeps a template from the system, and limits from looping or allocating without end (see
 `text.limited_process`). One JSON object a line comes in, one goes out:
 
-    {"template": text}            → {"constants": [text, …]}: the strings that its logic mentions
-    {"render": {variables}}       → {"text": text}
+    {"template": text}                                  → {}
+    {"messages": […], "names": {…}, "answer": bool,
+     "longest": characters}                             → {"text": text, "runs": [count, …]}
 
 or {"error": kind, "message": text}, where kind is "syntax", "refused" (the template called
-raise_exception), "memory" or "failed".
+raise_exception), "endless", "memory" or "failed". A message has "role", "content" and "own", and
+"own" and "runs" tell how many characters are the template's own, then how many are not, and so on
+in turn (see `text.traced`).
 """
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from gptcli.text.limited_worker import serve
-
-#: Characters of a rendered document.
-LONGEST = 16 << 20
 
 
 class _RefusedError(Exception):
     """The template called raise_exception."""
 
 
+class _EndlessError(Exception):
+    """The document is longer than it may be."""
+
+
 class _Worker:
-    """The environment that transformers gives to chat templates, and one template in it."""
+    """One template, in the environment that it expects."""
 
     def __init__(self) -> None:
-        from jinja2 import nodes
-        from jinja2.ext import Extension
-        from jinja2.parser import Parser
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from gptcli.text import template_environment
 
-        class Generation(Extension):
-            """`{% generation %}` marks what the assistant says; here it is only its body."""
-
-            tags = {"generation"}  # noqa: RUF012 - Jinja's own declaration is no ClassVar
-
-            def parse(self, parser: Parser) -> list[nodes.Node]:
-                """The body, in a scope of its own as in transformers."""
-                line = next(parser.stream).lineno
-                body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-                return [nodes.Scope(body, lineno=line)]
-
-        self._environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
-        )
-        self._environment.filters["tojson"] = _to_json
-        self._environment.globals["raise_exception"] = _raise
-        self._environment.globals["strftime_now"] = _now
+        self._environment = template_environment.make(_raise)
+        self._read = template_environment.template
         self._template: Any = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -60,55 +45,61 @@ class _Worker:
 
         try:
             if "template" in request:
-                return {"constants": self._parse(request["template"])}
-            return {"text": self._render(request["render"])}
+                self._template = self._read(self._environment, request["template"])
+                return {}
+            return self._render(request)
         except MemoryError:
             raise
         except _RefusedError as error:
             return {"error": "refused", "message": str(error)}
+        except _EndlessError:
+            return {"error": "endless", "message": ""}
         except TemplateSyntaxError as error:
             return {"error": "syntax", "message": f"line {error.lineno}: {error.message}"}
         except Exception as error:
             return {"error": "failed", "message": f"{type(error).__name__}: {error}"[:1000]}
 
-    def _parse(self, source: str) -> list[str]:
-        from jinja2 import nodes
+    def _render(self, request: dict[str, Any]) -> dict[str, Any]:
+        from gptcli.text.traced import own, own_of
 
-        tree = self._environment.parse(source)
-        self._template = self._environment.from_string(source)
-        found = {node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)}
-        return sorted(found)
-
-    def _render(self, variables: dict[str, Any]) -> str:
+        variables: dict[str, Any] = {
+            "messages": [_message(each) for each in request["messages"]],
+            "add_generation_prompt": request["answer"],
+            "tools": None,
+            "documents": None,
+        }
+        variables |= {name: own(text) for name, text in request["names"].items()}
         parts: list[str] = []
-        size = 0
+        left = request["longest"]
         for part in self._template.generate(**variables):
-            size += len(part)
-            if size > LONGEST:
-                raise MemoryError
+            left -= len(part)
+            if left < 0:
+                raise _EndlessError
             parts.append(part)
-        return "".join(parts)
+        return {"text": "".join(parts), "runs": _runs(b"".join(map(own_of, parts)))}
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    from gptcli.text.traced import Traced, own
+
+    return {
+        "role": own(message["role"]),
+        "content": Traced(message["content"], _bytes(message["own"])),
+    }
+
+
+def _runs(flags: bytes) -> list[int]:
+    """Ones, zeros, ones, … of flags, as many of each."""
+    found = [len(list(run)) for _, run in groupby(flags)]
+    return [0, *found] if flags and not flags[0] else found
+
+
+def _bytes(runs: list[int]) -> bytes:
+    return b"".join(bytes([1 - place % 2]) * count for place, count in enumerate(runs))
 
 
 def _raise(message: object) -> None:
     raise _RefusedError(str(message)[:1000])
-
-
-def _now(form: str) -> str:
-    return datetime.now().astimezone().strftime(form)
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Without the HTML escapes of Jinja's own."""
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
 
 
 if __name__ == "__main__":

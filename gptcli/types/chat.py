@@ -21,10 +21,16 @@ OVERFLOWS = ("error", "drop-oldest")
 
 @dataclass(frozen=True)
 class Message:
-    """What one side said. A system message, which sets the scene, can only be the first."""
+    """What one side said. A system message, which sets the scene, can only be the first.
+
+    marks: [start, end) of what in an answer's content the model wrote as one added token (as
+    `</think>` is to many), in order. In a template's document these are that token again; the same
+    letters elsewhere, whoever wrote them, are none.
+    """
 
     role: Role
     content: str
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,15 @@ class Chunk:
 
     finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string),
     "length" (the token limit or the context was reached) or "uncertain" (see Request.fail_below).
+    marks: [start, end) of added tokens that were written, in the completion's whole text, which
+    may have ended before them.
     """
 
     text: str
     index: int = 0
     tokens: tuple[TokenInfo, ...] = ()
     finish_reason: str | None = None
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

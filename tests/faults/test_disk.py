@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gptcli import models
+from gptcli import atomic, models
 from gptcli.chat import sessions
 from gptcli.engine.cpu import opening
 from gptcli.models import store
+from gptcli.types.models import ModelDir
+from tests.cli.flags.test_adapters import make_adapter
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
 from tests.faults import scale
@@ -134,7 +136,27 @@ def export(data: Path) -> Work:
 
 KILLED_AT = ("session", pytest.param("packing", marks=needs_kernels), "conversion")
 #: An export is written as a session is.
-WORK = (*KILLED_AT, pytest.param("export", marks=pytest.mark.slow))
+WORK = (*KILLED_AT, "export", pytest.param("merge", marks=pytest.mark.faults))
+
+
+@pytest.fixture
+def merge(data: Path, tmp_path: Path, tiny_model: Path) -> Work:
+    """A model and an adapter become a directory of the user's."""
+    path, adapter = data / "merged", make_adapter(tmp_path / "mine", seed=1)
+
+    def begin() -> None:
+        _clear(data)
+        data.mkdir(parents=True)
+
+    def check() -> None:
+        if path.exists():
+            assert ended(models.verify(ModelDir("x", path, "a test"))).ok
+        atomic.sweep(data)
+        assert not parts(data)
+
+    adding = ("--adapter", str(adapter), "-o", str(path))
+    command = ("-m", "gptcli", "models", "merge", "-q", str(tiny_model), *adding)
+    return Work(command, begin, check)
 
 
 def _well(work: Work, machine: Disk) -> Done:

@@ -62,7 +62,9 @@ class LocalChat:
     def form(self, form: ChatForm) -> DocumentForm:
         """The way to write conversations down, opened once."""
         if form not in self._forms:
-            self._forms[form] = open_form(form, self._model.path, self._model.tokenizer)
+            model = self._model
+            limit = model.runner.limit
+            self._forms[form] = open_form(form, model.tokenizer, context=limit)
         return self._forms[form]
 
     def ends(self, form: DocumentForm) -> set[int]:
@@ -133,19 +135,20 @@ class LocalChat:
         """The document of the request, with room for a token at least, and what it holds."""
         messages, notices = request.messages, list[Notice]()
         answer = messages[-1].role == "user"
-        document = form.document(messages, answer=answer)
         limit = self._model.runner.limit
+        hint = None if request.drop_oldest else "--on-overflow drop-oldest leaves turns out"
         if request.drop_oldest:
             messages = oldest_left_out(self._model, form, request)
-            if messages != request.messages:
-                document = form.document(messages, answer=answer)
-                count = len(request.messages) - len(messages)
-                oldest = "oldest message" if count == 1 else f"{count} oldest messages"
-                text = f"the context of {limit} tokens is full; left out the {oldest}"
-                notices.append(Notice("conversation", text))
+            count = len(request.messages) - len(messages)
+            oldest = "oldest message" if count == 1 else f"{count} oldest messages"
+            text = f"the context of {limit} tokens is full; left out the {oldest}"
+            notices += [Notice("conversation", text)] if count else []
+        try:
+            document = form.document(messages, answer=answer)
+        except ContextError as error:
+            raise ContextError(error.subject, error.reason, hint) from None
         if len(document.ids) >= limit:
             reason = f"has {len(document.ids)} tokens, which leave no room in a context of {limit}"
-            hint = None if request.drop_oldest else "--on-overflow drop-oldest leaves turns out"
             raise ContextError("conversation", reason, hint)
         self._model.check_ids(document.ids, "conversation")
         return document, messages, notices
@@ -176,9 +179,12 @@ def after(
 
 def _begun(events: Iterator[Event]) -> Iterator[Event]:
     """The events of a transcript's answer, which begins with the space after the name."""
-    begun = False
+    begun, left_out = False, 0
     for event in events:
-        if isinstance(event, Chunk) and not begun:
-            event = replace(event, text=event.text.lstrip())
-            begun = bool(event.text)
+        if isinstance(event, Chunk):
+            text = event.text if begun else event.text.lstrip()
+            left_out += len(event.text) - len(text)
+            begun = begun or bool(text)
+            marks = tuple((a - left_out, b - left_out) for a, b in event.marks if a >= left_out)
+            event = replace(event, text=text, marks=marks)
         yield event

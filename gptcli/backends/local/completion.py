@@ -169,8 +169,13 @@ class Completion:
         data = self._visible_bytes(drawn.id)
         if self.readers:
             data = self.readers[drawn.sample].feed(drawn.id, data)
+        before = sample.fed
         text = sample.feed(data)
-        return Chunk(text, drawn.sample, infos, sample.finish_reason)
+        name = self.tokenizer.added_name(drawn.id)
+        # What is not shown, or not as its name, leaves no mark.
+        seen = name is not None and data == name.encode() and sample.fed - before >= len(name)
+        marks = ((sample.fed - len(name), sample.fed),) if name and seen else ()
+        return Chunk(text, drawn.sample, infos, sample.finish_reason, marks)
 
     def _is_uncertain(self, sample: Sample, drawn: Drawn) -> bool:
         """Whether the token is less probable than is allowed; if so, it is noted."""

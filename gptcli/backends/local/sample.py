@@ -21,6 +21,8 @@ class Sample:
         self._trim = trim
         self.tokens = 0
         self.text = ""
+        #: How long the text would be, were nothing held back and nothing cut off.
+        self.fed = 0
         self.finish_reason: str | None = None
 
     def feed(self, data: bytes) -> str:
@@ -35,6 +37,7 @@ class Sample:
         if self._trim:
             text = text.lstrip()
             self._trim = not text
+        self.fed += len(text)
         shown = self._stop.feed(text)
         if self._stop.stopped:
             self.finish_reason = "stop"

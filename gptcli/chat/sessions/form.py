@@ -2,6 +2,8 @@
 
 {"version": 1, "name": …, "model": …, "created": …, "updated": …,
 "messages": [{"role": …, "content": …}, …], "settings": {…}}
+
+A message of the assistant has "marks" where it holds added tokens (see `types.chat.Message`).
 """
 
 from __future__ import annotations
@@ -40,10 +42,15 @@ def as_json(session: Session) -> dict[str, Any]:
         "model": session.model,
         "created": session.created,
         "updated": session.updated,
-        # In OpenAI's shape.
-        "messages": [{"role": each.role, "content": each.content} for each in session.messages],
+        "messages": [_as_json(each) for each in session.messages],
         "settings": dict(session.settings),
     }
+
+
+def _as_json(message: Message) -> dict[str, Any]:
+    # In OpenAI's shape.
+    found: dict[str, Any] = {"role": message.role, "content": message.content}
+    return found | {"marks": [list(each) for each in message.marks]} if message.marks else found
 
 
 def encode(session: Session) -> bytes:
@@ -98,4 +105,20 @@ def _message(value: Any, place: int, subject: str) -> Message:
         content.encode()
     except UnicodeEncodeError:
         raise InputError(subject, f"message {place} holds half of a surrogate pair") from None
-    return Message(role, content)
+    return Message(role, content, _marks(value.get("marks", []), place, len(content), subject))
+
+
+def _marks(value: Any, place: int, size: int, subject: str) -> tuple[tuple[int, int], ...]:
+    """[start, end) in a content of so many characters, one after the other."""
+    if not isinstance(value, list):
+        raise InputError(subject, f"message {place} has marks that are no list")
+    found: list[tuple[int, int]] = []
+    end = 0
+    for each in value:
+        match each:
+            case [int(start), int(stop)] if end <= start < stop <= size:
+                found.append((start, stop))
+                end = stop
+            case _:
+                raise InputError(subject, f"message {place} has marks that are none")
+    return tuple(found)

@@ -142,8 +142,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise ResourceError(str(path), "is not a file")
     try:
         # What a link leads to is written, not put in the link's place.
-        with atomic.replacing(path.resolve(), private=True) as file:
-            file.write(data)
+        atomic.replace(path.resolve(), data, private=True)
     except OSError as error:
         raise ResourceError(str(path), error.strerror or str(error)) from None
 

@@ -38,7 +38,6 @@ from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
 from gptcli.errors import ModelError, UsageError
-from gptcli.formats.safetensors import stored
 from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.types.compute import Compute
 
@@ -81,8 +80,6 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     choice = choose(described, compute.dtype, compute.cpu_features)
     if choice is None:
         return None
-    # What is packed already is mapped, and takes what memory there is.
-    _check_memory(described, choice, 0, limit)
     packed = _packed(described, choice, limit, compute.threads or default_threads())
     model = KernelModel(
         packed,
@@ -153,6 +150,8 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
 
     found = load(unseen=False)
     if found is not None:
+        # Mapped, they take what memory there is.
+        _check_memory(described, choice, 0, limit)
         return found
     with _alone(path):
         found = load(unseen=True)
@@ -174,11 +173,12 @@ def _pack(
 ) -> tuple[PackedWeights, str]:
     """The weights, packed, and the digest of the files that they were read from."""
     spec, exact = described.spec, choice.name == "float32"
+    # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
+    parameters = Parameters(described, exact=exact)
     _check_memory(described, choice, choice.bytes(spec), limit)
     before = identity.settled(files)
-    if stored.read(described.directory) != described.stored:
+    if before != described.stored.stamp:
         raise _changed(described)
-    parameters = Parameters(described, exact=exact)
     packed = pack(spec, choice.kinds, parameters, choice.library, threads=threads)
     content = identity.digest(files)
     if identity.stamp(files) != before:

@@ -18,6 +18,8 @@ from gptcli.engine.model.spec import (
 )
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
+#: Nothing is stretched so far; powers and logarithms of more have no floats.
+_MOST_FACTOR = 1 << 20
 _KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
 
 
@@ -87,6 +89,9 @@ def _rope(
         reason = f"must make an even number of {head_dim} features, not {part:g} of them"
         raise config.bad("partial_rotary_factor", reason)
     scaling = _scaling(config, fields, dim) if fields else None
+    if isinstance(scaling, YarnScaling) and base <= 1:
+        # Its formula divides by the logarithm.
+        raise config.bad("rope_theta", f"must be more than 1 with yarn, not {base:g}")
     return Rope(base, dim, scaling, interleaved)
 
 
@@ -107,11 +112,23 @@ def context(config: ConfigFields, default: int | None = None) -> int:
         return stated
     fields = places[0]
     if _kind(fields) == "dynamic":
-        return int(stated * fields.number("factor"))
+        return _stretched(fields, stated)
     if _kind(fields) == "yarn" and fields.get("factor") is not None:
         original = fields.count("original_max_position_embeddings", stated)
-        return max(stated, int(original * fields.number("factor")))
+        return max(stated, _stretched(fields, original))
     return stated
+
+
+def _stretched(fields: ConfigFields, context: int) -> int:
+    """The context, and a factor that makes it as long as a count may be."""
+    return ConfigFields(fields.subject, {"factor": int(context * _factor(fields))}).count("factor")
+
+
+def _factor(fields: ConfigFields, default: float | None = None) -> float:
+    factor = fields.number("factor", default)
+    if factor > _MOST_FACTOR:
+        raise fields.bad("factor", f"must be at most {_MOST_FACTOR}, not {factor:g}")
+    return factor
 
 
 def _kind(fields: ConfigFields) -> str:
@@ -135,7 +152,7 @@ def _scaling(config: ConfigFields, fields: ConfigFields, dim: int) -> Scaling | 
     if kind == "dynamic":
         if dim < 4:
             raise fields.bad("rope_type", f"dynamic needs more than {dim} rotated features")
-        factor = fields.number("factor")
+        factor = _factor(fields)
         if factor < 1:
             raise fields.bad("factor", f"must be at least 1, not {factor:g}")
         return DynamicScaling(factor, config.count("max_position_embeddings"))
@@ -157,7 +174,7 @@ def _original(config: ConfigFields, fields: ConfigFields) -> int:
 def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
     original = _original(config, fields)
     stretched = config.count("max_position_embeddings") / original
-    factor = fields.number("factor", stretched)
+    factor = _factor(fields, stretched)
     weights = fields.get("mscale"), fields.get("mscale_all_dim")
     if all(weights):
         own, all_dim = fields.number("mscale"), fields.number("mscale_all_dim")
@@ -167,6 +184,9 @@ def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
     fast, slow = fields.number("beta_fast", 32.0), fields.number("beta_slow", 1.0)
     if not slow <= fast:
         raise fields.bad("beta_fast", f"must be at least beta_slow, {slow:g}")
+    for name, turns in (("beta_fast", fast), ("beta_slow", slow)):
+        if not 1 / _MOST_FACTOR <= turns <= _MOST_FACTOR:
+            raise fields.bad(name, f"must be a number of turns, not {turns:g}")
     amplitude = fields.number("attention_factor", default)
     return YarnScaling(factor, original, amplitude, fast, slow, fields.flag("truncate", True))
 

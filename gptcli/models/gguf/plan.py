@@ -166,7 +166,7 @@ class _Chunks:
         order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
         chunks = (
             # A run of rows is a view of the file, any other choice of them a copy.
-            self.encode(numbers + np.float32(take.shift) if take.shift else numbers)
+            self.encode(_shifted(numbers, take.shift))
             for numbers in _numbers(rows, order[first:last], take.order is None, info)
         )
         if take.transpose:
@@ -203,6 +203,17 @@ class _Chunks:
         for member in range(count):
             found = [repack_mxfp4(part[member], scales=take.scales) for part in parts]
             yield np.ascontiguousarray(np.stack(found, axis=1))
+
+
+def _shifted(numbers: Array, shift: float) -> Array:
+    """What is no number stays none, without a word of numpy's."""
+    import numpy as np
+
+    if not shift:
+        return numbers
+    with np.errstate(invalid="ignore"):
+        found: Array = numbers + np.float32(shift)
+    return found
 
 
 def _rows(info: TensorInfo) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.types.completion import Usage
-from gptcli.ui.views import source
+from gptcli.ui.views import sampling, source
 from gptcli.units import counted, seconds, size
 
 
@@ -24,7 +24,7 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     if decoded > 0 and usage.decode_seconds > 0:
         rate = decoded / usage.decode_seconds
         generated += f" in {seconds(usage.decode_seconds)} ({rate:.1f} tokens/s)"
-    found.append(f"{generated}, seed {usage.seed}")
+    found += [f"{generated}, seed {usage.seed}", f"sampler: {sampling.in_words(usage.sampling)}"]
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found

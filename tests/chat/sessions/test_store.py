@@ -82,6 +82,19 @@ GOOD = json.loads(encode(session("a")))
             "message 2 is the system's",
         ),
         ({"messages": [{"role": "user", "content": "\ud800"}]}, "half of a surrogate pair"),
+        *(
+            ({"messages": [{"role": "assistant", "content": "abc", "marks": marks}]}, "has marks")
+            for marks in (
+                3,
+                [3],
+                [[0]],
+                [[0, 4]],
+                [[1, 1]],
+                [[0, 2], [1, 3]],
+                [[-1, 2]],
+                [["0", 1]],
+            )
+        ),
         ({"model": 3}, "'model' must be a text"),
         ({"settings": []}, "'settings' must be an object"),
     ],

@@ -121,7 +121,7 @@ def test_a_model_that_just_fits(tiny_model, monkeypatch):
 
     spec = spec_of(tiny_model)
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
-    least = told["weights"] + spec.cache_bytes(64, 4)
+    least = told["weights"] + spec.cache_bytes(64, 4) + memory.scratch_bytes(spec, 64, 4)
     for free, code in ((least, 0), (least - 1, 6)):
         monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
         done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")
