@@ -17,9 +17,6 @@ import pytest
 from tests.cli.flags.test_adapters import make_adapter
 from tests.faults.commands import COMMANDS, keep_session
 from tests.faults.processes import catches, marked, wait_for
-from tests.faults.scale import number
-
-pytestmark = pytest.mark.slow
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Those that a person sits before, which wait for keys, beside all others.
@@ -75,7 +72,14 @@ def parts(*places: Path) -> list[Path]:
     return [path for path in found if _PART.search(path.name) and "lock" not in path.name]
 
 
-@number(200)
+# Marked each by itself: `-m faults` alone leaves out what is slow.
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(3, id="few", marks=pytest.mark.slow),
+        pytest.param(200, id="all", marks=pytest.mark.faults),
+    ],
+)
 def test_a_signal_at_any_moment(
     times: int, tiny_model: Path, chat_model: Path, tmp_path: Path, own_home: Path
 ) -> None:
