@@ -59,7 +59,7 @@ class Ended:
         if self.sent_to_one_alive and self.status != 0:
             assert self.signalled == self.number, (self.status, self.signalled, self.written)
         assert self.status in (None, 0), self.written
-        assert "Traceback" not in self.written and "error" not in self.written, self.written
+        assert "Traceback" not in self.written and "error: " not in self.written, self.written
         assert self.restored and not self.left
         for on, off in (("\x1b[?25l", "\x1b[?25h"), ("\x1b[?1049h", "\x1b[?1049l")):
             assert self.written.rfind(on) <= self.written.rfind(off), self.written
