@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gptcli.types.events import Notice
@@ -11,8 +12,11 @@ from gptcli.types.token import Source
 
 
 @dataclass(frozen=True)
-class DtypeComparisonRequest(Question["DtypeComparison"]):
-    """A text, and the dtype, as --dtype names it, that is held to float32 over it."""
+class DtypeComparisonRequest(Question[Callable[[], "DtypeComparison"]]):
+    """A text, and the dtype, as --dtype names it, that is held to float32 over it.
+
+    What cannot be compared is refused at once; the answer compares when it is called.
+    """
 
     asks = "score a text"
 

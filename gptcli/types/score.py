@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
@@ -29,6 +31,15 @@ class ScoreRequest(Question["Score"]):
     stride: int | None = None
     special: bool = False
     subject: str = "text"
+
+
+@dataclass(frozen=True)
+class ScoreRowsRequest(Question["ScoreRows"]):
+    """The same, told token by token as they are scored: a long text takes minutes."""
+
+    asks = "score a text"
+
+    text: ScoreRequest
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,14 @@ class Totals:
     bytes: int
     characters: int
 
+    @classmethod
+    def of(cls, tokens: Iterable[TokenScore]) -> Totals:
+        """The sums over these."""
+        sums = Sums()
+        for each in tokens:
+            sums.add(each)
+        return sums.totals
+
     @property
     def bits(self) -> float:
         """The surprisal of all of them together, in bits."""
@@ -89,6 +108,34 @@ class Totals:
     def bits_per_character(self) -> float:
         """Infinite where the scored tokens begin no character."""
         return self.bits / self.characters if self.characters else math.inf
+
+
+class Sums:
+    """Totals of tokens that come one after the other, of which nothing but a number is kept."""
+
+    def __init__(self) -> None:
+        self._logprobs = array("d")
+        self._unscored = self._bytes = self._characters = 0
+
+    def add(self, each: TokenScore) -> None:
+        """Count one more."""
+        if each.logprob is None:
+            self._unscored += 1
+            return
+        self._logprobs.append(each.logprob)
+        self._bytes += len(each.token.bytes)
+        self._characters += sum(byte & 0xC0 != 0x80 for byte in each.token.bytes)
+
+    @property
+    def totals(self) -> Totals:
+        """The sums over those that were added."""
+        return Totals(
+            scored=len(self._logprobs),
+            unscored=self._unscored,
+            logprob=math.fsum(self._logprobs),
+            bytes=self._bytes,
+            characters=self._characters,
+        )
 
 
 def perplexity(logprob: float, count: int) -> float:
@@ -120,12 +167,38 @@ class Score:
     @property
     def totals(self) -> Totals:
         """The sums over all scored tokens."""
-        scored = [each for each in self.tokens if each.logprob is not None]
-        data = b"".join(each.token.bytes for each in scored)
-        return Totals(
-            scored=len(scored),
-            unscored=len(self.tokens) - len(scored),
-            logprob=math.fsum(each.logprob for each in scored if each.logprob is not None),
-            bytes=len(data),
-            characters=sum(byte & 0xC0 != 0x80 for byte in data),
-        )
+        return Totals.of(self.tokens)
+
+
+@dataclass(frozen=True)
+class ScoreRows:
+    """A text while it is scored; the fields are those of Score, but for its tokens.
+
+    rows: the tokens as they come, once; `tokens` gives them and counts them for `totals`.
+    """
+
+    source: Source
+    rows: Iterator[TokenScore]
+    context_tokens: int
+    windows: int
+    context_size: int
+    stride: int
+    notices: tuple[Notice, ...] = ()
+    _sums: Sums = field(default_factory=Sums)
+
+    @property
+    def tokens(self) -> Iterator[TokenScore]:
+        """Those that have not been given yet."""
+        for each in self.rows:
+            self._sums.add(each)
+            yield each
+
+    @property
+    def totals(self) -> Totals:
+        """The sums over the scored tokens of all that were given."""
+        return self._sums.totals
+
+    def whole(self) -> Score:
+        """The text when it is scored. None of its tokens may have been given yet."""
+        told = {each.name: getattr(self, each.name) for each in fields(Score)[2:]}
+        return Score(self.source, tuple(self.rows), **told)

@@ -294,3 +294,42 @@ def test_a_full_context_without_a_limit_is_told(tiny_model):
     done = run("complete", "-m", str(tiny_model), "-n", "-1", "--ctx-size", "1", "a")
     assert (done.code, done.out) == (0, b"")
     assert "context of 1 tokens is full; there is room for none" in done.err
+
+
+@pytest.mark.parametrize("text", ["1_000", " 5", "5 ", "\uff15", "0x5", "", "٣"])
+def test_numbers_are_what_people_write(text, monkeypatch):
+    """Catches what Python takes for a number and nobody else does, wherever it is said."""
+    assert int("1_000") == 1000 and int(" 5") == int("\uff15") == 5, "the fault itself"
+    for flags, name in (
+        (("-n", text), "--max-new-tokens: must be a whole number"),
+        (("--temp", text), "--temperature: must be a number"),
+        (("--logit-bias", f"1={text}"), "--logit-bias: must be TOKEN=NUMBER"),
+    ):
+        assert_one_line(run(*ECHO, *flags, "a"), 2, name)
+    if text:
+        monkeypatch.setenv("GPTCLI_TOP_K", text)
+        assert_one_line(run(*ECHO, "a"), 2, "GPTCLI_TOP_K: must be a whole number")
+        monkeypatch.delenv("GPTCLI_TOP_K")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("complete", "x", "-n"), "gptcli complete: option '-n' requires an argument"),
+        (("models", "pull", "x", "--nope"), "gptcli models pull: no such option"),
+        (("complete", "-n", "x", "a"), "--max-new-tokens: must be a whole number, not 'x'"),
+    ],
+)
+def test_usage_errors_name_their_command(argv, told):
+    """Catches a library's words, and a command that is not the one."""
+    assert_one_line(run(*argv), 2, told)
+
+
+def test_only_a_command_with_a_prompt_hints_at_quotes():
+    """Catches a hint about a prompt that the command does not take."""
+    assert "in quotes" not in run("bench", "x").err and "in quotes" in run("complete", "a", "b").err
+
+
+def test_a_name_that_is_near_is_told_once():
+    """Catches a name that is a short one and on the disk, and so hinted at twice."""
+    assert run("complete", "-m", "smolm2", "a").err.count("smollm2 ") == 1

@@ -24,6 +24,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "NextTokensRequest": ("next_tokens", "answer"),
     "WalkRequest": ("next_tokens", "walk"),
     "ScoreRequest": ("score", "answer"),
+    "ScoreRowsRequest": ("score", "rows"),
     "DtypeComparisonRequest": ("dtype_comparison", "answer"),
     "ChooseRequest": ("choose", "answer"),
     "TreeRequest": ("tree", "answer"),

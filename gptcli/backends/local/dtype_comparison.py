@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.backends.local.score import plan
+from gptcli.backends.local.score import Plan, plan
 from gptcli.types.dtype_comparison import DtypeComparison, DtypeComparisonRequest
 from gptcli.types.score import perplexity
 
+if TYPE_CHECKING:
+    from gptcli.engine.runner import Runner
 
-def answer(model: OpenModel, request: DtypeComparisonRequest) -> DtypeComparison:
+
+def answer(model: OpenModel, request: DtypeComparisonRequest) -> Callable[[], DtypeComparison]:
     """How far a dtype is from float32, in which the model was opened (else ValueError).
 
-    Both models are in memory, and run the text side by side, in parts. Raises the errors of
-    scoring, and UsageError for a dtype in which the model cannot run here.
+    Both models are in memory, and run the text side by side, in parts, when what comes back is
+    called, which raises NonFiniteError. Raises the other errors of scoring, and UsageError for a
+    dtype in which the model cannot run here.
     """
-    from gptcli.engine.asking.divergence import divergences
-
     if model.runner.facts.dtype != "float32":
         raise ValueError("what is held to float32 needs a model that was opened in it")
     planned = plan(model, request.text)
-    other = model.runner_in(request.dtype)
+    return partial(_compare, model, planned, model.runner_in(request.dtype))
+
+
+def _compare(model: OpenModel, planned: Plan, other: Runner) -> DtypeComparison:
+    from gptcli.engine.asking.divergence import divergences
+
     found, agreed, exact, rounded = array("d"), 0, 0.0, 0.0
     for each in divergences(model.runner, other, planned.ids, planned.windows):
         found.append(each.kl)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
 from gptcli.text.continuation import split_continuation
 from gptcli.types.events import Notice
-from gptcli.types.score import Score, ScoreRequest, TokenScore
+from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest, TokenScore
 from gptcli.types.token import Token
 
 if TYPE_CHECKING:
@@ -18,14 +19,31 @@ if TYPE_CHECKING:
 
 
 def answer(model: OpenModel, request: ScoreRequest) -> Score:
-    """How probable each token of the text was.
+    """How probable each token of the text was. Raises as `rows` does, and NonFiniteError."""
+    return rows(model, ScoreRowsRequest(request)).whole()
+
+
+def rows(model: OpenModel, request: ScoreRowsRequest) -> ScoreRows:
+    """The same, token by token as they are scored.
 
     Raises InputError where there is nothing to score, UsageError for a stride that is not less
-    than the context, NonFiniteError.
+    than the context; NonFiniteError at a token at which it shows.
     """
+    planned = plan(model, request.text)
+    return ScoreRows(
+        source=model.source,
+        rows=_rows(model, planned),
+        context_tokens=planned.before,
+        windows=len(planned.windows),
+        context_size=planned.size,
+        stride=planned.stride,
+        notices=planned.notices,
+    )
+
+
+def _rows(model: OpenModel, planned: Plan) -> Iterator[TokenScore]:
     from gptcli.engine.asking import scoring
 
-    planned = plan(model, request)
     known: dict[int, Token] = {}
 
     def token(token_id: int) -> Token:
@@ -33,21 +51,12 @@ def answer(model: OpenModel, request: ScoreRequest) -> Score:
             known[token_id] = model.token(token_id)
         return known[token_id]
 
-    # Only a text's very first token, with nothing at all before it, cannot be scored.
-    found = [] if planned.before else [TokenScore(token(planned.ids[0]))]
-    found += [
-        TokenScore(token(each.id), each.logprob, each.rank, token(each.best), each.best_logprob)
-        for each in scoring.score(model.runner, planned.ids, planned.windows)
-    ]
-    return Score(
-        source=model.source,
-        tokens=tuple(found),
-        context_tokens=planned.before,
-        windows=len(planned.windows),
-        context_size=planned.size,
-        stride=planned.stride,
-        notices=planned.notices,
-    )
+    if not planned.before:
+        # Only a text's very first token, with nothing at all before it, cannot be scored.
+        yield TokenScore(token(planned.ids[0]))
+    for each in scoring.score(model.runner, planned.ids, planned.windows):
+        best = token(each.best)
+        yield TokenScore(token(each.id), each.logprob, each.rank, best, each.best_logprob)
 
 
 @dataclass(frozen=True)

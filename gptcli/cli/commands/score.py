@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
 from gptcli.types.compute import Compute
-from gptcli.types.score import Score, ScoreRequest
+from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import difference as difference_view
 from gptcli.ui.views import score as view
@@ -204,11 +205,12 @@ def score(
         )
         second = replace(first, text=checked(other or "", subject), subject=subject)
     backend = open_for(compute, messages)
-    a = _scored(backend, first, messages)
     if second is None:
-        _print_score(environment, a, scoring, json=output.json)
+        rows = backend.answer(ScoreRowsRequest(first))
+        messages.notices(rows.notices)
+        _print_score(environment, rows, scoring, json=output.json)
         return
-    both = difference(a, _scored(backend, second, messages))
+    both = difference(*(_scored(backend, each, messages) for each in (first, second)))
     if output.json:
         environment.data().json(difference_view.as_json(both, tokens=not scoring.totals))
     else:
@@ -221,7 +223,12 @@ def _scored(backend: Backend, request: ScoreRequest, messages: Messages) -> Scor
     return found
 
 
-def _print_score(environment: Environment, found: Score, scoring: Scoring, *, json: bool) -> None:
+def _print_score(
+    environment: Environment, found: ScoreRows, scoring: Scoring, *, json: bool
+) -> None:
+    if scoring.totals:
+        # Nothing of a token is wanted but what is summed up.
+        deque(found.tokens, maxlen=0)
     if json:
         environment.data().json(view.as_json(found, tokens=not scoring.totals))
     elif scoring.totals and environment.on_terminal:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
+from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.opening import open_for
 from gptcli.config import check as known
@@ -53,14 +55,17 @@ def run(
     backend = open_for(replace(compute, dtype="float32"), messages)
     found: list[DtypeComparison] = []
     try:
-        with counting(f"comparing {', '.join(dtypes)}", len(dtypes), messages) as step:
+        with ExitStack() as stack:
+            step: Callable[[], None] | None = None
             for dtype in dtypes:
-                try:
-                    found.append(backend.answer(DtypeComparisonRequest(request, dtype)))
-                except UsageError as error:
-                    if error.subject != "--dtype":
-                        raise
-                    raise UsageError(_FLAG, error.reason, error.hint) from None
+                compare = _comparison(backend, request, dtype)
+                if step is None:
+                    # Said when the first is known to be possible, and not before.
+                    label = f"comparing {', '.join(dtypes)}"
+                    step = stack.enter_context(counting(label, len(dtypes), messages))
+                found.append(compare())
+                # Its model is let go before the next is opened.
+                del compare
                 step()
     finally:
         if found:
@@ -69,3 +74,14 @@ def run(
                 environment.data().json(view.as_json(found))
             else:
                 view.show(environment.stdout, found)
+
+
+def _comparison(
+    backend: Backend, request: ScoreRequest, dtype: str
+) -> Callable[[], DtypeComparison]:
+    try:
+        return backend.answer(DtypeComparisonRequest(request, dtype))
+    except UsageError as error:
+        if error.subject != "--dtype":
+            raise
+        raise UsageError(_FLAG, error.reason, error.hint) from None

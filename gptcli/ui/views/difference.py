@@ -7,6 +7,7 @@ from typing import Any, TextIO
 from gptcli.types.difference import Change, Difference, Pair
 from gptcli.types.score import TokenScore
 from gptcli.ui.data.values import finite
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.pieces import print_pieces
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
@@ -35,7 +36,7 @@ _DATA_HEADS = ("change", "a", "a_id", "a_bits", "b", "b_id", "b_bits", "bits_dif
 def show(stream: TextIO, difference: Difference) -> None:
     """The alignment and the totals of each text; elsewhere than on a terminal, TSV alone."""
     if not stream.isatty():
-        fitted(stream, [Column(head) for head in _DATA_HEADS], list(map(_data, difference.pairs)))
+        DataWriter(stream).rows([_DATA_HEADS, *map(_data, difference.pairs)])
         return
     palette = Palette(stream)
     fitted(stream, _COLUMNS, [_row(pair, palette) for pair in difference.pairs])
@@ -60,7 +61,7 @@ def _text(each: TokenScore | None) -> str:
     return "" if each is None else visible(each.token.bytes)
 
 
-def _data(pair: Pair) -> list[str | Cell]:
+def _data(pair: Pair) -> Row:
     return [pair.change, *data_fields(pair.a), *data_fields(pair.b), exact_number(pair.bits)]
 
 
@@ -68,8 +69,7 @@ def as_json(difference: Difference, *, tokens: bool = True) -> dict[str, Any]:
     """Two scored texts and their alignment, whose rows hold indices into the tokens of each."""
     found: dict[str, Any] = {"object": "score.difference"} | source.fields(difference.a.source)
     for name, score in (("a", difference.a), ("b", difference.b)):
-        body = body_json(score)
-        found[name] = body if tokens else {k: v for k, v in body.items() if k != "tokens"}
+        found[name] = body_json(score, tokens=tokens)
     if tokens:
         rows, at = [], {"a": 0, "b": 0}
         for pair in difference.pairs:

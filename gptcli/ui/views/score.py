@@ -6,8 +6,9 @@ import math
 from typing import Any, TextIO
 
 from gptcli.types.dtype_comparison import DtypeComparison
-from gptcli.types.score import Score, TokenScore, Totals
+from gptcli.types.score import Score, ScoreRows, TokenScore, Totals
 from gptcli.ui.data.values import finite, logprob_json
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import neutral, visible
@@ -29,14 +30,20 @@ _COLUMNS = (
 _DATA_HEADS = ("position", "token", "id", "bits", "logprob", "rank", "best", "best_probability")
 
 
-def show(stream: TextIO, score: Score, *, table: bool = False) -> None:
+def show(stream: TextIO, score: ScoreRows, *, table: bool = False) -> None:
     """The text coloured, or the table where that is wanted or there are no colours; then totals.
 
-    Elsewhere than on a terminal: the table alone, as TSV.
+    Elsewhere than on a terminal: the table alone, as TSV. All but a terminal's table, whose columns
+    are as wide as they have to be, is printed as it comes.
     """
     if not stream.isatty():
-        rows = [_data(place, each) for place, each in enumerate(score.tokens)]
-        fitted(stream, [Column(head) for head in _DATA_HEADS], rows)
+        writer, held = DataWriter(stream), list[Row]([_DATA_HEADS])
+        for place, each in enumerate(score.tokens):
+            held.append(_data(place, each))
+            # Nothing is printed before a number is there: it may be that none can be had.
+            if each.logprob is not None:
+                writer.rows(held)
+                held.clear()
         return
     palette = Palette(stream)
     if table or not has_colour(stream):
@@ -49,16 +56,16 @@ def show(stream: TextIO, score: Score, *, table: bool = False) -> None:
     show_totals(stream, score)
 
 
-def show_totals(stream: TextIO, score: Score) -> None:
+def show_totals(stream: TextIO, score: Score | ScoreRows) -> None:
     """The sums, in words."""
     print_pieces(stream, [(neutral("\n".join(_totals(score))), "")])
 
 
-def data_fields(each: TokenScore | None) -> list[str | Cell]:
+def data_fields(each: TokenScore | None) -> list[str | bytes]:
     """Token, id and bits for programs, empty where there is none."""
     if each is None:
         return ["", "", ""]
-    return [Cell("", data=each.token.bytes), str(each.token.id), exact_number(each.bits)]
+    return [each.token.bytes, str(each.token.id), exact_number(each.bits)]
 
 
 def exact_number(value: float | None) -> str:
@@ -66,7 +73,7 @@ def exact_number(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _totals(score: Score) -> list[str]:
+def _totals(score: Score | ScoreRows) -> list[str]:
     totals, of = score.totals, score.source
     lines = [
         f"perplexity {_short(totals.perplexity)}: {_short(totals.bits_per_token)} bits per token,"
@@ -99,14 +106,14 @@ def _row(place: int, each: TokenScore, palette: Palette) -> list[str | Cell]:
     ]
 
 
-def _data(place: int, each: TokenScore) -> list[str | Cell]:
+def _data(place: int, each: TokenScore) -> list[str | bytes]:
     chance = None if each.best_logprob is None else math.exp(each.best_logprob)
     return [
         str(place),
         *data_fields(each),
         exact_number(each.logprob),
         "" if each.rank is None else str(each.rank),
-        "" if each.best is None else Cell("", data=each.best.bytes),
+        "" if each.best is None else each.best.bytes,
         exact_number(chance),
     ]
 
@@ -115,17 +122,17 @@ def _short(value: float) -> str:
     return f"{value:.4g}" if value < 1e5 else f"{value:.3e}"
 
 
-def as_json(score: Score, *, tokens: bool = True) -> dict[str, Any]:
+def as_json(score: Score | ScoreRows, *, tokens: bool = True) -> dict[str, Any]:
     """One scored text. Infinities, which JSON has not, are null."""
-    found = {"object": "score"} | source.fields(score.source) | body_json(score)
-    return found if tokens else {k: v for k, v in found.items() if k != "tokens"}
+    body = body_json(score, tokens=tokens)
+    return {"object": "score"} | source.fields(score.source) | body
 
 
-def totals_of(score: Score) -> list[tuple[str, str]]:
+def totals_of(score: ScoreRows) -> list[tuple[str, str]]:
     """Names and values of everything but the tokens; `inf` where a token was impossible."""
-    body = body_json(score)
-    rows = [(name, _value(score.totals, name)) for name in body["totals"]]
-    windows = [(name, str(value)) for name, value in body["windows"].items()]
+    totals = score.totals
+    rows = [(name, _value(totals, name)) for name in _TOTALS]
+    windows = [(name, str(value)) for name, value in windows_json(score).items()]
     rows += [("context_tokens", str(score.context_tokens)), *windows]
     said = source.fields(score.source)
     return rows + [(n, v if isinstance(v, str) else ", ".join(v)) for n, v in said.items()]
@@ -151,14 +158,15 @@ def _value(totals: Totals, name: str) -> str:
     return str(value) if isinstance(value, int) else f"{value:.6f}"
 
 
-def body_json(score: Score) -> dict[str, Any]:
+def body_json(score: Score | ScoreRows, *, tokens: bool = True) -> dict[str, Any]:
     """A scored text, but for who scored it."""
+    told = {"tokens": [_scored(each) for each in score.tokens]} if tokens else {}
     totals = score.totals
     return {
         "context_tokens": score.context_tokens,
         "windows": windows_json(score),
         "totals": {n: finite(getattr(totals, _FIELDS.get(n, n))) for n in _TOTALS},
-        "tokens": [_scored(each) for each in score.tokens],
+        **told,
     }
 
 
@@ -169,6 +177,6 @@ def _scored(each: TokenScore) -> dict[str, Any]:
     return found | {"top_logprobs": [] if best is None else [best]}
 
 
-def windows_json(of: Score | DtypeComparison) -> dict[str, int]:
+def windows_json(of: Score | ScoreRows | DtypeComparison) -> dict[str, int]:
     """In how many windows a text was run, and how they follow each other."""
     return {"windows": of.windows, "context_size": of.context_size, "stride": of.stride}

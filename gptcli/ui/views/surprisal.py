@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from gptcli.types.score import TokenScore
@@ -50,7 +50,7 @@ class Palette:
             yield f"\u00a0{low:g}{high}\u00a0", style
             yield " ", ""
 
-    def coloured(self, tokens: Sequence[TokenScore]) -> Iterator[tuple[str, str]]:
+    def coloured(self, tokens: Iterable[TokenScore]) -> Iterator[tuple[str, str]]:
         """The text in pieces: whole characters, with the style of their tokens' bits.
 
         A newline is marked by ⏎, which has the style, and stays.
@@ -68,7 +68,7 @@ class Palette:
                 yield part, style
 
 
-def characters(tokens: Sequence[TokenScore]) -> Iterator[tuple[bytes, float | None]]:
+def characters(tokens: Iterable[TokenScore]) -> Iterator[tuple[bytes, float | None]]:
     """The bytes and bits of each token; tokens that share a character are taken together.
 
     The bits of several are their sum, None where one of them was not scored.

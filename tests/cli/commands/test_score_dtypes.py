@@ -171,7 +171,7 @@ def test_forms_say_the_same(score, text, monkeypatch):
 )
 def test_what_makes_no_sense_is_one_line(score, text, argv, code, parts):
     """Catches a flag that is dropped in silence, and an error that names another flag."""
-    flags = ("-q", *(str(text) if each == "FILE" else each for each in argv))
+    flags = [str(text) if each == "FILE" else each for each in argv]
     done = score(*flags, stdin=None, terminal=True)
     assert_one_line(done, code, *parts)
 

@@ -126,6 +126,13 @@ def test_the_other_model_of_a_comparison_has_no_adapters(tiny_model, adapter):
     assert first["adapters"] == [str(adapter)] and "adapters" not in second
 
 
+def test_adapters_apart_are_the_first_models_alone(tiny_model, adapter):
+    """Catches a comparison that fails when the first model has run, over a flag of that one."""
+    flags = ("--adapter", str(adapter), "--adapter-apart", "--compare-model", str(tiny_model))
+    first, second = top(tiny_model, *flags)["distributions"]
+    assert first["adapters"] == [str(adapter)] and "adapters" not in second
+
+
 def test_a_name_with_an_equals_sign(tiny_model, tmp_path):
     """Catches a directory that cannot be named, as its name looks like a scale."""
     odd = make_adapter(tmp_path / "a=2", seed=2)
