@@ -5,18 +5,40 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import TextIO
+
 
 def run() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code, or by the signal that ended it."""
     try:
         _leave_working_directory()
+        from gptcli import signals
+
+        sys.exit(_run(signals))
+    except KeyboardInterrupt:
+        # It came before the boundary stood, or after it was left.
+        sys.exit(130)
+
+
+def _run(signals: ModuleType) -> int:
+    try:
+        signals.install()
         from gptcli.cli.boundary import main
 
         code = main(sys.argv[1:])
+        signals.uninstall()
     except KeyboardInterrupt:
-        # It came before the boundary stood, or after it was left.
         code = 130
-    sys.exit(code)
+    except signals.EndedError as ended:
+        code = int(str(ended.code))
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            _settle(stream)
+    signals.leave_by(code)
+    return code
 
 
 def _leave_working_directory() -> None:
@@ -32,6 +54,17 @@ def _leave_working_directory() -> None:
         return
     if here != os.path.dirname(os.path.dirname(__file__)):  # noqa: PTH120 - pathlib is not there
         sys.path[:] = [each for each in sys.path if os.path.realpath(each) != here]
+
+
+def _settle(stream: TextIO) -> None:
+    """Keep Python from complaining, when it exits, about output that nobody takes."""
+    from contextlib import suppress
+
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

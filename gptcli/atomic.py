@@ -1,15 +1,18 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, renamed.
+"""Files and directories that are whole or not there: made beside their place, flushed, renamed.
 
-The name beside is nobody else's, in whichever container or on whichever machine he runs, and the
-file is locked while it is written: one that is not is left over from a process that was killed,
-and the next who writes there removes it.
+The name beside is nobody else's, in whichever container or on whichever machine he runs, and it is
+locked while it is written: one that is not is left over from a process that was killed, and the
+next who writes there removes it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import re
+import shutil
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +22,13 @@ try:
 except ImportError:  # Windows, where a file that is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
-_END = ".part"
+#: Nobody else's files end so.
+_END = ".gptcli-part"
+_PART = re.compile(rf"\..*\.[0-9a-f]{{8}}{re.escape(_END)}", re.DOTALL)
+#: Letters of a file's name that its part's begins with: at 4 bytes each, the whole stays under 255.
+_LETTERS = 50
+#: Where a file system knows no locks, only parts so old are left over.
+_OLD_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -29,14 +38,10 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     private: for its owner's eyes alone, else as the user's umask has it. Nothing is left behind
     where the block fails. Raises OSError where it cannot be written.
     """
-    sweep(path)
-    descriptor, name = tempfile.mkstemp(_END, f".{path.name}.", path.parent)
-    part = Path(name)
+    sweep(path.parent)
+    descriptor, part = _begin(path, 0o600 if private else 0o666)
     try:
         with open(descriptor, "w+b") as file:  # noqa: PTH123 - a descriptor has no Path
-            _lock(file.fileno())
-            if not private:
-                part.chmod(0o666 & ~_umask())
             yield file
             file.flush()
             # Else a power failure could leave a file of the right size that holds zeros.
@@ -49,44 +54,143 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
 
 
-def sweep(path: Path) -> None:
-    """Remove what processes that are gone have left beside `path`."""
-    for part in path.parent.glob(f".{_plain(path.name)}.*{_END}"):
-        with contextlib.suppress(OSError), part.open("rb") as file:
-            if _lock(file.fileno()):
-                part.unlink()
+@contextlib.contextmanager
+def replacing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
+    """A new directory to fill, that gets the name `path` when the block ends well.
+
+    over: what is there by that name is removed then; else it may be no more than empty. Nothing is
+    left behind where the block fails. Raises OSError where it cannot be written.
+    """
+    sweep(path.parent)
+    descriptor, part = _begin_directory(path)
+    try:
+        yield part
+        for place, _, names in os.walk(part):
+            for name in names:
+                _flush(Path(place, name))
+            flush_directory(Path(place))
+        if over:
+            with contextlib.suppress(FileNotFoundError):
+                discard(path)
+        part.rename(path)
+        flush_directory(path.parent)
+    finally:
+        # Gone from there where all went well.
+        shutil.rmtree(part, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def discard(path: Path) -> None:
+    """Remove a directory and all in it; whoever is killed meanwhile leaves none of it under `path`.
+
+    Raises FileNotFoundError where it is not there, and other OSErrors.
+    """
+    sweep(path.parent)
+    descriptor, part = _begin_directory(path)
+    try:
+        # Renamed first: half of a directory is never found under its name.
+        path.rename(part / "old")
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def replace(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Put a file of these bytes in the place of `path`, as `replacing` does. Raises OSError."""
+    with replacing(path, private=private) as file:
+        file.write(data)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what processes that are gone have left in a directory on their way to a name there."""
+    try:
+        with os.scandir(directory) as entries:
+            parts = [Path(each.path) for each in entries if _PART.fullmatch(each.name)]
+    except OSError:
+        return
+    for part in parts:
+        with contextlib.suppress(OSError):
+            _sweep(part)
 
 
 def flush_directory(path: Path) -> None:
     """A rename itself, too, has to reach the disk. Windows cannot open directories."""
     with contextlib.suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
+        _flush(path)
+
+
+def _begin(path: Path, mode: int) -> tuple[int, Path]:
+    """A file of a name of its own beside `path`, open and locked."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    while True:
+        part = _name(path)
+        descriptor = os.open(part, flags, mode)
+        if _hold(descriptor, part):
+            return descriptor, part
+        os.close(descriptor)
+
+
+def _begin_directory(path: Path) -> tuple[int | None, Path]:
+    """The same for a directory; where directories cannot be locked, None."""
+    while True:
+        part = _name(path)
+        part.mkdir()
+        if fcntl is None:
+            return None, part
+        with contextlib.suppress(FileNotFoundError):  # a sweep was faster
+            descriptor = os.open(part, os.O_RDONLY)
+            if _hold(descriptor, part):
+                return descriptor, part
             os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Whether it could be had; True, too, where a file system knows no locks."""
+def _name(path: Path) -> Path:
+    return path.with_name(f".{path.name[:_LETTERS]}.{os.urandom(4).hex()}{_END}")
+
+
+def _hold(descriptor: int, part: Path) -> bool:
+    """Lock what was just made; False where a sweep was faster and took it for left over."""
     if fcntl is None:
         return True
+    # A file system without locks: then sweeps go by age.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        return os.path.samestat(os.fstat(descriptor), part.stat())
+    except FileNotFoundError:
         return False
-    except OSError:
-        return True
-    return True
 
 
-def _umask() -> int:
-    """The process's own, which can only be asked by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _sweep(part: Path) -> None:
+    """Remove a part that is left over. Raises OSError where that cannot be."""
+    if fcntl is None:
+        if part.is_file():
+            part.unlink()
+        return
+    # Neither a link nor a pipe, at which an opening might wait, is of our making.
+    descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        said = os.fstat(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except OSError:
+            if time.time() - said.st_mtime < _OLD_SECONDS:
+                return
+        if stat.S_ISDIR(said.st_mode):
+            shutil.rmtree(part)
+        elif stat.S_ISREG(said.st_mode):
+            part.unlink()
+    finally:
+        os.close(descriptor)
 
 
-def _plain(name: str) -> str:
-    """A name that a pattern takes literally."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

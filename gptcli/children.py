@@ -1,4 +1,4 @@
-"""Our own modules in a process of their own, which imports nothing from the working directory.
+"""Modules in a process of their own, which imports nothing from the working directory.
 
 `-c` and `-m` put the current directory first among the places that modules are looked for, so
 that a `json.py` there would be run with the user's rights. A child is started with the places
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -23,10 +24,15 @@ _BEGIN = (
 _POLL_SECONDS = 0.2
 
 
-def command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs `module`, as `python -m` would, with arguments."""
-    # -I: neither the current directory nor PYTHON… variables; -S: no .pth files, which are code.
-    begin = [sys.executable, "-I", "-S", "-c", _BEGIN]
+def command(module: str, *arguments: str, site: bool = False) -> list[str]:
+    """The command line that runs `module`, as `python -m` would, with arguments.
+
+    site: with the environment that the user has made for Python: what is not ours may ask it where
+    it is installed.
+    """
+    # -I: neither the current directory nor PYTHON… variables; -S: no .pth files, which are code;
+    # -P: all of that but the current directory.
+    begin = [sys.executable, *(["-P"] if site else ["-I", "-S"]), "-c", _BEGIN]
     return [*begin, json.dumps(search_path()), str(os.getpid()), module, *arguments]
 
 
@@ -52,4 +58,7 @@ def begin() -> None:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        # It leads a group of its own, those that it has started: they go with it.
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)

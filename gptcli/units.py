@@ -12,8 +12,15 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def counted(count: int, name: str) -> str:
+    """1 message, 2 messages."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
 def seconds(value: float) -> str:
-    """A duration: 85 ms, 1.24 s, 2 min 5 s."""
+    """A duration: <1 ms, 85 ms, 1.24 s, 2 min 5 s."""
+    if 0 < value < 0.0005:
+        return "<1 ms"
     if value < 0.9995:
         return f"{value * 1000:.0f} ms"
     if value < 60:

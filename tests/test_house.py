@@ -22,7 +22,7 @@ PACKAGE = ROOT / "gptcli"
 FLOORS = {
     "gptcli": (
         {"atomic", "children", "errors", "signals", "units"},
-        {"config"},
+        {"config", "identity"},
         {"types"},
         {"formats"},
         {"text", "models", "engine"},
@@ -33,7 +33,8 @@ FLOORS = {
         {"__main__"},
     ),
     "gptcli.engine": (
-        {"arrays", "model"},
+        {"arrays"},
+        {"model"},
         {"probe", "host", "describe"},
         {"state"},
         {"weights"},

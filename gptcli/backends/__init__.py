@@ -36,6 +36,8 @@ def open_backend(
     opened = OpenModel(model, compute, weights=weights)
     if opened.tokenizer.notice is not None:
         yield opened.tokenizer.notice
+    if weights:
+        yield from opened.described.notices
     return LocalBackend(opened)
 
 

@@ -1,70 +1,80 @@
-"""A conversation as a session that is kept, and back."""
+"""Under which name a conversation is kept, if any: after every turn, and by us alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from gptcli import config
 from gptcli.chat import sessions
+from gptcli.chat.kept_settings import settings_of
 from gptcli.chat.sessions import Session
-from gptcli.chat.talk import Talk
-from gptcli.errors import InputError
+from gptcli.errors import UsageError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.sampling import NUMBERS, SamplingWish
+from gptcli.types.models import AdapterRef
 
 
-def as_session(name: str, talk: Talk) -> Session:
-    """The conversation as it stands, under a name."""
-    return kept(name, talk.model, talk.request, talk.answers, created=None)
+class Keeping:
+    """Keeps a conversation, held with a model and adapters, in the session that is open, if any.
 
-
-def kept(
-    name: str, model: str, request: ChatRequest, answers: int, *, created: str | None
-) -> Session:
-    """A session of these messages; `created` is None for a new one.
-
-    The seed that is kept is that of the next answer.
+    model: by a name that holds wherever the session goes on. `name` is that of the session.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    settings: dict[str, object] = {
-        field: value for field in NUMBERS if (value := getattr(request.sampling, field)) is not None
-    }
-    return Session(
-        name=name,
-        model=model,
-        created=created or now,
-        updated=now,
-        messages=request.messages,
-        settings=settings | {"seed": (request.seed + answers) % 2**32},
-    )
 
+    def __init__(self, model: str, adapters: tuple[AdapterRef, ...] = ()) -> None:
+        self.held_with(model, adapters)
+        self.name: str | None = None
+        self._created: str | None = None
+        self._held = ExitStack()
 
-def restored(request: ChatRequest, session: Session) -> ChatRequest:
-    """The request with the messages and the sampling settings of a session.
+    def held_with(self, model: str, adapters: tuple[AdapterRef, ...]) -> None:
+        """What answers from here on."""
+        self.model = model
+        self.adapters = tuple(replace(each, path=each.path.absolute()) for each in adapters)
 
-    Settings that the request has already outweigh those of the session. Raises InputError for
-    settings that cannot be.
-    """
-    found: dict[str, object] = {}
-    for field in NUMBERS:
-        if field in session.settings and getattr(request.sampling, field) is None:
-            try:
-                found[field] = config.check(SamplingWish, field, session.settings[field])
-            except ValueError as error:
-                raise InputError(f"session {session.name}", f"{field} {error}") from None
-    sampling = replace(request.sampling, **found)  # type: ignore[arg-type]
-    return replace(request, sampling=sampling, messages=session.messages)
+    def open(self, name: str, take: Callable[[Session], None] | None = None) -> Session | None:
+        """Go on with a session, which is ours alone from here on; None for a new one.
 
+        take: is given the session before the one that was open is left, which stays as it is; then
+        the session has to be there. Raises the errors of `sessions.held`, of `load` and of `take`,
+        and UsageError; then nothing has changed.
+        """
+        with ExitStack() as held:
+            held.enter_context(sessions.held(name))
+            found = sessions.load(name)
+            if take is not None:
+                if found is None:
+                    raise UsageError(f"session {name}", "there is no such session")
+                take(found)
+            self.close()
+            self._held = held.pop_all()
+        self.name, self._created = name, found.created if found else None
+        return found
 
-class Keeper:
-    """Saves a conversation under a name whenever it has changed."""
+    def close(self) -> None:
+        """Leave the session; what is said from here on is not kept."""
+        self.name = self._created = None
+        self._held.close()
 
-    def __init__(self, name: str, model: str, created: str | None) -> None:
-        self._name, self._model, self._created = name, model, created
-
-    def __call__(self, request: ChatRequest, answers: int) -> None:
-        """Durably: when this returns, the new state is on the disk."""
-        session = kept(self._name, self._model, request, answers, created=self._created)
+    def keep(self, request: ChatRequest, answers: int) -> bool:
+        """Durably: when this returns, the new state is on the disk; False where none is open."""
+        if self.name is None:
+            return False
+        session = self.session(self.name, request, answers, created=self._created)
         self._created = session.created
         sessions.save(session)
+        return True
+
+    def session(
+        self, name: str, request: ChatRequest, answers: int, *, created: str | None = None
+    ) -> Session:
+        """The conversation as it stands, under a name; `created` is None for a new one."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Session(
+            name=name,
+            model=self.model,
+            created=created or now,
+            updated=now,
+            messages=request.messages,
+            settings=settings_of(request, answers, self.adapters),
+        )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 from gptcli.backends import Backend
+from gptcli.chat.keeping import Keeping
+from gptcli.chat.kept_settings import restored
+from gptcli.chat.sessions import Session
 from gptcli.errors import UsageError
 from gptcli.types.chat import (
     ChatDocument,
@@ -23,9 +26,9 @@ from gptcli.types.next_tokens import Distribution
 class Talk:
     """Messages and settings that change from turn to turn.
 
-    `request` holds the settings, and the messages so far; `keep` is called with it, and with how
-    many answers were asked for, whenever the messages have changed, so that they can be saved;
-    `session` is the name under which they are.
+    `request` holds the settings, and the messages so far; `keeping` keeps it whenever the messages
+    have changed, where a session is open. said: the settings that the command line and the
+    environment named, which outweigh those of a session.
     """
 
     def __init__(
@@ -34,14 +37,16 @@ class Talk:
         request: ChatRequest,
         *,
         model: str,
-        keep: Callable[[ChatRequest, int], None] | None = None,
-        session: str | None = None,
+        keeping: Keeping | None = None,
+        said: Collection[str] = (),
     ) -> None:
         self._open = backend
-        self._keep = keep
+        self.keeping = keeping or Keeping(model)
+        self.said = said
         self.model = model
-        self.session = session
         self.request = request
+        #: The messages that are kept somewhere as they are, in the session or in a file.
+        self._safe = request.messages
         self.last_usage: Usage | None = None
         #: Whether the last answer ended at the limit of its tokens.
         self.was_cut = False
@@ -54,29 +59,50 @@ class Talk:
         return self.request.messages
 
     @property
+    def unsaved(self) -> bool:
+        """Whether something was said that would be lost with this conversation."""
+        said = any(message.role != "system" for message in self.messages)
+        return said and self.messages != self._safe
+
+    @property
     def system(self) -> str | None:
         """The system prompt."""
         return next((m.content for m in self.messages if m.role == "system"), None)
 
-    def replace_messages(self, messages: Iterable[Message]) -> None:
+    def replace_messages(self, messages: Iterable[Message], *, keep: bool = True) -> None:
         """Say something else happened; it is kept."""
         self.request = replace(self.request, messages=tuple(messages))
-        if self._keep is not None:
-            self._keep(self.request, self.answers)
+        if keep and self.keeping.keep(self.request, self.answers):
+            self.saved()
+
+    def go_on(self, session: Session) -> None:
+        """Take the messages and settings of a session for our own. Raises InputError."""
+        self.request = restored(self.request, session, self.said)
+        self.answers = 0
+        self.saved()
+
+    def as_session(self, name: str) -> Session:
+        """The conversation as it stands, under a name."""
+        return self.keeping.session(name, self.request, self.answers)
+
+    def saved(self) -> None:
+        """Note that the messages are kept somewhere as they are."""
+        self._safe = self.messages
 
     def set_system(self, text: str | None) -> None:
         """Replace the system prompt, None for none."""
         self.replace_messages(with_system(self.messages, text))
 
-    def undo(self) -> str:
+    def undo(self, *, keep: bool = True) -> str:
         """Take back the last message of the user and what came after it; that message.
 
+        keep: False where another takes its place, until which what is on the disk stays there.
         Raises UsageError where there is none.
         """
         for place in range(len(self.messages) - 1, -1, -1):
             if self.messages[place].role == "user":
                 text = self.messages[place].content
-                self.replace_messages(self.messages[:place])
+                self.replace_messages(self.messages[:place], keep=keep)
                 return text
         raise UsageError("conversation", "has no message that could be taken back")
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
+from typing import cast
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from gptcli import signals
 from gptcli.cli.environment import Environment
-from gptcli.cli.guard import PipeClosedError, told_apart
+from gptcli.cli.guard import told_apart
 from gptcli.errors import GptcliError, ResourceError, UsageError
+from gptcli.ui.terminal.stream import PipeClosedError
 
-OK, BUG, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 130, 141, 143
+OK, BUG = 0, 1
+#: By signal, as shells tell it; `gptcli` as a process ends by the signal itself.
+HUNG_UP, INTERRUPTED, PIPE_CLOSED, TERMINATED = 129, 130, 141, 143
 
 
 def main(argv: Sequence[str], environment: Environment | None = None) -> int:
-    """Run one command line and give its exit code. See design: 0, 1 to 9, 130, 141, 143.
+    """Run one command line and give its exit code. See design: 0, 1 to 9, 129, 130, 141, 143.
 
     environment: by default that of this process.
     """
@@ -28,16 +31,15 @@ def main(argv: Sequence[str], environment: Environment | None = None) -> int:
     if "_GPTCLI_COMPLETE" in os.environ:
         # Typer wraps the help that it hands to the shell, which takes each line for a candidate.
         os.environ["COLUMNS"] = "9999"
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(list(argv), around)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except PipeClosedError:
-        _discard_stdout(around)
-        return PIPE_CLOSED
-    except Exception as error:  # everything ends here, that is what a boundary is
-        return _report(error, around)
+    except (KeyboardInterrupt, signals.EndedError, Exception) as error:
+        # Everything ends here, that is what a boundary is. What fails while a signal has things
+        # cleaned up is no news: a closed window takes the terminal with it.
+        code = signals.on_the_way_out(error)
+        if code is not None:
+            return code
+        return PIPE_CLOSED if isinstance(error, PipeClosedError) else _report(error, argv, around)
 
 
 def _run(argv: list[str], environment: Environment) -> int:
@@ -45,6 +47,7 @@ def _run(argv: list[str], environment: Environment) -> int:
 
     try:
         code = app().main(argv, prog_name="gptcli", standalone_mode=False, obj=environment)
+        environment.stdout.flush()
     except OSError as error:
         raise told_apart(error) from error
     # Typer's own ways to stop give 1, which here means a bug.
@@ -52,41 +55,31 @@ def _run(argv: list[str], environment: Environment) -> int:
     return UsageError.exit_code if code == BUG else code
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # An exception, so that temporary files are removed and children stopped on the way out.
-    sys.exit(TERMINATED)
-
-
-def _discard_stdout(environment: Environment) -> None:
-    """Keep Python from complaining, when it exits, about output that nobody takes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), environment.stdout.fileno())
-
-
-def _report(error: Exception, environment: Environment) -> int:
+def _report(error: BaseException, argv: Sequence[str], environment: Environment) -> int:
     if environment.variables.get("GPTCLI_DEBUG"):
         traceback.print_exception(error)
-    known = _known(error)
+    known = _known(error, argv)
     if known is None:
         text = f"bug: {type(error).__name__}: {error} (set GPTCLI_DEBUG=1 for the traceback)"
     else:
         text = str(known)
     # Where even this cannot be written, the exit code is all that is left to say it.
-    with suppress(OSError):
+    with suppress(OSError, PipeClosedError):
         environment.messages().error(text)
     return BUG if known is None else known.exit_code
 
 
-def _known(error: Exception) -> GptcliError | None:
+def _known(error: BaseException, argv: Sequence[str]) -> GptcliError | None:
     if isinstance(error, GptcliError):
         return error
     if isinstance(error, typer.TyperException):
-        return _usage(error)
+        return _usage(error, argv)
     if isinstance(error, MemoryError) or _is_torch_memory(error):
         return ResourceError("memory", "there is not enough of it for this model and context")
     return None
 
 
-def _is_torch_memory(error: Exception) -> bool:
+def _is_torch_memory(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError):
         return False
     return type(error).__name__ == "OutOfMemoryError" or any(
@@ -94,7 +87,21 @@ def _is_torch_memory(error: Exception) -> bool:
     )
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def _command_of(argv: Sequence[str]) -> str:
+    """The command that a command line names, as far as its first words are one's."""
+    from gptcli.cli.app import app
+
+    known: TyperCommand | TyperGroup = app()
+    path = ["gptcli"]
+    for word in argv:
+        if not (isinstance(known, TyperGroup) and word in known.commands):
+            break
+        known = cast(TyperCommand | TyperGroup, known.commands[word])
+        path.append(word)
+    return " ".join(path)
+
+
+def _usage(error: typer.TyperException, argv: Sequence[str]) -> UsageError:
     """Typer's error about the command line, as ours: which option, and what is wrong with it."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     param = getattr(error, "param", None)
@@ -104,9 +111,12 @@ def _usage(error: typer.TyperException) -> UsageError:
         subject = option if option.startswith("-") else param.metavar or option
         return UsageError(subject, getattr(error, "message", "") or "is missing")
     context = getattr(error, "ctx", None)
-    where = context.command_path if context is not None else "gptcli"
+    where = context.command_path if context is not None else _command_of(argv)
     message = message.rstrip(".")
     hint = f"see {where} --help"
-    if "unexpected extra argument" in message:
+    takes_text = context is not None and any(
+        isinstance(each, TyperArgument) for each in context.command.params
+    )
+    if "unexpected extra argument" in message and takes_text:
         hint = f"put a prompt of several words in quotes; {hint}"
     return UsageError(where, message[:1].lower() + message[1:], hint)

@@ -33,11 +33,7 @@ class Environment:
     @classmethod
     def of_process(cls) -> Environment:
         """This process's own."""
-        if sys.stdout is None:
-            # Closed: every print, of libraries as well, would stumble over None.
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-        if sys.stderr is None:
-            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        _occupy_closed()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that is not UTF-8 shows what it cannot by its code, as stderr does anyway.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -95,3 +91,21 @@ class Environment:
         """Write help, versions and the like to stdout."""
         writer = self.terminal() if self.on_terminal else self.data()
         writer.write(text)
+
+
+def _occupy_closed() -> None:
+    """Closed descriptors would become those of the next files that are opened, models among them.
+
+    A closed stdout cannot be written to, as the system itself has it; what people read on stderr
+    is lost. Every print, of libraries as well, would stumble over streams that are None.
+    """
+    for descriptor, how in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest that is free, which is this one.
+            os.open(os.devnull, how)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

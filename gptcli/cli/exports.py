@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from gptcli import units
+from gptcli import atomic, units
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.inside import Inside
 from gptcli.errors import ResourceError, UsageError
@@ -115,14 +114,8 @@ def _write_into(path: Path, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Beside its target first, so that nobody ever sees half a file."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    """Whole or not at all: nobody ever sees half a file."""
     try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        atomic.replace(path, data)
     except OSError as error:
         raise ResourceError(str(path), error.strerror or str(error)) from None

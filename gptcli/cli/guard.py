@@ -9,10 +9,6 @@ from typing import Any
 from gptcli.errors import ResourceError
 
 
-class PipeClosedError(Exception):
-    """Whoever read our stdout has gone. Not an OSError: Typer would make an exit of its own."""
-
-
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
     """The command with its OSErrors told apart: Typer would swallow some of them."""
 
@@ -28,7 +24,5 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def told_apart(error: OSError) -> Exception:
     """What an OSError means to the boundary."""
-    if isinstance(error, BrokenPipeError):
-        return PipeClosedError()
     subject = str(error.filename or "output")
     return ResourceError(subject, error.strerror or str(error))

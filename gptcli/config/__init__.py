@@ -4,7 +4,7 @@ What can be set is not said here: a group of options says it of each of its fiel
 flag, variable, key of the user file, limit, help, manual and completion all follow from that.
 """
 
-from gptcli.config.check import check
+from gptcli.config.check import check, number_of
 from gptcli.config.limit import MOST, Limit
 from gptcli.config.load import Stored, load
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
@@ -19,6 +19,7 @@ __all__ = [
     "data_dir",
     "key_of",
     "load",
+    "number_of",
     "option",
     "option_of",
     "options_of",

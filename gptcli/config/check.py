@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import Field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from gptcli.config.option import Option, field_of, option_of
 
 #: What a text may say for an option that is on or off.
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.I)
 _SWITCH = {True: ("1", "true", "yes", "on"), False: ("0", "false", "no", "off")}
 
 
@@ -49,11 +52,24 @@ def one_of(known: Sequence[str], value: object) -> object:
     return value
 
 
+def number_of(text: str, *, whole: bool = False) -> int | float:
+    """A number as people write it. Raises ValueError for anything else.
+
+    Python takes "1_000", " 5" and the digits of every script for one as well.
+    """
+    if not (_WHOLE if whole else _NUMBER).fullmatch(text):
+        raise ValueError(f"must be {'a whole number' if whole else 'a number'}, not {text!r}")
+    return int(text) if whole else float(text)
+
+
 def _number(kind: str, option: Option, value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"must be a number, not {value!r}")
     try:
-        number: int | float = int(value) if kind == "int" else float(value)
+        if isinstance(value, str):
+            number = number_of(value, whole=kind == "int")
+        else:
+            number = int(value) if kind == "int" else float(value)
     except (ValueError, OverflowError):
         what = "a whole number" if kind == "int" else "a number"
         raise ValueError(f"must be {what}, not {_short(value)}") from None

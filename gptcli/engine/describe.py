@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import Family, read_spec
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.ties import Ends, settle
 from gptcli.formats import model_files
 from gptcli.formats.model_files import ModelFiles
 from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.types.events import Notice
 
 
 @dataclass(frozen=True)
 class Described:
-    """A model before any of its weights is read: its files, and what config.json makes of it."""
+    """A model before any of its weights is read: its files, and what config.json makes of it.
+
+    said: the spec as config.json has it, which the stored tensors may correct: see `spec`.
+    """
 
     files: ModelFiles
     config: ConfigFields
     family: Family
-    spec: ModelSpec
+    said: ModelSpec
 
     @property
     def directory(self) -> Path:
@@ -28,9 +35,25 @@ class Described:
         return self.files.directory
 
     @property
+    def spec(self) -> ModelSpec:
+        """What the model is. Raises as `ModelFiles.stored` and `ties.settle`."""
+        return self._ends.spec
+
+    @property
     def stored(self) -> StoredFiles:
-        """See ModelFiles."""
-        return self.files.stored
+        """See ModelFiles; a tied head is stored as the embedding, whichever name it has on disk."""
+        return self._ends.stored
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a user should know of how the files were read."""
+        config = self.config.renamed(self.family.other_names)
+        found = [Notice(config.subject, text) for text in rope_fields.doubled(config)]
+        return (*found, *self._ends.notices)
+
+    @cached_property
+    def _ends(self) -> Ends:
+        return settle(self.said, self.family.rules, self.files.stored)
 
 
 def describe(directory: Path) -> Described:

@@ -5,7 +5,6 @@ The only place that chooses. A model that the kernels run never imports torch.
 
 from __future__ import annotations
 
-from gptcli import signals
 from gptcli.engine.cpu.opening import QUANTISED, open_kernels
 from gptcli.engine.describe import Described
 from gptcli.engine.host import gpu
@@ -24,10 +23,10 @@ def open_runner(described: Described, compute: Compute) -> Runner:
         what = "adapters are added" if compute.adapter else "the model runs on a GPU"
         reason = f"{compute.dtype} needs the CPU kernels, which do not serve where {what}"
         raise UsageError("--dtype", reason)
-    with signals.held():
-        import torch
+    import torch
 
-        from gptcli.engine.torch.loader import load
+    from gptcli.engine.torch.loader import load
+
     if compute.threads is not None:
         torch.set_num_threads(compute.threads)
     return load(described, compute)
@@ -39,6 +38,6 @@ def is_cpu(device: str) -> bool:
         return device == "cpu"
     if not gpu.may_be_there():
         return True
-    with signals.held():
-        from gptcli.engine.torch.loader import pick_device
+    from gptcli.engine.torch.loader import pick_device
+
     return pick_device(device).type == "cpu"

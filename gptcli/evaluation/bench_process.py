@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gptcli import children
 from gptcli.errors import ResourceError
-from gptcli.evaluation import launcher
 from gptcli.types.bench import BenchRequest, Processes, Rounds
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
@@ -56,21 +56,23 @@ def completion(compute: Compute) -> list[str]:
         "--prompt": PROMPT,
     }
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
-    given += ["--exact-activations"] if compute.exact_activations else []
+    # Either way: a variable or the user's file may say the other.
+    given.append("--exact-activations" if compute.exact_activations else "--no-exact-activations")
     # -P: a directory gptcli where we stand is not taken for this one.
     return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", *given]
 
 
 def _launch(command: list[str]) -> dict[str, Any]:
     """What the launcher tells. Raises ResourceError where the command fails."""
-    here = str(Path(launcher.__file__).parents[2])
+    here = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", launcher.__file__, *command],
+        children.command("gptcli.evaluation.launcher", *command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here},
-        # A group of its own, to be ended together with the process that it starts.
+        # A group of its own, to be ended together with the process that it starts, by us or, when
+        # we are gone, by itself.
         start_new_session=True,
     )
     try:

@@ -1,9 +1,9 @@
 """A program by itself: runs a command and tells what it took.
 
-    python -I -S launcher.py COMMAND…  →  {"code": …, "seconds": …, "peak": …, "errors": …}
+    launcher COMMAND…  →  {"code": …, "seconds": …, "peak": …, "errors": …}
 
 Who asks for the peak of a child is told at least its own size, since a child begins as a copy of
-it: so a process starts this small one, and this one the command. It imports nothing of gptcli.
+it: so a process starts this small one, and this one the command. It imports nothing else of gptcli.
 
 seconds: from the start to the end, by the clock on the wall; peak: bytes of main memory that the
 command held at most, null where the system does not tell; errors: what it wrote to stderr.

@@ -41,7 +41,7 @@ def obtain(name: str) -> Generator[Progress, None, ModelDir]:
         case Directory(path):
             return local.open_directory(path, name)
         case Managed(key):
-            return _managed(key, name)
+            return (yield from _managed(key, name))
 
 
 def find(name: str) -> ModelDir | None:
@@ -62,8 +62,8 @@ def find(name: str) -> ModelDir | None:
             return store.find(key, name)
 
 
-def _managed(key: str, name: str) -> ModelDir:
-    found = store.find(key, name)
+def _managed(key: str, name: str) -> Generator[Progress, None, ModelDir]:
+    found = yield from store.sound(store.find(key, name))
     if found is None:
         reason = "is not whole, or was made by another version of gptcli"
         raise ModelError(name, reason, "remove it, and give the file that it was made from")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gptcli import units
@@ -23,9 +23,8 @@ def size_of(directory: Path) -> int:
     found = 0
     for root, _, files in os.walk(directory):
         for name in files:
-            path = Path(root, name)
-            if path.exists():
-                found += path.stat().st_size
+            with suppress(FileNotFoundError):  # a link to nothing, or one that is being removed
+                found += Path(root, name).stat().st_size
     return found
 
 

@@ -6,18 +6,18 @@ Only what a model needs is fetched, the weights last; `HF_HUB_OFFLINE`, `HF_TOKE
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptcli.errors import ModelError, NetworkError
+from gptcli import atomic
+from gptcli.errors import ModelError
 from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
-from gptcli.models import disk, hub_cache, hub_errors, local
+from gptcli.models import disk, hub_answers, hub_cache, hub_errors, local
+from gptcli.models.hub_answers import Listing
 from gptcli.models.hub_cache import Repo
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
@@ -36,14 +36,6 @@ _POLL_SECONDS = 0.1
 _CANCEL_SECONDS = 2
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """A commit's files with their sizes in bytes (None: the hub did not say)."""
-
-    commit: str
-    files: dict[str, int | None]
-
-
 class _CancelledError(Exception):
     """Ends a download from inside its progress bar."""
 
@@ -60,7 +52,8 @@ def obtain(repo: Repo, called: str) -> Generator[Progress, None, ModelDir]:
     yield Progress(f"looking up {repo} on the hub", 0)
     with hub_errors.translated(repo):
         _quiet()
-        listing = _list(repo)
+        hub_answers.guard()
+        listing = hub_answers.listing(repo)
         yield from _fetch_all(repo, listing)
     found = hub_cache.find(repo, called)
     if found is None:
@@ -68,18 +61,7 @@ def obtain(repo: Repo, called: str) -> Generator[Progress, None, ModelDir]:
     return found
 
 
-def _list(repo: Repo) -> _Listing:
-    from huggingface_hub import HfApi
-
-    info = HfApi().model_info(
-        repo.id, revision=repo.revision, files_metadata=True, timeout=_TIMEOUT_SECONDS
-    )
-    if info.sha is None:
-        raise NetworkError(str(repo), "the hub's answer names no commit")
-    return _Listing(info.sha, {entry.rfilename: entry.size for entry in info.siblings or []})
-
-
-def _fetch_all(repo: Repo, listing: _Listing) -> Generator[Progress, None, None]:
+def _fetch_all(repo: Repo, listing: Listing) -> Generator[Progress, None, None]:
     _refuse(repo, listing)
     names = [name for name in _SMALL if name in listing.files]
     if local.TOKENIZER not in listing.files:
@@ -105,7 +87,7 @@ def _fetch_all(repo: Repo, listing: _Listing) -> Generator[Progress, None, None]
         _note_revision(repo, listing.commit)
 
 
-def _refuse(repo: Repo, listing: _Listing) -> None:
+def _refuse(repo: Repo, listing: Listing) -> None:
     """Raises ModelError before anything big is fetched from a repository that is of no use."""
     names = set(listing.files)
     if CONFIG not in names:
@@ -125,7 +107,7 @@ def snapshot_bytes(repo: Repo, commit: str, names: list[str]) -> int:
 
 
 def _fetch(
-    repo: Repo, name: str, listing: _Listing, before: int, total: int | None
+    repo: Repo, name: str, listing: Listing, before: int, total: int | None
 ) -> Generator[Progress, None, Path]:
     """One file of the commit; `before` bytes were fetched earlier."""
     blobs = repo.folder / "blobs"
@@ -158,7 +140,7 @@ class _Worker(threading.Thread):
         super().__init__(name=f"fetch {name}", daemon=True)
         self.path: Path | None = None
         self.error: Exception | None = None
-        self._wanted = (repo.id, name, commit)
+        self._wanted = (repo, name, commit)
         self._stop_now = threading.Event()
 
     def cancel(self) -> None:
@@ -172,14 +154,15 @@ class _Worker(threading.Thread):
         repo, name, commit = self._wanted
         options = _bar_options(self._stop_now)
         try:
-            path = hf_hub_download(
-                repo,
-                name,
-                revision=commit,
-                cache_dir=hub_cache.cache(),
-                etag_timeout=_TIMEOUT_SECONDS,
-                **options,
-            )
+            with hub_answers.understood(repo):
+                path = hf_hub_download(
+                    repo.id,
+                    name,
+                    revision=commit,
+                    cache_dir=hub_cache.cache(),
+                    etag_timeout=_TIMEOUT_SECONDS,
+                    **options,
+                )
             self.path = Path(path)
         except Exception as error:  # carried to the thread that waits
             self.error = error
@@ -208,9 +191,7 @@ def _note_revision(repo: Repo, commit: str) -> None:
     """Notes which commit a branch or tag is at: asked for by commit, the library does not."""
     ref = repo.folder / "refs" / repo.revision
     ref.parent.mkdir(parents=True, exist_ok=True)
-    new = ref.with_name(f"{ref.name}.{os.getpid()}.new")
-    new.write_text(commit, encoding="ascii")
-    new.replace(ref)
+    atomic.replace(ref, commit.encode())
 
 
 def _quiet() -> None:

@@ -83,8 +83,11 @@ def snapshot(repo: Repo) -> Path | None:
     """The directory of the repository's files at its revision, whole or not."""
     commit = repo.revision
     if not _COMMIT.fullmatch(commit):
+        ref = repo.folder / "refs" / repo.revision
         try:
-            commit = (repo.folder / "refs" / repo.revision).read_text(encoding="ascii").strip()
+            if not ref.is_file():
+                return None
+            commit = ref.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             return None
         if not _COMMIT.fullmatch(commit):

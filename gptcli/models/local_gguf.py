@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
-from gptcli import signals
+from gptcli import identity
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import parts
-from gptcli.models import store
+from gptcli.models import manifest, store
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
@@ -20,26 +21,33 @@ def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
 
     Raises ModelError for a file that cannot be converted, ResourceError for a full disk.
     """
-    name = managed_name(path)
+    name, files = managed_name(path), parts.paths(path)
 
     def make(staging: Path) -> Generator[Progress, None, None]:
-        with signals.held():
-            from gptcli.models.gguf.convert import convert
+        from gptcli.models.gguf.convert import convert
 
+        stamp = identity.settled(files)
         yield from convert(path, staging, name, str(path.resolve()))
+        content, made = identity.digest(files), manifest.read(staging)
+        assert made is not None
+        if identity.stamp(files) != stamp:
+            raise ModelError(str(path), "was changed while it was being read")
+        manifest.write(staging, replace(made, content=content))
+        identity.vouch(store.source_note(name), content, stamp)
 
-    return (yield from store.obtain(name, called, make))
+    return (yield from store.obtain(name, called, make, of=files))
 
 
 def find(path: Path, called: str) -> ModelDir | None:
     """The converted model, None if the file as it is now was never converted."""
-    return store.find(managed_name(path), called)
+    return store.find(managed_name(path), called, of=parts.paths(path))
 
 
 def managed_name(path: Path) -> str:
     """The managed model's name: the stem, and a digest of real paths, sizes and times of change.
 
-    A file that is one part of several has the same name as any other of them.
+    That names a model; whether it was made of what is in the file now is another question. A file
+    that is one part of several has the same name as any other of them.
     """
     digest, names = hashlib.sha256(), []
     try:

@@ -13,7 +13,7 @@ from gptcli.formats import json as jsonfile
 
 NAME = "gptcli.json"
 #: Raised when what the converter writes changes; older directories are then made again.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,17 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Where a managed model came from, its licence (None: unknown) and its files."""
+    """Where a managed model came from, its licence (None: unknown) and its files.
+
+    content: the `identity.digest` of the user's files that it was made of, None where it was made
+    of none.
+    """
 
     name: str
     source: str
     licence: str | None
     files: dict[str, StoredFile]
+    content: str | None = None
 
 
 def write(directory: Path, manifest: Manifest) -> None:
@@ -54,8 +59,9 @@ def read(directory: Path) -> Manifest | None:
         return None
     try:
         files = {_plain(name): _stored(entry) for name, entry in found["files"].items()}
-        licence = found["licence"]
-        return Manifest(str(found["name"]), str(found["source"]), licence and str(licence), files)
+        licence, content = found["licence"], found.get("content")
+        name, source = str(found["name"]), str(found["source"])
+        return Manifest(name, source, licence and str(licence), files, content and str(content))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(str(path), f"is not a manifest of gptcli: {error!r}") from None
 

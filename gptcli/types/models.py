@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli.config import number_of
+
 
 @dataclass(frozen=True)
 class AdapterRef:
@@ -28,7 +30,7 @@ class AdapterRef:
         try:
             if not equals or Path(text).expanduser().is_dir():
                 return cls(Path(text).expanduser())
-            number = float(scale)
+            number = number_of(scale)
             # Beyond what float32 weights can take, and NaN.
             if not abs(number) <= 1e30 or not path:
                 raise ValueError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields
 
-from gptcli.config import MOST, Limit, option
+from gptcli.config import MOST, Limit, number_of, option
+from gptcli.types.rules import NO_RULES, Rules
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class Sampling:
     temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off; repeat_penalty divides positive
     and multiplies negative logits of tokens already seen (1 is off), presence_penalty and
     frequency_penalty are subtracted once, or once per occurrence, for tokens already generated.
-    logit_bias pairs a token id with a number that is added to its logit.
+    logit_bias pairs a token id with a number that is added to its logit. repeat_last: the repeat
+    penalty is for so many of the tokens generated last, 0 for all and the prompt's. rules: those of
+    the model's own files.
     """
 
     temperature: float = 1.0
@@ -26,6 +29,8 @@ class Sampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    repeat_last: int = 0
+    rules: Rules = NO_RULES
 
 
 def _bias(text: str) -> tuple[str, float]:
@@ -34,7 +39,7 @@ def _bias(text: str) -> tuple[str, float]:
     try:
         if not (token and equals):
             raise ValueError
-        bias = float(amount)
+        bias = number_of(amount)
         token.encode()
         # Beyond what float32 logits can take; -inf forbids the token.
         if not (bias == float("-inf") or abs(bias) <= 1e30):
@@ -94,7 +99,9 @@ class SamplingWish:
     )
     repeat_penalty: float | None = option(
         None,
-        "Divide the logits of tokens that came before by X; 1 is off.",
+        "Divide the logits of tokens that came before by X; 1 is off. Default: 1.05 for the last"
+        " 256 that were generated, unless the model's own settings say how to draw, or the"
+        " temperature is 0.",
         metavar="X",
         panel=_PANEL,
         limit=Limit(0, above=True),

@@ -104,9 +104,9 @@ class Score:
     """A scored text. At least one token is scored.
 
     tokens: those of the text, with spaces that ended the context and bytes of it that join the
-    text within a token. context_tokens: how many stand
-    before them, a BOS token included. windows: how many the text was run in; above 1, each holds
-    `context_size` tokens and begins `stride` tokens after the one before.
+    text within a token. context_tokens: how many stand before them, a BOS token included. windows:
+    how many the text was run in; above 1, each holds `context_size` tokens, a BOS token included,
+    and begins `stride` tokens after the one before.
     """
 
     source: Source

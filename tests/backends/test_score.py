@@ -29,13 +29,18 @@ def backend(tiny_model: Path) -> LocalBackend:
 
 
 @pytest.fixture
-def with_bos(tiny_model: Path, tmp_path: Path) -> LocalBackend:
+def bos_model(tiny_model: Path, tmp_path: Path) -> Path:
     """The same model, which wants <|end|> before every text."""
     directory = tmp_path / "bos"
     shutil.copytree(tiny_model, directory)
     settings = {"add_bos_token": True, "bos_token": "<|end|>"}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
-    return backend_of(directory)
+    return directory
+
+
+@pytest.fixture
+def with_bos(bos_model: Path) -> LocalBackend:
+    return backend_of(bos_model)
 
 
 def text_of(score: Score) -> str:
@@ -112,6 +117,24 @@ def test_a_long_text_is_scored_by_its_windows(tiny_model, limit, stride, context
         logits = runner.prefill([row], runner.new_state())[0]
         expected = torch.as_tensor(logits).log_softmax(-1)[each.token.id].item()
         assert each.logprob == pytest.approx(expected, abs=3e-5)
+
+
+@pytest.mark.parametrize(("limit", "stride"), [(8, None), (8, 1), (8, 7), (2, None)])
+def test_a_bos_token_begins_every_window(bos_model, limit, stride):
+    """Catches windows whose first tokens come after nothing, in a model that never saw such."""
+    text = "the cat sat on the mat and the dog"
+    found = backend_of(bos_model, limit).answer(ScoreRequest(text, stride=stride))
+    assert found.windows > 1 and found.totals.unscored == 0
+    whole = backend_of(bos_model)
+    ids = [each.token.id for each in found.tokens]
+    runner, bos = whole._open.runner, whole._open.tokenizer.prefix
+    for place, each in enumerate(found.tokens):
+        start = next(s for s in range(0, len(ids), found.stride) if s + limit - 1 > place)
+        logits = runner.prefill([[*bos, *ids[start:place]]], runner.new_state())[0]
+        expected = torch.as_tensor(logits).log_softmax(-1)[each.token.id].item()
+        assert each.logprob == pytest.approx(expected, abs=3e-5)
+    with pytest.raises(UsageError, match=f"from 1 to {limit - 1}"):
+        backend_of(bos_model, limit).answer(ScoreRequest(text, stride=limit))
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gptcli import children
+from tests.faults.processes import GPTCLI, marked, runs, wait_for
 
 _PLANTED = ("json", "runpy", "threading", "time", "os", "pathlib", "gptcli", "sitecustomize")
 
@@ -64,17 +66,76 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     os.kill(child, 0)
     parent.kill()
     parent.communicate()
-    until = time.monotonic() + 20
-    while time.monotonic() < until and _runs(child):
-        time.sleep(0.05)
-    ended = not _runs(child)
+    ended = wait_for(lambda: not runs(child), 20)
     if not ended:
         os.kill(child, signal.SIGKILL)
     assert ended
 
 
-def _runs(pid: int) -> bool:
+def gone_with_their_parent(
+    argv: list[str], mark: str, ready: Callable[[], object], **env: str
+) -> bool:
+    """Whether all processes end of a program that is killed when it is ready for that."""
+    parent = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"GPTCLI_TEST_MARK": mark} | env,
+    )
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        assert wait_for(ready), "the fault itself: they run"
+        parent.kill()
+        parent.wait()
+        assert marked(mark), "the fault itself: they outlive it for a moment"
+        return wait_for(lambda: not marked(mark), 10)
+    finally:
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_measured_ends_with_its_bench(own_home: Path) -> None:
+    """Both the launcher and what it has started: they would have gone on measuring for nobody."""
+    code = """
+        import sys
+        from gptcli.evaluation import bench_process
+        bench_process._launch([sys.executable, "-c", "import time; time.sleep(60)"])
+    """
+    argv = [sys.executable, "-c", textwrap.dedent(code)]
+    mark = f"bench-{own_home}"
+    assert gone_with_their_parent(argv, mark, lambda: len(marked(mark)) == 3)
+
+
+@pytest.mark.slow
+def test_pip_ends_with_us(own_home: Path) -> None:
+    """It would have gone on fetching a model for nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # It takes the request and never answers.
+        index = f"http://127.0.0.1:{server.getsockname()[1]}/simple"
+        server.settimeout(30)
+        nothing = dict.fromkeys(("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_CONSTRAINT"), "")
+        env = {"PIP_INDEX_URL": index, "PIP_NO_INDEX": "0", "PIP_CONFIG_FILE": os.devnull}
+        argv = [*GPTCLI, "complete", "a"]
+        taken: list[socket.socket] = []
+
+        def asked() -> bool:
+            taken.append(server.accept()[0])
+            return True
+
+        assert gone_with_their_parent(argv, f"pip-{own_home}", asked, **nothing, **env)
+        taken[0].close()
+
+
+def test_pip_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """-I -S hides the environment that pip is installed in, and with it the user's settings."""
+    monkeypatch.chdir(tmp_path)
+    plain = [sys.executable, "-P", "-m", "pip", "config", "debug"]
+    ours = children.command("pip", "config", "debug", site=True)
+    hidden = children.command("pip", "config", "debug")
+    said = [
+        subprocess.run(each, capture_output=True, text=True).stdout
+        for each in (plain, ours, hidden)
+    ]
+    assert said[0] == said[1] and "site:" in said[0]
+    assert sys.prefix == sys.base_prefix or said[2] != said[0]

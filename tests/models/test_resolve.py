@@ -97,7 +97,7 @@ def test_names_that_are_nothing(name: str, reason: str) -> None:
 def test_other_files_are_refused(here: Path) -> None:
     """A pickle opened since it was named by its path."""
     (here / "model.pt").touch()
-    with pytest.raises(ModelError, match=r"neither a model directory nor a \.gguf file"):
+    with pytest.raises(ModelError, match=r"neither a model directory nor a GGUF file"):
         resolve("./model.pt")
 
 

@@ -174,5 +174,5 @@ def test_full_disk(tmp_path: Path, write_llama, drain, monkeypatch) -> None:
 
 
 def _staged() -> list[Path]:
-    place = store.root() / ".staging"
-    return [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
+    place = store.root()
+    return list(place.glob(".*-part")) if place.is_dir() else []

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from gptcli import models
 from gptcli.errors import ModelError
 from gptcli.formats.safetensors import shards
-from gptcli.models import facts
+from gptcli.models import facts, manifest
 from gptcli.types.models import ModelDir
 from tests.opening import facts_of
 
@@ -38,7 +38,9 @@ DAMAGE = {
     "config.json": lambda p: (p / "config.json").write_text("{"),
     "tokenizer.json": lambda p: (p / "tokenizer.json").unlink(),
     "model.safetensors": lambda p: (p / "model.safetensors").write_bytes(b"\1" * 100),
-    "gptcli.json": lambda p: (p / "gptcli.json").write_text('{"format": 1, "files": []}'),
+    "gptcli.json": lambda p: (p / "gptcli.json").write_text(
+        f'{{"format": {manifest.FORMAT}, "files": []}}'
+    ),
 }
 
 

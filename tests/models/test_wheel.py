@@ -152,7 +152,7 @@ def test_closing_ends_pip(wheel, monkeypatch) -> None:
     assert started[0].poll() is None
     steps.close()
     assert started[0].poll() is not None
-    assert not [path for path in (store.root() / ".staging").iterdir() if path.is_dir()]
+    assert not list(store.root().glob(".*-part"))
 
 
 def test_a_pip_in_the_current_directory_is_not_run(

@@ -14,8 +14,11 @@ import pytest
 import gptcli
 
 PACKAGE = Path(gptcli.__file__).parent
-#: The only files that hold a stream: the writers, and messages on stderr.
-WRITERS = {"ui/data/writer.py", "ui/terminal/writer.py", "ui/terminal/messages.py"}
+#: The only files that hold a stream: what is between it and all others, the writers, and messages
+#: on stderr.
+WRITERS = {f"ui/{name}.py" for name in ("data/writer", "terminal/writer", "terminal/messages")} | {
+    "ui/terminal/stream.py"
+}
 FILES = sorted(
     path.relative_to(PACKAGE).as_posix()
     for room in ("ui", "cli")

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     """Attention weights.
 
-    Raises UsageError for a layer, head or window that is not there, or for too many weights.
+    Raises UsageError for a layer, head or window that is not there, or for too many weights, and
+    NonFiniteError.
     """
+    from gptcli.engine.asking.sampling import check_finite
     from gptcli.engine.probes.attention import AttentionWeights
 
     runner, spec = model.runner, model.runner.spec
@@ -38,7 +40,8 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     ids = looked.ids[: looked.positions.stop]
     first = looked.positions.start
     seen = AttentionWeights(runner, looked.positions, layers, first_key=first)
-    runner.prefill([ids], runner.new_state(), probe=seen)
+    # Weights alone would not tell: NaN may come in a later layer, and a map of NaN is no answer.
+    check_finite(runner.prefill([ids], runner.new_state(), probe=seen))
     chosen = [
         (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
     ]

@@ -140,7 +140,8 @@ class LocalChat:
         if request.drop_oldest:
             messages = oldest_left_out(self._model, form, request)
             count = len(request.messages) - len(messages)
-            text = f"the context of {limit} tokens is full; left out the {count} oldest messages"
+            oldest = "oldest message" if count == 1 else f"{count} oldest messages"
+            text = f"the context of {limit} tokens is full; left out the {oldest}"
             notices += [Notice("conversation", text)] if count else []
         try:
             document = form.document(messages, answer=answer)

@@ -131,7 +131,8 @@ def _notices(model: OpenModel, request: ChooseRequest, cut: _Cut) -> Iterator[No
         for text in (request.prompt, *request.choices):
             yield from plain_control_token(model.tokenizer, text)
     if cut.moved:
-        text = f"joins the choices within a token; its last {cut.moved} bytes count with each"
+        last = "byte counts" if cut.moved == 1 else f"{cut.moved} bytes count"
+        text = f"joins the choices within a token; its last {last} with each"
         yield Notice("prompt", text)
     elif request.prompt[-1:].isalnum() and any(text[:1].isalnum() for text in request.choices):
         yield Notice("choices", "follow the prompt without a space; begin them with one, or end it")

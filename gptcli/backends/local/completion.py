@@ -50,7 +50,7 @@ class Completion:
         self.model = model
         self.runner = model.runner
         self.tokenizer = model.tokenizer
-        self.sampling = model.sampling(request.sampling)
+        self.sampling = model.sampling(request.sampling, ends)
         self.end_ids = model.defaults.end_ids(self.tokenizer) | frozenset(ends)
         self.prompt = (
             model.encode(request.prompt, special=request.special) if ids is None else list(ids)
@@ -64,7 +64,8 @@ class Completion:
         self._check_memory()
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
-        self.samples = [Sample(request.stop, skip=taken) for _ in range(request.samples)]
+        stops = (*request.stop, *model.defaults.stops)
+        self.samples = [Sample(stops, skip=taken) for _ in range(request.samples)]
         self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
         self.uncertain: list[Uncertain] = []
 
@@ -198,6 +199,7 @@ class Completion:
         return TokenInfo(data.decode(errors="replace"), token, logprob, data, top)
 
     def _prompt_notices(self) -> Iterator[Notice]:
+        yield from self.model.defaults.notices()
         if self.healing is None:
             advice = "try without it" if self.request.heal else "try without it, or with --heal"
             yield from stray_space(self.tokenizer, self.request.prompt, advice)

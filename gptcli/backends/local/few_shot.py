@@ -48,7 +48,7 @@ class FewShot:
         self._request = request
         self._prompts = prompts_for(model, request)
         self._prefix = PrefixCache(model.runner)
-        self._sampling = model.sampling(request.sampling)
+        self._sampling = model.sampling(request.sampling, self._prompts.ends)
         self._similarity = Similarity([example.input for example in request.examples])
         self._labels = Labels(self._prefix, self._prompts, request)
         # Where every example says something, an answer does not begin with an empty line.
@@ -168,7 +168,7 @@ class FewShot:
         from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
-        stops = (*self._request.stop, *self._prompts.stops)
+        stops = (*self._request.stop, *self._prompts.stops, *self._model.defaults.stops)
         samples = [Sample(stops, trim=self._trim) for _ in batch]
         generation = Generation(
             self._prefix,

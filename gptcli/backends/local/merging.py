@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptcli import atomic
 from gptcli.engine.describe import described
 from gptcli.errors import UsageError
 from gptcli.formats import model_files
@@ -67,22 +67,15 @@ def merge(
         raise UsageError("--output", f"{to} is there already")
     planned = plan(described(files), adapters)
     new = _shards(list(_tensors(planned, dtype)), shard_bytes)
-    staging = to.absolute().with_name(f".{to.absolute().name}.{os.getpid()}")
-    with disk.writing(to.absolute().parent):
-        disk.need_space(staging, sum(tensor.size for each in new.values() for tensor in each))
-        disk.clear(staging)
-        staging.mkdir()
-    try:
-        with disk.writing(staging):
-            for name, tensors in new.items():
-                yield from weights_file.write(staging / name, tensors, f"writing {name}")
-            _write_index(staging, new)
-            _copy(model.path, staging)
-            config = _config(files.config, planned, dtype)
-            (staging / model_files.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-            staging.rename(to)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    place = to.absolute()
+    disk.need_space(place.parent, sum(tensor.size for each in new.values() for tensor in each))
+    with disk.writing(place.parent), atomic.replacing_directory(place) as staging:
+        for name, tensors in new.items():
+            yield from weights_file.write(staging / name, tensors, f"writing {name}")
+        _write_index(staging, new)
+        _copy(model.path, staging)
+        config = _config(files.config, planned, dtype)
+        (staging / model_files.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _tensors(planned: TorchPlan, dtype: str) -> Iterator[Planned]:

@@ -63,7 +63,7 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     rules = model.family.rules(spec)
     ignored = re.compile("|".join(rules.ignored) or r"(?!)")
-    tensors = files.stored.tensors.values()
+    tensors = model.stored.tensors.values()
     used = [each for each in tensors if not ignored.fullmatch(rules.bare(each.name))]
     kinds = dict.fromkeys(_STORED, 0)
     for tensor in used:

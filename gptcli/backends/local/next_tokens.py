@@ -57,8 +57,8 @@ class LocalWalk:
     ) -> None:
         """Raises UsageError for more rows than there are tokens, and the errors of `encode`."""
         from gptcli.engine.asking.drawing import generators
+        from gptcli.engine.asking.history import History
         from gptcli.engine.asking.prefix import PrefixCache
-        from gptcli.engine.asking.sampling import History
 
         vocabulary = model.runner.spec.vocab
         if request.rows > vocabulary:
@@ -73,7 +73,7 @@ class LocalWalk:
         self._history = History(ids)
         self._generators = generators(seed, 1)
         self._prefix = prefix or PrefixCache(model.runner)
-        self._notices = tuple(_notices(model.tokenizer, request))
+        self._notices = (*model.defaults.notices(), *_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
         self.probe: Probe | None = None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gptcli import signals
 from gptcli.backends.local.defaults import ModelDefaults
 from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.text.healing import TokenIndex
@@ -64,8 +63,8 @@ class OpenModel:
 
     def runner_in(self, dtype: str) -> Runner:
         """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
-        with signals.held():
-            from gptcli.engine.open import open_runner
+        from gptcli.engine.open import open_runner
+
         return open_runner(self.described, replace(self._compute, dtype=dtype))
 
     def kept(self, make: Callable[[OpenModel], T]) -> T:
@@ -97,9 +96,12 @@ class OpenModel:
         special = self.tokenizer.is_special
         return TokenIndex((i, data) for i, data in enumerate(self.vocabulary) if not special(i))
 
-    def sampling(self, wish: SamplingWish) -> Sampling:
-        """The wish, its gaps filled by the model's own settings and our defaults."""
-        return self.defaults.sampling(wish, self.tokenizer, self.runner.spec.vocab)
+    def sampling(self, wish: SamplingWish, ends: Collection[int] = ()) -> Sampling:
+        """The wish, its gaps filled by the model's own settings and our defaults.
+
+        ends: tokens that end this text beside those of the model's files.
+        """
+        return self.defaults.sampling(wish, self.tokenizer, self.runner.spec.vocab, ends)
 
     def encode(self, text: str, *, special: bool = False, subject: str = "prompt") -> list[int]:
         """The ids of a document's beginning, with what the model expects before it.

@@ -70,20 +70,23 @@ def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     from gptcli.engine.asking.scoring import windows
 
     size = model.runner.limit
-    stride = _stride(request, size)
     before, ids = _cut(model, request)
-    whole = before + ids
-    found = windows(len(whole), max(len(before), 1), size, stride)
+    whole, bos = before + ids, model.tokenizer.prefix
+    begins = len(bos) if whole[: len(bos)] == bos else 0
+    stride = _stride(request, size, begins)
+    found = windows(len(whole), max(len(before), 1), size, stride, begins=begins)
     return Plan(whole, len(before), found, size, stride, _notices(model, request, ids))
 
 
-def _stride(request: ScoreRequest, size: int) -> int:
-    if size < 2:
+def _stride(request: ScoreRequest, size: int, begins: int) -> int:
+    """How far a window moves on: what begins each window takes its part of the context."""
+    most = size - max(begins, 1)
+    if most < 1:
         reason = f"{size} leaves a token nothing before it, from which it could be predicted"
         raise UsageError("--ctx-size", reason)
-    stride = size // 2 if request.stride is None else request.stride
-    if not 1 <= stride < size:
-        reason = f"must be from 1 to {size - 1}, less than the context, not {stride}"
+    stride = min(size // 2, most) if request.stride is None else request.stride
+    if not 1 <= stride <= most:
+        reason = f"must be from 1 to {most}, less than the context, not {stride}"
         raise UsageError("--stride", reason)
     return stride
 
@@ -121,7 +124,8 @@ def _notices(model: OpenModel, request: ScoreRequest, ids: list[int]) -> tuple[N
     # What is scored beyond the text, and the spaces that go over to it by rule, is the context's.
     moved = scored - len(text.encode())
     if request.context and moved > 0:
-        what = f"joins the text within a token; its last {moved} bytes are scored with it"
+        last = "byte is" if moved == 1 else f"{moved} bytes are"
+        what = f"joins the text within a token; its last {last} scored with it"
         found.append(Notice("--context", what))
     if not request.special:
         plain = plain_control_token(model.tokenizer, request.context + request.text)

@@ -1,7 +1,7 @@
 """Conversations that are kept: under a name in the data directory, or in any file."""
 
 from gptcli.chat.sessions.form import Session, as_json, encode
-from gptcli.chat.sessions.markdown import as_markdown
+from gptcli.chat.sessions.markdown import MARKDOWN, as_markdown
 from gptcli.chat.sessions.store import (
     Listed,
     exists,
@@ -17,6 +17,7 @@ from gptcli.chat.sessions.store import (
 )
 
 __all__ = [
+    "MARKDOWN",
     "Listed",
     "Session",
     "as_json",

@@ -76,11 +76,15 @@ def decode(data: bytes, subject: str) -> Session:
     settings = found.get("settings")
     if not isinstance(settings, dict):
         raise InputError(subject, "'settings' must be an object")
-    messages = found.get("messages")
+    messages = checked_messages(found.get("messages"), subject)
+    return Session(**texts, messages=messages, settings=settings)
+
+
+def checked_messages(messages: object, subject: str) -> tuple[Message, ...]:
+    """Messages in OpenAI's shape as ours. Raises InputError, naming `subject`."""
     if not isinstance(messages, list):
         raise InputError(subject, "'messages' must be a list")
-    checked = tuple(_message(each, place, subject) for place, each in enumerate(messages, 1))
-    return Session(**texts, messages=checked, settings=settings)
+    return tuple(_message(each, place, subject) for place, each in enumerate(messages, 1))
 
 
 def _text(found: Mapping[str, Any], key: str, subject: str) -> str:

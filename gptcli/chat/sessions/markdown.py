@@ -1,12 +1,18 @@
-"""A conversation as Markdown, to be read and kept elsewhere."""
+"""A conversation as Markdown, to be read and kept elsewhere, and back."""
 
 from __future__ import annotations
 
 import re
 
-from gptcli.chat.sessions.form import Session
+from gptcli.chat.sessions.form import Session, checked_messages
+from gptcli.errors import InputError
 
+#: Names of files that hold it.
+MARKDOWN = (".md", ".markdown")
 _MEANT = re.compile(r"[\\`*_\[\]<>&#~|$]")
+_HEAD = re.compile(r"# (.*)\n\nModel: (.*)  \nBegun: (.*)  \nLast changed: (.*)(?=\n)")
+_BEGIN = re.compile(r"\n\n## (System|User|Assistant)\n\n(`{3,})text\n")
+_OTHER = "is not Markdown as /save and sessions export write it"
 
 
 def as_markdown(session: Session) -> str:
@@ -25,6 +31,27 @@ def as_markdown(session: Session) -> str:
     for message in session.messages:
         parts += [f"## {message.role.capitalize()}", _fenced(message.content)]
     return "\n\n".join(parts) + "\n"
+
+
+def from_markdown(text: str, subject: str) -> Session:
+    """The conversation in what `as_markdown` wrote, which has no settings.
+
+    Raises InputError for any other text, naming `subject`.
+    """
+    head = _HEAD.match(text)
+    if head is None:
+        raise InputError(subject, _OTHER)
+    messages, at = [], head.end()
+    while text[at:] != "\n":
+        begin = _BEGIN.match(text, at)
+        end = -1 if begin is None else text.find(f"\n{begin[2]}\n", begin.end())
+        if begin is None or end < 0:
+            raise InputError(subject, _OTHER)
+        messages.append({"role": begin[1].lower(), "content": text[begin.end() : end]})
+        # Up to the end of the fence's line, which the next message or the file's end begins with.
+        at = end + 1 + len(begin[2])
+    name, model, created, updated = (re.sub(r"\\(.)", r"\1", each) for each in head.groups())
+    return Session(name, model, created, updated, checked_messages(messages, subject))
 
 
 def _fenced(content: str) -> str:

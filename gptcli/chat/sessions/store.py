@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
-from gptcli import config
+from gptcli import atomic, config
 from gptcli.chat.sessions.form import Session, decode, encode
+from gptcli.chat.sessions.markdown import MARKDOWN, as_markdown, from_markdown
 from gptcli.errors import InputError, ResourceError, UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -54,10 +54,6 @@ def save(session: Session) -> None:
     """Keep it durably under its name. Raises ResourceError where the disk will not have it."""
     path = _path(session.name)
     _make_directory()
-    # Whoever holds the lock is the only writer, so what others left half written is old.
-    for stale in path.parent.glob(f".{path.name}.*.part"):
-        with suppress(OSError):
-            stale.unlink()
     write_file(path, session)
 
 
@@ -113,7 +109,7 @@ def remove(name: str) -> bool:
 
 
 def read_file(path: Path) -> Session:
-    """The session in a file. Raises InputError for one that is none."""
+    """The session in a file, JSON or Markdown by its name. Raises InputError for any other."""
     if path.exists() and not path.is_file():
         raise InputError(str(path), "is not a file")
     try:
@@ -123,45 +119,32 @@ def read_file(path: Path) -> Session:
         raise InputError(str(path), error.strerror or str(error)) from None
     if len(data) > _LARGEST:
         raise InputError(str(path), f"is larger than {_LARGEST >> 20} MiB")
-    return decode(data, str(path))
+    if path.suffix.lower() not in MARKDOWN:
+        return decode(data, str(path))
+    try:
+        return from_markdown(data.decode(), str(path))
+    except UnicodeDecodeError:
+        raise InputError(str(path), "is not UTF-8") from None
 
 
 def write_file(path: Path, session: Session) -> None:
-    """Write it durably to any place, readable for its owner. Raises ResourceError."""
-    write_bytes(path, encode(session))
+    """Write it durably to any place, readable for its owner, as its name says.
+
+    Raises ResourceError.
+    """
+    markdown = path.suffix.lower() in MARKDOWN
+    write_bytes(path, as_markdown(session).encode() if markdown else encode(session))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """As `write_file`, for other forms of a session."""
+    """As `write_file`, for bytes of any form."""
     if path.exists() and not path.is_file():
         raise ResourceError(str(path), "is not a file")
-    # What a link leads to is written, not put in the link's place.
-    path = path.resolve()
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _flush_directory(path.parent)
+        # What a link leads to is written, not put in the link's place.
+        atomic.replace(path.resolve(), data, private=True)
     except OSError as error:
         raise ResourceError(str(path), error.strerror or str(error)) from None
-
-
-def _flush_directory(path: Path) -> None:
-    """The rename itself, too, has to reach the disk. Windows cannot open directories."""
-    with suppress(PermissionError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _path(name: str) -> Path:

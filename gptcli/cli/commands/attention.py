@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -118,7 +119,7 @@ def attention(
 def _place(found: Attention, token: str) -> int:
     """Where in the window a token stands. Raises InputError where it does not."""
     count = len(found.tokens)
-    if token.removeprefix("-").isdecimal() and len(token) < 10:
+    if re.fullmatch(r"-?[0-9]{1,9}", token):
         position = int(token)
         place = position + count if position < 0 else position - found.first
         if 0 <= place < count:

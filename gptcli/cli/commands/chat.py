@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from typing import Annotated
 
 from gptcli import config
 from gptcli.backends import ECHO
-from gptcli.chat import sessions
-from gptcli.chat.keeping import Keeper, restored
-from gptcli.chat.sessions import Session
+from gptcli.chat.keeping import Keeping
+from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags import settings
 from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.input.prompt import read_file, read_prompt
+from gptcli.cli.input.session import goes_on, lasting
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError
@@ -31,6 +31,7 @@ from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import stats as stats_lines
 from gptcli.ui.views.completion import AsChatJson, AsText, CompletionView, OnTerminal, chunks
 from gptcli.ui.views.completion import at_once as when_done
+from gptcli.units import counted
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -114,22 +115,19 @@ def chat(
     spoken = _spoken(environment, source)
     scene = _system(environment, chatting)
     session = chatting.session
-    with ExitStack() as stack:
-        found = stack.enter_context(_session(session))
+    said = given | settings.said_by_environment(environment)
+    keeping = Keeping(lasting(compute.model), compute.adapter)
+    with closing(keeping):
+        found = keeping.open(session) if session is not None else None
         if found is not None:
-            request = restored(request, found)
-            if "model" not in given and found.model:
-                compute = replace(compute, model=found.model)
-            if "seed" not in given and isinstance(found.settings.get("seed"), int):
-                request = replace(request, seed=found.settings["seed"])
+            request = restored(request, found, said)
+            compute = goes_on(compute, found, said, messages)
+            keeping.held_with(lasting(compute.model), compute.adapter)
         backend = Timed(lambda: open_for(compute, messages))
-        keep = None
-        if session is not None:
-            keep = Keeper(session, compute.model, found.created if found else None)
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))
-        talk = Talk(backend, request, model=compute.model, keep=keep, session=session)
+        talk = Talk(backend, request, model=compute.model, keeping=keeping, said=said)
         if spoken is None:
             if output.json or output.show_prompt:
                 raise UsageError("--json" if output.json else "--show-prompt", "needs a message")
@@ -168,16 +166,6 @@ def _system(environment: Environment, chatting: Chat) -> str | None:
     return None if text is None else checked(text, "--system")
 
 
-@contextmanager
-def _session(name: str | None) -> Iterator[Session | None]:
-    """The session of that name, held for us alone; None for a new one."""
-    if name is None:
-        yield None
-        return
-    with sessions.held(name):
-        yield sessions.load(name)
-
-
 def _view(
     environment: Environment, model: str, request: ChatRequest, output: TextOutput
 ) -> CompletionView:
@@ -200,8 +188,8 @@ def _answer_once(
     events = chunks(talk.ask(message), messages)
     view.show(when_done(events) if wait else events)
     if talk.was_cut and talk.last_usage is not None:
-        tokens = talk.last_usage.completion_tokens
-        messages.hint(f"answer: cut off after {tokens} tokens; -n allows more")
+        tokens = counted(talk.last_usage.completion_tokens, "token")
+        messages.hint(f"answer: cut off after {tokens}; -n allows more")
 
 
 def _show_document(
@@ -228,11 +216,13 @@ def _converse(
     if talk.model == ECHO:
         messages.hint("echo: repeats what you say")
     history = config.data_dir() / "chat_history"
-    lines = LineEditor(history=history, commands=COMMANDS, arguments=arguments_of)
+    assert environment.stdin is not None
+    streams = environment.stdin, environment.stdout
+    lines = LineEditor(*streams, history, commands=COMMANDS, arguments=arguments_of)
     messages.info(f"{talk.model}: /help for help, Ctrl-D leaves")
-    if talk.session is not None and talk.messages:
-        count = len(talk.messages)
-        messages.info(f"session {talk.session} goes on after {count} messages; /show shows them")
+    if talk.keeping.name is not None and talk.messages:
+        before = counted(len(talk.messages), "message")
+        messages.info(f"session {talk.keeping.name} goes on after {before}; /show has all")
 
     def after() -> list[str]:
         usage = talk.last_usage

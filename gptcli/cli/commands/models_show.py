@@ -20,7 +20,7 @@ from gptcli.units import millions, size
 def show(
     environment: Environment,
     name: ModelArgument,
-    compute: Annotated[Compute, only(dtype={"setting": False}, ctx_size={"setting": False})],
+    compute: Annotated[Compute, only("dtype", "ctx_size")],
     output: Annotated[
         Output, but(quiet=None, json="Print a JSON object: what it is, and the memory it takes.")
     ],

@@ -163,7 +163,7 @@ def score(
 
     A text longer than the context is scored in windows that overlap. Each scores the tokens that
     the one before did not hold, so each token is scored once, and has at least the context less
-    the stride before it.
+    the stride before it. Where the model begins its texts with a BOS token, each window does.
 
     --compare-dtype runs float32 and another dtype side by side, in the same windows; two models
     are in memory, and never all logits. The divergence is KL(float32 || dtype) in nats, over the

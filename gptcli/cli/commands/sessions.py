@@ -26,7 +26,6 @@ EXAMPLES = (
     ("For a program.", "gptcli sessions export travel | jq -r '.messages[-1].content'"),
     ("Forget two of them.", "gptcli sessions rm travel dinner"),
 )
-_MARKDOWN = (".md", ".markdown")
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def export(
     it is taken for a heading or for HTML.
     """
     found, file = _found(named.name), exporting.output
-    by_name = file is not None and file.suffix.lower() in _MARKDOWN
+    by_name = file is not None and file.suffix.lower() in sessions.MARKDOWN
     kind = exporting.kind or ("markdown" if by_name else "json")
     data = sessions.as_markdown(found).encode() if kind == "markdown" else sessions.encode(found)
     if file is not None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import option
+from gptcli.types.chat import OVERFLOWS
 
-#: What may happen where the context is full.
-OVERFLOWS = ("error", "drop-oldest")
 _FORM = "Form"
 
 
@@ -26,7 +25,9 @@ class Chat:
     system_file: Path | None = option(None, "Read the system prompt from a file.", metavar="FILE")
     session: str | None = option(
         None,
-        "Go on with the conversation of this name, and keep it after every turn.",
+        "Go on with the conversation of this name, and keep it after every turn: its messages, and"
+        " with what it is held: the model, its adapters, how is drawn, where answers end, the form."
+        " A flag and the environment outweigh what it keeps.",
         metavar="NAME",
         brief="Go on with this conversation, and keep it.",
         completer="session",

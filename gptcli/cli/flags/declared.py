@@ -68,13 +68,13 @@ def flag_of(field: Field[Any], option: Option) -> str:
 
 
 def _type_of(hint: Any, option: Option, *, nothing: bool) -> Any:
-    """What Typer is to turn a word into; where `option.parse` does that, it stays one."""
+    """What Typer is to turn a word into; where `checked` does that, it stays one."""
     bare = get_origin(hint) in (Union, UnionType)
     plain = next(each for each in get_args(hint) if each is not type(None)) if bare else hint
     if get_origin(plain) is tuple and not option.joined:
         plain = list[Path if get_args(plain)[0] is Path else str]  # type: ignore[misc]
     else:
-        plain = str if option.parse is not None else plain
+        plain = str if option.parse is not None or plain in (int, float) else plain
     return plain | None if nothing else plain
 
 

@@ -14,7 +14,7 @@ _PANEL = "Output"
 
 
 def _window(text: str) -> Window:
-    match = re.fullmatch(r"(-?\d{1,9})?:(-?\d{1,9})?", text.strip())
+    match = re.fullmatch(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?", text)
     if match is None:
         raise UsageError("--window", f"must be START:STOP, not {text!r}", "for example: -20:")
     start, stop = (None if part is None else int(part) for part in match.groups())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import checked
-from gptcli.config import MOST, Limit, option, option_of
+from gptcli.config import MOST, Limit, number_of, option, option_of
 from gptcli.errors import InputError, UsageError
 from gptcli.types.sampling import SamplingWish
 
@@ -18,7 +18,7 @@ def _temperatures(text: str) -> tuple[float, ...]:
     limit = option_of(SamplingWish, "temperature").limit
     for part in text.split(","):
         try:
-            value = float(part)
+            value = number_of(part)
         except ValueError:
             raise ValueError(f"must be numbers, not {part!r}") from None
         reason = limit.reason(value) if limit else None

@@ -28,6 +28,11 @@ def stored_group(environment: Environment, group: type[T]) -> T:
     return group(**{f.name: found[f.name] for f, _ in options_of(group) if f.name in found})
 
 
+def said_by_environment(environment: Environment) -> frozenset[str]:
+    """The settings that the environment names, which outweigh those of a session."""
+    return frozenset(n for n in setting_names() if environment.variables.get(config.variable_of(n)))
+
+
 def setting_names() -> list[str]:
     """All settings, by their fields' names."""
     return [f.name for group in GROUPS for f, said in options_of(group) if said.setting]

@@ -29,6 +29,7 @@ _DATE = "2026-11-23"
 _SECTION = 1
 
 _STOPPED = (
+    (boundary.HUNG_UP, "The terminal was closed (SIGHUP)."),
     (boundary.INTERRUPTED, "Interrupted (SIGINT)."),
     (boundary.PIPE_CLOSED, "Whoever read the output has gone (SIGPIPE)."),
     (boundary.TERMINATED, "Terminated (SIGTERM)."),

@@ -32,6 +32,7 @@ FILES = (
     ),
 )
 PRECEDENCE = (
-    "A flag outweighs the environment, which outweighs the user's file (see FILES), which outweighs"
-    " the default. These variables do what the flag does:"
+    "A flag outweighs the environment, which outweighs what a session of chat keeps, which"
+    " outweighs the user's file (see FILES), which outweighs the default. These variables do what"
+    " the flag does:"
 )

@@ -7,18 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gptcli.chat import sessions
-from gptcli.chat.keeping import as_session, restored
+from gptcli.chat.kept_settings import adapters_of
+from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
 from gptcli.cli.repl import settings as repl_settings
 from gptcli.cli.repl.lines import Lines
-from gptcli.errors import UsageError
+from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import Message
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
 from gptcli.ui.views.printing import pairs
+from gptcli.units import counted
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {
@@ -31,8 +33,8 @@ COMMANDS: dict[str, str] = {
     "system": "show the system prompt; /system TEXT replaces it, /set system removes it",
     "set": "/set NAME VALUE changes a setting; /set alone lists them",
     "show": "the conversation; /show prompt: the exact document; /show settings",
-    "save": "/save FILE.json, /save FILE.md (to read) or /save NAME (a session)",
-    "load": "/load FILE.json or /load NAME (a session)",
+    "save": "/save FILE.json, /save FILE.md or /save NAME (a session); replaces nothing else",
+    "load": "/load FILE.json, /load FILE.md or /load NAME, a session that then goes on here",
     "stats": "tokens and seconds of the last answer",
     "top": "what may come at the end, with probabilities; /top 20 for more",
 }
@@ -89,7 +91,7 @@ class Commands:
         self._messages.info(f"taken back: {self._talk.undo()}")
 
     def _regen(self, _rest: str) -> None:
-        self._again(self._talk.undo)
+        self._again(lambda: self._talk.undo(keep=False))
 
     def _edit(self, _rest: str) -> None:
         # Edited before anything is taken back: an editor that fails changes nothing.
@@ -98,7 +100,7 @@ class Commands:
             raise UsageError("/edit", "the message is empty, so nothing was changed")
 
         def undo() -> str:
-            self._talk.undo()
+            self._talk.undo(keep=False)
             return text
 
         self._again(undo)
@@ -161,35 +163,66 @@ class Commands:
     def _save(self, rest: str) -> None:
         if not rest:
             raise UsageError("/save", "needs a file or the name of a session")
-        if rest == self._talk.session:
+        if rest == self._talk.keeping.name:
             self._messages.info(f"session {rest} is kept after every turn")
             return
-        session = as_session(Path(rest).stem, self._talk)
-        if rest.endswith(".md"):
-            sessions.write_bytes(Path(rest).expanduser(), sessions.as_markdown(session).encode())
-            self._messages.info(f"saved to {rest}")
-        elif _is_file(rest):
-            sessions.write_file(Path(rest).expanduser(), session)
+        if _is_file(rest):
+            path = Path(rest).expanduser()
+            self._check_free(rest, path.exists, lambda: sessions.read_file(path))
+            sessions.write_file(path, self._talk.as_session(path.stem))
             self._messages.info(f"saved to {rest}")
         else:
-            session = as_session(rest, self._talk)
             with sessions.held(rest):
-                sessions.save(session)
+                self._check_free(rest, lambda: sessions.exists(rest), lambda: sessions.load(rest))
+                sessions.save(self._talk.as_session(rest))
             self._messages.info(f"saved as session {rest}")
+        self._talk.saved()
+
+    def _check_free(
+        self, name: str, exists: Callable[[], bool], read: Callable[[], Session | None]
+    ) -> None:
+        """Raise UsageError where something is there that this conversation does not go on from."""
+        if not exists():
+            return
+        try:
+            found = read()
+        except InputError:
+            found = None
+        begin = None if found is None else found.messages
+        if begin is None or self._talk.messages[: len(begin)] != begin:
+            reason = "is there already and holds something else, so nothing was saved"
+            raise UsageError(f"/save {name}", reason, "take another name")
 
     def _load(self, rest: str) -> None:
         if not rest:
             raise UsageError("/load", "needs a file or the name of a session")
+        talk, before = self._talk, self._talk.keeping.name
+        if talk.unsaved:
+            reason = "what was said here is kept nowhere"
+            raise UsageError(f"/load {rest}", reason, "/save NAME keeps it, /clear forgets it")
         if _is_file(rest):
-            found = sessions.read_file(Path(rest).expanduser())
+            self._go_on(sessions.read_file(Path(rest).expanduser()))
+            talk.keeping.close()
+            where = "; from here on it is not kept" if before else ""
+        elif rest == before:
+            raise UsageError(f"/load {rest}", "is the session that goes on here")
         else:
-            loaded = sessions.load(rest)
-            if loaded is None:
+            if not sessions.exists(rest):
                 raise UsageError(f"/load {rest}", "there is no such session")
-            found = loaded
-        self._talk.request = restored(self._talk.request, found)
-        self._talk.replace_messages(found.messages)
-        self._messages.info(f"loaded {len(found.messages)} messages")
+            talk.keeping.open(rest, self._go_on)
+            where = f"; session {rest} goes on here"
+        if before:
+            where += f", {before} stays as it was"
+        self._messages.info(f"loaded {counted(len(talk.messages), 'message')}{where}")
+
+    def _go_on(self, session: Session) -> None:
+        """With the model and the adapters that are here, whatever others it was held with."""
+        keeping, adapters = self._talk.keeping, adapters_of(session)
+        self._talk.go_on(session)
+        if session.model not in ("", keeping.model, self._talk.model):
+            self._messages.hint(f"session {session.name}: was held with {session.model} until now")
+        elif adapters != keeping.adapters:
+            self._messages.hint(f"session {session.name}: was held with other adapters until now")
 
     def _stats(self, _rest: str) -> None:
         usage = self._talk.last_usage
@@ -214,5 +247,6 @@ def arguments_of(name: str) -> Sequence[str]:
 
 
 def _is_file(text: str) -> bool:
-    """Whether a word of /save or /load is a path: sessions have no slash and no .json in theirs."""
-    return "/" in text or "\\" in text or text.startswith("~") or text.endswith(".json")
+    """Whether a word of /save or /load is a path; a session's name has nothing of one."""
+    ends = (".json", *sessions.MARKDOWN)
+    return "/" in text or "\\" in text or text.startswith("~") or text.lower().endswith(ends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gptcli import signals
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
 from gptcli.cli.repl.commands import Commands, LeaveError
@@ -11,6 +12,7 @@ from gptcli.cli.repl.lines import Lines
 from gptcli.errors import GptcliError
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views.completion import OnTerminal, chunks
+from gptcli.units import counted
 
 #: Three quotes begin a message of several lines, and end it.
 _QUOTES = '"""'
@@ -35,6 +37,10 @@ class Repl:
 
     def run(self) -> None:
         """Until the person leaves. Errors are told, and the chat goes on."""
+        with signals.answered():
+            self._run()
+
+    def _run(self) -> None:
         while True:
             try:
                 line = self._lines.read()
@@ -85,7 +91,7 @@ class Repl:
         usage = self._talk.last_usage
         if usage is not None and self._talk.was_cut:
             self._messages.hint(
-                f"answer: cut off after {usage.completion_tokens} tokens;"
+                f"answer: cut off after {counted(usage.completion_tokens, 'token')};"
                 " /set max-new-tokens allows more"
             )
         self._messages.report(self._stats() if self._stats is not None else ())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gptcli.chat.talk import Talk
-from gptcli.cli.flags.chat import OVERFLOWS
 from gptcli.cli.flags.generation import Generation
 from gptcli.config import check, key_of
 from gptcli.errors import UsageError
+from gptcli.types.chat import OVERFLOWS
 from gptcli.types.sampling import NUMBERS, SamplingWish
 
 _SAMPLING = tuple(map(key_of, NUMBERS))

@@ -11,7 +11,7 @@ import numpy as np
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking import sampling as sampler
-from gptcli.engine.asking.sampling import History
+from gptcli.engine.asking.history import History
 from gptcli.types.sampling import Sampling
 
 

@@ -7,7 +7,8 @@ from random import Random
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.asking.sampling import History, adjustments, distribution
+from gptcli.engine.asking.history import History
+from gptcli.engine.asking.sampling import adjustments, distribution
 from gptcli.types.sampling import Sampling
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.drawing import generators, next_ids
+from gptcli.engine.asking.history import History
 from gptcli.engine.asking.prefix import PrefixCache, begin
-from gptcli.engine.asking.sampling import History, likeliest
+from gptcli.engine.asking.sampling import likeliest
 from gptcli.types.sampling import Sampling
 
 

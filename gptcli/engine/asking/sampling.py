@@ -1,6 +1,6 @@
 """From logits to what is drawn from: pure stages in a fixed order.
 
-    penalties → logit bias → temperature → top-k → top-p → min-p → draw
+    rules → penalties → logit bias → temperature → top-k → top-p → min-p → draw
 
 Every stage takes float32 logits (rows, vocab), of numpy or torch, and gives logits of the same
 shape; a token that is filtered out becomes -inf. A stage that its setting turns off does not run.
@@ -13,23 +13,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking import rules
+from gptcli.engine.asking.history import History
 from gptcli.errors import NonFiniteError
 from gptcli.types.sampling import Sampling
 
 #: How many candidates top-p looks at first: mostly enough, and far cheaper than a full sort.
 _TOP_P_FIRST = 128
-
-
-@dataclass
-class History:
-    """What stands before the token to be drawn: the prompt, and what was generated after it."""
-
-    prompt: Sequence[int] = ()
-    generated: list[int] = field(default_factory=list)
 
 
 def stages(
@@ -66,11 +59,21 @@ def adjustments(
     """(name, logits) for the raw logits and after every stage before the temperature."""
     check_finite(logits)
     yield "logits", logits
+    if sampling.rules.favours:
+        logits = rules.favour(logits, sampling.rules, histories)
+        check_finite(logits)
+        yield "model-biases", logits
     if sampling.repeat_penalty != 1:
-        logits = repeat_penalty(logits, sampling.repeat_penalty, histories)
+        logits = repeat_penalty(
+            logits, sampling.repeat_penalty, histories, last=sampling.repeat_last
+        )
         # A penalty near 0 makes numbers that float32 does not hold.
         check_finite(logits)
         yield "repeat-penalty", logits
+    if sampling.rules.restrict:
+        logits = rules.restrict(logits, sampling.rules, histories)
+        check_finite(logits)
+        yield "model-rules", logits
     if sampling.presence_penalty or sampling.frequency_penalty:
         logits = count_penalties(
             logits, sampling.presence_penalty, sampling.frequency_penalty, histories
@@ -112,15 +115,19 @@ def check_finite(logits: Array) -> None:
 
 
 @arrays.quiet
-def repeat_penalty(logits: Array, penalty: float, histories: Sequence[History]) -> Array:
+def repeat_penalty(
+    logits: Array, penalty: float, histories: Sequence[History], *, last: int = 0
+) -> Array:
     """Divide positive and multiply negative logits of tokens in the prompt or generated so far.
 
-    The form of CTRL (arXiv:1909.05858), as transformers and llama.cpp have it.
+    The form of CTRL (arXiv:1909.05858), as transformers and llama.cpp have it. last: of so many
+    tokens that were generated last, not of the prompt; 0 is all.
     """
     xp = namespace(logits)
     logits = xp.asarray(logits, copy=True)
     for row, history in enumerate(histories):
-        seen = arrays.indices(sorted({*history.prompt, *history.generated}), logits)
+        before = history.generated[-last:] if last else (*history.prompt, *history.generated)
+        seen = arrays.indices(sorted(set(before)), logits)
         old = logits[row, seen]
         logits[row, seen] = xp.where(old > 0, old / penalty, old * penalty)
     return logits

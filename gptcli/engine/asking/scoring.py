@@ -2,7 +2,9 @@
 
 A text longer than the context is scored in overlapping windows, by the rule of transformers'
 guide "Perplexity of fixed-length models": window k holds the tokens from k × stride on, as many
-as the context takes, and scores those that no window before it held.
+as the context takes, and scores those that no window before it held. What every text of the model
+begins with (a BOS token) begins every window: a model that never saw a text without it predicts
+far worse there, and by how much depends on where the windows happen to begin.
 """
 
 from __future__ import annotations
@@ -34,28 +36,34 @@ class Scored:
 
 @dataclass(frozen=True)
 class Window:
-    """Tokens [start, end) of a text are run together; those of [first, end) are scored."""
+    """Tokens [start, end) of a text are run together; those of [first, end) are scored.
+
+    before: how many of the text's first tokens are run before them.
+    """
 
     start: int
     first: int
     end: int
+    before: int = 0
 
 
-def windows(total: int, first: int, context: int, stride: int) -> list[Window]:
+def windows(total: int, first: int, context: int, stride: int, *, begins: int = 0) -> list[Window]:
     """How `total` tokens are scored from position `first` on, 1 ≤ first, 1 ≤ stride < context.
 
     Every position of [first, total) is scored in exactly one window, and has at least
     context − stride tokens before it there, or all that there are. Windows that would score
-    nothing are left out.
+    nothing are left out. begins: how many of the first tokens begin each window, at most `first`
+    and context − stride.
     """
-    if not (first >= 1 and 1 <= stride < context):
+    if not (first >= 1 and 1 <= stride < context and 0 <= begins <= min(first, context - stride)):
         raise ValueError(f"no windows from {first}, of {context} tokens, with stride {stride}")
     found: list[Window] = []
-    start, done = 0, first
+    start, done = begins, first
     while done < total:
-        end = min(start + context, total)
+        end = min(start + context - begins, total)
         if end > done:
-            found.append(Window(start, done, end))
+            whole = start == begins  # the first holds its beginning as it stands
+            found.append(Window(0, done, end) if whole else Window(start, done, end, begins))
             done = end
         start += stride
     return found
@@ -94,8 +102,8 @@ def logits_of(
     """The logits before every scored token of a window, in parts of at most (rows, vocab)."""
     state.clear()
     # The last token is not run: nothing that follows it is scored here.
-    seen = ids[window.start : window.end - 1]
-    first = window.first - window.start - 1
+    seen = [*ids[: window.before], *ids[window.start : window.end - 1]]
+    first = window.before + window.first - window.start - 1
     return runner.logits_in_parts(seen, state, first=first, chunk=chunk, rows=rows)
 
 

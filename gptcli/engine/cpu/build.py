@@ -76,12 +76,12 @@ def build(directory: Path = HERE) -> Path:
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             objects = list(pool.map(compiled, sources))
         # Beside its place and renamed: a process that has the old one mapped keeps it.
-        beside = directory / f".{LIBRARY}.{os.getpid()}"
-        try:
+        # In a directory of its own: its name is nobody else's. gptcli itself, which has a way to
+        # do this, cannot be imported while it is being built.
+        with tempfile.TemporaryDirectory(prefix=f".{LIBRARY}.", dir=directory) as place:
+            beside = Path(place, LIBRARY)
             _run([compiler, "-shared", "-pthread", *objects, "-o", str(beside)])
             beside.replace(directory / LIBRARY)
-        finally:
-            beside.unlink(missing_ok=True)
     return directory / LIBRARY
 
 

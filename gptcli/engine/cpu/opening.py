@@ -5,13 +5,14 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import config
+from gptcli import config, identity
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
@@ -24,6 +25,7 @@ from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.kinds import kept_kinds
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.pack import pack
+from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
@@ -35,7 +37,7 @@ from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
-from gptcli.errors import UsageError
+from gptcli.errors import ModelError, UsageError
 from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.types.compute import Compute
 
@@ -51,6 +53,8 @@ KINDS = {
 QUANTISED = ("int8", "int4")
 #: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
 KEPT = "blocks"
+#: So long one process waits for another that packs, before it packs for itself.
+_WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,14 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
     where that has blocks of GGUF's, these. Raises UsageError for a dtype that torch does not have
     either and for features that are not there, and ModelError.
     """
-    config, spec, stored = described.config, described.spec, described.stored
+    config, spec = described.config, described.spec
     try:
         library = open_library(features)
         reason = covers(spec)
     except KernelsUnavailableError as error:
         reason = str(error)
     if reason is None:
-        check_counts(config.subject, spec, stored)
+        check_counts(config.subject, spec, described.stored)
         reason = _stored_otherwise(described)
     if reason is not None:
         if dtype in QUANTISED:
@@ -110,7 +114,7 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
         return None
     if dtype == "auto" and keeps_ggml_blocks(config):
         return KernelChoice(library, *kept_kinds(Parameters(described), spec))
-    name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
+    name = _stored_dtype(described.stored.tensors.values()) if dtype == "auto" else dtype
     return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
 
 
@@ -136,33 +140,79 @@ def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
 
 
 def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> PackedWeights:
-    """The packed weights, from their file, which is made where there is none."""
-    name, kinds, library = choice.name, choice.kinds, choice.library
-    directory, spec = described.directory, described.spec
-    source = _source(described.stored.files)
-    path = packed_path(directory, name if KINDS.get(name) == kinds else KEPT)
-    found = packed_file.load(path, spec, kinds, library, source)
+    """The packed weights, from their file, which is made where there is none that fits."""
+    name, kinds, spec = choice.name, choice.kinds, described.spec
+    path = packed_path(described.directory, name if KINDS.get(name) == kinds else KEPT)
+    origin = _origin(described)
+
+    def load(*, unseen: bool) -> PackedWeights | None:
+        return packed_file.load(path, spec, kinds, choice.library, origin, unseen=unseen)
+
+    found = load(unseen=False)
     if found is not None:
+        # Mapped, they take what memory there is.
+        _check_memory(described, choice, 0, limit)
         return found
+    with _alone(path):
+        found = load(unseen=True)
+        if found is not None:
+            return found
+        packed, content = _pack(described, choice, origin.files, limit, threads)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            packed_file.save(packed, path, origin, content)
+        except OSError:
+            # A full or read-only disk: packed weights are a convenience, made anew next time.
+            return packed
+        # The file's pages are shared and can be given back, those that it was packed in cannot.
+        return load(unseen=False) or packed
+
+
+def _pack(
+    described: Described, choice: KernelChoice, files: Sequence[Path], limit: int, threads: int
+) -> tuple[PackedWeights, str]:
+    """The weights, packed, and the digest of the files that they were read from."""
+    spec, exact = described.spec, choice.name == "float32"
+    # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
+    parameters = Parameters(described, exact=exact)
+    _check_memory(described, choice, choice.bytes(spec), limit)
+    before = identity.settled(files)
+    if before != described.stored.stamp:
+        raise _changed(described)
+    packed = pack(spec, choice.kinds, parameters, choice.library, threads=threads)
+    content = identity.digest(files)
+    if identity.stamp(files) != before:
+        raise _changed(described)
+    return packed, content
+
+
+def _check_memory(described: Described, choice: KernelChoice, weights: int, limit: int) -> None:
     memory.check(
-        str(directory),
-        spec,
-        choice.bytes(spec),
-        dtype=name,
-        item=4 if name == "float32" else 2,
+        str(described.directory),
+        described.spec,
+        weights,
+        dtype=choice.name,
+        item=4 if choice.name == "float32" else 2,
         context=limit,
         device="cpu",
     )
-    parameters = Parameters(described, exact=name == "float32")
-    packed = pack(spec, kinds, parameters, library, threads=threads)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        packed_file.save(packed, path, source)
-    except OSError:
-        # A full or read-only disk: packed weights are a convenience, they are made anew next time.
-        return packed
-    # The file's pages are shared and can be given back, those that it was packed in cannot.
-    return packed_file.load(path, spec, kinds, library, source) or packed
+
+
+def _changed(described: Described) -> ModelError:
+    return ModelError(str(described.directory), "was changed while it was being read")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While one packs, others wait for what comes of it; where no lock can be had, they do not."""
+    import filelock
+
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=_WAIT_SECONDS)
+    with ExitStack() as held:
+        with suppress(OSError, NotImplementedError):  # a timeout, too, is an OSError
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock)
+        yield
 
 
 def packed_path(directory: Path, dtype: str) -> Path:
@@ -171,8 +221,8 @@ def packed_path(directory: Path, dtype: str) -> Path:
     return path.with_name(f"{path.name}.{dtype}")
 
 
-def _source(files: Iterable[Path]) -> str:
-    """What tells the exact weights: sizes and times of their files."""
-    stats = [(file.name, file.stat()) for file in files]
-    said = repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
-    return hashlib.sha256(said.encode()).hexdigest()
+def _origin(described: Described) -> Origin:
+    """What the weights are packed from; config.json and the rules say which number is which."""
+    rules = described.family.rules(described.spec)
+    config = json.dumps(described.files.config, sort_keys=True)
+    return Origin(described.stored.files, f"{rules} {config}")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.engine.arrays import quiet
 from gptcli.engine.model.spec import (
     DynamicScaling,
     LinearScaling,
@@ -19,6 +20,7 @@ from gptcli.engine.model.spec import (
 Floats = NDArray[np.float32]
 
 
+@quiet
 def inverse_frequencies(rope: Rope, context: int) -> Floats:
     """Radians per position for each feature pair, (dim / 2,); see rope.inverse_frequencies."""
     exponents = np.arange(0, rope.dim, 2).astype(np.float32) / np.float32(rope.dim)
@@ -78,6 +80,7 @@ def _yarn(wavelengths: Floats, rope: Rope, scaling: YarnScaling) -> Floats:
     return blended
 
 
+@quiet
 def angles(rope: Rope, positions: int, context: int) -> tuple[Floats, Floats]:
     """Cosines and sines of positions 0 … positions - 1, each (positions, dim / 2)."""
     turned = np.arange(positions, dtype=np.float32)[:, None] * inverse_frequencies(rope, context)

@@ -36,6 +36,22 @@ class ConfigFields:
         nulls = dict.fromkeys(self._fields.keys() - defaults.keys())
         return ConfigFields(self.subject, defaults | nulls | given)
 
+    def renamed(self, names: Mapping[str, str]) -> ConfigFields:
+        """The same fields, those that have another name under the one that is read: other → own.
+
+        Raises ModelError where both are there and differ.
+        """
+        fields = dict(self._fields)
+        for other, own in names.items():
+            value, stated = self.get(other), fields.get(own)
+            if value is None:
+                continue
+            if stated is not None and stated != value:
+                reason = f"is {_short(value)}, but {own!r}, which means the same, {_short(stated)}"
+                raise self.bad(other, reason)
+            fields[own] = value
+        return ConfigFields(self.subject, fields)
+
     def get(self, name: str) -> Any:
         """The raw value, None where it is absent or null."""
         return self._fields.get(name)

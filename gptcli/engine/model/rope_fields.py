@@ -17,6 +17,9 @@ from gptcli.engine.model.spec import (
     YarnScaling,
 )
 
+_FULL, _SLIDING = "full_attention", "sliding_attention"
+#: Nothing is stretched so far; powers and logarithms of more have no floats.
+_MOST_FACTOR = 1 << 20
 _KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
 
 
@@ -33,31 +36,69 @@ def rope(
 
     theta, partial: the family's defaults; kind: the layers it is for, where they differ.
     """
-    fields = config.sub("rope_parameters")
-    if fields is not None:
-        fields = _of_kind(fields, kind)
+    places = _places(config, kind)
+    if not places:
+        return _rope(config, None, head_dim, theta, partial, interleaved)
+    found = [_rope(config, each, head_dim, theta, partial, interleaved) for each in places]
+    if found[0] != found[-1]:
+        raise config.bad("rope_scaling", "contradicts 'rope_parameters': one of the two must go")
+    return found[0]
+
+
+def _places(config: ConfigFields, kind: str | None = None) -> list[ConfigFields]:
+    """Where rope parameters stand: in transformers 5's `rope_parameters`, in `rope_scaling`.
+
+    The latter says nothing of layers with a window, where these have a rope of their own.
+    """
+    new, old = config.sub("rope_parameters"), config.sub("rope_scaling")
+    if new is not None:
+        new = _of_kind(new, kind)
+    if new is not None and old is not None:
+        kept = {name: new.get(name) for name in ("rope_theta", "partial_rotary_factor")}
+        old = old.over({name: value for name, value in kept.items() if config.get(name) is None})
+        old = None if kind == _SLIDING else old
+    return [each for each in (new, old) if each is not None and each.names()]
+
+
+def doubled(config: ConfigFields) -> list[str]:
+    """What `rope_parameters` says otherwise than the fields beside it, in words."""
+    new, found = config.sub("rope_parameters"), []
+    for name in ("rope_theta", "partial_rotary_factor"):
+        beside, taken = config.get(name), new.get(name) if new is not None else None
+        if beside is not None and taken is not None and beside != taken:
+            text = f"{name!r} is {beside!r}, and in 'rope_parameters' {taken!r}, which is taken"
+            found.append(text)
+    return found
+
+
+def _rope(
+    config: ConfigFields,
+    fields: ConfigFields | None,
+    head_dim: int,
+    theta: float,
+    partial: float,
+    interleaved: bool,
+) -> Rope:
     base = config.number("rope_theta", theta)
     part = config.number("partial_rotary_factor", partial)
     if fields is not None:
-        base, part = (
-            fields.number("rope_theta", base),
-            fields.number("partial_rotary_factor", part),
-        )
-    else:
-        fields = config.sub("rope_scaling")
-        part = part if fields is None else fields.number("partial_rotary_factor", part)
+        base = fields.number("rope_theta", base)
+        part = fields.number("partial_rotary_factor", part)
     dim = int(head_dim * min(part, 1))
     if part > 1 or dim % 2 or not dim:
         reason = f"must make an even number of {head_dim} features, not {part:g} of them"
         raise config.bad("partial_rotary_factor", reason)
     scaling = _scaling(config, fields, dim) if fields else None
+    if isinstance(scaling, YarnScaling) and base <= 1:
+        # Its formula divides by the logarithm.
+        raise config.bad("rope_theta", f"must be more than 1 with yarn, not {base:g}")
     return Rope(base, dim, scaling, interleaved)
 
 
 def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
     if kind is not None and fields.has(kind):
         return fields.sub(kind)
-    for other in ("full_attention", "sliding_attention"):
+    for other in (_FULL, _SLIDING):
         if fields.has(other) and kind is None:
             raise fields.bad(other, "has a rope of its own, which gptcli does not support here")
     return fields
@@ -66,15 +107,28 @@ def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
 def context(config: ConfigFields, default: int | None = None) -> int:
     """How many tokens the model was made for; yarn and dynamic scaling make it longer."""
     stated = config.count("max_position_embeddings", default)
-    fields = config.sub("rope_parameters") or config.sub("rope_scaling")
-    if fields is None:
+    places = _places(config, _FULL)
+    if not places:
         return stated
+    fields = places[0]
     if _kind(fields) == "dynamic":
-        return int(stated * fields.number("factor"))
+        return _stretched(fields, stated)
     if _kind(fields) == "yarn" and fields.get("factor") is not None:
         original = fields.count("original_max_position_embeddings", stated)
-        return max(stated, int(original * fields.number("factor")))
+        return max(stated, _stretched(fields, original))
     return stated
+
+
+def _stretched(fields: ConfigFields, context: int) -> int:
+    """The context, and a factor that makes it as long as a count may be."""
+    return ConfigFields(fields.subject, {"factor": int(context * _factor(fields))}).count("factor")
+
+
+def _factor(fields: ConfigFields, default: float | None = None) -> float:
+    factor = fields.number("factor", default)
+    if factor > _MOST_FACTOR:
+        raise fields.bad("factor", f"must be at most {_MOST_FACTOR}, not {factor:g}")
+    return factor
 
 
 def _kind(fields: ConfigFields) -> str:
@@ -98,7 +152,7 @@ def _scaling(config: ConfigFields, fields: ConfigFields, dim: int) -> Scaling | 
     if kind == "dynamic":
         if dim < 4:
             raise fields.bad("rope_type", f"dynamic needs more than {dim} rotated features")
-        factor = fields.number("factor")
+        factor = _factor(fields)
         if factor < 1:
             raise fields.bad("factor", f"must be at least 1, not {factor:g}")
         return DynamicScaling(factor, config.count("max_position_embeddings"))
@@ -120,7 +174,7 @@ def _original(config: ConfigFields, fields: ConfigFields) -> int:
 def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
     original = _original(config, fields)
     stretched = config.count("max_position_embeddings") / original
-    factor = fields.number("factor", stretched)
+    factor = _factor(fields, stretched)
     weights = fields.get("mscale"), fields.get("mscale_all_dim")
     if all(weights):
         own, all_dim = fields.number("mscale"), fields.number("mscale_all_dim")
@@ -130,6 +184,9 @@ def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
     fast, slow = fields.number("beta_fast", 32.0), fields.number("beta_slow", 1.0)
     if not slow <= fast:
         raise fields.bad("beta_fast", f"must be at least beta_slow, {slow:g}")
+    for name, turns in (("beta_fast", fast), ("beta_slow", slow)):
+        if not 1 / _MOST_FACTOR <= turns <= _MOST_FACTOR:
+            raise fields.bad(name, f"must be a number of turns, not {turns:g}")
     amplitude = fields.number("attention_factor", default)
     return YarnScaling(factor, original, amplitude, fast, slow, fields.flag("truncate", True))
 

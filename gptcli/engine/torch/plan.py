@@ -26,7 +26,7 @@ class TorchPlan:
     stored: the files' own tensors; source: the same, dequantised and with adapters added, and
     `adapted` that too, where there are adapters. dequantised: config.json says of the files that
     they are quantised, which `source` no longer is. untied: the head has weights of its own,
-    although in the files it has those of the embedding.
+    although config.json says that it has those of the embedding.
     """
 
     decoder: Decoder
@@ -41,19 +41,20 @@ class TorchPlan:
 
 def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan:
     """Fit the tensors, and the headers of adapters, to the spec. Raises ModelError."""
-    config, family, spec = described.config, described.family, described.spec
+    config, family = described.config, described.family
+    # What is small is read first.
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
+    spec = described.spec
     check_counts(config.subject, spec, described.stored)
     checkpoint = Checkpoint(described.stored)
     rules = family.rules(spec)
     source = opened(checkpoint, method, rule_of(rules))
-    adapted, untie = None, False
+    adapted = None
     if found:
         untied = family.rules(replace(spec, tied=False))
         # A head that shares the embedding's weights no longer can once one of the two changes.
-        untie = spec.tied and any(each.touches(_ends(untied), untied) for each in found)
-        if untie:
+        if spec.tied and any(each.touches(_ends(untied), untied) for each in found):
             spec, rules = replace(spec, tied=False), untied
         source = adapted = AdaptedSource(source, found, rules, _ends(untied))
     try:
@@ -74,7 +75,7 @@ def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan
         placements=placements,
         shapes=shapes,
         dequantised=method is not None,
-        untied=untie,
+        untied=described.said.tied and not spec.tied,
     )
 
 

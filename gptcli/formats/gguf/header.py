@@ -18,15 +18,24 @@ from typing import Any
 from gptcli.errors import ModelError
 from gptcli.formats import files
 
-#: Limits far above any real header: a sparse file can claim any size for free.
-_HEADER_LIMIT = 512 << 20
-_ARRAY_LIMIT = 1 << 24
+#: Limits far above any real header: a sparse file can claim any size for free. Values are those of
+#: all arrays together, of which a vocabulary has at most two million.
+_HEADER_LIMIT = 128 << 20
+_FIELD_LIMIT = 1 << 16
+_TENSOR_LIMIT = 1 << 17
+_VALUE_LIMIT = 6 << 20
+#: How many numbers a text, and an array within another, counts for: they take as much longer.
+_TEXT, _INNER = 2, 16
 _DEPTH_LIMIT = 4
 _DIMS_LIMIT = 4
+#: No machine has room for a longer axis, and a product of such ones is soon counted.
+_AXIS_LIMIT = 1 << 48
 
+_MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q"}
 _SCALARS[12] = "d"
 _STRING, _ARRAY = 8, 9
+_LENGTH = struct.Struct("<Q")
 #: The fewest bytes that a value of a type takes: a length, or a type and a count.
 _LEAST = {code: struct.calcsize(f"<{form}") for code, form in _SCALARS.items()}
 _LEAST |= {_STRING: 8, _ARRAY: 12}
@@ -62,6 +71,14 @@ class _BadFileError(Exception):
     """What is wrong with the file."""
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a file, whatever its name, begins as a GGUF file does. Raises OSError."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def read(path: Path) -> Header:
     """The header of a GGUF file. Raises ModelError for anything the format does not allow."""
     files.refuse_special(path)
@@ -89,15 +106,18 @@ class _Walk:
         self.at = 0
         self.size = len(data)
         self.limit = min(self.size, _HEADER_LIMIT)
+        self.values = _VALUE_LIMIT
 
     def header(self) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
-        if self.take(4) != b"GGUF":
+        if self.take(len(_MAGIC)) != _MAGIC:
             raise _BadFileError("it does not begin with GGUF")
         version = self.number("I")
         if version not in (2, 3):
             raise _BadFileError(f"version {version} is not supported")
         tensor_count = self.count(_LEAST_TENSOR, "tensors")
         field_count = self.count(_LEAST_FIELD, "fields")
+        if tensor_count > _TENSOR_LIMIT or field_count > _FIELD_LIMIT:
+            raise _BadFileError(f"{tensor_count} tensors and {field_count} fields are too many")
         fields: dict[str, Any] = {}
         for _ in range(field_count):
             key = self.string()
@@ -126,9 +146,17 @@ class _Walk:
         return found
 
     def string(self) -> str:
-        data = self.take(self.count(1, "bytes of text"))
+        # By hand, since there are half a million of them.
+        start = self.at + 8
+        if start > self.limit:
+            raise _BadFileError("it ends in the middle of its header")
+        (size,) = _LENGTH.unpack_from(self.data, self.at)
+        end = start + size
+        if end > self.limit:
+            raise _BadFileError(f"it claims {size} bytes of text, more than it can hold")
+        self.at = end
         try:
-            return data.decode()
+            return self.data[start:end].decode()
         except UnicodeDecodeError:
             raise _BadFileError("a text in its header is not UTF-8") from None
 
@@ -149,12 +177,16 @@ class _Walk:
         if code not in _LEAST:
             raise _BadFileError(f"{code} is not a type of value")
         length = self.count(_LEAST[code], "values in an array")
-        if length > _ARRAY_LIMIT:
-            raise _BadFileError(f"an array of {length} values is longer than any model needs")
+        # Before any is read, and for all arrays together.
+        self.values -= length * {_STRING: _TEXT, _ARRAY: _INNER}.get(code, 1)
+        if self.values < 0:
+            raise _BadFileError("its arrays hold more values than any model needs")
         if code in _SCALARS:
             form = f"<{length}{_SCALARS[code]}"
             return list(struct.unpack(form, self.take(struct.calcsize(form))))
-        return [self.value(code, depth) for _ in range(length)]
+        if code == _STRING:
+            return [self.string() for _ in range(length)]
+        return [self.array(depth + 1) for _ in range(length)]
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         name = self.string()
@@ -199,8 +231,8 @@ def _measure(name: str, shape: tuple[int, ...], code: int) -> tuple[str, int]:
         raise _BadFileError(f"rows of tensor {name!r} are not whole blocks of {block}")
     count = 1
     for length in shape:
-        if not length:
-            raise _BadFileError(f"tensor {name!r} is empty")
+        if not 0 < length < _AXIS_LIMIT:
+            raise _BadFileError(f"tensor {name!r} is {'empty' if not length else 'endless'}")
         count *= length
     return str(kind.name), count // block * width
 

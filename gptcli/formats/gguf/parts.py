@@ -13,7 +13,7 @@ from gptcli.errors import ModelError
 from gptcli.formats.gguf import header
 from gptcli.formats.gguf.header import Header, TensorInfo
 
-_NAME = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+_NAME = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.gguf)", re.IGNORECASE | re.ASCII)
 #: More than any model has; the name of a file must not make us look for a million others.
 _MOST = 1024
 
@@ -27,7 +27,7 @@ def paths(path: Path) -> list[Path]:
     if not match or not 0 < int(match[2]) <= int(match[3]) <= _MOST:
         return [path]
     count = int(match[3])
-    found = [path.with_name(f"{match[1]}-{n + 1:05}-of-{count:05}.gguf") for n in range(count)]
+    found = [path.with_name(f"{match[1]}-{n + 1:05}-of-{match[3]}{match[4]}") for n in range(count)]
     for part in found:
         if not part.exists():
             raise ModelError(str(part), f"is missing: {path.name} is one of {count} parts")

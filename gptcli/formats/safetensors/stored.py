@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcli import identity
 from gptcli.errors import ModelError
 from gptcli.formats.safetensors import header, shards
 from gptcli.formats.safetensors.header import StoredTensor
@@ -13,11 +14,15 @@ from gptcli.formats.safetensors.header import StoredTensor
 
 @dataclass(frozen=True)
 class StoredFiles:
-    """The tensors of a directory by name, whichever of its files they are in; none is read yet."""
+    """The tensors of a directory by name, whichever of its files they are in; none is read yet.
+
+    stamp: what the system said of the files before their headers were read, see `identity`.
+    """
 
     directory: Path
     files: tuple[Path, ...]
     tensors: Mapping[str, StoredTensor]
+    stamp: str = ""
 
     @property
     def elements(self) -> int:
@@ -39,6 +44,8 @@ def read(directory: Path) -> StoredFiles:
     for file in found.files:
         if not file.is_file():
             raise ModelError(str(file), "is missing")
+    stamp = identity.stamp(found.files)
+    for file in found.files:
         here = header.read(file)
         for name in sorted(expected.get(file.name, set()) - here.keys()):
             raise ModelError(str(file), f"lacks {name}, which the index says it holds")
@@ -46,7 +53,7 @@ def read(directory: Path) -> StoredFiles:
             other = tensors[name].file.name
             raise ModelError(str(file), f"{name} is stored twice (also in {other})")
         tensors |= here
-    return StoredFiles(directory, found.files, tensors)
+    return StoredFiles(directory, found.files, tensors, stamp)
 
 
 def read_one(file: Path) -> StoredFiles:

@@ -13,7 +13,7 @@ from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf import header, parts
 from gptcli.formats.safetensors import writing as weights_file
 from gptcli.models import disk, manifest
-from gptcli.models.gguf import families, plan
+from gptcli.models.gguf import families, metadata, plan
 from gptcli.models.gguf.tokenizer import Vocabulary
 from gptcli.types.events import Progress
 
@@ -32,8 +32,10 @@ def convert(
     """
     head = parts.read(path)
     wanted = _plan(head)
+    metadata.check(head)
     plan.check(head, wanted)
     vocabulary = Vocabulary(head)
+    generation = {**_ids(vocabulary), **vocabulary.suppressed(), **metadata.sampling(head)}
     config = _config(head, wanted, vocabulary)
     if config["vocab_size"] != len(vocabulary.tokens):
         raise ModelError(
@@ -45,7 +47,7 @@ def convert(
     context = _context(config)
     files = {
         "config.json": _json(target / "config.json", config),
-        "generation_config.json": _json(target / "generation_config.json", _generation(vocabulary)),
+        "generation_config.json": _json(target / "generation_config.json", generation),
         "tokenizer.json": _json(target / "tokenizer.json", vocabulary.tokenizer(), compact=True),
         "tokenizer_config.json": _json(
             target / "tokenizer_config.json", vocabulary.config(context)
@@ -82,10 +84,10 @@ def _config(
     found |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
     if any(plan.kept_blocks(head, wanted, take) for take in wanted.takes):
         found["quantization_config"] = {"quant_method": ggml_blocks.METHOD}
-    return found | _generation(vocabulary)
+    return found | _ids(vocabulary)
 
 
-def _generation(vocabulary: Vocabulary) -> dict[str, Any]:
+def _ids(vocabulary: Vocabulary) -> dict[str, Any]:
     ends = vocabulary.ends()
     found = {
         "bos_token_id": vocabulary.id("bos"),

@@ -1,7 +1,7 @@
 """Typed look-ups in GGUF metadata, and the refusal of what we do not know.
 
 A key under the architecture's own prefix that is not on its list could change the maths, so it is
-refused by name instead of being ignored.
+refused by name instead of being ignored: unless its value is one that changes nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,64 @@ from gptcli.formats.gguf.header import Header
 
 #: A count in a header is a size of the model; none of them comes near this.
 _COUNT_LIMIT = 1 << 24
+_OFF = (0, False)
+_ONE = (1,)
+#: What converters write of features that a model does not have: key → values that change nothing.
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "attention.causal": (True,),
+    "attention.clamp_kqv": _OFF,
+    "attention.max_alibi_bias": _OFF,
+    "attention.output_scale": (0, 1),
+    "attention.scale": _OFF,
+    "attention.shared_kv_layers": _OFF,
+    "attention.temperature_length": _OFF,
+    "attention.temperature_scale": _OFF,
+    "attn_logit_softcapping": _OFF,
+    "embedding_scale": (0, 1),
+    "expert_count": _OFF,
+    "expert_group_count": (0, 1),
+    "expert_group_used_count": (0, 1),
+    "expert_shared_count": _OFF,
+    "expert_weights_scale": (0, 1),
+    "final_logit_softcapping": _OFF,
+    "leading_dense_block_count": _OFF,
+    "logit_scale": (0, 1),
+    "nextn_predict_layers": _OFF,
+    "pooling_type": _OFF,
+    "residual_scale": (0, 1),
+    "rope.dimension_sections": ([0, 0, 0, 0],),
+    "rope.scaling.alpha": (0, 1),
+    "rope.scaling.attn_factor": _ONE,
+    "rope.scaling.factor": (0, 1),
+    "rope.scaling.type": ("none",),
+    "rope.scaling.yarn_attn_factor": _ONE,
+    "rope.scaling.yarn_ext_factor": (0, -1),
+    "rope.scaling.yarn_log_multiplier": _OFF,
+    "router_logit_softcapping": _OFF,
+    "swin_norm": _OFF,
+    "use_parallel_residual": _OFF,
+}
+#: Of no effect by themselves, only beside another key that is looked at in its turn.
+_BESIDE = {
+    "attention.sliding_window_pattern": "attention.sliding_window",
+    "expert_feed_forward_length": "expert_count",
+    "expert_gating_func": "expert_count",
+    "expert_shared_feed_forward_length": "expert_shared_count",
+    "expert_used_count": "expert_count",
+    "expert_weights_norm": "expert_count",
+    "rope.freq_base_swa": "attention.sliding_window",
+    "rope.dimension_count_swa": "attention.sliding_window",
+    "rope.scaling.finetuned": "rope.scaling.type",
+    "rope.scaling.original_context_length": "rope.scaling.type",
+    "rope.scaling.yarn_beta_fast": "rope.scaling.type",
+    "rope.scaling.yarn_beta_slow": "rope.scaling.type",
+}
+#: The same as another key's where it changes nothing.
+_SAME = {
+    "attention.key_length_swa": "attention.key_length",
+    "attention.value_length_swa": "attention.value_length",
+    "embedding_length_out": "embedding_length",
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +86,13 @@ class Fields:
         return ModelError(str(self.header.path), reason)
 
     def get(self, key: str) -> Any:
-        """The value of `arch.key`, or None."""
-        return self.header.fields.get(f"{self.arch}.{key}")
+        """The value of `arch.key`, or None; that of each layer, where it is the same for all."""
+        found = self.header.fields.get(f"{self.arch}.{key}")
+        if isinstance(found, list) and found and len(found) == self.get("block_count"):
+            first = found[0]
+            if all(type(each) is type(first) and each == first for each in found):
+                return first
+        return found
 
     def count(self, key: str, default: int | None = None) -> int:
         """A whole number above zero. Raises ModelError for anything else."""
@@ -37,7 +100,7 @@ class Fields:
         if found is None and default is not None:
             return default
         if isinstance(found, bool) or not isinstance(found, int) or not 0 < found < _COUNT_LIMIT:
-            raise self.error(f"{self.arch}.{key} is {_shown(found)}, not a positive whole number")
+            raise self.error(f"{self.arch}.{key} is {shown(found)}, not a positive whole number")
         return found
 
     def has(self, tensor: str) -> bool:
@@ -60,26 +123,61 @@ class Fields:
         found = self.get(key)
         if found is None and default is not None:
             return default
-        if not isinstance(found, float) or not 0 < found < 1e30:
-            raise self.error(f"{self.arch}.{key} is {_shown(found)}, not a number above zero")
-        import numpy as np
-
-        return float(str(np.float32(found)))
+        number = isinstance(found, (int, float)) and not isinstance(found, bool)
+        if not number or not 0 < found < 1e30:
+            raise self.error(f"{self.arch}.{key} is {shown(found)}, not a number above zero")
+        return decimal(found)
 
     def only(self, known: frozenset[str]) -> None:
-        """Raises ModelError for a key of the architecture that is not in `known`."""
+        """Raises ModelError for a key of the architecture that is not in `known`.
+
+        One whose value changes nothing passes.
+        """
         start = f"{self.arch}."
         for key, value in self.header.fields.items():
-            if key.startswith(start) and key.removeprefix(start) not in known:
-                raise self.error(f"{key} = {_shown(value)} is not supported")
+            name = key.removeprefix(start)
+            if name != key and name not in known and not self._changes_nothing(name):
+                raise self.error(f"{key} = {shown(value)} is not supported")
 
     def fixed(self, key: str, *values: object) -> None:
         """Raises ModelError where `arch.key` is there and is none of `values`."""
         found = self.get(key)
         if found is not None and found not in values:
-            raise self.error(f"{self.arch}.{key} = {_shown(found)} is not supported")
+            raise self.error(f"{self.arch}.{key} = {shown(found)} is not supported")
+
+    def period(self, key: str, every: int) -> None:
+        """Raises ModelError where `arch.key` says another pattern of layers than we know.
+
+        It is the pattern's length, or for each layer whether it has a window: all but the last of
+        every so many have one.
+        """
+        found = self.header.fields.get(f"{self.arch}.{key}")
+        flags = [(layer + 1) % every != 0 for layer in range(self.layers())]
+        if found is not None and found not in (every, flags):
+            raise self.error(f"{self.arch}.{key} = {shown(found)} is not supported")
+
+    def _changes_nothing(self, key: str) -> bool:
+        if key in _BESIDE:
+            return self.get(_BESIDE[key]) is None or self._changes_nothing(_BESIDE[key])
+        found = self.get(key)
+        if key in _SAME:
+            return bool(found == self.get(_SAME[key]))
+        if key == "attention.sliding_window" and isinstance(found, int):
+            # A window that holds the whole context.
+            return not found or found >= self.count("context_length")
+        return found in _NEUTRAL.get(key, ())
 
 
-def _shown(value: object) -> str:
-    text = "missing" if value is None else repr(value)
+def decimal(number: float) -> float:
+    """The shortest decimal that reads back as the same 32-bit float."""
+    import numpy as np
+
+    return float(str(np.float32(number)))
+
+
+def shown(value: object) -> str:
+    """A value in a message, cut where it is long."""
+    if isinstance(value, list):
+        value = value[:16]
+    text = "missing" if value is None else repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -15,6 +15,7 @@ from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf.header import Header, TensorInfo
 from gptcli.formats.safetensors import writing as weights_file
+from gptcli.models.gguf import rope
 from gptcli.models.gguf.numbers import encoder, floats, readable
 from gptcli.models.gguf.takes import RepackedTake, Take, Woven, repack_mxfp4
 
@@ -41,9 +42,9 @@ class ConversionPlan:
 def check(header: Header, plan: ConversionPlan) -> None:
     """Raises ModelError for a missing, unknown or misshapen tensor, or one of an unknown type."""
     wanted = {source for take in plan.takes for source in take.sources}
-    unknown = sorted(header.tensors.keys() - wanted - plan.unused)
-    if unknown:
-        raise ModelError(str(header.path), f"has a tensor that is not understood: {unknown[0]}")
+    for name in sorted(header.tensors.keys() - wanted - plan.unused):
+        if not _changes_nothing(header.tensors[name]):
+            raise ModelError(str(header.path), f"has a tensor that is not understood: {name}")
     for take in plan.takes:
         for source in take.sources:
             info = header.tensors.get(source)
@@ -57,6 +58,19 @@ def check(header: Header, plan: ConversionPlan) -> None:
             if not readable(info.type) or (len(info.shape) == 1 and info.type not in _ELEMENTS):
                 reason = f"tensor {source} is of type {info.type}, which is not supported"
                 raise ModelError(str(info.file), reason)
+
+
+def _changes_nothing(info: TensorInfo) -> bool:
+    """Whether it is a bias of zeros, or something that multiplies or divides by ones."""
+    if info.type not in _PLAIN or len(info.shape) > 1 or info.shape[0] > _CHUNK:
+        return False
+    if info.name.endswith(".bias"):
+        neutral = 0
+    elif info.name == rope.FREQUENCIES or info.name.endswith(".scale"):
+        neutral = 1
+    else:
+        return False
+    return bool((floats(_rows(info), info.type) == neutral).all())
 
 
 def stored_dtype(header: Header, plan: ConversionPlan) -> str:
@@ -152,7 +166,7 @@ class _Chunks:
         order = np.arange(len(rows)) if take.order is None else take.order(len(rows))
         chunks = (
             # A run of rows is a view of the file, any other choice of them a copy.
-            self.encode(numbers + np.float32(take.shift) if take.shift else numbers)
+            self.encode(_shifted(numbers, take.shift))
             for numbers in _numbers(rows, order[first:last], take.order is None, info)
         )
         if take.transpose:
@@ -189,6 +203,17 @@ class _Chunks:
         for member in range(count):
             found = [repack_mxfp4(part[member], scales=take.scales) for part in parts]
             yield np.ascontiguousarray(np.stack(found, axis=1))
+
+
+def _shifted(numbers: Array, shift: float) -> Array:
+    """What is no number stays none, without a word of numpy's."""
+    import numpy as np
+
+    if not shift:
+        return numbers
+    with np.errstate(invalid="ignore"):
+        found: Array = numbers + np.float32(shift)
+    return found
 
 
 def _rows(info: TensorInfo) -> Array:

@@ -58,29 +58,36 @@ def share(fields: Fields, head_dim: int) -> float:
 def _scaling(fields: Fields, head_dim: int, theta: float) -> dict[str, Any] | None:
     fields.fixed("rope.scaling.type", "none", "linear", "yarn")
     kind = fields.get("rope.scaling.type") or "none"
-    if FREQUENCIES in fields.header.tensors:
-        if kind != "none":
-            raise fields.error(f"has {FREQUENCIES} beside a rope scaling of type {kind}")
-        return _llama3(fields, head_dim, theta)
-    if kind == "linear":
-        factor = fields.real("rope.scaling.factor")
-        # Converters write a factor of 1 where there is no scaling.
-        return None if factor == 1 else {"rope_type": "linear", "factor": factor}
+    divided = _divided(fields, head_dim, theta)
+    if divided is not None and kind != "none":
+        raise fields.error(f"has {FREQUENCIES} beside a rope scaling of type {kind}")
     if kind == "yarn":
         return yarn(fields)
-    fields.fixed("rope.scaling.factor", 0.0, 1.0)
-    return None
+    for factor in ("attn_factor", "yarn_attn_factor"):
+        fields.fixed(f"rope.scaling.{factor}", 1)
+    fields.fixed("rope.scaling.yarn_ext_factor", 0, -1)
+    # Converters write a factor of 1 or 0 where there is no scaling.
+    if fields.get("rope.scaling.factor") in (0, 1):
+        return divided
+    if kind == "linear":
+        return {"rope_type": "linear", "factor": fields.real("rope.scaling.factor")}
+    fields.fixed("rope.scaling.factor", 0, 1)
+    return divided
 
 
 def yarn(fields: Fields) -> dict[str, Any]:
     """YaRN's parameters: those that the file leaves out have the same defaults everywhere."""
-    fields.fixed("rope.scaling.yarn_ext_factor", 1.0)
+    # Less than 0 stands for what the type of scaling has.
+    fields.fixed("rope.scaling.yarn_ext_factor", 1, -1)
+    fields.fixed("rope.scaling.attn_factor", 1)
     names = {"yarn_beta_fast": "beta_fast", "yarn_beta_slow": "beta_slow"}
     names["yarn_attn_factor"] = "attention_factor"
     return {
         "rope_type": "yarn",
         "factor": fields.real("rope.scaling.factor"),
-        "original_max_position_embeddings": fields.count("rope.scaling.original_context_length"),
+        "original_max_position_embeddings": fields.count(
+            "rope.scaling.original_context_length", fields.count("context_length")
+        ),
         **{
             name: fields.real(f"rope.scaling.{key}")
             for key, name in names.items()
@@ -89,10 +96,15 @@ def yarn(fields: Fields) -> dict[str, Any]:
     }
 
 
-def _llama3(fields: Fields, head_dim: int, base: float) -> dict[str, Any]:
+def _divided(fields: Fields, head_dim: int, base: float) -> dict[str, Any] | None:
+    """The scaling that has the effect of the file's divisors; None without any, or for ones."""
     import numpy as np
 
+    if FREQUENCIES not in fields.header.tensors:
+        return None
     divisors = vector(fields, FREQUENCIES, head_dim // 2)
+    if all(divisor == 1 for divisor in divisors):
+        return None
     # The longest wave is divided by the factor itself.
     factor = divisors[-1]
     scaling = {**_LLAMA3, "factor": factor}

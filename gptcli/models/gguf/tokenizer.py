@@ -15,19 +15,24 @@ from gptcli.formats.tokenizer_json import byte_level, parts, pieces
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
+from gptcli.models.gguf import end_tokens
+from gptcli.models.gguf.fields import shown
 
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
 #: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
 _KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
-_KNOWN |= {"add_bos_token", "add_eos_token", "add_space_prefix"}
-_OFF = {"add_sep_token", "normalizer.lowercase", "remove_extra_whitespaces", "precompiled_charsmap"}
+_KNOWN |= {"add_bos_token", "add_eos_token", "add_space_prefix", "suppress_tokens"}
+_OFF = {"add_sep_token", "normalizer.lowercase", "normalizer.strip_accents"}
+_OFF |= {"remove_extra_whitespaces", "precompiled_charsmap"}
+#: Keys of `tokenizer` beside `ggml`: the template, others by name, and the tokenizer once more.
+_OTHERS = ("tokenizer.chat_template", "tokenizer.chat_templates", "tokenizer.huggingface.json")
+_NAMED = "tokenizer.chat_template."
 #: Architectures whose files are older than `tokenizer.ggml.pre`, and that know one way only.
 _OLD = {"gpt2": "gpt-2", "gptj": "gpt-2"}
 #: What SentencePiece's files may leave unsaid.
 _LLAMA_IDS = {"bos": 1, "eos": 2, "unknown": 0}
-#: Ends of a turn that llama.cpp knows by their text, so that its files need not name them.
-_TURN_ENDS: tuple[str, ...] = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>")
-_TURN_ENDS += ("<end_of_turn>", "<|return|>", "<|call|>")
+#: What stands for no token where a file has a 32-bit field for one.
+_NO_ID = (-1, 2**32 - 1)
 _ADDED = (PieceKind.CONTROL, PieceKind.USER_DEFINED)
 
 
@@ -39,13 +44,10 @@ class Vocabulary:
         self._path = str(header.path)
         kind = self._fields.get("tokenizer.ggml.model")
         if kind not in ("gpt2", "llama"):
-            what = _OTHER_KINDS.get(str(kind), repr(kind))
+            what = _OTHER_KINDS.get(str(kind), shown(kind))
             raise self._error(f"has a {what} tokenizer, which is not supported (gpt2, llama are)")
         for key, value in self._fields.items():
-            name = key.removeprefix("tokenizer.ggml.")
-            if name == key or name in _KNOWN or name.endswith(("_token_id", "_token_ids")):
-                continue
-            if value or name not in _OFF:
+            if not self._is_known(key, value):
                 raise self._error(f"{key} is not supported")
         self._way = self._splitting() if kind == "gpt2" else None
         self.tokens = self._list("tokens", str)
@@ -57,15 +59,13 @@ class Vocabulary:
     def id(self, name: str) -> int | None:
         """The id in `tokenizer.ggml.<name>_token_id`, None where the file has none."""
         found = self._fields.get(f"tokenizer.ggml.{name}_token_id")
+        if found in _NO_ID:
+            found = None
         if found is None and self._way is None and name in _LLAMA_IDS:
             found = _LLAMA_IDS[name]
         if found is None:
             return None
-        if isinstance(found, bool) or not isinstance(found, int):
-            raise self._error(f"the {name} token is {found!r}, not an id")
-        if not 0 <= found < len(self.tokens):
-            raise self._error(f"the {name} token is {found}, outside its vocabulary")
-        return found
+        return self._checked(found, name)
 
     def text(self, name: str) -> str | None:
         """The text of the token that `id(name)` gives."""
@@ -76,20 +76,23 @@ class Vocabulary:
     def chat_template(self) -> str | None:
         """The Jinja source of the chat template."""
         found = self._fields.get("tokenizer.chat_template")
-        return found if isinstance(found, str) else None
+        if found is not None and not isinstance(found, str):
+            raise self._error(f"tokenizer.chat_template is {shown(found)}, not a text")
+        return found
 
     def ends(self) -> list[int]:
         """The ids that end a completion, the EOS token first."""
-        found = [self.id("eos"), self.id("eot"), self.id("eom")]
-        ids = {
-            text: at for at, text in enumerate(self.tokens) if self.types[at] is PieceKind.CONTROL
-        }
-        known = [text for text in _TURN_ENDS if text in ids]
-        if "<|return|>" in known and "<|end|>" in known:
-            # gpt-oss ends a message so, of which an answer has several.
-            known.remove("<|end|>")
-        found += [ids[text] for text in known]
-        return list(dict.fromkeys(end for end in found if end is not None))
+        named = [self.id(name) for name in ("eos", "eot", "eom")]
+        more = [self._checked(each, "eos") for each in self._ids("eos_token_ids")]
+        marks = {self.tokens[at]: at for at, kind in enumerate(self.types) if kind in _ADDED}
+        known = [marks[text] for text in end_tokens.among(marks)]
+        return list(dict.fromkeys(end for end in (*named, *more, *known) if end is not None))
+
+    def suppressed(self) -> dict[str, list[int]]:
+        """`suppress_tokens` of generation_config.json, where the file has tokens never to draw."""
+        size = len(self.tokens)
+        found = [at for at in self._ids("suppress_tokens") if 0 <= at < size]
+        return {"suppress_tokens": found} if found else {}
 
     def tokenizer(self) -> dict[str, Any]:
         """tokenizer.json as a dict, checked to give each token the id it has in the file."""
@@ -123,6 +126,28 @@ class Vocabulary:
             found["chat_template"] = self.chat_template
         return found
 
+    def _is_known(self, key: str, value: object) -> bool:
+        name = key.removeprefix("tokenizer.ggml.")
+        if name == key:
+            ours = not key.startswith("tokenizer.")
+            return ours or key in _OTHERS or key.startswith(_NAMED) or not value
+        return (
+            name in _KNOWN
+            or name.endswith(("_token_id", "_token_ids"))
+            or (name in _OFF and not value)
+        )
+
+    def _checked(self, token: object, name: str) -> int:
+        if isinstance(token, bool) or not isinstance(token, int):
+            raise self._error(f"the {name} token is {shown(token)}, not an id")
+        if not 0 <= token < len(self.tokens):
+            raise self._error(f"the {name} token is {token}, outside its vocabulary")
+        return token
+
+    def _ids(self, key: str) -> list[int]:
+        """A list of ids, empty where the file has none."""
+        return self._list(key, int) if f"tokenizer.ggml.{key}" in self._fields else []
+
     @property
     def _prefixed(self) -> bool:
         return self._flag("add_space_prefix", self._way is None)
@@ -137,7 +162,7 @@ class Vocabulary:
             )
         if not isinstance(pre, str) or pre not in WAYS:
             known = ", ".join(sorted(WAYS))
-            raise self._error(f"splits text the {pre!r} way; supported are {known}")
+            raise self._error(f"splits text the {shown(pre)} way; supported are {known}")
         return WAYS[pre]
 
     def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
@@ -165,7 +190,7 @@ class Vocabulary:
     def _flag(self, key: str, default: bool) -> bool:
         found = self._fields.get(f"tokenizer.ggml.{key}", default)
         if not isinstance(found, bool):
-            raise self._error(f"tokenizer.ggml.{key} is {found!r}, not true or false")
+            raise self._error(f"tokenizer.ggml.{key} is {shown(found)}, not true or false")
         return found
 
     def _kind(self, number: int) -> PieceKind:
@@ -185,7 +210,7 @@ class Vocabulary:
     def _pair(self, merge: str) -> list[str]:
         one, space, two = merge.partition(" ")
         if not (one and space and two) or " " in two:
-            raise self._error(f"the merge {merge!r} is not two tokens")
+            raise self._error(f"the merge {shown(merge)} is not two tokens")
         return [one, two]
 
     def _error(self, reason: str) -> ModelError:

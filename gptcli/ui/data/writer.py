@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from gptcli.ui.terminal.visible import one_line
+from gptcli.ui.terminal.visible import in_json
+
+#: A row of a table, cell by cell; what may be no whole characters, such as a token, is bytes.
+Row = Sequence[str | bytes]
+
+# What breaks a row or its lines, or is a control: C0, DEL, C1, line and paragraph separators.
+_BREAKING = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SHORT = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
+
+def cell(value: str | bytes) -> str:
+    r"""A text as tab-separated values have it, from which it can be had again, byte for byte.
+
+    Backslash, tab, newline and carriage return are `\\`, `\t`, `\n` and `\r`; each byte of another
+    control, or of what is no character of UTF-8, is `\xNN`; all else stands for itself.
+    """
+    text = value if isinstance(value, str) else value.decode(errors="surrogateescape")
+    text = _BREAKING.sub(_escape, text)
+    try:
+        return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can spell and no byte is.
+        return text.encode(errors="backslashreplace").decode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    return _SHORT.get(match[0]) or "".join(f"\\x{byte:02x}" for byte in match[0].encode())
 
 
 class DataWriter:
@@ -29,10 +56,10 @@ class DataWriter:
             self._bytes.write(data)
         self.flush()
 
-    def rows(self, rows: Iterable[Sequence[str]]) -> None:
-        """Rows as they come, cells with tabs between; what would break one is spelled out."""
+    def rows(self, rows: Iterable[Row]) -> None:
+        """Rows as they come, each `cell` exact, with tabs between."""
         for row in rows:
-            self._put("\t".join(map(one_line, row)) + "\n")
+            self._put("\t".join(map(cell, row)) + "\n")
         self.flush()
 
     def json(self, value: Any) -> None:
@@ -40,6 +67,8 @@ class DataWriter:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         if _has_surrogates(text):
             text = json.dumps(value, allow_nan=False)
+        if self._stream.isatty():
+            text = in_json(text)
         self.write(f"{text}\n")
 
     def _put(self, text: str) -> None:

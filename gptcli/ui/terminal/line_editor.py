@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from gptcli import signals
 from gptcli.errors import UsageError
+from gptcli.ui.terminal.stream import obeyed
+from gptcli.ui.terminal.visible import neutral, plainly, unseen
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
@@ -20,16 +23,24 @@ class LineEditor:
 
     history: a file of earlier messages, for its owner's eyes alone; None, or one that cannot be
     written, keeps them for this run only. commands: what may follow a slash, with a word of help.
-    arguments: what may follow a command.
+    arguments: what may follow a command. Raises UsageError where the streams are no terminal.
     """
 
     def __init__(
         self,
+        stdin: TextIO,
+        stdout: TextIO,
         history: Path | None,
         commands: Mapping[str, str],
         arguments: Callable[[str], Sequence[str]],
     ) -> None:
         from prompt_toolkit import PromptSession
+        from prompt_toolkit.input import create_input
+        from prompt_toolkit.layout.screen import Char
+        from prompt_toolkit.output import create_output
+
+        # It shows controls by itself, but not what reorders or hides the line.
+        Char.display_mappings |= {each: neutral(each) for each in unseen()}
 
         self._session: Any = PromptSession(
             history=_history(history),
@@ -38,6 +49,8 @@ class LineEditor:
             key_bindings=_keys(),
             prompt_continuation="… ",
             enable_open_in_editor=False,
+            input=create_input(stdin),
+            output=create_output(obeyed(stdout)),
         )
 
     def read(self, prompt: str = "> ") -> str:
@@ -48,6 +61,7 @@ class LineEditor:
     def edit(self, text: str) -> str:
         """The text as the person's editor leaves it. Raises UsageError where that fails."""
         import shlex
+        import signal
         import subprocess
         import tempfile
 
@@ -58,7 +72,10 @@ class LineEditor:
             path = Path(place) / "message.txt"
             path.write_text(text, encoding="utf-8")
             try:
-                subprocess.run([*shlex.split(editor), str(path)], check=True)
+                # Ctrl-C is the editor's while it has the terminal.
+                with signals.held([signal.SIGINT]) as came:
+                    subprocess.run([*shlex.split(editor), str(path)], check=True)
+                    came.clear()
                 return path.read_text(encoding="utf-8").removesuffix("\n")
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 raise UsageError("/edit", f"the editor {editor!r} failed: {error}") from None
@@ -67,7 +84,8 @@ class LineEditor:
 def _history(path: Path | None) -> History:
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-    if path is None:
+    # To open a pipe waits for a reader.
+    if path is None or (path.exists() and not path.is_file()):
         return InMemoryHistory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +116,8 @@ def _completer(commands: Mapping[str, str], arguments: Callable[[str], Sequence[
             elif " " not in rest:
                 for word in arguments(name):
                     if word.startswith(rest):
-                        yield Completion(word, start_position=-len(rest))
+                        shown = plainly(word)
+                        yield Completion(word, start_position=-len(rest), display=shown)
 
     return Commands()
 

@@ -65,7 +65,7 @@ def _animated(messages: Messages) -> bool:
 
 def _bytes() -> tuple[ProgressColumn, ...]:
     return (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -75,7 +75,7 @@ def _bytes() -> tuple[ProgressColumn, ...]:
 
 def _steps() -> tuple[ProgressColumn, ...]:
     return (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),

@@ -37,7 +37,7 @@ class Cell:
 
     text: str
     style: str = ""
-    data: str | None = None
+    data: str | bytes | None = None
 
 
 def text_of(cell: str | Cell) -> str:
@@ -45,7 +45,7 @@ def text_of(cell: str | Cell) -> str:
     return cell.text if isinstance(cell, Cell) else cell
 
 
-def data_of(cell: str | Cell) -> str:
+def data_of(cell: str | Cell) -> str | bytes:
     """What programs read in a cell."""
     return cell.data if isinstance(cell, Cell) and cell.data is not None else text_of(cell)
 

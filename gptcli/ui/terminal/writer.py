@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Any, TextIO
 
-from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.console import Console, ConsoleRenderable
 from rich.segment import Segment
 from rich.text import Text
 
-from gptcli.ui.terminal.stream import variables_of
-from gptcli.ui.terminal.visible import neutral, one_line, without_effect
+from gptcli.ui.terminal.stream import obeyed, variables_of
+from gptcli.ui.terminal.visible import Neutral, one_line
 
 
 def width_of(stream: TextIO) -> int:
@@ -35,6 +36,26 @@ def height_of(stream: TextIO) -> int:
         return 24
 
 
+class _Console(Console):
+    """A console that draws no text but a harmless one, by whatever way it came.
+
+    A view makes its texts visible itself, where it knows how wide they may be. This is the net
+    below it, for a view that forgets to; isolates may pass, which views set.
+    """
+
+    def __init__(self, stream: TextIO, **settings: Any) -> None:
+        super().__init__(file=obeyed(stream), **settings)
+        self._net = Neutral(isolates=True)
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        # All that Rich writes comes through here: styles and moves of the cursor become escape
+        # sequences now, beside texts that have none any more.
+        return super()._render_buffer(self._harmless(each) for each in buffer)
+
+    def _harmless(self, each: Segment) -> Segment:
+        return each if each.control else Segment(self._net(each.text), each.style)
+
+
 def plain_console(
     stream: TextIO,
     *,
@@ -43,8 +64,8 @@ def plain_console(
     soft_wrap: bool = False,
 ) -> Console:
     """A Rich console that reads nothing into a text, coloured as the stream's variables say."""
-    return Console(
-        file=stream,
+    return _Console(
+        stream,
         width=width,
         height=height,
         soft_wrap=soft_wrap,
@@ -52,27 +73,6 @@ def plain_console(
         markup=False,
         _environ=variables_of(stream),
     )
-
-
-class Neutral:
-    """What Rich draws, with every control character of its texts shown; isolates may pass.
-
-    A view makes its texts visible itself, where it knows how wide they may be. This is the net
-    below it, for a view that forgets to.
-    """
-
-    def __init__(self, inner: ConsoleRenderable) -> None:
-        self._inner = inner
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """See rich.console."""
-        for each in console.render(self._inner, options):
-            yield each if each.control else Segment(without_effect(each.text), each.style)
-
-
-class _Net(RenderHook):
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [Neutral(each) for each in renderables]
 
 
 class TerminalWriter:
@@ -84,14 +84,14 @@ class TerminalWriter:
         # that comes with a height.
         width, height = width_of(stream), height_of(stream)
         self._console = plain_console(stream, width=width, height=height)
-        self._console.push_render_hook(_Net())
+        self._neutral = Neutral()
         self._at_line_start = True
 
     def write(self, text: str, style: str | None = None) -> None:
         """A piece of running text, which the terminal may wrap as it likes."""
         if not text:
             return
-        text = neutral(text)
+        text = self._neutral(text)
         if style is None:
             self._stream.write(text)
         else:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gptcli.types.attention import Attention, AttentionMap
 from gptcli.ui.data.values import number, tokens_json
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat, brightened, pooled
 from gptcli.ui.terminal.tables import Column
@@ -19,7 +19,7 @@ from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import caption, fitted
 from gptcli.ui.views.source import where
-from gptcli.units import percent
+from gptcli.units import counted, percent
 
 #: Pixels of the side of a small map: at least, and at most where many layers stand below each
 #: other.
@@ -44,11 +44,10 @@ def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
     caption(stream, where(found.source))
 
 
-def rows(found: Attention, token: int | None = None) -> Iterator[tuple[str, ...]]:
+def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
     """Cells under heads, a row for each weight that is not 0."""
     yield ("layer", "head", "position", "token", "key_position", "key_token", "weight")
-    texts = [visible(each.bytes) for each in found.tokens]
-    ends = [(str(position), text) for position, text in enumerate(texts, found.first)]
+    ends = [(str(position), each.bytes) for position, each in enumerate(found.tokens, found.first)]
     for each in found.maps:
         name = ["all" if n is None else str(n) for n in (each.layer, each.head)]
         for query, row in enumerate(each.weights):
@@ -131,7 +130,7 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
     writer.line(legend)
     if outside:
         first = found.first + left
-        caption(stream, f"… stands for the {first} tokens before position {first}")
+        caption(stream, f"… stands for the {counted(first, 'token')} before position {first}")
     if left:
         last = found.first + count - 1
         text = f"positions {found.first + left} to {last}; --window START:STOP shows others"
@@ -186,7 +185,7 @@ def _overview(stream: TextIO, found: Attention) -> None:
     bars = "; heads between bars share keys and values" if found.group > 1 else ""
     caption(stream, f"{text}{bars}; --layer L --head H shows one in full")
     if found.first:
-        caption(stream, f"{found.first} tokens before these are not shown")
+        caption(stream, f"{counted(found.first, 'token')} before these not shown")
 
 
 def _bar(found: Attention, each: AttentionMap) -> str:
@@ -211,7 +210,7 @@ def _bars(stream: TextIO, found: Attention, each: AttentionMap, token: int) -> N
         for at, weight in enumerate(each.weights[token][: token + 1])
     ]
     if found.first:
-        shares.insert(0, ("…", f"{found.first} tokens before", each.outside[token]))
+        shares.insert(0, ("…", f"{counted(found.first, 'token')} before", each.outside[token]))
     largest = max(weight for _, _, weight in shares) or 1.0
     table = [[at, name, percent(w), bar(w / largest, length)] for at, name, w in shares]
     fitted(stream, columns, table)

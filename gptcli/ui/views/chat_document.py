@@ -14,7 +14,7 @@ from gptcli.ui.terminal.visible import neutral
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import blank, caption
 from gptcli.ui.views.source import where
-from gptcli.units import percent
+from gptcli.units import counted, percent
 
 #: The assistant is bold, so that it is told apart without colours too.
 STYLES = {"system": "yellow", "user": "cyan", "assistant": "bold green", None: ""}
@@ -29,8 +29,8 @@ def show(document: ChatDocument, stream: TextIO) -> None:
         return
     print_pieces(stream, _pieces(document))
     blank(stream)
-    tokens = sum(len(turn.tokens) for turn in document.turns)
-    caption(stream, f"{document.form}: {tokens} tokens; {where(document.source)}")
+    tokens = counted(sum(len(turn.tokens) for turn in document.turns), "token")
+    caption(stream, f"{document.form}: {tokens}; {where(document.source)}")
     if any(turn.ending_probability is not None for turn in document.turns):
         caption(stream, "‹…› is how probable the model finds that the turn ends there")
 

@@ -45,7 +45,7 @@ def _name(place: int) -> str:
 
 def _data_row(token: ComparedToken) -> list[str | Cell]:
     shares = ("" if share is None else number(share) for share in token.probabilities)
-    return [visible(token.token.bytes), str(token.token.id), *shares]
+    return [Cell("", data=token.token.bytes), str(token.token.id), *shares]
 
 
 def _terminal_row(token: ComparedToken) -> list[str | Cell]:

@@ -60,7 +60,7 @@ def _text(each: TokenScore | None) -> str:
     return "" if each is None else visible(each.token.bytes)
 
 
-def _data(pair: Pair) -> list[str]:
+def _data(pair: Pair) -> list[str | Cell]:
     return [pair.change, *data_fields(pair.a), *data_fields(pair.b), exact_number(pair.bits)]
 
 

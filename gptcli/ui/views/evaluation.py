@@ -12,7 +12,7 @@ from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
 from gptcli.ui.views.few_shot import label_json, usage_json
 from gptcli.ui.views.printing import banded, blank, caption, fitted, pairs
-from gptcli.units import percent
+from gptcli.units import counted, percent
 
 
 def show(report: Report, stream: TextIO) -> None:
@@ -45,7 +45,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     usage = report.usage
     yield "tokens", f"{usage.prompt_tokens} in prompts, {usage.computed_tokens} of them computed"
     if usage.completion_tokens:
-        yield "generated", f"{usage.completion_tokens} tokens"
+        yield "generated", counted(usage.completion_tokens, "token")
     yield "seconds", f"{usage.seconds:.1f}"
     yield "model", f"{source.named(usage)}, {source.precision(usage)}, seed {usage.seed}"
 

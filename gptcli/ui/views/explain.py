@@ -12,19 +12,14 @@ from rich.text import Text
 
 from gptcli.types.explain import Block, Round
 from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
+from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import Cell, lines
-from gptcli.ui.terminal.visible import neutral, shortened, visible
+from gptcli.ui.terminal.visible import neutral, shortened
 from gptcli.ui.terminal.wrap import wrapped
-from gptcli.ui.terminal.writer import (
-    Neutral,
-    TerminalWriter,
-    height_of,
-    plain_console,
-    width_of,
-)
+from gptcli.ui.terminal.writer import TerminalWriter, height_of, plain_console, width_of
 from gptcli.ui.views import next_tokens, source
 from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
@@ -94,7 +89,7 @@ def turn_pages(
             # Nobody knows how many pages there will be while more rounds may come.
             pages = f"{len(known)}" if ended else f"{len(known)}…"
             foot = words.label("keys", page=place + 1, pages=pages)
-            live.update(Neutral(_page(screens[part], foot, stream)), refresh=True)
+            live.update(_page(screens[part], foot, stream), refresh=True)
             key = keys.read()
             if key == "leave":
                 return
@@ -136,19 +131,19 @@ def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
     return Group(*parts[-height_of(stream) :])
 
 
-def rows(found: Round) -> Iterator[tuple[str, ...]]:
+def rows(found: Round) -> Iterator[Row]:
     """A row for each number: `round stage layer position token name value`; heads first."""
     if found.number == 1:
         yield ("round", "stage", "layer", "position", "token", "name", "value")
 
     def row(
         stage: str, name: str, value: float, *, layer: int | str = "", at: int | str = "",
-        token: str = "",
-    ) -> tuple[str, ...]:  # fmt: skip
+        token: bytes = b"",
+    ) -> Row:  # fmt: skip
         return (str(found.number), stage, str(layer), str(at), token, name, number(value))
 
     for at, each in enumerate(found.embedded, found.first):
-        text = visible(each.token.bytes)
+        text = each.token.bytes
         yield row("tokens", "id", each.token.id, at=at, token=text)
         yield row("embedding", "norm", each.norm, at=at, token=text)
     last = found.prompt_tokens - 1
@@ -156,18 +151,15 @@ def rows(found: Round) -> Iterator[tuple[str, ...]]:
         for name, value in (("norm", block.norm), ("cosine", block.cosine)):
             yield row(block.name, name, value, layer=block.layer, at=last)
         for at, token, share in block.looks:
-            yield row(
-                block.name, "weight", share, layer=block.layer, at=at, token=visible(token.bytes)
-            )
+            yield row(block.name, "weight", share, layer=block.layer, at=at, token=token.bytes)
         for token, share in block.says:
-            text = visible(token.bytes)
-            yield row(block.name, "says", share, layer=block.layer, at=last, token=text)
+            yield row(block.name, "says", share, layer=block.layer, at=last, token=token.bytes)
     for candidate in found.distribution.candidates:
-        text = visible(candidate.token.bytes)
+        text = candidate.token.bytes
         yield row("unembedding", "logit", candidate.logit, at=last, token=text)
         yield row("softmax", "probability", candidate.probability, at=last, token=text)
         yield row("draw", "probability", candidate.drawn, at=last, token=text)
-    yield row("draw", "drawn", found.drawn.token.id, token=visible(found.drawn.token.bytes))
+    yield row("draw", "drawn", found.drawn.token.id, token=found.drawn.token.bytes)
 
 
 def as_json(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, Any]:

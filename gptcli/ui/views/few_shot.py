@@ -15,10 +15,10 @@ from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import isolated, one_line, plainly, shortened
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
-from gptcli.ui.views import source
+from gptcli.ui.views import sampling, source
 from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.sampling import as_json as sampling_json
-from gptcli.units import percent, seconds
+from gptcli.units import counted, percent, seconds
 
 _BAR = 12
 
@@ -123,8 +123,9 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
     return [
         f"model: {source.named(usage)} ({source.precision(usage)})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
-        f"prompts: {usage.prompt_tokens} tokens, {saved} of them shared and computed once",
-        f"generated: {usage.completion_tokens} tokens, seed {usage.seed}",
+        f"prompts: {counted(usage.prompt_tokens, 'token')}, {saved} shared and computed once",
+        f"generated: {counted(usage.completion_tokens, 'token')}, seed {usage.seed}",
+        f"sampler: {sampling.in_words(usage.sampling)}",
     ]
 
 

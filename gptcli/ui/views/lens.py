@@ -12,7 +12,7 @@ from rich.text import Text
 from gptcli.types.lens import Lens, Ranked, Reading
 from gptcli.types.token import Token
 from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.tables import Column
@@ -57,17 +57,17 @@ def show(stream: TextIO, lens: Lens) -> None:
     caption(stream, where(lens.source))
 
 
-def rows(lens: Lens) -> Iterator[list[str]]:
+def rows(lens: Lens) -> Iterator[Row]:
     """Cells under heads, a row for each layer and position."""
-    heads = ["layer", "position", "token", "top", "id", "probability", "answer_rank"]
-    heads += ["answer_probability"]
+    heads = ["layer", "position", "token", "top", "id", "probability"]
+    heads += ["answer_rank", "answer_probability"]
     heads += ["tracked_rank", "tracked_probability"] if lens.tracked is not None else []
     yield heads
     for layer, row in enumerate(lens.grid, -1):
         for at, (token, each) in enumerate(zip(lens.tokens, row, strict=True)):
             top, probability = each.top[0]
-            cells = [name_of(layer), str(lens.first + at), visible(token.bytes)]
-            cells += [visible(top.bytes), str(top.id), number(probability)]
+            cells: list[str | bytes] = [name_of(layer), str(lens.first + at), token.bytes]
+            cells += [top.bytes, str(top.id), number(probability)]
             cells += [str(each.answer.rank), number(each.answer.probability)]
             if each.tracked is not None:
                 cells += [str(each.tracked.rank), number(each.tracked.probability)]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gptcli.types.neighbors import Drift, Neighborhood, Neighbors
 from gptcli.ui.data.values import number, token_json, valued_json
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.bars import bar, columns
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
@@ -41,7 +41,7 @@ def show(stream: TextIO, found: Neighbors) -> None:
     caption(stream, where(found.source))
 
 
-def rows(found: Neighbors) -> Iterator[tuple[str, ...]]:
+def rows(found: Neighbors) -> Iterator[Row]:
     """Cells under heads: neighbours, or where there are contexts, distances."""
     if found.drifts:
         yield ("word", "context", "other_context", "layer", "distance")
@@ -52,8 +52,8 @@ def rows(found: Neighbors) -> Iterator[tuple[str, ...]]:
     yield ("word", "rank", "token", "id", "cosine")
     for each in found.found:
         for rank, near in enumerate(each.found, 1):
-            token = visible(near.token.bytes)
-            yield (each.word, str(rank), token, str(near.token.id), number(near.cosine))
+            token = near.token
+            yield (each.word, str(rank), token.bytes, str(token.id), number(near.cosine))
 
 
 def title_of(each: Neighborhood) -> str:

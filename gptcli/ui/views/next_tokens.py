@@ -145,7 +145,8 @@ def data_table(distribution: Distribution, *, stages: bool = False) -> Table:
     heads += ["drawn", "cut_by"]
     rows: list[list[str | Cell]] = []
     for each in distribution.candidates:
-        row = [str(each.rank), visible(each.token.bytes), str(each.token.id)]
+        row: list[str | Cell] = [str(each.rank), Cell("", data=each.token.bytes)]
+        row.append(str(each.token.id))
         row += map(number, (each.logit, each.logprob, each.probability, *each.at_temperatures))
         if stages:
             row += [number(stage.probability) for stage in each.stages[1:]]

@@ -11,8 +11,8 @@ from rich.text import Text
 from gptcli.types.next_tokens import Candidate, Distribution
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import lines
-from gptcli.ui.terminal.visible import ending, plainly, shortened
-from gptcli.ui.terminal.writer import Neutral, height_of, plain_console, width_of
+from gptcli.ui.terminal.visible import ending, one_line, plainly, shortened
+from gptcli.ui.terminal.writer import height_of, plain_console, width_of
 from gptcli.ui.views.next_tokens import terminal_table
 from gptcli.ui.views.source import where
 
@@ -42,8 +42,7 @@ class Picker:
         chosen = 0
         last = len(distribution.candidates) - 1
         while True:
-            menu = Neutral(_menu(self._stream, distribution, text, chosen))
-            self._live.update(menu, refresh=True)
+            self._live.update(_menu(self._stream, distribution, text, chosen), refresh=True)
             key = self._keys.read()
             if key == "enter":
                 return distribution.candidates[chosen]
@@ -74,7 +73,7 @@ def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) ->
     parts = [
         Text(ending(plainly(text), width - 1)),
         *shown,
-        Text(shortened(f"{_HELP}; {where(distribution.source)}", width - 1), style="dim"),
+        Text(shortened(f"{_HELP}; {one_line(where(distribution.source))}", width - 1), style="dim"),
     ]
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"

@@ -42,9 +42,9 @@ def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
                 heads += [f"token_{place}", f"probability_{place}"]
             data.rows([heads])
             first = False
-        row = [each.prompt]
+        row: list[str | bytes] = [each.prompt]
         for candidate in each.candidates:
-            row += [visible(candidate.token.bytes), number(candidate.probability)]
+            row += [candidate.token.bytes, number(candidate.probability)]
         data.rows([row])
 
 

@@ -11,6 +11,11 @@ from gptcli.types.sampling import Sampling
 def as_json(sampling: Sampling) -> dict[str, Any]:
     """The settings by name; JSON has no infinity, so a bias that forbids a token is a text."""
     found = asdict(sampling)
+    del found["rules"], found["repeat_last"]
+    if sampling.repeat_last:
+        found["repeat_last"] = sampling.repeat_last
+    if sampling.rules.names:
+        found["model_rules"] = list(sampling.rules.names)
     found["logit_bias"] = {
         str(token): "-inf" if bias == float("-inf") else bias for token, bias in sampling.logit_bias
     }
@@ -20,8 +25,11 @@ def as_json(sampling: Sampling) -> dict[str, Any]:
 def in_words(sampling: Sampling) -> str:
     """`temperature 0.8, min-p 0.05`: what is on, in the order in which it works."""
     parts = []
+    if sampling.rules.names:
+        parts.append(f"the model's own {', '.join(sampling.rules.names)}")
     if sampling.repeat_penalty != 1:
-        parts.append(f"repeat penalty {sampling.repeat_penalty:g}")
+        last = f" over {sampling.repeat_last} tokens" if sampling.repeat_last else ""
+        parts.append(f"repeat penalty {sampling.repeat_penalty:g}{last}")
     if sampling.presence_penalty:
         parts.append(f"presence penalty {sampling.presence_penalty:g}")
     if sampling.frequency_penalty:
@@ -46,6 +54,8 @@ def stage_head(name: str, sampling: Sampling) -> str:
     """A stage's name, short, with its setting where that is one number: `top-p 0.9`."""
     heads = {
         "logits": "model",
+        "model-biases": "biases",
+        "model-rules": "rules",
         "repeat-penalty": f"repeat {sampling.repeat_penalty:g}",
         "presence/frequency-penalty": "counts",
         "logit-bias": "bias",

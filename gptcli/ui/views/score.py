@@ -7,14 +7,14 @@ from typing import Any, TextIO
 
 from gptcli.types.dtype_comparison import DtypeComparison
 from gptcli.types.score import Score, TokenScore, Totals
-from gptcli.ui.data.values import exact, finite, logprob_json
+from gptcli.ui.data.values import finite, logprob_json
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import neutral, visible
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.surprisal import Palette
-from gptcli.units import percent
+from gptcli.units import counted, percent
 
 _COLUMNS = (
     Column("#", right=True, keep=2, style="dim"),
@@ -54,11 +54,11 @@ def show_totals(stream: TextIO, score: Score) -> None:
     print_pieces(stream, [(neutral("\n".join(_totals(score))), "")])
 
 
-def data_fields(each: TokenScore | None) -> list[str]:
+def data_fields(each: TokenScore | None) -> list[str | Cell]:
     """Token, id and bits for programs, empty where there is none."""
     if each is None:
         return ["", "", ""]
-    return [exact(each.token), str(each.token.id), exact_number(each.bits)]
+    return [Cell("", data=each.token.bytes), str(each.token.id), exact_number(each.bits)]
 
 
 def exact_number(value: float | None) -> str:
@@ -72,22 +72,18 @@ def _totals(score: Score) -> list[str]:
         f"perplexity {_short(totals.perplexity)}: {_short(totals.bits_per_token)} bits per token,"
         f" {_short(totals.bits_per_byte)} per byte,"
         f" {_short(totals.bits_per_character)} per character",
-        f"{_counted(totals.scored)} scored",
+        f"{counted(totals.scored, 'token')} scored",
     ]
     if totals.unscored:
-        lines[-1] += f", {_counted(totals.unscored)} not scored: nothing stands before it"
+        lines[-1] += f", {counted(totals.unscored, 'token')} not scored: nothing stands before it"
     if score.context_tokens:
-        lines[-1] += f", after a context of {_counted(score.context_tokens)}"
+        lines[-1] += f", after a context of {counted(score.context_tokens, 'token')}"
     if score.windows > 1:
         lines.append(
             f"{score.windows} windows of {score.context_size} tokens, each beginning"
-            f" {_counted(score.stride)} after the one before"
+            f" {counted(score.stride, 'token')} after the one before"
         )
     return [*lines, f"{source.named(of)} ({source.precision(of)})"]
-
-
-def _counted(count: int) -> str:
-    return f"{count} token{'' if count == 1 else 's'}"
 
 
 def _row(place: int, each: TokenScore, palette: Palette) -> list[str | Cell]:
@@ -103,14 +99,14 @@ def _row(place: int, each: TokenScore, palette: Palette) -> list[str | Cell]:
     ]
 
 
-def _data(place: int, each: TokenScore) -> list[str]:
+def _data(place: int, each: TokenScore) -> list[str | Cell]:
     chance = None if each.best_logprob is None else math.exp(each.best_logprob)
     return [
         str(place),
         *data_fields(each),
         exact_number(each.logprob),
         "" if each.rank is None else str(each.rank),
-        "" if each.best is None else exact(each.best),
+        "" if each.best is None else Cell("", data=each.best.bytes),
         exact_number(chance),
     ]
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from gptcli.types.completion import Usage
-from gptcli.ui.views import source
-from gptcli.units import seconds, size
+from gptcli.ui.views import sampling, source
+from gptcli.units import counted, seconds, size
 
 
 def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     """A few short lines, each sensible by itself; without load_seconds nothing about loading."""
     ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
     found = [f"model: {source.named(usage)} ({source.precision(usage)}){ready}"]
-    prompt = f"prompt: {usage.prompt_tokens} tokens"
+    prompt = f"prompt: {counted(usage.prompt_tokens, 'token')}"
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"
     if usage.completion_tokens and usage.prompt_seconds > 0:
         rate = (usage.prompt_tokens - usage.reused_tokens) / usage.prompt_seconds
         prompt += f", first token after {seconds(usage.prompt_seconds)} ({rate:.1f} tokens/s)"
     found.append(prompt)
-    generated = f"generated: {usage.completion_tokens} tokens"
+    generated = f"generated: {counted(usage.completion_tokens, 'token')}"
     # The first token of each sample comes from the prompt's logits, so decoding did not make it.
     decoded = usage.completion_tokens - usage.samples
     if decoded > 0 and usage.decode_seconds > 0:
         rate = decoded / usage.decode_seconds
         generated += f" in {seconds(usage.decode_seconds)} ({rate:.1f} tokens/s)"
-    found.append(f"{generated}, seed {usage.seed}")
+    found += [f"{generated}, seed {usage.seed}", f"sampler: {sampling.in_words(usage.sampling)}"]
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found

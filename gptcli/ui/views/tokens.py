@@ -12,11 +12,10 @@ from typing import TextIO
 
 from gptcli.types.token import Token
 from gptcli.types.tokens import Tokens
-from gptcli.ui.data.values import exact
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, cell
 from gptcli.ui.terminal.pieces import few_colours, has_colour, print_pieces
 from gptcli.ui.terminal.tables import Cell, Column
-from gptcli.ui.terminal.visible import isolated, neutral, one_line, visible
+from gptcli.ui.terminal.visible import isolated, neutral, visible
 from gptcli.ui.views.printing import fitted
 
 #: How many tokens a terminal shows coloured, and how many as rows, unless it is to show all.
@@ -65,7 +64,7 @@ def totals(tokens: Tokens) -> str:
 def write_table(writer: DataWriter, tokens: Tokens) -> None:
     """TSV under a line of heads."""
     ends = {
-        token: f"\t{one_line(exact(each))}\t{token}\t{len(each.bytes)}\t{int(each.special)}\n"
+        token: f"\t{cell(each.bytes)}\t{token}\t{len(each.bytes)}\t{int(each.special)}\n"
         for token, each in tokens.known.items()
     }
     lines = (f"{place}{ends[token]}" for place, token in enumerate(tokens.ids))

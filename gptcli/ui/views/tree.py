@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gptcli.types.tree import Node, Tree
 from gptcli.ui.data.values import logprob_json
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.stream import variables_of
 from gptcli.ui.terminal.visible import isolated, shortened, visible
@@ -60,13 +60,12 @@ def show(tree: Tree, stream: TextIO) -> None:
         DataWriter(stream).rows(_rows(tree))
 
 
-def _rows(tree: Tree) -> Iterator[tuple[str, ...]]:
+def _rows(tree: Tree) -> Iterator[Row]:
     """Cells under heads, a row for each node, parents first."""
     yield ("depth", "joint", "probability", "token", "text")
     for node, depth, data in _walk(tree.children):
         joint, own = math.exp(node.joint_logprob), math.exp(node.logprob)
-        texts = (visible(node.token.bytes), visible(data))
-        yield (str(depth), f"{joint:.6g}", f"{own:.6g}", *texts)
+        yield (str(depth), f"{joint:.6g}", f"{own:.6g}", node.token.bytes, data)
 
 
 def _walk(

@@ -55,11 +55,12 @@ def as_data(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
                 heads += [f"token_{place}", f"probability_{place}", f"drawn_{place}"]
             writer.rows([heads])
         taken = step.taken
-        row = [str(step.number), visible(taken.token.bytes), str(taken.token.id), str(taken.rank)]
+        row: list[str | bytes] = [str(step.number), taken.token.bytes]
+        row += [str(taken.token.id), str(taken.rank)]
         row += map(number, (taken.logit, taken.logprob, taken.probability, taken.drawn))
         row.append(number(step.distribution.raw.entropy))
         for each in step.distribution.candidates:
-            row += [visible(each.token.bytes), number(each.probability), number(each.drawn)]
+            row += [each.token.bytes, number(each.probability), number(each.drawn)]
         writer.rows([row])
         yield step
 

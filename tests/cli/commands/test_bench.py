@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from gptcli import children
 from gptcli.backends.local import stopwatch
 from gptcli.errors import ResourceError
-from gptcli.evaluation import bench_process, launcher
+from gptcli.evaluation import bench_process
 from gptcli.types.bench import (
     MEASURES,
     Benchmark,
@@ -149,6 +149,20 @@ def test_the_process_is_the_same_model_in_the_same_way():
     assert not any("=None" in part for part in bench_process.completion(Compute()))
 
 
+def test_the_process_computes_as_exactly_as_was_asked_for(bench, monkeypatch):
+    """Catches a child to which a variable says what a flag had taken back for its parent."""
+    started = []
+    told = {"code": 0, "seconds": 1.0, "peak": 5, "errors": ""}
+    monkeypatch.setattr(bench_process, "_launch", lambda command: started.append(command) or told)
+    monkeypatch.setenv("GPTCLI_EXACT_ACTIVATIONS", "1")
+    for flags, wanted in (
+        ([], "--exact-activations"),
+        (["--no-exact-activations"], "--no-exact-activations"),
+    ):
+        bench("--measure", "start", "--rounds", "1", *flags)
+        assert {each for each in started[-1] if "exact" in each} == {wanted}
+
+
 def test_the_peak_is_that_of_the_process_alone():
     """Catches a peak that a child has from its parent: this process, which holds torch."""
     import torch
@@ -171,7 +185,7 @@ def test_a_process_that_fails_is_an_error():
 def test_the_launcher_needs_nothing_but_python():
     """Catches an import in the launcher that its -I -S has no way to find."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", launcher.__file__, sys.executable, "-c", "print(1)"],
+        children.command("gptcli.evaluation.launcher", sys.executable, "-c", "print(1)"),
         capture_output=True,
         check=True,
         cwd="/",
@@ -193,7 +207,7 @@ def test_ctrl_c_ends_the_process_that_is_measured(roomy):
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30) == (b"", b"")
-    assert process.returncode == 130 and time.monotonic() - begun < 20
+    assert process.returncode == -signal.SIGINT and time.monotonic() - begun < 20
     wait_for(lambda: not running(roomy, "complete"))
 
 
@@ -206,7 +220,7 @@ def running(model: Path, command: str) -> list[str]:
         except OSError:
             continue
         is_ours = command.encode() in words and any(str(model).encode() in word for word in words)
-        if is_ours and os.fsencode(launcher.__file__) not in words:
+        if is_ours and b"gptcli.evaluation.launcher" not in words:
             found.append(entry.name)
     return found
 

@@ -316,7 +316,7 @@ def test_a_session_goes_on(chat, chat_model):
     """Catches a turn that is not kept, and a model, setting or system prompt that is forgotten."""
     flags = ("--session", "one", "--seed", "5", "-n", "6", *NEVER_ENDS)
     first = chat(*flags, "-s", "Be brief.", "--temp", "0.5", "the cat")
-    second = run("chat", "--session", "one", "-n", "6", *NEVER_ENDS, "the dog")
+    second = run("chat", "--session", "one", "the dog")
     assert (first.code, second.code) == (0, 0)
     found = sessions.load("one")
     assert found is not None
@@ -324,7 +324,13 @@ def test_a_session_goes_on(chat, chat_model):
     answers = [Message("assistant", done.text.removesuffix("\n")) for done in (first, second)]
     assert list(found.messages) == [*said, answers[0], Message("user", "the dog"), answers[1]]
     assert found.model == str(chat_model)
-    assert found.settings == {"temperature": 0.5, "seed": 7}
+    assert found.settings == {
+        "temperature": 0.5,
+        "seed": 7,
+        "max_new_tokens": 6,
+        "on_overflow": "error",
+        "logit_bias": ["<|end|>=-inf"],
+    }
 
 
 def test_a_session_is_kept_with_its_first_turn(chat):

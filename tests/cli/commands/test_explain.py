@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -192,5 +193,5 @@ class TestStep:
         tool.sendintr()
         tool.expect(pexpect.EOF)
         tool.close()
-        assert tool.exitstatus == 130
+        assert tool.signalstatus == signal.SIGINT
         assert "\x1b[?1049l" in tool.before and "Traceback" not in tool.before

@@ -47,6 +47,17 @@ def test_bytes_that_are_told_are_those_that_are_taken(case):
         assert found[name] == value
 
 
+def test_show_obeys_the_environment(monkeypatch):
+    """Catches memory told for another dtype and context than every other command runs with."""
+    monkeypatch.setenv("GPTCLI_DTYPE", "bfloat16")
+    monkeypatch.setenv("GPTCLI_CTX_SIZE", "20")
+    command = ("models", "show", str(GOLDENS / "llama/tied"), "--json")
+    found = json.loads(run(*command).text)["memory"]
+    assert (found["dtype"], found["context"]) == ("bfloat16", 20)
+    found = json.loads(run(*command, "--dtype", "float32").text)["memory"]
+    assert (found["dtype"], found["context"]) == ("float32", 20)
+
+
 def test_show_tells_memory_in_the_dtype_that_is_asked_for():
     """Catches a dtype or a context that is read and not used."""
     done = run("models", "show", str(GOLDENS / "llama/tied"), "--dtype", "bfloat16")
@@ -110,7 +121,7 @@ def test_a_model_that_just_fits(tiny_model, monkeypatch):
 
     spec = spec_of(tiny_model)
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
-    least = told["weights"] + spec.cache_bytes(64, 4)
+    least = told["weights"] + spec.cache_bytes(64, 4) + memory.scratch_bytes(spec, 64, 4)
     for free, code in ((least, 0), (least - 1, 6)):
         monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
         done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")

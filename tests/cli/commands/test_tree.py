@@ -10,7 +10,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from gptcli.ui.terminal.visible import visible
+from gptcli.ui.data.writer import cell
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 
@@ -66,7 +66,7 @@ def test_rows_are_the_nodes(tree):
     path: list[bytes] = []
     for row, (depth, node) in zip(rows, every, strict=True):
         path = [*path[: depth - 1], bytes(node["bytes"])]
-        assert row[3:] == [visible(path[-1]), visible(b"".join(path))]
+        assert row[3:] == [cell(path[-1]), cell(b"".join(path))]
 
 
 def test_min_p_prunes_by_the_joint_probability(tree):

@@ -86,6 +86,8 @@ def chat(model) -> Callable[..., Chat]:
         typed, out, errors = Typed(list(lines), edited), io.StringIO(), io.StringIO()
         environment = Environment(None, out, errors, os.environ)
         Repl(environment, talk, typed, environment.messages()).run()
+        if on is None:
+            talk.keeping.close()
         return Chat(talk, typed, out.getvalue(), errors.getvalue())
 
     return type_
@@ -276,7 +278,8 @@ def test_what_is_saved_is_loaded(chat, tmp_path, monkeypatch):
 def test_a_kept_chat_is_not_saved_over_itself(chat, model):
     """Catches /save of the chat's own session that finds it in use."""
     backend = LocalBackend(model)
-    talk = Talk(lambda: backend, ChatRequest(()), model="tiny", session="one")
+    talk = Talk(lambda: backend, ChatRequest(()), model="tiny")
+    talk.keeping.open("one")
     assert "kept after every turn" in chat("/save one", on=Chat(talk, Typed([]))).err
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from gptcli.engine.arrays import ranked
 from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
 from gptcli.engine.asking.drawing import draw
-from gptcli.engine.asking.sampling import History, distribution
+from gptcli.engine.asking.history import History
+from gptcli.engine.asking.sampling import distribution
 from gptcli.types.sampling import Sampling
 
 INF = math.inf

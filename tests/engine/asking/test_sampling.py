@@ -16,7 +16,8 @@ from torch import Tensor
 
 from gptcli.engine.asking import sampling
 from gptcli.engine.asking.drawing import draw, generators, next_ids
-from gptcli.engine.asking.sampling import History, distribution, stages
+from gptcli.engine.asking.history import History
+from gptcli.engine.asking.sampling import distribution, stages
 from gptcli.errors import NonFiniteError
 from gptcli.types.sampling import Sampling
 

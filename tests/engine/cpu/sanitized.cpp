@@ -22,6 +22,7 @@ int32_t kernels_forward(Opened *, const Call *);
 int32_t kernels_unembed(Opened *, const float *, int32_t, float *);
 int64_t kernels_panel_bytes(int32_t, int64_t);
 const char *kernels_kind_name(int32_t);
+int32_t kernels_product(const char *, const Matrix *, const float *, int32_t, int32_t, float *);
 void kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
 }
 
@@ -100,6 +101,17 @@ struct Small {
     m.layer = layers.data();
   }
 };
+
+// A matrix by itself, times fewer and more tokens than any set takes at once.
+static void products(const char *set, int32_t kind) {
+  for (int rows : {1, 17}) for (int columns : {31, 65}) for (int count : {1, 14, 100}) for (int32_t exact : {0, 1}) {
+    Small small(kind, false, exact);
+    const Matrix m = small.matrix(kind, rows, columns, false);
+    std::vector<float> out((size_t)count * up(rows), NAN);
+    if (kernels_product(set, &m, small.floats((int64_t)count * columns), count, exact, out.data()) != 0) abort();
+    for (float x : out) if (!isfinite(x)) abort();
+  }
+}
 
 // Memory for all that a probe can ask for, of the tokens from `first` on.
 struct Shown {
@@ -190,6 +202,7 @@ int main() {
   const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
   for (const char *name : names) {
     if (!kernels_set(name)) continue;
+    for (int32_t kind = 0; kernels_kind_name(kind); kind++) products(name, kind);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) for (int threads = 1; threads < 5; threads += 2) {
       const bool exact = threads == 1, mixture = kind % 2, halves = kind > 0;
       const bool rounded = halves || (!exact && kind > 0);  // keys and values are, too

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,17 @@ def test_rows_of_unequal_length_equal_rows_alone(case, instructions):
         for row, logits in enumerate(run.run(pieces)):
             near(logits, expected[row][at[row] : at[row] + counts[row]])
             at[row] += counts[row]
+
+
+def test_weights_that_move_leave_no_arrays_of_experts_behind():
+    """Catches a mixture whose lists of matrices pile up each time that its weights move."""
+    decoder = runner_of("mixtral/all").decoder
+    weights = model_of(decoder.spec, parameters_of(decoder), "portable")._weights
+    kept = dict(weights._experts)
+    assert len(kept) == 2 * decoder.spec.layers
+    gone = [weakref.ref(each) for each in kept.values()]
+    del kept
+    for _ in range(3):
+        weights.point()
+    assert not any(each() for each in gone)
+    assert len(weights._experts) == 2 * decoder.spec.layers

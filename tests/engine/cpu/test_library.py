@@ -132,7 +132,8 @@ def test_threads_are_those_of_the_environment(monkeypatch):
     monkeypatch.setattr(library, "cpu_limit", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3
-    for nothing in ("", "0", "x", "-2"):
+    for nothing in ("", "0", "x", "-2", "65536", "100000", "9" * 5000):
+        # The pool has 16 bits for threads, and Python's int() refuses more than 4,300 digits.
         monkeypatch.setenv("OMP_NUM_THREADS", nothing)
         assert default_threads() == physical_cores()
 

@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gptcli import identity
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing import moving, packed_file
 from gptcli.engine.cpu.packing.pack import pack
+from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run import model
 from gptcli.engine.cpu.run.model import KernelModel
@@ -30,11 +32,17 @@ def packed():
 
 
 @pytest.fixture
-def loaded(packed, tmp_path):
+def origin(tmp_path):
+    (tmp_path / "weights").write_bytes(b"numbers")
+    return Origin([tmp_path / "weights"], "as they are")
+
+
+@pytest.fixture
+def loaded(packed, origin, tmp_path):
     path = tmp_path / "packed"
-    packed_file.save(packed, path, "here")
-    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
-    return packed_file.load(path, packed.spec, KINDS, open_library(), "here")
+    packed_file.save(packed, path, origin, identity.digest(origin.files))
+    assert {path.name for path in tmp_path.iterdir()} == {"packed", "packed.seen", "weights"}
+    return packed_file.load(path, packed.spec, KINDS, open_library(), origin)
 
 
 def test_a_file_gives_the_same_logits(packed, loaded):
@@ -66,37 +74,42 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     assert loaded.address("embedding") == loaded.memory.ctypes.data
 
 
-def test_other_weights_other_models_and_broken_files_are_not_used(packed, tmp_path):
+def test_other_weights_other_models_and_broken_files_are_not_used(packed, origin, tmp_path):
     """Catches using weights of before a model was changed, or half a file."""
     path, library, spec = tmp_path / "packed", open_library(), packed.spec
+    content = identity.digest(origin.files)
 
-    def load(**other):
-        given = {"spec": spec, "kinds": KINDS, "source": "here"} | other
-        return packed_file.load(path, given["spec"], given["kinds"], library, given["source"])
+    def load(spec=spec, kinds=KINDS, origin=origin):
+        return packed_file.load(path, spec, kinds, library, origin)
 
     assert load() is None
-    packed_file.save(packed, path, "here")
+    packed_file.save(packed, path, origin, content)
     assert load() is not None
-    assert load(source="there") is None
+    assert load(origin=Origin(origin.files, "in another order")) is None
     assert load(kinds=Kinds(Kind.INT4, Kind.INT4, Kind.BFLOAT16)) is None
     assert load(spec=dataclasses.replace(spec, hidden=spec.hidden + 1)) is None
     whole = path.read_bytes()
-    for broken in (whole[:-1], whole + b"\0", b"", b"x" + whole[1:], whole[:5000]):
+    middle = packed_file.BEGIN + packed.size // 2
+    hole = whole[:middle] + bytes(64) + whole[middle + 64 :]
+    assert hole != whole
+    for broken in (whole[:-1], whole + b"\0", b"", b"x" + whole[1:], whole[:5000], hole):
         path.write_bytes(broken)
         assert load() is None
+    path.write_bytes(whole)
+    assert load() is not None
     path.unlink()
     path.mkdir()
     assert load() is None
 
 
-def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, tmp_path):
+def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, origin, tmp_path):
     """Catches half a file left where no room was."""
     with pytest.raises(OSError):
-        packed_file.save(packed, tmp_path / "missing" / "packed", "here")
+        packed_file.save(packed, tmp_path / "missing" / "packed", origin, "")
     (tmp_path / "packed").mkdir()
     with pytest.raises(OSError):
-        packed_file.save(packed, tmp_path / "packed", "here")
-    assert [path.name for path in tmp_path.iterdir()] == ["packed"]
+        packed_file.save(packed, tmp_path / "packed", origin, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"packed", "weights"}
 
 
 def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):

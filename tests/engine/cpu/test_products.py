@@ -59,6 +59,19 @@ def test_a_token_gives_the_same_bytes_alone_and_among_others(kind, instructions)
     np.testing.assert_array_equal(together, np.stack(alone))
 
 
+@every_set
+@every_kind
+def test_any_number_of_tokens_fits(kind, instructions):
+    """Catches an array of fixed length that more tokens overflow, with some sets sooner."""
+    weights, x = numbers(1, 16, 64), numbers(2, 100, 64)
+    panels = stages.packed(weights, 64, kind, Form.FLOAT32)
+    together = stages.product(instructions, panels, kind, 16, x)
+    parts = [
+        stages.product(instructions, panels, kind, 16, x[at : at + 7]) for at in range(0, 100, 7)
+    ]
+    np.testing.assert_array_equal(together, np.concatenate(parts))
+
+
 @pytest.mark.parametrize("form", [Form.BFLOAT16, Form.FLOAT16])
 @every_kind
 def test_half_types_pack_as_the_floats_they_are(kind, form):

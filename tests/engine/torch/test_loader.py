@@ -102,7 +102,7 @@ def test_missing_field(tmp_path, name, null):
 
 
 @pytest.mark.parametrize(
-    "value", [True, 0, -1, 2**24 + 1, 10**4000, 2.0, "2", [2], math.nan, math.inf]
+    "value", [True, 0, -1, 2**24 + 1, 10**250, 2.0, "2", [2], math.nan, math.inf]
 )
 @pytest.mark.parametrize("name", ["hidden_size", "num_key_value_heads", "max_position_embeddings"])
 def test_counts_that_are_none(tmp_path, name, value):
@@ -323,7 +323,7 @@ def test_truncated_weights(tmp_path, keep):
         (b'{"a":{"dtype":"F77","shape":[2],"data_offsets":[0,8]}}', "not described as it should"),
         (
             b'{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}',
-            "the size of its shape",
+            "impossible shape",
         ),
     ],
 )

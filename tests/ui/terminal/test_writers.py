@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from rich.text import Text
 
-from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.data.writer import DataWriter, cell
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import isolated, neutral, one_line
-from gptcli.ui.terminal.writer import Neutral, TerminalWriter
+from gptcli.ui.terminal.writer import TerminalWriter
+from tests.ui.screens import written
 
 
 @given(st.text())
@@ -100,18 +101,27 @@ def test_styles_stay_where_a_character_is_spelled_out():
     """Catches colours that move along because what stands before them became longer."""
     text = Text("\x1b\u202ea")
     text.stylize("bold", 2, 3)
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    segments = list(console.render(Neutral(text)))
-    assert [each.text for each in segments if each.style and each.style.bold] == ["a"]
-    assert "".join(each.text for each in segments) == "\\x1b\\u202ea\n"
+    shown = written(lambda stream: TerminalWriter(stream).line(text), 80)
+    assert shown == "\\x1b\\u202e\x1b[1ma\x1b[0m\n"
 
 
 def test_rows_are_a_line_each():
     """Catches a tab or a newline in a cell that becomes another cell or row."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", newline="\r\n")
-    DataWriter(stream).rows([["a\tb", "c\nd"], ["é", "\x1b\ud800"]])
-    assert raw.getvalue() == "a\\tb\tc\\nd\né\t\\x1b\\ud800\n".encode()
+    DataWriter(stream).rows([["a\tb", "c\nd"], ["é", "\x1b\ud800"], [b"\xe2 a", "\udce2\\x"]])
+    assert raw.getvalue() == ("a\\tb\tc\\nd\né\t\\x1b\\ud800\n\\xe2 a\t\\xe2\\\\x\n".encode())
+
+
+@given(st.binary() | st.text().map(lambda text: text.encode(errors="replace")))
+def test_a_cell_can_be_undone(data):
+    """Catches two tokens that are one in a table: a newline and the letters that spell it."""
+    shown = cell(data)
+    assert "\t" not in shown and len(f"{shown}.".splitlines()) == 1
+    ways = {"\\": b"\\", "t": b"\t", "n": b"\n", "r": b"\r"}
+    parts = re.findall(r"\\x([0-9a-f]{2})|\\([tnr\\])|([^\\])", shown)
+    found = (bytes.fromhex(x) if x else ways[e] if e else c.encode() for x, e, c in parts)
+    assert b"".join(found) == data
 
 
 def test_quiet_keeps_errors_only():

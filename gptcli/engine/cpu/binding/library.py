@@ -9,12 +9,13 @@ from collections.abc import Callable, Set
 from enum import IntEnum
 from pathlib import Path
 
+from gptcli.config import option_of
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Form, Kind, Needs
 from gptcli.engine.cpu.build import HERE, LIBRARY
 from gptcli.engine.host.cgroup import cpu_limit
 from gptcli.errors import UsageError
-from gptcli.types.compute import CPU_FEATURES
+from gptcli.types.compute import CPU_FEATURES, Compute
 
 #: Leaves everything to torch.
 OFF = "none"
@@ -89,10 +90,14 @@ def _opened(path: Path, features: str) -> Library:
 def default_threads() -> int:
     """Threads where nobody asks for a number: OMP_NUM_THREADS, as for torch, else the cores.
 
-    Of these no more than the cgroup's CPU time is enough for, as in a container.
+    Of these no more than the cgroup's CPU time is enough for, as in a container. A number that
+    --threads would not take either says nothing.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isascii() and asked.isdigit() and int(asked):
+    limit = option_of(Compute, "threads").limit
+    assert limit is not None
+    # More digits than the limit has are not even read.
+    if asked.isascii() and asked.isdigit() and len(asked) < 10 and not limit.reason(int(asked)):
         return int(asked)
     return min(physical_cores(), cpu_limit() or physical_cores())
 

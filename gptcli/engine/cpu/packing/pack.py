@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.engine.arrays import quiet
 from gptcli.engine.cpu.binding.abi import TABLES, Form, Kind
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
@@ -40,6 +41,7 @@ Parameter = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16] | Ggm
 _FORMS = {"float32": Form.FLOAT32, "uint16": Form.BFLOAT16, "float16": Form.FLOAT16}
 
 
+@quiet
 def pack(
     spec: ModelSpec,
     kinds: Kinds,

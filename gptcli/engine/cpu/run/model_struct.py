@@ -23,7 +23,9 @@ class Weights:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
-        self._kept: list[object] = []
+        self._slopes: list[Floats] = []
+        #: The matrices of experts by what they are: those of before go when the weights move.
+        self._experts: dict[str, c.Array[abi.Matrix]] = {}
         self.layers = (abi.LayerWeights * spec.layers)()
         self.model = _model(spec, packed.kinds.table)
         self.model.exact_activations = exact_activations
@@ -35,7 +37,7 @@ class Weights:
             layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
             if spec.alibi is not None:
                 steep = slopes(shape.heads) * np.float32(spec.alibi)
-                self._kept.append(steep)
+                self._slopes.append(steep)
                 layer.slopes = steep.ctypes.data
         self.point()
 
@@ -69,8 +71,8 @@ class Weights:
         layer.out = self._matrix(f"{at}.attention.out")
         if this.mixture and spec.experts is not None:
             layer.router = self._matrix(f"{at}.mlp.router")
-            layer.experts_into = self._experts(f"{at}.mlp.experts", "into", spec.experts.count)
-            layer.experts_down = self._experts(f"{at}.mlp.experts", "down", spec.experts.count)
+            layer.experts_into = self._all_of(f"{at}.mlp.experts", "into", spec.experts.count)
+            layer.experts_down = self._all_of(f"{at}.mlp.experts", "down", spec.experts.count)
         else:
             layer.into_mlp = self._matrix(f"{at}.mlp.into")
             layer.down = self._matrix(f"{at}.mlp.down")
@@ -80,9 +82,9 @@ class Weights:
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
 
-    def _experts(self, at: str, name: str, count: int) -> int:
+    def _all_of(self, at: str, name: str, count: int) -> int:
         matrices = (abi.Matrix * count)(*(self._matrix(f"{at}.{n}.{name}") for n in range(count)))
-        self._kept.append(matrices)
+        self._experts[f"{at}.{name}"] = matrices
         return c.addressof(matrices)
 
     def _norm(self, name: str) -> abi.Norm:

@@ -25,8 +25,9 @@ static inline void attend_one(const Step &s, const Scratch &own, const Unit &u, 
   else attend_stretch<float>(s, own, u, partial);
 }
 
-static inline float *partials_of(const Step &s, const LayerWeights &w, int64_t token, int head, int stretch) {
-  const int64_t at = (token * w.heads + head) * s.most_stretches + stretch;
+// place: of a stretch in its round; behind them, at s.round, is what is merged so far.
+static inline float *partials_of(const Step &s, const LayerWeights &w, int64_t token, int head, int place) {
+  const int64_t at = (token * w.heads + head) * (s.round + 1) + place;
   return s.partials + at * partial_stride(w);
 }
 
@@ -46,34 +47,65 @@ static void attend_whole(const Step &s, const Scratch &own, Unit u) {
   }
 }
 
-// One stretch; its partial softmaxes go where merge_stretches finds them.
-static void attend_part(const Step &s, const Scratch &own, const Unit &u) {
+// One stretch; its partial softmaxes go where merge_round finds them. first: of the round.
+static void attend_part(const Step &s, const Scratch &own, const Unit &u, int first) {
   const LayerWeights &w = s.model->layer[u.layer];
   const int shared = sharing(w);
   const int64_t step = partial_stride(w);
   take_queries(s, own, u);
   attend_one(s, own, u, own.fresh);
   for (int q = 0; q < u.item.count * shared; q++) {
-    memcpy(partials_of(s, w, u.item.first + q / shared, u.kv_head * shared + q % shared, u.stretch),
+    memcpy(partials_of(s, w, u.item.first + q / shared, u.kv_head * shared + q % shared, u.stretch - first),
            own.fresh + q * step, step * sizeof(float));
   }
 }
 
-static void merge_stretches(const Step &s, const Team &team, const LayerWeights &w) {
-  float *running = s.scratch[team.index].running;
+// The stretches of an item that are among those of a round.
+static inline Range stretches_of(const Item &item, int window, Range round) {
+  const int64_t first = first_stretch(item, window), end = end_stretch(item);
+  return {first > round.first ? first : round.first, end < round.end ? end : round.end};
+}
+
+// In their order, whatever the rounds: a sum of the same numbers in another order is another sum.
+static void merge_round(const Step &s, const Team &team, const LayerWeights &w, Range round) {
   for (int i = 0; i < s.item_count; i++) {
     const Item &item = s.items[i];
     const Range range = part_of((int64_t)item.count * w.heads, team);
-    for (int64_t at = range.first; at < range.end; at++) {
+    const Range own = stretches_of(item, w.window, round);
+    for (int64_t at = range.first; at < range.end && own.first < own.end; at++) {
       const int64_t token = item.first + at / w.heads;
       const int head = (int)(at % w.heads);
-      forget(w, running);
-      for (int stretch = first_stretch(item, w.window); stretch < end_stretch(item); stretch++) {
-        merge(w, running, partials_of(s, w, token, head, stretch));
+      float *running = partials_of(s, w, token, head, s.round);
+      if (own.first == first_stretch(item, w.window)) forget(w, running);
+      for (int64_t stretch = own.first; stretch < own.end; stretch++) {
+        merge(w, running, partials_of(s, w, token, head, (int)(stretch - round.first)));
       }
-      finish(s, w, running, token, head);
+      if (own.end == end_stretch(item)) finish(s, w, running, token, head);
     }
   }
+}
+
+// All stretches of a round shared out; those that follow each other stay with one thread, which
+// finds them loaded ahead of time.
+static void attend_round(const Step &s, const Team &team, int layer, Range round) {
+  const LayerWeights &w = s.model->layer[layer];
+  const auto each_unit = [&](auto use) {
+    for (int i = 0; i < s.item_count; i++) {
+      const Range own = stretches_of(s.items[i], w.window, round);
+      for (int kv_head = 0; kv_head < w.kv_heads; kv_head++) {
+        for (int64_t stretch = own.first; stretch < own.end; stretch++) {
+          use(Unit{layer, kv_head, (int)stretch, s.items[i]});
+        }
+      }
+    }
+  };
+  int64_t total = 0, number = 0;
+  each_unit([&](const Unit &) { total++; });
+  const Range mine = part_of(total, team);
+  each_unit([&](const Unit &u) {
+    if (number >= mine.first && number < mine.end) attend_part(s, s.scratch[team.index], u, (int)round.first);
+    number++;
+  });
 }
 
 // gathered = attend(q, keys, values, mask, scale)
@@ -89,25 +121,16 @@ static void attend(const Step &s, const Team &team, int layer) {
     team.wait();
     return;
   }
-  // Stretches that follow each other stay with one thread, which finds them loaded ahead of time.
-  const auto each_unit = [&](auto use) {
-    for (int i = 0; i < s.item_count; i++) {
-      const Item &item = s.items[i];
-      for (int kv_head = 0; kv_head < w.kv_heads; kv_head++) {
-        for (int stretch = first_stretch(item, w.window); stretch < end_stretch(item); stretch++) {
-          use(Unit{layer, kv_head, stretch, item});
-        }
-      }
-    }
-  };
-  int64_t total = 0, number = 0;
-  each_unit([&](const Unit &) { total++; });
-  const Range mine = part_of(total, team);
-  each_unit([&](const Unit &u) {
-    if (number >= mine.first && number < mine.end) attend_part(s, own, u);
-    number++;
-  });
-  team.wait();
-  merge_stretches(s, team, w);
-  team.wait();
+  int64_t first = first_stretch(s.items[0], w.window), end = 0;
+  for (int i = 0; i < s.item_count; i++) {
+    const int64_t begins = first_stretch(s.items[i], w.window), ends = end_stretch(s.items[i]);
+    first = begins < first ? begins : first, end = ends > end ? ends : end;
+  }
+  for (; first < end; first += s.round) {
+    const Range round = {first, first + s.round};
+    attend_round(s, team, layer, round);
+    team.wait();
+    merge_round(s, team, w, round);
+    team.wait();
+  }
 }

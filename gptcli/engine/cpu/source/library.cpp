@@ -120,8 +120,11 @@ API int32_t kernels_unembed(Opened *opened, const float *streams, int32_t count,
   return DONE;
 }
 
-// What weights of a kind need of activations, as activations.h says, with a set that is there.
-API int32_t kernels_needs(const char *set, int32_t kind, int32_t exact) { return find_set(set)->needs_of_kind(kind, exact); }
+// What weights of a kind need of activations, as activations.h says; -1 for a set that is not there.
+API int32_t kernels_needs(const char *set, int32_t kind, int32_t exact) {
+  const InstructionSet *found = find_set(set);
+  return found ? found->needs_of_kind(kind, exact) : -1;
+}
 
 // The rest is for tests.
 

@@ -44,6 +44,9 @@ Clock::duration spin_until(Done done) {
 
 }  // namespace
 
+// What the word of a job has room for.
+constexpr int MOST_THREADS = 65535;
+
 struct Pool {
   // On cache lines of their own, as all threads look at them all the time.
   // Number of the job · 65536 + its threads: one word, since who has no part in a job may see it late.
@@ -97,7 +100,7 @@ struct Pool {
       }
       last = current.load(std::memory_order_acquire);
       if (ending) return;
-      const int at_work = (int)(last & 65535);
+      const int at_work = (int)(last & MOST_THREADS);
       if (index >= at_work) continue;
       job(argument, Team{this, index, at_work});
       running.fetch_sub(1, std::memory_order_release);
@@ -163,6 +166,7 @@ struct AtEnd {
 }  // namespace
 
 void pool_run(int threads, Job job, void *argument) {
+  if (threads > MOST_THREADS) threads = MOST_THREADS;
   if (threads <= 1) {
     job(argument, Team{nullptr, 0, 1});
     return;

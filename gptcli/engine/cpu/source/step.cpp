@@ -130,10 +130,12 @@ bool step_begin(Step *s, const Call *call, int threads) {
     if (splits(*s, w)) largest_row = largest(largest_row, w.heads * partial_stride(w));
   }
   if (!largest_row) return true;
-  s->most_stretches = most;
+  // At the least so many stretches that there is work for all threads.
+  const int64_t busy = 4 * threads / s->item_count + 1, held = PARTIAL_BYTES / (call->count * largest_row * (int64_t)sizeof(float));
+  s->round = (int32_t)(most < largest(busy, held) ? most : largest(busy, held));
   free(s->partials);
   s->partials = nullptr;
-  const size_t floats = (size_t)call->count * most * largest_row;
+  const size_t floats = (size_t)call->count * (s->round + 1) * largest_row;
   void *memory = nullptr;
   if (posix_memalign(&memory, 64, floats * sizeof(float)) != 0) return false;
   s->partials = (float *)memory;

@@ -9,6 +9,7 @@
 #include "pool.h"
 
 constexpr int STRETCH = 64;  // positions that attention takes at once; partial softmaxes are of these
+constexpr int64_t PARTIAL_BYTES = 32 << 20;  // of partial softmaxes that wait to be merged, about
 
 static inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -40,9 +41,10 @@ struct Step {
   Scratch *scratch;  // (threads)
   // Attention.
   Item *items;
-  int32_t item_count, at_once, most_stretches;
+  int32_t item_count, at_once;
+  int32_t round;     // stretches of a query whose partial softmaxes are held at once
   int32_t threads;   // among which a layer's stretches may be shared out; 0: items are enough
-  float *partials;   // (count, heads, most_stretches, partial_stride)
+  float *partials;   // (count, heads, round + 1, partial_stride), the last what is merged so far
   int32_t *next;     // (layers), the next unit of work of each
   int32_t *numbers;  // 0, 1, 2, …: all rows of a reading
   // A mixture: pairs of a token and an expert, sorted by expert.

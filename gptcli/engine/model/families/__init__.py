@@ -1,15 +1,16 @@
 """One file per family, named as the `model_type` in config.json.
 
 A family states two pure things: `spec(config)`, how config.json becomes a ModelSpec, and
-`rules(spec)`, which stored tensor becomes which of ours; `SUPPORTS` says for people which models
-those are. Nothing here imports torch.
+`rules(spec)`, which stored tensor becomes which of ours. `SUPPORTS` says for people which models
+those are, and `OTHER_NAMES`, where it is there, which fields have two names. Nothing here imports
+torch.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +41,16 @@ class FamilyFacts:
 
 @dataclass(frozen=True)
 class Family:
-    """A name and its two pure functions."""
+    """A name and its two pure functions.
+
+    other_names: of fields of config.json that have two in transformers (`attribute_map`, or taken
+    out of the rest by hand) → those that `spec` reads.
+    """
 
     name: str
     spec: Callable[[ConfigFields], ModelSpec]
     rules: Callable[[ModelSpec], Rules]
+    other_names: Mapping[str, str]
 
 
 def supported() -> list[str]:
@@ -70,11 +76,11 @@ def family_of(config: ConfigFields) -> Family:
         known = ", ".join(supported())
         raise config.bad("model_type", f"{name!r} is not supported (supported: {known})")
     module = importlib.import_module(f"{__name__}.{name}")
-    return Family(name, module.spec, module.rules)
+    return Family(name, module.spec, module.rules, getattr(module, "OTHER_NAMES", {}))
 
 
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
     config.refuse_unless("is_encoder_decoder", False)
     family = family_of(config)
-    return family, family.spec(config)
+    return family, family.spec(config.renamed(family.other_names))

@@ -8,6 +8,11 @@ from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SUPPORTS = "BLOOM and BLOOMZ in all sizes"
+OTHER_NAMES = {
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "n_embed": "hidden_size",
+}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
@@ -16,12 +21,10 @@ def spec(config: ConfigFields) -> ModelSpec:
     The context is that of training: ALiBi itself has no end.
     """
     config.refuse_unless("apply_residual_connection_post_layernorm", False)
-    width = config.count("hidden_size", config.count("n_embed", 64))
-    heads_field = "n_head" if config.has("n_head") else "num_attention_heads"
-    layers_field = "n_layer" if config.has("n_layer") else "num_hidden_layers"
-    heads = config.count(heads_field, 8)
+    width = config.count("hidden_size", 64)
+    heads = config.count("n_head", 8)
     if width % heads:
-        raise config.bad(heads_field, f"{heads} does not divide hidden_size, {width}")
+        raise config.bad("n_head", f"{heads} does not divide hidden_size, {width}")
     return ModelSpec(
         width=width,
         heads=heads,
@@ -30,7 +33,7 @@ def spec(config: ConfigFields) -> ModelSpec:
         hidden=4 * width,
         vocab=config.count("vocab_size", 250880),
         context=config.count("seq_length", 2048),
-        each_layer=(LayerSpec(),) * config.layers(layers_field, 2),
+        each_layer=(LayerSpec(),) * config.layers("n_layer", 2),
         norm=NormSpec("layernorm", config.number("layer_norm_epsilon", 1e-5), bias=True),
         activation="gelu_tanh",
         gated=False,

@@ -14,11 +14,12 @@ from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 SUPPORTS = (
     "Falcon 7B, 11B, 40B, 180B and RW; ALiBi in float32, which transformers rounds to bfloat16"
 )
+OTHER_NAMES = {"n_embed": "hidden_size"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' FalconConfig."""
-    width = config.count("hidden_size", config.count("n_embed", 4544))
+    width = config.count("hidden_size", 4544)
     heads = config.count("num_attention_heads", 71)
     if width % heads:
         raise config.bad("num_attention_heads", f"{heads} does not divide hidden_size, {width}")

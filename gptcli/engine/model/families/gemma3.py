@@ -17,7 +17,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     text = config.sub("text_config")
     if text is None:
         raise config.bad("text_config", "is missing")
-    return gemma3_text.spec(text)
+    return gemma3_text.spec(text.renamed(gemma3_text.OTHER_NAMES))
 
 
 def rules(spec: ModelSpec) -> Rules:

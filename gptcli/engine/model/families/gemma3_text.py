@@ -23,6 +23,7 @@ _SIZES = {
     "vocab_size": 262208,
     "max_position_embeddings": 131072,
 }
+OTHER_NAMES = {"_sliding_window_pattern": "sliding_window_pattern"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
@@ -40,7 +41,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     near = Rope(base, head_dim)
     if config.get("rope_parameters") is not None:
         near = rope(config, head_dim, theta=base, kind=SLIDING)
-    pattern = config.count("sliding_window_pattern", config.count("_sliding_window_pattern", 6))
+    pattern = config.count("sliding_window_pattern", 6)
     kinds = [SLIDING if (i + 1) % pattern else FULL for i in range(layers)]
     by_layer = by_kind(config, gemma2.window(config), [wide] * layers, kinds)
     shared = gemma.common(config, size["width"])

@@ -9,6 +9,12 @@ from gptcli.engine.model.size_fields import ACTIVATIONS
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SUPPORTS = "GPT-2 in all sizes, and what is stored as it"
+OTHER_NAMES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
 
 
 def spec(config: ConfigFields) -> ModelSpec:

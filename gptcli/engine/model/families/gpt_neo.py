@@ -11,6 +11,7 @@ from gptcli.engine.model.size_fields import ACTIVATIONS
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SUPPORTS = "GPT-Neo 125M, 1.3B and 2.7B, global and local layers"
+OTHER_NAMES = {"num_attention_heads": "num_heads", "num_hidden_layers": "num_layers"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:

@@ -13,17 +13,13 @@ from gptcli.engine.model.size_fields import ACTIVATIONS, alike, sizes
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SUPPORTS = "GPT-NeoX 20B, Pythia, Dolly, RedPajama-INCITE"
+OTHER_NAMES = {"rotary_emb_base": "rope_theta", "rotary_pct": "partial_rotary_factor"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' GPTNeoXConfig."""
     size = sizes(config)
-    turned = rope(
-        config,
-        size["head_dim"],
-        theta=config.number("rotary_emb_base", 10000.0),
-        partial=config.number("rotary_pct", 0.25),
-    )
+    turned = rope(config, size["head_dim"], partial=0.25)
     bias = config.flag("attention_bias", True)
     return ModelSpec(
         **size,

@@ -23,6 +23,7 @@ _YARN = {
     "truncate": False,
     "original_max_position_embeddings": 4096,
 }
+OTHER_NAMES = {"num_experts": "num_local_experts", "experts_per_token": "num_experts_per_tok"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
@@ -39,11 +40,10 @@ def spec(config: ConfigFields) -> ModelSpec:
     layers = config.layers("num_hidden_layers")
     kinds = [FULL if i % 2 or window is None else SLIDING for i in range(layers)]
     bias = config.flag("attention_bias", True)
-    named = "num_local_experts" if config.get("num_local_experts") is not None else "num_experts"
     experts = mixture(
         config,
-        count=config.count(named, 128),
-        chosen=config.count("num_experts_per_tok", config.count("experts_per_token", 4)),
+        count=config.count("num_local_experts", 128),
+        chosen=config.count("num_experts_per_tok", 4),
         hidden=size["hidden"],
         normalised=True,
         router_bias=True,

@@ -9,6 +9,12 @@ from gptcli.engine.model.size_fields import ACTIVATIONS
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec, Rope
 
 SUPPORTS = "GPT-J 6B"
+OTHER_NAMES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
 
 
 def spec(config: ConfigFields) -> ModelSpec:

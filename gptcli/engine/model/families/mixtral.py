@@ -13,6 +13,7 @@ from gptcli.engine.model.size_fields import alike, mixture, rms_norm
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 SUPPORTS = "Mixtral 8x7B and 8x22B"
+OTHER_NAMES = {"num_experts": "num_local_experts"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:

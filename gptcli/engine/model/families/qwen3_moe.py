@@ -12,16 +12,16 @@ from gptcli.engine.model.size_fields import mixture, window_in_use
 from gptcli.engine.model.spec import HeadNorm, ModelSpec
 
 SUPPORTS = "Qwen3-30B-A3B, Qwen3-235B-A22B, Qwen3-Coder"
+OTHER_NAMES = {"num_local_experts": "num_experts"}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' Qwen3MoeConfig."""
     base = llama.spec(config)
     window = window_in_use(config)
-    named = "num_experts" if config.get("num_experts") is not None else "num_local_experts"
     experts = mixture(
         config,
-        count=config.count(named, 128),
+        count=config.count("num_experts", 128),
         chosen=config.count("num_experts_per_tok", 8),
         hidden=config.count("moe_intermediate_size", 768),
         normalised=config.flag("norm_topk_prob", False),

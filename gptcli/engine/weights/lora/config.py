@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.patterns import Pattern
+from gptcli.engine.model.patterns import Budget, Pattern
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 
@@ -43,6 +43,8 @@ _KNOWN = (
     "task_type",
     "use_rslora",
 )
+#: Of a module's name, far more than any has.
+_MOST_PARTS = 32
 #: Other ways to begin change the base weights as well, which an adapter then does not fit.
 _INITS = (True, False, "gaussian", "orthogonal", "eva")
 
@@ -56,11 +58,11 @@ class AdapterConfig:
     alpha: float
     rslora: bool
     bias: str
-    saved: tuple[str, ...]
+    saved: frozenset[str]
     ranks: tuple[tuple[Pattern, int], ...]
     alphas: tuple[tuple[Pattern, float], ...]
-    targets: tuple[str, ...] | Pattern | None
-    excluded: tuple[str, ...] | Pattern
+    targets: frozenset[str] | Pattern | None
+    excluded: frozenset[str] | Pattern
     layers: tuple[int, ...]
     layer_patterns: tuple[Pattern, ...]
 
@@ -76,7 +78,7 @@ class AdapterConfig:
 
     def saves(self, module: str) -> bool:
         """Whether a module is stored whole. As in PEFT, "norm" stands for "input_layernorm" too."""
-        return any(module.endswith(name) for name in self.saved)
+        return module.endswith(tuple(self.saved))
 
     def changes(self, module: str, *, linear: bool) -> bool:
         """Whether a module has a low-rank update. `linear`: it is one, and not the head."""
@@ -118,43 +120,48 @@ def read(directory: Path) -> AdapterConfig:
     fields.refuse_unless("task_type", "CAUSAL_LM")
     fields.refuse_unless("init_lora_weights", *_INITS)
     known = {name: name for name in ("none", "all", "lora_only")}
+    budget = Budget()
     return AdapterConfig(
         fields=fields,
         rank=fields.count("r", 8),
         alpha=fields.number("lora_alpha", 8),
         rslora=fields.flag("use_rslora", False),
         bias=fields.one_of("bias", known, "none"),
-        saved=fields.texts("modules_to_save"),
-        ranks=tuple((p, f.count(n)) for p, f, n in _patterns(fields, "rank_pattern")),
-        alphas=tuple((p, f.number(n)) for p, f, n in _patterns(fields, "alpha_pattern")),
-        targets=_targets(fields, "target_modules"),
-        excluded=_modules(fields, "exclude_modules"),
+        saved=frozenset(fields.texts("modules_to_save")),
+        ranks=tuple((p, f.count(n)) for p, f, n in _patterns(fields, "rank_pattern", budget)),
+        alphas=tuple((p, f.number(n)) for p, f, n in _patterns(fields, "alpha_pattern", budget)),
+        targets=_targets(fields, "target_modules", budget),
+        excluded=_modules(fields, "exclude_modules", budget),
         layers=_layers(fields),
         layer_patterns=tuple(
-            Pattern(fields, "layers_pattern", rf"(?:.*\.)?{text}")
+            Pattern(fields, "layers_pattern", rf"(?:.*\.)?{text}", budget)
             for text in fields.texts("layers_pattern")
         ),
     )
 
 
-def _patterns(fields: ConfigFields, name: str) -> list[tuple[Pattern, ConfigFields, str]]:
+def _patterns(
+    fields: ConfigFields, name: str, budget: Budget
+) -> list[tuple[Pattern, ConfigFields, str]]:
     """A name's end, or a regular expression for it, each with a number in the field after it."""
     found = fields.sub(name)
     names = [] if found is None else found.names()
-    return [(Pattern(fields, name, rf"(?:.*\.)?(?:{n})"), found, n) for n in names if found]
+    return [(Pattern(fields, name, rf"(?:.*\.)?(?:{n})", budget), found, n) for n in names if found]
 
 
-def _targets(fields: ConfigFields, name: str) -> tuple[str, ...] | Pattern | None:
+def _targets(fields: ConfigFields, name: str, budget: Budget) -> frozenset[str] | Pattern | None:
     """None for "all-linear"."""
     if str(fields.get(name)).lower() == "all-linear":
         return None
-    return _modules(fields, name)
+    return _modules(fields, name, budget)
 
 
-def _modules(fields: ConfigFields, name: str) -> tuple[str, ...] | Pattern:
+def _modules(fields: ConfigFields, name: str, budget: Budget) -> frozenset[str] | Pattern:
     """Names, or the ends of names; or a regular expression for whole names."""
     value = fields.get(name)
-    return Pattern(fields, name, value) if isinstance(value, str) else fields.texts(name)
+    if isinstance(value, str):
+        return Pattern(fields, name, value, budget)
+    return frozenset(fields.texts(name))
 
 
 def _layers(fields: ConfigFields) -> tuple[int, ...]:
@@ -165,11 +172,9 @@ def _layers(fields: ConfigFields) -> tuple[int, ...]:
     return tuple(int(str(number)) for number in found)
 
 
-def _among(names: tuple[str, ...] | Pattern, module: str) -> bool:
+def _among(names: frozenset[str] | Pattern, module: str) -> bool:
+    """Whether a module, or the end of its name after a dot, is among the names."""
     if isinstance(names, Pattern):
         return names.is_whole(module)
-    return any(_ends_in(module, name) for name in names)
-
-
-def _ends_in(module: str, name: str) -> bool:
-    return module == name or module.endswith(f".{name}")
+    parts = module.split(".", _MOST_PARTS)
+    return any(".".join(parts[at:]) in names for at in range(len(parts)))

@@ -46,7 +46,7 @@ class Awq:
 
     group: int | None
     zero_point: bool
-    plain: tuple[str, ...]
+    plain: frozenset[str]
 
     parts = frozenset({"qweight", "qzeros", "scales"})
     unread: frozenset[str] = frozenset()
@@ -104,5 +104,5 @@ def method(config: ConfigFields) -> Awq:
     return Awq(
         group_size(config),
         config.flag("zero_point", True),
-        config.texts("modules_to_not_convert"),
+        frozenset(config.texts("modules_to_not_convert")),
     )

@@ -7,30 +7,31 @@ from dataclasses import dataclass
 import torch
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.patterns import Pattern
+from gptcli.engine.model.patterns import Budget, Pattern
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
 
+_PATTERN = "re:"
 _PACKED, _INT, _FLOAT, _NAIVE = "pack-quantized", "int-quantized", "float-quantized", "naive"
 _FORMATS = {_PACKED: _PACKED, _INT: _INT, _FLOAT: _FLOAT, "naive-quantized": _NAIVE}
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a list of modules names: a whole name, or "re:" and a regular expression."""
+class Targets:
+    """What a list of modules names: whole names, and regular expressions after "re:"."""
 
-    name: str
-    pattern: Pattern | None
+    names: frozenset[str]
+    patterns: tuple[Pattern, ...]
 
-    def matches(self, module: str) -> bool:
+    def match(self, module: str) -> bool:
         """A regular expression need only match the beginning, as the format has it."""
-        return self.pattern.begins(module) if self.pattern else self.name == module
+        return module in self.names or any(each.begins(module) for each in self.patterns)
 
 
 @dataclass(frozen=True)
 class Group:
     """How the weights of some modules are stored."""
 
-    targets: tuple[Target, ...]
+    targets: Targets
     packed: bool
     bits: int
     dtype: torch.dtype
@@ -39,7 +40,7 @@ class Group:
 
     def names(self, module: str) -> bool:
         """Whether the group is for this module. "Linear", a class, stands for all there are."""
-        return any(t.name == "Linear" or t.matches(module) for t in self.targets)
+        return "Linear" in self.targets.names or self.targets.match(module)
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Scheme:
     """All groups; `ignored` names modules of none."""
 
     groups: tuple[Group, ...]
-    ignored: tuple[Target, ...]
+    ignored: Targets
 
     def group_of(self, module: str) -> Group | None:
         """The group of a module; one that names it goes before one for all."""
-        if any(target.matches(module) for target in self.ignored):
+        if self.ignored.match(module):
             return None
         found = [group for group in self.groups if group.names(module)]
-        named = [g for g in found if any(target.matches(module) for target in g.targets)]
+        named = [group for group in found if group.targets.match(module)]
         return next(iter([*named, *found]), None)
 
 
@@ -80,16 +81,16 @@ def scheme(config: ConfigFields) -> Scheme:
     groups = config.sub("config_groups")
     if groups is None or not groups.names():
         raise config.bad("config_groups", "is missing")
-    found = []
+    found, budget = [], Budget()
     for name in groups.names():
         group = groups.sub(name)
         if group is None:
             raise groups.bad(name, "is missing")
-        found.append(_group(group, config))
-    return Scheme(tuple(found), _targets(config, "ignore"))
+        found.append(_group(group, config, budget))
+    return Scheme(tuple(found), _targets(config, "ignore", budget))
 
 
-def _group(fields: ConfigFields, config: ConfigFields) -> Group:
+def _group(fields: ConfigFields, config: ConfigFields, budget: Budget) -> Group:
     # Activations stay as they are: a group may say how they would be quantised.
     fields.refuse_others("targets", "weights", "input_activations", "format")
     holder = fields if fields.get("format") is not None else config
@@ -123,7 +124,7 @@ def _group(fields: ConfigFields, config: ConfigFields) -> Group:
         raise weights.bad("symmetric", "is false, which is not supported for floats")
     dtype = torch.int32 if kind == _PACKED else torch.int8
     return Group(
-        targets=_targets(fields, "targets"),
+        targets=_targets(fields, "targets", budget),
         packed=kind == _PACKED,
         bits=bits,
         dtype=torch.float8_e4m3fn if number == "float" else dtype,
@@ -144,10 +145,9 @@ def _grid(weights: ConfigFields) -> Grid:
     return TENSOR if strategy == "tensor" else CHANNEL
 
 
-def _targets(fields: ConfigFields, name: str) -> tuple[Target, ...]:
-    found = []
-    for text in fields.texts(name):
-        plain = text.removeprefix("re:")
-        pattern = Pattern(fields, name, plain) if plain != text else None
-        found.append(Target(text, pattern))
-    return tuple(found)
+def _targets(fields: ConfigFields, name: str, budget: Budget) -> Targets:
+    texts = fields.texts(name)
+    patterns = [text.removeprefix(_PATTERN) for text in texts if text.startswith(_PATTERN)]
+    return Targets(
+        frozenset(texts), tuple(Pattern(fields, name, text, budget) for text in patterns)
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from gptcli.engine.model.config_fields import ConfigFields
+
+#: Of a module's name, far more than any has.
+_MOST_PARTS = 32
 
 
 def group_size(config: ConfigFields, default: int = 128) -> int | None:
@@ -15,9 +17,11 @@ def group_size(config: ConfigFields, default: int = 128) -> int | None:
     return config.count("group_size", default)
 
 
-def is_listed(module: str, names: Iterable[str]) -> bool:
+def is_listed(module: str, names: Collection[str]) -> bool:
     """Whether a module, or one that it is in, is among `names`.
 
     A name may be whole ("model.layers.0.mlp.gate"), or the end of one ("mlp.gate").
     """
-    return any(re.search(rf"(^|\.){re.escape(name)}(\.|$)", module) for name in names)
+    parts = module.split(".", _MOST_PARTS)
+    ends = range(1, len(parts) + 1)
+    return any(".".join(parts[begin:end]) in names for end in ends for begin in range(end))

@@ -35,7 +35,7 @@ class Fp8:
     """blocks: how scales lie on a weight, None for one for all; plain: what is not quantised."""
 
     blocks: Grid | None
-    plain: tuple[str, ...]
+    plain: frozenset[str]
 
     parts = frozenset({"weight", *_SCALES, *_UNREAD})
     unread = _UNREAD
@@ -90,7 +90,7 @@ class Fp8:
 
 
 #: What float8 tensors in a directory without a quantization_config are taken for.
-UNSAID = Fp8(Grid(128, 128), ())
+UNSAID = Fp8(Grid(128, 128), frozenset())
 
 
 def method(config: ConfigFields) -> Fp8:
@@ -116,5 +116,5 @@ def method(config: ConfigFields) -> Fp8:
     default = (128, 128) if config.word("quant_method") == "fp8" else None
     said = config.has("weight_block_size") and config.get("weight_block_size") is None
     blocks = None if said or default is None else Grid(*config.pair("weight_block_size", default))
-    plain = (*config.texts("modules_to_not_convert"), *config.texts("ignored_layers"))
+    plain = frozenset(config.texts("modules_to_not_convert") + config.texts("ignored_layers"))
     return Fp8(blocks, plain)

@@ -24,7 +24,6 @@ def plan(fields: Fields) -> ConversionPlan:
     size = sizes.read(fields)
     if fields.get("expert_count"):
         return _mixtral(fields, size)
-    fields.fixed("expert_used_count", 0)
     return dense(fields, size, "llama", "LlamaForCausalLM", {})
 
 

@@ -57,7 +57,7 @@ def _rope(fields: Fields, size: Sizes) -> dict[str, Any]:
     fields.fixed("rope.scaling.factor", 0.0, 1.0)
     if _LONG not in fields.header.tensors and _SHORT not in fields.header.tensors:
         fields.fixed("rope.scaling.type", "none")
-        fields.fixed("rope.scaling.attn_factor", 1.0)
+        fields.fixed("rope.scaling.attn_factor", 1)
         return found
     fields.fixed("rope.scaling.type", "longrope")
     pairs = int(size.head_dim * share) // 2

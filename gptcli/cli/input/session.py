@@ -1,0 +1,40 @@
+"""With what a kept conversation goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from gptcli.backends import ECHO
+from gptcli.chat.kept_settings import adapters_of
+from gptcli.chat.sessions import Session
+from gptcli.errors import GptcliError
+from gptcli.models.resolve import Directory, Gguf, resolve
+from gptcli.types.compute import Compute
+from gptcli.ui.terminal.messages import Messages
+
+
+def lasting(model: str) -> str:
+    """The model's name as it holds from any directory."""
+    if model == ECHO:
+        return model
+    try:
+        found = resolve(model)
+    except GptcliError:
+        # Told when it is opened.
+        return model
+    return str(found.path) if isinstance(found, Directory | Gguf) else model
+
+
+def goes_on(
+    compute: Compute, session: Session, said: Collection[str], messages: Messages
+) -> Compute:
+    """With the session's model and adapters, where nobody said otherwise."""
+    if "model" not in said and session.model:
+        compute = replace(compute, model=session.model)
+    elif session.model not in ("", compute.model, lasting(compute.model)):
+        messages.hint(f"session {session.name}: was held with {session.model} until now")
+        return compute
+    if "adapter" not in said:
+        compute = replace(compute, adapter=adapters_of(session))
+    return compute

@@ -1,0 +1,90 @@
+"""Whether head and embedding share their weights: what config.json says, held to what is stored.
+
+As transformers has it: two stored tensors that differ are not tied, whatever config.json says, and
+of two that are tied either name may hold the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.formats.safetensors.header import StoredTensor
+from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.types.events import Notice
+
+#: Bytes that are compared at a time.
+_CHUNK = 1 << 22
+#: Models of text and images may put this before the head's name.
+_OUTER = "language_model."
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The spec, and the tensors under the names that its rules have for them."""
+
+    spec: ModelSpec
+    stored: StoredFiles
+    notices: tuple[Notice, ...] = ()
+
+
+def settle(spec: ModelSpec, rules_of: Callable[[ModelSpec], Rules], stored: StoredFiles) -> Ends:
+    """`spec` as config.json has it, and `stored` as the files have it, brought together.
+
+    Raises the errors of `MappedFiles`, where two tensors are to be compared.
+    """
+    rules = rules_of(replace(spec, tied=False))
+    by_target = {rule.targets: rule.stored.removesuffix(".weight") for rule in rules.rules}
+    first, last = by_target["embedding.weight",], by_target["unembedding.weight",]
+    embedding = _parts(stored, rules, first)
+    head = _parts(stored, rules, last) | _parts(stored, rules, _OUTER + last)
+    if not head:
+        return Ends(spec, stored)
+    if spec.tied and not embedding:
+        return Ends(spec, _renamed(stored, head, rules.prefix + first))
+    stored = _renamed(stored, head, last)
+    if not spec.tied or _same(embedding, head):
+        return Ends(spec, stored)
+    text = f"has a head ({last}) that differs from the embedding, to which config.json ties it:"
+    notice = Notice(str(stored.directory), f"{text} the head is used as it is stored")
+    return Ends(replace(spec, tied=False), stored, (notice,))
+
+
+def _parts(stored: StoredFiles, rules: Rules, module: str) -> dict[str, StoredTensor]:
+    """The tensors of a module by their names in it: its weight, or what that is packed in."""
+    found = {}
+    for name, tensor in stored.tensors.items():
+        holder, _, part = rules.bare(name).rpartition(".")
+        if holder == module and part != "bias":
+            found[part] = tensor
+    return found
+
+
+def _renamed(stored: StoredFiles, parts: Mapping[str, StoredTensor], module: str) -> StoredFiles:
+    new = {tensor.name: f"{module}.{part}" for part, tensor in parts.items()}
+    tensors = {
+        new.get(name, name): replace(tensor, name=new.get(name, name))
+        for name, tensor in stored.tensors.items()
+    }
+    return replace(stored, tensors=tensors)
+
+
+def _same(one: Mapping[str, StoredTensor], other: Mapping[str, StoredTensor]) -> bool:
+    """Whether two modules hold the same bytes."""
+    if one.keys() != other.keys():
+        return False
+    pairs = [(one[part], other[part]) for part in one]
+    if any((a.kind, a.shape) != (b.kind, b.shape) for a, b in pairs):
+        return False
+    from gptcli.formats.safetensors.mapping import MappedFiles
+
+    # Views of the files, of which no more is read than up to the first difference.
+    files = MappedFiles()
+    for a, b in pairs:
+        left, right = files.bytes(a).data, files.bytes(b).data
+        for at in range(0, len(left), _CHUNK):
+            if left[at : at + _CHUNK] != right[at : at + _CHUNK]:
+                return False
+    return True

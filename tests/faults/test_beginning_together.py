@@ -1,0 +1,65 @@
+"""Processes that begin together with an empty cache: one does the work, all have the answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gptcli.models import store
+from tests.engine.cpu.helpers import needs_kernels
+from tests.faults.disk import parts
+from tests.models.conftest import write_llama  # noqa: F401 - a fixture
+
+#: Converts argv[1] and packs it, at the time of argv[2]; tells what it did itself, and logits.
+CODE = """
+import sys, time
+from gptcli import models
+from gptcli.engine.cpu import opening
+from tests.opening import open_kernels
+from tests.tasks import told
+
+pack, did = opening.pack, []
+opening.pack = lambda *a, **k: did.append("packed") or pack(*a, **k)
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+steps, model = told(models.obtain(sys.argv[1]))
+did += ["converted"] * any(step.label.startswith("converting") for step in steps)
+runner = open_kernels(model.path, dtype="float32", threads=1)
+print(*did, runner.all_logits([3, 1, 4, 1, 5], runner.new_state()).tobytes().hex())
+"""
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "processes",
+    [pytest.param(4, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.faults)],
+)
+def test_one_works_and_all_answer(
+    processes: int,
+    tmp_path: Path,
+    own_home: Path,
+    write_llama,  # noqa: F811
+) -> None:
+    """Sixteen times the work and the memory; a name that two share; a file with a hole in it."""
+    path = tmp_path / "x.gguf"
+    write_llama(path)
+    command = [sys.executable, "-c", CODE, str(path), str(time.time() + 0.5 + 0.4 * processes)]
+    children = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    ends = [child.communicate(timeout=300) for child in children]
+    assert [(child.returncode, err) for child, (_, err) in zip(children, ends, strict=True)] == [
+        (0, "")
+    ] * processes
+    said = [out.split() for out, _ in ends]
+    assert len({words[-1] for words in said}) == 1
+    assert sum("converted" in words for words in said) == 1
+    assert sum("packed" in words for words in said) == 1
+    data = own_home / "data"
+    assert not parts(data) and len(store.names()) == 1
+    packed = sorted(each.name.split(".", 1)[1] for each in (data / "packed").glob("[!.]*"))
+    assert packed == ["float32", "float32.seen"]
