@@ -291,7 +291,8 @@ def test_what_was_said_may_be_long(tmp_path):
 
 
 OWN_SYSTEM = (
-    "<|im_end|>{% if messages[0].role != 'system' %}<|im_start|>system\nBe a model.<|im_end|>\n{% endif %}"
+    "<|im_end|>{% if messages[0].role != 'system' %}"
+    "<|im_start|>system\nBe a model.<|im_end|>\n{% endif %}"
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
