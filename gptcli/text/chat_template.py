@@ -9,7 +9,7 @@ from functools import cached_property
 
 from gptcli.errors import ContextError, GptcliError, InputError, ModelError
 from gptcli.text.chat_document import Document, Turn, document_of
-from gptcli.text.disguise import hidden
+from gptcli.text.disguise import Brief, hidden
 from gptcli.text.template_process import Rendered, Said, TemplateProcess
 from gptcli.text.template_source import TemplateSource
 from gptcli.text.tokenizer import Tokenizer
@@ -73,7 +73,7 @@ class ChatTemplate:
         self._check_written(text, written, messages)
         cut: list[tuple[int, int, int]] = []
         at = 0
-        for control in self._tokenizer.controls(written, self._controls):
+        for control in self._written_controls(written, rendered.runs):
             cut += self._between(text, at, control[1])
             cut.append(control)
             at = control[2]
@@ -151,6 +151,15 @@ class ChatTemplate:
                 if not any(a == b for a, b in zip(name, seen, strict=True)):
                     reason = f"{name} stands in the document, and it cannot be told who wrote it"
                     raise ModelError(self._subject, reason)
+
+    def _written_controls(self, written: str, runs: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(id, start, end) of the control tokens that the template wrote, and those of answers."""
+        if any(name.isspace() for name in self._controls.values()):
+            # White space may be a token wherever it stands.
+            return self._tokenizer.controls(written, self._controls)
+        brief = Brief(written, runs)
+        found = self._tokenizer.controls(brief.text, self._controls)
+        return [(token, brief.place(a), brief.place(b - 1) + 1) for token, a, b in found]
 
     def _between(self, text: str, start: int, end: int) -> list[tuple[int, int, int]]:
         """A stretch without control tokens, whatever it says."""
