@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from gptcli.text import template_source
 from gptcli.text.chat_document import DocumentForm
 from gptcli.text.chat_template import ChatTemplate
@@ -12,9 +10,7 @@ from gptcli.text.transcript import Transcript
 from gptcli.types.chat import ChatForm, TranscriptForm
 
 
-def open_form(
-    form: ChatForm, directory: Path, tokenizer: Tokenizer, *, context: int | None = None
-) -> DocumentForm:
+def open_form(form: ChatForm, tokenizer: Tokenizer, *, context: int | None = None) -> DocumentForm:
     """A transcript where one is asked for, else a template where there is one, else a transcript.
 
     context: how many tokens a document must not have, None where that is not known.
@@ -22,7 +18,7 @@ def open_form(
     """
     if form.transcript is not None:
         return Transcript(form.transcript, tokenizer)
-    source = template_source.find(directory, tokenizer.settings, form.template)
+    source = template_source.find(tokenizer.templates, form.template)
     if source is None:
         return Transcript(TranscriptForm(), tokenizer)
     if context is None:

@@ -31,14 +31,20 @@ class TemplateSource:
     subject: str
 
 
-def find(directory: Path, settings: Mapping[str, Any], wanted: str | None) -> TemplateSource | None:
+@dataclass(frozen=True)
+class TemplateText:
+    """A template of a model, and the file that it stands in."""
+
+    text: str
+    file: str
+
+
+def find(own: Mapping[str, TemplateText], wanted: str | None) -> TemplateSource | None:
     """The template that is wanted: a name among the model's own, else a file's path.
 
-    settings: what tokenizer_config.json says.
     None asks for the model's default one, and gets None where it has none. Raises UsageError for
     a name or path of nothing, ModelError for broken files of the model.
     """
-    own = _named(directory, settings)
     if wanted is None:
         # A model with a single template means that one, whatever it is called.
         wanted = next(iter(own)) if len(own) == 1 else DEFAULT
@@ -56,26 +62,23 @@ def find(directory: Path, settings: Mapping[str, Any], wanted: str | None) -> Te
     raise UsageError(_FLAG, f"there is no template or file {wanted!r}", names)
 
 
-@dataclass(frozen=True)
-class _Own:
-    text: str
-    file: str
+def named(directory: Path, settings: Mapping[str, Any]) -> dict[str, TemplateText]:
+    """All templates of a directory, by name; settings: what tokenizer_config.json says.
 
-
-def _named(directory: Path, settings: Mapping[str, Any]) -> dict[str, _Own]:
-    """All templates of the directory, by name."""
-    old, found = directory / "chat_template.json", dict[str, _Own]()
+    Raises ModelError for broken files.
+    """
+    old, found = directory / "chat_template.json", dict[str, TemplateText]()
     older = jsonfile.read(old) if old.exists() else {}
     for path, fields in ((old, older), (directory / "tokenizer_config.json", settings)):
         entries = _entries(fields.get("chat_template"), path)
-        found |= {name: _Own(text, str(path)) for name, text in entries}
+        found |= {name: TemplateText(text, str(path)) for name, text in entries}
     more = directory / "additional_chat_templates"
     paths = sorted(more.glob("*.jinja")) if more.is_dir() else []
     for name, path in [(path.stem, path) for path in paths] + [
         (DEFAULT, directory / "chat_template.jinja")
     ]:
         if path.exists():
-            found[name] = _Own(_model_text(path), str(path))
+            found[name] = TemplateText(_model_text(path), str(path))
     return found
 
 

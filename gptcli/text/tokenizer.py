@@ -12,7 +12,9 @@ from typing import Any
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.text import made_tokenizer as converted
+from gptcli.text import template_source
 from gptcli.text.panics import stderr_closed
+from gptcli.text.template_source import TemplateText
 from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
 
 _SETTINGS = "tokenizer_config.json"
@@ -29,6 +31,7 @@ class Tokenizer:
         """
         import tokenizers
 
+        self._directory = directory
         self._path, text, self.notice = converted.find(directory)
         with self._blamed("cannot be read"):
             self._rust = (
@@ -168,6 +171,11 @@ class Tokenizer:
         found = {name: _content(self.settings.get(name)) for name in _NAMED}
         return {name: text for name, text in found.items() if text is not None}
 
+    @cached_property
+    def templates(self) -> dict[str, TemplateText]:
+        """The model's own chat templates, by name. Raises ModelError for broken files."""
+        return template_source.named(self._directory, self.settings)
+
     @property
     def end_text(self) -> str | None:
         """The text of the end token that tokenizer_config.json names."""
@@ -181,6 +189,10 @@ class Tokenizer:
         """Whether there is a token of that id; a vocabulary may have gaps."""
         # Larger numbers than the library's type holds would be an OverflowError there.
         return 0 <= token_id < 2**32 and self._rust.id_to_token(token_id) is not None
+
+    def is_added(self, token_id: int) -> bool:
+        """Whether it stands beside the vocabulary, for a purpose of its own."""
+        return token_id in self._added
 
     def is_special(self, token_id: int) -> bool:
         """Whether it is a control token, which has no place in text."""

@@ -178,7 +178,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """(name, directory, tokenizer, form)."""
     directory = directory_of(request.param, tmp_path_factory.mktemp("documents") / "m")
     tokenizer = Tokenizer(directory)
-    form = open_form(ChatForm(), directory, tokenizer)
+    form = open_form(ChatForm(), tokenizer)
     yield request.param, directory, tokenizer, form
     form.close()
 

@@ -71,8 +71,8 @@ def model(request, tmp_path_factory: pytest.TempPathFactory):
     (directory / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
     tokenizer = Tokenizer(directory)
     forms = [
-        open_form(ChatForm(), directory, tokenizer),
-        open_form(ChatForm(transcript=TranscriptForm()), directory, tokenizer),
+        open_form(ChatForm(), tokenizer),
+        open_form(ChatForm(transcript=TranscriptForm()), tokenizer),
     ]
     # Letters that are not in its vocabulary are <unk> to T5, and by right.
     counted = [name for name in names if (request.param, name) != ("t5", "<unk>")]

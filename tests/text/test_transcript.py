@@ -121,10 +121,11 @@ def test_forms_that_cannot_be(tokenizer, form, reason):
 
 def test_a_model_without_a_template_gets_one(tokenizer, tmp_path: Path):
     """Catches a template that is asked of a base model, and names that a template outweighs."""
-    assert isinstance(open_form(ChatForm(), tmp_path, tokenizer), Transcript)
+    assert isinstance(open_form(ChatForm(), tokenizer), Transcript)
     (tmp_path / "chat_template.jinja").write_text("x")
+    tokenizer = saved(byte_level(), tmp_path)
     named = ChatForm(transcript=TranscriptForm(user_name="Al"))
-    assert isinstance(open_form(named, tmp_path, tokenizer), Transcript)
-    form = open_form(ChatForm(), tmp_path, tokenizer)
+    assert isinstance(open_form(named, tokenizer), Transcript)
+    form = open_form(ChatForm(), tokenizer)
     assert not isinstance(form, Transcript)
     form.close()

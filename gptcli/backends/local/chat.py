@@ -64,7 +64,7 @@ class LocalChat:
         if form not in self._forms:
             model = self._model
             limit = model.runner.limit
-            self._forms[form] = open_form(form, model.path, model.tokenizer, context=limit)
+            self._forms[form] = open_form(form, model.tokenizer, context=limit)
         return self._forms[form]
 
     def ends(self, form: DocumentForm) -> set[int]:

@@ -11,6 +11,7 @@ from gptcli.backends.local.generation_fields import SAMPLING
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.errors import InputError
 from gptcli.text.tokenizer import Tokenizer
+from gptcli.text.turn_ends import turn_ends
 from gptcli.types.events import Notice
 from gptcli.types.sampling import Sampling, SamplingWish
 
@@ -72,13 +73,14 @@ class ModelDefaults:
 
     def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
         """Tokens that end a text: generation_config.json's, else config.json's, else the text of
-        tokenizer_config.json's end token.
+        tokenizer_config.json's end token; and those that end a turn of the model's.
+
+        Whoever was taught to end a turn so ends a raw text so, too, and has nothing to say after.
         """
-        for found in (self._generation.end_ids(), ids_in(self._config.get("eos_token_id"))):
-            if found:
-                return frozenset(found)
+        named = (self._generation.end_ids(), ids_in(self._config.get("eos_token_id")))
         end = tokenizer.id_of(tokenizer.end_text)
-        return frozenset() if end is None else frozenset([end])
+        found = next(filter(None, named), [] if end is None else [end])
+        return frozenset(found) | turn_ends(tokenizer)
 
 
 def _token_id(name: str, tokenizer: Tokenizer, vocab: int) -> int:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from gptcli.errors import ModelError
+from gptcli.formats import end_tokens
 from gptcli.formats.gguf.header import Header
 from gptcli.formats.tokenizer_json import byte_level, parts, pieces
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
-from gptcli.models.gguf import end_tokens
 from gptcli.models.gguf.fields import shown
 
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}

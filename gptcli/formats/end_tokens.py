@@ -1,4 +1,4 @@
-"""Tokens that end a text, known by their texts, so that files need not name them.
+"""Tokens that end a text or a turn, known by their texts, so that files need not name them.
 
 A GGUF file names one end; the others of the model's generation_config.json were lost when it was
 converted. Those that llama.cpp knows (`special_eog_ids` in its src/llama-vocab.cpp) are known here.
@@ -21,7 +21,16 @@ _CODE += ["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>",
 
 def among(texts: Collection[str]) -> list[str]:
     """The ends of text among a vocabulary's marks, in a fixed order."""
-    found = [text for text in (*_TURNS, *_DOCUMENTS, *_CODE) if text in texts]
+    return _less_messages([text for text in (*_TURNS, *_DOCUMENTS, *_CODE) if text in texts])
+
+
+def of_turns(template: str) -> list[str]:
+    """The ends of a turn that a chat template writes: whoever was taught by it ends so."""
+    return _less_messages([text for text in _TURNS if text in template])
+
+
+def _less_messages(found: list[str]) -> list[str]:
+    """Without what ends a part of an answer only."""
     calls = "<|call|>" in found or "<|calls|>" in found
     if calls and ("<|return|>" in found or "<|flush|>" in found) and "<|end|>" in found:
         # gpt-oss and Solar end a message so, of which an answer has several.
