@@ -312,7 +312,7 @@ def test_what_the_template_says_itself_is_no_turn_of_the_users(template, said, r
     """Catches a default system prompt that is shown as if the user had said it."""
     directory = directory_of("chatml", tmp_path / "model")
     (directory / "chat_template.jinja").write_text(template)
-    form = open_form(ChatForm(), directory, Tokenizer(directory))
+    form = open_form(ChatForm(), Tokenizer(directory))
     names = {"s": "system", "u": "user", "a": "assistant"}
     messages = [Message(names[each], f"text {each}") for each in said]
     document, turns = form.document(messages), form.turns(messages)
