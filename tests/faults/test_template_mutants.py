@@ -98,9 +98,15 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @seeds(5_000, blocks=2)
-def test_broken_templates(cases: range, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_templates(
+    cases: range, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catches an exception of Jinja's, or of the worker, that is no error of ours."""
     tokenizer = Tokenizer(directory)
+    # Without a file of its own for the template.
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "tokenizer.json").symlink_to(directory / "tokenizer.json")
 
     def shared(source: str, subject: str) -> TemplateProcess:
         found = process(os.getpid())
@@ -113,8 +119,8 @@ def test_broken_templates(cases: range, directory: Path, monkeypatch: pytest.Mon
     def attempt(seed: int) -> None:
         if seed % 10 == 0:
             value = _VALUES[seed // 10 % len(_VALUES)]
-            settings = json.loads(json.dumps({"chat_template": value}))
-            source = template_source.find(directory / "nothing", settings, None)
+            (bare / "tokenizer_config.json").write_text(json.dumps({"chat_template": value}))
+            source = template_source.find(Tokenizer(bare).templates, None)
         else:
             source = template_source.TemplateSource(mutant(seed), "a mutant", "x.jinja")
         if source is not None:
