@@ -34,8 +34,7 @@ def open_backend(
     from gptcli.backends.local.open_model import OpenModel
 
     opened = OpenModel(model, compute, weights=weights)
-    if opened.tokenizer.notice is not None:
-        yield opened.tokenizer.notice
+    yield from opened.tokenizer.notices
     if weights:
         yield from opened.described.notices
     return LocalBackend(opened)

@@ -14,3 +14,21 @@ def refuse_special(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         raise ModelError(str(path), "is not a file")
+
+
+def read(path: Path, limit: int, too_large: str | None = None) -> bytes:
+    """The bytes of a file. Raises ModelError, also where it has more than `limit`.
+
+    The size is asked before anything is read: a hole of terabytes costs nothing on a disk.
+    """
+    refuse_special(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            # No more than is there: so much memory is taken before anything is read.
+            found = file.read(size + 1) if size <= limit else b""
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
+    if max(size, len(found)) > limit:
+        raise ModelError(str(path), too_large or f"is larger than {limit >> 20} MiB")
+    return found

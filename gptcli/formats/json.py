@@ -58,15 +58,7 @@ def parse(text: bytes, subject: str) -> dict[str, Any]:
 
 def read(path: Path, limit: int = CONFIG_LIMIT) -> dict[str, Any]:
     """The JSON object in the file. Raises ModelError, also where it has more than `limit` bytes."""
-    files.refuse_special(path)
-    try:
-        with path.open("rb") as file:
-            text = file.read(limit + 1)
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
-    if len(text) > limit:
-        raise ModelError(str(path), f"is larger than {limit >> 20} MiB")
-    return parse(text, str(path))
+    return parse(files.read(path, limit), str(path))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _SMALL = (
     "config.json",
     "generation_config.json",
     local.TOKENIZER,
-    "tokenizer_config.json",
+    *reading.COMPANIONS,
     "chat_template.jinja",
     "README.md",
 )
@@ -65,8 +65,7 @@ def _fetch_all(repo: Repo, listing: Listing) -> Generator[Progress, None, None]:
     _refuse(repo, listing)
     names = [name for name in _SMALL if name in listing.files]
     if local.TOKENIZER not in listing.files:
-        wanted = dict.fromkeys((*reading.sources(listing.files), *reading.COMPANIONS))
-        names += [name for name in wanted if name in listing.files and name not in names]
+        names += reading.sources(listing.files)
     weights = [shards.WEIGHTS]
     if shards.WEIGHTS not in listing.files:
         index = yield from _fetch(repo, shards.INDEX, listing, 0, None)

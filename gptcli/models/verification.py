@@ -17,6 +17,7 @@ from gptcli.formats.safetensors import header as weights_header
 from gptcli.formats.safetensors import shards
 from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.formats.safetensors.shards import Shards
+from gptcli.formats.tokenizer_json.settings import COMPANIONS
 from gptcli.models import disk, local, manifest
 from gptcli.models import quantised_facts as quantised
 from gptcli.types.events import Progress
@@ -26,7 +27,7 @@ _JSON = {
     CONFIG: jsonfile.CONFIG_LIMIT,
     "generation_config.json": jsonfile.CONFIG_LIMIT,
     local.TOKENIZER: jsonfile.TOKENIZER_LIMIT,
-    "tokenizer_config.json": jsonfile.CONFIG_LIMIT,
+    **dict.fromkeys(COMPANIONS, jsonfile.CONFIG_LIMIT),
 }
 
 

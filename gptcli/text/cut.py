@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gptcli.errors import InputError
 from gptcli.text.tokenizer import Tokenizer
@@ -13,7 +13,7 @@ from gptcli.types.tokens import Tokens
 def cut(tokenizer: Tokenizer, model: str, text: str, *, special: bool = False) -> Tokens:
     """The tokens of exactly this text: nothing is put before or after it. It may be empty."""
     ids = tuple(tokenizer.encode(text, special=special))
-    return Tokens(model, ids, known(tokenizer, ids), len(text), len(text.encode()))
+    return Tokens(model, ids, known(tokenizer, ids), text.encode())
 
 
 def joined(tokenizer: Tokenizer, model: str, ids: Iterable[int], subject: str) -> Tokens:
@@ -23,8 +23,24 @@ def joined(tokenizer: Tokenizer, model: str, ids: Iterable[int], subject: str) -
         if not tokenizer.has(token):
             raise InputError(subject, f"there is no token {token}, but {tokenizer.size} others")
     tokens = known(tokenizer, found)
-    data = b"".join(tokens[token].bytes for token in found)
-    return Tokens(model, found, tokens, len(data.decode(errors="replace")), len(data))
+    return Tokens(model, found, tokens, tokenizer.decode(found))
+
+
+def own_bytes(
+    tokenizer: Tokenizer, text: str, ids: Sequence[int], begin: int, *, special: bool = False
+) -> bytes:
+    """The bytes of a text that its tokens from `begin` on stand for; `ids` are all of them.
+
+    Those of the tokens are others where a tokenizer puts a space before a text, or makes one
+    letter of several.
+    """
+    before, after = (b"".join(map(tokenizer.bytes_of, part)) for part in (ids[:begin], ids[begin:]))
+    own = text.encode()
+    if (before + after).endswith(own):
+        # What stands before the text was put there.
+        return after[max(0, len(after) - len(own)) :]
+    cut = tokenizer.cut(text, special=special)
+    return text[cut[begin][1] :].encode() if begin < len(cut) else b""
 
 
 def known(tokenizer: Tokenizer, ids: Iterable[int]) -> dict[int, Token]:

@@ -1,72 +1,151 @@
 """The text of a model directory's tokenizer.json, made and kept where the directory has none.
 
-What is made is kept in the data directory under a digest of what it was made of, so that it is
-made, and spoken of, once: the model's own directory is not ours to write to.
+What is made is kept in the data directory under a digest of all that it was made of, so that it is
+made, and spoken of, once: the model's own directory is not ours to write to. The file begins with
+a line of its own digest and what a trial said; what does not fit that is made anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import config
+from gptcli import atomic, config
 from gptcli.errors import ModelError
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
-from gptcli.formats.tokenizer_json import reading
+from gptcli.formats.tokenizer_json import library, reading
+from gptcli.formats.tokenizer_json import settings as settings_files
+from gptcli.formats.tokenizer_json.parts import UnfitError
+from gptcli.formats.tokenizer_json.settings import TokenizerSettings
+from gptcli.text import tokenizer_trial
 from gptcli.types.events import Notice
 
 _FILE = "tokenizer.json"
 #: Raised when what is made changes.
-_FORMAT = b"1"
+_FORMAT = b"2"
+#: So long one process waits for another that makes the same, before it makes it for itself.
+_WAIT_SECONDS = 60
 
 
-def find(directory: Path) -> tuple[Path, str | None, Notice | None]:
-    """(the file to blame, tokenizer.json's text where it is not that file, what to tell).
+@dataclass(frozen=True)
+class TokenizerText:
+    """A tokenizer.json as bytes; path: the file to blame for it.
 
-    Raises ModelError where there is nothing that a tokenizer can be made of.
+    growth: letters that one letter may become. notice: what to tell of its making.
+    """
+
+    path: Path
+    text: bytes
+    growth: int
+    settings: TokenizerSettings
+    notice: Notice | None = None
+
+
+def find(directory: Path) -> TokenizerText:
+    """Raises ModelError where there is nothing that a tokenizer can be made of, or where what
+    there is cannot be one.
     """
     path = directory / _FILE
     if path.exists():
-        files.refuse_special(path)
-        if path.stat().st_size > jsonfile.TOKENIZER_LIMIT:
-            raise ModelError(str(path), "is larger than any tokenizer should be")
-        return path, None, None
+        text = files.read(path, jsonfile.TOKENIZER_LIMIT, "is larger than any tokenizer should be")
+        said = _settings(directory, settings_files.read(directory))
+        with _blamed(path, "cannot be read"):
+            return TokenizerText(path, text, tokenizer_trial.growth(text, str(path)), said)
     names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
     sources = reading.sources(names)
     if not sources:
         raise ModelError(str(directory), f"has no {_FILE}")
-    kept = config.data_dir() / "tokenizers" / f"{_digest(directory, sources)}.json"
+    return _made(directory, sources)
+
+
+def _made(directory: Path, sources: tuple[str, ...]) -> TokenizerText:
     source = directory / sources[0]
-    if kept.is_file():
-        return source, kept.read_text(encoding="utf-8"), None
-    text = json.dumps(reading.convert(directory, sources), ensure_ascii=False)
-    told = f"has no {_FILE}: made one from {' and '.join(sources)}"
-    if _keep(kept, text):
-        told += ", kept for the next time"
-    return source, text, Notice(str(directory), told)
+    held = reading.read(directory, sources)
+    said = _settings(directory, held)
+    kind = reading.class_of(directory, said)
+    kept = config.data_dir() / "tokenizers" / f"{_digest(held, kind)}.json"
+    said, notice = reading.raw(said), None
+    with _blamed(source, "cannot be made into a tokenizer"):
+        found = _read(kept)
+        if found is None:
+            with _alone(kept):
+                found = _read(kept)
+                if found is None:
+                    made = reading.convert(directory, held, said, kind)
+                    text = json.dumps(made, ensure_ascii=False).encode()
+                    found = tokenizer_trial.trial(text, str(source)), text
+                    told = f"has no {_FILE}: made one from {' and '.join(sources)}"
+                    if _keep(kept, *found):
+                        told += ", kept for the next time"
+                    notice = Notice(str(directory), told)
+    return TokenizerText(source, found[1], found[0], said, notice)
 
 
-def _digest(directory: Path, sources: tuple[str, ...]) -> str:
-    found = hashlib.sha256(_FORMAT)
-    for name in (*sources, *reading.COMPANIONS):
-        path = directory / name
-        found.update(f"\0{name}\0".encode())
-        if path.is_file():
-            with path.open("rb") as file:
-                found.update(hashlib.file_digest(file, "sha256").digest())
+def _settings(directory: Path, held: Mapping[str, bytes]) -> TokenizerSettings:
+    with _blamed(directory / settings_files.CONFIG, "cannot be used"):
+        return settings_files.settings(directory, held)
+
+
+@contextlib.contextmanager
+def _blamed(path: Path, reason: str) -> Iterator[None]:
+    try:
+        yield
+    except UnfitError as error:
+        raise ModelError(str(path), f"{reason}: {error}") from None
+
+
+def _digest(held: Mapping[str, bytes], kind: str | None) -> str:
+    found = hashlib.sha256(_FORMAT + f"\0{library.version()}\0{kind}".encode())
+    for name, data in held.items():
+        found.update(f"\0{name}\0".encode() + hashlib.sha256(data).digest())
     return found.hexdigest()[:32]
 
 
-def _keep(path: Path, text: str) -> bool:
+def _read(path: Path) -> tuple[int, bytes] | None:
+    """(growth, text); None, too, where what is kept is not what was written."""
+    try:
+        data = path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return None
+    head, _, text = data.partition(b"\n")
+    growth = head.rpartition(b" ")[2]
+    # No digest fits a number of thousands of digits, which Python would not read.
+    if not (growth.isdigit() and len(growth) < 10 and head == _head(int(growth), text)):
+        return None
+    return int(growth), text
+
+
+def _head(growth: int, text: bytes) -> bytes:
+    return f"{hashlib.sha256(b'%d ' % growth + text).hexdigest()} {growth}".encode()
+
+
+def _keep(path: Path, growth: int, text: bytes) -> bool:
     """Whether it could be written; where not, it is made again each time."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        with atomic.replacing(path) as file:
+            file.write(_head(growth, text) + b"\n" + text)
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While one makes it, others wait for what comes of it; where no lock can be had, not."""
+    import filelock
+
+    place = path.with_suffix(".lock")
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NotImplementedError):  # a timeout, too, is an OSError
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(filelock.FileLock(place, timeout=_WAIT_SECONDS))
+        yield
+        # Whoever still waits for it finds that all is made.
+        with contextlib.suppress(OSError):
+            place.unlink()

@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gptcli.errors import ModelError
-from gptcli.formats import json as jsonfile
+from gptcli.errors import InputError, ModelError
+from gptcli.formats.tokenizer_json import bounds, library
+from gptcli.formats.tokenizer_json.parts import UnfitError
+from gptcli.text import added_tokens, first_space, template_source
 from gptcli.text import made_tokenizer as converted
-from gptcli.text import template_source
-from gptcli.text.panics import stderr_closed
+from gptcli.text.opened_tokenizer import opened
 from gptcli.text.template_source import TemplateText
 from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
+from gptcli.types.events import Notice
 
-_SETTINGS = "tokenizer_config.json"
-_NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
+#: Letters of each that need no thought: ordinary tokenizers make no more of a letter.
+_USUAL_GROWTH = 64
 
 
 class Tokenizer:
-    """The fast tokenizer of a model directory, and what its tokenizer_config.json adds."""
+    """The tokenizer of a model directory, and what the files beside it add to it."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises ModelError where tokenizer.json is broken, or missing and cannot be made.
+        """Raises ModelError where its files are broken, or missing and cannot be made.
 
-        `notice` tells that it was made of other files, the first time only.
+        `notices` tell that it was made of other files, the first time only, and where files
+        contradict each other.
         """
-        import tokenizers
-
+        found = converted.find(directory)
         self._directory = directory
-        self._path, text, self.notice = converted.find(directory)
+        self._path, self._settings = found.path, found.settings
+        #: Letters of the longest text that may be cut, None for any.
+        self._longest = None if found.growth <= _USUAL_GROWTH else bounds.LETTERS // found.growth
         with self._blamed("cannot be read"):
-            self._rust = (
-                tokenizers.Tokenizer.from_file(str(self._path))
-                if text is None
-                else tokenizers.Tokenizer.from_str(text)
-            )
-        if getattr(self._rust.model, "dropout", None):
-            # It makes the cut random, which is for training too.
-            self._rust.model.dropout = None
-        # Padding and truncation are for training batches; here they would lose or invent tokens.
-        self._rust.no_padding()
-        self._rust.no_truncation()
+            self._rust, disputes = opened(found.text, found.settings)
         # The decoder's own state, since parsing all of tokenizer.json again would take longer.
         decoder = self._rust.decoder
         self._scheme = scheme(json.loads(decoder.__getstate__()) if decoder else None)
-        #: What tokenizer_config.json says, nothing where there is none.
-        self.settings = _settings(directory)
+        self._space = first_space.where(self._rust)
         self._added = self._rust.get_added_tokens_decoder()
         self._special = {token for token, added in self._added.items() if added.special}
+        if found.settings.flag("add_bos_token") is not None:
+            bos = self.named_tokens.get("bos_token")
+            at = self.id_of(bos)
+            puts = None if at is None else at in self.prefix
+            disputes += added_tokens.beginning(found.settings, bos, puts=puts)
+        told = [Notice(str(directory), each) for each in disputes]
+        self.notices = tuple(told if found.notice is None else [found.notice, *told])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What tokenizer_config.json says, nothing where there is none."""
+        return self._settings.fields
 
     @property
     def size(self) -> int:
@@ -85,8 +91,11 @@ class Tokenizer:
         never: Collection[int] = (),
     ) -> list[tuple[int, int, int]]:
         """As `encode`, with the place of each token: (id, start, end), in characters."""
+        if self._longest is not None and len(text) > self._longest:
+            most = f"more than the {self._longest} that this model's tokenizer can be given"
+            raise InputError("text", f"has {len(text)} letters, {most}")
         self._rust.encode_special_tokens = not special
-        with self._inside() if inside else nullcontext(), self._blamed("cannot encode this text"):
+        with self._inside() if inside else nullcontext(), self._asked("cannot encode this text"):
             found = self._rust.encode(text, add_special_tokens=False)
         cut = [(i, a, b) for i, (a, b) in zip(found.ids, found.offsets, strict=True)]
         named = self._special.union(never)
@@ -135,7 +144,7 @@ class Tokenizer:
         token, start, end = cut
         if token not in named or self._added[token].content not in text[start:end]:
             return [cut]
-        with self._blamed("cannot encode this text"):
+        with self._asked("cannot encode this text"):
             return [
                 (part.id, place, place + 1)
                 for place in range(start, end)
@@ -152,24 +161,19 @@ class Tokenizer:
     def prefix(self) -> list[int]:
         """What the model expects before every text: usually nothing, or a BOS token.
 
-        tokenizer_config.json's add_bos_token decides where it is there, else the post-processor.
-        An end token that a post-processor would append is left out: the text goes on.
+        The post-processor decides, as in transformers 5. An end token that it would append is left
+        out: the text goes on.
         """
-        wanted = self.settings.get("add_bos_token")
-        if isinstance(wanted, bool):
-            bos = self.id_of(_content(self.settings.get("bos_token")))
-            return [bos] if wanted and bos is not None else []
-        with self._blamed("has a broken post-processor"):
+        with self._asked("has a broken post-processor"):
             encoding = self._rust.encode("a", add_special_tokens=True)
-        bare = len(self._rust.encode("a", add_special_tokens=False).ids)
+            bare = len(self._rust.encode("a", add_special_tokens=False).ids)
         before = next((i for i, m in enumerate(encoding.special_tokens_mask) if not m), 0)
         return list(encoding.ids[:before]) if len(encoding.ids) > bare else []
 
     @cached_property
     def named_tokens(self) -> dict[str, str]:
-        """The tokens that tokenizer_config.json names by their part: `bos_token`, `eos_token`, …"""
-        found = {name: _content(self.settings.get(name)) for name in _NAMED}
-        return {name: text for name, text in found.items() if text is not None}
+        """The tokens that have a part, by its name: `bos_token`, `eos_token`, …"""
+        return {**self._settings.usual, **self._settings.named}
 
     @cached_property
     def templates(self) -> dict[str, TemplateText]:
@@ -178,8 +182,8 @@ class Tokenizer:
 
     @property
     def end_text(self) -> str | None:
-        """The text of the end token that tokenizer_config.json names."""
-        return _content(self.settings.get("eos_token"))
+        """The text of the end token."""
+        return self.named_tokens.get("eos_token")
 
     def id_of(self, token: str | None) -> int | None:
         """The id of a token by its exact spelling in the vocabulary."""
@@ -216,8 +220,21 @@ class Tokenizer:
             return b""
         if self._scheme is not None:
             return self._scheme(spelling)
-        with self._blamed(f"cannot decode token {token_id}"):
+        with self._asked(f"cannot decode token {token_id}"):
             return self._rust.decode([token_id], skip_special_tokens=False).encode()
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """The text whose tokens these are, without the space that nobody wrote."""
+        if self._space is None:
+            return b"".join(map(self.bytes_of, ids))
+        found: list[bytes] = []
+        begins = True
+        # What stands between added tokens are texts of their own.
+        for added, part in groupby(ids, self._added.__contains__):
+            text = b"".join(map(self.bytes_of, part))
+            found.append(self._space.without(text) if begins and not added else text)
+            begins = self._space.everywhere
+        return b"".join(found)
 
     def special_in(self, text: str) -> str | None:
         """The first control token whose name stands in a text, None for none."""
@@ -225,29 +242,15 @@ class Tokenizer:
         return min(names, key=text.index, default=None)
 
     @contextmanager
+    def _asked(self, reason: str) -> Iterator[None]:
+        """The library is asked within."""
+        with self._blamed(reason), library.guarded():
+            yield
+
+    @contextmanager
     def _blamed(self, reason: str) -> Iterator[None]:
-        """Errors of the library as ours; it raises plain Exception, and panics beyond Exception."""
+        """What the library refuses, or fails at, is the model's fault."""
         try:
-            with stderr_closed():
-                yield
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
+            yield
+        except UnfitError as error:
             raise ModelError(str(self._path), f"{reason}: {error}") from None
-
-
-def _content(token: Any) -> str | None:
-    """A token of tokenizer_config.json: a text, or an object that holds one."""
-    if isinstance(token, dict):
-        token = token.get("content")
-    # A lone surrogate, which JSON can spell, is no text.
-    return token if isinstance(token, str) and _is_utf8(token) else None
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _settings(directory: Path) -> dict[str, Any]:
-    path = directory / _SETTINGS
-    return jsonfile.read(path) if path.exists() else {}

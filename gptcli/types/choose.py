@@ -44,7 +44,8 @@ class Choice:
 
     logprob: the natural log-probability of all its tokens. probability: its share among the
     choices, so that these add up to 1. calibrated: log p(choice | prompt) - log p(choice |
-    calibrating text), and its share of the choices; None where nothing was calibrated.
+    calibrating text), and its share of the choices; None where nothing was calibrated. invented:
+    bytes of its tokens that nobody wrote: a space that a tokenizer puts before a text.
     """
 
     index: int
@@ -54,11 +55,12 @@ class Choice:
     probability: float
     calibrated: float | None = None
     calibrated_probability: float | None = None
+    invented: int = 0
 
     @property
     def size(self) -> int:
-        """How many bytes its tokens have."""
-        return sum(len(each.token.bytes) for each in self.tokens)
+        """How many bytes of text its tokens have."""
+        return sum(len(each.token.bytes) for each in self.tokens) - self.invented
 
     def per(self, by: By, *, calibrated: bool = False) -> float:
         """Its log-probability, or what calibration left of it: in total, per token or per byte."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
@@ -67,7 +67,7 @@ class TokenScore:
 class Totals:
     """Sums over the scored tokens of a text. Infinite where the model thought one impossible.
 
-    bytes and characters are those of the scored tokens; a character counts where it begins.
+    bytes and characters are those of the text that was scored; a character counts where it begins.
     """
 
     scored: int
@@ -138,6 +138,21 @@ class Sums:
         )
 
 
+@dataclass(frozen=True)
+class Surplus:
+    """Bytes and characters of tokens that are none of the text: a space that nobody wrote, which
+    some tokenizers put before every text. Below 0 where the text has more.
+    """
+
+    bytes: int = 0
+    characters: int = 0
+
+    def taken(self, totals: Totals) -> Totals:
+        """Those of the text alone."""
+        own, letters = totals.bytes - self.bytes, totals.characters - self.characters
+        return replace(totals, bytes=own, characters=letters)
+
+
 def perplexity(logprob: float, count: int) -> float:
     """Of so many tokens, from the sum of their log-probabilities."""
     try:
@@ -154,6 +169,7 @@ class Score:
     text within a token. context_tokens: how many stand before them, a BOS token included. windows:
     how many the text was run in; above 1, each holds `context_size` tokens, a BOS token included,
     and begins `stride` tokens after the one before.
+    surplus: what the scored tokens have beyond the text.
     """
 
     source: Source
@@ -163,11 +179,12 @@ class Score:
     context_size: int
     stride: int
     notices: tuple[Notice, ...] = ()
+    surplus: Surplus = Surplus()
 
     @property
     def totals(self) -> Totals:
         """The sums over all scored tokens."""
-        return Totals.of(self.tokens)
+        return self.surplus.taken(Totals.of(self.tokens))
 
 
 @dataclass(frozen=True)
@@ -184,6 +201,7 @@ class ScoreRows:
     context_size: int
     stride: int
     notices: tuple[Notice, ...] = ()
+    surplus: Surplus = Surplus()
     _sums: Sums = field(default_factory=Sums)
 
     @property
@@ -196,7 +214,7 @@ class ScoreRows:
     @property
     def totals(self) -> Totals:
         """The sums over the scored tokens of all that were given."""
-        return self._sums.totals
+        return self.surplus.taken(self._sums.totals)
 
     def whole(self) -> Score:
         """The text when it is scored. None of its tokens may have been given yet."""

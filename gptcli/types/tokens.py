@@ -34,12 +34,22 @@ class DecodeRequest(Question["Tokens"]):
 class Tokens:
     """A text's tokens: ids in order, and what each id that occurs stands for.
 
-    characters and bytes are those of the text.
+    data: the text. Its tokens may have another byte at their beginning: a space that nobody wrote,
+    which some tokenizers put before every text.
     """
 
     model: str
     ids: tuple[int, ...]
     known: Mapping[int, Token]
-    characters: int
-    bytes: int
+    data: bytes
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """How many characters the text has."""
+        return len(self.data.decode(errors="replace"))
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the text has."""
+        return len(self.data)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer as Rust
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
@@ -16,6 +16,7 @@ from gptcli.errors import InputError, UsageError
 from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.score import Score, ScoreRequest
+from tests.text.tokenizers_for_tests import with_template
 
 
 def backend_of(directory: Path, limit: int | None = None) -> LocalBackend:
@@ -33,8 +34,8 @@ def bos_model(tiny_model: Path, tmp_path: Path) -> Path:
     """The same model, which wants <|end|> before every text."""
     directory = tmp_path / "bos"
     shutil.copytree(tiny_model, directory)
-    settings = {"add_bos_token": True, "bos_token": "<|end|>"}
-    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    rust = Rust.from_file(str(directory / "tokenizer.json"))
+    with_template(rust, "<|end|>").save(str(directory / "tokenizer.json"))
     return directory
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from gptcli.models import store
+from gptcli.text.tokenizer import Tokenizer
 from tests.engine.cpu.helpers import needs_kernels
 from tests.faults.disk import parts
+from tests.formats.tokenizer_json.spm import train
 from tests.models.conftest import write_llama  # noqa: F401 - a fixture
 
 #: Converts argv[1] and packs it, at the time of argv[2]; tells what it did itself, and logits.
@@ -63,3 +65,37 @@ def test_one_works_and_all_answer(
     assert not parts(data) and len(store.names()) == 1
     packed = sorted(each.name.split(".", 1)[1] for each in (data / "packed").glob("[!.]*"))
     assert packed == ["float32", "float32.seen"]
+
+
+#: Cuts a text with the tokenizer of argv[1] at the time of argv[2]; tells whether it made it.
+CUT = """
+import sys, time
+from pathlib import Path
+from gptcli.text.tokenizer import Tokenizer
+
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+found = Tokenizer(Path(sys.argv[1]))
+print(*found.encode("abc ade"), *("made" for _ in found.notices))
+"""
+
+
+@pytest.mark.parametrize(
+    "processes",
+    [pytest.param(4, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.faults)],
+)
+def test_one_makes_a_tokenizer(processes: int, tmp_path: Path, own_home: Path) -> None:
+    """Sixteen makings; a half-written file that is read; a lock or a part that stays."""
+    (tmp_path / "tokenizer.model").write_bytes(train())
+    command = [sys.executable, "-c", CUT, str(tmp_path), str(time.time() + 0.5 + 0.2 * processes)]
+    children = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    ends = [child.communicate(timeout=300) for child in children]
+    assert [err for _, err in ends] == [""] * processes
+    said = [out.split() for out, _ in ends]
+    assert sum("made" in words for words in said) == 1
+    ids = [int(word) for word in said[0] if word != "made"]
+    assert Tokenizer(tmp_path).encode("abc ade") == ids
+    assert all([int(word) for word in words if word != "made"] == ids for words in said)
+    assert len(list((own_home / "data" / "tokenizers").iterdir())) == 1

@@ -14,12 +14,14 @@ from gptcli import atomic, models
 from gptcli.chat import sessions
 from gptcli.engine.cpu import opening
 from gptcli.models import store
+from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.models import ModelDir
 from tests.cli.flags.test_adapters import make_adapter
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
 from tests.faults import scale
 from tests.faults.disk import BROKEN, FULL, KILLED, Disk, Done, parts
+from tests.formats.tokenizer_json.spm import train
 from tests.models.conftest import write_llama  # noqa: F401 - a fixture
 from tests.opening import open_kernels
 from tests.tasks import ended
@@ -134,7 +136,27 @@ def export(data: Path) -> Work:
     return Work(("-m", "gptcli", "sessions", "export", "one", "-o", str(path)), begin, check)
 
 
-KILLED_AT = ("session", pytest.param("packing", marks=needs_kernels), "conversion")
+@pytest.fixture
+def making(data: Path, tmp_path: Path) -> Work:
+    """A tokenizer.json is made of a tokenizer.model, which is a convenience."""
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / "tokenizer.model").write_bytes(train())
+
+    def check() -> None:
+        assert Tokenizer(directory).encode("abc ade") == expected
+        assert not Tokenizer(directory).notices, "it is kept, and whole"
+        assert not parts(data)
+
+    expected = Tokenizer(directory).encode("abc ade")
+    code = (
+        "import sys; from pathlib import Path; from gptcli.text.tokenizer import Tokenizer\n"
+        "print(Tokenizer(Path(sys.argv[1])).encode('abc ade'))"
+    )
+    return Work(("-c", code, str(directory)), lambda: _clear(data), check, forgives=True)
+
+
+KILLED_AT = ("session", "making", pytest.param("packing", marks=needs_kernels), "conversion")
 #: An export is written as a session is.
 WORK = (*KILLED_AT, "export", pytest.param("merge", marks=pytest.mark.faults))
 

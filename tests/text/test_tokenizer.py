@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as Rust
 from tokenizers import decoders, models, pre_tokenizers
 
-from gptcli.errors import ModelError
+from gptcli.errors import InputError, ModelError
 from gptcli.text.tokenizer import Tokenizer
 from tests.text.tokenizers_for_tests import (
     BOS,
@@ -217,10 +217,11 @@ def test_no_prefix_without_anything_that_says_so(tmp_path, scheme):
         ([BOS], (EOS,), {}, [BOS]),
         ([], (EOS,), {}, []),
         ([BOS, BOS], (), {}, [BOS, BOS]),
-        ([BOS], (), {"add_bos_token": False, "bos_token": BOS}, []),
+        # What a flag says besides is told, and not obeyed: see test_files_that_contradict.
+        ([BOS], (), {"add_bos_token": False, "bos_token": BOS}, [BOS]),
         ([BOS], (), {"add_bos_token": True, "bos_token": BOS}, [BOS]),
-        ([], (), {"add_bos_token": True, "bos_token": BOS}, [BOS]),
-        ([], (EOS,), {"add_bos_token": True, "bos_token": {"content": BOS}}, [BOS]),
+        ([], (), {"add_bos_token": True, "bos_token": BOS}, []),
+        ([], (EOS,), {"add_bos_token": True, "bos_token": {"content": BOS}}, []),
         ([], (), {"add_bos_token": True, "bos_token": None}, []),
         ([], (), {"add_bos_token": True, "bos_token": "<nowhere>"}, []),
         ([BOS], (), {"add_bos_token": None, "bos_token": BOS}, [BOS]),
@@ -286,13 +287,42 @@ def test_broken_tokenizers_are_model_errors(tmp_path, content):
 
 
 def test_a_broken_template_is_a_model_error(tmp_path):
-    """Catches a panic of the library that comes only when a text is encoded."""
+    """Catches a post-processor that puts a text nowhere, or twice."""
     template = {"type": "TemplateProcessing", "pair": [], "special_tokens": {}}
     template["single"] = [{"SpecialToken": {"id": BOS, "type_id": 0}}]
     (tmp_path / "tokenizer.json").write_text(json.dumps(LEAST | {"post_processor": template}))
+    with pytest.raises(ModelError, match="has the text 0 times, not once"):
+        Tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("normalizer", {"type": "Nothing"}, r"its normalizer \(Nothing\) is none that the"),
+        ("decoder", {"type": "Fuse", "x": 1} | {"type": 3}, "its decoder is none that"),
+        ("model", LEAST["model"] | {"vocab": {"a": -1}}, r"its model \(BPE\) is broken: invalid"),
+        ("pre_tokenizer", {"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated"},
+         r"its pre tokenizer \(Split\) is"),
+        ("version", "2.0", "Unknown tokenizer version '2.0'"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_named(tmp_path, part, value, said):
+    """Catches "data did not match any variant of untagged enum ModelUntagged at line 1"."""
+    (tmp_path / "tokenizer.json").write_text(json.dumps(LEAST | {part: value}))
+    with pytest.raises(ModelError, match=said) as caught:
+        Tokenizer(tmp_path)
+    assert "untagged" not in str(caught.value) and "line 1" not in str(caught.value)
+
+
+def test_a_text_that_would_grow_too_long_is_refused(tmp_path):
+    """Catches all memory for a text of 300 kB, where no letter alone is too much."""
+    twice = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    steps = {"type": "Sequence", "normalizers": [twice] * 10}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(LEAST | {"normalizer": steps}))
     tokenizer = Tokenizer(tmp_path)
-    with pytest.raises(ModelError, match="broken post-processor"):
-        _ = tokenizer.prefix
+    assert len(tokenizer.encode("a")) == 1024
+    with pytest.raises(InputError, match="more than the 262144 that"):
+        tokenizer.encode("a" * 300_000)
 
 
 def test_a_text_that_cannot_be_encoded_is_a_model_error(tmp_path):

@@ -10,6 +10,7 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError
 from gptcli.text.continuation import split_continuation
+from gptcli.text.cut import own_bytes
 from gptcli.types.choose import Choice, Choices, ChooseRequest, ScoredToken
 from gptcli.types.events import Notice
 
@@ -25,7 +26,7 @@ def answer(model: OpenModel, request: ChooseRequest) -> Choices:
     totals = list(map(math.fsum, logprobs))
     rows = enumerate(zip(request.choices, cut.rows, logprobs, totals, shares(totals), strict=True))
     found = [
-        Choice(index, text, _tokens(model, ids, values), total, share)
+        Choice(index, text, _tokens(model, ids, values), total, share, invented=cut.invented[index])
         for index, (text, ids, values, total, share) in rows
     ]
     if request.calibrate is not None:
@@ -41,11 +42,13 @@ class _Cut:
     """The tokens that all choices stand after, and those of each choice.
 
     moved: the bytes of the prompt that went over to the choices, less its last white space.
+    invented: bytes of each choice's tokens that nobody wrote.
     """
 
     prompt: list[int]
     rows: list[list[int]]
     moved: int
+    invented: list[int]
 
 
 def _cut(
@@ -76,8 +79,14 @@ def _cut(
     for text, row in zip(texts, rows, strict=True):
         model.check_length(len(ids) + len(row), f"{subject} with choice {text!r}")
     whole = model.tokenizer.encode(prompt.rstrip(), special=request.special)
-    moved = sum(len(model.tokenizer.bytes_of(token)) for token in whole[border:])
-    return _Cut(ids, rows, moved)
+    special = request.special
+    moved = len(own_bytes(model.tokenizer, prompt.rstrip(), whole, border, special=special))
+    invented = [
+        sum(map(len, map(model.tokenizer.bytes_of, row)))
+        - len(own_bytes(model.tokenizer, prompt + text, [*before, *row], border, special=special))
+        for text, row in zip(texts, rows, strict=True)
+    ]
+    return _Cut(ids, rows, moved, invented)
 
 
 def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:

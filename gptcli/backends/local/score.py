@@ -10,8 +10,9 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
 from gptcli.text.continuation import split_continuation
+from gptcli.text.cut import own_bytes
 from gptcli.types.events import Notice
-from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest, TokenScore
+from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest, Surplus, TokenScore
 from gptcli.types.token import Token
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def rows(model: OpenModel, request: ScoreRowsRequest) -> ScoreRows:
         context_size=planned.size,
         stride=planned.stride,
         notices=planned.notices,
+        surplus=planned.surplus,
     )
 
 
@@ -63,7 +65,7 @@ def _rows(model: OpenModel, planned: Plan) -> Iterator[TokenScore]:
 class Plan:
     """How a text is run: its ids, so many of which come before it, and its windows.
 
-    size, stride: of the windows, in tokens.
+    size, stride: of the windows, in tokens. surplus: as Score has it.
     """
 
     ids: list[int]
@@ -72,6 +74,7 @@ class Plan:
     size: int
     stride: int
     notices: tuple[Notice, ...]
+    surplus: Surplus
 
 
 def plan(model: OpenModel, request: ScoreRequest) -> Plan:
@@ -79,12 +82,23 @@ def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     from gptcli.engine.asking.scoring import windows
 
     size = model.runner.limit
-    before, ids = _cut(model, request)
+    before, ids, put = _cut(model, request)
     whole, bos = before + ids, model.tokenizer.prefix
     begins = len(bos) if whole[: len(bos)] == bos else 0
     stride = _stride(request, size, begins)
     found = windows(len(whole), max(len(before), 1), size, stride, begins=begins)
-    return Plan(whole, len(before), found, size, stride, _notices(model, request, ids))
+    text = request.context + request.text
+    begin = max(len(before), 1)
+    own = own_bytes(model.tokenizer, text, whole[put:], begin - put, special=request.special)
+    notices = _notices(model, request, len(own))
+    tokens = b"".join(map(model.tokenizer.bytes_of, whole[begin:]))
+    surplus = Surplus(len(tokens) - len(own), _characters(tokens) - _characters(own))
+    return Plan(whole, len(before), found, size, stride, notices, surplus)
+
+
+def _characters(data: bytes) -> int:
+    """Those that begin in it."""
+    return sum(byte & 0xC0 != 0x80 for byte in data)
 
 
 def _stride(request: ScoreRequest, size: int, begins: int) -> int:
@@ -100,8 +114,8 @@ def _stride(request: ScoreRequest, size: int, begins: int) -> int:
     return stride
 
 
-def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int]]:
-    """What stands before the text, and the text, in ids."""
+def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int], int]:
+    """What stands before the text, and the text, in ids; how many of the first were put there."""
     if not request.text:
         raise InputError(request.subject, "is empty")
     before, ids = split_continuation(
@@ -109,9 +123,9 @@ def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int]]
     )
     model.check_ids([*before, *ids], request.subject)
     bos = model.tokenizer.prefix
-    whole = before + ids
+    whole, put = before + ids, 0
     if bos and whole[: len(bos)] != bos:
-        before = [*bos, *before]
+        before, put = [*bos, *before], len(bos)
     elif bos and not before:
         # The text brings its own beginning, which is not its to be scored.
         before, ids = ids[: len(bos)], ids[len(bos) :]
@@ -123,13 +137,13 @@ def _cut(model: OpenModel, request: ScoreRequest) -> tuple[list[int], list[int]]
             else "has no token to score",
             "--context says what stands before it",
         )
-    return before, ids
+    return before, ids, put
 
 
-def _notices(model: OpenModel, request: ScoreRequest, ids: list[int]) -> tuple[Notice, ...]:
+def _notices(model: OpenModel, request: ScoreRequest, scored: int) -> tuple[Notice, ...]:
+    """scored: bytes of what is scored of context and text."""
     found: list[Notice] = []
     text = request.context[len(request.context.rstrip()) :] + request.text
-    scored = sum(len(model.tokenizer.bytes_of(token)) for token in ids)
     # What is scored beyond the text, and the spaces that go over to it by rule, is the context's.
     moved = scored - len(text.encode())
     if request.context and moved > 0:

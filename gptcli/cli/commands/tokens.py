@@ -131,12 +131,11 @@ def _decode(
     if json:
         view.write_json(writer, answer)
         return
-    data = b"".join(answer.known[token].bytes for token in answer.ids)
     if not environment.on_terminal:
-        writer.write_bytes(data)
+        writer.write_bytes(answer.data)
         return
     terminal = environment.terminal()
-    terminal.write(data.decode(errors="backslashreplace"))
+    terminal.write(answer.data.decode(errors="backslashreplace"))
     terminal.end_line()
 
 

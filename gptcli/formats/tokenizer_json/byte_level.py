@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gptcli.formats.tokenizer_json import parts
+from gptcli.formats.tokenizer_json import library, parts
 from gptcli.formats.tokenizer_json.parts import Part
 from gptcli.formats.tokenizer_json.splitting import Splitting, byte_level
 
@@ -29,5 +29,5 @@ def tokenizer(
         post_processor=parts.beginning(*begin) if begin else None,
         decoder=byte_level(use_regex=True),
     )
-    parts.check(found)
+    library.check(found)
     return found

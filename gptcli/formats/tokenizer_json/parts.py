@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,16 +91,3 @@ def whole(
         "decoder": decoder,
         "model": model,
     }
-
-
-def check(found: Part) -> None:
-    """Raises UnfitError where the library cannot build it, or gives an added token another id."""
-    from tokenizers import Tokenizer
-
-    try:
-        built = Tokenizer.from_str(json.dumps(found))
-    except Exception as error:  # the library raises nothing narrower
-        raise UnfitError(str(error)) from None
-    for token in found["added_tokens"]:
-        if built.token_to_id(token["content"]) != token["id"]:
-            raise UnfitError("token ids have gaps")

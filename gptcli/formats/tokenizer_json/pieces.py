@@ -13,10 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from gptcli.formats.tokenizer_json import parts
+from gptcli.formats.tokenizer_json import library, parts
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 
 _SPACE = "▁"
+#: The most that the squares of the lengths of all pieces come to, in letters: all cuts of all
+#: pieces are tried. Gemma's, of which there are many, come to 2^24.
+_CUTS = 1 << 28
 
 
 class PieceKind(IntEnum):
@@ -87,7 +90,7 @@ def tokenizer(
         post_processor=parts.beginning(*begin) if begin else None,
         decoder=_decoder(rules),
     )
-    parts.check(found)
+    library.check(found)
     return found
 
 
@@ -144,6 +147,8 @@ def _added(pieces: Sequence[Piece], texts: Sequence[str]) -> list[Part]:
 def _merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
     """Every pair that makes a piece, best score first; only pieces of text are merged."""
     normal = {p.text: (-p.score, at) for at, p in enumerate(pieces) if p.kind is PieceKind.NORMAL}
+    if sum(len(text) ** 2 for text in normal) > _CUTS:
+        raise UnfitError(f"its pieces are too long: one has {max(map(len, normal))} letters")
     known = normal.keys() | set("".join(normal))
     found = [
         (rank, text[:cut], text[cut:])

@@ -7,27 +7,28 @@ Any other tokenizer_class of tokenizer_config.json is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from gptcli.errors import ModelError
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
 from gptcli.formats.tokenizer_json import byte_level, parts, pieces, sentencepiece_model, splitting
+from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
+from gptcli.formats.tokenizer_json.settings import COMPANIONS, CONFIG, TokenizerSettings
 
 PIECES, VOCABULARY, MERGES = "tokenizer.model", "vocab.json", "merges.txt"
-_SETTINGS, _ADDED, _NAMES = "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"
-#: Files that say more about a tokenizer than its vocabulary does.
-COMPANIONS = (_SETTINGS, _ADDED, _NAMES)
+_MODEL = "config.json"
 _SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"}
 #: tokenizer_class → how it cuts a text.
 _BYTE_LEVEL_CLASSES = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
+#: model_type → tokenizer_class, where tokenizer_config.json names none.
+_CLASS_OF_MODEL = dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer")
 _END_OF_TEXT = "<|endoftext|>"
-_NAMED = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
-_OPTIONS = ("single_word", "lstrip", "rstrip")
+
+__all__ = ("COMPANIONS", "convert", "read", "sources")
 
 
 def sources(names: Collection[str]) -> tuple[str, ...]:
@@ -38,67 +39,102 @@ def sources(names: Collection[str]) -> tuple[str, ...]:
     return ()
 
 
-def convert(directory: Path, found: tuple[str, ...]) -> Part:
-    """tokenizer.json as a dict; `found` are the directory's `sources`. Raises ModelError."""
-    subject = directory / found[0]
-    settings = _json(directory / _SETTINGS)
-    try:
-        if found == (PIECES,):
-            return _of_pieces(directory, settings)
-        return _of_merges(directory, settings)
-    except UnfitError as error:
-        reason = f"cannot be made into a tokenizer: {error}"
-        raise ModelError(str(subject), reason) from None
+def read(directory: Path, found: tuple[str, ...]) -> dict[str, bytes]:
+    """All that a tokenizer is made of; `found` are the directory's `sources`. Raises ModelError."""
+    held = {
+        name: files.read(
+            directory / name, jsonfile.TOKENIZER_LIMIT, "is larger than any tokenizer should be"
+        )
+        for name in found
+    }
+    return held | settings_files.read(directory)
 
 
-def _of_pieces(directory: Path, settings: dict[str, Any]) -> Part:
-    _class(settings, _SENTENCE_PIECE_CLASSES)
-    model = sentencepiece_model.parse(_read(directory / PIECES))
-    added = _added(directory, settings)
+def convert(
+    directory: Path, held: Mapping[str, bytes], settings: TokenizerSettings, kind: str | None
+) -> Part:
+    """tokenizer.json as a dict; `held` is what `read` gave, `kind` the tokenizer's class.
+
+    settings: as `raw` has them. Raises UnfitError, or ModelError for a file that is no JSON.
+    """
+    if PIECES in held:
+        return _of_pieces(held[PIECES], settings, kind)
+    vocabulary = jsonfile.parse(held[VOCABULARY], str(directory / VOCABULARY))
+    return _of_merges(vocabulary, held[MERGES], settings, kind)
+
+
+def class_of(directory: Path, settings: TokenizerSettings) -> str | None:
+    """The tokenizer's class: tokenizer_config.json's, or the one that goes with the model."""
+    path = directory / _MODEL
+    if settings.kind is not None or not path.is_file():
+        return settings.kind
+    model = jsonfile.read(path)
+    named = model.get("tokenizer_class")
+    if isinstance(named, str):
+        return named.removesuffix("Fast")
+    return _CLASS_OF_MODEL.get(str(model.get("model_type")))
+
+
+def raw(settings: TokenizerSettings) -> TokenizerSettings:
+    """With tokens that are looked for in the text as it is written: spaces are not yet put in."""
+    added = {at: token | {"normalized": False} for at, token in settings.added.items()}
+    return replace(settings, added=added)
+
+
+def _of_pieces(data: bytes, settings: TokenizerSettings, kind: str | None) -> Part:
+    _check_class(kind, _SENTENCE_PIECE_CLASSES)
+    model = sentencepiece_model.parse(data)
     known = list(model.pieces)
-    for at, token in sorted(added.items()):
+    for at, token in sorted(settings.added.items()):
         if at < len(known) and known[at].kind is not PieceKind.UNKNOWN:
-            kind = PieceKind.CONTROL if token["special"] else PieceKind.USER_DEFINED
-            known[at] = Piece(token["content"], known[at].score, kind)
+            role = PieceKind.CONTROL if token["special"] else PieceKind.USER_DEFINED
+            known[at] = Piece(token["content"], known[at].score, role)
     rules = PieceRules(_prefix(settings, model), model.squeeze, model.character_map)
     return pieces.tokenizer(
-        known, rules, added=list(added.values()), begin=_begin(settings, known, model.bos)
+        known,
+        rules,
+        added=list(settings.added.values()),
+        begin=_begin(settings, known, model.bos),
     )
 
 
-def _prefix(settings: dict[str, Any], model: sentencepiece_model.SentencePieceModel) -> str:
+def _prefix(settings: TokenizerSettings, model: sentencepiece_model.SentencePieceModel) -> str:
     """`legacy` is on where nothing is said, as SentencePiece itself has it."""
-    if settings.get("add_prefix_space", model.dummy_prefix) is False:
+    spaced = settings.flag("add_prefix_space")
+    if not (model.dummy_prefix if spaced is None else spaced):
         return "none"
-    return "first" if settings.get("legacy") is False else "all"
+    return "first" if settings.flag("legacy") is False else "all"
 
 
-def _begin(settings: dict[str, Any], known: list[Piece], bos: int | None) -> tuple[str, int] | None:
-    named = _content(settings.get("bos_token"))
+def _begin(
+    settings: TokenizerSettings, known: list[Piece], bos: int | None
+) -> tuple[str, int] | None:
     ids = {piece.text: at for at, piece in enumerate(known)}
-    at = ids.get(named, bos) if named is not None else bos
-    if settings.get("add_bos_token", True) is False or at is None or at >= len(known):
+    named = settings.named.get("bos_token")
+    at = bos if named is None else ids.get(named, bos)
+    if settings.flag("add_bos_token") is False or at is None or at >= len(known):
         return None
     return known[at].text, at
 
 
-def _of_merges(directory: Path, settings: dict[str, Any]) -> Part:
-    kind = _class(settings, _BYTE_LEVEL_CLASSES) or "GPT2Tokenizer"
-    vocab = jsonfile.read(directory / VOCABULARY, jsonfile.TOKENIZER_LIMIT)
+def _of_merges(vocab: Part, merges: bytes, settings: TokenizerSettings, kind: str | None) -> Part:
+    _check_class(kind, _BYTE_LEVEL_CLASSES)
     if not all(type(at) is int and at >= 0 for at in vocab.values()):
         raise UnfitError("it has a token without an id")
-    merges = [line.split(" ") for line in _lines(_read(directory / MERGES))]
-    way = splitting.WAYS[_BYTE_LEVEL_CLASSES[kind]]
-    if settings.get("add_prefix_space") is True:
-        spaced = splitting.byte_level(use_regex=True, add_prefix_space=True)
-        if kind != "GPT2Tokenizer":
+    pairs = [line.split(" ") for line in _lines(merges)]
+    way = splitting.WAYS[_BYTE_LEVEL_CLASSES[kind or "GPT2Tokenizer"]]
+    if settings.flag("add_prefix_space"):
+        if kind == "Qwen2Tokenizer":
             raise UnfitError(f"add_prefix_space of a {kind} is not supported")
-        way = splitting.Splitting(spaced)
-    added = _added(directory, settings)
-    for name in _special(directory, settings) or {_END_OF_TEXT}:
+        way = splitting.Splitting(splitting.byte_level(use_regex=True, add_prefix_space=True))
+    added = dict(settings.added)
+    for name in settings.controls or (_END_OF_TEXT,):
         if name in vocab:
             added.setdefault(vocab[name], parts.added(vocab[name], name, special=True))
-    return byte_level.tokenizer(vocab, merges, way, added=list(added.values()))
+    bos = settings.named.get("bos_token") or settings.usual.get("bos_token")
+    at = {token["content"]: at for at, token in added.items()}.get(bos) if bos else None
+    begin = (str(bos), at) if at is not None and settings.flag("add_bos_token") else None
+    return byte_level.tokenizer(vocab, pairs, way, added=list(added.values()), begin=begin)
 
 
 def _lines(data: bytes) -> list[str]:
@@ -116,68 +152,7 @@ def _lines(data: bytes) -> list[str]:
     return found
 
 
-def _class(settings: dict[str, Any], known: Collection[str]) -> str | None:
-    found = settings.get("tokenizer_class")
-    if found is None:
-        return None
-    name = str(found).removesuffix("Fast")
-    if name not in known:
-        raise UnfitError(f"{_SETTINGS} asks for a {found}, not for a {' or '.join(sorted(known))}")
-    return name
-
-
-def _added(directory: Path, settings: dict[str, Any]) -> dict[int, Part]:
-    """Added tokens by id: those of tokenizer_config.json over those of added_tokens.json."""
-    special = _special(directory, settings)
-    found = {
-        at: parts.added(at, text, special=text in special)
-        for text, at in _json(directory / _ADDED).items()
-        if type(at) is int and at >= 0
-    }
-    listed = settings.get("added_tokens_decoder")
-    for key, entry in (listed if isinstance(listed, dict) else {}).items():
-        text = _content(entry)
-        if not key.isdecimal() or text is None or not isinstance(entry, dict):
-            raise UnfitError(f"{_SETTINGS} has an added token that it does not describe")
-        options = {name: entry.get(name) is True for name in _OPTIONS}
-        token = parts.added(int(key), text, special=entry.get("special") is True, **options)
-        found[int(key)] = token
-    return found
-
-
-def _special(directory: Path, settings: dict[str, Any]) -> set[str]:
-    """The texts of the tokens that have a part: the first, the last, the unknown, …"""
-    found: set[str] = set()
-    for holder in (_json(directory / _NAMES), settings):
-        others = holder.get("additional_special_tokens")
-        values = [holder.get(name) for name in _NAMED]
-        values += others if isinstance(others, list) else []
-        found.update(text for text in map(_content, values) if text)
-    return found
-
-
-def _content(token: Any) -> str | None:
-    if isinstance(token, dict):
-        token = token.get("content")
-    return token if _is_text(token) else None
-
-
-def _is_text(token: Any) -> bool:
-    # A lone surrogate, which JSON can spell, is no text.
-    return isinstance(token, str) and not any("\ud800" <= letter <= "\udfff" for letter in token)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return jsonfile.read(path) if path.exists() else {}
-
-
-def _read(path: Path) -> bytes:
-    files.refuse_special(path)
-    try:
-        with path.open("rb") as file:
-            found = file.read(jsonfile.TOKENIZER_LIMIT + 1)
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
-    if len(found) > jsonfile.TOKENIZER_LIMIT:
-        raise ModelError(str(path), "is larger than any tokenizer should be")
-    return found
+def _check_class(kind: str | None, known: Collection[str]) -> None:
+    if kind is not None and kind not in known:
+        wanted = " or ".join(sorted(known))
+        raise UnfitError(f"{CONFIG} or {_MODEL} asks for a {kind}, not for a {wanted}")

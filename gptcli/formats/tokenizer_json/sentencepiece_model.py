@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gptcli.formats.tokenizer_json.bounds import longest_replacement
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind
 
@@ -20,6 +21,8 @@ _BPE = 2
 _MODELS = {1: "unigram", 2: "BPE", 3: "word", 4: "character"}
 #: The most pieces; the largest vocabularies in use have a quarter of that.
 _PIECE_LIMIT = 1 << 20
+#: The most fields of a piece, which has three, and of the settings, which repeat some.
+_PIECE_FIELDS, _SETTING_FIELDS = 64, 1 << 16
 
 #: A field's number and its value: a number, or the bytes of a text, a message or a real.
 _Field = tuple[int, int | bytes]
@@ -49,13 +52,13 @@ def parse(data: bytes) -> SentencePieceModel:
     models that are not BPE, spaces at the end of words or not escaped.
     """
     try:
-        fields = list(_fields(data))
-        trainer = dict(_fields(_bytes(_last(fields, 2, b""))))
-        normaliser = dict(_fields(_bytes(_last(fields, 3, b""))))
+        fields = list(_fields(data, _PIECE_LIMIT + _SETTING_FIELDS))
+        trainer = dict(_fields(_bytes(_last(fields, 2, b"")), _SETTING_FIELDS))
+        normaliser = dict(_fields(_bytes(_last(fields, 3, b"")), _SETTING_FIELDS))
         found = [value for number, value in fields if number == 1]
         if not 0 < len(found) <= _PIECE_LIMIT:
             raise UnfitError(f"it has {len(found)} pieces")
-        pieces = tuple(_piece(dict(_fields(_bytes(value)))) for value in found)
+        pieces = tuple(_piece(dict(_fields(_bytes(value), _PIECE_FIELDS))) for value in found)
     except (ValueError, struct.error, IndexError) as error:
         raise UnfitError(f"it is not a SentencePiece model ({error})") from None
     kind = _number(trainer, 3, 1)
@@ -65,7 +68,7 @@ def parse(data: bytes) -> SentencePieceModel:
         raise UnfitError("treat_whitespace_as_suffix is not supported")
     if not _number(normaliser, 5, 1):
         raise UnfitError("escape_whitespaces off is not supported")
-    table = _bytes(normaliser.get(2, b""))
+    table = _table(normaliser)
     ids = {name: _id(trainer, number, default) for name, number, default in _IDS}
     return SentencePieceModel(
         pieces=pieces,
@@ -74,6 +77,15 @@ def parse(data: bytes) -> SentencePieceModel:
         squeeze=bool(_number(normaliser, 4, 1)),
         character_map=base64.b64encode(table).decode() if table else None,
     )
+
+
+def _table(normaliser: dict[int, int | bytes]) -> bytes:
+    table = normaliser.get(2, b"")
+    if not isinstance(table, bytes):
+        raise UnfitError("it is not a SentencePiece model (field 2 is no bytes)")
+    if table:
+        longest_replacement(table)
+    return table
 
 
 _IDS = (("unk", 40, 0), ("bos", 41, 1), ("eos", 42, 2))
@@ -109,10 +121,13 @@ def _bytes(value: int | bytes) -> bytes:
     return value
 
 
-def _fields(data: bytes) -> Iterator[_Field]:
+def _fields(data: bytes, most: int) -> Iterator[_Field]:
     """The fields of a message, in their order; bytes of 32- and 64-bit values are left as such."""
-    at = 0
+    at = count = 0
     while at < len(data):
+        count += 1
+        if count > most:
+            raise ValueError(f"more than {most} fields")
         key, at = _varint(data, at)
         kind, value = key & 7, b""
         if kind == _VARINT:

@@ -58,7 +58,7 @@ def scored_as(*tokens: tuple[bytes, float | None]) -> Score:
 
 EVERYTHING = scored_as((b"first", None), *((data, 3.0 * i) for i, data in enumerate(PIECES)))
 CUT = Tokens(
-    "tiny", tuple(range(len(PIECES))), dict(enumerate(map(Token, range(99), PIECES))), 9, 9
+    "tiny", tuple(range(len(PIECES))), dict(enumerate(map(Token, range(99), PIECES))), b"a" * 9
 )
 
 
@@ -171,7 +171,7 @@ def test_a_difference_holds_every_token_once_and_in_order():
 
 def test_tokens_left_out_are_told():
     """Catches a table cut off in silence, and --all that shows no more."""
-    many = Tokens("tiny", (0,) * 60, {0: Token(0, b"a")}, 60, 60)
+    many = Tokens("tiny", (0,) * 60, {0: Token(0, b"a")}, b"a" * 60)
     assert "… 10 more; --all shows them" in written(lambda s: tokens_view.show(s, many), 80)
     text = written(lambda s: tokens_view.show(s, many, everything=True), 80)
     assert "more" not in text
@@ -182,7 +182,7 @@ def test_tokens_left_out_are_told():
 def test_neighbouring_tokens_differ_and_control_tokens_differ_from_both(term):
     """Catches tokens that flow into one another, also where there are but eight colours."""
     known = {0: Token(0, b"ab"), 1: Token(1, b"<e>", special=True)}
-    text = written(lambda s: tokens_view.show(s, Tokens("t", (0, 0, 1), known, 7, 7)), 80, term)
+    text = written(lambda s: tokens_view.show(s, Tokens("t", (0, 0, 1), known, b"a" * 7)), 80, term)
     screen = pyte.Screen(80, 20)
     pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
     assert len({screen.buffer[0][column].bg for column in (0, 2, 4)}) == 3
