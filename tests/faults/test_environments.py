@@ -250,3 +250,16 @@ def test_locales_of_every_process(around: dict[str, str], name: str, commands: C
     plain = redirected(commands.argv(name), "", LC_ALL="C.UTF-8")
     assert plain.returncode == 0, plain.stderr
     assert redirected(commands.argv(name), "", **around).stdout == plain.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argv", [["--help"], ["--show-completion", "bash"], ["complete", "-h"]])
+def test_a_reader_that_left_is_told_as_one(argv: list[str]) -> None:
+    """Typer and Rich make an exit of their own of it, with 1, which is a bug here."""
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *GPTCLI, *argv],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (141, b"")
