@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from gptcli.errors import ContextError, GptcliError, InputError, ModelError
 from gptcli.text.chat_document import Document, Turn, document_of
-from gptcli.text.disguise import hidden
+from gptcli.text.disguise import Brief, hidden
 from gptcli.text.template_process import Rendered, Said, TemplateProcess
 from gptcli.text.template_source import TemplateSource
 from gptcli.text.tokenizer import Tokenizer
@@ -72,7 +73,7 @@ class ChatTemplate:
         self._check_written(text, written, messages)
         cut: list[tuple[int, int, int]] = []
         at = 0
-        for control in self._tokenizer.controls(written, self._controls):
+        for control in self._written_controls(written, rendered.runs):
             cut += self._between(text, at, control[1])
             cut.append(control)
             at = control[2]
@@ -82,8 +83,35 @@ class ChatTemplate:
         return document_of(text, cut, ())
 
     def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
-        """See DocumentForm. A turn ends where the document of the messages so far ends."""
+        """See DocumentForm. A turn ends where the document of the messages so far ends.
+
+        What a template has to say itself before the first message is a turn of the system's.
+        """
         text = self._render(messages, answer=answer).text
+        found = self._turns(messages, text)
+        first = found[0] if found else None
+        if first is None or first.role != "user" or first.content_end is None:
+            return tuple(found)
+        header = first.content_end - len(messages[0].content.strip()) - len(self._user_header)
+        own = text[:header] if text.startswith(self._user_header or " ", header) else ""
+        for name in self._controls.values():
+            own = own.replace(name, "")
+        if header <= 0 or not own.strip():
+            return tuple(found)
+        return (Turn("system", 0, header), replace(first, start=header), *found[1:])
+
+    @cached_property
+    def _user_header(self) -> str:
+        """What stands before a message of the user that is not the first."""
+        said = [Message("user", "a"), Message("assistant", "b"), Message("user", "c")]
+        try:
+            text = self._render(said, answer=False).text
+        except GptcliError:
+            return ""
+        last = self._turns(said, text)[-1]
+        return "" if last.content_end is None else text[last.start : last.content_end - 1]
+
+    def _turns(self, messages: Sequence[Message], text: str) -> list[Turn]:
         found: list[Turn] = []
         start = first = 0
         for place in range(len(messages)):
@@ -98,7 +126,7 @@ class ChatTemplate:
             found.append(
                 _turn(rest, text, start, len(text)) if rest else Turn("assistant", start, len(text))
             )
-        return tuple(found)
+        return found
 
     def _check_size(self, text: str) -> None:
         """Raise ContextError for a text that would take long to cut only to be refused."""
@@ -123,6 +151,15 @@ class ChatTemplate:
                 if not any(a == b for a, b in zip(name, seen, strict=True)):
                     reason = f"{name} stands in the document, and it cannot be told who wrote it"
                     raise ModelError(self._subject, reason)
+
+    def _written_controls(self, written: str, runs: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(id, start, end) of the control tokens that the template wrote, and those of answers."""
+        if any(name.isspace() for name in self._controls.values()):
+            # White space may be a token wherever it stands.
+            return self._tokenizer.controls(written, self._controls)
+        brief = Brief(written, runs)
+        found = self._tokenizer.controls(brief.text, self._controls)
+        return [(token, brief.place(a), brief.place(b - 1) + 1) for token, a, b in found]
 
     def _between(self, text: str, start: int, end: int) -> list[tuple[int, int, int]]:
         """A stretch without control tokens, whatever it says."""

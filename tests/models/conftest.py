@@ -24,7 +24,7 @@ def private_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def _bytes_to_unicode() -> list[str]:
+def bytes_to_unicode() -> list[str]:
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return [chr(byte) for byte in shown] + [chr(256 + at) for at in range(len(hidden))]
@@ -32,7 +32,7 @@ def _bytes_to_unicode() -> list[str]:
 
 def add_tokenizer(writer: gguf.GGUFWriter, pre: str = "gpt-2") -> None:
     """256 bytes, a few merges, and control tokens up to VOCABULARY."""
-    tokens = _bytes_to_unicode()
+    tokens = bytes_to_unicode()
     merges = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "1 2"]
     tokens += [merge.replace(" ", "") for merge in merges]
     control = VOCABULARY - len(tokens)

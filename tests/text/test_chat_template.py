@@ -286,3 +286,39 @@ def test_what_was_said_may_be_long(tmp_path):
     text = "word " * 25_000
     assert text in form.document([Message("user", text)]).text
     form.close()
+
+
+OWN_SYSTEM = (
+    "<|im_end|>{% if messages[0].role != 'system' %}"
+    "<|im_start|>system\nBe a model.<|im_end|>\n{% endif %}"
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "said", "roles"),
+    [
+        (OWN_SYSTEM, "u", "system user assistant"),
+        (OWN_SYSTEM, "uau", "system user assistant user assistant"),
+        (OWN_SYSTEM, "su", "system user assistant"),
+        (OWN_SYSTEM.replace("Be a model.", ""), "u", "system user assistant"),
+        # A BOS alone says nothing.
+        (OWN_SYSTEM.replace("role != 'system'", "role == 'x'"), "u", "user assistant"),
+        (OWN_SYSTEM.replace("'\n' + m.content", "m.content"), "u", "system user assistant"),
+    ],
+)
+def test_what_the_template_says_itself_is_no_turn_of_the_users(template, said, roles, tmp_path):
+    """Catches a default system prompt that is shown as if the user had said it."""
+    directory = directory_of("chatml", tmp_path / "model")
+    (directory / "chat_template.jinja").write_text(template)
+    form = open_form(ChatForm(), Tokenizer(directory))
+    names = {"s": "system", "u": "user", "a": "assistant"}
+    messages = [Message(names[each], f"text {each}") for each in said]
+    document, turns = form.document(messages), form.turns(messages)
+    assert " ".join(turn.role for turn in turns) == roles
+    assert [turn.start for turn in turns] == [0, *(turn.end for turn in turns[:-1])]
+    for turn, message in zip(turns[-len(said) - 1 :], messages, strict=False):
+        assert document.text[turn.start : turn.end].count("<|im_start|>") == 1
+        assert message.content in document.text[turn.start : turn.end]
+    form.close()

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.errors import ModelError
 from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.formats.safetensors.stored import StoredFiles
 from gptcli.types.events import Notice
 
 #: Bytes that are compared at a time.
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
 #: Models of text and images may put this before the head's name.
 _OUTER = "language_model."
 
@@ -33,7 +34,7 @@ class Ends:
 def settle(spec: ModelSpec, rules_of: Callable[[ModelSpec], Rules], stored: StoredFiles) -> Ends:
     """`spec` as config.json has it, and `stored` as the files have it, brought together.
 
-    Raises the errors of `MappedFiles`, where two tensors are to be compared.
+    Raises ModelError where two tensors are to be compared and cannot be read.
     """
     rules = rules_of(replace(spec, tied=False))
     by_target = {rule.targets: rule.stored.removesuffix(".weight") for rule in rules.rules}
@@ -78,13 +79,25 @@ def _same(one: Mapping[str, StoredTensor], other: Mapping[str, StoredTensor]) ->
     pairs = [(one[part], other[part]) for part in one]
     if any((a.kind, a.shape) != (b.kind, b.shape) for a, b in pairs):
         return False
-    from gptcli.formats.safetensors.mapping import MappedFiles
+    return all(_same_bytes(a, b) for a, b in pairs)
 
-    # Views of the files, of which no more is read than up to the first difference.
-    files = MappedFiles()
-    for a, b in pairs:
-        left, right = files.bytes(a).data, files.bytes(b).data
-        for at in range(0, len(left), _CHUNK):
-            if left[at : at + _CHUNK] != right[at : at + _CHUNK]:
-                return False
+
+def _same_bytes(one: StoredTensor, other: StoredTensor) -> bool:
+    """Read, not mapped: pages that are mapped take longer than what is in them, and stay."""
+    left, right = bytearray(_CHUNK), bytearray(_CHUNK)
+    size = one.end - one.begin
+    try:
+        with one.file.open("rb", buffering=0) as first, other.file.open("rb", buffering=0) as last:
+            for at in range(0, size, _CHUNK):
+                first.seek(one.begin + at)
+                last.seek(other.begin + at)
+                count = min(_CHUNK, size - at)
+                read = first.readinto(memoryview(left)[:count])
+                if read != count or last.readinto(memoryview(right)[:count]) != count:
+                    raise ModelError(str(one.file), "was cut short while it was being read")
+                # What a last, shorter part leaves of the one before is the same in both.
+                if left != right:
+                    return False
+    except OSError as error:
+        raise ModelError(str(one.file), f"cannot be read: {error.strerror}") from None
     return True

@@ -49,10 +49,12 @@ def _kinds(config: ConfigFields, layers: int) -> list[str]:
     try:
         for kinds, times in default if stated is None else stated:
             # More than there are layers is wrong anyway, and not worth the memory.
-            found += list(kinds) * min(times, layers + 1)
+            found += list(kinds)[: layers + 1] * min(times, layers + 1)
+            if len(found) > layers:
+                break
     except (TypeError, ValueError):
         raise config.bad("attention_types", "must be [[[kind, …], how often], …]") from None
-    if len(found) != layers or not set(found) <= {"global", "local"}:
+    if len(found) != layers or any(kind not in ("global", "local") for kind in found):
         reason = f"must make {layers} layers, each global or local, not {len(found)}"
         raise config.bad("attention_types", reason)
     return found
