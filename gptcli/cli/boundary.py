@@ -33,13 +33,17 @@ def main(argv: Sequence[str], environment: Environment | None = None) -> int:
         os.environ["COLUMNS"] = "9999"
     try:
         return _run(list(argv), around)
-    except (KeyboardInterrupt, signals.EndedError, Exception) as error:
+    except (KeyboardInterrupt, SystemExit, Exception) as error:
         # Everything ends here, that is what a boundary is. What fails while a signal has things
         # cleaned up is no news: a closed window takes the terminal with it.
         code = signals.on_the_way_out(error)
         if code is not None:
             return code
-        return PIPE_CLOSED if isinstance(error, PipeClosedError) else _report(error, argv, around)
+        if isinstance(error, PipeClosedError) or isinstance(error.__context__, BrokenPipeError):
+            return PIPE_CLOSED
+        if isinstance(error, SystemExit):
+            raise
+        return _report(error, argv, around)
 
 
 def _run(argv: list[str], environment: Environment) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gptcli.errors import ResourceError
+from gptcli.ui.terminal.stream import PipeClosedError
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -24,5 +25,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 def told_apart(error: OSError) -> Exception:
     """What an OSError means to the boundary."""
+    if isinstance(error, BrokenPipeError) and error.filename is None:
+        # Typer itself writes what it hands to the shell.
+        return PipeClosedError()
     subject = str(error.filename or "output")
     return ResourceError(subject, error.strerror or str(error))

@@ -64,7 +64,7 @@ ATTACKS = {
     "invisible": "a\u200bb\u2060c\xadd\u034fe\u180ef\u206ag\u3164h\ufeffi\uffa0j\u115fk",
     "hidden-bytes": "a\U000e0101\ufe01\U000e0061\U000e007f",
     "annotation": "a\ufff9b\ufffac\ufffb",
-    "lines": "-rf\u2028b\u2029c",
+    "lines": "a-rf\u2028b\u2029c",
 }
 C0 = "".join(map(chr, [*range(1, 9), *range(11, 32), 127]))
 C1 = "".join(map(chr, range(0x80, 0xA0)))
