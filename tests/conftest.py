@@ -42,7 +42,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if name not in config.option.markexpr:
             left |= {item for item in items if item.get_closest_marker(name)}
     if config.option.markexpr and SLOW not in config.option.markexpr:
-        left |= {item for item in items if item.get_closest_marker(SLOW)}
+        asked = {name for name in ON_REQUEST if name in config.option.markexpr}
+        slow = {item for item in items if item.get_closest_marker(SLOW)}
+        left |= {item for item in slow if not any(map(item.get_closest_marker, asked))}
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("model")
