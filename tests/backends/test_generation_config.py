@@ -79,6 +79,7 @@ def test_what_is_off_is_no_rule(tmp_path):
         *(("forced_eos_token_id", 2), ("forced_bos_token_id", 0), ("token_healing", True)),
         *(("epsilon_cutoff", 3e-4), ("eta_cutoff", 3e-4), ("dola_layers", "high")),
         *(("constraints", [{}]), ("encoder_no_repeat_ngram_size", 2), ("num_beams", True)),
+        *(("xtc_probability", 0.5), ("mirostat", 2)),
     ],
 )
 def test_what_is_not_done_is_refused_by_name(tmp_path, name, value):

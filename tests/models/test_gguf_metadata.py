@@ -136,6 +136,7 @@ def test_notes_are_left_out(generation) -> None:
         writer.add_string("quantize.imatrix.file", "words.dat")
         writer.add_string("mradermacher.quantize_version", "2")
         writer.add_string("someone.note", "")
+        writer.add_string("someone.version", "2026.11")
         writer.add_string("tokenizer.huggingface.json", "{}")
         writer.add_string("tokenizer.chat_template.tools", "{}")
 

@@ -42,6 +42,9 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "encoder_no_repeat_ngram_size": (0,),
     "watermarking_config": ({},),
     "token_healing": (False,),
+    # Of llama.cpp's own, which its converter takes from here, and a GGUF file brings.
+    "xtc_probability": (0,),
+    "mirostat": (0,),
 }
 #: How long, how fast and in which form: for whoever calls, and -n says how long here.
 LEFT_OUT = frozenset(
@@ -60,5 +63,7 @@ LEFT_OUT = frozenset(
         *("trust_remote_code", "chat_format", "max_window_size", "user_token_id"),
         *("assistant_token_id", "sep_token_id", "cls_token_id", "unk_token_id"),
         *("mask_token_id", "generation_kwargs"),
+        # What these ask for is refused above, where it is on.
+        *("xtc_threshold", "mirostat_tau", "mirostat_eta"),
     )
 )

@@ -55,12 +55,16 @@ _SEQUENCE = "sequence"
 
 
 def check(header: Header) -> None:
-    """Raises ModelError for a key that could mean anything, unless it is empty or false."""
+    """Raises ModelError for a key that could mean anything, unless it is empty or false.
+
+    A text of another program's, a version or an address, is a note.
+    """
     arch = f"{header.fields.get('general.architecture')}."
     for key, value in header.fields.items():
         if key.startswith((arch, "tokenizer.", _SAMPLING, *_NOTES)):
             continue
-        about = key.startswith(_GENERAL) and key.removeprefix(_GENERAL) in _ABOUT
+        general = key.startswith(_GENERAL)
+        about = key.removeprefix(_GENERAL) in _ABOUT if general else isinstance(value, str)
         if not about and value is not False and value not in ("", []):
             raise ModelError(str(header.path), f"{key} = {shown(value)} is not supported")
 
