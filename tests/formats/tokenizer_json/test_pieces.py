@@ -52,6 +52,9 @@ def test_ids_are_sentencepiece_s(name: str, text: str) -> None:
     if name == "user defined" and "▁" in text:
         # A literal ▁ is a space to SentencePiece; there is none in our user-defined pieces.
         return
+    if any(each.content in text for each in ours.get_added_tokens_decoder().values()):
+        # A control token's name is that token to the library; `Tokenizer` keeps it text.
+        return
     expected = theirs.encode(text)
     # The library puts the space before an empty text as well.
     assert (ours.encode(text).ids if text else []) == (expected if text else [])
