@@ -43,6 +43,8 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "watermarking_config": ({},),
     "token_healing": (False,),
 }
+#: Of those, what only filters the draw: where the most probable token is taken it has no effect.
+FILTERS = frozenset(("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"))
 #: How long, how fast and in which form: for whoever calls, and -n says how long here.
 LEFT_OUT = frozenset(
     (
