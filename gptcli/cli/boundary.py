@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import traceback
 from collections.abc import Sequence
@@ -116,8 +117,13 @@ def _usage(error: typer.TyperException, argv: Sequence[str]) -> UsageError:
         return UsageError(subject, getattr(error, "message", "") or "is missing")
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else _command_of(argv)
-    message = message.rstrip(".")
     hint = f"see {where} --help"
+    if near := getattr(error, "possibilities", None):
+        # Of those that Typer has, what differs by more than a slip of the hand says nothing.
+        message = getattr(error, "message", message)
+        near = difflib.get_close_matches(getattr(error, "option_name", ""), near, n=2, cutoff=0.75)
+        hint = f"did you mean {' or '.join(near)}?; {hint}" if near else hint
+    message = message.rstrip(".")
     takes_text = context is not None and any(
         isinstance(each, TyperArgument) for each in context.command.params
     )

@@ -97,12 +97,28 @@ def sound(found: ModelDir | None) -> Generator[Progress, None, ModelDir | None]:
     made = manifest.complete(found.path)
     if made is None:
         return None
+    # Told as one: whoever cannot keep the note, in a directory of others', sees it each time.
+    done, total = 0, sum(stored.size for stored in made.files.values())
     for name, stored in made.files.items():
-        if (yield from disk.sha256(found.path / name, f"checking {name}")) != stored.sha256:
+        digest = disk.sha256(found.path / name, f"checking {found.path.name}")
+        if (yield from _part_of(digest, done, total)) != stored.sha256:
             return None
+        done += stored.size
     if _state(found.path) == (what, stamp):
         identity.vouch(_note(found.path.name), what, stamp)
     return found
+
+
+def _part_of(
+    work: Generator[Progress, None, str], done: int, total: int
+) -> Generator[Progress, None, str]:
+    """Work that is a part of more, before which so much was done."""
+    while True:
+        try:
+            step = next(work)
+        except StopIteration as ended:
+            return str(ended.value)
+        yield Progress(step.label, done + step.done, total)
 
 
 def remove(name: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,41 @@ def test_what_is_not_done_is_refused_by_name(tmp_path, name, value):
     """Catches a model that is drawn from in another way than its publisher asks for."""
     with pytest.raises(ModelError, match=f"generation_config.json: '{name}' .* is not supported"):
         reader(tmp_path, **{name: value}).rules(frozenset(), 100)
+
+
+@pytest.mark.parametrize("name", ["typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"])
+def test_filters_of_the_draw_say_nothing_where_nothing_is_drawn(tmp_path, name):
+    """Catches a model that --temperature 0 cannot use, for a filter that has no effect there."""
+    found = reader(tmp_path, do_sample=True, **{name: 0.5})
+    assert found.rules(frozenset(), 100, greedy=True) == NO_RULES
+    with pytest.raises(ModelError, match=name):
+        found.rules(frozenset(), 100)
+
+
+def test_contrastive_search_is_one_in_place_of_greedy_search(tmp_path):
+    """Catches a model that is refused for a number that transformers does not look at either."""
+    found = reader(tmp_path, do_sample=True, penalty_alpha=0.6, top_k=4)
+    assert found.rules(frozenset(), 100) == NO_RULES
+
+
+def test_top_k_of_minus_one_is_off(tmp_path):
+    """Catches a model that is refused for how the programs it was published for spell it."""
+    assert reader(tmp_path, top_k=-1).number("top_k") == 0
+
+
+def test_what_the_user_says_is_not_looked_for(directory):
+    """Catches a model that cannot be used for a number of its file that --top-p takes the place of.
+
+    It is no silence of the file's either: the penalty of our own stays off.
+    """
+    (directory / "generation_config.json").write_text(json.dumps({"top_p": 7}))
+    backend = LocalBackend(OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu")))
+    request = Request(prompt="the cat", max_new_tokens=1)
+    with pytest.raises(ModelError, match="top_p"):
+        list(backend.answer(request))
+    wish = SamplingWish(top_p=0.5)
+    usage = list(backend.answer(replace(request, sampling=wish)))[-1]
+    assert usage.sampling.top_p == 0.5 and usage.sampling.repeat_penalty == 1
 
 
 def test_what_is_not_known_is_told(tmp_path):

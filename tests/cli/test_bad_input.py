@@ -30,6 +30,8 @@ ECHO = ("complete", "-m", "echo")
     [
         (("--nope",), 2, "--nope"),
         (("compleet",), 2, "Did you mean 'complete'"),
+        ((*ECHO, "--temprature", "1", "a"), 2, "temprature (did you mean --temperature?; see"),
+        ((*ECHO, "--chat-template", "x", "a"), 2, "no such option: --chat-template (see gptcli"),
         ((*ECHO, "--temperature", "-1", "a"), 2, "--temperature: must be 0 or more"),
         ((*ECHO, "--temperature", "nan", "a"), 2, "--temperature"),
         ((*ECHO, "--temperature", "hot", "a"), 2, "--temperature"),

@@ -15,6 +15,7 @@ from gptcli import atomic, identity, models
 from gptcli.errors import ModelError
 from gptcli.models import hub_cache, store
 from gptcli.models.hub_cache import Repo
+from gptcli.types.events import Progress
 from tests.models.conftest import write_llama  # noqa: F401 - a fixture
 from tests.tasks import ended
 
@@ -86,10 +87,12 @@ def test_a_converted_model_with_a_hole_is_made_anew(gguf: Path) -> None:
 
 
 def test_a_model_is_read_once_to_find_it_sound(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every start would read all of it."""
+    """Every start would read all of it; where one does, it tells of one step, not of one a file."""
     found = ended(models.obtain(str(gguf)))
     (store.root() / ".seen" / found.path.name).unlink()
-    ended(models.obtain(str(gguf)))
+    steps = [each for each in models.obtain(str(gguf)) if isinstance(each, Progress)]
+    assert {each.label for each in steps} == {f"checking {found.path.name}"}
+    assert {each.total for each in steps} == {steps[-1].done}
     monkeypatch.setattr("gptcli.models.disk.sha256", None)
     ended(models.obtain(str(gguf)))
 

@@ -47,8 +47,13 @@ class ModelDefaults:
         A model that says anything about sampling has its own filters, so min-p and the penalty stay
         off there. One that says `do_sample: false` wants its most probable text: temperature 0.
         """
-        found = {ours: self._generation.number(theirs) for theirs, ours in SAMPLING.items()}
-        silent = all(value is None for value in found.values())
+        # What the user says for himself is not looked at there: it may be why he does.
+        found = {
+            ours: self._generation.number(theirs)
+            for theirs, ours in SAMPLING.items()
+            if getattr(wish, ours) is None
+        }
+        silent = all(self._generation.get(theirs) is None for theirs in SAMPLING)
         if self._generation.get("do_sample") is False:
             found["temperature"] = 0
         elif silent:
@@ -63,7 +68,8 @@ class ModelDefaults:
         biases = tuple(
             (_token_id(name, tokenizer, vocab), amount) for name, amount in wish.logit_bias
         )
-        rules = self._generation.rules(self.end_ids(tokenizer) | frozenset(ends), vocab)
+        all_ends, greedy = self.end_ids(tokenizer) | frozenset(ends), known["temperature"] == 0
+        rules = self._generation.rules(all_ends, vocab, greedy=greedy)
         return Sampling(logit_bias=biases, rules=rules, **known)
 
     @property

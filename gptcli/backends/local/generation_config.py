@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.backends.local.generation_fields import (
+    FILTERS,
     LEFT_OUT,
     OTHERS,
     REFUSED,
@@ -61,6 +62,9 @@ class GenerationConfig:
             return None
         ours = SAMPLING[theirs]
         value = self._finite(theirs, value)
+        if theirs == "top_k" and value == -1:
+            # Off, as vLLM and llama.cpp, for which some files are written, spell it.
+            return 0
         limit = option_of(SamplingWish, ours).limit
         reason = limit.reason(value) if limit else None
         if reason:
@@ -79,13 +83,18 @@ class GenerationConfig:
             raise self._bad("stop_strings", f"must be texts, not {_short(value)}")
         return tuple(each for each in found if each)
 
-    def rules(self, ends: frozenset[int], vocab: int) -> Rules:
+    def rules(self, ends: frozenset[int], vocab: int, *, greedy: bool = False) -> Rules:
         """The rules; tokens without a logit, from `vocab` on, cannot come anyway.
 
-        Raises ModelError for what changes the text and is not done here.
+        greedy: the most probable token is taken each time. Raises ModelError for what changes the
+        text and is not done here.
         """
+        idle = set(FILTERS) if greedy else set()
+        if self._values.get("do_sample") is True:
+            # Contrastive search is what transformers does in place of greedy search only.
+            idle.add("penalty_alpha")
         for name, harmless in REFUSED.items():
-            value = self._rules.get(name)
+            value = None if name in idle else self._rules.get(name)
             if value is not None and not any(_same(value, each) for each in harmless):
                 hint = "a copy of the model without it there can be used"
                 raise ModelError(self._subject, f"{name!r} {_short(value)} is not supported", hint)

@@ -46,6 +46,8 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "xtc_probability": (0,),
     "mirostat": (0,),
 }
+#: Of those, what only filters the draw: where the most probable token is taken it has no effect.
+FILTERS = frozenset(("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"))
 #: How long, how fast and in which form: for whoever calls, and -n says how long here.
 LEFT_OUT = frozenset(
     (

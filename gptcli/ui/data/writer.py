@@ -67,7 +67,12 @@ class DataWriter:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         if _has_surrogates(text):
             text = json.dumps(value, allow_nan=False)
+        self.json_text(text)
+
+    def json_text(self, text: str) -> None:
+        """One line of JSON that is written already."""
         if self._stream.isatty():
+            # Spelled as JSON does it, before the terminal's stream spells it otherwise.
             text = in_json(text)
         self.write(f"{text}\n")
 

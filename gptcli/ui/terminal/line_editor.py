@@ -49,6 +49,7 @@ class LineEditor:
             key_bindings=_keys(),
             prompt_continuation="… ",
             enable_open_in_editor=False,
+            enable_suspend=True,
             input=create_input(stdin),
             output=create_output(obeyed(stdout)),
         )

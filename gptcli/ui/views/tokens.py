@@ -99,7 +99,7 @@ def write_json(writer: DataWriter, tokens: Tokens) -> None:
     }
     listed = ", ".join(map(each.__getitem__, tokens.ids))
     opening = json.dumps(head, ensure_ascii=False).removesuffix("}")
-    writer.write(f'{opening}, "tokens": [{listed}]}}\n')
+    writer.json_text(f'{opening}, "tokens": [{listed}]}}')
 
 
 def _coloured(
