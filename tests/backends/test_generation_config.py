@@ -124,6 +124,19 @@ def test_what_the_user_says_is_not_looked_for(directory):
     assert usage.sampling.top_p == 0.5 and usage.sampling.repeat_penalty == 1
 
 
+def test_a_way_to_draw_gives_way_to_the_users_own(directory):
+    """Catches a model that nobody can use without editing its files."""
+    (directory / "generation_config.json").write_text(json.dumps({"num_beams": 4}))
+    model = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    with pytest.raises(ModelError, match=r"'num_beams' 4 .*\(--temperature says how to draw"):
+        model.sampling(SamplingWish())
+    assert model.sampling(SamplingWish(temperature=0.7)).temperature == 0.7
+    (directory / "generation_config.json").write_text(json.dumps({"guidance_scale": 4}))
+    model = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    with pytest.raises(ModelError, match="guidance_scale"):
+        model.sampling(SamplingWish(temperature=0.7))
+
+
 def test_what_is_not_known_is_told(tmp_path):
     """Catches a field of another program's, or of one to come, that goes by in silence."""
     found = list(reader(tmp_path, new_way=1, other=2, _commit_hash="x", top_k=3).notices())
@@ -133,7 +146,7 @@ def test_what_is_not_known_is_told(tmp_path):
 @pytest.mark.parametrize(
     "fields",
     [
-        *({"suppress_tokens": 5}, {"suppress_tokens": [-1]}, {"suppress_tokens": [1.5]}),
+        *({"suppress_tokens": 5}, {"suppress_tokens": [True]}, {"suppress_tokens": [1.5]}),
         *({"bad_words_ids": [3]}, {"bad_words_ids": [[True]]}, {"bad_words_ids": "no"}),
         *({"sequence_bias": {"3": 1}}, {"sequence_bias": [[[1], "x"]]}, {"min_length": -1}),
         *({"sequence_bias": [[[1], 1e31]]}, {"min_new_tokens": 1.5}, {"min_new_tokens": True}),

@@ -69,7 +69,8 @@ class ModelDefaults:
             (_token_id(name, tokenizer, vocab), amount) for name, amount in wish.logit_bias
         )
         all_ends, greedy = self.end_ids(tokenizer) | frozenset(ends), known["temperature"] == 0
-        rules = self._generation.rules(all_ends, vocab, greedy=greedy)
+        chosen = wish.temperature is not None
+        rules = self._generation.rules(all_ends, vocab, greedy=greedy, chosen=chosen)
         return Sampling(logit_bias=biases, rules=rules, **known)
 
     @property

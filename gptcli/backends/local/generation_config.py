@@ -14,6 +14,7 @@ from gptcli.backends.local.generation_fields import (
     REFUSED,
     RULES,
     SAMPLING,
+    WAYS,
     WHOLE,
 )
 from gptcli.config import option_of
@@ -83,13 +84,15 @@ class GenerationConfig:
             raise self._bad("stop_strings", f"must be texts, not {_short(value)}")
         return tuple(each for each in found if each)
 
-    def rules(self, ends: frozenset[int], vocab: int, *, greedy: bool = False) -> Rules:
+    def rules(
+        self, ends: frozenset[int], vocab: int, *, greedy: bool = False, chosen: bool = False
+    ) -> Rules:
         """The rules; tokens without a logit, from `vocab` on, cannot come anyway.
 
-        greedy: the most probable token is taken each time. Raises ModelError for what changes the
-        text and is not done here.
+        greedy: the most probable token is taken each time; chosen: the user says how to draw.
+        Raises ModelError for what changes the text and is not done here.
         """
-        idle = set(FILTERS) if greedy else set()
+        idle = set(WAYS if chosen else FILTERS if greedy else ())
         if self._values.get("do_sample") is True:
             # Contrastive search is what transformers does in place of greedy search only.
             idle.add("penalty_alpha")
@@ -97,6 +100,7 @@ class GenerationConfig:
             value = None if name in idle else self._rules.get(name)
             if value is not None and not any(_same(value, each) for each in harmless):
                 hint = "a copy of the model without it there can be used"
+                hint = "--temperature says how to draw instead" if name in WAYS else hint
                 raise ModelError(self._subject, f"{name!r} {_short(value)} is not supported", hint)
         on = tuple(name for name in RULES if self._rules.get(name) is not None)
         if not on:
@@ -128,9 +132,10 @@ class GenerationConfig:
     def _of_vocabulary(self, name: str, value: object, vocab: int) -> tuple[int, ...]:
         if not isinstance(value, list) or len(value) > _MOST_RULES:
             raise self._bad(name, f"must be a list of ids, not {_short(value)}")
-        if not all(type(each) is int and each >= 0 for each in value):
+        if not all(type(each) is int for each in value):
             raise self._bad(name, f"must have ids of tokens, not {_short(value)}")
-        return tuple(each for each in value if each < vocab)
+        # -1 is nobody's id.
+        return tuple(each for each in value if 0 <= each < vocab)
 
     def _sequences(self, name: str, vocab: int) -> tuple[tuple[int, ...], ...]:
         value = self._rules.get(name) or []

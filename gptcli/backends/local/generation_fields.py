@@ -48,6 +48,9 @@ REFUSED: dict[str, tuple[object, ...]] = {
 }
 #: Of those, what only filters the draw: where the most probable token is taken it has no effect.
 FILTERS = frozenset(("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"))
+#: Of those, ways to find the next tokens, in place of which a user can name another.
+WAYS = FILTERS | {"num_beams", "num_beam_groups", "diversity_penalty", "penalty_alpha"}
+WAYS |= {"dola_layers", "mirostat", "xtc_probability"}
 #: How long, how fast and in which form: for whoever calls, and -n says how long here.
 LEFT_OUT = frozenset(
     (
