@@ -8,7 +8,6 @@ from pathlib import Path
 from gptcli.errors import ModelError
 from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
-from gptcli.formats.tokenizer_json import reading
 from gptcli.types.models import ModelDir
 
 TOKENIZER = "tokenizer.json"
@@ -16,7 +15,11 @@ TOKENIZER = "tokenizer.json"
 
 def has_tokenizer(names: Collection[str]) -> bool:
     """Whether among a directory's files are those of a tokenizer, or of what one is made of."""
-    return TOKENIZER in names or bool(reading.sources(names))
+    if TOKENIZER in names:
+        return True
+    from gptcli.formats.tokenizer_json import reading
+
+    return bool(reading.sources(names))
 
 
 def open_directory(path: Path, called: str) -> ModelDir:

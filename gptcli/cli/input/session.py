@@ -9,7 +9,6 @@ from gptcli.backends import ECHO
 from gptcli.chat.kept_settings import adapters_of
 from gptcli.chat.sessions import Session
 from gptcli.errors import GptcliError
-from gptcli.models.resolve import Directory, Gguf, resolve
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.messages import Messages
 
@@ -18,6 +17,8 @@ def lasting(model: str) -> str:
     """The model's name as it holds from any directory."""
     if model == ECHO:
         return model
+    from gptcli.models.resolve import Directory, Gguf, resolve
+
     try:
         found = resolve(model)
     except GptcliError:
