@@ -61,18 +61,18 @@ def adjustments(
     yield "logits", logits
     if sampling.rules.favours:
         logits = rules.favour(logits, sampling.rules, histories)
-        check_finite(logits)
+        check_finite(logits, "model-biases")
         yield "model-biases", logits
     if sampling.repeat_penalty != 1:
         logits = repeat_penalty(
             logits, sampling.repeat_penalty, histories, last=sampling.repeat_last
         )
         # A penalty near 0 makes numbers that float32 does not hold.
-        check_finite(logits)
+        check_finite(logits, "repeat-penalty")
         yield "repeat-penalty", logits
     if sampling.rules.restrict:
         logits = rules.restrict(logits, sampling.rules, histories)
-        check_finite(logits)
+        check_finite(logits, "model-rules")
         yield "model-rules", logits
     if sampling.presence_penalty or sampling.frequency_penalty:
         logits = count_penalties(
@@ -82,7 +82,7 @@ def adjustments(
     if sampling.logit_bias:
         logits = bias(logits, sampling.logit_bias)
         # A bias of -inf can forbid every token that there is.
-        check_finite(logits)
+        check_finite(logits, "logit-bias")
         yield "logit-bias", logits
 
 
@@ -102,16 +102,23 @@ def distribution(logits: Array, sampling: Sampling, histories: Sequence[History]
     return logits
 
 
-def check_finite(logits: Array) -> None:
-    """Raise NonFiniteError unless every row's largest logit is a finite number."""
+def check_finite(logits: Array, step: str | None = None) -> None:
+    """Raise NonFiniteError unless every row's largest logit is a finite number.
+
+    step: the stage of the sampler that made them, None for the model itself.
+    """
     xp = namespace(logits)
     # max carries NaN through, so one number per row tells.
-    if not bool(xp.all(xp.isfinite(_largest(logits)))):
-        raise NonFiniteError(
-            "logits",
-            "the model gave NaN or infinite numbers instead of a distribution",
-            "its weights may be damaged, or need another --dtype",
-        )
+    if bool(xp.all(xp.isfinite(_largest(logits)))):
+        return
+    if step is not None:
+        reason = "leaves no token that could be drawn, or numbers beyond what float32 holds"
+        raise NonFiniteError(step, reason)
+    raise NonFiniteError(
+        "logits",
+        "the model gave NaN or infinite numbers instead of a distribution",
+        "its weights may be damaged, or need another --dtype",
+    )
 
 
 @arrays.quiet

@@ -19,6 +19,7 @@ from gptcli.engine.asking.drawing import draw, generators, next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.sampling import distribution, stages
 from gptcli.errors import NonFiniteError
+from gptcli.types.rules import Rules
 from gptcli.types.sampling import Sampling
 
 INF = math.inf
@@ -380,12 +381,20 @@ def test_one_forbidden_token_is_no_error():
 
 
 def test_settings_that_leave_no_distribution_are_refused():
-    """Catches NaN that a bias on every token, or a penalty near 0, would let through."""
+    """Catches NaN that a bias on every token, or a penalty near 0, would let through, and weights
+    that are blamed for a setting.
+    """
     logits = torch.tensor([[1.0, 2.0]])
-    with pytest.raises(NonFiniteError):
-        distribution(logits, Sampling(logit_bias=((0, -INF), (1, -INF))), [NOTHING])
-    with pytest.raises(NonFiniteError):
-        distribution(logits, Sampling(repeat_penalty=1e-40), [History([0])])
+    rules = Rules(forbidden=(0, 1))
+    for wish, step in (
+        (Sampling(logit_bias=((0, -INF), (1, -INF))), "logit-bias"),
+        (Sampling(repeat_penalty=1e-40), "repeat-penalty"),
+        (Sampling(rules=rules), "model-rules"),
+        (Sampling(rules=Rules(biases=(((0,), 1e39), ((0,), 1e39)))), "model-biases"),
+    ):
+        with pytest.raises(NonFiniteError, match=f"^{step}: leaves no token") as caught:
+            distribution(logits, wish, [History([0])])
+        assert caught.value.hint is None
 
 
 # Drawing
