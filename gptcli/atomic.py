@@ -103,6 +103,22 @@ def replace(path: Path, data: bytes, *, private: bool = False) -> None:
         file.write(data)
 
 
+@contextlib.contextmanager
+def alone(path: Path, seconds: float) -> Iterator[None]:
+    """While one makes what stands at `path`, others wait for what comes of it, so long at most.
+
+    Where no lock can be had they do not wait, and make it too.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=seconds)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NotImplementedError):  # a timeout, too, is an OSError
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock)
+        yield
+
+
 def sweep(directory: Path) -> None:
     """Remove what processes that are gone have left in a directory on their way to a name there."""
     try:

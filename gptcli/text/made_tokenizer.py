@@ -73,7 +73,7 @@ def _made(directory: Path, sources: tuple[str, ...]) -> TokenizerText:
     with _blamed(source, "cannot be made into a tokenizer"):
         found = _read(kept)
         if found is None:
-            with _alone(kept):
+            with atomic.alone(kept, _WAIT_SECONDS):
                 found = _read(kept)
                 if found is None:
                     made = reading.convert(directory, held, said, kind)
@@ -133,19 +133,3 @@ def _keep(path: Path, growth: int, text: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """While one makes it, others wait for what comes of it; where no lock can be had, not."""
-    import filelock
-
-    place = path.with_suffix(".lock")
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError, NotImplementedError):  # a timeout, too, is an OSError
-            path.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(filelock.FileLock(place, timeout=_WAIT_SECONDS))
-        yield
-        # Whoever still waits for it finds that all is made.
-        with contextlib.suppress(OSError):
-            place.unlink()

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import config, identity
+from gptcli import atomic, config, identity
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
@@ -153,7 +152,7 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
         # Mapped, they take what memory there is.
         _check_memory(described, choice, 0, limit)
         return found
-    with _alone(path):
+    with atomic.alone(path, _WAIT_SECONDS):
         found = load(unseen=True)
         if found is not None:
             return found
@@ -200,19 +199,6 @@ def _check_memory(described: Described, choice: KernelChoice, weights: int, limi
 
 def _changed(described: Described) -> ModelError:
     return ModelError(str(described.directory), "was changed while it was being read")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """While one packs, others wait for what comes of it; where no lock can be had, they do not."""
-    import filelock
-
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=_WAIT_SECONDS)
-    with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):  # a timeout, too, is an OSError
-            path.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock)
-        yield
 
 
 def packed_path(directory: Path, dtype: str) -> Path:
