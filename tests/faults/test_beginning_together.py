@@ -84,7 +84,7 @@ print(*found.encode("abc ade"), *("made" for _ in found.notices))
     [pytest.param(4, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.faults)],
 )
 def test_one_makes_a_tokenizer(processes: int, tmp_path: Path, own_home: Path) -> None:
-    """Sixteen makings; a half-written file that is read; a lock or a part that stays."""
+    """Sixteen makings; a half-written file that is read; a part that stays."""
     (tmp_path / "tokenizer.model").write_bytes(train())
     command = [sys.executable, "-c", CUT, str(tmp_path), str(time.time() + 0.5 + 0.2 * processes)]
     children = [
