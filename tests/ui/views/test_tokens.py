@@ -18,6 +18,6 @@ def test_json_on_a_terminal_is_json_still():
     known = {3: Token(3, text.encode())}
     terminal = Terminal()
     writer = DataWriter(with_variables(terminal, {}))
-    tokens_view.write_json(writer, Tokens("m", (3,), known, characters=3, bytes=8))
+    tokens_view.write_json(writer, Tokens("m", (3,), known, text.encode()))
     assert json.loads(terminal.getvalue())["tokens"][0]["token"] == text
     assert text not in terminal.getvalue()
