@@ -46,7 +46,7 @@ def _one(seed: int, tiny_model: Path, to: Path) -> Path:
     return to
 
 
-@number(300)
+@number(400)
 def test_mutants_through_the_tool(tiny_model: Path, tmp_path: Path, times: int) -> None:
     """A traceback, a warning beside the one line, a code that says that it is our bug."""
     environment = {**os.environ, "GPTCLI_DATA_DIR": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
