@@ -128,8 +128,7 @@ def _keep(path: Path, growth: int, text: bytes) -> bool:
     """Whether it could be written; where not, it is made again each time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(path) as file:
-            file.write(_head(growth, text) + b"\n" + text)
+        atomic.replace(path, _head(growth, text) + b"\n" + text)
     except OSError:
         return False
     return True

@@ -73,5 +73,4 @@ def _read(path: Path) -> int | None:
 def _keep(path: Path, found: int) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(path) as file:
-            file.write(f"{found}\n".encode())
+        atomic.replace(path, f"{found}\n".encode())

@@ -39,8 +39,8 @@ class Rules:
     @property
     def restrict(self) -> bool:
         """Whether any of the others is on."""
-        found = (*self.forbidden, *self.forbidden_first, *self.forbidden_sequences)
-        return bool(found or self.no_repeat or self.least or self.least_new or self.ending)
+        listed = self.forbidden or self.forbidden_first or self.forbidden_sequences
+        return bool(listed or self.no_repeat or self.least or self.least_new or self.ending)
 
     @cached_property
     def biases_after(self) -> Sequences:

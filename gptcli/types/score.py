@@ -124,7 +124,7 @@ class Sums:
             return
         self._logprobs.append(each.logprob)
         self._bytes += len(each.token.bytes)
-        self._characters += sum(byte & 0xC0 != 0x80 for byte in each.token.bytes)
+        self._characters += characters_of(each.token.bytes)
 
     @property
     def totals(self) -> Totals:
@@ -153,6 +153,11 @@ class Surplus:
         return replace(totals, bytes=own, characters=letters)
 
 
+def characters_of(data: bytes) -> int:
+    """How many characters begin in these bytes of UTF-8."""
+    return sum(byte & 0xC0 != 0x80 for byte in data)
+
+
 def perplexity(logprob: float, count: int) -> float:
     """Of so many tokens, from the sum of their log-probabilities."""
     try:
@@ -161,25 +166,34 @@ def perplexity(logprob: float, count: int) -> float:
         return math.inf
 
 
-@dataclass(frozen=True)
-class Score:
-    """A scored text. At least one token is scored.
+@dataclass(frozen=True, kw_only=True)
+class ScoredText:
+    """How a text was run to be scored.
 
-    tokens: those of the text, with spaces that ended the context and bytes of it that join the
-    text within a token. context_tokens: how many stand before them, a BOS token included. windows:
+    context_tokens: how many tokens stand before those of the text, a BOS token included. windows:
     how many the text was run in; above 1, each holds `context_size` tokens, a BOS token included,
-    and begins `stride` tokens after the one before.
-    surplus: what the scored tokens have beyond the text.
+    and begins `stride` tokens after the one before. surplus: what the scored tokens have beyond the
+    text.
     """
 
     source: Source
-    tokens: tuple[TokenScore, ...]
     context_tokens: int
     windows: int
     context_size: int
     stride: int
     notices: tuple[Notice, ...] = ()
     surplus: Surplus = Surplus()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(ScoredText):
+    """A scored text. At least one token is scored.
+
+    tokens: those of the text, with spaces that ended the context and bytes of it that join the
+    text within a token.
+    """
+
+    tokens: tuple[TokenScore, ...]
 
     @property
     def totals(self) -> Totals:
@@ -187,21 +201,14 @@ class Score:
         return self.surplus.taken(Totals.of(self.tokens))
 
 
-@dataclass(frozen=True)
-class ScoreRows:
-    """A text while it is scored; the fields are those of Score, but for its tokens.
+@dataclass(frozen=True, kw_only=True)
+class ScoreRows(ScoredText):
+    """A text while it is scored.
 
-    rows: the tokens as they come, once; `tokens` gives them and counts them for `totals`.
+    rows: the tokens of Score as they come, once; `tokens` gives them and counts them for `totals`.
     """
 
-    source: Source
     rows: Iterator[TokenScore]
-    context_tokens: int
-    windows: int
-    context_size: int
-    stride: int
-    notices: tuple[Notice, ...] = ()
-    surplus: Surplus = Surplus()
     _sums: Sums = field(default_factory=Sums)
 
     @property
@@ -218,5 +225,5 @@ class ScoreRows:
 
     def whole(self) -> Score:
         """The text when it is scored. None of its tokens may have been given yet."""
-        told = {each.name: getattr(self, each.name) for each in fields(Score)[2:]}
-        return Score(self.source, tuple(self.rows), **told)
+        told = {each.name: getattr(self, each.name) for each in fields(ScoredText)}
+        return Score(tokens=tuple(self.rows), **told)

@@ -33,7 +33,14 @@ def told(out: TextIO, alive: list[int], written: list[int]) -> ScoreRows:
             yield each
             alive.append(len(living))
 
-    return ScoreRows(Source("m", "cpu", "float32"), made(), 1, 1, 64, 32)
+    return ScoreRows(
+        source=Source("m", "cpu", "float32"),
+        rows=made(),
+        context_tokens=1,
+        windows=1,
+        context_size=64,
+        stride=32,
+    )
 
 
 def _totals(out: TextIO, found: ScoreRows) -> None:

@@ -103,7 +103,7 @@ class LocalChat:
         """The document as it would be continued."""
         form = self.form(request.form)
         found, messages, notices = self._fitted(request, form)
-        ends = self._model.defaults.end_ids(self._model.tokenizer) | self.ends(form)
+        ends = self._model.defaults.end_ids | self.ends(form)
         return viewed(
             self._model,
             self._prefix,

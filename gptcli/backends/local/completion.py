@@ -51,7 +51,7 @@ class Completion:
         self.runner = model.runner
         self.tokenizer = model.tokenizer
         self.sampling = model.sampling(request.sampling, ends)
-        self.end_ids = model.defaults.end_ids(self.tokenizer) | frozenset(ends)
+        self.end_ids = model.defaults.end_ids | frozenset(ends)
         self.prompt = (
             model.encode(request.prompt, special=request.special) if ids is None else list(ids)
         )

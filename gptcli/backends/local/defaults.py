@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,15 @@ _REPEATING = ("repeat_penalty", "presence_penalty", "frequency_penalty")
 class ModelDefaults:
     """What generation_config.json says, and where that is silent config.json."""
 
-    def __init__(self, directory: Path, config: ConfigFields) -> None:
+    def __init__(self, directory: Path, config: ConfigFields, tokenizer: Tokenizer) -> None:
         self._generation = GenerationConfig(directory, config)
-        self._config = config
+        self._config, self._tokenizer = config, tokenizer
 
     def notices(self) -> Iterator[Notice]:
         """What the files say that is not known here."""
         return self._generation.notices()
 
-    def sampling(
-        self, wish: SamplingWish, tokenizer: Tokenizer, vocab: int, ends: Collection[int] = ()
-    ) -> Sampling:
+    def sampling(self, wish: SamplingWish, vocab: int, ends: Collection[int] = ()) -> Sampling:
         """The wish, its gaps filled by generation_config.json, else by temperature 0.8, min-p 0.05
         and a gentle repeat penalty.
 
@@ -66,9 +65,9 @@ class ModelDefaults:
         if silent and known["temperature"] != 0 and not known.keys() & set(_REPEATING):
             known |= {"repeat_penalty": DEFAULT_REPEAT_PENALTY, "repeat_last": DEFAULT_REPEAT_LAST}
         biases = tuple(
-            (_token_id(name, tokenizer, vocab), amount) for name, amount in wish.logit_bias
+            (_token_id(name, self._tokenizer, vocab), amount) for name, amount in wish.logit_bias
         )
-        all_ends, greedy = self.end_ids(tokenizer) | frozenset(ends), known["temperature"] == 0
+        all_ends, greedy = self.end_ids | frozenset(ends), known["temperature"] == 0
         chosen = wish.temperature is not None
         rules = self._generation.rules(all_ends, vocab, greedy=greedy, chosen=chosen)
         return Sampling(logit_bias=biases, rules=rules, **known)
@@ -78,16 +77,17 @@ class ModelDefaults:
         """Texts that end a text, beside those of the user."""
         return self._generation.stop_strings()
 
-    def end_ids(self, tokenizer: Tokenizer) -> frozenset[int]:
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
         """Tokens that end a text: generation_config.json's, else config.json's, else the text of
         tokenizer_config.json's end token; and those that end a turn of the model's.
 
         Whoever was taught to end a turn so ends a raw text so, too, and has nothing to say after.
         """
         named = (self._generation.end_ids(), ids_in(self._config.get("eos_token_id")))
-        end = tokenizer.id_of(tokenizer.end_text)
+        end = self._tokenizer.id_of(self._tokenizer.end_text)
         found = next(filter(None, named), [] if end is None else [end])
-        return frozenset(found) | turn_ends(tokenizer)
+        return frozenset(found) | turn_ends(self._tokenizer)
 
 
 def _token_id(name: str, tokenizer: Tokenizer, vocab: int) -> int:

@@ -92,7 +92,7 @@ class TextPrompts:
         self._form = request.form
         self._template = ExampleTemplate(request.form.template, request.form.separator)
         self.stops = self._template.stops(request.examples)
-        self.ends = model.defaults.end_ids(model.tokenizer)
+        self.ends = model.defaults.end_ids
 
     def document(self, examples: Sequence[Example], query: str) -> Document:
         """See Prompts."""
@@ -173,7 +173,7 @@ class ChatPrompts:
         self._form = opened.form(chat)
         self.description = self._form.description
         self.stops = self._form.stops
-        self.ends = model.defaults.end_ids(model.tokenizer) | frozenset(opened.ends(self._form))
+        self.ends = model.defaults.end_ids | frozenset(opened.ends(self._form))
 
     def document(self, examples: Sequence[Example], query: str) -> Document:
         """See Prompts."""

@@ -67,7 +67,7 @@ class LocalWalk:
         self._model = model
         self._request = request
         self._sampling = model.sampling(request.sampling)
-        self._end_ids = model.defaults.end_ids(model.tokenizer)
+        self._end_ids = model.defaults.end_ids
         if ids is None:
             ids = model.encode(request.prompt, special=request.special, subject=request.subject)
         self._history = History(ids)

@@ -54,7 +54,7 @@ class OpenModel:
     @cached_property
     def defaults(self) -> ModelDefaults:
         """What the model's own files say about how to use it."""
-        return ModelDefaults(self.path, self.described.config)
+        return ModelDefaults(self.path, self.described.config, self.tokenizer)
 
     @cached_property
     def runner(self) -> Runner:
@@ -101,7 +101,7 @@ class OpenModel:
 
         ends: tokens that end this text beside those of the model's files.
         """
-        return self.defaults.sampling(wish, self.tokenizer, self.runner.spec.vocab, ends)
+        return self.defaults.sampling(wish, self.runner.spec.vocab, ends)
 
     def encode(self, text: str, *, special: bool = False, subject: str = "prompt") -> list[int]:
         """The ids of a document's beginning, with what the model expects before it.

@@ -12,7 +12,15 @@ from gptcli.errors import InputError, UsageError
 from gptcli.text.continuation import split_continuation
 from gptcli.text.cut import own_bytes
 from gptcli.types.events import Notice
-from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest, Surplus, TokenScore
+from gptcli.types.score import (
+    Score,
+    ScoreRequest,
+    ScoreRows,
+    ScoreRowsRequest,
+    Surplus,
+    TokenScore,
+    characters_of,
+)
 from gptcli.types.token import Token
 
 if TYPE_CHECKING:
@@ -92,13 +100,8 @@ def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     own = own_bytes(model.tokenizer, text, whole[put:], begin - put, special=request.special)
     notices = _notices(model, request, len(own))
     tokens = b"".join(map(model.tokenizer.bytes_of, whole[begin:]))
-    surplus = Surplus(len(tokens) - len(own), _characters(tokens) - _characters(own))
+    surplus = Surplus(len(tokens) - len(own), characters_of(tokens) - characters_of(own))
     return Plan(whole, len(before), found, size, stride, notices, surplus)
-
-
-def _characters(data: bytes) -> int:
-    """Those that begin in it."""
-    return sum(byte & 0xC0 != 0x80 for byte in data)
 
 
 def _stride(request: ScoreRequest, size: int, begins: int) -> int:

@@ -30,7 +30,7 @@ def answer(model: OpenModel, request: TreeRequest) -> Tree:
         depth=request.depth,
         width=request.width,
         least=math.log(request.min_p) if request.min_p else -math.inf,
-        end_ids=model.defaults.end_ids(model.tokenizer),
+        end_ids=model.defaults.end_ids,
         most=MAX_NODES,
     )
 

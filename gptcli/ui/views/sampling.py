@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from gptcli.types.sampling import Sampling
@@ -10,8 +10,8 @@ from gptcli.types.sampling import Sampling
 
 def as_json(sampling: Sampling) -> dict[str, Any]:
     """The settings by name; JSON has no infinity, so a bias that forbids a token is a text."""
-    found = asdict(sampling)
-    del found["rules"], found["repeat_last"]
+    left_out = ("rules", "repeat_last")
+    found = {f.name: getattr(sampling, f.name) for f in fields(sampling) if f.name not in left_out}
     if sampling.repeat_last:
         found["repeat_last"] = sampling.repeat_last
     if sampling.rules.names:

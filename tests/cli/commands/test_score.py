@@ -223,7 +223,14 @@ def test_repetitive_texts_are_lined_up_in_time(tmp_path):
 
     def scored(ids: list[int]) -> Score:
         tokens = tuple(TokenScore(Token(i, bytes([65 + i]))) for i in ids)
-        return Score(Source("m", "cpu", "float32"), tokens, 0, 1, 8192, 4096)
+        return Score(
+            source=Source("m", "cpu", "float32"),
+            tokens=tokens,
+            context_tokens=0,
+            windows=1,
+            context_size=8192,
+            stride=4096,
+        )
 
     a, b = [1, 2, 3] * 1500, [2, 1, 3, 3] * 1200
     pairs = difference(scored(a), scored(b)).pairs

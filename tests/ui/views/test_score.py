@@ -53,7 +53,14 @@ def scored_as(*tokens: tuple[bytes, float | None]) -> Score:
         else TokenScore(Token(i, data), -bits * math.log(2), i + 1, best, -0.5)
         for i, (data, bits) in enumerate(tokens)
     ]
-    return Score(Source("tiny", "cpu", "float32"), tuple(found), 0, 1, 64, 32)
+    return Score(
+        source=Source("tiny", "cpu", "float32"),
+        tokens=tuple(found),
+        context_tokens=0,
+        windows=1,
+        context_size=64,
+        stride=32,
+    )
 
 
 EVERYTHING = scored_as((b"first", None), *((data, 3.0 * i) for i, data in enumerate(PIECES)))
