@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from dataclasses import dataclass
+
+import pexpect
 
 from gptcli.cli.boundary import main
 from gptcli.cli.environment import Environment
@@ -26,6 +29,18 @@ class Done:
 class _Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
+
+
+def spawn(*argv: str, columns: int = 60, **env: str) -> pexpect.spawn:
+    """gptcli in a process of its own, on a terminal of its own."""
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "gptcli", *argv],
+        dimensions=(24, columns),
+        encoding="utf-8",
+        timeout=60,
+        env=os.environ | {"TERM": "xterm-256color"} | env,
+    )
 
 
 def run(*argv: str, stdin: bytes | None = b"", terminal: bool = False) -> Done:

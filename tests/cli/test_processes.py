@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,26 +13,18 @@ import pexpect
 import pyte
 import pytest
 
+from tests.cli.helpers import spawn
 from tests.conftest import with_context
 from tests.engine.cpu.helpers import needs_kernels
+from tests.faults.processes import FOREVER, GPTCLI, wait_for
 
 pytestmark = pytest.mark.slow
-
-COMMAND = [sys.executable, "-m", "gptcli"]
-FOREVER = ["complete", "-m", "echo", "-n", "100000000", "word"]
-
-
-def wait_for(condition, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing happened in time"
-        time.sleep(0.02)
 
 
 def test_a_reader_that_leaves_ends_it_quietly():
     """Catches "Broken pipe" noise, or running on for nobody (`| head`)."""
     process = subprocess.Popen(
-        [*COMMAND, *FOREVER],
+        [*GPTCLI, *FOREVER],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -52,9 +42,9 @@ def test_signals_keep_what_was_printed(number, tmp_path):
     out = tmp_path / "out"
     with out.open("wb") as file:
         process = subprocess.Popen(
-            [*COMMAND, *FOREVER], stdout=file, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            [*GPTCLI, *FOREVER], stdout=file, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
-        wait_for(lambda: out.stat().st_size > 0)
+        assert wait_for(lambda: out.stat().st_size > 0)
         process.send_signal(number)
         assert process.wait(30) == -number
     assert process.stderr.read() == b""
@@ -66,7 +56,7 @@ def test_a_full_disk_is_one_line():
     """Catches a traceback, or success, where the output could not be written."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*COMMAND, "complete", "-m", "echo", "a"],
+            [*GPTCLI, "complete", "-m", "echo", "a"],
             stdout=full,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -74,17 +64,6 @@ def test_a_full_disk_is_one_line():
         )
     assert done.returncode == 6
     assert done.stderr == b"gptcli: error: output: No space left on device\n"
-
-
-def spawn(*argv: str, columns: int = 60, **env: str) -> pexpect.spawn:
-    return pexpect.spawn(
-        sys.executable,
-        ["-m", "gptcli", *argv],
-        dimensions=(24, columns),
-        encoding="utf-8",
-        timeout=60,
-        env=os.environ | {"TERM": "xterm-256color"} | env,
-    )
 
 
 def screen_of(child: pexpect.spawn, columns: int = 60) -> list[str]:
@@ -140,7 +119,7 @@ def test_no_prompt_on_a_terminal_is_an_error_at_once():
 @pytest.mark.parametrize("flag", ["--version", "--help"])
 def test_python_dash_m(flag):
     """Catches a package that runs as `gptcli` only."""
-    done = subprocess.run([*COMMAND, flag], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*GPTCLI, flag], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert done.stdout.startswith("gptcli 0." if flag == "--version" else "Usage: gptcli ")
     assert done.stderr == ""
@@ -160,7 +139,7 @@ def test_default_model_streams_in_a_terminal(with_default_model):
 def test_default_model_in_a_pipe(with_default_model):
     """Catches progress or notices on stdout."""
     done = subprocess.run(
-        [*COMMAND, "complete", "--json", "--temp", "0", "-n", "1", "--logprobs", "1"],
+        [*GPTCLI, "complete", "--json", "--temp", "0", "-n", "1", "--logprobs", "1"],
         input="The capital of France is\n",
         capture_output=True,
         text=True,
@@ -181,10 +160,10 @@ def test_ctrl_c_within_the_kernels(tiny_model, tmp_path):
     flags = ["complete", "-m", str(model), "--threads", "2", "-n", "1", "--dtype", "float32"]
     # Packed beforehand, which torch helps with.
     subprocess.run(
-        [*COMMAND, *flags, "a"], check=True, capture_output=True, stdin=subprocess.DEVNULL
+        [*GPTCLI, *flags, "a"], check=True, capture_output=True, stdin=subprocess.DEVNULL
     )
     process = subprocess.Popen(
-        [*COMMAND, *flags, "-f", str(prompt)],
+        [*GPTCLI, *flags, "-f", str(prompt)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

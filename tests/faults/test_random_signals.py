@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
-import sys
 import termios
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ import pexpect
 import pytest
 
 from tests.cli.flags.test_adapters import make_adapter
+from tests.cli.helpers import spawn
 from tests.faults.commands import COMMANDS, keep_session
 from tests.faults.processes import catches, marked, wait_for
 
@@ -33,14 +32,7 @@ class Ended:
     """A command on a terminal of its own that got a signal at some moment."""
 
     def __init__(self, argv: list[str], number: int, seconds: float, mark: str) -> None:
-        tool = pexpect.spawn(
-            sys.executable,
-            ["-m", "gptcli", *argv],
-            encoding="utf-8",
-            timeout=30,
-            dimensions=(24, 80),
-            env=os.environ | {"TERM": "xterm-256color", "GPTCLI_TEST_MARK": mark},
-        )
+        tool = spawn(*argv, columns=80, GPTCLI_TEST_MARK=mark)
         before = termios.tcgetattr(tool.child_fd)
         # Before that it is the interpreter's to end, which has its own words for Ctrl-C.
         wait_for(lambda: catches(tool.pid, signal.SIGHUP) or not tool.isalive())

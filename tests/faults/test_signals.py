@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.cli.helpers import spawn
 from tests.faults.processes import FOREVER, GPTCLI, catches, wait_for
 
 pytestmark = pytest.mark.slow
@@ -171,14 +171,7 @@ def test_the_terminal_is_as_it_was(
     import pyte
 
     argv = flags if flags[-1] == "echo" else [*flags, str(tiny_model)]
-    tool = pexpect.spawn(
-        sys.executable,
-        ["-m", "gptcli", *argv],
-        encoding="utf-8",
-        timeout=60,
-        dimensions=(24, 80),
-        env=os.environ | {"TERM": "xterm-256color"},
-    )
+    tool = spawn(*argv, columns=80)
     before = termios.tcgetattr(tool.child_fd)
     tool.expect_exact(ready)
     seen = tool.before + tool.after
