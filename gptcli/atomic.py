@@ -103,6 +103,16 @@ def replace(path: Path, data: bytes, *, private: bool = False) -> None:
         file.write(data)
 
 
+def keep(path: Path, data: bytes) -> bool:
+    """The same for what can be made again, its directory too: whether it could be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, data)
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def alone(path: Path, seconds: float) -> Iterator[None]:
     """While one makes what stands at `path`, others wait for what comes of it, so long at most.

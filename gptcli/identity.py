@@ -9,7 +9,6 @@ stamp fits, the content decides, and its stamp is added.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -93,9 +92,7 @@ def vouch(note: Path, what: str, found: str) -> None:
     """Note it. Where that cannot be written, the content is read again next time."""
     stamps = [each for each in _read(note, what) if each != found]
     text = json.dumps({"of": what, "stamps": [*stamps, found][-_STAMPS:]})
-    with contextlib.suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(note, f"{text}\n".encode())
+    atomic.keep(note, f"{text}\n".encode())
 
 
 def _read(note: Path, what: str) -> list[str]:

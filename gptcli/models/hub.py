@@ -16,8 +16,9 @@ from gptcli.errors import ModelError
 from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
+from gptcli.formats.tokenizer_json.settings import COMPANIONS
 from gptcli.models import disk, hub_answers, hub_cache, hub_errors, local
-from gptcli.models.hub_answers import Listing
+from gptcli.models.hub_answers import TIMEOUT_SECONDS, Listing
 from gptcli.models.hub_cache import Repo
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
@@ -27,11 +28,10 @@ _SMALL = (
     "config.json",
     "generation_config.json",
     local.TOKENIZER,
-    *reading.COMPANIONS,
+    *COMPANIONS,
     "chat_template.jinja",
     "README.md",
 )
-_TIMEOUT_SECONDS = 10
 _POLL_SECONDS = 0.1
 _CANCEL_SECONDS = 2
 
@@ -159,7 +159,7 @@ class _Worker(threading.Thread):
                     name,
                     revision=commit,
                     cache_dir=hub_cache.cache(),
-                    etag_timeout=_TIMEOUT_SECONDS,
+                    etag_timeout=TIMEOUT_SECONDS,
                     **options,
                 )
             self.path = Path(path)

@@ -20,7 +20,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HEADERS = ("X-Linked-Etag", "X-Repo-Commit", "X-Xet-Hash")
 #: An ETag may be weak, and stands in quotes.
 _PLAIN = re.compile(r'(W/)?"?(?!\.)[A-Za-z0-9._+=:-]{1,200}"?')
-_TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def listing(repo: Repo) -> Listing:
 
     with understood(repo):
         info: Any = HfApi().model_info(
-            repo.id, revision=repo.revision, files_metadata=True, timeout=_TIMEOUT_SECONDS
+            repo.id, revision=repo.revision, files_metadata=True, timeout=TIMEOUT_SECONDS
         )
         commit = info.sha
         files = {entry.rfilename: entry.size for entry in info.siblings or []}

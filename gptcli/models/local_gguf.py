@@ -27,9 +27,8 @@ def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
         from gptcli.models.gguf.convert import convert
 
         stamp = identity.settled(files)
-        yield from convert(path, staging, name, str(path.resolve()))
-        content, made = identity.digest(files), manifest.read(staging)
-        assert made is not None
+        made = yield from convert(path, staging, name, str(path.resolve()))
+        content = identity.digest(files)
         if identity.stamp(files) != stamp:
             raise ModelError(str(path), "was changed while it was being read")
         manifest.write(staging, replace(made, content=content))
@@ -54,8 +53,8 @@ def managed_name(path: Path) -> str:
         for part in parts.paths(path):
             real = part.resolve(strict=True)
             stat = real.stat()
-            identity = f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}"
-            digest.update(identity.encode(errors="surrogateescape"))
+            said = f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}"
+            digest.update(said.encode(errors="surrogateescape"))
             # A link of a download cache may lead to a file that is named by its digest.
             names.append(parts.stem(part))
     except OSError as error:

@@ -21,6 +21,4 @@ def open_form(form: ChatForm, tokenizer: Tokenizer, *, context: int | None = Non
     source = template_source.find(tokenizer.templates, form.template)
     if source is None:
         return Transcript(TranscriptForm(), tokenizer)
-    if context is None:
-        return ChatTemplate(source, tokenizer)
     return ChatTemplate(source, tokenizer, context=context)

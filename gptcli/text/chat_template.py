@@ -36,11 +36,12 @@ class ChatTemplate:
     stops: tuple[str, ...] = ()
 
     def __init__(
-        self, source: TemplateSource, tokenizer: Tokenizer, *, context: int = _CONTEXT
+        self, source: TemplateSource, tokenizer: Tokenizer, *, context: int | None = None
     ) -> None:
-        """context: how many tokens a document must not have."""
+        """context: how many tokens a document must not have, None where that is not known."""
         self.description = source.description
-        self._tokenizer, self._context = tokenizer, context
+        self._tokenizer = tokenizer
+        self._context = _CONTEXT if context is None else context
         self._variables = tokenizer.named_tokens
         self._subject = source.subject
         # An added token that is no control token is one nevertheless where the template writes it.
@@ -141,11 +142,13 @@ class ChatTemplate:
 
     def _check_written(self, text: str, written: str, messages: Sequence[Message]) -> None:
         """Raise ModelError where a template does what makes its own control tokens unknown."""
+        contents = [message.content.casefold() for message in messages]
         for token, name in self._controls.items():
             if not self._tokenizer.is_special(token) or name not in self._written:
                 continue
-            said = any(name.casefold() in message.content.casefold() for message in messages)
-            for found in () if said else re.finditer(re.escape(name), text):
+            if any(name.casefold() in content for content in contents):
+                continue
+            for found in re.finditer(re.escape(name), text):
                 seen = written[slice(*found.span())]
                 # Of letters that stand among the template's, some message is made.
                 if not any(a == b for a, b in zip(name, seen, strict=True)):

@@ -34,7 +34,7 @@ def own_bytes(
     Those of the tokens are others where a tokenizer puts a space before a text, or makes one
     letter of several.
     """
-    before, after = (b"".join(map(tokenizer.bytes_of, part)) for part in (ids[:begin], ids[begin:]))
+    before, after = map(tokenizer.joined, (ids[:begin], ids[begin:]))
     own = text.encode()
     if (before + after).endswith(own):
         # What stands before the text was put there.

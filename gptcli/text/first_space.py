@@ -32,9 +32,7 @@ class FirstSpace:
 
     def without(self, text: bytes) -> bytes:
         """A text as it was before the space was put there."""
-        put = text.startswith(b" ") and (text[1:2] or b"x") not in [
-            self.unless[at : at + 1] for at in range(len(self.unless))
-        ]
+        put = text.startswith(b" ") and (len(text) == 1 or text[1] not in self.unless)
         return text[put:]
 
 

@@ -80,7 +80,8 @@ def _made(directory: Path, sources: tuple[str, ...]) -> TokenizerText:
                     text = json.dumps(made, ensure_ascii=False).encode()
                     found = tokenizer_trial.trial(text, str(source)), text
                     told = f"has no {_FILE}: made one from {' and '.join(sources)}"
-                    if _keep(kept, *found):
+                    # Where it cannot be, it is made again each time.
+                    if atomic.keep(kept, _head(*found) + b"\n" + text):
                         told += ", kept for the next time"
                     notice = Notice(str(directory), told)
     return TokenizerText(source, found[1], found[0], said, notice)
@@ -122,13 +123,3 @@ def _read(path: Path) -> tuple[int, bytes] | None:
 
 def _head(growth: int, text: bytes) -> bytes:
     return f"{hashlib.sha256(b'%d ' % growth + text).hexdigest()} {growth}".encode()
-
-
-def _keep(path: Path, growth: int, text: bytes) -> bool:
-    """Whether it could be written; where not, it is made again each time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(path, _head(growth, text) + b"\n" + text)
-    except OSError:
-        return False
-    return True

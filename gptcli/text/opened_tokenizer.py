@@ -18,8 +18,5 @@ def opened(text: bytes, settings: TokenizerSettings) -> tuple[Tokenizer, list[st
     if getattr(rust.model, "dropout", None):
         # It makes the cut random, which is for training.
         rust.model.dropout = None
-    # Padding and truncation are for training batches; here they would lose or invent tokens.
-    rust.no_padding()
-    rust.no_truncation()
     disputes = [*settings.disputes, *added_tokens.add(rust, settings)]
     return rust, disputes + first_space.obey(rust, settings)

@@ -37,10 +37,10 @@ class TemplateProcess:
     subject: what to call the template in errors.
     """
 
-    def __init__(self, source: str, subject: str, *, limits: Limits | None = None) -> None:
+    def __init__(self, source: str, subject: str) -> None:
         self._source, self._subject = source, subject
         self._parsed = False
-        self._process = LimitedProcess(_WORKER, subject, limits or Limits())
+        self._process = LimitedProcess(_WORKER, subject, Limits())
 
     def render(
         self,

@@ -18,7 +18,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from gptcli.text import template_environment
 from gptcli.text.limited_worker import serve
+from gptcli.text.traced import Traced, own, own_of
 
 
 class _RefusedError(Exception):
@@ -33,10 +35,7 @@ class _Worker:
     """One template, in the environment that it expects."""
 
     def __init__(self) -> None:
-        from gptcli.text import template_environment
-
         self._environment = template_environment.make(_raise)
-        self._read = template_environment.template
         self._template: Any = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +44,8 @@ class _Worker:
 
         try:
             if "template" in request:
-                self._template = self._read(self._environment, request["template"])
+                source = request["template"]
+                self._template = template_environment.template(self._environment, source)
                 return {}
             return self._render(request)
         except MemoryError:
@@ -60,8 +60,6 @@ class _Worker:
             return {"error": "failed", "message": f"{type(error).__name__}: {error}"[:1000]}
 
     def _render(self, request: dict[str, Any]) -> dict[str, Any]:
-        from gptcli.text.traced import own, own_of
-
         variables: dict[str, Any] = {
             "messages": [_message(each) for each in request["messages"]],
             "add_generation_prompt": request["answer"],
@@ -80,8 +78,6 @@ class _Worker:
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    from gptcli.text.traced import Traced, own
-
     return {
         "role": own(message["role"]),
         "content": Traced(message["content"], _bytes(message["own"])),

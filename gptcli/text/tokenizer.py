@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -41,8 +40,7 @@ class Tokenizer:
         with self._blamed("cannot be read"):
             self._rust, disputes = opened(found.text, found.settings)
         # The decoder's own state, since parsing all of tokenizer.json again would take longer.
-        decoder = self._rust.decoder
-        self._scheme = scheme(json.loads(decoder.__getstate__()) if decoder else None)
+        self._scheme = scheme(library.state(self._rust.decoder))
         self._space = first_space.where(self._rust)
         self._added = self._rust.get_added_tokens_decoder()
         self._special = {token for token, added in self._added.items() if added.special}
@@ -223,15 +221,19 @@ class Tokenizer:
         with self._asked(f"cannot decode token {token_id}"):
             return self._rust.decode([token_id], skip_special_tokens=False).encode()
 
+    def joined(self, ids: Collection[int]) -> bytes:
+        """The bytes of tokens, one after the other; each is looked up once."""
+        return b"".join(map({each: self.bytes_of(each) for each in set(ids)}.__getitem__, ids))
+
     def decode(self, ids: Sequence[int]) -> bytes:
         """The text whose tokens these are, without the space that nobody wrote."""
         if self._space is None:
-            return b"".join(map(self.bytes_of, ids))
+            return self.joined(ids)
         found: list[bytes] = []
         begins = True
         # What stands between added tokens are texts of their own.
         for added, part in groupby(ids, self._added.__contains__):
-            text = b"".join(map(self.bytes_of, part))
+            text = self.joined(list(part))
             found.append(self._space.without(text) if begins and not added else text)
             begins = self._space.everywhere
         return b"".join(found)

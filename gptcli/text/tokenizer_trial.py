@@ -7,7 +7,6 @@ verdict depends on: the text, the library, and this.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def growth(text: bytes, subject: str) -> int:
         found = _read(path)
         if found is None:
             found = trial(text, subject)
-            _keep(path, found)
+            atomic.keep(path, f"{found}\n".encode())
         _known[name] = found
     return _known[name]
 
@@ -68,9 +67,3 @@ def _read(path: Path) -> int | None:
     except OSError:
         return None
     return int(said) if said.endswith(b"\n") and said[:-1].isdigit() else None
-
-
-def _keep(path: Path, found: int) -> None:
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(path, f"{found}\n".encode())

@@ -34,8 +34,6 @@ def tried(text: bytes) -> int:
     except UnfitError as error:
         raise UnfitError(diagnosis.reason(text, str(error))) from None
     growth = bounds.growth(built)
-    built.no_padding()
-    built.no_truncation()
     for each in _TEXTS:
         for special in (False, True):
             try:

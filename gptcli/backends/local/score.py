@@ -99,7 +99,7 @@ def plan(model: OpenModel, request: ScoreRequest) -> Plan:
     begin = max(len(before), 1)
     own = own_bytes(model.tokenizer, text, whole[put:], begin - put, special=request.special)
     notices = _notices(model, request, len(own))
-    tokens = b"".join(map(model.tokenizer.bytes_of, whole[begin:]))
+    tokens = model.tokenizer.joined(whole[begin:])
     surplus = Surplus(len(tokens) - len(own), characters_of(tokens) - characters_of(own))
     return Plan(whole, len(before), found, size, stride, notices, surplus)
 

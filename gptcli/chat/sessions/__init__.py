@@ -1,7 +1,7 @@
 """Conversations that are kept: under a name in the data directory, or in any file."""
 
 from gptcli.chat.sessions.form import Session, as_json, encode
-from gptcli.chat.sessions.markdown import MARKDOWN, as_markdown
+from gptcli.chat.sessions.markdown import MARKDOWN, as_markdown, is_markdown
 from gptcli.chat.sessions.store import (
     Listed,
     exists,
@@ -25,6 +25,7 @@ __all__ = [
     "encode",
     "exists",
     "held",
+    "is_markdown",
     "list_sessions",
     "load",
     "names",

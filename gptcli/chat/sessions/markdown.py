@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from gptcli.chat.sessions.form import Session, checked_messages
 from gptcli.errors import InputError
@@ -13,6 +14,11 @@ _MEANT = re.compile(r"[\\`*_\[\]<>&#~|$]")
 _HEAD = re.compile(r"# (.*)\n\nModel: (.*)  \nBegun: (.*)  \nLast changed: (.*)(?=\n)")
 _BEGIN = re.compile(r"\n\n## (System|User|Assistant)\n\n(`{3,})text\n")
 _OTHER = "is not Markdown as /save and sessions export write it"
+
+
+def is_markdown(path: Path) -> bool:
+    """Whether a file's name says that it holds it."""
+    return path.suffix.lower() in MARKDOWN
 
 
 def as_markdown(session: Session) -> str:

@@ -17,7 +17,7 @@ import filelock
 
 from gptcli import atomic, config
 from gptcli.chat.sessions.form import Session, decode, encode
-from gptcli.chat.sessions.markdown import MARKDOWN, as_markdown, from_markdown
+from gptcli.chat.sessions.markdown import as_markdown, from_markdown, is_markdown
 from gptcli.errors import InputError, ResourceError, UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -119,7 +119,7 @@ def read_file(path: Path) -> Session:
         raise InputError(str(path), error.strerror or str(error)) from None
     if len(data) > _LARGEST:
         raise InputError(str(path), f"is larger than {_LARGEST >> 20} MiB")
-    if path.suffix.lower() not in MARKDOWN:
+    if not is_markdown(path):
         return decode(data, str(path))
     try:
         return from_markdown(data.decode(), str(path))
@@ -132,8 +132,7 @@ def write_file(path: Path, session: Session) -> None:
 
     Raises ResourceError.
     """
-    markdown = path.suffix.lower() in MARKDOWN
-    write_bytes(path, as_markdown(session).encode() if markdown else encode(session))
+    write_bytes(path, as_markdown(session).encode() if is_markdown(path) else encode(session))
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -133,7 +133,7 @@ def export(
     it is taken for a heading or for HTML.
     """
     found, file = _found(named.name), exporting.output
-    by_name = file is not None and file.suffix.lower() in sessions.MARKDOWN
+    by_name = file is not None and sessions.is_markdown(file)
     kind = exporting.kind or ("markdown" if by_name else "json")
     data = sessions.as_markdown(found).encode() if kind == "markdown" else sessions.encode(found)
     if file is not None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gptcli.formats.tokenizer_json import library
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def growth(built: Tokenizer) -> int:
 
     Also for tokens around a text without end, and for work that grows with a text's square.
     """
-    steps = [_state(each) for each in (built.normalizer, built.pre_tokenizer)]
-    decoder, around = _state(built.decoder), _state(built.post_processor)
+    steps = [library.state(each) for each in (built.normalizer, built.pre_tokenizer)]
+    decoder, around = library.state(built.decoder), library.state(built.post_processor)
     if sum(1 for each in (*steps, decoder, around) for _ in _each(each)) > _STEPS:
         raise UnfitError(f"it has more than {_STEPS} steps")
     found = math.prod(_factor(step) for each in steps for step in _each(each))
@@ -57,11 +57,6 @@ def growth(built: Tokenizer) -> int:
             raise UnfitError("it can make thousands of letters of each letter")
     _check_around(around)
     _check_model(built)
-    return found
-
-
-def _state(part: Any) -> Part | None:
-    found: Part | None = None if part is None else json.loads(part.__getstate__())
     return found
 
 

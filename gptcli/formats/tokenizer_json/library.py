@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 
@@ -28,7 +28,17 @@ def build(text: bytes) -> Tokenizer:
     from tokenizers import Tokenizer
 
     with guarded():
-        return Tokenizer.from_buffer(text)
+        built = Tokenizer.from_buffer(text)
+    # Padding and truncation are for training batches; here they would lose or invent tokens.
+    built.no_padding()
+    built.no_truncation()
+    return built
+
+
+def state(step: Any) -> Part | None:
+    """A step of a tokenizer as tokenizer.json has it, None for none."""
+    found: Part | None = json.loads(step.__getstate__()) if step else None
+    return found
 
 
 def check(found: Part) -> None:

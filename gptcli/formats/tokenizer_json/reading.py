@@ -17,7 +17,7 @@ from gptcli.formats.tokenizer_json import byte_level, parts, pieces, sentencepie
 from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
-from gptcli.formats.tokenizer_json.settings import COMPANIONS, CONFIG, TokenizerSettings
+from gptcli.formats.tokenizer_json.settings import CONFIG, END_OF_TEXT, TokenizerSettings
 
 PIECES, VOCABULARY, MERGES = "tokenizer.model", "vocab.json", "merges.txt"
 _MODEL = "config.json"
@@ -26,9 +26,6 @@ _SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokeniz
 _BYTE_LEVEL_CLASSES = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
 #: model_type → tokenizer_class, where tokenizer_config.json names none.
 _CLASS_OF_MODEL = dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer")
-_END_OF_TEXT = "<|endoftext|>"
-
-__all__ = ("COMPANIONS", "convert", "read", "sources")
 
 
 def sources(names: Collection[str]) -> tuple[str, ...]:
@@ -128,7 +125,7 @@ def _of_merges(vocab: Part, merges: bytes, settings: TokenizerSettings, kind: st
             raise UnfitError(f"add_prefix_space of a {kind} is not supported")
         way = splitting.Splitting(splitting.byte_level(use_regex=True, add_prefix_space=True))
     added = dict(settings.added)
-    for name in settings.controls or (_END_OF_TEXT,):
+    for name in settings.controls or (END_OF_TEXT,):
         if name in vocab:
             added.setdefault(vocab[name], parts.added(vocab[name], name, special=True))
     bos = settings.named.get("bos_token") or settings.usual.get("bos_token")

@@ -23,8 +23,8 @@ COMPANIONS = (CONFIG, ADDED, NAMES)
 #: The parts that a token may have in every model.
 PARTS = tuple(f"{part}_token" for part in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 _OPTIONS = ("single_word", "lstrip", "rstrip", "normalized")
-_END_OF_TEXT = "<|endoftext|>"
-_BOTH_ENDS = dict.fromkeys(("bos_token", "eos_token", "unk_token"), _END_OF_TEXT)
+END_OF_TEXT = "<|endoftext|>"
+_BOTH_ENDS = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
 _LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 #: tokenizer_class → what its tokens are called where no file says otherwise.
 CLASS_NAMES: Mapping[str, Mapping[str, str]] = {
@@ -33,7 +33,7 @@ CLASS_NAMES: Mapping[str, Mapping[str, str]] = {
     "GPTNeoXTokenizer": _BOTH_ENDS | {"pad_token": "<|padding|>"},
     "LlamaTokenizer": _LLAMA,
     "CodeLlamaTokenizer": _LLAMA,
-    "Qwen2Tokenizer": dict.fromkeys(("eos_token", "unk_token", "pad_token"), _END_OF_TEXT),
+    "Qwen2Tokenizer": dict.fromkeys(("eos_token", "unk_token", "pad_token"), END_OF_TEXT),
     "GemmaTokenizer": {
         f"{part}_token": f"<{part}>" for part in ("bos", "eos", "unk", "pad", "mask")
     },

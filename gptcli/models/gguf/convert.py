@@ -22,8 +22,9 @@ _TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 def convert(
     path: Path, target: Path, name: str, source: str, licence: str | None = None
-) -> Generator[Progress, None, None]:
-    """Writes the model in the GGUF file `path` into the directory `target`, manifest last.
+) -> Generator[Progress, None, manifest.Manifest]:
+    """Writes the model in the GGUF file `path` into the directory `target`, manifest last, which it
+    returns.
 
     Where the file is one part of several, the others are found beside it.
 
@@ -58,7 +59,9 @@ def convert(
     files[weights] = manifest.StoredFile(*digest)
     found = head.fields.get("general.license")
     licence = found if isinstance(found, str) and found else licence
-    manifest.write(target, manifest.Manifest(name, source, licence, files))
+    made = manifest.Manifest(name, source, licence, files)
+    manifest.write(target, made)
+    return made
 
 
 def _plan(head: header.Header) -> plan.ConversionPlan:

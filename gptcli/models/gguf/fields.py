@@ -51,9 +51,11 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "swin_norm": _OFF,
     "use_parallel_residual": _OFF,
 }
+#: Which layers have a window.
+PATTERN = "attention.sliding_window_pattern"
 #: Of no effect by themselves, only beside another key that is looked at in its turn.
 _BESIDE = {
-    "attention.sliding_window_pattern": "attention.sliding_window",
+    PATTERN: "attention.sliding_window",
     "expert_feed_forward_length": "expert_count",
     "expert_gating_func": "expert_count",
     "expert_shared_feed_forward_length": "expert_shared_count",
@@ -145,16 +147,16 @@ class Fields:
         if found is not None and found not in values:
             raise self.error(f"{self.arch}.{key} = {shown(found)} is not supported")
 
-    def period(self, key: str, every: int) -> None:
-        """Raises ModelError where `arch.key` says another pattern of layers than we know.
+    def period(self, every: int) -> None:
+        """Raises ModelError where `arch.PATTERN` says another pattern of layers than we know.
 
         It is the pattern's length, or for each layer whether it has a window: all but the last of
         every so many have one.
         """
-        found = self.header.fields.get(f"{self.arch}.{key}")
+        found = self.header.fields.get(f"{self.arch}.{PATTERN}")
         flags = [(layer + 1) % every != 0 for layer in range(self.layers())]
         if found is not None and found not in (every, flags):
-            raise self.error(f"{self.arch}.{key} = {shown(found)} is not supported")
+            raise self.error(f"{self.arch}.{PATTERN} = {shown(found)} is not supported")
 
     def _changes_nothing(self, key: str) -> bool:
         if key in _BESIDE:

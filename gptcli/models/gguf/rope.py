@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.fields import Fields, decimal
 
 KEYS = frozenset(
     {
@@ -125,7 +125,7 @@ def vector(fields: Fields, name: str, length: int) -> list[float]:
     found = np.memmap(info.file, dtype="<f4", mode="r", offset=info.offset, shape=info.shape)
     if not np.all(np.isfinite(found)) or np.any(found <= 0):
         raise fields.error(f"{name} holds numbers that cannot be")
-    return [float(str(number)) for number in found]
+    return [decimal(number) for number in found]
 
 
 def llama3_divisors(scaling: dict[str, Any], head_dim: int, base: float) -> list[float]:

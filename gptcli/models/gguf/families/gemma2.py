@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma
-from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.fields import PATTERN, Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 
@@ -15,7 +15,6 @@ NORMS = {
     "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
-PATTERN = "attention.sliding_window_pattern"
 _CAPS = ("attn_logit_softcapping", "final_logit_softcapping")
 #: The 27B models divide their scores otherwise; llama.cpp knows them by their layers too.
 _LARGE = 46
@@ -24,7 +23,7 @@ _LARGE = 46
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gemma2` file. Raises ModelError for what is not supported, by name."""
     fields.only(gemma.KEYS | {*_CAPS, "attention.sliding_window", PATTERN})
-    fields.period(PATTERN, 2)
+    fields.period(2)
     size = sizes.read(fields)
     kinds = ("sliding_attention", "full_attention")
     config = {

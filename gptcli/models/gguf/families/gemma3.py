@@ -7,11 +7,11 @@ from typing import Any
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma, gemma2, qwen3
-from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.fields import PATTERN, Fields
 from gptcli.models.gguf.plan import ConversionPlan
 
 _KEYS = gemma.KEYS | {"attention.sliding_window", "rope.freq_base_swa", "final_logit_softcapping"}
-_KEYS |= {gemma2.PATTERN}
+_KEYS |= {PATTERN}
 _PATTERN = 6
 _LARGE = 62
 
@@ -24,7 +24,7 @@ def plan(fields: Fields) -> ConversionPlan:
     full = rope.fields_of(fields, size.head_dim, 1e6)
     window, pattern = None, 1
     if fields.get("attention.sliding_window"):
-        fields.period(gemma2.PATTERN, _PATTERN)
+        fields.period(_PATTERN)
         window, pattern = fields.count("attention.sliding_window"), _PATTERN
     softcap = "final_logit_softcapping"
     cap = fields.real(softcap) if fields.get(softcap) else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
-from gptcli.models.gguf.families import gemma2, llama
-from gptcli.models.gguf.fields import Fields
+from gptcli.models.gguf.families import llama
+from gptcli.models.gguf.fields import PATTERN, Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import RepackedTake, Take, Woven
@@ -17,13 +17,13 @@ from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS
 _KEYS |= {"attention.layer_norm_rms_epsilon", "attention.sliding_window"}
-_KEYS |= {"expert_count", "expert_used_count", "expert_feed_forward_length", gemma2.PATTERN}
+_KEYS |= {"expert_count", "expert_used_count", "expert_feed_forward_length", PATTERN}
 
 
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `gpt-oss` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
-    fields.period(gemma2.PATTERN, 2)
+    fields.period(2)
     size = sizes.read(fields)
     experts, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length", size.hidden)
