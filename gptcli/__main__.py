@@ -30,10 +30,8 @@ def _run(signals: ModuleType) -> int:
 
         code = main(sys.argv[1:])
         signals.uninstall()
-    except KeyboardInterrupt:
-        code = 130
-    except signals.EndedError as ended:
-        code = int(str(ended.code))
+    except (KeyboardInterrupt, signals.EndedError) as error:
+        code = signals.on_the_way_out(error)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             _settle(stream)

@@ -61,9 +61,7 @@ def replacing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
     over: what is there by that name is removed then; else it may be no more than empty. Nothing is
     left behind where the block fails. Raises OSError where it cannot be written.
     """
-    sweep(path.parent)
-    descriptor, part = _begin_directory(path)
-    try:
+    with _beside(path) as part:
         yield part
         for place, _, names in os.walk(part):
             for name in names:
@@ -74,11 +72,6 @@ def replacing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
                 discard(path)
         part.rename(path)
         flush_directory(path.parent)
-    finally:
-        # Gone from there where all went well.
-        shutil.rmtree(part, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def discard(path: Path) -> None:
@@ -86,12 +79,20 @@ def discard(path: Path) -> None:
 
     Raises FileNotFoundError where it is not there, and other OSErrors.
     """
+    with _beside(path) as part:
+        # Renamed first: half of a directory is never found under its name.
+        path.rename(part / "old")
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A directory of a name of its own beside `path`, and nothing of it there afterwards."""
     sweep(path.parent)
     descriptor, part = _begin_directory(path)
     try:
-        # Renamed first: half of a directory is never found under its name.
-        path.rename(part / "old")
+        yield part
     finally:
+        # It may have got another name.
         shutil.rmtree(part, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)

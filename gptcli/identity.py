@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from gptcli import atomic
@@ -65,9 +65,7 @@ def digest(files: Iterable[Path], *, begin: int = 0) -> str:
                 opened.seek(begin + at)
                 return hashlib.sha256(opened.read(_BLOCK)).digest()
 
-        found.update(size.to_bytes(8, "little", signed=True))
-        for each in _map(part, range(0, size, _BLOCK)):
-            found.update(each)
+        _add(found, size, part)
     return found.hexdigest()
 
 
@@ -77,9 +75,8 @@ def digest_of(content: memoryview) -> str:
     def part(at: int) -> bytes:
         return hashlib.sha256(content[at : at + _BLOCK]).digest()
 
-    found = hashlib.sha256(content.nbytes.to_bytes(8, "little", signed=True))
-    for each in _map(part, range(0, content.nbytes, _BLOCK)):
-        found.update(each)
+    found = hashlib.sha256()
+    _add(found, content.nbytes, part)
     return found.hexdigest()
 
 
@@ -107,8 +104,11 @@ def _read(note: Path, what: str) -> list[str]:
         return []
 
 
-def _map(part: object, places: range) -> Iterable[bytes]:
+def _add(found: hashlib._Hash, size: int, part: Callable[[int], bytes]) -> None:
+    """A file's size, and the digest of each of its blocks, which `part` makes of its beginning."""
     from concurrent.futures import ThreadPoolExecutor
 
+    found.update(size.to_bytes(8, "little", signed=True))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(part, places)  # type: ignore[arg-type]
+        for each in pool.map(part, range(0, size, _BLOCK)):
+            found.update(each)

@@ -21,7 +21,7 @@ class Keeping:
     model: by a name that holds wherever the session goes on. `name` is that of the session.
     """
 
-    def __init__(self, model: str, adapters: tuple[AdapterRef, ...] = ()) -> None:
+    def __init__(self, model: str = "", adapters: tuple[AdapterRef, ...] = ()) -> None:
         self.held_with(model, adapters)
         self.name: str | None = None
         self._created: str | None = None

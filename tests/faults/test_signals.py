@@ -59,14 +59,6 @@ sys.path.append(sys.argv[-1])
 import swallowing
 print("went on")
 """
-LEAVES = """
-try:
-    {code}
-except KeyboardInterrupt:
-    signals.leave_by(130)
-except SystemExit as ended:
-    signals.leave_by(ended.code)
-"""
 
 
 @pytest.mark.parametrize("number", ENDING)

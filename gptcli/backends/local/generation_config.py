@@ -37,11 +37,9 @@ class GenerationConfig:
 
     def __init__(self, directory: Path, config: ConfigFields) -> None:
         self._path = directory / NAME
-        self._found = self._path.exists()
-        self._values = jsonfile.read(self._path) if self._found else {}
-        legacy = (*RULES, *REFUSED, "stop_strings")
-        self._subject = str(self._path) if self._found else config.subject
-        self._rules = self._values if self._found else {name: config.get(name) for name in legacy}
+        found = self._path.exists()
+        self._values = jsonfile.read(self._path) if found else {}
+        self._rules = ConfigFields(str(self._path), self._values) if found else config
 
     def get(self, name: str) -> Any:
         """A raw value, None where it is absent or null."""
@@ -69,7 +67,7 @@ class GenerationConfig:
         limit = option_of(SamplingWish, ours).limit
         reason = limit.reason(value) if limit else None
         if reason:
-            raise self._bad(theirs, reason)
+            raise self._rules.bad(theirs, reason)
         return int(value) if ours in WHOLE else value
 
     def end_ids(self) -> list[int]:
@@ -81,7 +79,7 @@ class GenerationConfig:
         value = self._rules.get("stop_strings")
         found = [value] if isinstance(value, str) else value or []
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            raise self._bad("stop_strings", f"must be texts, not {_short(value)}")
+            raise self._rules.bad("stop_strings", f"must be texts, not {_short(value)}")
         return tuple(each for each in found if each)
 
     def rules(
@@ -101,7 +99,9 @@ class GenerationConfig:
             if value is not None and not any(_same(value, each) for each in harmless):
                 hint = "a copy of the model without it there can be used"
                 hint = "--temperature says how to draw instead" if name in WAYS else hint
-                raise ModelError(self._subject, f"{name!r} {_short(value)} is not supported", hint)
+                raise ModelError(
+                    self._rules.subject, f"{name!r} {_short(value)} is not supported", hint
+                )
         on = tuple(name for name in RULES if self._rules.get(name) is not None)
         if not on:
             return NO_RULES
@@ -131,16 +131,16 @@ class GenerationConfig:
 
     def _of_vocabulary(self, name: str, value: object, vocab: int) -> tuple[int, ...]:
         if not isinstance(value, list) or len(value) > _MOST_RULES:
-            raise self._bad(name, f"must be a list of ids, not {_short(value)}")
+            raise self._rules.bad(name, f"must be a list of ids, not {_short(value)}")
         if not all(type(each) is int for each in value):
-            raise self._bad(name, f"must have ids of tokens, not {_short(value)}")
+            raise self._rules.bad(name, f"must have ids of tokens, not {_short(value)}")
         # -1 is nobody's id.
         return tuple(each for each in value if 0 <= each < vocab)
 
     def _sequences(self, name: str, vocab: int) -> tuple[tuple[int, ...], ...]:
         value = self._rules.get(name) or []
         if not isinstance(value, list) or len(value) > _MOST_RULES:
-            raise self._bad(name, f"must be lists of ids, not {_short(value)}")
+            raise self._rules.bad(name, f"must be lists of ids, not {_short(value)}")
         found = [(each, self._of_vocabulary(name, each, vocab)) for each in value]
         return tuple(ids for given, ids in found if ids and len(ids) == len(given))
 
@@ -148,15 +148,17 @@ class GenerationConfig:
         name = "sequence_bias"
         value = self._rules.get(name) or []
         if not isinstance(value, list) or len(value) > _MOST_RULES:
-            raise self._bad(name, f"must be pairs of ids and a number, not {_short(value)}")
+            raise self._rules.bad(name, f"must be pairs of ids and a number, not {_short(value)}")
         found = []
         for pair in value:
             if not isinstance(pair, list) or len(pair) != 2:
-                raise self._bad(name, f"must be pairs of ids and a number, not {_short(pair)}")
+                raise self._rules.bad(
+                    name, f"must be pairs of ids and a number, not {_short(pair)}"
+                )
             ids = self._of_vocabulary(name, pair[0], vocab)
             amount = self._finite(name, pair[1])
             if abs(amount) > 1e30:
-                raise self._bad(name, f"must be from -1e30 to 1e30, not {amount:g}")
+                raise self._rules.bad(name, f"must be from -1e30 to 1e30, not {amount:g}")
             if ids and len(ids) == len(pair[0]):
                 found.append((ids, float(amount)))
         return tuple(found)
@@ -165,33 +167,32 @@ class GenerationConfig:
         value = self._rules.get(name)
         found = 1.0 if value is None else float(self._finite(name, value))
         if not 1e-30 <= found <= 1e30:
-            raise self._bad(name, f"must be above 0, not {found:g}")
+            raise self._rules.bad(name, f"must be above 0, not {found:g}")
         return found
 
     def _count(self, name: str) -> int:
         value = self._rules.get(name)
         if value is not None and (type(value) is not int or not 0 <= value < 2**31):
-            raise self._bad(name, f"must be a number of tokens, not {_short(value)}")
+            raise self._rules.bad(name, f"must be a number of tokens, not {_short(value)}")
         return value or 0
 
     def _ending(self, value: object) -> tuple[int, float]:
         name = "exponential_decay_length_penalty"
         if not isinstance(value, list) or len(value) != 2 or type(value[0]) is not int:
-            raise self._bad(name, f"must be a number of tokens and a factor, not {_short(value)}")
+            raise self._rules.bad(
+                name, f"must be a number of tokens and a factor, not {_short(value)}"
+            )
         factor = self._finite(name, value[1])
         if not 0 < factor <= 1e30:
-            raise self._bad(name, f"must have a factor above 0, not {factor:g}")
+            raise self._rules.bad(name, f"must have a factor above 0, not {factor:g}")
         return value[0], float(factor)
 
     def _finite(self, name: str, value: object) -> float | int:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._bad(name, f"must be a number, not {_short(value)}")
+            raise self._rules.bad(name, f"must be a number, not {_short(value)}")
         if not abs(value) < 1e300 or not math.isfinite(value):
-            raise self._bad(name, "must be a number that is not so large")
+            raise self._rules.bad(name, "must be a number that is not so large")
         return value
-
-    def _bad(self, name: str, reason: str) -> ModelError:
-        return ModelError(self._subject, f"{name!r} {reason}")
 
 
 def ids_in(value: object) -> list[int]:

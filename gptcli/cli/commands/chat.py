@@ -116,13 +116,13 @@ def chat(
     scene = _system(environment, chatting)
     session = chatting.session
     said = given | settings.said_by_environment(environment)
-    keeping = Keeping(lasting(compute.model), compute.adapter)
+    keeping = Keeping()
     with closing(keeping):
         found = keeping.open(session) if session is not None else None
         if found is not None:
             request = restored(request, found, said)
             compute = goes_on(compute, found, said, messages)
-            keeping.held_with(lasting(compute.model), compute.adapter)
+        keeping.held_with(lasting(compute.model), compute.adapter)
         backend = Timed(lambda: open_for(compute, messages))
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.

@@ -17,7 +17,7 @@ from gptcli.engine.model.spec import (
     YarnScaling,
 )
 
-_FULL, _SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING = "full_attention", "sliding_attention"
 #: Nothing is stretched so far; powers and logarithms of more have no floats.
 _MOST_FACTOR = 1 << 20
 _KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
@@ -56,7 +56,7 @@ def _places(config: ConfigFields, kind: str | None = None) -> list[ConfigFields]
     if new is not None and old is not None:
         kept = {name: new.get(name) for name in ("rope_theta", "partial_rotary_factor")}
         old = old.over({name: value for name, value in kept.items() if config.get(name) is None})
-        old = None if kind == _SLIDING else old
+        old = None if kind == SLIDING else old
     return [each for each in (new, old) if each is not None and each.names()]
 
 
@@ -98,7 +98,7 @@ def _rope(
 def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
     if kind is not None and fields.has(kind):
         return fields.sub(kind)
-    for other in (_FULL, _SLIDING):
+    for other in (FULL, SLIDING):
         if fields.has(other) and kind is None:
             raise fields.bad(other, "has a rope of its own, which gptcli does not support here")
     return fields
@@ -107,7 +107,7 @@ def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
 def context(config: ConfigFields, default: int | None = None) -> int:
     """How many tokens the model was made for; yarn and dynamic scaling make it longer."""
     stated = config.count("max_position_embeddings", default)
-    places = _places(config, _FULL)
+    places = _places(config, FULL)
     if not places:
         return stated
     fields = places[0]

@@ -9,7 +9,7 @@ from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.spec import Experts, LayerSpec, NormSpec, Rope
 
-FULL, SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING = rope_fields.FULL, rope_fields.SLIDING
 #: Each expert is built before its tensors are looked for.
 _MAX_EXPERTS = 1 << 12
 ACTIVATIONS = {

@@ -79,7 +79,8 @@ class TerminalWriter:
     """Writes texts of unknown origin to a terminal, at once, styled where colours are wanted."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        # What is written here is neutral already.
+        self._stream = obeyed(stream)
         # Of the size that the terminal has, also where TERM is dumb; Rich only believes a width
         # that comes with a height.
         width, height = width_of(stream), height_of(stream)

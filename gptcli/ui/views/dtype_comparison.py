@@ -12,7 +12,7 @@ from gptcli.ui.views import source
 from gptcli.ui.views.printing import blank, caption, fitted
 from gptcli.ui.views.score import windows_json
 from gptcli.ui.views.source import where
-from gptcli.units import percent
+from gptcli.units import counted, percent
 
 _COLUMNS = (
     Column("dtype", style="bold"),
@@ -37,7 +37,7 @@ def show(stream: TextIO, found: Sequence[DtypeComparison]) -> None:
     exact: list[str | Cell] = ["float32", "", "", "", _short(first.exact_perplexity), ""]
     fitted(stream, _COLUMNS, [exact, *map(_terminal_row, found)])
     blank(stream)
-    count = f"{first.tokens} token{'' if first.tokens == 1 else 's'}"
+    count = counted(first.tokens, "token")
     if first.windows > 1:
         count += (
             f" in {first.windows} windows of {first.context_size}, each beginning {first.stride}"

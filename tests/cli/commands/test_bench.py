@@ -29,10 +29,10 @@ from gptcli.types.token import Source
 from gptcli.ui.views import bench as view
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
-from tests.cli.test_processes import wait_for
 from tests.cli.test_without_torch import HEAVY, SCRIPT
 from tests.conftest import with_context
 from tests.engine.cpu.helpers import needs_kernels
+from tests.faults.processes import GPTCLI, wait_for
 from tests.ui.screens import assert_unbroken, seen, written
 
 ROOT = Path(__file__).parents[3]
@@ -196,19 +196,19 @@ def test_the_launcher_needs_nothing_but_python():
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 def test_ctrl_c_ends_the_process_that_is_measured(roomy):
     """Catches a completion that goes on after its bench was interrupted."""
-    command = [sys.executable, "-m", "gptcli", "bench", "-m", str(roomy), "--measure", "start"]
+    command = [*GPTCLI, "bench", "-m", str(roomy), "--measure", "start"]
     process = subprocess.Popen(
         [*command, "--rounds", "1000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
     )
-    wait_for(lambda: len(running(roomy, "complete")) == 1, 60)
+    assert wait_for(lambda: len(running(roomy, "complete")) == 1, 60)
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30) == (b"", b"")
     assert process.returncode == -signal.SIGINT and time.monotonic() - begun < 20
-    wait_for(lambda: not running(roomy, "complete"))
+    assert wait_for(lambda: not running(roomy, "complete"))
 
 
 def running(model: Path, command: str) -> list[str]:

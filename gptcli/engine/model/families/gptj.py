@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import gpt2
 from gptcli.engine.model.llama_names import head, spare_head
 from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import ACTIVATIONS
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec, Rope
 
 SUPPORTS = "GPT-J 6B"
-OTHER_NAMES = {
-    "hidden_size": "n_embd",
-    "max_position_embeddings": "n_positions",
-    "num_attention_heads": "n_head",
-    "num_hidden_layers": "n_layer",
-}
+OTHER_NAMES = gpt2.OTHER_NAMES
 
 
 def spec(config: ConfigFields) -> ModelSpec:
