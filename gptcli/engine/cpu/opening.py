@@ -28,6 +28,7 @@ from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
@@ -145,12 +146,13 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
     origin = _origin(described)
 
     def load(*, unseen: bool) -> PackedWeights | None:
-        return packed_file.load(path, spec, kinds, choice.library, origin, unseen=unseen)
+        found = packed_file.load(path, spec, kinds, choice.library, origin, unseen=unseen)
+        if found is not None:
+            _check_memory(described, choice, found.size, limit, threads)
+        return found
 
     found = load(unseen=False)
     if found is not None:
-        # Mapped, they take what memory there is.
-        _check_memory(described, choice, 0, limit)
         return found
     with atomic.alone(path, _WAIT_SECONDS):
         found = load(unseen=True)
@@ -164,7 +166,8 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
             # A full or read-only disk: packed weights are a convenience, made anew next time.
             return packed
         # The file's pages are shared and can be given back, those that it was packed in cannot.
-        return load(unseen=False) or packed
+        mapped = packed_file.load(path, spec, kinds, choice.library, origin, unseen=False)
+        return mapped or packed
 
 
 def _pack(
@@ -174,7 +177,7 @@ def _pack(
     spec, exact = described.spec, choice.name == "float32"
     # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
     parameters = Parameters(described, exact=exact)
-    _check_memory(described, choice, choice.bytes(spec), limit)
+    _check_memory(described, choice, choice.bytes(spec), limit, threads)
     before = identity.settled(files)
     if before != described.stored.stamp:
         raise _changed(described)
@@ -185,11 +188,14 @@ def _pack(
     return packed, content
 
 
-def _check_memory(described: Described, choice: KernelChoice, weights: int, limit: int) -> None:
+def _check_memory(
+    described: Described, choice: KernelChoice, weights: int, limit: int, threads: int
+) -> None:
     memory.check(
         str(described.directory),
         described.spec,
         weights,
+        scratch=scratch_bytes(described.spec, choice.library, limit, threads),
         dtype=choice.name,
         item=4 if choice.name == "float32" else 2,
         context=limit,

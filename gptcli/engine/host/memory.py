@@ -33,11 +33,11 @@ def available_bytes(device: str) -> int | None:
 
 
 def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
-    """What a forward over so many tokens needs beside weights and cache, about.
+    """What a forward by torch over so many tokens needs beside weights and cache, about.
 
     The stream and what is added to it, queries, keys and values, what attention gathers, the MLP's
-    hidden features and their product's other forms, each in numbers of `item` bytes; and the logits
-    of one token.
+    hidden features and their product's other forms, each in numbers of `item` bytes; the scores of
+    a layer's attention where torch has to write them out, in float32; and the logits of one token.
     """
     widest = max(
         spec.width,
@@ -46,26 +46,39 @@ def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
             for shape in spec.shapes
         ),
     )
-    return item * (tokens * (3 * spec.width + 3 * widest) + spec.vocab)
+    written_out = spec.sinks or spec.attention_softcap is not None
+    scores = 4 * max(shape.heads for shape in spec.shapes) * tokens**2 if written_out else 0
+    return item * (tokens * (3 * spec.width + 3 * widest) + spec.vocab) + scores
+
+
+def least_tokens(context: int) -> int:
+    """Of a context in use, those that a model has to have room for to be let in."""
+    return min(LEAST_TOKENS, context)
 
 
 def check(
-    subject: str, spec: ModelSpec, weights: int, *, dtype: str, item: int, context: int, device: str
+    subject: str,
+    spec: ModelSpec,
+    weights: int,
+    *,
+    scratch: int,
+    dtype: str,
+    item: int,
+    context: int,
+    device: str,
 ) -> None:
     """Raise ResourceError where a model cannot fit, with what it needs and what there is.
 
-    weights: their bytes in a dtype of `item` bytes; 0 where they are in a file that is mapped,
-    which the system brings in and gives back. It fits where the weights do, the first step of a KV
-    cache and what a forward over so many tokens needs; what is told is the cache of the whole
-    context in use.
+    weights: their bytes in a dtype of `item` bytes; of a file that is mapped as well, which the
+    system would bring in anew for each token. scratch: bytes that a forward over `least_tokens`
+    needs. It fits where both do and the first step of a KV cache; what is told is the cache of the
+    whole context in use.
     """
     available = available_bytes(device)
-    tokens = min(LEAST_TOKENS, context)
-    least = weights + spec.cache_bytes(tokens, item) + scratch_bytes(spec, tokens, item)
+    least = weights + spec.cache_bytes(least_tokens(context), item) + scratch
     if available is None or least <= available:
         return
     cache = f"{size(spec.cache_bytes(context, item))} for the KV cache of {context} tokens"
-    needs = f"{size(weights)} of memory for its weights in {dtype} and " if weights else ""
-    scratch = f"{size(scratch_bytes(spec, tokens, item))} to compute with"
-    reason = f"needs {needs}{cache}, and {scratch}"
+    needs = f"{size(weights)} of memory for its weights in {dtype} and {cache}"
+    reason = f"needs {needs}, and {size(scratch)} to compute with"
     raise ResourceError(subject, f"{reason}; {size(available)} are free on {device}")

@@ -78,13 +78,15 @@ def load(described: Described, compute: Compute) -> TorchRunner:
     limit = context_in_use(decoder.spec, compute.ctx_size)
     target = pick_device(compute.device)
     kind = pick_dtype(compute.dtype, planned.source.dtype, target)
+    tokens = memory.least_tokens(limit)
     memory.check(
         str(directory),
         decoder.spec,
         kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
+        scratch=memory.scratch_bytes(decoder.spec, tokens, kind.itemsize),
         dtype=str(kind).removeprefix("torch."),
         item=kind.itemsize,
-        context=limit or decoder.spec.context,
+        context=limit,
         device=str(target),
     )
     state, beside = {}, []

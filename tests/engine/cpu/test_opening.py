@@ -127,6 +127,14 @@ def test_a_model_that_cannot_fit(directory, monkeypatch):
         opened(directory, "int8")
 
 
+def test_a_packed_file_that_cannot_fit(directory, monkeypatch):
+    """Catches weights that are mapped and then read from the disk anew for every token."""
+    opened(directory, "int8")
+    monkeypatch.setattr("gptcli.engine.host.memory.available_bytes", lambda _: 20_000)
+    with pytest.raises(ResourceError, match=r"weights in int8 and .* 20 kB are free on cpu"):
+        opened(directory, "int8")
+
+
 def test_instructions(directory):
     """Catches a wish that is not heard, and one that cannot be that goes to torch in silence."""
     assert opened(directory, cpu_features="none") is None

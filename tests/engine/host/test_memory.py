@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -88,16 +89,17 @@ def test_what_is_computed_with_counts(monkeypatch):
     cache = SPEC.cache_bytes(memory.LEAST_TOKENS, 4)
     scratch = memory.scratch_bytes(SPEC, memory.LEAST_TOKENS, 4)
     assert scratch > 4 * memory.LEAST_TOKENS * 3 * SPEC.width
+    capped = dataclasses.replace(SPEC, attention_softcap=30.0)
+    scores = 4 * SPEC.heads * memory.LEAST_TOKENS**2
+    assert memory.scratch_bytes(capped, memory.LEAST_TOKENS, 4) == scratch + scores
 
-    def check(free: int, weights: int) -> None:
+    def check(free: int) -> None:
         monkeypatch.setattr(memory, "available_bytes", lambda _: free)
         given = {"dtype": "float32", "item": 4, "context": context, "device": "cpu"}
-        memory.check("m", SPEC, weights, **given)
+        memory.check("m", SPEC, MB, scratch=scratch, **given)
 
-    check(MB + cache + scratch, MB)
-    with pytest.raises(ResourceError, match=r"1\.0 MB of memory for its weights in float32 and"):
-        check(MB + cache + scratch - 1, MB)
-    # Mapped weights are brought in and given back: they are not told.
-    check(cache + scratch, 0)
-    with pytest.raises(ResourceError, match=r"needs \S+ \S+ for the KV cache of 512 tokens, and"):
-        check(cache + scratch - 1, 0)
+    check(MB + cache + scratch)
+    with pytest.raises(
+        ResourceError, match=r"1\.0 MB of memory for its weights in float32 and \S+"
+    ):
+        check(MB + cache + scratch - 1)

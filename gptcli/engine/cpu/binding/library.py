@@ -149,6 +149,7 @@ def _declare(functions: c.CDLL) -> None:
         ("end_threads", None, []),
         ("forward", i32, [pointer, c.POINTER(abi.Call)]),
         ("unembed", i32, [pointer, pointer, i32, pointer]),
+        ("scratch", i64, [c.POINTER(abi.Model), i32, i32, i32, i32]),
         ("kind_name", c.c_char_p, [i32]),
         ("form_name", c.c_char_p, [i32]),
         ("needs", i32, [c.c_char_p, i32, i32]),

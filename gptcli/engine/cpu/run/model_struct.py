@@ -9,8 +9,10 @@ import numpy as np
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.formats.bfloat16 import as_bfloat16
@@ -23,21 +25,15 @@ class Weights:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
-        self._slopes: list[Floats] = []
         #: The matrices of experts by what they are: those of before go when the weights move.
         self._experts: dict[str, c.Array[abi.Matrix]] = {}
-        self.layers = (abi.LayerWeights * spec.layers)()
         self.model = _model(spec, packed.kinds.table)
         self.model.exact_activations = exact_activations
+        self.layers = _layers(spec)
         self.model.layer = c.addressof(self.layers)
-        for layer, shape in zip(self.layers, spec.shapes, strict=True):
-            layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-            layer.head_dim, layer.hidden = shape.head_dim, shape.hidden
-            scale = spec.attention_scale
-            layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
-            if spec.alibi is not None:
-                steep = slopes(shape.heads) * np.float32(spec.alibi)
-                self._slopes.append(steep)
+        self._slopes = [slopes(shape.heads) * np.float32(spec.alibi or 0) for shape in spec.shapes]
+        if spec.alibi is not None:
+            for layer, steep in zip(self.layers, self._slopes, strict=True):
                 layer.slopes = steep.ctypes.data
         self.point()
 
@@ -96,6 +92,28 @@ class Weights:
         rows = section.rows[0] if len(section.rows) == 1 else sum(section.padded)
         address, bias = self.packed.address(name), self.packed.address(f"{name}.bias")
         return abi.Matrix(address, bias, section.kind, rows, section.columns)
+
+
+def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int) -> int:
+    """What so many threads compute with beside weights and caches, at the end of a context.
+
+    That is of as many tokens as a model has to have room for, and the logits of one.
+    """
+    model, layers = _model(spec, Kind.FLOAT32), _layers(spec)
+    model.layer = c.addressof(layers)
+    tokens = least_tokens(context)
+    taken = library.functions.kernels_scratch(c.byref(model), tokens, 1, context, threads)
+    return int(taken) + 4 * spec.vocab
+
+
+def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
+    layers = (abi.LayerWeights * spec.layers)()
+    for layer, shape in zip(layers, spec.shapes, strict=True):
+        layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
+        layer.head_dim, layer.hidden = shape.head_dim, shape.hidden
+        scale = spec.attention_scale
+        layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+    return layers
 
 
 def _model(spec: ModelSpec, table: Kind) -> abi.Model:

@@ -101,7 +101,7 @@ static void attend_round(const Step &s, const Team &team, int layer, Range round
   };
   int64_t total = 0, number = 0;
   each_unit([&](const Unit &) { total++; });
-  const Range mine = part_of(total, team);
+  const Range mine = part_of(total, {team.pool, team.index, team.count < s.attending ? team.count : s.attending});
   each_unit([&](const Unit &u) {
     if (number >= mine.first && number < mine.end) attend_part(s, s.scratch[team.index], u, (int)round.first);
     number++;
@@ -114,7 +114,8 @@ static void attend(const Step &s, const Team &team, int layer) {
   const Scratch &own = s.scratch[team.index];
   if (!splits(s, w)) {  // the last items, which see most, first
     const int total = s.item_count * w.kv_heads;
-    for (int at = Team::take(s.next + layer); at < total; at = Team::take(s.next + layer)) {
+    const auto next = [&] { return team.index < s.attending ? Team::take(s.next + layer) : total; };
+    for (int at = next(); at < total; at = next()) {
       const Item &item = s.items[s.item_count - 1 - at / w.kv_heads];
       attend_whole(s, own, {layer, at % w.kv_heads, 0, item});
     }
@@ -128,7 +129,7 @@ static void attend(const Step &s, const Team &team, int layer) {
   }
   for (; first < end; first += s.round) {
     const Range round = {first, first + s.round};
-    attend_round(s, team, layer, round);
+    if (team.index < s.attending) attend_round(s, team, layer, round);
     team.wait();
     merge_round(s, team, w, round);
     team.wait();

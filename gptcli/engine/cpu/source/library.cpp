@@ -120,6 +120,12 @@ API int32_t kernels_unembed(Opened *opened, const float *streams, int32_t count,
   return DONE;
 }
 
+// Bytes beside weights and caches for a forward of `count` tokens of one row that stand before
+// position `end`, with logits of `wanted`. Of the model only sizes are looked at.
+API int64_t kernels_scratch(const Model *model, int32_t count, int32_t wanted, int32_t end, int32_t threads) {
+  return step_bytes(model, count, wanted, end, threads);
+}
+
 // What weights of a kind need of activations, as activations.h says; -1 for a set that is not there.
 API int32_t kernels_needs(const char *set, int32_t kind, int32_t exact) {
   const InstructionSet *found = find_set(set);

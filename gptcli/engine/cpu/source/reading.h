@@ -2,12 +2,14 @@
 #pragma once
 
 // make(reading, row) for each of `count` rows, shared out; all see all of them afterwards. A
-// single row every thread makes for itself, which takes less time than to wait for another.
+// single row every thread makes for itself, which takes less time than to wait for another, where
+// there is memory for that.
 template <class Make>
 static Reading made(const Step &s, const Team &team, int count, int64_t stride, Make make) {
-  Reading reading = count == 1 ? s.scratch[team.index].reading : s.common;
+  const bool own = count == 1 && s.own_readings;
+  Reading reading = own ? s.scratch[team.index].reading : s.common;
   reading.stride = stride;
-  if (count == 1) {
+  if (own) {
     make(reading, 0);
     return reading;
   }

@@ -6,6 +6,7 @@
 namespace {
 
 int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+int64_t smallest(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Hands out memory from one piece; first without any, to learn how much is needed.
 struct Arena {
@@ -31,7 +32,12 @@ char *allocated(LayOut lay_out) {
   return (char *)memory;
 }
 
-void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) {
+int64_t widest_row(const Step &s) {
+  return largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
+}
+
+// What a thread attends in.
+void lay_out_attention(const Step &s, Arena &arena, Scratch &own) {
   const Model &m = *s.model;
   int64_t head = 0, queries = 0;
   for (int i = 0; i < m.layers; i++) {
@@ -39,9 +45,17 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
     queries = largest(queries, s.at_once * sharing(m.layer[i]));
   }
   const int64_t partial = 16 + head;
+  arena.give(own.columns, 16 * head);
+  arena.give(own.queries, queries * head);
+  arena.give(own.scores, queries * STRETCH);
+  arena.give(own.running, queries * partial);
+  arena.give(own.fresh, queries * partial);
+}
+
+void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) {
+  const Model &m = *s.model;
   const int64_t pairs = m.experts ? count * m.chosen : 0;
-  const int64_t rows = largest(largest(count, wanted), pairs);
-  const int64_t widest = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
+  const int64_t rows = largest(largest(count, wanted), pairs), widest = widest_row(s);
   arena.give(s.stream, count * s.width_stride);
   arena.give(s.update, count * s.width_stride);
   arena.give(s.qkv, count * s.qkv_stride);
@@ -61,33 +75,65 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.scratch, threads);
   for (int t = 0; t < threads; t++) {
     Scratch unused, &own = s.scratch ? s.scratch[t] : unused;
-    give_reading(arena, own.reading, 1, widest);
-    arena.give(own.columns, 16 * head);
-    arena.give(own.queries, queries * head);
-    arena.give(own.scores, queries * STRETCH);
-    arena.give(own.running, queries * partial);
-    arena.give(own.fresh, queries * partial);
+    if (s.own_readings) give_reading(arena, own.reading, 1, widest);
+    if (t < s.attending) lay_out_attention(s, arena, own);
   }
 }
 
-}  // namespace
-
-Step *step_new(const Model *model, int count, int wanted, int threads) {
-  Step *s = (Step *)calloc(1, sizeof(Step));
-  if (!s) return nullptr;
-  s->model = model;
-  s->width_stride = up(model->width, ROW_MULTIPLE), s->expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
+// The sizes that do not depend on how many tokens there are.
+Step sized(const Model *model, int threads) {
+  Step s = {};
+  s.model = model;
+  s.width_stride = up(model->width, ROW_MULTIPLE), s.expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];
     const int64_t qkv_end = values_at(w) + up((int64_t)w.kv_heads * w.head_dim, 16);
-    s->qkv_stride = largest(s->qkv_stride, up(qkv_end, ROW_MULTIPLE));
-    s->gathered_stride = largest(s->gathered_stride, up((int64_t)w.heads * w.head_dim, ROW_MULTIPLE));
-    s->hidden_stride = largest(s->hidden_stride, up(w.hidden, ROW_MULTIPLE));
+    s.qkv_stride = largest(s.qkv_stride, up(qkv_end, ROW_MULTIPLE));
+    s.gathered_stride = largest(s.gathered_stride, up((int64_t)w.heads * w.head_dim, ROW_MULTIPLE));
+    s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
   }
   // So many tokens share a load of keys and values that there are some 64 queries.
-  s->at_once = most >= 64 ? 1 : most <= 4 ? 16 : 64 / most;
+  s.at_once = most >= 64 ? 1 : most <= 4 ? 16 : 64 / most;
+  Scratch unused;
+  Arena attention, reading;
+  lay_out_attention(s, attention, unused);
+  give_reading(reading, unused.reading, 1, widest_row(s));
+  s.attending = (int32_t)largest(1, smallest(threads, ATTENDING_BYTES / attention.used));
+  s.own_readings = threads * reading.used <= READING_BYTES;
+  return s;
+}
+
+// See whether attention is split by position, in rounds of how many stretches: bytes for what waits
+// to be merged. end: one after the last position.
+int64_t share_out(Step &s, int end, int threads) {
+  const int64_t stretches = (end - 1) / STRETCH + 1;
+  s.threads = threads > 1 && stretches > 1 ? threads : 0;
+  int64_t most = 0;
+  for (int i = 0; i < s.model->layers; i++) {
+    if (splits(s, s.model->layer[i])) most = largest(most, partial_bytes(s.model->layer[i], s.count));
+  }
+  if (!most) return 0;
+  // With what is merged so far behind them.
+  s.round = (int32_t)smallest(stretches, PARTIAL_BYTES / most - 1);
+  return (s.round + 1) * most;
+}
+
+}  // namespace
+
+int64_t step_bytes(const Model *model, int count, int wanted, int end, int threads) {
+  Step s = sized(model, threads);
+  Arena arena;
+  lay_out(s, arena, count, wanted, threads);
+  s.count = count, s.item_count = (int32_t)(up(count, s.at_once) / s.at_once);
+  return arena.used + share_out(s, end, threads);
+}
+
+Step *step_new(const Model *model, int count, int wanted, int threads) {
+  Step *s = (Step *)calloc(1, sizeof(Step));
+  if (!s) return nullptr;
+  *s = sized(model, threads);
   if (!allocated([&](Arena &arena) { lay_out(*s, arena, count, wanted, threads); })) {
     free(s);
     return nullptr;
@@ -109,10 +155,9 @@ char *reading_new(Reading &reading, int64_t rows, int64_t stride) {
 }
 
 bool step_begin(Step *s, const Call *call, int threads) {
-  const Model &m = *s->model;
   s->call = call;
-  s->item_count = 0;
-  int32_t most = 0;
+  s->count = call->count, s->item_count = 0;
+  int32_t end = 0;
   for (int32_t i = 0; i < call->count; i++) {
     Item *last = s->item_count ? &s->items[s->item_count - 1] : nullptr;
     if (last && last->row == call->rows[i] && last->position + last->count == call->positions[i] && last->count < s->at_once) {
@@ -120,24 +165,14 @@ bool step_begin(Step *s, const Call *call, int threads) {
     } else {
       s->items[s->item_count++] = {i, 1, call->rows[i], call->positions[i]};
     }
-    if (call->positions[i] / STRETCH + 1 > most) most = call->positions[i] / STRETCH + 1;
+    if (call->positions[i] + 1 > end) end = call->positions[i] + 1;
   }
-  memset(s->next, 0, m.layers * sizeof(int32_t));
-  s->threads = threads > 1 && most > 1 ? threads : 0;
-  int64_t largest_row = 0;
-  for (int i = 0; i < m.layers; i++) {
-    const LayerWeights &w = m.layer[i];
-    if (splits(*s, w)) largest_row = largest(largest_row, w.heads * partial_stride(w));
-  }
-  if (!largest_row) return true;
-  // At the least so many stretches that there is work for all threads.
-  const int64_t busy = 4 * threads / s->item_count + 1, held = PARTIAL_BYTES / (call->count * largest_row * (int64_t)sizeof(float));
-  s->round = (int32_t)(most < largest(busy, held) ? most : largest(busy, held));
+  memset(s->next, 0, s->model->layers * sizeof(int32_t));
+  const int64_t bytes = share_out(*s, end, threads);
   free(s->partials);
   s->partials = nullptr;
-  const size_t floats = (size_t)call->count * (s->round + 1) * largest_row;
   void *memory = nullptr;
-  if (posix_memalign(&memory, 64, floats * sizeof(float)) != 0) return false;
+  if (bytes && posix_memalign(&memory, 64, (size_t)bytes) != 0) return false;
   s->partials = (float *)memory;
   return true;
 }

@@ -9,7 +9,9 @@
 #include "pool.h"
 
 constexpr int STRETCH = 64;  // positions that attention takes at once; partial softmaxes are of these
-constexpr int64_t PARTIAL_BYTES = 32 << 20;  // of partial softmaxes that wait to be merged, about
+// What is there for each thread, or for each position that is seen, is no more than this however many
+// there are: partial softmaxes that wait to be merged, what threads attend in, their own readings.
+constexpr int64_t PARTIAL_BYTES = 31 << 20, ATTENDING_BYTES = 16 << 20, READING_BYTES = 16 << 20;
 
 static inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -39,9 +41,11 @@ struct Step {
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
   Scratch *scratch;  // (threads)
+  bool own_readings;  // each thread has one of a single row; else they make a common one
+  int32_t attending;  // threads that have what attention needs; the others leave it to them
   // Attention.
   Item *items;
-  int32_t item_count, at_once;
+  int32_t count, item_count, at_once;
   int32_t round;     // stretches of a query whose partial softmaxes are held at once
   int32_t threads;   // among which a layer's stretches may be shared out; 0: items are enough
   float *partials;   // (count, heads, round + 1, partial_stride), the last what is merged so far
@@ -55,10 +59,16 @@ struct Step {
   float *pair_share;
 };
 
+// Bytes of the partial softmaxes of one stretch, for so many tokens.
+static inline int64_t partial_bytes(const LayerWeights &w, int64_t count) {
+  return count * w.heads * partial_stride(w) * (int64_t)sizeof(float);
+}
+
 // Whether a layer's attention is split by position: one thread for each item and head of keys and
-// values would leave others idle.
+// values would leave others idle. Where not even one stretch has room beside what is merged so far,
+// there are items enough.
 static inline bool splits(const Step &s, const LayerWeights &w) {
-  return (int64_t)s.item_count * w.kv_heads < 4 * s.threads;
+  return (int64_t)s.item_count * w.kv_heads < 4 * s.threads && 2 * partial_bytes(w, s.count) <= PARTIAL_BYTES;
 }
 
 // Memory for `count` tokens on so many threads, zeros; null when there is none.
@@ -69,3 +79,5 @@ char *reading_new(Reading &reading, int64_t rows, int64_t stride);
 // Get ready for a call: cut it into items, see whether attention should be split by position.
 // False when its partial results do not fit into memory.
 bool step_begin(Step *step, const Call *call, int threads);
+// Bytes of all that is taken for `count` tokens of one row of which the last stands at `end` - 1.
+int64_t step_bytes(const Model *model, int count, int wanted, int end, int threads);
