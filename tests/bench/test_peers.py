@@ -7,12 +7,15 @@ import math
 import sys
 from pathlib import Path
 
+import gguf
 import pytest
 
 from tests.bench.peers import bounds, in_python, llama_cpp, ours
 from tests.bench.peers.cases import Case, MeasureError
 from tests.bench.peers.process import Finished, run
+from tests.bench.peers.targets import target
 from tests.bench.peers.workers.job import Job, ids, measured
+from tests.bench.weights import sizes
 from tests.bench.weights.places import Places
 
 ROOT = str(Path(__file__).parents[2])
@@ -133,6 +136,48 @@ def test_gptcli_is_asked_for_one_figure_at_a_time(asked, tmp_path):
     assert gptcli.measure(Case("start", "int8", 2), places)() == 1.25
     assert asked[-1][0][3] == "complete"
     assert gptcli.measure(Case("memory", "int8", 2), places)() == 7 << 20
+
+
+def test_a_type_of_files_is_run_from_the_file(asked, tmp_path):
+    """Catches a dtype that gptcli quantises to by itself, beside a llama.cpp that keeps blocks."""
+    gptcli, places = ours.Gptcli(tmp_path), Places(tmp_path)
+    assert gptcli.measure(Case("decode", "Q4_K_M", 2, 16), places)() == 50
+    command = asked[-1][0]
+    assert command[command.index("-m", 3) + 1] == str(tmp_path / "Q4_K_M.gguf")
+    assert "--dtype" not in command
+    gptcli.warm(places, "Q6_K")
+    assert str(tmp_path / "Q6_K.gguf") in asked[-1][0] and "--dtype" not in asked[-1][0]
+
+
+def test_what_is_read_is_held_to_the_bandwidth(monkeypatch, tmp_path):
+    """Catches bytes of weights alone, or of another depth, and a share of itself."""
+    line = {"decode_tokens_per_second": 50.0, "read_bandwidth_bytes_per_second": 3e10}
+    line["decode"] = [{"depth": 16, "read_bytes_per_token": 5 * 10**8}]
+    monkeypatch.setattr(ours, "run", lambda *given: Finished(json.dumps(line), 1.0, 1))
+    case, gptcli, places = Case("read", "Q4_K_M", 2, 16), ours.Gptcli(tmp_path), Places(tmp_path)
+    assert gptcli.measure(case, places)() == 2.5e10
+    (side,) = bounds.sides(case, places, gptcli)
+    assert side.measure() == 3e10 and str(target("llama-1b", case, side.name)) == "≥ 0.85"
+
+
+def test_sizes_are_those_of_the_checkpoint(tiny_model, tmp_path):
+    """Catches heads of queries taken for those of keys, and a context of another model."""
+    (tmp_path / "a" / "checkpoint").parent.mkdir()
+    (tmp_path / "a" / "checkpoint").symlink_to(tiny_model)
+    config = json.loads((tiny_model / "config.json").read_text())
+    writer = gguf.GGUFWriter(tmp_path / "Q8_0.gguf", "llama")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    found = sizes.read(Places(tmp_path))
+    assert found == sizes.read(Places(tmp_path / "a")) == sizes.Sizes(64, 2 * 2 * 2 * 8)
+    wanted = (tmp_path / "Q8_0.gguf").stat().st_size + 2 * found.cached * 80 + 120e6
+    assert bounds.allowed(Places(tmp_path), "Q8_0") == wanted
 
 
 def test_a_line_without_a_rate_is_a_failure(monkeypatch, tmp_path):

@@ -1,8 +1,9 @@
 """gptcli beside its peers: `python -m tests.bench.peers --work DIR --llama-bench FILE`.
 
 Prints a Markdown table of medians and of ratios gptcli / other, and a JSON line last. The weights
-come from `python -m tests.bench.weights --work DIR`. Progress goes to stderr; Ctrl-C and SIGTERM
-end the rounds, and what was measured is printed.
+come from `python -m tests.bench.weights --work DIR`, or for types of files, which both run as they
+are (`--dtypes Q4_K_M,Q6_K`), from `python -m tests.bench.weights.equal_files`. Progress goes to
+stderr; Ctrl-C and SIGTERM end the rounds, and what was measured is printed.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from tests.bench.peers.cases import MEASURES, NEW_TOKENS, OURS, MeasureError, Pe
 from tests.bench.peers.in_python import LIBRARIES, PythonPeer
 from tests.bench.peers.llama_cpp import LlamaCpp, Programs
 from tests.bench.peers.ours import Gptcli
-from tests.bench.peers.plan import Wish, cases, comparisons, context, too_deep
-from tests.bench.weights.places import GGML_TYPES, Places
+from tests.bench.peers.plan import Wish, cases, comparisons, too_deep
+from tests.bench.weights import sizes
+from tests.bench.weights.places import GGML_TYPES, Places, is_file_type
 
 _PEERS = ("llama.cpp", *(library.name for library in LIBRARIES))
 
@@ -48,7 +50,7 @@ def arguments() -> argparse.Namespace:
     add("--model", default="smollm2", help="smollm2, gpt2-124m, llama-1b, or a folder as theirs")
     add("--peers", type=words, default=list(_PEERS), metavar=",".join(_PEERS))
     add("--measures", type=words, default=list(MEASURES), metavar=",".join(MEASURES))
-    add("--dtypes", type=words, default=list(GGML_TYPES), metavar=",".join(GGML_TYPES))
+    add("--dtypes", type=words, default=list(GGML_TYPES), metavar=",".join((*GGML_TYPES, "Q4_K_M")))
     add("--threads", type=numbers, default=[1, 2], metavar="1,2")
     add("--depths", type=numbers, default=[16, 1000], metavar="16,1000")
     add("--new-tokens", type=int, default=NEW_TOKENS, help="where decoding is timed")
@@ -59,7 +61,7 @@ def arguments() -> argparse.Namespace:
     add("--llama-completion", type=Path, metavar="FILE")
     add("--peer-python", type=Path, default=Path(sys.executable), metavar="FILE")
     given = parser.parse_args()
-    for name, known in (("peers", _PEERS), ("measures", MEASURES), ("dtypes", GGML_TYPES)):
+    for name, known in (("peers", _PEERS), ("measures", MEASURES)):
         unknown = [word for word in getattr(given, name) if word not in known]
         if unknown:
             parser.error(f"--{name}: {', '.join(unknown)}: not one of {', '.join(known)}")
@@ -88,8 +90,10 @@ def main() -> None:
     given = arguments()
     places = Places(given.work / given.model)
     model = places.folder.name
-    if not places.checkpoint.is_dir():
-        sys.exit(f"{places.checkpoint}: no weights: make them by python -m tests.bench.weights")
+    for dtype in given.dtypes:
+        needed = places.gguf(dtype) if is_file_type(dtype) else places.checkpoint
+        if not needed.exists():
+            sys.exit(f"{needed}: no weights: make them by python -m tests.bench.weights")
     ours = Gptcli(given.work / "gptcli-data", given.new_tokens)
     programs = Programs(
         given.llama_bench,
@@ -102,7 +106,7 @@ def main() -> None:
     peers = installed([peer for peer in everyone if peer.name in given.peers])
     wish = Wish(given.measures, given.dtypes, given.threads, given.depths, given.new_tokens)
     plan = list(comparisons(wish, places, ours, list(peers.values())))
-    room = context(places)
+    room = sizes.read(places).context
     for depth in too_deep(wish, room):
         tell(f"decode at {depth} is left out: the context has {room} tokens")
     compared = {comparison.case for comparison in plan}

@@ -33,6 +33,7 @@ class Unit:
 RATE = Unit("tok/s", more_is_better=True)
 SECONDS = Unit("s", more_is_better=False, digits=2)
 PEAK = Unit("MiB", more_is_better=False, scale=2.0**20, digits=0)
+READ = Unit("GB/s", more_is_better=True, scale=1e9)
 TIME = Unit("ms/token", more_is_better=False, scale=1e-3, digits=2)
 #: measure → its unit, in the order of the table.
 MEASURES = {
@@ -43,6 +44,7 @@ MEASURES = {
     "memory": PEAK,
     "long": TIME,
     "avx2": RATE,
+    "read": READ,
 }
 
 

@@ -21,11 +21,11 @@ from tests.bench.peers.cases import (
     MeasureError,
 )
 from tests.bench.peers.process import Finished, run
-from tests.bench.weights.places import Places
+from tests.bench.weights.places import Places, is_file_type
 
 #: What `bench` is asked for, and where its line has the figure.
 _BENCH = {"decode": "decode", "avx2": "decode", "long": "decode", "prefill": "prefill"}
-_BENCH |= {"batch": "batch"}
+_BENCH |= {"batch": "batch", "read": "decode"}
 
 
 class Gptcli:
@@ -42,8 +42,7 @@ class Gptcli:
 
     def measure(self, case: Case, places: Places) -> Measure:
         """Everything can be measured."""
-        model = ["-m", str(places.checkpoint), "--dtype", case.dtype]
-        model += ["--threads", str(case.threads)]
+        model = [*_model(places, case.dtype), "--threads", str(case.threads)]
         if case.measure in _BENCH:
             what = _BENCH[case.measure]
             # A round a process: rounds are counted by whoever interleaves us with others.
@@ -55,7 +54,8 @@ class Gptcli:
             else:
                 command += ["--batch", str(BATCH)]
             variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
-            return lambda: _rate(case, self._run(command, variables).output)
+            read = _read if case.measure == "read" else _rate
+            return lambda: read(case, self._run(command, variables).output)
         new = 1 if case.measure == "start" else MEMORY_NEW
         command = ["complete", *model, "-n", str(new), "--temp", "0", PROMPT]
         if case.measure == "start":
@@ -64,19 +64,42 @@ class Gptcli:
 
     def warm(self, places: Places, dtype: str) -> None:
         """Packs the weights, so that no round pays for it. Raises MeasureError."""
-        command = ["complete", "-m", str(places.checkpoint), "--dtype", dtype, "-n", "1", PROMPT]
-        self._run(command)
+        self._run(["complete", *_model(places, dtype), "-n", "1", PROMPT])
+
+    def bandwidth(self, case: Case, places: Places) -> Measure:
+        """Bytes per second that are read of memory by as many threads, measured by itself."""
+        command = ["bench", *_model(places, case.dtype), "--threads", str(case.threads), "--json"]
+        command += ["--rounds", "1", "--measure", "decode", "--depth", "16", "-n", "1"]
+        name = "read_bandwidth_bytes_per_second"
+        return lambda: _figure(case, self._run(command).output, name)
 
     def _run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> Finished:
         data = {"GPTCLI_DATA_DIR": str(self._data)}
         return run([sys.executable, "-m", "gptcli", *arguments], {**data, **(variables or {})})
 
 
+def _model(places: Places, dtype: str) -> list[str]:
+    """A checkpoint in a dtype, or a file as it is."""
+    if is_file_type(dtype):
+        return ["-m", str(places.gguf(dtype))]
+    return ["-m", str(places.checkpoint), "--dtype", dtype]
+
+
 def _rate(case: Case, output: str) -> float:
     """Tokens per second, or seconds per token for `long`, from the line of `bench --json`."""
+    rate = _figure(case, output, f"{_BENCH[case.measure]}_tokens_per_second")
+    return 1 / rate if case.measure == "long" else rate
+
+
+def _read(case: Case, output: str) -> float:
+    """Bytes per second of weights and KV cache that tokens are made of."""
+    line = json.loads(output.strip().splitlines()[-1])
+    return _rate(case, output) * float(line["decode"][0]["read_bytes_per_token"])
+
+
+def _figure(case: Case, output: str, name: str) -> float:
     try:
         line: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
-        rate = float(line[f"{_BENCH[case.measure]}_tokens_per_second"])
+        return float(line[name])
     except (IndexError, KeyError, TypeError, ValueError):
         raise MeasureError(f"gptcli bench printed no rate of {case}") from None
-    return 1 / rate if case.measure == "long" else rate

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.bench.peers import bounds
 from tests.bench.peers.cases import LONG, NEW_TOKENS, Case, Comparison, Measure, Peer, Side
 from tests.bench.peers.ours import Gptcli
+from tests.bench.weights import sizes
 from tests.bench.weights.places import Places
 
 
@@ -25,7 +25,7 @@ class Wish:
 
 def too_deep(wish: Wish, context: int) -> list[int]:
     """The depths that are asked for and that the model's context has no room for."""
-    depths = {*(wish.depths if "decode" in wish.measures else ())}
+    depths = {*(wish.depths if {"decode", "read"} & {*wish.measures} else ())}
     depths |= {LONG} if "long" in wish.measures else set()
     return sorted(depth for depth in depths if depth + wish.new_tokens > context)
 
@@ -36,7 +36,7 @@ def cases(wish: Wish, context: int) -> Iterator[Case]:
     for measure in wish.measures:
         every = wish.threads if measure == "decode" else [most]
         depths: Sequence[int] = [0]
-        if measure == "decode":
+        if measure in ("decode", "read"):
             depths = wish.depths
         elif measure == "avx2":
             depths = [min(wish.depths)]
@@ -52,7 +52,7 @@ def comparisons(
     wish: Wish, places: Places, ours: Gptcli, peers: Sequence[Peer]
 ) -> Iterator[Comparison]:
     """The cases that somebody else takes part in."""
-    for case in cases(wish, context(places)):
+    for case in cases(wish, sizes.read(places).context):
         others = list(bounds.sides(case, places, ours))
         for peer in peers:
             measure: Measure | None = peer.measure(case, places)
@@ -60,9 +60,3 @@ def comparisons(
                 others.append(Side(peer.name, measure))
         if others:
             yield Comparison(case, Side(ours.name, ours.measure(case, places)), tuple(others))
-
-
-def context(places: Places) -> int:
-    """Tokens that the model has room for."""
-    config = json.loads((places.checkpoint / "config.json").read_text())
-    return int(config.get("max_position_embeddings") or config["n_positions"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench.peers.bounds import ALLOWED, ITSELF
+from tests.bench.peers.bounds import ALLOWED, ALLOWED_OF_FILE, BANDWIDTH, ITSELF
 from tests.bench.peers.cases import Case
+from tests.bench.weights.places import is_file_type
 
 #: model, depth, threads → dtype → at least so many times llama.cpp's rate.
 _DECODE: dict[tuple[str, int, int], dict[str, float]] = {
@@ -15,6 +16,10 @@ _DECODE: dict[tuple[str, int, int], dict[str, float]] = {
     ("gpt2-124m", 16, 2): {"float32": 1.05, "bfloat16": 1.1, "int8": 1.3, "int4": 1.4},
     ("llama-1b", 16, 2): {"float32": 1.05, "bfloat16": 1.1, "int8": 1.2, "int4": 1.3},
 }
+#: model → the same of the types of files, at any depth, with 2 threads, and where it is large the
+#: least share of the read bandwidth.
+_OF_FILES = {"smollm2": 1.25, "gemma": 1.25, "llama-1b": 1.15, "qwen3-4b": 1.15}
+_SHARE = {"llama-1b": 0.85, "qwen3-4b": 0.85}
 #: peer → at most so many times the seconds to its first token.
 _START = {"llama.cpp": 2.5, "transformers": 0.2}
 _DEFAULT_MODEL = "smollm2"
@@ -36,14 +41,19 @@ class Target:
 
 
 #: Of sides that are no peers, for any model.
-_BOUNDS = {ALLOWED: Target(1.0, at_least=False), ITSELF: Target(1.5, at_least=False)}
+_BOUNDS = dict.fromkeys((ALLOWED, ALLOWED_OF_FILE), Target(1.0, at_least=False))
+_BOUNDS |= {ITSELF: Target(1.5, at_least=False)}
 
 
 def target(model: str, case: Case, other: str) -> Target | None:
     """What is to be reached against another side, None where nothing was set."""
     if case.measure == "decode" and other == "llama.cpp":
         ratio = _DECODE.get((model, case.depth, case.threads), {}).get(case.dtype)
+        if is_file_type(case.dtype) and case.threads == 2:
+            ratio = _OF_FILES.get(model)
         return None if ratio is None else Target(ratio, at_least=True)
+    if other == BANDWIDTH:
+        return Target(_SHARE[model], at_least=True) if model in _SHARE else None
     if model == _DEFAULT_MODEL and case.measure == "start" and other in _START:
         return Target(_START[other], at_least=False)
     if model == _DEFAULT_MODEL and case.measure == "avx2":

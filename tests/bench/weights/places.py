@@ -9,6 +9,11 @@ from pathlib import Path
 GGML_TYPES = {"float32": "F32", "bfloat16": "BF16", "int8": "Q8_0", "int4": "Q4_0"}
 
 
+def is_file_type(dtype: str) -> bool:
+    """Whether that is a type of GGUF files (Q4_K_M), which gptcli runs from the same file."""
+    return dtype not in GGML_TYPES
+
+
 @dataclass(frozen=True)
 class Places:
     """One model's folder."""
@@ -21,8 +26,8 @@ class Places:
         return self.folder / "checkpoint"
 
     def gguf(self, dtype: str) -> Path:
-        """llama.cpp's file in the type that stands for `dtype`."""
-        return self.folder / f"{GGML_TYPES[dtype]}.gguf"
+        """llama.cpp's file in the type that stands for `dtype`, or in the type of that name."""
+        return self.folder / f"{GGML_TYPES.get(dtype, dtype)}.gguf"
 
     def ctranslate2(self, dtype: str) -> Path:
         """A directory that ctranslate2's converter wrote."""
