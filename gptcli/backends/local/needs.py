@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
-from gptcli.engine.host.memory import available_bytes
+from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
 from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.errors import UsageError
 from gptcli.formats.model_files import ModelFiles
@@ -25,7 +25,8 @@ class Needs:
     tokens it was made for.
 
     weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`, what
-    is quantised for the CPU kernels as these have it; available: bytes free in main memory, None
+    is quantised for the CPU kernels as these have it; scratch: what it computes with beside both,
+    from as many tokens as it has to have room for; available: bytes free in main memory, None
     where that is not known.
     """
 
@@ -40,6 +41,7 @@ class Needs:
     dtype: str
     weights: int
     cache: int
+    scratch: int
     available: int | None
 
 
@@ -70,19 +72,23 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         if tensor.kind in kinds and not (packed and quantised.is_beside(tensor.name)):
             kinds[tensor.kind] += tensor.elements
     numbers = quantised.parameters(used, files.config) if packed else sum(kinds.values())
-    wanted, weights = dtype or "auto", None
+    wanted, weights, scratch = dtype or "auto", None, None
+    context = limit or spec.context
     if wanted not in ("auto", *_WIDTHS) or (wanted == "auto" and kept and not may_be_there()):
         # Only here, since it takes numpy.
+        from gptcli.engine.cpu.binding.library import default_threads
         from gptcli.engine.cpu.opening import choose
 
         choice = choose(model, wanted)
         if choice is not None:
             wanted, weights = choice.name, choice.bytes(spec)
+            scratch = choice.scratch(spec, context, default_threads())
     if wanted == "auto":
         wanted = _STORED[max(kinds, key=lambda kind: kinds[kind])]
     # The cache of quantised weights is bfloat16.
     item = _WIDTHS.get(wanted, 2)
-    context = limit or spec.context
+    if scratch is None:
+        scratch = scratch_bytes(spec, least_tokens(context), item)
     return Needs(
         parameters=numbers,
         layers=spec.layers,
@@ -95,5 +101,6 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         dtype=wanted,
         weights=numbers * item if weights is None else weights,
         cache=spec.cache_bytes(context, item),
+        scratch=scratch,
         available=available_bytes("cpu"),
     )

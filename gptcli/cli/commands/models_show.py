@@ -28,10 +28,10 @@ def show(
     """Say what a model is, and what memory it takes.
 
     Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
-    licence and source; the bytes of its weights, and those of the KV cache of the context in use,
-    against what is free in main memory. These are told in the dtype that it runs in, or in the one
-    given; quantised weights take as much as they do dequantised, but for those that the CPU kernels
-    run from.
+    licence and source; the bytes of its weights, those of the KV cache of the context in use, and
+    what it computes with, against what is free in main memory. These are told in the dtype that it
+    runs in, or in the one given; quantised weights take as much as they do dequantised, but for
+    those that the CPU kernels run from.
     """
     from gptcli.backends.local.needs import needs
 
@@ -58,6 +58,7 @@ def show(
                 "context": needed.context,
                 "weights": needed.weights,
                 "cache": needed.cache,
+                "scratch": needed.scratch,
                 "available": needed.available,
             }
         environment.data().json(
@@ -89,6 +90,7 @@ def show(
         parts = f"{size(needed.weights)} of weights in {needed.dtype}"
         parts += f", {size(needed.cache)} of KV cache for {needed.context} tokens"
         memory_rows = [("memory", f"{size(total)}: {parts}")]
+        memory_rows.append(("to compute", f"{size(needed.scratch)} more"))
         if needed.available is not None:
             memory_rows.append(("free", f"{size(needed.available)} of main memory"))
     rows = [

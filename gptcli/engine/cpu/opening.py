@@ -69,6 +69,10 @@ class KernelChoice:
         """How much memory the packed weights take."""
         return places(spec, self.kinds, self.library)[1]
 
+    def scratch(self, spec: ModelSpec, context: int, threads: int) -> int:
+        """What so many threads compute with beside weights and cache."""
+        return scratch_bytes(spec, self.library, context, threads)
+
 
 def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     """The model in the kernels, None where torch has to run it.
@@ -195,7 +199,7 @@ def _check_memory(
         str(described.directory),
         described.spec,
         weights,
-        scratch=scratch_bytes(described.spec, choice.library, limit, threads),
+        scratch=choice.scratch(described.spec, limit, threads),
         dtype=choice.name,
         item=4 if choice.name == "float32" else 2,
         context=limit,

@@ -65,6 +65,7 @@ def test_show_tells_memory_in_the_dtype_that_is_asked_for():
     weights = "21 kB of weights in bfloat16"
     assert rows["memory"] == f"24 kB: {weights}, 3.1 kB of KV cache for 48 tokens"
     assert rows["context"] == "48 tokens"
+    assert rows["to compute"].endswith(" kB more")
     if sys.platform == "linux":
         assert rows["free"].endswith(" of main memory")
     short = run("models", "show", str(GOLDENS / "llama/tied"), "--ctx-size", "49")
@@ -121,7 +122,8 @@ def test_a_model_that_just_fits(tiny_model, monkeypatch):
 
     spec = spec_of(tiny_model)
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
-    least = told["weights"] + spec.cache_bytes(64, 4) + memory.scratch_bytes(spec, 64, 4)
+    assert told["scratch"] == memory.scratch_bytes(spec, 64, 4)
+    least = told["weights"] + spec.cache_bytes(64, 4) + told["scratch"]
     for free, code in ((least, 0), (least - 1, 6)):
         monkeypatch.setattr(memory, "available_bytes", lambda _, free=free: free)
         done = run("complete", "-n", "1", "-m", str(tiny_model), "--dtype", "float32", "a")
