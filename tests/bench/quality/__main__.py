@@ -41,7 +41,7 @@ def main() -> None:
     right = base.read(kept)
     exact = opened(folder / "F32.gguf", given, dtype="float32")
     begin = exact.tokenizer.prefix[:1]
-    told = exact.tokenizer.encode(given.text.read_text(encoding="utf-8"))
+    told = [*begin, *exact.tokenizer.encode(given.text.read_text(encoding="utf-8"))]
     if told[: right.chunks.size] != right.chunks.ravel().tolist():
         print("the tokens are llama.cpp's, gptcli cuts the text otherwise", file=sys.stderr)
     print(f"{given.model}, {right.chunks.size} tokens, context {right.context}\n")

@@ -207,7 +207,9 @@ def test_memory_is_bounded_whatever_threads_and_context(heads, kv_heads, head_di
         for threads in (1, 2, 16, 96, 4096):
             for end in (tokens, 32_768, 1 << 20):
                 taken = scratch(c.byref(model), tokens, 1, end, threads)
-                assert 0 <= taken - alone < 64 * MB, (tokens, threads, end)
+                # On many threads fewer tokens share what they load.
+                assert -MB < taken - alone < 40 * MB, (tokens, threads, end)
+                assert taken < 64 * MB or heads > 9, (tokens, threads, end)
     assert scratch_bytes(spec, open_library(), 1 << 20, 96) > 96 * 4 * hidden
 
 
@@ -240,7 +242,7 @@ def test_partial_softmaxes_of_a_long_context_stay_few(instructions):
         found.append(stage.run(ATTEND, stage.random_qkv())[-1])
         held.append(resident_bytes() - before)
     # All of them at once would be 64 tokens · 40 heads · 512 stretches · 128 bytes, 168 MB.
-    assert held[1] < held[0] + 48 * MB, held
+    assert held[1] < held[0] + 40 * MB, held
     np.testing.assert_array_equal(*found)
 
 

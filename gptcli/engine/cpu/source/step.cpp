@@ -52,6 +52,13 @@ void lay_out_attention(const Step &s, Arena &arena, Scratch &own) {
   arena.give(own.fresh, queries * partial);
 }
 
+int64_t attention_bytes(const Step &s) {
+  Scratch unused;
+  Arena arena;
+  lay_out_attention(s, arena, unused);
+  return arena.used;
+}
+
 void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) {
   const Model &m = *s.model;
   const int64_t pairs = m.experts ? count * m.chosen : 0;
@@ -94,13 +101,14 @@ Step sized(const Model *model, int threads) {
     s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
   }
-  // So many tokens share a load of keys and values that there are some 64 queries.
+  // So many tokens share a load of keys and values that there are some 64 queries, or on many threads
+  // fewer, of which there is room for all.
   s.at_once = most >= 64 ? 1 : most <= 4 ? 16 : 64 / most;
-  Scratch unused;
-  Arena attention, reading;
-  lay_out_attention(s, attention, unused);
-  give_reading(reading, unused.reading, 1, widest_row(s));
-  s.attending = (int32_t)largest(1, smallest(threads, ATTENDING_BYTES / attention.used));
+  while (s.at_once > 1 && threads * attention_bytes(s) > ATTENDING_BYTES) s.at_once /= 2;
+  s.attending = (int32_t)largest(1, smallest(threads, ATTENDING_BYTES / attention_bytes(s)));
+  Reading row;
+  Arena reading;
+  give_reading(reading, row, 1, widest_row(s));
   s.own_readings = threads * reading.used <= READING_BYTES;
   return s;
 }

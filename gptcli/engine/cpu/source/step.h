@@ -11,7 +11,7 @@
 constexpr int STRETCH = 64;  // positions that attention takes at once; partial softmaxes are of these
 // What is there for each thread, or for each position that is seen, is no more than this however many
 // there are: partial softmaxes that wait to be merged, what threads attend in, their own readings.
-constexpr int64_t PARTIAL_BYTES = 31 << 20, ATTENDING_BYTES = 16 << 20, READING_BYTES = 16 << 20;
+constexpr int64_t PARTIAL_BYTES = 16 << 20, ATTENDING_BYTES = 12 << 20, READING_BYTES = 8 << 20;
 
 static inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
