@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, reserve
+from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
@@ -26,13 +27,16 @@ PIECE = 4 << 20
 class Moving:
     """Moves sections out of a mapped file, and lets `packed` know; see Mover.
 
-    Tables stay, of which a token takes one row. begin: where the sections begin in `file`.
+    Tables stay, of which a token takes one row, and so does an embedding that is not the head.
+    begin: where the sections begin in `file`.
     """
 
     def __init__(self, packed: PackedWeights, file: mmap.mmap, begin: int) -> None:
         self._packed, self._file, self._begin = packed, file, begin
         self._left = [
-            name for name, (section, _) in packed.places.items() if section.form != "table"
+            name
+            for name, (section, _) in packed.places.items()
+            if section.form != "table" and (name != EMBEDDING or packed.head == EMBEDDING)
         ]
         self._memory: Bytes | None = None
 

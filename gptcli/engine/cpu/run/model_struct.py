@@ -11,6 +11,7 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.formats.bfloat16 import as_bfloat16
@@ -19,7 +20,7 @@ from gptcli.formats.bfloat16 import as_bfloat16
 class Weights:
     """The structs, and everything that they point to."""
 
-    def __init__(self, packed: PackedWeights, exact_activations: bool) -> None:
+    def __init__(self, packed: PackedWeights, met: abi.Met) -> None:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
@@ -27,8 +28,8 @@ class Weights:
         #: The matrices of experts by what they are: those of before go when the weights move.
         self._experts: dict[str, c.Array[abi.Matrix]] = {}
         self.layers = (abi.LayerWeights * spec.layers)()
-        self.model = _model(spec, packed.kinds.table)
-        self.model.exact_activations = exact_activations
+        self.model = _model(spec, packed.section(EMBEDDING).kind)
+        self.model.met = met
         self.model.layer = c.addressof(self.layers)
         for layer, shape in zip(self.layers, spec.shapes, strict=True):
             layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
@@ -46,11 +47,12 @@ class Weights:
         packed = self.packed
         for index, layer in enumerate(self.layers):
             self._fill_layer(layer, packed.spec, index)
-        self.model.embedding = packed.address("embedding")
-        self.model.positions = packed.address("positions")
+        self.model.embedding = self._matrix("embedding")
+        self.model.positions = packed.address("positions.weight")
         self.model.embedding_norm = self._norm("embedding_norm")
         self.model.final_norm = self._norm("final_norm")
-        self.model.head = self._matrix("head")
+        self.model.head = self._matrix(packed.head.removesuffix(".weight"))
+        self.model.head.bias = packed.address("head_bias")
 
     def point_to_angles(self, tables: Mapping[object, tuple[Floats, Floats]]) -> None:
         """Let each layer that rotates use the cosines and sines of its rope."""
@@ -67,15 +69,17 @@ class Weights:
         layer.mlp_post_norm = self._norm(f"{at}.mlp_post_norm")
         layer.query_norm = self._norm(f"{at}.attention.query_norm")
         layer.key_norm = self._norm(f"{at}.attention.key_norm")
-        layer.qkv = self._matrix(f"{at}.qkv")
-        layer.out = self._matrix(f"{at}.attention.out")
+        for name in ("query", "key", "value", "out"):
+            setattr(layer, name, self._matrix(f"{at}.attention.{name}"))
+        into = ("gate", "up", "down") if spec.gated else ("up", "down")
         if this.mixture and spec.experts is not None:
             layer.router = self._matrix(f"{at}.mlp.router")
-            layer.experts_into = self._all_of(f"{at}.mlp.experts", "into", spec.experts.count)
-            layer.experts_down = self._all_of(f"{at}.mlp.experts", "down", spec.experts.count)
+            for name in into:
+                found = self._all_of(f"{at}.mlp.experts", name, spec.experts.count)
+                setattr(layer, f"experts_{name}", found)
         else:
-            layer.into_mlp = self._matrix(f"{at}.mlp.into")
-            layer.down = self._matrix(f"{at}.mlp.down")
+            for name in into:
+                setattr(layer, name, self._matrix(f"{at}.mlp.{name}"))
         layer.sinks = self.packed.address(f"{at}.attention.sinks")
         layer.window = this.window or 0
         rope: Rope | None = this.rope
@@ -91,11 +95,9 @@ class Weights:
         return abi.Norm(self.packed.address(f"{name}.weight"), self.packed.address(f"{name}.bias"))
 
     def _matrix(self, name: str) -> abi.Matrix:
-        section = self.packed.section(name)
-        # All rows in whole panels, but where there is one part: its last panel may be cut.
-        rows = section.rows[0] if len(section.rows) == 1 else sum(section.padded)
-        address, bias = self.packed.address(name), self.packed.address(f"{name}.bias")
-        return abi.Matrix(address, bias, section.kind, rows, section.columns)
+        section, bias = self.packed.section(f"{name}.weight"), self.packed.address(f"{name}.bias")
+        address = self.packed.address(section.name)
+        return abi.Matrix(address, bias, section.kind, section.rows, section.columns)
 
 
 def _model(spec: ModelSpec, table: Kind) -> abi.Model:
@@ -113,7 +115,6 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.experts, model.chosen = spec.experts.count, spec.experts.chosen
         model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised
     model.parallel = abi.PARALLEL[spec.blocks]
-    model.embedding_kind = table
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0
     model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset
