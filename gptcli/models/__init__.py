@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gptcli.models.acquire import find, obtain
+    from gptcli.models.acquire import find, obtain, offer, update
     from gptcli.models.catalog import Entry, known_names, listing
     from gptcli.models.facts import ModelFacts, facts_of
+    from gptcli.models.hub_search import search
     from gptcli.models.removal import Removed, remove
     from gptcli.models.verification import Check, Verdict, verify
 
@@ -26,14 +27,18 @@ __all__ = [
     "known_names",
     "listing",
     "obtain",
+    "offer",
     "remove",
+    "search",
+    "update",
     "verify",
 ]
 #: The files in which those names are.
 _FILES = {
-    **dict.fromkeys(("find", "obtain"), "acquire"),
+    **dict.fromkeys(("find", "obtain", "offer", "update"), "acquire"),
     **dict.fromkeys(("Entry", "known_names", "listing"), "catalog"),
     **dict.fromkeys(("ModelFacts", "facts_of"), "facts"),
+    "search": "hub_search",
     **dict.fromkeys(("Removed", "remove"), "removal"),
     **dict.fromkeys(("Check", "Verdict", "verify"), "verification"),
 }
