@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -75,13 +76,24 @@ REPOS = {
 
 
 class Hub(ThreadingHTTPServer):
-    """The few answers of a hub that a download needs; `asked` are the files that were fetched."""
+    """The few answers of a hub that a download and a search need.
+
+    asked: the files that were fetched; begins: where in them; repos and commit may be changed, as
+    authors do; more: what is told of a repository beside its files; first: bytes of what is slow
+    that come before it is waited for `go`.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []
+        self.begins: list[int] = []
+        self.repos: dict[str, dict[str, bytes]] = dict(REPOS)
+        self.commit = SHA
+        self.more: dict[str, dict[str, object]] = {}
+        self.first = 8
+        self.queries: list[dict[str, list[str]]] = []
         self.go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -101,29 +113,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         parts = self.path.partition("?")[0].strip("/").split("/")
+        hub = self.server
+        if parts == ["api", "models"]:
+            query = parse_qs(self.path.partition("?")[2])
+            hub.queries.append(query)
+            words = query["search"][0].split()
+            found = [repo for repo in hub.repos if all(word in repo for word in words)]
+            answers = [{"id": repo, **hub.more.get(repo, {})} for repo in found]
+            answers = answers[: int(query["limit"][0])]
+            return self._send(200, json.dumps(answers).encode(), {}, body)
         if parts[:2] == ["api", "models"]:
             repo, revision = "/".join(parts[2:4]), parts[5]
-            files = REPOS.get(repo)
+            files = hub.repos.get(repo)
             if files is None:
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
-            if revision not in ("main", "v1", SHA):
+            if revision not in ("main", "v1", hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
             siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
-            answer = {"id": repo, "sha": SHA, "siblings": siblings}
+            answer = {"id": repo, "sha": hub.commit, "siblings": siblings}
+            answer |= hub.more.get(repo, {})
             return self._send(200, json.dumps(answer).encode(), {}, body)
         if "resolve" not in parts:
             return self._send(404, b"", {}, body)
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
         if repo == "org/gated":
             return self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
-        data = REPOS[repo][name]
+        data = hub.repos[repo][name]
+        begin = int(self.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
         if body:
-            self.server.asked.append(name)
+            hub.asked.append(name)
+            hub.begins.append(begin)
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-        etag = hashlib.sha256(data).hexdigest() if name.endswith(".safetensors") else blob
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": SHA}
-        slow = repo == "org/slow" and name == "model.safetensors"
-        return self._send(200, data, headers, body, slow)
+        large = name.endswith((".safetensors", ".gguf"))
+        etag = hashlib.sha256(data).hexdigest() if large else blob
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": hub.commit}
+        if begin:
+            headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
+        slow = repo == "org/slow" and large
+        return self._send(206 if begin else 200, data[begin:], headers, body, slow)
 
     def _send(
         self, status: int, data: bytes, headers: dict[str, str], body: bool, slow: bool = False
@@ -133,10 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if body and slow:
-            self.wfile.write(data[:8])
+            self.wfile.write(data[: self.server.first])
             self.wfile.flush()
             self.server.go.wait(20)
-            data = data[8:]
+            data = data[self.server.first :]
         if body:
             self.wfile.write(data)
 
