@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gptcli.models.acquire import find, obtain, offer, update
-    from gptcli.models.catalog import Entry, known_names, listing
+    from gptcli.models.catalog import Entry, known_names, listing, names_elsewhere
     from gptcli.models.facts import ModelFacts, facts_of
     from gptcli.models.hub_search import search
     from gptcli.models.removal import Removed, remove
@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "known_names",
     "listing",
+    "names_elsewhere",
     "obtain",
     "offer",
     "remove",
@@ -36,7 +37,7 @@ __all__ = [
 #: The files in which those names are.
 _FILES = {
     **dict.fromkeys(("find", "obtain", "offer", "update"), "acquire"),
-    **dict.fromkeys(("Entry", "known_names", "listing"), "catalog"),
+    **dict.fromkeys(("Entry", "known_names", "listing", "names_elsewhere"), "catalog"),
     **dict.fromkeys(("ModelFacts", "facts_of"), "facts"),
     "search": "hub_search",
     **dict.fromkeys(("Removed", "remove"), "removal"),

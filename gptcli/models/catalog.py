@@ -26,6 +26,21 @@ def known_names() -> list[str]:
     return list(dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()]))
 
 
+def names_elsewhere(begun: str) -> list[str]:
+    """What other tools keep, of a tool whose name is begun: its store is looked through for that.
+
+    With a colon and all; nothing where nothing is typed yet.
+    """
+    if not begun:
+        return []
+    asked = [
+        each
+        for prefix, each in BY_PREFIX.items()
+        if f"{prefix}:".startswith(begun) or begun.startswith(f"{prefix}:")
+    ]
+    return [f"{each.prefix}:{kept.name}" for each in asked for kept in each.listing() if kept.path]
+
+
 def listing(*, everywhere: bool = False) -> list[Entry]:
     """Every model with a short name or on this disk, short names first.
 

@@ -117,8 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["api", "models"]:
             query = parse_qs(self.path.partition("?")[2])
             hub.queries.append(query)
-            words = query["search"][0].split()
-            found = [repo for repo in hub.repos if all(word in repo for word in words)]
+            words = query["search"][0].lower().split()
+            found = [repo for repo in hub.repos if all(word in repo.lower() for word in words)]
             answers = [{"id": repo, **hub.more.get(repo, {})} for repo in found]
             answers = answers[: int(query["limit"][0])]
             return self._send(200, json.dumps(answers).encode(), {}, body)

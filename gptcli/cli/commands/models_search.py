@@ -34,7 +34,9 @@ class Searching:
 def search(
     environment: Environment,
     searching: Searching,
-    output: Annotated[Output, but(json="Print a JSON array: an object for each model.")],
+    output: Annotated[
+        Output, but(json="Print a JSON array: each model with its variants, and which of them fit.")
+    ],
 ) -> None:
     """Find models of the Hugging Face hub that run here.
 

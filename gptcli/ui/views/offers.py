@@ -21,7 +21,7 @@ _FOUND = (
     Column("variants", keep=1, shrink=True, least=12),
 )
 _VARIANTS = (
-    Column("model", shrink=True, least=24, style="bold"),
+    Column("variant", shrink=True, least=12, style="bold"),
     Column("size", right=True),
     Column("runs here"),
     Column("on this disk", keep=2),
@@ -38,10 +38,14 @@ def show_found(offers: Sequence[Offer], room: int | None, stream: TextIO) -> Non
 
 
 def show_variants(offer: Offer, room: int | None, stream: TextIO) -> None:
-    """What the hub says of a model on a terminal, and a row for each variant anywhere."""
+    """What the hub says of a model on a terminal, and a row for each variant anywhere.
+
+    Off a terminal a variant has its whole name, as --model takes it.
+    """
     if stream.isatty():
         rows = [
             ("model", offer.name),
+            ("by default", _word(offer.meant)),
             ("family", offer.family or "unknown"),
             ("parameters", _parameters(offer) or "unknown"),
             ("licence", _licence(offer) or "unknown"),
@@ -83,7 +87,7 @@ def _found(offer: Offer, room: int | None) -> list[str | Cell]:
     others = [each.name for each in offer.variants if each.name]
     return [
         offer.name,
-        meant.name or "safetensors",
+        _word(meant),
         _size(meant.size),
         _runs(meant, room),
         Cell(_grouped(offer.downloads), data=_exact(offer.downloads)),
@@ -96,12 +100,16 @@ def _found(offer: Offer, room: int | None) -> list[str | Cell]:
 def _variant(offer: Offer, each: OfferedVariant, room: int | None) -> list[str | Cell]:
     here = each.name in offer.here
     return [
-        offer.name_of(each),
+        Cell(_word(each), data=offer.name_of(each)),
         _size(each.size),
         _runs(each, room),
         Cell("yes" if here else "", data="yes" if here else "no"),
         str(each.files),
     ]
+
+
+def _word(each: OfferedVariant) -> str:
+    return each.name or "safetensors"
 
 
 def _runs(each: OfferedVariant, room: int | None) -> Cell:
