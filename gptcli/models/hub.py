@@ -110,11 +110,17 @@ def _wanted(
     return wanted + weights
 
 
-def _fetch_all(repo: Repo, listing: Listing, names: list[str]) -> Generator[Progress, None, None]:
+def _fetch_all(
+    repo: Repo, listing: Listing, names: list[str]
+) -> Generator[Progress | Notice, None, None]:
     sizes = [listing.files[name] or 0 for name in names]
     total = sum(sizes)
-    have = _bytes_here(repo, listing.commit, names) + hub_download.begun(repo)
+    digests = [listing.digests[name] for name in names if name in listing.digests]
+    begun = hub_download.begun(repo, digests)
+    have = _bytes_here(repo, listing.commit, names) + begun
     disk.need_space(hub_cache.cache(), total - have)
+    if begun:
+        yield Notice(str(repo), f"goes on where it was broken off, after {size(begun)}")
     done = 0
     for name, count in zip(names, sizes, strict=True):
         said = listing.files[name]

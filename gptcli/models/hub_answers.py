@@ -16,6 +16,7 @@ from typing import Any
 from gptcli.errors import NetworkError
 from gptcli.models.hub_cache import Repo
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 #: What the library makes names of files and directories from, whatever it asked for.
 _HEADERS = ("X-Linked-Etag", "X-Repo-Commit", "X-Xet-Hash")
@@ -46,10 +47,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Listing:
-    """A commit's files with their sizes in bytes (None: the hub did not say)."""
+    """A commit's files with their sizes in bytes (None: the hub did not say).
+
+    digests: the SHA-256 of those that are large.
+    """
 
     commit: str
     files: dict[str, int | None]
+    digests: dict[str, str]
     facts: Facts
 
 
@@ -65,7 +70,9 @@ def listing(repo: Repo) -> Listing:
             repo.id, revision=repo.revision, files_metadata=True, timeout=TIMEOUT_SECONDS
         )
         commit = info.sha
-        files = {entry.rfilename: entry.size for entry in info.siblings or []}
+        siblings = list(info.siblings or [])
+        files = {entry.rfilename: entry.size for entry in siblings}
+        told = {entry.rfilename: str(getattr(entry.lfs, "sha256", "")) for entry in siblings}
     if commit is None:
         raise NetworkError(str(repo), "the hub's answer names no commit")
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
@@ -75,7 +82,8 @@ def listing(repo: Repo) -> Listing:
             raise _strange(repo, f"{name!r:.60} is no name of a file")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
             raise _strange(repo, f"{name} has {size!r:.60} bytes")
-    return Listing(commit, files, facts_of(info))
+    digests = {name: each for name, each in told.items() if _SHA256.fullmatch(each)}
+    return Listing(commit, files, digests, facts_of(info))
 
 
 def facts_of(info: Any) -> Facts:

@@ -12,13 +12,13 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import NetworkError
-from gptcli.models import hub_answers, hub_cache
+from gptcli.models import disk, hub_answers, hub_cache
 from gptcli.models.hub_answers import TIMEOUT_SECONDS
 from gptcli.models.hub_cache import Repo
 from gptcli.types.events import Progress
@@ -64,9 +64,9 @@ def fetch(
     return worker.path
 
 
-def begun(repo: Repo) -> int:
-    """Bytes of files that were broken off, and that a download would go on with."""
-    return sum(_size(path) for path in _partial(repo) if "." not in path.stem)
+def begun(repo: Repo, digests: Iterable[str]) -> int:
+    """Bytes that are here of files with these digests, which a download would go on with."""
+    return sum(_size(repo.folder / "blobs" / f"{digest}{_END}") for digest in digests)
 
 
 def sweep(repo: Repo, *, every: bool = False) -> int:
@@ -149,14 +149,20 @@ class _Worker(threading.Thread):
                     have = file.truncate(0)
                     file.seek(0)
                 self.done = have
-                http_get(
-                    url,
-                    file,
-                    resume_size=have,
-                    headers=headers,
-                    expected_size=size,
-                    tqdm_class=self._bar(),
-                )
+                bar = self._bar()
+                try:
+                    http_get(
+                        url,
+                        file,
+                        resume_size=have,
+                        headers=headers,
+                        expected_size=size,
+                        tqdm_class=bar,
+                    )
+                except OSError as error:
+                    if disk.full(error):
+                        partial.unlink()
+                    raise
             if have and not self._is(partial, found.etag):
                 partial.unlink()
                 raise NetworkError(
@@ -224,5 +230,5 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        # Renamed into place since it was listed.
+        # Not begun, or renamed into place since it was listed.
         return 0

@@ -75,15 +75,29 @@ REPOS = {
 }
 
 
+LARGE = (".safetensors", ".gguf")
+
+
+def _sibling(name: str, data: bytes) -> dict[str, object]:
+    if not name.endswith(LARGE):
+        return {"rfilename": name, "size": len(data)}
+    lfs = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
+    return {"rfilename": name, "size": len(data), "lfs": lfs}
+
+
 class Hub(ThreadingHTTPServer):
     """The few answers of a hub that a download and a search need.
 
     asked: the files that were fetched; begins: where in them; repos and commit may be changed, as
     authors do; more: what is told of a repository beside its files; first: bytes of what is slow
-    that come before it is waited for `go`.
+    that come before it is waited for `go`; elsewhere: a server to which large files are sent on;
+    tokens: what was sent with questions for them.
     """
 
     daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed is no fault of the server's."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -93,6 +107,8 @@ class Hub(ThreadingHTTPServer):
         self.commit = SHA
         self.more: dict[str, dict[str, object]] = {}
         self.first = 8
+        self.elsewhere = ""
+        self.tokens: list[str | None] = []
         self.queries: list[dict[str, list[str]]] = []
         self.go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
@@ -129,10 +145,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
             if revision not in ("main", "v1", hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
-            siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
+            siblings = [_sibling(name, data) for name, data in files.items()]
             answer = {"id": repo, "sha": hub.commit, "siblings": siblings}
             answer |= hub.more.get(repo, {})
             return self._send(200, json.dumps(answer).encode(), {}, body)
+        if parts[:1] == ["cdn"]:
+            hub.tokens.append(self.headers.get("Authorization"))
+            return self._send(200, hub.repos["/".join(parts[1:3])]["/".join(parts[3:])], {}, body)
         if "resolve" not in parts:
             return self._send(404, b"", {}, body)
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
@@ -144,9 +163,14 @@ class _Handler(BaseHTTPRequestHandler):
             hub.asked.append(name)
             hub.begins.append(begin)
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-        large = name.endswith((".safetensors", ".gguf"))
+        large = name.endswith(LARGE)
         etag = hashlib.sha256(data).hexdigest() if large else blob
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": hub.commit}
+        if hub.elsewhere and large:
+            hub.tokens.append(self.headers.get("Authorization"))
+            headers |= {"X-Linked-Etag": headers.pop("ETag"), "X-Linked-Size": str(len(data))}
+            headers["Location"] = f"{hub.elsewhere}/cdn/{repo}/{name}"
+            return self._send(302, b"", headers, body)
         if begin:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         slow = repo == "org/slow" and large

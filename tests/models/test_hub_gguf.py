@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,14 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from gptcli import models
-from gptcli.errors import ModelError, NetworkError, UsageError
-from gptcli.models import hub_cache, hub_download
+from gptcli.errors import ModelError, NetworkError, ResourceError, UsageError
+from gptcli.models import disk, hub_cache, hub_download
 from gptcli.models.hub_cache import Repo
-from gptcli.types.events import Notice
+from gptcli.types.events import Notice, Progress
 from tests.models.test_hub import CONFIG, SHA, SMALL, WEIGHTS, Hub, hub  # noqa: F401 - a fixture
 from tests.tasks import ended, told
 
@@ -189,10 +192,62 @@ def test_a_download_goes_on(hub: Hub, files, monkeypatch: pytest.MonkeyPatch) ->
     )
     steps, found = told(models.obtain("org/slow:Q8_0"))
     assert hub.begins == [0, have]
-    assert min(step.done for step in steps if step.total and "fetching" in step.label) >= 0
+    assert next(s.text for s in steps if isinstance(s, Notice)).startswith("goes on where it was")
+    steps = [step for step in steps if isinstance(step, Progress)]
+    assert min(step.done for step in steps if step.total and step.done) >= have
     assert found.path.is_dir() and not left.exists()
     blob = (hub_cache.find_gguf(Repo("org/slow", variant="Q8_0")) or Path()).resolve()
     assert blob.read_bytes() == hub.repos["org/slow"]["slow-Q8_0.gguf"]
+
+
+def test_a_token_stays_with_the_hub(
+    hub: Hub,  # noqa: F811
+    files,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user's token sent to whichever host large files come from."""
+    monkeypatch.setattr(hub_download, "RESUMED", 1)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.elsewhere = hub.url.replace("127.0.0.1", "localhost")
+    assert ended(models.obtain(f"{REPO}:Q8_0")).path.is_dir()
+    assert hub.tokens.pop(2) is None and set(hub.tokens) == {"Bearer hf_secret"}
+
+
+def test_a_full_disk_keeps_no_half_of_a_file(
+    hub: Hub,  # noqa: F811
+    files,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk that stays full after the tool said so."""
+    from huggingface_hub import file_download
+
+    def full(_url: str, file: BinaryIO, **_options: object) -> None:
+        file.write(b"x" * 1000)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(hub_download, "RESUMED", 1)
+    monkeypatch.setattr(file_download, "http_get", full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        ended(models.obtain(f"{REPO}:Q8_0"))
+    assert not list(hub_cache.cache().rglob("*.incomplete"))
+
+
+def test_space_is_asked_for_what_is_still_to_come(
+    hub: Hub,  # noqa: F811
+    files,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The end of a download refused for the space of its beginning, or another file's counted."""
+    data = files["some-Q8_0.gguf"]
+    blobs = hub_cache.cache() / "models--org--some-GGUF" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{hashlib.sha256(data).hexdigest()}.incomplete").write_bytes(data[:-1000])
+    (blobs / f"{'0' * 64}.incomplete").write_bytes(data)
+    monkeypatch.setattr(hub_download, "RESUMED", 1)
+    asked = []
+    monkeypatch.setattr(disk, "need_space", lambda _, size: asked.append(size))
+    ended(models.obtain(f"{REPO}:Q8_0"))
+    assert asked[0] == 1000
 
 
 @pytest.mark.parametrize("damage", ["altered", "longer"])
@@ -203,8 +258,6 @@ def test_what_was_begun_with_is_held_to_its_digest(
     damage: str,
 ) -> None:
     """Another file's beginning joined to this one's end."""
-    import hashlib
-
     monkeypatch.setattr(hub_download, "RESUMED", 1)
     data = files["some-Q8_0.gguf"]
     blobs = hub_cache.cache() / "models--org--some-GGUF" / "blobs"
