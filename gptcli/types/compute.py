@@ -42,7 +42,8 @@ class Compute:
 
     model: str = option(
         DEFAULT_MODEL,
-        "A name (smollm2, gpt2), a directory, a .gguf file, or a Hugging Face org/name."
+        "A name (smollm2, gpt2), a directory, a .gguf file, or a Hugging Face org/name or"
+        " org/name:Q4_K_M."
         f" Default: {DEFAULT_MODEL}.",
         *("-m", "--model"),
         metavar="MODEL",
