@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from gptcli.errors import ModelError
@@ -42,7 +42,7 @@ def made(rust: Tokenizer) -> Made | None:
     """The facts and the tables of a tokenizer's model and steps, None where it is not covered."""
     try:
         # It tells of holes in a vocabulary on standard output.
-        if not _dense(rust.get_vocab(with_added_tokens=False)):
+        if not _dense(rust):
             return None
         with library.guarded():
             text = rust.to_str().encode()
@@ -64,9 +64,10 @@ def made(rust: Tokenizer) -> Made | None:
     return facts | {"trims": trims}, tables
 
 
-def _dense(vocab: Mapping[str, int]) -> bool:
-    ids = set(vocab.values())
-    return bool(ids) and len(ids) == len(vocab) == max(ids) + 1
+def _dense(rust: Tokenizer) -> bool:
+    """Whether ids are all numbers below that of tokens, each that of one token."""
+    size, model = rust.get_vocab_size(with_added_tokens=False), rust.model
+    return size > 0 and all(model.id_to_token(at) is not None for at in range(size))
 
 
 def _bpe(model: Part, added: dict[str, int]) -> tuple[dict[str, Any], dict[str, bytes], Part]:
@@ -123,7 +124,7 @@ def _unigram(model: Part, added: dict[str, int]) -> tuple[dict[str, Any], dict[s
     return facts, tables, changed
 
 
-def _beyond(vocab: Collection[str], added: Mapping[str, int]) -> int:
+def _beyond(vocab: Collection[str], added: dict[str, int]) -> int:
     """An id that no token has."""
     return max(len(vocab), *(at + 1 for at in added.values()), 0)
 
