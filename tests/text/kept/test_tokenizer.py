@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer as Rust
 from tokenizers import models, normalizers, pre_tokenizers
 
-from gptcli.text.kept import making
+from gptcli.text.kept import making, offsets
 from gptcli.text.kept.tokenizer import KeptTokenizer
 from gptcli.text.library_tokenizer import LibraryTokenizer
 from tests.faults import scale
@@ -141,6 +141,41 @@ def test_of_pairs_that_a_merge_makes_alike_each_has_its_rank(tmp_path: Path):
     chance = Random(1)
     words = ("".join(chance.choices("abc", k=chance.randint(1, 12))) for _ in range(500))
     assert_alike(one, whole, words)
+
+
+@pytest.mark.parametrize("score", [-19.0, -21.0, -29.0, -31.0])
+def test_what_an_unknown_letter_costs(score):
+    """Catches a piece that is taken, or not, where its letters are unknown one by one."""
+    for best in (0.0, 4.0, 8.0, 12.0):
+        pieces = [("<unk>", 0.0), ("a", best), ("a\u0416", score), ("b", -20.0)]
+        whole = LibraryTokenizer(Rust(models.Unigram(pieces, 0, False)), 1, ())
+        one = kept(whole)
+        assert one is not None
+        assert_alike(one, whole, ["a\u0416", "b\u0416\u0416a", "\u0416a\u0416b"])
+
+
+@pytest.mark.parametrize(
+    ("cut", "spelling", "spares", "first", "expected"),
+    [
+        ((7, 0, 3), "Ġab", False, True, (7, 1, 3)),
+        ((7, 0, 3), "Ġab", True, True, (7, 0, 3)),
+        ((7, 0, 3), "Ġab", True, False, (7, 0, 3)),
+        ((7, 5, 8), "Ġab", True, True, (7, 5, 8)),
+        ((7, 5, 8), "Ġab", True, False, (7, 6, 8)),
+        ((7, 0, 4), "ĠĠab", True, True, (7, 2, 4)),
+        ((7, 5, 8), "abĠ", True, False, (7, 5, 7)),
+        ((7, 5, 7), "ĠĠ", False, False, (7, 7, 7)),
+        ((7, 0, 1), "Ġ\xa0", True, True, (7, 1, 1)),
+        ((7, 0, 1), "aĠĠ", False, True, (7, 0, 1)),
+        ((7, 5, 6), "a\x1c", False, False, (7, 5, 6)),
+        ((7, 5, 7), "\x85a", False, False, (7, 6, 7)),
+    ],
+)
+def test_places_are_trimmed(cut, spelling, spares, first, expected):
+    """Catches a space that was put before a text, counted as one of the text's."""
+    given, names, wanted = [cut, (1, 2, 3)], [spelling, "abc"], [expected, (1, 2, 3)]
+    way = 1 if first else -1
+    assert offsets.trimmed(given[::way], names[::way], spares=spares) == wanted[::way]
 
 
 def test_the_default_models_tokenizer_is_cut_alike(default_model):

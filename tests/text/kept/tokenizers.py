@@ -110,27 +110,23 @@ def _bytes(*, whole_words: bool = False) -> Rust:
 
 
 def gpt2() -> Rust:
-    """Bytes as letters; places are trimmed by two steps, of which one spares a first space."""
+    """Bytes as letters; places are trimmed, but for a space that was put before the text."""
     rust = _bytes()
     rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    rust.post_processor = processors.Sequence(
-        [
-            processors.ByteLevel(trim_offsets=True, add_prefix_space=spaced)
-            for spaced in (True, False)
-        ]
-    )
+    rust.post_processor = processors.ByteLevel(trim_offsets=True, add_prefix_space=True)
     rust.add_tokens(
         [
             AddedToken(" spaced ", lstrip=True, rstrip=True),
             AddedToken("é", normalized=True),
             AddedToken("the", single_word=True),
+            AddedToken("\x1c\u2009x\u2009\x1c"),
         ]
     )
     return rust
 
 
 def llama3() -> Rust:
-    """Whole words before merges, a token before each text, many control tokens."""
+    """Whole words before merges, two steps that trim, a token before each text, control tokens."""
     rust = _bytes(whole_words=True)
     split = pre_tokenizers.Split(Regex(_LLAMA3), "isolated")
     bare = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -140,8 +136,8 @@ def llama3() -> Rust:
         single="<|endoftext|> $A",
         special_tokens=[("<|endoftext|>", rust.token_to_id("<|endoftext|>"))],
     )
-    trim = processors.ByteLevel(trim_offsets=True)
-    rust.post_processor = processors.Sequence([trim, begin])
+    trims = [processors.ByteLevel(trim_offsets=True, add_prefix_space=on) for on in (True, False)]
+    rust.post_processor = processors.Sequence([*trims, begin])
     return rust
 
 
