@@ -43,22 +43,23 @@ def opened(source: TokenizerSource) -> tuple[Cutter, Notice | None]:
     def whole() -> LibraryTokenizer:
         return _whole(source)[0]
 
-    def kept() -> KeptTokenizer | None:
+    def kept() -> KeptTokenizer | bool:
+        """What was kept; whether it is kept that the library alone is to be asked."""
         found = form.load(place, of)
-        return None if found is None else KeptTokenizer(found, whole)
+        if found is None or not found.tables:
+            return found is not None
+        return KeptTokenizer(found, whole)
 
     found = kept()
-    if found is not None:
+    if isinstance(found, KeptTokenizer):
         return found, None
     read, notice = _whole(source)
-    if read.size >= _LARGE and _room(place, read.size):
+    if not found and read.size >= _LARGE and _room(place, read.size):
         with atomic.alone(place, _WAIT_SECONDS):
             found = kept()
-            if found is None:
-                data = _made(read, of)
-                if data is not None and atomic.keep(place, data):
-                    found = kept()
-    return found or read, notice
+            if not found and atomic.keep(place, _made(read, of) or form.written(of, {}, {})):
+                found = kept()
+    return found if isinstance(found, KeptTokenizer) else read, notice
 
 
 def _whole(source: TokenizerSource) -> tuple[LibraryTokenizer, Notice | None]:

@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer as Rust
+from tokenizers import models
 
 from gptcli.errors import ModelError
 from gptcli.text import library_tokenizer, opened_tokenizer, tokenizer_trial
@@ -221,4 +223,15 @@ def test_a_form_that_cuts_otherwise_is_not_kept(
     monkeypatch.setattr(KeptTokenizer, "_cut", lambda *a: (right(*a) or [])[:-1])
     wanted = trained("gemma").cut("the cat", special=False, inside=False)
     assert saved(trained("gemma").steps, tmp_path).cut("the cat") == wanted
-    assert not list((own_home / "data" / "packed").glob("*.tokenizer"))
+    assert _form(own_home).stat().st_size < 1000
+    assert Tokenizer(tmp_path).cut("the cat") == wanted
+
+
+def test_what_is_left_to_the_library_is_tried_once(
+    tmp_path: Path, own_home: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second of work at each start for a form that there cannot be."""
+    rust = Rust(models.WordPiece({"a": 0, "[UNK]": 1}))
+    assert saved(rust, tmp_path).encode("a") == [0]
+    monkeypatch.setattr("gptcli.text.kept.making.made", lambda _: pytest.fail("tried again"))
+    assert Tokenizer(tmp_path).encode("a") == [0]
