@@ -80,7 +80,7 @@ def own_home(
     for name in list(os.environ):
         if name.startswith(("GPTCLI_", "HF_", "XDG_")) and name != "GPTCLI_TEST_CACHE":
             monkeypatch.delenv(name)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "OLLAMA_MODELS", "LLAMA_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GPTCLI_DATA_DIR", str(home / "data"))

@@ -8,7 +8,7 @@ from gptcli.backends.base import Backend
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 
-__all__ = ["ECHO", "Backend", "cpu", "open_backend"]
+__all__ = ["ECHO", "Backend", "cpu", "free_memory", "open_backend"]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -29,7 +29,7 @@ def open_backend(
         return EchoBackend()
     from gptcli import models
 
-    model = yield from models.obtain(compute.model)
+    model = yield from models.obtain(compute.model, free_memory)
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.open_model import OpenModel
 
@@ -38,6 +38,13 @@ def open_backend(
     if weights:
         yield from opened.described.notices
     return LocalBackend(opened)
+
+
+def free_memory() -> int | None:
+    """Bytes of main memory that can still be taken, None where that is not known."""
+    from gptcli.backends.local.memory import available_bytes
+
+    return available_bytes("cpu")
 
 
 def cpu(features: str = "auto") -> str:

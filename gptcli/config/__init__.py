@@ -8,7 +8,7 @@ from gptcli.config.check import check, number_of
 from gptcli.config.limit import MOST, Limit
 from gptcli.config.load import Stored, load
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
-from gptcli.config.places import data_dir, packed_weights, user_file
+from gptcli.config.places import data_dir, kept_tokenizer, packed_weights, user_file
 
 __all__ = [
     "MOST",
@@ -17,6 +17,7 @@ __all__ = [
     "Stored",
     "check",
     "data_dir",
+    "kept_tokenizer",
     "key_of",
     "load",
     "number_of",

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gptcli.config.check import check
-from gptcli.config.option import key_of, options_of, variable_of
+from gptcli.config.option import key_of, option_of, options_of, variable_of
 from gptcli.config.places import user_file
 from gptcli.errors import InputError, UsageError
 
@@ -43,10 +43,12 @@ def load(
             known = ", ".join(map(key_of, homes))
             raise UsageError(str(path), f"{key!r} is not a setting", f"known: {known}")
         found[name] = _checked(f"{path}: {key}", homes[name], name, value)
-    for name, group in homes.items():
-        given = env.get(variable_of(name))
-        if given:
-            found[name] = _checked(variable_of(name), group, name, given)
+    given = {name: text for name in homes if (text := env.get(variable_of(name)))}
+    for name, text in given.items():
+        newer = option_of(homes[name], name).older_for
+        if newer not in given:
+            found.pop(newer, None)
+        found[name] = _checked(variable_of(name), homes[name], name, text)
     return found
 
 

@@ -24,7 +24,8 @@ class Option:
     else a field of several is a flag that can be given again; completer: the name of what offers
     values to the shell, in the command line's completers.
 
-    setting: the environment and the user's file can say it as well; argument: it stands without
+    setting: the environment and the user's file can say it as well; older_for: the field that says
+    the same today, of which what is stored counts less than this flag; argument: it stands without
     a flag; act: called as soon as the flag is met, before all others, with what the command line
     knows of the command.
     """
@@ -40,6 +41,7 @@ class Option:
     joined: bool = False
     completer: str = ""
     setting: bool = False
+    older_for: str = ""
     argument: bool = False
     act: Callable[[Any], None] | None = None
 

@@ -34,6 +34,12 @@ def packed_weights(directory: Path) -> Path:
     return data_dir() / "packed" / f"{directory.name}-{digest}"
 
 
+def kept_tokenizer(directory: Path) -> Path:
+    """Where a model directory's tokenizer is kept as it opens fast: beside its packed weights."""
+    place = packed_weights(directory)
+    return place.with_name(f"{place.name}.tokenizer")
+
+
 @contextmanager
 def _home(variable: str) -> Iterator[None]:
     """Without HOME, or for a `~user` who is not there, Python raises RuntimeError."""

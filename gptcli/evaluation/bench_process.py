@@ -50,14 +50,14 @@ def completion(compute: Compute) -> list[str]:
         "--dtype": compute.dtype,
         "--threads": compute.threads,
         "--cpu-features": compute.cpu_features,
+        # Said in any case: a variable or the user's file may say another.
+        "--activations": compute.met_as,
         "--ctx-size": compute.ctx_size,
         "--temperature": 0,
         "--max-new-tokens": 1,
         "--prompt": PROMPT,
     }
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
-    # Either way: a variable or the user's file may say the other.
-    given.append("--exact-activations" if compute.exact_activations else "--no-exact-activations")
     # -P: a directory gptcli where we stand is not taken for this one.
     return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", *given]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -32,3 +33,18 @@ def read(path: Path, limit: int, too_large: str | None = None) -> bytes:
     if max(size, len(found)) > limit:
         raise ModelError(str(path), too_large or f"is larger than {limit >> 20} MiB")
     return found
+
+
+def digest(path: Path, limit: int, too_large: str | None = None) -> str:
+    """SHA-256 of a file that `read` would give, in 64 hex digits, without holding it in memory.
+
+    Raises ModelError as `read` does.
+    """
+    refuse_special(path)
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size > limit:
+                raise ModelError(str(path), too_large or f"is larger than {limit >> 20} MiB")
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error.strerror}") from None

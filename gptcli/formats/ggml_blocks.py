@@ -1,16 +1,18 @@
-"""GGUF's blocks of 32 numbers, kept as they are in safetensors.
+"""ggml's blocks of numbers, kept as they are in safetensors.
 
 config.json says `"quantization_config": {"quant_method": "gguf-blocks"}`. The weight of a module
-is then either its plain `weight`, or a tensor of bytes, U8 (out, in / 32 · size), whose name says
-which blocks they are: `weight_q8_0`, `weight_q4_0` or `weight_q4_1`.
+is then either its plain `weight`, or a tensor of bytes, U8 (out, in / numbers · size), whose name
+says which blocks they are: `weight_q8_0`, `weight_q4_k` and so on.
 
-A block begins with its scale d in float16, little-endian; of x:
+Of x, with its scale d and minimum m in float16 (one for 32 numbers), or in float16 times some bits
+(for 16 or 32 of 256 numbers), and its code q of as many bits as the name says:
 
-    Q8_0  34 bytes  d, 32 signed bytes q                          x = d · q
-    Q4_0  18 bytes  d, 16 bytes, each with numbers i and i + 16   x = d · (q - 8)
-    Q4_1  20 bytes  d, the minimum m in float16, 16 bytes alike   x = d · q + m
+    Q8_0, Q4_0, Q5_0, Q3_K, Q6_K     x = d · (q - half of what q can be)
+    Q4_1, Q5_1, Q2_K, Q4_K, Q5_K     x = d · q + m
+    IQ4_NL, IQ4_XS                   x = d · (one of sixteen numbers)
+    MXFP4                            x = 2^d · (a float of four bits)
 
-The lower four bits are number i. Layout: ggml-common.h of github.com/ggml-org/ggml.
+Layout: ggml-common.h of github.com/ggml-org/ggml.
 """
 
 from __future__ import annotations
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METHOD = "gguf-blocks"
-#: Numbers in a block, and its bytes by the name that ggml has for the form.
-NUMBERS = 32
-SIZES = {"Q8_0": 34, "Q4_0": 18, "Q4_1": 20}
+#: Bytes of a block by the name that ggml has for the form; blocks of 32 numbers, and of 256.
+_OF_32 = {"Q8_0": 34, "Q4_0": 18, "Q4_1": 20, "Q5_0": 22, "Q5_1": 24, "IQ4_NL": 18, "MXFP4": 17}
+_OF_256 = {"Q2_K": 84, "Q3_K": 110, "Q4_K": 144, "Q5_K": 176, "Q6_K": 210, "IQ4_XS": 136}
+SIZES = _OF_32 | _OF_256
+#: Numbers in a block.
+NUMBERS = dict.fromkeys(_OF_32, 32) | dict.fromkeys(_OF_256, 256)
 #: What stands for `weight` at the end of a stored name → the form.
 PARTS = {f"weight_{form.lower()}": form for form in SIZES}
 
@@ -55,7 +60,7 @@ def shape(form: str, stored: tuple[int, ...]) -> tuple[int, int]:
     size = SIZES[form]
     if len(stored) != 2 or 0 in stored or stored[1] % size:
         raise ValueError(f"has shape {list(stored)}, which is not rows of blocks of {size} bytes")
-    return stored[0], stored[1] // size * NUMBERS
+    return stored[0], stored[1] // size * NUMBERS[form]
 
 
 def shape_in(file: Path, name: str, form: str, stored: tuple[int, ...]) -> tuple[int, int]:
@@ -68,21 +73,9 @@ def shape_in(file: Path, name: str, form: str, stored: tuple[int, ...]) -> tuple
 
 def dequantise(rows: NDArray[np.uint8], form: str) -> NDArray[np.float32]:
     """(rows, bytes) → (rows, columns): bit for bit what the gguf package makes of them."""
+    import gguf
     import numpy as np
 
-    count, size = len(rows), SIZES[form]
-    parts = rows.reshape(count, -1, size)
-    # float16 is read of copies, since a block's address may be odd.
     with np.errstate(invalid="ignore", over="ignore"):
-        scales = parts[:, :, :2].copy().view("<f2").astype(np.float32)
-        if form == "Q8_0":
-            return (parts[:, :, 2:].view(np.int8) * scales).reshape(count, -1)
-        out = np.empty((count, parts.shape[1], NUMBERS), dtype=np.float32)
-        fours = parts[:, :, size - 16 :]
-        out[:, :, :16], out[:, :, 16:] = fours & 15, fours >> 4
-        if form == "Q4_0":
-            out -= np.float32(8)
-        out *= scales
-        if form == "Q4_1":
-            out += parts[:, :, 2:4].copy().view("<f2").astype(np.float32)
-    return out.reshape(count, -1)
+        found: NDArray[np.float32] = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType[form])
+    return found.astype(np.float32, copy=False)

@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gptcli.models.acquire import find, obtain
-    from gptcli.models.catalog import Entry, known_names, listing
+    from gptcli.models.acquire import find, obtain, offer, update
+    from gptcli.models.catalog import Entry, known_names, listing, names_elsewhere
     from gptcli.models.facts import ModelFacts, facts_of
+    from gptcli.models.hub_search import search
     from gptcli.models.removal import Removed, remove
     from gptcli.models.verification import Check, Verdict, verify
 
@@ -25,15 +26,20 @@ __all__ = [
     "find",
     "known_names",
     "listing",
+    "names_elsewhere",
     "obtain",
+    "offer",
     "remove",
+    "search",
+    "update",
     "verify",
 ]
 #: The files in which those names are.
 _FILES = {
-    **dict.fromkeys(("find", "obtain"), "acquire"),
-    **dict.fromkeys(("Entry", "known_names", "listing"), "catalog"),
+    **dict.fromkeys(("find", "obtain", "offer", "update"), "acquire"),
+    **dict.fromkeys(("Entry", "known_names", "listing", "names_elsewhere"), "catalog"),
     **dict.fromkeys(("ModelFacts", "facts_of"), "facts"),
+    "search": "hub_search",
     **dict.fromkeys(("Removed", "remove"), "removal"),
     **dict.fromkeys(("Check", "Verdict", "verify"), "verification"),
 }

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
-from gptcli.errors import ModelError
+from gptcli.errors import ModelError, UsageError
 from gptcli.models import hub_cache, local, local_gguf, store
 from gptcli.models.hub_cache import Repo
-from gptcli.models.resolve import Directory, Gguf, Managed, Wheel, resolve
-from gptcli.types.events import Progress
-from gptcli.types.models import ModelDir
+from gptcli.models.resolve import Directory, Foreign, Gguf, Managed, Wheel, resolve
+from gptcli.types.events import Notice, Progress
+from gptcli.types.models import ModelDir, Offer
 
 
-def obtain(name: str) -> Generator[Progress, None, ModelDir]:
+def obtain(
+    name: str, room: Callable[[], int | None] = lambda: None
+) -> Generator[Progress | Notice, None, ModelDir]:
     """Finds the model, or fetches and converts it; the generator's return value is the ModelDir.
 
-    Yields progress in bytes. Raises ModelError for a name or a model that cannot be used,
-    NetworkError where it cannot be fetched, ResourceError where the disk is full or not ours.
-    Closing the generator ends whatever it began and leaves nothing half-made.
+    Yields progress in bytes, and what to tell of the choice. room: bytes of main memory that can
+    still be taken, asked where there is a choice. Raises ModelError for a name or a model that
+    cannot be used, NetworkError where it cannot be fetched, ResourceError where the disk is full
+    or not ours. Closing the generator ends whatever it began and leaves nothing half-made.
     """
     match resolve(name):
         case Wheel(key, model):
@@ -32,12 +35,22 @@ def obtain(name: str) -> Generator[Progress, None, ModelDir]:
         case Gguf(path):
             return (yield from local_gguf.obtain(path, name))
         case Repo() as repo:
-            found = hub_cache.find(repo, name)
+            found = yield from _of_cache(repo, name)
             if found:
                 return found
             from gptcli.models import hub
 
-            return (yield from hub.obtain(repo, name))
+            yield from hub.fetch(repo, room)
+            found = yield from _of_cache(repo, name)
+            if found is None:
+                raise ModelError(str(repo), "is incomplete on the hub")
+            return found
+        case Foreign(kept, key):
+            place, told = kept.find(key)
+            yield from (Notice(name, text) for text in told)
+            if place.is_dir():
+                return local.open_directory(place, name)
+            return (yield from local_gguf.obtain(place, name))
         case Directory(path):
             return local.open_directory(path, name)
         case Managed(key):
@@ -55,11 +68,53 @@ def find(name: str) -> ModelDir | None:
         case Gguf(path):
             return local_gguf.find(path, name)
         case Repo() as repo:
-            return hub_cache.find(repo, name)
+            found = hub_cache.find(repo, name)
+            file = None if found else hub_cache.find_gguf(repo)
+            return local_gguf.find(file, name) if file else found
+        case Foreign(kept, key):
+            place, _ = kept.find(key)
+            if place.is_dir():
+                return local.open_directory(place, name)
+            return local_gguf.find(place, name)
         case Directory(path):
             return local.open_directory(path, name)
         case Managed(key):
             return store.find(key, name)
+
+
+def update(
+    name: str, room: Callable[[], int | None] = lambda: None
+) -> Generator[Progress | Notice, None, tuple[ModelDir, str]]:
+    """As `obtain`, after what changed on the hub was fetched; also what that did, in words.
+
+    Raises UsageError for a model that does not come from the hub.
+    """
+    repo = resolve(name)
+    if isinstance(repo, Wheel):
+        raise UsageError("--update", f"{name} is held to one version, there is no later one")
+    if not isinstance(repo, Repo):
+        raise UsageError("--update", f"{name} does not come from the Hugging Face hub")
+    from gptcli.models import hub
+
+    did = yield from hub.update(repo, room)
+    return (yield from obtain(name, room)), did
+
+
+def offer(name: str) -> Generator[Progress, None, Offer] | None:
+    """What the hub has of the repository of that name; None for what is no name of one's."""
+    repo = resolve(name)
+    if not isinstance(repo, Repo):
+        return None
+    from gptcli.models import hub
+
+    return hub.look_up(repo)
+
+
+def _of_cache(repo: Repo, name: str) -> Generator[Progress, None, ModelDir | None]:
+    """The model if the hub's cache has its files: safetensors, else the GGUF file that is meant."""
+    found = hub_cache.find(repo, name)
+    file = None if found else hub_cache.find_gguf(repo)
+    return (yield from local_gguf.obtain(file, name)) if file else found
 
 
 def _managed(key: str, name: str) -> Generator[Progress, None, ModelDir]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.models import aliases, disk, hub_cache, manifest, store
-from gptcli.models.hub_cache import Repo
+from gptcli.models.hub_variants import choose
+from gptcli.models.other_stores import BY_PREFIX, Kept, Store
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,40 @@ def known_names() -> list[str]:
     return list(dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()]))
 
 
-def listing() -> list[Entry]:
-    """Every model with a short name or on this disk, short names first."""
+def names_elsewhere(begun: str) -> list[str]:
+    """What other tools keep, of a tool whose name is begun: its store is looked through for that.
+
+    With a colon and all; nothing where nothing is typed yet.
+    """
+    if not begun:
+        return []
+    asked = [
+        each
+        for prefix, each in BY_PREFIX.items()
+        if f"{prefix}:".startswith(begun) or begun.startswith(f"{prefix}:")
+    ]
+    return [f"{each.prefix}:{kept.name}" for each in asked for kept in each.listing() if kept.path]
+
+
+def listing(*, everywhere: bool = False) -> list[Entry]:
+    """Every model with a short name or on this disk, short names first.
+
+    everywhere: also those that other tools keep; the source of one that cannot be used says why.
+    """
     entries = [_managed(name, model.source) for name, model in aliases.WHEEL_ALIASES.items()]
     entries += [_repo(name, repo) for name, repo in sorted(aliases.HUB_ALIASES.items())]
     entries += [_managed(name, "") for name in store.names() if name not in aliases.WHEEL_ALIASES]
     short = set(aliases.HUB_ALIASES.values())
-    return entries + [_repo(repo, repo) for repo in hub_cache.repos() if repo not in short]
+    entries += [_repo(repo, repo) for repo in hub_cache.repos() if repo not in short]
+    if everywhere:
+        entries += [_kept(each, kept) for each in BY_PREFIX.values() for kept in each.listing()]
+    return entries
+
+
+def _kept(store: Store, kept: Kept) -> Entry:
+    source = f"{store.tool}: {kept.problem}" if kept.problem else f"kept by {store.tool}"
+    name = f"{store.prefix}:{kept.name}"
+    return Entry(name, kept.path is not None, kept.size, kept.path, source)
 
 
 def _managed(name: str, source: str) -> Entry:
@@ -43,9 +71,14 @@ def _managed(name: str, source: str) -> Entry:
     return Entry(name, found is not None, disk.size_of(path), path, source)
 
 
-def _repo(name: str, repo: str) -> Entry:
-    found = hub_cache.find(Repo(repo))
-    source = f"Hugging Face hub: {repo}"
+def _repo(name: str, whole: str) -> Entry:
+    repo = hub_cache.parse(whole)
+    found = None if repo is None else hub_cache.find(repo)
+    source = f"Hugging Face hub: {whole}"
+    if repo and repo.variant:
+        file = hub_cache.find_gguf(repo)
+        each = choose(hub_cache.gguf(repo), repo.variant)
+        return Entry(name, file is not None, each.size if each else None, file, source)
     if found is None:
         return Entry(name, False, None, None, source)
     return Entry(name, True, disk.size_of(found.path), found.path, source)

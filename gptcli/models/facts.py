@@ -52,7 +52,7 @@ def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
     for tensor in files.stored.tensors.values():
         form, count = ggml_blocks.form_of(tensor.name), tensor.elements
         if form is not None:
-            count = count // ggml_blocks.SIZES[form] * ggml_blocks.NUMBERS
+            count = count // ggml_blocks.SIZES[form] * ggml_blocks.NUMBERS[form]
         counts[form or tensor.kind] += count
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")

@@ -6,6 +6,7 @@ come, and joins headers of its answers to directories of the cache.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,20 +16,46 @@ from typing import Any
 from gptcli.errors import NetworkError
 from gptcli.models.hub_cache import Repo
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 #: What the library makes names of files and directories from, whatever it asked for.
 _HEADERS = ("X-Linked-Etag", "X-Repo-Commit", "X-Xet-Hash")
 #: An ETag may be weak, and stands in quotes.
 _PLAIN = re.compile(r'(W/)?"?(?!\.)[A-Za-z0-9._+=:-]{1,200}"?')
 TIMEOUT_SECONDS = 10
+_LICENCE = "license:"
+#: Of what is only shown: letters of a word, and how many of anything there can be.
+_LONGEST, _MOST = 100, 1 << 60
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the hub says of a model, None where it does not, or says what cannot be.
+
+    family: the model_type in config.json; method: how that says the weights are quantised;
+    architecture: a GGUF file's; parameters: how many numbers its weights are.
+    """
+
+    family: str | None
+    method: str | None
+    architecture: str | None
+    parameters: int | None
+    downloads: int | None
+    licence: str | None
+    gated: bool
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A commit's files with their sizes in bytes (None: the hub did not say)."""
+    """A commit's files with their sizes in bytes (None: the hub did not say).
+
+    digests: the SHA-256 of those that are large.
+    """
 
     commit: str
     files: dict[str, int | None]
+    digests: dict[str, str]
+    facts: Facts
 
 
 def listing(repo: Repo) -> Listing:
@@ -43,7 +70,9 @@ def listing(repo: Repo) -> Listing:
             repo.id, revision=repo.revision, files_metadata=True, timeout=TIMEOUT_SECONDS
         )
         commit = info.sha
-        files = {entry.rfilename: entry.size for entry in info.siblings or []}
+        siblings = list(info.siblings or [])
+        files = {entry.rfilename: entry.size for entry in siblings}
+        told = {entry.rfilename: str(getattr(entry.lfs, "sha256", "")) for entry in siblings}
     if commit is None:
         raise NetworkError(str(repo), "the hub's answer names no commit")
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
@@ -53,22 +82,63 @@ def listing(repo: Repo) -> Listing:
             raise _strange(repo, f"{name!r:.60} is no name of a file")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
             raise _strange(repo, f"{name} has {size!r:.60} bytes")
-    return Listing(commit, files)
+    digests = {name: each for name, each in told.items() if _SHA256.fullmatch(each)}
+    return Listing(commit, files, digests, facts_of(info))
+
+
+def facts_of(info: Any) -> Facts:
+    """The facts in what the library makes of the hub's answer."""
+    config, gguf = _object(info.config), _object(info.gguf)
+    quantised = _object(config.get("quantization_config"))
+    weights = getattr(info.safetensors, "total", None)
+    tags = info.tags if isinstance(info.tags, list) else []
+    licences = [tag[len(_LICENCE) :] for tag in tags if str(tag).startswith(_LICENCE)]
+    return Facts(
+        family=_text(config.get("model_type")),
+        method=_text(quantised.get("quant_method")),
+        architecture=_text(gguf.get("architecture")),
+        parameters=_count(gguf.get("total")) or _count(weights),
+        downloads=_count(info.downloads),
+        licence=_text(licences[0]) if licences else None,
+        gated=bool(info.gated),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST else None
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST else None
 
 
 @contextmanager
-def understood(repo: Repo) -> Generator[None, None, None]:
+def understood(subject: Repo | str) -> Generator[None, None, None]:
     """Raises NetworkError where the library stumbles over an answer of another shape."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
-        raise _strange(repo, f"{type(error).__name__}: {error!s:.100}") from error
+        raise _strange(subject, f"{type(error).__name__}: {error!s:.100}") from error
 
 
-def guard() -> None:
-    """From here on an answer with a header that could lead out of the cache is an error."""
+def prepare() -> None:
+    """From here on an answer with a header that could lead out of the cache is an error.
+
+    And the library says nothing itself: its warnings would mix with our progress.
+    """
+    import logging
+
     from huggingface_hub import get_session
 
+    # The library sets its level when this is first imported.
+    importlib.import_module("huggingface_hub.utils.logging")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     hooks = get_session().event_hooks["response"]
     if _check not in hooks:
         hooks.append(_check)
@@ -86,5 +156,5 @@ def _check(response: Any) -> None:
             raise NetworkError(str(response.request.url.host), f"sends {name}: {value!r:.100}")
 
 
-def _strange(repo: Repo, what: str) -> NetworkError:
-    return NetworkError(str(repo), f"the hub's answer cannot be understood: {what}")
+def _strange(subject: Repo | str, what: str) -> NetworkError:
+    return NetworkError(str(subject), f"the hub's answer cannot be understood: {what}")

@@ -13,6 +13,8 @@ from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
 from gptcli.formats.safetensors.header import StoredTensor
 
+#: What config.json calls the methods that are read, as a test holds it to the engine's own table.
+METHODS = ("gptq", "awq", "compressed-tensors", "fp8", "fbgemm_fp8", "mxfp4", ggml_blocks.METHOD)
 #: Parts of a weight that hold none of its numbers.
 _BESIDE = (
     ".activation_scale",

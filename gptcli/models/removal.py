@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
+import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli import config
 from gptcli.errors import ModelError, UsageError
-from gptcli.models import disk, hub_cache, local_gguf, store
+from gptcli.models import disk, hub_cache, hub_download, local_gguf, store
 from gptcli.models.hub_cache import Repo
-from gptcli.models.resolve import Directory, Gguf, Managed, Wheel, resolve
+from gptcli.models.hub_variants import choose
+from gptcli.models.resolve import Directory, Foreign, Gguf, Managed, Wheel, resolve
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Removed:
 def remove(name: str) -> Removed:
     """Removes a model from this disk.
 
-    For a .gguf file it is the converted copy that goes. Raises UsageError for a user's own
-    directory, ModelError for a model that is not here, ResourceError where files stay.
+    For a .gguf file, another tool's too, it is the converted copy that goes. Raises UsageError for
+    a user's own directory, ModelError for a model that is not here, ResourceError where files stay.
     """
     match resolve(name):
         case Wheel(key, _) | Managed(key):
@@ -35,7 +37,12 @@ def remove(name: str) -> Removed:
         case Gguf(path):
             return _managed(local_gguf.managed_name(path), name)
         case Repo() as repo:
-            return _repo(repo, name)
+            return _variant(repo, name) if repo.variant else _repo(repo, name)
+        case Foreign(kept, key):
+            path, _ = kept.find(key)
+            if path.is_dir():
+                raise UsageError(name, f"is {kept.tool}'s, gptcli does not delete it")
+            return _managed(local_gguf.managed_name(path), name)
         case Directory(path):
             if path.resolve().parent == store.root().resolve() and path.name in store.names():
                 return _managed(path.name, name)
@@ -64,11 +71,50 @@ def _packed(path: Path) -> int:
     return freed
 
 
-def _repo(repo: Repo, name: str) -> Removed:
-    path = hub_cache.snapshot(repo)
-    if path is None:
+def _variant(repo: Repo, name: str) -> Removed:
+    """One GGUF variant: its files, what was made of them, and the snapshot with the last of it."""
+    place, found = hub_cache.snapshot(repo), choose(hub_cache.gguf(repo), repo.variant)
+    if place is None or found is None:
         raise _absent(name)
-    freed = _packed(path)
+    freed = _converted(place / found.files[0])
+    with disk.writing(place):
+        for each in found.files:
+            freed += _blob(repo, place / each)
+    if not (hub_cache.gguf(repo) or hub_cache.whole(place)):
+        freed += _repo(replace(repo, variant=""), name).freed
+    return Removed(name, place / found.files[0], freed)
+
+
+def _converted(path: Path) -> int:
+    """Removes what was made of a GGUF file, if anything was; the bytes that frees."""
+    with suppress(ModelError):
+        return _managed(local_gguf.managed_name(path), str(path)).freed
+    return 0
+
+
+def _blob(repo: Repo, link: Path) -> int:
+    """Removes a snapshot's file, and its blob unless another revision has it; the bytes freed."""
+    blob = link.parent / link.readlink() if link.is_symlink() else link
+    blob = Path(os.path.normpath(blob))
+    link.unlink()
+    others = (repo.folder / "snapshots").rglob(link.name)
+    if any(other.is_symlink() and other.readlink().name == blob.name for other in others):
+        return 0
+    freed = 0
+    with suppress(FileNotFoundError):  # it was the link's own file
+        freed = blob.lstat().st_size
+        blob.unlink()
+    return freed
+
+
+def _repo(repo: Repo, name: str) -> Removed:
+    path, left = hub_cache.snapshot(repo), hub_download.sweep(repo, every=True)
+    if path is None:
+        if left:
+            return Removed(name, repo.folder, left)
+        raise _absent(name)
+    freed = left + _packed(path)
+    freed += sum(_converted(path / each.files[0]) for each in hub_cache.gguf(repo))
     from huggingface_hub import scan_cache_dir
 
     with disk.writing(path):

@@ -3,10 +3,19 @@
 1. A short name from `aliases.py`: `smollm2`, `gpt2`, … It wins over a directory of that name;
    `./gpt2` names the directory.
 2. A model that gptcli keeps, as `models list` shows it: `gguf-mymodel-1a2b3c4d`.
-3. A path: a directory with config.json and safetensors, or a GGUF file, which its first bytes
+3. `ollama:NAME`, `lmstudio:NAME` or `llama.cpp:NAME`: a model that another tool keeps, as `models
+   list --all` shows it. A colon before any slash is in no name of the hub, so that these collide
+   with none: `ollama/llama3` could be a repository. After `ollama:` stands what ollama itself
+   takes (`llama3.2:1b`, `hf.co/org/name:Q4_K_M`), after the others a path in their folder.
+4. A path: a directory with config.json and safetensors, or a GGUF file, which its first bytes
    tell, whatever its name. What looks like a path
-   (begins with `.`, `/` or `~`, ends in `.gguf`, has more than one `/`) is never anything else.
-4. `org/name` or `org/name@revision` on the Hugging Face hub.
+   (begins with `.`, `/` or `~`, ends in `.gguf`, has more than one `/`) is only something else
+   where it is a name of the hub with all that belongs to one.
+5. `org/name` on the Hugging Face hub, `org/name@revision`, and of a repository of GGUF files
+   `org/name:VARIANT`, with a revision `org/name@revision:VARIANT`. A variant is the name of a
+   quantisation in whatever case (`Q4_K_M`), or of a file (`name-Q4_K_M.gguf`, `sub/name.gguf`).
+   Without one, safetensors are meant, else the file that llama.cpp takes. `hf.co/` or
+   `huggingface.co/` may stand before it, and ollama's `:latest` is no variant.
 """
 
 from __future__ import annotations
@@ -17,9 +26,10 @@ from pathlib import Path
 
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import header
-from gptcli.models import aliases, hub_cache, store
+from gptcli.models import aliases, hub_cache, other_stores, store
 from gptcli.models.aliases import WheelModel
 from gptcli.models.hub_cache import Repo
+from gptcli.models.other_stores import Store
 
 _SUFFIX = ".gguf"
 
@@ -53,7 +63,15 @@ class Gguf:
     path: Path
 
 
-Reference = Wheel | Managed | Directory | Gguf | Repo
+@dataclass(frozen=True)
+class Foreign:
+    """A model that another tool keeps, by its name in that tool's store."""
+
+    store: Store
+    name: str
+
+
+Reference = Wheel | Managed | Directory | Gguf | Repo | Foreign
 
 
 def resolve(name: str) -> Reference:
@@ -64,6 +82,9 @@ def resolve(name: str) -> Reference:
         return Repo(aliases.HUB_ALIASES[name])
     if name in store.names():
         return Managed(name)
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in other_stores.BY_PREFIX:
+        return Foreign(other_stores.BY_PREFIX[prefix], rest)
     path = _path(name)
     if path is not None:
         return path
@@ -74,9 +95,10 @@ def resolve(name: str) -> Reference:
 
 
 def _path(name: str) -> Directory | Gguf | None:
-    looks = name.lower().endswith(_SUFFIX) or name.startswith((".", "/", "~"))
-    # A revision may have slashes of its own: org/name@refs/pr/1.
-    looks = looks or (name.count("/") > 1 and hub_cache.parse(name) is None)
+    repo = hub_cache.parse(name)
+    # A revision may have slashes of its own, org/name@refs/pr/1, and a variant can be a file.
+    looks = name.startswith((".", "/", "~")) or (repo is None and name.count("/") > 1)
+    looks = looks or (name.lower().endswith(_SUFFIX) and not (repo and repo.variant))
     try:
         path = Path(name).expanduser()
         if name and path.is_dir():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from gptcli.text import tokenizer_trial
 from gptcli.types.events import Notice
 
 _FILE = "tokenizer.json"
+_TOO_LARGE = "is larger than any tokenizer should be"
 #: Raised when what is made changes.
 _FORMAT = b"2"
 #: So long one process waits for another that makes the same, before it makes it for itself.
@@ -34,42 +35,75 @@ _WAIT_SECONDS = 60
 
 @dataclass(frozen=True)
 class TokenizerText:
-    """A tokenizer.json as bytes; path: the file to blame for it.
+    """A tokenizer.json as bytes.
 
     growth: letters that one letter may become. notice: what to tell of its making.
     """
 
-    path: Path
     text: bytes
     growth: int
-    settings: TokenizerSettings
     notice: Notice | None = None
 
 
-def find(directory: Path) -> TokenizerText:
-    """Raises ModelError where there is nothing that a tokenizer can be made of, or where what
-    there is cannot be one.
+@dataclass(frozen=True)
+class TokenizerSource:
+    """What a model directory's tokenizer is, before any of it is understood.
+
+    path: the file to blame for it. digest: of all that it is made of. read: its tokenizer.json;
+    raises ModelError, or UnfitError, where it cannot be one.
     """
+
+    directory: Path
+    path: Path
+    settings: TokenizerSettings
+    digest: str
+    read: Callable[[], TokenizerText]
+
+
+def find(directory: Path) -> TokenizerSource:
+    """Raises ModelError where there is nothing that a tokenizer can be made of."""
     path = directory / _FILE
-    if path.exists():
-        text = files.read(path, jsonfile.TOKENIZER_LIMIT, "is larger than any tokenizer should be")
-        said = _settings(directory, settings_files.read(directory))
-        with _blamed(path, "cannot be read"):
-            return TokenizerText(path, text, tokenizer_trial.growth(text, str(path)), said)
+    if not path.exists():
+        return _made(directory)
+    content = files.digest(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+    held = settings_files.read(directory)
+
+    def read() -> TokenizerText:
+        text = files.read(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+        if hashlib.sha256(text).hexdigest() != content:
+            raise ModelError(str(path), "was changed while it was being used")
+        return TokenizerText(text, tokenizer_trial.growth(text, str(path)))
+
+    return TokenizerSource(
+        directory, path, _settings(directory, held), _digest(held, content), read
+    )
+
+
+def _made(directory: Path) -> TokenizerSource:
     names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
     sources = reading.sources(names)
     if not sources:
         raise ModelError(str(directory), f"has no {_FILE}")
-    return _made(directory, sources)
-
-
-def _made(directory: Path, sources: tuple[str, ...]) -> TokenizerText:
-    source = directory / sources[0]
     held = reading.read(directory, sources)
-    said = _settings(directory, held)
-    kind = reading.class_of(directory, said)
+    kind = reading.class_of(directory, said := _settings(directory, held))
+    said, digest = reading.raw(said), _digest(held, kind)
+
+    def read() -> TokenizerText:
+        return _converted(directory, sources, held, said, kind)
+
+    return TokenizerSource(directory, directory / sources[0], said, digest, read)
+
+
+def _converted(
+    directory: Path,
+    sources: tuple[str, ...],
+    held: Mapping[str, bytes],
+    said: TokenizerSettings,
+    kind: str | None,
+) -> TokenizerText:
+    """tokenizer.json as it was kept, or made now."""
+    source, notice = directory / sources[0], None
     kept = config.data_dir() / "tokenizers" / f"{_digest(held, kind)}.json"
-    said, notice = reading.raw(said), None
     with _blamed(source, "cannot be made into a tokenizer"):
         found = _read(kept)
         if found is None:
@@ -84,7 +118,7 @@ def _made(directory: Path, sources: tuple[str, ...]) -> TokenizerText:
                     if atomic.keep(kept, _head(*found) + b"\n" + text):
                         told += ", kept for the next time"
                     notice = Notice(str(directory), told)
-    return TokenizerText(source, found[1], found[0], said, notice)
+    return TokenizerText(found[1], found[0], notice)
 
 
 def _settings(directory: Path, held: Mapping[str, bytes]) -> TokenizerSettings:

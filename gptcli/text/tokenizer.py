@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import Any
 from gptcli.errors import InputError, ModelError
 from gptcli.formats.tokenizer_json import bounds, library
 from gptcli.formats.tokenizer_json.parts import UnfitError
-from gptcli.text import added_tokens, first_space, template_source
-from gptcli.text import made_tokenizer as converted
+from gptcli.text import added_tokens, first_space, made_tokenizer, template_source
 from gptcli.text.opened_tokenizer import opened
 from gptcli.text.template_source import TemplateText
 from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
@@ -32,25 +31,28 @@ class Tokenizer:
         `notices` tell that it was made of other files, the first time only, and where files
         contradict each other.
         """
-        found = converted.find(directory)
+        found = made_tokenizer.find(directory)
         self._directory = directory
         self._path, self._settings = found.path, found.settings
-        #: Letters of the longest text that may be cut, None for any.
-        self._longest = None if found.growth <= _USUAL_GROWTH else bounds.LETTERS // found.growth
         with self._blamed("cannot be read"):
-            self._rust, disputes = opened(found.text, found.settings)
+            self._cutter, notice = opened(found)
+        growth = self._cutter.growth
+        #: Letters of the longest text that may be cut, None for any.
+        self._longest = None if growth <= _USUAL_GROWTH else bounds.LETTERS // growth
+        steps = self._cutter.steps
         # The decoder's own state, since parsing all of tokenizer.json again would take longer.
-        self._scheme = scheme(library.state(self._rust.decoder))
-        self._space = first_space.where(self._rust)
-        self._added = self._rust.get_added_tokens_decoder()
+        self._scheme = scheme(library.state(steps.decoder))
+        self._space = first_space.where(steps)
+        self._added = steps.get_added_tokens_decoder()
         self._special = {token for token, added in self._added.items() if added.special}
+        disputes = list(self._cutter.disputes)
         if found.settings.flag("add_bos_token") is not None:
             bos = self.named_tokens.get("bos_token")
             at = self.id_of(bos)
             puts = None if at is None else at in self.prefix
             disputes += added_tokens.beginning(found.settings, bos, puts=puts)
         told = [Notice(str(directory), each) for each in disputes]
-        self.notices = tuple(told if found.notice is None else [found.notice, *told])
+        self.notices = tuple(told if notice is None else [notice, *told])
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -60,7 +62,7 @@ class Tokenizer:
     @property
     def size(self) -> int:
         """How many tokens there are, added ones included."""
-        return self._rust.get_vocab_size(with_added_tokens=True)
+        return self._cutter.size
 
     def encode(
         self,
@@ -92,12 +94,10 @@ class Tokenizer:
         if self._longest is not None and len(text) > self._longest:
             most = f"more than the {self._longest} that this model's tokenizer can be given"
             raise InputError("text", f"has {len(text)} letters, {most}")
-        self._rust.encode_special_tokens = not special
-        with self._inside() if inside else nullcontext(), self._asked("cannot encode this text"):
-            found = self._rust.encode(text, add_special_tokens=False)
-        cut = [(i, a, b) for i, (a, b) in zip(found.ids, found.offsets, strict=True)]
+        with self._blamed("cannot encode this text"):
+            cut = self._cutter.cut(text, special=special, inside=inside)
         named = self._special.union(never)
-        if special or named.isdisjoint(found.ids):
+        if special or named.isdisjoint(token for token, _, _ in cut):
             return cut
         return [part for token in cut for part in self._as_text(token, text, named)]
 
@@ -116,21 +116,6 @@ class Tokenizer:
             if added.special or added.content in text
         }
 
-    @contextmanager
-    def _inside(self) -> Iterator[None]:
-        """Metaspace with prepend_scheme "first" marks a beginning wherever `encode` begins."""
-        cutter = self._rust.pre_tokenizer
-        # A sequence of pre-tokenizers can be indexed, and so be gone through.
-        cutters = list(cutter) if hasattr(cutter, "__getitem__") else [cutter]
-        first = [each for each in cutters if getattr(each, "prepend_scheme", None) == "first"]
-        for each in first:
-            each.prepend_scheme = "never"
-        try:
-            yield
-        finally:
-            for each in first:
-                each.prepend_scheme = "first"
-
     def _as_text(
         self, cut: tuple[int, int, int], text: str, named: Collection[int]
     ) -> list[tuple[int, int, int]]:
@@ -142,11 +127,11 @@ class Tokenizer:
         token, start, end = cut
         if token not in named or self._added[token].content not in text[start:end]:
             return [cut]
-        with self._asked("cannot encode this text"):
+        with self._blamed("cannot encode this text"):
             return [
-                (part.id, place, place + 1)
+                (part, place, place + 1)
                 for place in range(start, end)
-                for part in self._rust.model.tokenize(self._spelled(text[place]))
+                for part in self._cutter.pieces(self._spelled(text[place]))
             ]
 
     def _spelled(self, letter: str) -> str:
@@ -155,18 +140,15 @@ class Tokenizer:
             return "".join(map(character_of_byte().__getitem__, letter.encode()))
         return letter.replace(" ", "▁")
 
-    @cached_property
+    @property
     def prefix(self) -> list[int]:
         """What the model expects before every text: usually nothing, or a BOS token.
 
         The post-processor decides, as in transformers 5. An end token that it would append is left
         out: the text goes on.
         """
-        with self._asked("has a broken post-processor"):
-            encoding = self._rust.encode("a", add_special_tokens=True)
-            bare = len(self._rust.encode("a", add_special_tokens=False).ids)
-        before = next((i for i, m in enumerate(encoding.special_tokens_mask) if not m), 0)
-        return list(encoding.ids[:before]) if len(encoding.ids) > bare else []
+        with self._blamed("has a broken post-processor"):
+            return self._cutter.prefix
 
     @cached_property
     def named_tokens(self) -> dict[str, str]:
@@ -185,12 +167,11 @@ class Tokenizer:
 
     def id_of(self, token: str | None) -> int | None:
         """The id of a token by its exact spelling in the vocabulary."""
-        return None if token is None else self._rust.token_to_id(token)
+        return None if token is None else self._cutter.id_of(token)
 
     def has(self, token_id: int) -> bool:
         """Whether there is a token of that id; a vocabulary may have gaps."""
-        # Larger numbers than the library's type holds would be an OverflowError there.
-        return 0 <= token_id < 2**32 and self._rust.id_to_token(token_id) is not None
+        return self._cutter.spelling(token_id) is not None
 
     def is_added(self, token_id: int) -> bool:
         """Whether it stands beside the vocabulary, for a purpose of its own."""
@@ -212,14 +193,14 @@ class Tokenizer:
             # Gemma's runs of spaces are added tokens; a control token's name is no text.
             spaced = self._scheme is sentence_piece and not added.special
             return (added.content.replace("▁", " ") if spaced else added.content).encode()
-        spelling = self._rust.id_to_token(token_id)
+        spelling = self._cutter.spelling(token_id)
         if spelling is None:
             # A model may have more rows than its tokenizer has tokens.
             return b""
         if self._scheme is not None:
             return self._scheme(spelling)
-        with self._asked(f"cannot decode token {token_id}"):
-            return self._rust.decode([token_id], skip_special_tokens=False).encode()
+        with self._blamed(f"cannot decode token {token_id}"):
+            return self._cutter.decoded(token_id).encode()
 
     def joined(self, ids: Collection[int]) -> bytes:
         """The bytes of tokens, one after the other; each is looked up once."""
@@ -242,12 +223,6 @@ class Tokenizer:
         """The first control token whose name stands in a text, None for none."""
         names = [t.content for t in self._added.values() if t.special and t.content in text]
         return min(names, key=text.index, default=None)
-
-    @contextmanager
-    def _asked(self, reason: str) -> Iterator[None]:
-        """The library is asked within."""
-        with self._blamed(reason), library.guarded():
-            yield
 
     @contextmanager
     def _blamed(self, reason: str) -> Iterator[None]:

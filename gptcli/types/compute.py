@@ -15,6 +15,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 #: Instructions of the CPU kernels; none leaves everything to torch.
 CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
+#: What weights of 8 and fewer bits meet activations as.
+ACTIVATIONS = ("auto", "int8", "int16", "float32")
 _SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
 _SHORT |= {"fp16": "float16", "half": "float16"}
 _PANEL = "Model"
@@ -40,7 +42,8 @@ class Compute:
 
     model: str = option(
         DEFAULT_MODEL,
-        "A name (smollm2, gpt2), a directory, a .gguf file, or a Hugging Face org/name."
+        "A name (smollm2, gpt2), a directory, a .gguf file, or a Hugging Face org/name or"
+        " org/name:Q4_K_M."
         f" Default: {DEFAULT_MODEL}.",
         *("-m", "--model"),
         metavar="MODEL",
@@ -91,14 +94,24 @@ class Compute:
         limit=Limit(1, 4096),
         setting=True,
     )
-    exact_activations: bool = option(
-        False,
-        "On the CPU kernels, let weights meet activations in float32. By default those of 8 and 4"
-        " bits meet them rounded to 8 bits, which is faster, and on some processors those of"
-        " bfloat16 meet them in bfloat16. float32 is exact anyway.",
+    activations: str = option(
+        "auto",
+        "As what weights of 8 and fewer bits meet activations on the CPU kernels:"
+        f" {', '.join(ACTIVATIONS)}. Of whole numbers 32 share a scale. int8 is faster at prompts"
+        " and changes answers; float32 rounds none, also not for weights of bfloat16, which on some"
+        " processors meet them in bfloat16. Default: int16.",
+        metavar="NAME",
+        panel=_PANEL,
+        choices=ACTIVATIONS,
+        setting=True,
+    )
+    exact_activations: bool | None = option(
+        None,
+        "Older names of --activations float32 and --activations int8.",
         "--exact-activations/--no-exact-activations",
         panel=_PANEL,
         setting=True,
+        older_for="activations",
     )
     cpu_features: str = option(
         "auto",
@@ -117,3 +130,10 @@ class Compute:
         limit=Limit(1, MOST),
         setting=True,
     )
+
+    @property
+    def met_as(self) -> str:
+        """One of ACTIVATIONS, by whichever flag it was said."""
+        if self.activations == "auto" and self.exact_activations is not None:
+            return "float32" if self.exact_activations else "int8"
+        return self.activations

@@ -53,3 +53,51 @@ class ModelDir:
     source: str
     managed: bool = False
     licence: str | None = None
+
+
+@dataclass(frozen=True)
+class OfferedVariant:
+    """One of the forms in which a repository of the hub has a model.
+
+    name: that of a GGUF variant, empty for safetensors; files: how many it is in; size: bytes to
+    fetch; memory: bytes that it takes to run, the KV cache of a long context aside. None where
+    that is not known.
+    """
+
+    name: str
+    files: int
+    size: int | None
+    memory: int | None
+
+    def fits(self, room: int | None) -> bool | None:
+        """Whether it fits into so many bytes of memory, None where nobody knows."""
+        return None if room is None or self.memory is None else self.memory <= room
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model of the hub, and what it says of it: None where it does not.
+
+    name: org/name; family: the model_type of its config.json, or a GGUF file's architecture;
+    default: the name of the variant that is meant where none is named; gated: its licence has to
+    be accepted first; here: the names of the variants on this disk.
+    """
+
+    name: str
+    family: str | None
+    parameters: int | None
+    downloads: int | None
+    licence: str | None
+    gated: bool
+    variants: tuple[OfferedVariant, ...]
+    default: str
+    here: tuple[str, ...] = ()
+
+    @property
+    def meant(self) -> OfferedVariant:
+        """The variant that is meant where none is named."""
+        return next(each for each in self.variants if each.name == self.default)
+
+    def name_of(self, variant: OfferedVariant) -> str:
+        """What --model takes for a variant."""
+        return f"{self.name}:{variant.name}" if variant.name else self.name

@@ -113,6 +113,33 @@ def bash(line: str, env: dict[str, str], _scratch: Path) -> list[str]:
     return run(["bash", "--norc", "-c", program, "bash", script, line], env).split("\n")
 
 
+def test_bash_completes_names_with_a_colon(env: dict[str, str], tmp_path: Path) -> None:
+    """Bash cuts words at colons: half a name is offered nothing, or has its beginning twice."""
+    folder, commit = tmp_path / "hf" / "hub" / "models--org--name", "0" * 40
+    for path, text in ((f"snapshots/{commit}/x-Q8_0.gguf", "GGUF"), ("refs/main", commit)):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(text)
+    for typed, offered in (
+        ("org/na", "org/name:Q8_0"),
+        ("org/name :", "Q8_0"),
+        ("org/name : Q", "Q8_0"),
+    ):
+        assert bash(f"gptcli complete -m {typed}", env, tmp_path) == [offered, ""]
+
+
+def test_other_tools_models_are_offered_where_the_tool_is_named(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    """A store of hundreds of models looked through at every TAB, or never."""
+    path = tmp_path / ".lmstudio" / "models" / "x-Q8_0.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_text("GGUF")
+    for typed, offered in (("lmst", "lmstudio:x-Q8_0.gguf"), ("smol", "smollm2")):
+        line = f"gptcli complete -m {typed}"
+        found = run([sys.executable, "-m", "gptcli"], env | asked_by_bash(line)).split("\n")
+        assert found[0] == offered
+
+
 def zsh(line: str, env: dict[str, str], scratch: Path) -> list[str]:
     typed = run(["zsh", "-f", "-c", ZSH, "zsh", str(SCRIPTS), line, str(scratch / "line")], env)
     return [typed.split()[-1]]

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
-from gptcli.errors import ModelError
-from gptcli.text import tokenizer_trial
+from gptcli.errors import InputError, ModelError
+from gptcli.text import opened_tokenizer, tokenizer_trial
+from gptcli.text.kept.tokenizer import KeptTokenizer
 from gptcli.text.limited_process import LimitedProcess, Limits
 from gptcli.text.tokenizer import Tokenizer
 from tests.faults import scale
 from tests.faults.mutants import guilty, outcomes
 from tests.faults.processes import GPTCLI
 from tests.faults.tokenizer_mutants import PARTS, tokenizer_json, tokenizer_model
+from tests.text.kept.alike import SAMPLES, assert_alike
 from tests.text.tokenizers_for_tests import byte_level
 
 TEXTS = ("a", "the cat's  mat\n 漢字 🙂 </s> 12345", "a" * 2000, " " * 500 + "\n" * 500)
@@ -50,18 +52,18 @@ class _Kept:
 
 
 @pytest.fixture
-def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], None]:
+def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Opens a tokenizer of one file, and uses it."""
     limits = Limits(tokenizer_trial._SECONDS, tokenizer_trial._MEMORY)
     monkeypatch.setattr("gptcli.text.limited_process.LimitedProcess", _trial(limits))
 
-    def tried(name: str, data: bytes) -> None:
+    def tried(name: str, data: bytes, used: Callable[[Tokenizer], None] = use) -> None:
         tokenizer_trial._known.clear()
         directory = Path(tempfile.mkdtemp(dir=tmp_path))
         try:
             (directory / name).write_bytes(data)
             os.environ["GPTCLI_DATA_DIR"] = str(directory / "data")
-            use(Tokenizer(directory))
+            used(Tokenizer(directory))
         finally:
             shutil.rmtree(directory)
 
@@ -112,6 +114,25 @@ def test_mutants_of_tokenizer_model(cases: range, attempt: Callable[[str, bytes]
     assert 0.2 * len(found) < refused < 0.98 * len(found), (
         "the faults themselves, and not only they"
     )
+
+
+@scale.seeds(10_000, blocks=4)
+def test_mutants_that_are_kept_are_cut_alike(
+    cases: range, attempt: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that the kept form takes for another, or does not see."""
+    monkeypatch.setattr(opened_tokenizer, "_LARGE", 0)
+
+    def alike(tokenizer: Tokenizer) -> None:
+        cutter = tokenizer._cutter
+        if not isinstance(cutter, KeptTokenizer):
+            raise InputError("it", "is left to the library")
+        assert_alike(cutter, cutter._open_whole(), (*SAMPLES, *TEXTS))
+
+    found = outcomes(lambda seed: attempt("tokenizer.json", tokenizer_json(seed), alike), cases)
+    assert guilty(found) == []
+    kept = sum(each.code == 0 for each in found)
+    assert 0.05 * len(found) < kept < 0.95 * len(found), "the faults themselves, and not only they"
 
 
 @pytest.mark.parametrize("number", range(len(PARTS)))

@@ -82,7 +82,10 @@ def rounded(state: dict[str, Any], kind: gguf.GGMLQuantizationType) -> dict[str,
 
 @pytest.fixture(scope="session")
 def write_llama() -> Callable[..., dict[str, Any]]:
-    """Writes a random tiny llama as GGUF; returns the state dict it holds."""
+    """Writes a random tiny llama as GGUF; returns the state dict it holds.
+
+    only: which of its tensors, by their place, where others are in other parts.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -92,6 +95,7 @@ def write_llama() -> Callable[..., dict[str, Any]]:
         tied: bool = True,
         pre: str = "gpt-2",
         extra: Callable[[gguf.GGUFWriter], None] | None = None,
+        only: Callable[[int], bool] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
         torch.manual_seed(1)
@@ -129,7 +133,8 @@ def write_llama() -> Callable[..., dict[str, Any]]:
         if extra:
             extra(writer)
         shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-        add_tensors(writer, {"model_type": "llama", **shape}, state, kind)
+        held = {key: value for at, (key, value) in enumerate(state.items()) if not only or only(at)}
+        add_tensors(writer, {"model_type": "llama", **shape}, held, kind)
         finish(writer)
         return state
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -74,14 +75,41 @@ REPOS = {
 }
 
 
+LARGE = (".safetensors", ".gguf")
+
+
+def _sibling(name: str, data: bytes) -> dict[str, object]:
+    if not name.endswith(LARGE):
+        return {"rfilename": name, "size": len(data)}
+    lfs = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
+    return {"rfilename": name, "size": len(data), "lfs": lfs}
+
+
 class Hub(ThreadingHTTPServer):
-    """The few answers of a hub that a download needs; `asked` are the files that were fetched."""
+    """The few answers of a hub that a download and a search need.
+
+    asked: the files that were fetched; begins: where in them; repos and commit may be changed, as
+    authors do; more: what is told of a repository beside its files; first: bytes of what is slow
+    that come before it is waited for `go`; elsewhere: a server to which large files are sent on;
+    tokens: what was sent with questions for them.
+    """
 
     daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed is no fault of the server's."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []
+        self.begins: list[int] = []
+        self.repos: dict[str, dict[str, bytes]] = dict(REPOS)
+        self.commit = SHA
+        self.more: dict[str, dict[str, object]] = {}
+        self.first = 8
+        self.elsewhere = ""
+        self.tokens: list[str | None] = []
+        self.queries: list[dict[str, list[str]]] = []
         self.go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -101,29 +129,52 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         parts = self.path.partition("?")[0].strip("/").split("/")
+        hub = self.server
+        if parts == ["api", "models"]:
+            query = parse_qs(self.path.partition("?")[2])
+            hub.queries.append(query)
+            words = query["search"][0].lower().split()
+            found = [repo for repo in hub.repos if all(word in repo.lower() for word in words)]
+            answers = [{"id": repo, **hub.more.get(repo, {})} for repo in found]
+            answers = answers[: int(query["limit"][0])]
+            return self._send(200, json.dumps(answers).encode(), {}, body)
         if parts[:2] == ["api", "models"]:
             repo, revision = "/".join(parts[2:4]), parts[5]
-            files = REPOS.get(repo)
+            files = hub.repos.get(repo)
             if files is None:
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
-            if revision not in ("main", "v1", SHA):
+            if revision not in ("main", "v1", hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
-            siblings = [{"rfilename": name, "size": len(data)} for name, data in files.items()]
-            answer = {"id": repo, "sha": SHA, "siblings": siblings}
+            siblings = [_sibling(name, data) for name, data in files.items()]
+            answer = {"id": repo, "sha": hub.commit, "siblings": siblings}
+            answer |= hub.more.get(repo, {})
             return self._send(200, json.dumps(answer).encode(), {}, body)
+        if parts[:1] == ["cdn"]:
+            hub.tokens.append(self.headers.get("Authorization"))
+            return self._send(200, hub.repos["/".join(parts[1:3])]["/".join(parts[3:])], {}, body)
         if "resolve" not in parts:
             return self._send(404, b"", {}, body)
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
         if repo == "org/gated":
             return self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
-        data = REPOS[repo][name]
+        data = hub.repos[repo][name]
+        begin = int(self.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
         if body:
-            self.server.asked.append(name)
+            hub.asked.append(name)
+            hub.begins.append(begin)
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-        etag = hashlib.sha256(data).hexdigest() if name.endswith(".safetensors") else blob
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": SHA}
-        slow = repo == "org/slow" and name == "model.safetensors"
-        return self._send(200, data, headers, body, slow)
+        large = name.endswith(LARGE)
+        etag = hashlib.sha256(data).hexdigest() if large else blob
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": hub.commit}
+        if hub.elsewhere and large:
+            hub.tokens.append(self.headers.get("Authorization"))
+            headers |= {"X-Linked-Etag": headers.pop("ETag"), "X-Linked-Size": str(len(data))}
+            headers["Location"] = f"{hub.elsewhere}/cdn/{repo}/{name}"
+            return self._send(302, b"", headers, body)
+        if begin:
+            headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
+        slow = repo == "org/slow" and large
+        return self._send(206 if begin else 200, data[begin:], headers, body, slow)
 
     def _send(
         self, status: int, data: bytes, headers: dict[str, str], body: bool, slow: bool = False
@@ -133,10 +184,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if body and slow:
-            self.wfile.write(data[:8])
+            self.wfile.write(data[: self.server.first])
             self.wfile.flush()
             self.server.go.wait(20)
-            data = data[8:]
+            data = data[self.server.first :]
         if body:
             self.wfile.write(data)
 

@@ -10,7 +10,8 @@ from gptcli import models
 from gptcli.errors import ModelError, UsageError
 from gptcli.models import aliases, hub_cache, store
 from gptcli.models.hub_cache import Repo
-from gptcli.models.resolve import Directory, Gguf, Wheel, resolve
+from gptcli.models.other_stores import BY_PREFIX
+from gptcli.models.resolve import Directory, Foreign, Gguf, Wheel, resolve
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -48,6 +49,9 @@ def test_paths(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve("some file.gguf") == Gguf(here / "some file.gguf")
     monkeypatch.setenv("HOME", str(here))
     assert resolve("~/org") == Directory(here / "org")
+    (here / "org" / "name:x.gguf").touch()
+    assert resolve("org/name:x.gguf") == Gguf(here / "org" / "name:x.gguf")
+    assert resolve("ollama:llama3.2:1b") == Foreign(BY_PREFIX["ollama"], "llama3.2:1b")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,16 @@ def test_paths(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("org/name@refs/pr/1", Repo("org/name", "refs/pr/1")),
         (f"org/name@{SHA}", Repo("org/name", SHA)),
         ("Qwen/Qwen2.5-0.5B_x", Repo("Qwen/Qwen2.5-0.5B_x")),
+        ("org/name:Q4_K_M", Repo("org/name", variant="Q4_K_M")),
+        ("org/name:x-Q4_K_M.gguf", Repo("org/name", variant="x-Q4_K_M.gguf")),
+        ("org/name:sub/x.gguf", Repo("org/name", variant="sub/x.gguf")),
+        ("org/name@refs/pr/1:Q8_0", Repo("org/name", "refs/pr/1", "Q8_0")),
+        ("hf.co/org/name", Repo("org/name")),
+        ("hf.co/org/name:Q8_0", Repo("org/name", variant="Q8_0")),
+        ("huggingface.co/org/name:latest", Repo("org/name")),
+        ("https://huggingface.co/org/name", Repo("org/name")),
+        # A repository of the hub by that name; ollama's own models are `ollama:name:tag`.
+        ("ollama/llama3:1b", Repo("ollama/llama3", variant="1b")),
     ],
 )
 def test_repositories(name: str, repo: Repo) -> None:
@@ -81,6 +95,12 @@ def test_repositories(name: str, repo: Repo) -> None:
         ("", "unknown model"),
         ("org/name@../../x", "no such file"),
         ("-x/y", "unknown model"),
+        ("org/name:", "unknown model"),
+        ("org/name:../x", "no such file"),
+        ("org/name:a b", "unknown model"),
+        ("org/name:/x.gguf", "no such file"),
+        ("hf.co/../x.gguf", "no such file"),
+        ("name:Q4_K_M", "unknown model"),
         ("a" * 5000, "unknown model"),
         ("x\0y", "unknown model"),
         ("./" + "a" * 5000, "cannot be looked up"),

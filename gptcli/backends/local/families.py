@@ -5,7 +5,8 @@ from __future__ import annotations
 from gptcli.engine.model import families
 from gptcli.engine.model.families import FamilyFacts
 
-__all__ = ["SCALINGS", "FamilyFacts", "listing"]
+__all__ = ["SCALINGS", "FamilyFacts", "listing", "names"]
 
 SCALINGS = families.SCALINGS
 listing = families.listing
+names = families.supported

@@ -1,4 +1,4 @@
-"""`gptcli models`: what is on this disk, and bringing, checking, merging and removing it."""
+"""`gptcli models`: what is on this disk, and finding, bringing, checking and removing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from gptcli import models
+from gptcli.backends import free_memory
 from gptcli.cli.commands.models_merge import merge
+from gptcli.cli.commands.models_search import search
 from gptcli.cli.commands.models_show import families, show
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but
@@ -24,7 +26,12 @@ from gptcli.units import size
 
 EXAMPLES = (
     ("Which names there are, and what is on this disk.", "gptcli models list"),
+    ("Those of Ollama, LM Studio and llama.cpp too.", "gptcli models list --all"),
+    ("What the hub has that runs here.", "gptcli models search qwen3 gguf"),
     ("Fetch a model before it is needed.", "gptcli models pull smollm2"),
+    ("A GGUF file of the hub.", "gptcli models pull Qwen/Qwen3-4B-GGUF:Q8_0"),
+    ("Its variants, and which of them fit.", "gptcli models show --variants Qwen/Qwen3-4B-GGUF"),
+    ("What has changed on the hub since.", "gptcli models pull --update gpt2"),
     ("What a model is, and what memory it takes.", "gptcli models show smollm2"),
     ("Which kinds of models run, and how far they were proved.", "gptcli models families"),
     ("Whether its files are whole.", "gptcli models verify smollm2"),
@@ -47,6 +54,29 @@ class ModelArguments:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Which models are listed."""
+
+    everywhere: bool = option(
+        False,
+        "Also those that Ollama, LM Studio and llama.cpp keep, which run from where they are.",
+        "--all",
+        brief="Also those of Ollama, LM Studio and llama.cpp.",
+    )
+
+
+@dataclass(frozen=True)
+class Pulling:
+    """What is done where a model is here."""
+
+    update: bool = option(
+        False,
+        "Fetch what has changed on the hub since, and say what that was.",
+        brief="Fetch what has changed on the hub.",
+    )
+
+
+@dataclass(frozen=True)
 class Verifying:
     """What is told of a check."""
 
@@ -58,7 +88,7 @@ class Verifying:
 
 
 def group(context: typer.Context) -> None:
-    """List, fetch, describe, check, merge and remove models.
+    """List, find, fetch, describe, check, merge and remove models.
 
     The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
     moves it); models of the Hugging Face hub in its own cache (HF_HOME).
@@ -68,6 +98,7 @@ def group(context: typer.Context) -> None:
 
 def list_models(
     environment: Environment,
+    which: Listing,
     output: Annotated[
         Output, but(quiet=None, json="Print a JSON array: an object for each model.")
     ],
@@ -76,7 +107,7 @@ def list_models(
 
     In a pipe: name, size in bytes (empty where it is not here), source, path; tab-separated.
     """
-    entries = models.listing()
+    entries = models.listing(everywhere=which.everywhere)
     if output.json:
         found = [
             {
@@ -105,15 +136,23 @@ def list_models(
 
 
 def pull(
-    environment: Environment, model: ModelArgument, output: Annotated[Output, but(json=None)]
+    environment: Environment,
+    model: ModelArgument,
+    pulling: Pulling,
+    output: Annotated[Output, but(json=None)],
 ) -> None:
     """Fetch a model, unless it is here already.
 
-    What is not safetensors is converted once. Of a .gguf file in parts (name-00001-of-00003.gguf)
+    A large file that was broken off goes on where it ended. What is not safetensors is converted
+    once. Of a .gguf file in parts (name-00001-of-00003.gguf)
     any one stands for all.
     """
     messages = output.messages(environment)
-    found = watch(models.obtain(model.name), messages)
+    if pulling.update:
+        found, did = watch(models.update(model.name, free_memory), messages)
+        messages.info(f"{found.name} {did}")
+    else:
+        found = watch(models.obtain(model.name, free_memory), messages)
     messages.info(f"{found.name} is at {found.path}")
 
 
@@ -160,6 +199,7 @@ def path(environment: Environment, model: ModelArgument) -> None:
 
 SUBCOMMANDS = {
     "list": list_models,
+    "search": search,
     "pull": pull,
     "show": show,
     "families": families,

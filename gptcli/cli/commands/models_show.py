@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gptcli import models
+from gptcli.backends import free_memory
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.flatten import but, only
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.cli.input.model_argument import here
-from gptcli.errors import ModelError
+from gptcli.config import option
+from gptcli.errors import ModelError, UsageError
 from gptcli.formats import model_files
 from gptcli.types.compute import Compute
+from gptcli.ui.terminal.progress import watch
+from gptcli.ui.views import offers
 from gptcli.ui.views.printing import pairs, table
 from gptcli.units import millions, size
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Whether the hub is asked."""
+
+    variants: bool = option(
+        False,
+        "Ask the hub what it has of a repository, also where a variant is here.",
+        brief="What the hub has of it, and whether it fits.",
+    )
 
 
 def show(
     environment: Environment,
     name: ModelArgument,
+    asked: Variants,
     compute: Annotated[Compute, only("dtype", "ctx_size")],
     output: Annotated[
         Output, but(quiet=None, json="Print a JSON object: what it is, and the memory it takes.")
@@ -31,8 +48,20 @@ def show(
     licence and source; the bytes of its weights, those of the KV cache of the context in use, and
     what it computes with, against what is free in main memory. These are told in the dtype that it
     runs in, or in the one given; quantised weights take as much as they do dequantised, but for
-    those that the CPU kernels run from.
+    those that the CPU kernels run from. Of a repository of the hub that is not here, the hub tells
+    its variants, their sizes and whether they fit; --variants asks it in any case.
     """
+    found = None if asked.variants else models.find(name.name)
+    asking = None if found else models.offer(name.name)
+    if asking is not None:
+        offer, room = watch(asking, output.messages(environment)), free_memory()
+        if output.json:
+            environment.data().json(offers.as_json(offer, room))
+        else:
+            offers.show_variants(offer, room, environment.stdout)
+        return
+    if asked.variants:
+        raise UsageError("--variants", f"{name.name} is no repository of the Hugging Face hub")
     from gptcli.backends.local.needs import needs
 
     model = here(name.name)

@@ -168,7 +168,7 @@ def score(
 
     --compare-dtype runs float32 and another dtype side by side, in the same windows; two models
     are in memory, and never all logits. The divergence is KL(float32 || dtype) in nats, over the
-    whole vocabulary at every token that is scored. --exact-activations and --cpu-features hold
+    whole vocabulary at every token that is scored. --activations and --cpu-features hold
     for what is compared.
     """
     scoring.check(json=output.json)

@@ -8,10 +8,11 @@ from gptcli.types.compute import DTYPES
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Names of models that begin with what was typed."""
+    """Names of models that begin with what was typed; other tools' where a tool's name is."""
     from gptcli import models
 
-    return [name for name in models.known_names() if name.startswith(incomplete)]
+    known = [*models.known_names(), *models.names_elsewhere(incomplete)]
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def complete_adapter(incomplete: str) -> list[str]:

@@ -105,9 +105,10 @@ def _built(
 ) -> Any:
     """The group, from flags before what is stored before defaults, which left-out fields have."""
     values = {}
+    newer = {each.option.older_for for each in shown if given[each.field.name] is not None}
     for each in shown:
         name, value = each.field.name, given[each.field.name]
-        if value is None and each.option.setting:
+        if value is None and each.option.setting and name not in newer:
             value = stored.get(name)
         if value is not None:
             # Typer gives lists, whatever a callback made of them.

@@ -13,7 +13,7 @@ class ModelArgument:
 
     name: str = option(
         ...,
-        "A name, a directory, a .gguf file, or a Hugging Face org/name.",
+        "A name, a directory, a .gguf file, or a Hugging Face org/name or org/name:Q4_K_M.",
         metavar="MODEL",
         argument=True,
         completer="model",

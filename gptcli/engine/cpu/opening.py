@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import atomic, config, identity
-from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
     KernelsUnavailableError,
@@ -46,9 +46,11 @@ from gptcli.types.compute import Compute
 KINDS = {
     "float32": Kinds.all(Kind.FLOAT32),
     "bfloat16": Kinds.all(Kind.BFLOAT16),
-    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.BFLOAT16),
-    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16),
+    "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16),
+    "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.BFLOAT16),
 }
+#: What --activations names; by default answers do not depend on their rounding.
+MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
 #: Those that only the kernels have.
 QUANTISED = ("int8", "int4")
 #: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
@@ -90,7 +92,7 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
         choice.library,
         context=limit,
         threads=compute.threads or 0,
-        exact_activations=compute.exact_activations,
+        met=MET[compute.met_as],
     )
     return KernelRunner(model, described.spec, choice.name, limit)
 
@@ -117,7 +119,7 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
     if dtype == "auto" and keeps_ggml_blocks(config):
-        return KernelChoice(library, *kept_kinds(Parameters(described), spec))
+        return KernelChoice(library, *kept_kinds(Parameters(described, exact=True), spec))
     name = _stored_dtype(described.stored.tensors.values()) if dtype == "auto" else dtype
     return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
 
@@ -178,7 +180,8 @@ def _pack(
     described: Described, choice: KernelChoice, files: Sequence[Path], limit: int, threads: int
 ) -> tuple[PackedWeights, str]:
     """The weights, packed, and the digest of the files that they were read from."""
-    spec, exact = described.spec, choice.name == "float32"
+    # As torch has a model in bfloat16: all of it is.
+    spec, exact = described.spec, choice.name != "bfloat16"
     # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
     parameters = Parameters(described, exact=exact)
     _check_memory(described, choice, choice.bytes(spec), limit, threads)

@@ -18,16 +18,25 @@ _NAME = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.gguf)", re.IGNORECASE | re.ASCII)
 _MOST = 1024
 
 
+def part_of(name: str) -> tuple[str, int, int] | None:
+    """`x-00002-of-00003.gguf` → `x`, 2 and 3; None for a name that is no part's."""
+    match = _NAME.fullmatch(name)
+    if not match or not 0 < int(match[2]) <= int(match[3]) <= _MOST:
+        return None
+    return match[1], int(match[2]), int(match[3])
+
+
 def paths(path: Path) -> list[Path]:
     """All parts of what a file is one of, in their order, as their names say: often just itself.
 
     Raises ModelError naming the first that is not there.
     """
-    match = _NAME.fullmatch(path.name)
-    if not match or not 0 < int(match[2]) <= int(match[3]) <= _MOST:
+    named = part_of(path.name)
+    if named is None:
         return [path]
-    count = int(match[3])
-    found = [path.with_name(f"{match[1]}-{n + 1:05}-of-{match[3]}{match[4]}") for n in range(count)]
+    stem, _, count = named
+    end = path.name[len(path.name) - len(f"-of-{count:05}.gguf") :]
+    found = [path.with_name(f"{stem}-{n + 1:05}{end}") for n in range(count)]
     for part in found:
         if not part.exists():
             raise ModelError(str(part), f"is missing: {path.name} is one of {count} parts")
@@ -36,8 +45,8 @@ def paths(path: Path) -> list[Path]:
 
 def stem(path: Path) -> str:
     """The name of the whole, without the part's number."""
-    match = _NAME.fullmatch(path.name)
-    return match[1] if match else path.stem
+    part = part_of(path.name)
+    return part[0] if part else path.stem
 
 
 def read(path: Path) -> Header:

@@ -156,11 +156,12 @@ def test_the_process_computes_as_exactly_as_was_asked_for(bench, monkeypatch):
     monkeypatch.setattr(bench_process, "_launch", lambda command: started.append(command) or told)
     monkeypatch.setenv("GPTCLI_EXACT_ACTIVATIONS", "1")
     for flags, wanted in (
-        ([], "--exact-activations"),
-        (["--no-exact-activations"], "--no-exact-activations"),
+        ([], "--activations=float32"),
+        (["--no-exact-activations"], "--activations=int8"),
+        (["--activations", "int16"], "--activations=int16"),
     ):
         bench("--measure", "start", "--rounds", "1", *flags)
-        assert {each for each in started[-1] if "exact" in each} == {wanted}
+        assert {each for each in started[-1] if "activations" in each} == {wanted}
 
 
 def test_the_peak_is_that_of_the_process_alone():

@@ -80,9 +80,9 @@ def test_numbers_are_those_of_their_definitions(score, model, text):
 
 @needs_kernels
 def test_quantised_with_rounded_and_with_exact_activations(score, text):
-    """Catches --exact-activations that is not heard, and a precision that is not told."""
+    """Catches --activations that is not heard, and a precision that is not told."""
     flags = ("--json", "--compare-dtype", "int8,int4", str(text))
-    rounded = compared(score(*flags))["dtypes"]
+    rounded = compared(score("--activations", "int8", *flags))["dtypes"]
     exact = compared(score("--exact-activations", *flags))["dtypes"]
     assert [each["activations"] for each in rounded + exact] == ["int8"] * 2 + ["float32"] * 2
     for one, other in zip(rounded, exact, strict=True):

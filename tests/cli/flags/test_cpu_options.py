@@ -56,9 +56,10 @@ def test_every_command_takes_the_flags_and_tells_its_precision(model, name):
     plain = said(model, name, "--dtype", "float32")
     assert plain["dtype"] == "float32" and "activations" not in plain
     rounded = said(model, name, "--dtype", "int8")
-    assert (rounded["dtype"], rounded["activations"]) == ("int8", "int8")
-    exact = said(model, name, "--dtype", "int8", "--exact-activations")
-    assert (exact["dtype"], exact["activations"]) == ("int8", "float32")
+    assert (rounded["dtype"], rounded["activations"]) == ("int8", "int16")
+    for met in ("int8", "float32"):
+        found = said(model, name, "--dtype", "int8", "--activations", met)
+        assert (found["dtype"], found["activations"]) == ("int8", met)
     refused = run(*argv_of(model, name, "--dtype", "int8", "--cpu-features", "none"))
     assert_one_line(refused, 2, "--dtype", "int8 needs the CPU kernels: --cpu-features none")
 
@@ -67,19 +68,19 @@ def test_every_command_takes_the_flags_and_tells_its_precision(model, name):
 @pytest.mark.parametrize(
     ("argv", "terminal_says"),
     [
-        (("top-k", "the cat"), "tiny, int4 with int8 activations on cpu"),
-        (("top-k", "--lines", "-p", "the cat\nthe dog"), "tiny, int4 with int8 activations"),
-        (("top-k", "--steps", "1", "the cat"), "tiny, int4 with int8 activations on cpu"),
-        (("top-k", "--compare", "a", "the cat"), "tiny, int4 with int8 activations on cpu"),
-        (("score", "the cat"), "tiny (int4 with int8 activations on cpu)"),
-        (("score", "the cat", "--diff", "the dog"), "tiny (int4 with int8 activations on cpu)"),
+        (("top-k", "the cat"), "tiny, int4 with int16 activations on cpu"),
+        (("top-k", "--lines", "-p", "the cat\nthe dog"), "tiny, int4 with int16 activations"),
+        (("top-k", "--steps", "1", "the cat"), "tiny, int4 with int16 activations on cpu"),
+        (("top-k", "--compare", "a", "the cat"), "tiny, int4 with int16 activations on cpu"),
+        (("score", "the cat"), "tiny (int4 with int16 activations on cpu)"),
+        (("score", "the cat", "--diff", "the dog"), "tiny (int4 with int16 activations on cpu)"),
         (
             ("choose", "the cat", "--choice", " sat", "--choice", " ran"),
-            "tiny, int4 with int8 activations on cpu",
+            "tiny, int4 with int16 activations on cpu",
         ),
-        (("tree", "the cat"), "tiny, int4 with int8 activations on cpu"),
-        (("tree", "--dot", "the cat"), 'tiny, int4 with int8 activations on cpu";'),
-        (("complete", "--stats", "-n", "1", "a"), "tiny (int4 with int8 activations on cpu)"),
+        (("tree", "the cat"), "tiny, int4 with int16 activations on cpu"),
+        (("tree", "--dot", "the cat"), 'tiny, int4 with int16 activations on cpu";'),
+        (("complete", "--stats", "-n", "1", "a"), "tiny (int4 with int16 activations on cpu)"),
     ],
     ids=lambda value: " ".join(value[:3]) if isinstance(value, tuple) else "",
 )
@@ -107,6 +108,10 @@ def test_a_flag_outweighs_the_environment_which_outweighs_the_file(model, own_ho
     monkeypatch.setenv("GPTCLI_EXACT_ACTIVATIONS", "1")
     found = said(model, "score", *flags, "--no-exact-activations")
     assert found["activations"] == "int8"
+    # The older names are of the same setting.
+    monkeypatch.setenv("GPTCLI_ACTIVATIONS", "int16")
+    assert said(model, "score", *flags)["activations"] == "int16"
+    assert said(model, "score", *flags, "--exact-activations")["activations"] == "float32"
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
     assert said(model, "score", *flags, "--cpu-features", SETS[-1])["dtype"] == "int8"
 

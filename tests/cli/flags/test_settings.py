@@ -35,6 +35,7 @@ OTHER = {
     "device": "cpu",
     "dtype": "f16",
     "cpu_features": "none",
+    "activations": "int8",
     "exact_activations": "yes",
 }
 

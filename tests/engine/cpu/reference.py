@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gptcli.engine.cpu.binding.abi import FLOATS, Kind, Met
+
 GROUP = 32
 
 
@@ -37,10 +39,10 @@ def to_int4(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def stored(weights: np.ndarray, kind: str) -> np.ndarray:
     """What the numbers become when they are stored as such a kind, float64."""
     columns = weights.shape[1]
-    if kind == "INT8":
+    if kind == "Q8_0":
         numbers, scales = to_int8(weights)
         out = numbers * scales.astype(np.float64)[..., None]
-    elif kind == "INT4":
+    elif kind == "Q4_1":
         numbers, scales, minimums = to_int4(weights)
         out = numbers * scales.astype(np.float64)[..., None]
         out += minimums.astype(np.float64)[..., None]
@@ -55,29 +57,30 @@ def stored(weights: np.ndarray, kind: str) -> np.ndarray:
     return out.reshape(len(weights), -1)[:, :columns]
 
 
-def rounded_activations(x: np.ndarray) -> np.ndarray:
-    """Activations as 8-bit numbers times a scale for each 32, float64."""
+def rounded_activations(x: np.ndarray, met: Met = Met.INT8) -> np.ndarray:
+    """Activations as numbers of 8 or 16 bits times a scale for each 32, float64."""
+    if met is Met.FLOAT32:
+        return x.astype(np.float64)
+    most = 127 if met is Met.INT8 else 32767
     groups = padded(x.astype(np.float32))
     largest = np.abs(groups).max(-1, keepdims=True)
-    inverse = np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
+    inverse = np.divide(most, largest, out=np.zeros_like(largest), where=largest > 0)
     whole = np.rint(groups * inverse).astype(np.float64)
-    out = whole * (largest / np.float32(127)).astype(np.float64)
+    out = whole * (largest / np.float32(most)).astype(np.float64)
     return out.reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
 
 
-def met_by(x: np.ndarray, kind: str, instructions: str) -> np.ndarray:
-    """Activations as weights of a kind meet them, float64."""
-    if kind in ("INT8", "INT4"):
-        return rounded_activations(x)
-    if kind == "BFLOAT16" and instructions == "avx512bf16":
+def met_by(x: np.ndarray, kind: str, instructions: str, met: Met) -> np.ndarray:
+    """Activations as weights of a kind meet them, float64; met: those of 8 and fewer bits."""
+    if Kind[kind] not in FLOATS:
+        return rounded_activations(x, met)
+    if kind == "BFLOAT16" and instructions == "avx512bf16" and met is not Met.FLOAT32:
         return stored(x, kind)
     return x.astype(np.float64)
 
 
 def product(
-    x: np.ndarray, weights: np.ndarray, kind: str, instructions: str, *, exact: bool
+    x: np.ndarray, weights: np.ndarray, kind: str, instructions: str, met: Met
 ) -> np.ndarray:
     """x @ weights.T with the weights stored as `kind`, (count, rows), float64."""
-    if not exact:
-        x = met_by(x, kind, instructions)
-    return x.astype(np.float64) @ stored(weights, kind).T
+    return met_by(x, kind, instructions, met) @ stored(weights, kind).T

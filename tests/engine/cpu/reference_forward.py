@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.model.angles import slopes
 from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec, Rope
@@ -15,7 +16,7 @@ from tests.engine.cpu import reference
 class ReferenceForward:
     """Logits after every token of one row, in float64, of weights that are stored as `kinds` say.
 
-    exact: activations meet them as they are, else rounded as `instructions` round them.
+    met: as what those of 8 and fewer bits meet activations.
     """
 
     def __init__(
@@ -24,11 +25,10 @@ class ReferenceForward:
         parameters: Mapping[str, np.ndarray],
         kinds: Kinds,
         instructions: str,
-        *,
-        exact: bool,
+        met: Met,
     ) -> None:
         self.spec, self.parameters, self.kinds = spec, parameters, kinds
-        self.instructions, self.exact = instructions, exact
+        self.instructions, self.met = instructions, met
 
     def logits(self, tokens: list[int]) -> np.ndarray:
         """(tokens, vocab)"""
@@ -98,7 +98,7 @@ class ReferenceForward:
         return self.product(x, self.parameters[f"{name}.weight"], self.kinds.body.name)
 
     def product(self, x: np.ndarray, weights: np.ndarray, kind: str) -> np.ndarray:
-        return reference.product(x, weights, kind, self.instructions, exact=self.exact)
+        return reference.product(x, weights, kind, self.instructions, self.met)
 
 
 def rotated(x: np.ndarray, rope: Rope) -> np.ndarray:

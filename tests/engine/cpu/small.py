@@ -34,13 +34,14 @@ def small_parameters(spec: ModelSpec = SPEC, seed: int = 0) -> dict[str, np.ndar
     random = np.random.default_rng(seed)
     found = {}
     for section in sections(spec, Kinds.all(Kind.FLOAT32)):
-        for name, rows in zip(section.parts, section.rows, strict=True):
-            if section.form == "vector":
-                found[name] = (1 + 0.1 * random.normal(size=rows)).astype(np.float32)
-            else:
-                size = 1 if section.form == "table" else section.columns**-0.5
-                numbers = size * random.normal(size=(rows, section.columns))
-                found[name] = numbers.astype(np.float32)
+        name, rows = section.parameter, section.rows
+        if section.form == "vector":
+            found[name] = (1 + 0.1 * random.normal(size=rows)).astype(np.float32)
+        else:
+            # A row of an embedding is the stream, or is met by it.
+            size = 1 if name == "embedding.weight" else section.columns**-0.5
+            numbers = size * random.normal(size=(rows, section.columns))
+            found[name] = numbers.astype(np.float32)
     return found
 
 

@@ -7,7 +7,7 @@ import ctypes as c
 import numpy as np
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Form, Kind
+from gptcli.engine.cpu.binding.abi import Form, Kind, Met
 from gptcli.engine.cpu.binding.library import open_library
 
 
@@ -17,9 +17,11 @@ def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray
     panel = functions.kernels_panel_bytes(kind, columns)
     out = np.full(-(-len(rows) // 16) * panel, 0xAB, dtype=np.uint8)
     rows = np.ascontiguousarray(rows)
-    functions.kernels_pack(
-        kind, form, rows.ctypes.data, rows.strides[0], len(rows), columns, out.ctypes.data, panel, 1
+    at = out.ctypes.data
+    refused = functions.kernels_pack(
+        kind, form, rows.ctypes.data, rows.strides[0], len(rows), columns, at, panel, 1
     )
+    assert not refused
     return out
 
 
@@ -29,8 +31,7 @@ def product(
     kind: Kind,
     rows: int,
     x: np.ndarray,
-    *,
-    exact: bool = False,
+    met: Met = Met.INT16,
 ) -> np.ndarray:
     """x (count, columns) times packed rows, (count, rows)."""
     count, columns = x.shape
@@ -39,10 +40,28 @@ def product(
     out = np.empty((count, -(-rows // 16) * 16), dtype=np.float32)
     library = open_library(instructions)
     assert not library.functions.kernels_product(
-        instructions.encode(), c.byref(matrix), x.ctypes.data, count, exact, out.ctypes.data
+        instructions.encode(), c.byref(matrix), x.ctypes.data, count, met, out.ctypes.data
     )
     assert not out[:, rows:].any()
     return out[:, :rows]
+
+
+def read(
+    instructions: str, panels: np.ndarray, kind: Kind, rows: np.ndarray, shape: tuple
+) -> np.ndarray:
+    """Some rows of packed ones, of which there are (rows, columns), as float32."""
+    out = np.empty((len(rows), shape[1]), dtype=np.float32)
+    matrix = abi.Matrix(panels.ctypes.data, None, kind, *shape)
+    wanted = np.ascontiguousarray(rows, dtype=np.int32)
+    assert not open_library(instructions).functions.kernels_rows(
+        instructions.encode(),
+        c.byref(matrix),
+        wanted.ctypes.data,
+        len(wanted),
+        out.ctypes.data,
+        2,
+    )
+    return out
 
 
 def normalise(

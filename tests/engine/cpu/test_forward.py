@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 import pytest
 
@@ -59,15 +57,21 @@ def test_rows_of_unequal_length_equal_rows_alone(case, instructions):
             at[row] += counts[row]
 
 
-def test_weights_that_move_leave_no_arrays_of_experts_behind():
-    """Catches a mixture whose lists of matrices pile up each time that its weights move."""
+def test_weights_that_move_are_pointed_to_where_they_are():
+    """Catches a pointer to where weights were, and all structs filled anew at each step."""
     decoder = runner_of("mixtral/all").decoder
-    weights = model_of(decoder.spec, parameters_of(decoder), "portable")._weights
-    kept = dict(weights._experts)
-    assert len(kept) == 2 * decoder.spec.layers
-    gone = [weakref.ref(each) for each in kept.values()]
-    del kept
-    for _ in range(3):
-        weights.point()
-    assert not any(each() for each in gone)
-    assert len(weights._experts) == 2 * decoder.spec.layers
+    model = model_of(decoder.spec, parameters_of(decoder), "portable")
+    packed, weights, row = model.packed, model._weights, rows_of("mixtral/all")[0]
+    (still,) = Session(model).run([row])
+    elsewhere = packed.memory.copy()
+    before = [bytes(each) for each in (weights.layers, *weights._experts)]
+    for name in packed.places:
+        packed.moved[name] = elsewhere
+        if name == "layers.0.mlp.experts.1.up.weight":
+            weights.move([name])
+            after = [bytes(each) for each in (weights.layers, *weights._experts)]
+            assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+    weights.move(packed.places)
+    packed.memory[:] = 0xFF
+    np.testing.assert_array_equal(Session(model).run([row])[0], still)
+    assert len(weights._experts) == 3 * decoder.spec.layers

@@ -11,7 +11,7 @@ import pytest
 
 from gptcli.engine.cpu import build
 from gptcli.engine.cpu.binding import library
-from gptcli.engine.cpu.binding.abi import ACTIVATIONS, STRUCTS, Kind, Needs
+from gptcli.engine.cpu.binding.abi import ACTIVATIONS, STRUCTS, Kind, Met, Needs
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
     FEATURES,
@@ -83,7 +83,7 @@ def test_a_library_of_other_structs_is_refused(number, tmp_path):
 @needs_kernels
 def test_a_library_of_other_kinds_is_refused(tmp_path):
     """Catches weights that are packed as one kind and read as another."""
-    stale = patched_library(tmp_path / "stale.so", b"int8\0", b"int9\0")
+    stale = patched_library(tmp_path / "stale.so", b"q5_1\0", b"q5_9\0")
     with pytest.raises(KernelsUnavailableError, match="built from other sources than these"):
         Library(stale)
 
@@ -103,16 +103,15 @@ def test_a_library_without_a_function_is_refused(tmp_path):
 def test_activations_are_what_the_weights_meet():
     """Catches a label that says exact where 8-bit activations are met, or the other way round."""
     portable = open_library("portable")
-    for exact in (False, True):
-        assert portable.activations({Kind.FLOAT32}, exact=exact) is None
-        assert portable.activations({Kind.BFLOAT16}, exact=exact) == "float32"
-        quantised = "float32" if exact else "int8"
-        assert portable.activations({Kind.INT8}, exact=exact) == quantised
-        assert portable.activations({Kind.INT4, Kind.BFLOAT16}, exact=exact) == quantised
+    for met in Met:
+        assert portable.activations({Kind.FLOAT32}, met) is None
+        assert portable.activations({Kind.BFLOAT16}, met) == "float32"
+        assert portable.activations({Kind.Q8_0}, met) == met.name.lower()
+        assert portable.activations({Kind.Q4_K, Kind.BFLOAT16}, met) == met.name.lower()
     if "avx512bf16" in SETS:
         pairs = open_library("avx512bf16")
-        assert pairs.activations({Kind.BFLOAT16}, exact=False) is None
-        assert pairs.activations({Kind.BFLOAT16}, exact=True) == "float32"
+        assert pairs.activations({Kind.BFLOAT16}, Met.INT16) is None
+        assert pairs.activations({Kind.BFLOAT16}, Met.FLOAT32) == "float32"
 
 
 def test_features_are_forced_or_refused():

@@ -30,7 +30,7 @@ from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import CASES, rows_of, runner_of
 
 pytestmark = [needs_kernels, pytest.mark.slow]
-INT4 = Kinds(Kind.INT4, Kind.INT8, Kind.FLOAT32)
+INT4 = Kinds(Kind.Q4_1, Kind.Q8_0, Kind.FLOAT32)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -17,8 +17,8 @@ pytestmark = needs_kernels
 KINDS = {
     "float32": Kinds.all(Kind.FLOAT32),
     "bfloat16": Kinds.all(Kind.BFLOAT16),
-    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.BFLOAT16),
-    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16),
+    "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16),
+    "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.BFLOAT16),
 }
 TEXT = [7 * at % 131 for at in range(70)]
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu import reference
@@ -34,8 +34,8 @@ every_case = pytest.mark.parametrize("case", CASES)
 MIXTURES = {
     "bfloat16": Kinds(Kind.BFLOAT16, Kind.BFLOAT16, Kind.FLOAT32),
     "float16": Kinds(Kind.FLOAT16, Kind.FLOAT16, Kind.FLOAT32),
-    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.FLOAT32),
-    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.FLOAT32),
+    "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.FLOAT32),
+    "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.FLOAT32),
 }
 
 
@@ -43,38 +43,36 @@ def stored(weight: torch.Tensor, kind: Kind) -> torch.Tensor:
     return torch.from_numpy(reference.stored(weight.numpy(), kind.name)).float()
 
 
-def rounded(kind: Kind, instructions: str, exact: bool):
+def rounded(kind: Kind, instructions: str, met: Met):
     def hook(_, args):
-        if exact:
-            return None
-        met = reference.met_by(args[0].numpy(), kind.name, instructions)
-        return (torch.from_numpy(met).float(),)
+        found = reference.met_by(args[0].numpy(), kind.name, instructions, met)
+        return (torch.from_numpy(found).float(),)
 
     return hook
 
 
-def expected(case: str, mixture: str, instructions: str, exact: bool) -> torch.Tensor:
+def expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Tensor:
     """Logits after every token of the first golden row."""
     # Sets of instructions differ in one thing only: in this one bfloat16 meets bfloat16.
-    alike = exact or instructions != "avx512bf16"
-    return _expected(case, mixture, "" if alike else instructions, exact)
+    alike = met is Met.FLOAT32 or instructions != "avx512bf16"
+    return _expected(case, mixture, "" if alike else instructions, met)
 
 
 @functools.cache
-def _expected(case: str, mixture: str, instructions: str, exact: bool) -> torch.Tensor:
+def _expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Tensor:
     kinds = MIXTURES[mixture]
     decoder = copy.deepcopy(runner_of(case).decoder)
     for name, module in decoder.named_modules():
         if isinstance(module, nn.Linear) and not name.endswith("router"):
             module.weight.data = stored(module.weight.data, kinds.body)
-            module.register_forward_pre_hook(rounded(kinds.body, instructions, exact))
+            module.register_forward_pre_hook(rounded(kinds.body, instructions, met))
     runner, row = TorchRunner(decoder), rows_of(case)[0]
     with torch.inference_mode():
         stream = runner._forward([row], [len(row)], runner.new_state(), None)[0]
     # Only now, as a tied embedding stays what it is.
     head = decoder.embedding if decoder.unembedding is None else decoder.unembedding
     head.weight.data = stored(head.weight.data, kinds.head)
-    round_input = rounded(kinds.head, instructions, exact)
+    round_input = rounded(kinds.head, instructions, met)
     decoder.final_norm.register_forward_hook(
         lambda module, _, out: (round_input(module, (out,)) or (out,))[0]
     )
@@ -82,13 +80,13 @@ def _expected(case: str, mixture: str, instructions: str, exact: bool) -> torch.
         return decoder.logits(stream)
 
 
-def compared(case: str, mixture: str, instructions: str, *, exact: bool) -> tuple:
+def compared(case: str, mixture: str, instructions: str, met: Met) -> tuple:
     decoder = runner_of(case).decoder
     parameters = parameters_of(decoder)
     kinds = MIXTURES[mixture]
-    model = model_of(decoder.spec, parameters, instructions, kinds, exact_activations=exact)
+    model = model_of(decoder.spec, parameters, instructions, kinds, met=met)
     (ours,) = Session(model).run([rows_of(case)[0]])
-    return ours, expected(case, mixture, instructions, exact).numpy()
+    return ours, expected(case, mixture, instructions, met).numpy()
 
 
 @every_set
@@ -96,7 +94,7 @@ def compared(case: str, mixture: str, instructions: str, *, exact: bool) -> tupl
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_stored_numbers_met_exactly(case, mixture, instructions):
     """Catches a matrix packed in another's place, kind or scale, in any family."""
-    ours, theirs = compared(case, mixture, instructions, exact=True)
+    ours, theirs = compared(case, mixture, instructions, Met.FLOAT32)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-5)
 
 
@@ -109,10 +107,24 @@ def test_rounded_activations(case, mixture, instructions):
     A value at the border between two roundings may fall to either side, and shifts what follows
     by a step of 1/254 of its group: so the median is held tightly, and the largest loosely.
     """
-    ours, theirs = compared(case, mixture, instructions, exact=False)
+    ours, theirs = compared(case, mixture, instructions, Met.INT8)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= 1e-3
     assert apart.max() <= 0.1
+
+
+@every_set
+@every_case
+@pytest.mark.parametrize("mixture", ["int8", "int4"])
+def test_activations_of_16_bits(case, mixture, instructions):
+    """Catches a matrix that meets what another one was to meet, or a sum over the wrong columns.
+
+    As above, with steps that are 258 times smaller.
+    """
+    ours, theirs = compared(case, mixture, instructions, Met.INT16)
+    apart = np.abs(ours - theirs)
+    assert np.median(apart) <= 1e-4
+    assert apart.max() <= 5e-3
 
 
 @every_set

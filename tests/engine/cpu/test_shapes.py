@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import pytest
 
-from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.packing.sections import Kinds, shapes
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, NormSpec, Rope
@@ -35,17 +35,17 @@ SPECS = {
 KINDS = {
     "float32": Kinds.all(Kind.FLOAT32),
     "bfloat16": Kinds.all(Kind.BFLOAT16),
-    "int8": Kinds(Kind.INT8, Kind.INT8, Kind.BFLOAT16),
-    "int4": Kinds(Kind.INT4, Kind.INT8, Kind.BFLOAT16),
+    "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16),
+    "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.BFLOAT16),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 TOKENS = np.random.default_rng(7).integers(0, SPEC.vocab, 140).tolist()
 OTHERS = TOKENS[::-1]
 
 
-def kernels(case: str, kind: str, instructions: str, *, exact: bool) -> np.ndarray:
+def kernels(case: str, kind: str, instructions: str, met: Met) -> np.ndarray:
     """Logits after every token, run in pieces beside another row."""
-    model = small_model(instructions, KINDS[kind], SPECS[case], threads=3, exact_activations=exact)
+    model = small_model(instructions, KINDS[kind], SPECS[case], threads=3, met=met)
     session = Session(model, batch=2, capacity=144)
     logits, at = [], 0
     # Many tokens; single ones, whose attention is split by position; both in one call.
@@ -57,12 +57,10 @@ def kernels(case: str, kind: str, instructions: str, *, exact: bool) -> np.ndarr
 
 
 @functools.cache
-def slow(case: str, kind: str, instructions: str = "") -> np.ndarray:
+def slow(case: str, kind: str, instructions: str = "", met: Met = Met.FLOAT32) -> np.ndarray:
     """The same in numpy; activations are rounded where these instructions round them."""
     spec = SPECS[case]
-    forward = ReferenceForward(
-        spec, small_parameters(spec), KINDS[kind], instructions, exact=not instructions
-    )
+    forward = ReferenceForward(spec, small_parameters(spec), KINDS[kind], instructions, met)
     return forward.logits(TOKENS)
 
 
@@ -72,7 +70,7 @@ def slow(case: str, kind: str, instructions: str = "") -> np.ndarray:
 def test_layers_of_unequal_sizes_equal_numpy(kind, case, instructions):
     """Catches a size of another layer, or numbers that a larger layer left in memory."""
     assert covers(SPECS[case]) is None
-    ours, expected = kernels(case, kind, instructions, exact=True), slow(case, kind)
+    ours, expected = kernels(case, kind, instructions, Met.FLOAT32), slow(case, kind)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
@@ -85,8 +83,9 @@ def test_unequal_sizes_with_rounded_activations(kind, instructions):
     tightly, and the largest loosely.
     """
     case = "norms_of_all"
-    met = instructions if instructions == "avx512bf16" and kind == "bfloat16" else "portable"
-    ours, expected = kernels(case, kind, instructions, exact=False), slow(case, kind, met)
+    alike = instructions if instructions == "avx512bf16" and kind == "bfloat16" else "portable"
+    ours = kernels(case, kind, instructions, Met.INT8)
+    expected = slow(case, kind, alike, Met.INT8)
     apart = np.abs(ours - expected) / np.abs(expected).max()
     assert np.median(apart) <= 1e-3
     assert apart.max() <= 0.05

@@ -19,7 +19,7 @@ from tests.engine.helpers import runner_of
 #: Whole blocks everywhere, so that nothing is padded.
 ROUND = dataclasses.replace(SPEC, width=64, heads=4, head_dim=32, hidden=192, vocab=160)
 #: Bytes of a number in blocks of int8 (a half for 32) and int4 (two halves for 32).
-BITS = {Kind.FLOAT32: 4, Kind.BFLOAT16: 2, Kind.INT8: 1 + 2 / 32, Kind.INT4: 0.5 + 4 / 32}
+BITS = {Kind.FLOAT32: 4, Kind.BFLOAT16: 2, Kind.Q8_0: 1 + 2 / 32, Kind.Q4_1: 0.5 + 4 / 32}
 
 
 def numbers_of_layers(spec) -> int:
@@ -33,7 +33,7 @@ def numbers_of_layers(spec) -> int:
 @pytest.mark.parametrize("body", BITS)
 def test_packed_weights_are_counted_as_they_are_read(body, tied):
     """Catches a table of embeddings that counts, a head that does not, numbers taken for bytes."""
-    head = body if body in (Kind.FLOAT32, Kind.BFLOAT16) else Kind.INT8
+    head = body if body in (Kind.FLOAT32, Kind.BFLOAT16) else Kind.Q8_0
     table = Kind.FLOAT32 if body is Kind.FLOAT32 else Kind.BFLOAT16
     spec = dataclasses.replace(ROUND, tied=tied)
     model = small_model("portable", Kinds(body, head, table), spec)

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 4
+VERSION = 5
 
 
 class Kind(IntEnum):
@@ -18,33 +18,43 @@ class Kind(IntEnum):
     FLOAT32 = 0
     BFLOAT16 = 1
     FLOAT16 = 2
-    INT8 = 3
-    INT4 = 4
-
-
-class Form(IntEnum):
-    """What packing takes: floats, or ggml's blocks of 32; in the order of source/forms.h."""
-
-    FLOAT32 = 0
-    BFLOAT16 = 1
-    FLOAT16 = 2
     Q8_0 = 3
     Q4_0 = 4
     Q4_1 = 5
+    Q5_0 = 6
+    Q5_1 = 7
+    Q2_K = 8
+    Q3_K = 9
+    Q4_K = 10
+    Q5_K = 11
+    Q6_K = 12
+    IQ4_NL = 13
+    IQ4_XS = 14
+    MXFP4 = 15
 
 
-#: In which kind the numbers of ggml's blocks stay what they are.
-KEEPING = {Form.Q8_0: Kind.INT8, Form.Q4_0: Kind.INT4, Form.Q4_1: Kind.INT4}
-#: Kinds that rows of a table may have, and what numpy calls their numbers.
-TABLES = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float16"}
+#: What packing takes, in the order of source/forms.h: floats, and ggml's blocks, which stay what
+#: they are in the kind of their name.
+Form = Kind
+#: The kinds that are floats, and what numpy calls their numbers.
+FLOATS = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float16"}
+
+
+class Met(IntEnum):
+    """What weights of 8 and fewer bits meet activations as; see source/activations.h."""
+
+    INT8 = 0
+    INT16 = 1
+    FLOAT32 = 2
 
 
 class Needs(IntFlag):
     """What weights meet in place of float32; see source/activations.h."""
 
     BYTES = 1
-    HALVES = 2
-    SUMS = 4
+    WORDS = 2
+    HALVES = 4
+    SUMS = 8
 
 
 ACTIVATIONS = {"gelu": 0, "gelu_tanh": 1, "quick_gelu": 2, "relu": 3, "silu": 4}
@@ -78,8 +88,10 @@ class LayerWeights(c.Structure):
         *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
         *((f"{name}_norm", Norm) for name in ("attention", "attention_post", "mlp", "mlp_post")),
         *((f"{name}_norm", Norm) for name in ("query", "key")),
-        *((name, Matrix) for name in ("qkv", "out", "into_mlp", "down", "router")),
-        *((name, c.c_void_p) for name in ("experts_into", "experts_down", "sinks", "slopes")),
+        *((name, Matrix) for name in ("query", "key", "value", "out")),
+        *((name, Matrix) for name in ("gate", "up", "down", "router")),
+        *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
+        *((name, c.c_void_p) for name in ("sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
         ("attention_scale", c.c_float),
@@ -96,7 +108,7 @@ class Model(c.Structure):
                 *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
-                *("embedding_kind", "positions_count", "exact_activations", "head_layernorm"),
+                *("positions_count", "met", "head_layernorm"),
             )
         ),
         *(
@@ -107,7 +119,8 @@ class Model(c.Structure):
                 "final_softcap",
             )
         ),
-        *((name, c.c_void_p) for name in ("embedding", "positions")),
+        ("embedding", Matrix),
+        ("positions", c.c_void_p),
         ("embedding_norm", Norm),
         ("final_norm", Norm),
         ("head", Matrix),

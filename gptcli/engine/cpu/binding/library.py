@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gptcli.config import option_of
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Form, Kind, Needs
+from gptcli.engine.cpu.binding.abi import Form, Kind, Met, Needs
 from gptcli.engine.cpu.build import HERE, LIBRARY
 from gptcli.engine.host.cgroup import cpu_limit
 from gptcli.errors import UsageError
@@ -49,15 +49,17 @@ class Library:
         #: The set of instructions in use, one of FEATURES.
         self.instructions: str = found.decode()
 
-    def activations(self, kinds: Set[Kind], *, exact: bool) -> str | None:
+    def activations(self, kinds: Set[Kind], met_as: Met) -> str | None:
         """What activations are where they meet matrices of these kinds, the coarsest that any does.
 
-        None where that is what the weights themselves are. exact: they are not to be rounded.
+        None where that is what the weights themselves are. met_as: what those of weights of 8 and
+        fewer bits are to be.
         """
         name = self.instructions.encode()
-        needs = [Needs(self.functions.kernels_needs(name, kind, exact)) for kind in kinds]
-        if any(Needs.BYTES in each for each in needs):
-            return "int8"
+        needs = [Needs(self.functions.kernels_needs(name, kind, met_as)) for kind in kinds]
+        for each, called in ((Needs.BYTES, "int8"), (Needs.WORDS, "int16")):
+            if any(each in found for found in needs):
+                return called
         met = "bfloat16" if any(Needs.HALVES in each for each in needs) else "float32"
         return None if {kind.name.lower() for kind in kinds} == {met} else met
 
@@ -154,7 +156,8 @@ def _declare(functions: c.CDLL) -> None:
         ("form_name", c.c_char_p, [i32]),
         ("needs", i32, [c.c_char_p, i32, i32]),
         ("panel_bytes", i64, [i32, i64]),
-        ("pack", None, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
+        ("rows", i32, [c.c_char_p, c.POINTER(abi.Matrix), pointer, i64, pointer, i32]),
+        ("pack", i32, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
         ("crew", None, [i32, pointer, i32, pointer]),
         ("read", c.c_uint64, [pointer, i64, i32]),
         ("stage", i32, [pointer, c.POINTER(abi.Call), i32, i32]),

@@ -8,9 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding.abi import TABLES
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.sections import LINE, Kinds, Section, sections
+from gptcli.engine.cpu.packing.sections import (
+    EMBEDDING,
+    LINE,
+    UNEMBEDDING,
+    Kinds,
+    Section,
+    sections,
+)
 from gptcli.engine.model.spec import ModelSpec
 
 Bytes = NDArray[np.uint8]
@@ -19,8 +25,8 @@ Bytes = NDArray[np.uint8]
 class Mover(Protocol):
     """What brings weights to a better place, part by part, while they are used."""
 
-    def step(self) -> bool:
-        """Move some; False where nothing is left to be moved."""
+    def step(self) -> list[str]:
+        """Move some; the names of these sections, none where nothing is left to be moved."""
         ...
 
 
@@ -51,18 +57,19 @@ class PackedWeights:
         section, start = self.places[name]
         return start, start + section.bytes(self._panel_bytes)
 
-    def rows(self, name: str) -> NDArray[np.generic]:
-        """A table's rows, or the numbers of a vector in one row, as they are stored."""
+    def vector(self, name: str) -> NDArray[np.float32]:
+        """The numbers of a vector."""
         section, at = self.places[name]
-        kind = np.dtype(TABLES[section.kind])
-        count, columns = sum(section.rows), section.columns
-        shape = (count, columns) if section.form == "table" else (1, count)
-        numbers = self.memory[at : at + count * columns * kind.itemsize]
-        return numbers.view(kind).reshape(shape)
+        return self.memory[at : at + 4 * section.rows].view(np.float32)
 
     def section(self, name: str) -> Section:
         """The section of that name."""
         return self.places[name][0]
+
+    @property
+    def head(self) -> str:
+        """The name of the section that is the unembedding."""
+        return UNEMBEDDING if UNEMBEDDING in self.places else EMBEDDING
 
 
 def places(

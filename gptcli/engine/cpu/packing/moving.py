@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, reserve
+from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
@@ -26,26 +27,30 @@ PIECE = 4 << 20
 class Moving:
     """Moves sections out of a mapped file, and lets `packed` know; see Mover.
 
-    Tables stay, of which a token takes one row. begin: where the sections begin in `file`.
+    Tables stay, of which a token takes one row, and so does an embedding that is not the head.
+    begin: where the sections begin in `file`.
     """
 
     def __init__(self, packed: PackedWeights, file: mmap.mmap, begin: int) -> None:
         self._packed, self._file, self._begin = packed, file, begin
         self._left = [
-            name for name, (section, _) in packed.places.items() if section.form != "table"
+            name
+            for name, (section, _) in packed.places.items()
+            if section.form != "table" and (name != EMBEDDING or packed.head == EMBEDDING)
         ]
         self._memory: Bytes | None = None
 
-    def step(self) -> bool:
-        """Move some sections; False where nothing is left to be moved.
+    def step(self) -> list[str]:
+        """Move some sections; their names, none where nothing is left to be moved.
 
         Nothing is moved where the system has no large pages, or no memory for them, and no more
         where that takes long.
         """
         if self._memory is None:
             if not _pays(self._packed.size):
-                return False
+                return []
             self._memory = reserve(self._packed.size)
+        moved: list[str] = []
         done, start = 0, time.perf_counter()
         while self._left and done < STEP:
             name = self._left.pop(0)
@@ -55,10 +60,11 @@ class Moving:
                 self._memory[piece] = self._packed.memory[piece]
                 self._let_go(piece)
             self._packed.moved[name] = self._memory
+            moved.append(name)
             done += end - first
         if done < LEAST * (time.perf_counter() - start):
             self._left.clear()
-        return done > 0
+        return moved
 
     def _let_go(self, piece: slice) -> None:
         """Give the file's pages back; what is read of them all the same comes in again."""

@@ -35,7 +35,7 @@ from gptcli.engine.cpu.packing.sections import Kinds, sections
 from gptcli.engine.model.spec import ModelSpec
 
 #: Grows whenever a layout of source/kinds/, or what stands in a section, changes.
-LAYOUT = 3
+LAYOUT = 4
 MAGIC = b"GPTPACK\0"
 BEGIN = 4096
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding.abi import Form, Kind
+from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
 from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
 from gptcli.engine.describe import Described
@@ -45,10 +45,9 @@ class Parameters(Mapping[str, Parameter]):
         self._shapes = shapes(spec)
         # What packing rounds by itself; vectors and tables of positions are float32 when packed.
         self._short = {
-            name
+            section.parameter
             for section in sections(spec, Kinds.all(Kind.BFLOAT16))
-            if section.kind is Kind.BFLOAT16
-            for name in section.parts
+            if section.form == "matrix"
         }
         self._placements: dict[str, Placement] = {}
         for placement in place(stored, rules, self._shapes, spec.layers):
@@ -66,7 +65,7 @@ class Parameters(Mapping[str, Parameter]):
             self._read(placement)
         array, kind = self._last[1][name], self.kind(name)
         if kind in ggml_blocks.SIZES:
-            kept = GgmlBlocks(array, Form[kind])
+            kept = GgmlBlocks(array, Kind[kind])
             return kept if self.exact or name in self._short else as_bfloat16(kept[:])
         return array if self.exact or kind == "BF16" else _rounded(array)
 

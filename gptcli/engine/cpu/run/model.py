@@ -15,6 +15,7 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
+from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
@@ -60,8 +61,8 @@ class KernelModel:
     """Packed weights and the library that runs them. Not for several threads at once.
 
     context: the most tokens that may be used, on which some rotations depend. threads: 0 for
-    `default_threads`. exact_activations: 8- and 4-bit weights meet the activations as they
-    are, not rounded to 8 bits.
+    `default_threads`. met: as what weights of 8 and fewer bits meet activations; where those are
+    floats, all weights do.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class KernelModel:
         *,
         context: int | None = None,
         threads: int = 0,
-        exact_activations: bool = False,
+        met: abi.Met = abi.Met.INT16,
     ) -> None:
         self.spec, self.packed = packed.spec, packed
         self.library = library
         self.context = min(context or self.spec.context, self.spec.context)
         self.threads = threads or default_threads()
-        self._weights = Weights(packed, exact_activations)
+        self._weights = Weights(packed, met)
         self._mover = packed.mover
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
@@ -91,9 +92,14 @@ class KernelModel:
     @property
     def activations(self) -> str | None:
         """What activations are where they meet the weights, None where that is what these are."""
-        exact, places = self._weights.model.exact_activations, self._weights.packed.places
-        kinds = {section.kind for section, _ in places.values() if section.form == "matrix"}
-        return self.library.activations(kinds, exact=bool(exact))
+        places = self._weights.packed.places
+        # Of an embedding rows are taken, which meet nothing.
+        kinds = {
+            section.kind
+            for name, (section, _) in places.items()
+            if section.form == "matrix" and (name != EMBEDDING or self.packed.head == EMBEDDING)
+        }
+        return self.library.activations(kinds, abi.Met(self._weights.model.met))
 
     def forward(
         self,
@@ -150,6 +156,20 @@ class KernelModel:
         _check(result, count, "there are no streams")
         return logits
 
+    def embeddings(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Rows of the embedding, (n, width). Raises ValueError for ids that are none."""
+        out = np.empty((len(ids), self.spec.width), dtype=np.float32)
+        result = self.library.functions.kernels_rows(
+            self.library.instructions.encode(),
+            c.byref(self._weights.model.embedding),
+            ids.ctypes.data,
+            len(ids),
+            out.ctypes.data,
+            self.threads,
+        )
+        _check(result, len(ids), "a token is outside of the vocabulary")
+        return out
+
     @property
     def instructions(self) -> str:
         """The set of instructions in use, one of `library.FEATURES`."""
@@ -160,8 +180,8 @@ class KernelModel:
         """Bytes of packed weights that a token of one row reads, see `traffic`."""
         panel_bytes = self.library.functions.kernels_panel_bytes
         sections = (section for section, _ in self._weights.packed.places.values())
-        # The head is always a section of its own.
-        read = (each for each in sections if each.name not in ("embedding", "positions"))
+        rows = {EMBEDDING} - {self.packed.head}
+        read = (each for each in sections if each.form != "table" and each.name not in rows)
         return traffic.weight_bytes(
             self.spec, ((each.name, each.bytes(panel_bytes)) for each in read)
         )
@@ -192,9 +212,9 @@ class KernelModel:
         self._forwards += 1
         if self._mover is None or self._forwards <= SETTLED:
             return
-        if self._mover.step():
-            self._weights.point()
-        else:
+        moved = self._mover.step()
+        self._weights.move(moved)
+        if not moved:
             self._mover = None
 
     def _grow_angles(self, needed: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.spec import ModelSpec, Rope
@@ -21,32 +22,35 @@ from gptcli.formats.bfloat16 import as_bfloat16
 class Weights:
     """The structs, and everything that they point to."""
 
-    def __init__(self, packed: PackedWeights, exact_activations: bool) -> None:
+    def __init__(self, packed: PackedWeights, met: abi.Met) -> None:
         self.packed = packed
         spec = packed.spec
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
-        #: The matrices of experts by what they are: those of before go when the weights move.
-        self._experts: dict[str, c.Array[abi.Matrix]] = {}
-        self.model = _model(spec, packed.kinds.table)
-        self.model.exact_activations = exact_activations
+        #: Where the pointers to each section are.
+        self._pointers: dict[str, list[int]] = {}
+        self._experts: list[c.Array[abi.Matrix]] = []
+        self.model = model = _model(spec, packed.section(EMBEDDING).kind)
         self.layers = _layers(spec)
-        self.model.layer = c.addressof(self.layers)
+        model.met, model.layer = met, c.addressof(self.layers)
         self._slopes = [slopes(shape.heads) * np.float32(spec.alibi or 0) for shape in spec.shapes]
         if spec.alibi is not None:
             for layer, steep in zip(self.layers, self._slopes, strict=True):
                 layer.slopes = steep.ctypes.data
-        self.point()
-
-    def point(self) -> None:
-        """Let all structs use the weights where they are now."""
-        packed = self.packed
         for index, layer in enumerate(self.layers):
-            self._fill_layer(layer, packed.spec, index)
-        self.model.embedding = packed.address("embedding")
-        self.model.positions = packed.address("positions")
-        self.model.embedding_norm = self._norm("embedding_norm")
-        self.model.final_norm = self._norm("final_norm")
-        self.model.head = self._matrix("head")
+            self._fill_layer(layer, spec, index)
+        self._matrix(model.embedding, "embedding")
+        self._matrix(model.head, packed.head.removesuffix(".weight"))
+        self._point(model.head, "bias", "head_bias")
+        self._point(model, "positions", "positions.weight")
+        self._norm(model.embedding_norm, "embedding_norm")
+        self._norm(model.final_norm, "final_norm")
+
+    def move(self, names: Iterable[str]) -> None:
+        """Use sections where they are now; nothing else is touched, however many there are."""
+        for name in names:
+            address = self.packed.address(name)
+            for pointer in self._pointers[name]:
+                c.c_void_p.from_address(pointer).value = address
 
     def point_to_angles(self, tables: Mapping[object, tuple[Floats, Floats]]) -> None:
         """Let each layer that rotates use the cosines and sines of its rope."""
@@ -57,41 +61,47 @@ class Weights:
 
     def _fill_layer(self, layer: abi.LayerWeights, spec: ModelSpec, index: int) -> None:
         at, this = f"layers.{index}", spec.each_layer[index]
-        layer.attention_norm = self._norm(f"{at}.attention_norm")
-        layer.attention_post_norm = self._norm(f"{at}.attention_post_norm")
-        layer.mlp_norm = self._norm(f"{at}.mlp_norm")
-        layer.mlp_post_norm = self._norm(f"{at}.mlp_post_norm")
-        layer.query_norm = self._norm(f"{at}.attention.query_norm")
-        layer.key_norm = self._norm(f"{at}.attention.key_norm")
-        layer.qkv = self._matrix(f"{at}.qkv")
-        layer.out = self._matrix(f"{at}.attention.out")
+        for name in ("attention_norm", "attention_post_norm", "mlp_norm", "mlp_post_norm"):
+            self._norm(getattr(layer, name), f"{at}.{name}")
+        for name in ("query_norm", "key_norm"):
+            self._norm(getattr(layer, name), f"{at}.attention.{name}")
+        for name in ("query", "key", "value", "out"):
+            self._matrix(getattr(layer, name), f"{at}.attention.{name}")
+        into = ("gate", "up", "down") if spec.gated else ("up", "down")
         if this.mixture and spec.experts is not None:
-            layer.router = self._matrix(f"{at}.mlp.router")
-            layer.experts_into = self._all_of(f"{at}.mlp.experts", "into", spec.experts.count)
-            layer.experts_down = self._all_of(f"{at}.mlp.experts", "down", spec.experts.count)
+            self._matrix(layer.router, f"{at}.mlp.router")
+            for name in into:
+                matrices = (abi.Matrix * spec.experts.count)()
+                for number, matrix in enumerate(matrices):
+                    self._matrix(matrix, f"{at}.mlp.experts.{number}.{name}")
+                setattr(layer, f"experts_{name}", c.addressof(matrices))
+                self._experts.append(matrices)
         else:
-            layer.into_mlp = self._matrix(f"{at}.mlp.into")
-            layer.down = self._matrix(f"{at}.mlp.down")
-        layer.sinks = self.packed.address(f"{at}.attention.sinks")
+            for name in into:
+                self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+        self._point(layer, "sinks", f"{at}.attention.sinks")
         layer.window = this.window or 0
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
 
-    def _all_of(self, at: str, name: str, count: int) -> int:
-        matrices = (abi.Matrix * count)(*(self._matrix(f"{at}.{n}.{name}") for n in range(count)))
-        self._experts[f"{at}.{name}"] = matrices
-        return c.addressof(matrices)
+    def _norm(self, norm: abi.Norm, name: str) -> None:
+        self._point(norm, "weight", f"{name}.weight")
+        self._point(norm, "bias", f"{name}.bias")
 
-    def _norm(self, name: str) -> abi.Norm:
-        return abi.Norm(self.packed.address(f"{name}.weight"), self.packed.address(f"{name}.bias"))
+    def _matrix(self, matrix: abi.Matrix, name: str) -> None:
+        section = self.packed.section(f"{name}.weight")
+        matrix.kind, matrix.rows, matrix.columns = section.kind, section.rows, section.columns
+        self._point(matrix, "data", section.name)
+        self._point(matrix, "bias", f"{name}.bias")
 
-    def _matrix(self, name: str) -> abi.Matrix:
-        section = self.packed.section(name)
-        # All rows in whole panels, but where there is one part: its last panel may be cut.
-        rows = section.rows[0] if len(section.rows) == 1 else sum(section.padded)
-        address, bias = self.packed.address(name), self.packed.address(f"{name}.bias")
-        return abi.Matrix(address, bias, section.kind, rows, section.columns)
+    def _point(self, struct: c.Structure, field: str, name: str) -> None:
+        """Let a field point to a section, where the model has one of that name."""
+        address = self.packed.address(name)
+        if address is not None:
+            setattr(struct, field, address)
+            pointer = c.addressof(struct) + getattr(type(struct), field).offset
+            self._pointers.setdefault(name, []).append(pointer)
 
 
 def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int) -> int:
@@ -131,7 +141,6 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.experts, model.chosen = spec.experts.count, spec.experts.chosen
         model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised
     model.parallel = abi.PARALLEL[spec.blocks]
-    model.embedding_kind = table
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0
     model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.model.spec import ModelSpec
@@ -72,6 +71,10 @@ class PackedModel(Protocol):
         of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
         where to copy what a probe wants to see.
         """
+        ...
+
+    def embeddings(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Rows of the embedding, (n, width), for n ids."""
         ...
 
     def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -174,13 +177,12 @@ class KernelRunner:
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """See Runner."""
-        rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)
-        return as_float32(self.model.packed.rows("embedding")[rows])
+        return self.model.embeddings(np.array(ids, dtype=np.int32))
 
     def sinks(self, layer: int) -> NDArray[np.float32] | None:
         """See Runner."""
         name = f"layers.{layer}.attention.sinks"
-        return as_float32(self.model.packed.rows(name)[0]) if self.spec.sinks else None
+        return self.model.packed.vector(name) if self.spec.sinks else None
 
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner."""

@@ -2,13 +2,6 @@
 // ended it. Comments are the torch expressions that the stages must equal.
 #pragma once
 
-// to = n numbers of a table, from number `at` on, times a scale.
-static inline void take_row(const void *table, int32_t kind, int64_t at, int n, float scale, float *to) {
-  of_kind(kind, [&](auto k) {
-    if constexpr (k.TABLE) for (int i = 0; i < n; i++) to[i] = k.number(table, at + i) * scale;
-  });
-}
-
 // Copy x · scale of this thread's tokens, n numbers each, out for a probe that asks for it.
 static inline void show(const Step &s, const Team &team, float *to, const float *x, int64_t stride, int n,
                         float scale = 1.0f) {
@@ -27,9 +20,9 @@ static void embed(const Step &s, const Team &team) {
   const Model &m = *s.model;
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
-    const int64_t at = (int64_t)s.call->tokens[t] * m.width;
     float *to = s.stream + t * s.width_stride;
-    take_row(m.embedding, m.embedding_kind, at, m.width, m.embedding_scale, to);
+    read_row(m.embedding, s.call->tokens[t], to);
+    for (int i = 0; i < m.width; i++) to[i] *= m.embedding_scale;
     if (m.positions) {
       const float *position = m.positions + (int64_t)s.call->positions[t] * m.width;
       for (int i = 0; i < m.width; i++) to[i] += position[i];
@@ -63,8 +56,8 @@ static void add_product(const Step &s, const Team &team, const Matrix &matrix, c
   const Model &m = *s.model;
   const bool whole = post_norm.weight || shown;
   float *to = whole ? s.update : s.stream;
-  product<1>(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.exact_activations,
-             [&](int i, int64_t p, const Floats *values) {
+  product(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.met,
+          [&](int i, int64_t p, const Floats *values) {
                float *at = to + i * s.width_stride + 16 * p;
                store(at, whole ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
              });
@@ -72,10 +65,20 @@ static void add_product(const Step &s, const Team &team, const Matrix &matrix, c
   else team.wait();
 }
 
-// qkv = norm(stream) @ [query; key; value]
+// qkv = norm(stream) @ [query; key; value], whose panels are shared out as if they were one matrix.
 static void project(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
-  product<1>(w.qkv, part_of(panels_of(w.qkv), team), x, s.numbers, s.call->count, s.model->exact_activations,
-             [&](int i, int64_t p, const Floats *v) { store(s.qkv + i * s.qkv_stride + 16 * p, v[0]); });
+  const Matrix *const parts[] = {&w.query, &w.key, &w.value};
+  Range all = part_of(panels_of(w.query) + panels_of(w.key) + panels_of(w.value), team);
+  float *to = s.qkv;
+  for (const Matrix *part : parts) {
+    const int64_t panels = panels_of(*part);
+    const Range here = {all.first < 0 ? 0 : all.first, all.end < panels ? all.end : panels};
+    if (here.first < here.end) {
+      product(*part, here, x, s.numbers, s.call->count, s.model->met,
+              [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0]); });
+    }
+    to += 16 * panels, all.first -= panels, all.end -= panels;
+  }
 }
 
 // What the layers before have left beyond the rows of this one, up to what its matrices read.
@@ -90,7 +93,7 @@ static void clear_ends(const Step &s, const Team &team, const LayerWeights &w) {
 
 static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
   if (w.router.data) widen_experts(s, team, w, x);
-  else widen(s, team, w.into_mlp, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
+  else widen(s, team, w.gate, w.up, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
 }
 
 static void layer_forward(const Step &s, const Team &team, int layer) {
@@ -98,10 +101,9 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const LayerWeights &w = m.layer[layer];
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
-  const bool exact = m.exact_activations;
   const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
-  const int mlp_needs = mixture ? needs_of(w.experts_into[0], exact) | needs_of(w.router, exact) : needs_of(w.into_mlp, exact);
-  const int first_needs = needs_of(w.qkv, exact) | (m.parallel == 2 ? mlp_needs : NOTHING);
+  const int mlp_needs = needs_of_mlp(m, w);
+  const int first_needs = needs_of(w.query, m.met) | needs_of(w.key, m.met) | needs_of(w.value, m.met) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
   clear_ends(s, team, w);
   Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, first_needs);
@@ -116,7 +118,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   team.wait();
   show(s, team, shown.queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
-  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, needs_of(w.out, exact));
+  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, needs_of(w.out, m.met));
   add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
 
   if (!m.parallel) {
@@ -128,7 +130,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     narrow_experts(s, team, w);
     add_update(s, team, w.mlp_post_norm, shown.mlp);
   } else {
-    x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, needs_of(w.down, exact));
+    x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, needs_of(w.down, m.met));
     add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
   }
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
@@ -139,9 +141,9 @@ static void unembed(const Step &s, const Team &team) {
   const Model &m = *s.model;
   const int count = s.call->wanted_count;
   if (count == 0) return;
-  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.exact_activations));
-  product<1>(m.head, part_of(panels_of(m.head), team), x, s.numbers, count, m.exact_activations,
-             [&](int i, int64_t p, const Floats *values) {
+  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.met));
+  product(m.head, part_of(panels_of(m.head), team), x, s.numbers, count, m.met,
+          [&](int i, int64_t p, const Floats *values) {
                const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);
                const int64_t left = m.vocab - 16 * p;
                store_part(s.call->logits + (int64_t)i * m.vocab + 16 * p, logits, left < 16 ? (int)left : 16);

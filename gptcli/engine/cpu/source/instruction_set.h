@@ -6,13 +6,14 @@
 
 enum Stage : int32_t { EMBED = 0, PLACE_HEADS = 1, ATTEND = 2, LAYER = 3, UNEMBED = 4 };
 struct StageAlone { const Step *step; int32_t stage, layer; };
+struct RowsAlone { const Matrix *matrix; const int32_t *rows; int64_t count; float *out; };
 
 struct InstructionSet {
   const char *name;
   bool (*works_here)();
-  Job forward, stage_alone;
-  int (*needs_of_kind)(int32_t kind, bool exact);
-  void (*product_alone)(const Matrix *, Reading, const int32_t *which, int32_t count, int32_t exact, float *out);
+  Job forward, stage_alone, rows_alone;
+  int (*needs_of_kind)(int32_t kind, int32_t met);
+  void (*product_alone)(const Matrix *, Reading, const int32_t *which, int32_t count, int32_t met, float *out);
   void (*normalise_alone)(const float *, float *, int32_t n, const Norm *, int32_t layernorm, float eps);
   void (*activate_alone)(const float *, float *, int32_t n, int32_t activation);
 };

@@ -3,11 +3,12 @@
 #include "kinds/bfloat16.h"
 #include "kinds/float16.h"
 #include "kinds/float32.h"
-#include "kinds/int4.h"
-#include "kinds/int8.h"
+#include "kinds/k_blocks.h"
+#include "kinds/small_blocks.h"
 
 // In the order of abi.Kind. A new kind is a file and its name at the end of both.
-using Kinds = List<Float32, BFloat16, Float16, Int8, Int4>;
+using Kinds = List<Float32, BFloat16, Float16, Coded<Q8_0>, Coded<Q4_0>, Coded<Q4_1>, Coded<Q5_0>, Coded<Q5_1>, Coded<Q2_K>,
+                   Coded<Q3_K>, Coded<Q4_K>, Coded<Q5_K>, Coded<Q6_K>, Coded<IQ4_NL>, Coded<IQ4_XS>, Coded<MXFP4>>;
 
 // visit(the kind of that number): the one place where a number becomes a type.
 template <class Visit>
@@ -16,12 +17,9 @@ static inline auto of_kind(int32_t number, Visit visit) {
 }
 
 static inline int64_t panel_bytes(int32_t kind, int64_t columns) {
-  return of_kind(kind, [&](auto k) {
-    static_assert(ROW_MULTIPLE % k.STEP == 0, "rows of activations have to be padded further");
-    return (columns + k.STEP - 1) / k.STEP * k.STEP_BYTES;
-  });
+  return of_kind(kind, [&](auto k) { return (columns + k.STEP - 1) / k.STEP * k.STEP_BYTES; });
 }
 
-static inline int needs_of_kind(int32_t kind, bool exact) {
-  return of_kind(kind, [&](auto k) { return exact ? k.EXACT_NEEDS : k.NEEDS; });
+static inline int needs_of_kind(int32_t kind, int32_t met) {
+  return of_kind(kind, [&](auto k) { return decltype(k)::needs(met); });
 }

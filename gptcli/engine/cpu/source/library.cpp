@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {4,
+static const int32_t SIZES[] = {5,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(LayerWeights),
@@ -127,9 +127,19 @@ API int64_t kernels_scratch(const Model *model, int32_t count, int32_t wanted, i
 }
 
 // What weights of a kind need of activations, as activations.h says; -1 for a set that is not there.
-API int32_t kernels_needs(const char *set, int32_t kind, int32_t exact) {
+API int32_t kernels_needs(const char *set, int32_t kind, int32_t met) {
   const InstructionSet *found = find_set(set);
-  return found ? found->needs_of_kind(kind, exact) : -1;
+  return found ? found->needs_of_kind(kind, met) : -1;
+}
+
+// out (count, columns) = those rows of a matrix, as float32.
+API int32_t kernels_rows(const char *set, const Matrix *matrix, const int32_t *rows, int64_t count, float *out, int32_t threads) {
+  const InstructionSet *found = find_set(set);
+  if (!found) return BAD_CALL;
+  for (int64_t i = 0; i < count; i++) if (rows[i] < 0 || rows[i] >= matrix->rows) return BAD_CALL;
+  RowsAlone alone = {matrix, rows, count, out};
+  pool_run(threads, found->rows_alone, &alone);
+  return DONE;
 }
 
 // The rest is for tests.
@@ -151,7 +161,7 @@ API float *kernels_memory(Opened *opened, int32_t which, int64_t *stride, int32_
 }
 
 // out (count, rows padded to 16) = x (count, columns) @ matrix
-API int32_t kernels_product(const char *set, const Matrix *matrix, const float *x, int32_t count, int32_t exact, float *out) {
+API int32_t kernels_product(const char *set, const Matrix *matrix, const float *x, int32_t count, int32_t met, float *out) {
   const InstructionSet *found = find_set(set);
   if (!found) return BAD_CALL;
   Reading reading;
@@ -162,7 +172,7 @@ API int32_t kernels_product(const char *set, const Matrix *matrix, const float *
     which[i] = i;
     memcpy(reading.values + i * reading.stride, x + (int64_t)i * matrix->columns, matrix->columns * sizeof(float));
   }
-  found->product_alone(matrix, reading, which.data(), count, exact, out);
+  found->product_alone(matrix, reading, which.data(), count, met, out);
   free(memory);
   return DONE;
 }

@@ -13,5 +13,17 @@ static inline auto of_number(List<First, Rest...>, int32_t number, Visit visit) 
   return visit(First{});
 }
 
+// A number that is known when this is compiled, as a value.
+template <int N> struct Number { static constexpr int value = N; constexpr operator int() const { return N; } };
+
+// visit(0), visit(1), … visit(N - 1), each as a Number, written out one after the other.
+template <int N, int I = 0, class Visit>
+__attribute__((always_inline)) static inline void each(Visit visit) {
+  if constexpr (I < N) {
+    visit(Number<I>{});
+    each<N, I + 1>(visit);
+  }
+}
+
 template <class A, class B> static constexpr bool SAME = false;
 template <class A> static constexpr bool SAME<A, A> = true;

@@ -11,17 +11,27 @@ static inline Floats gated(const Model &m, Floats gate, Floats up) {
   return activated(gate, m.activation) * (up + splat(m.up_offset));
 }
 
-// to[i] = act(gate(x[which[i]])) * up(x[which[i]]), the panels of `into` shared out.
-static void widen(const Step &s, const Team &team, const Matrix &into, const Reading &x, const int32_t *which,
-                  int count, float *to, int64_t stride) {
+// to[i] = act(gate(x[which[i]])) * up(x[which[i]]), or act(up(…)) without a gate; panels are shared out.
+static void widen(const Step &s, const Team &team, const Matrix &gate, const Matrix &up, const Reading &x,
+                  const int32_t *which, int count, float *to, int64_t stride) {
   const Model &m = *s.model;
+  const Range range = part_of(panels_of(up), team);
   if (m.gated) {
-    product<2>(into, part_of(panels_of(into) / 2, team), x, which, count, m.exact_activations,
-               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 8 * p, gated(m, values[0], values[1])); });
+    const Matrix *const both[] = {&gate, &up};
+    product<2>(both, range, x, which, count, m.met,
+               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, gated(m, values[0], values[1])); });
   } else {
-    product<1>(into, part_of(panels_of(into), team), x, which, count, m.exact_activations,
-               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, activated(values[0], m.activation)); });
+    product(up, range, x, which, count, m.met,
+            [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, activated(values[0], m.activation)); });
   }
+}
+
+// What the MLP's first matrices need, those of every expert.
+static int needs_of_mlp(const Model &m, const LayerWeights &w) {
+  if (!w.router.data) return needs_of(w.gate, m.met) | needs_of(w.up, m.met);
+  int needs = needs_of(w.router, m.met);
+  for (int e = 0; e < m.experts; e++) needs |= needs_of(w.experts_up[e], m.met) | (m.gated ? needs_of(w.experts_gate[e], m.met) : NOTHING);
+  return needs;
 }
 
 // chances = router(x).softmax(-1); the `chosen` largest, ties to the first, and their shares.
@@ -66,8 +76,8 @@ static void sort_by_expert(const Step &s) {
 // Which experts, and their hidden features, (pairs, expert_hidden).
 static void widen_experts(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
   const Model &m = *s.model;
-  product<1>(w.router, part_of(panels_of(w.router), team), x, s.numbers, s.call->count, m.exact_activations,
-             [&](int i, int64_t p, const Floats *v) { store(s.shares + i * up(m.experts, 16) + 16 * p, v[0]); });
+  product(w.router, part_of(panels_of(w.router), team), x, s.numbers, s.call->count, m.met,
+          [&](int i, int64_t p, const Floats *v) { store(s.shares + i * up(m.experts, 16) + 16 * p, v[0]); });
   team.wait();
   choose_experts(s, team);
   team.wait();
@@ -76,7 +86,7 @@ static void widen_experts(const Step &s, const Team &team, const LayerWeights &w
   for (int e = 0; e < m.experts; e++) {
     const int start = s.expert_start[e], count = s.expert_start[e + 1] - start;
     if (!count) continue;
-    widen(s, team, w.experts_into[e], x, s.pair_token + start, count,
+    widen(s, team, m.gated ? w.experts_gate[e] : w.experts_up[e], w.experts_up[e], x, s.pair_token + start, count,
           s.expert_hidden + start * s.expert_stride, s.expert_stride);
   }
 }
@@ -84,8 +94,9 @@ static void widen_experts(const Step &s, const Team &team, const LayerWeights &w
 // update[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them.
 static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w) {
   const Model &m = *s.model;
-  const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden,
-                               s.expert_stride, needs_of(w.experts_down[0], m.exact_activations));
+  int needs = NOTHING;
+  for (int e = 0; e < m.experts; e++) needs |= needs_of(w.experts_down[e], m.met);
+  const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride, needs);
   const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
     memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));
@@ -93,8 +104,8 @@ static void narrow_experts(const Step &s, const Team &team, const LayerWeights &
   for (int e = 0; e < m.experts; e++) {
     const int start = s.expert_start[e], count = s.expert_start[e + 1] - start;
     if (!count) continue;
-    product<1>(w.experts_down[e], range, x, s.numbers + start, count, m.exact_activations,
-               [&](int i, int64_t p, const Floats *values) {
+    product(w.experts_down[e], range, x, s.numbers + start, count, m.met,
+            [&](int i, int64_t p, const Floats *values) {
                  float *to = s.update + s.pair_token[start + i] * s.width_stride + 16 * p;
                  store(to, fma(values[0], splat(s.pair_share[start + i]), load(to)));
                });

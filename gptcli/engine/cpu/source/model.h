@@ -21,12 +21,10 @@ struct Norm {
 struct LayerWeights {
   int32_t heads, kv_heads, head_dim, hidden;  // the sizes of this layer
   Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
-  Matrix qkv;        // rows of queries, keys, values, each part padded to 16 rows
-  Matrix out;
-  Matrix into_mlp;   // gate and up in turns of 16 rows where gated; else up
-  Matrix down;
-  Matrix router;     // data null: not a mixture
-  const Matrix *experts_into, *experts_down;  // (experts)
+  Matrix query, key, value, out;
+  Matrix gate, up, down;  // gate: data null where there is none
+  Matrix router;          // data null: not a mixture
+  const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
@@ -39,10 +37,10 @@ struct Model {
   int32_t layernorm, activation, gated, norm_over_heads;
   int32_t experts, chosen, expert_hidden, normalised;
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
-  int32_t embedding_kind, positions_count, exact_activations, head_layernorm;
+  int32_t positions_count, met, head_layernorm;  // met: one of Met
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
-  const void *embedding;   // (vocab, width), by rows
+  Matrix embedding;        // (vocab, width)
   const float *positions;  // (positions_count, width), or null
   Norm embedding_norm, final_norm;
   Matrix head;

@@ -10,7 +10,8 @@ namespace {
 
 // Only the part of a kind that packs is used here.
 #include "vector_portable.h"
-#include "kinds.h"
+#include "forms.h"
+#include "rounding.h"
 
 struct Packing {
   const uint8_t *rows;
@@ -19,13 +20,30 @@ struct Packing {
   int64_t out_step;
 };
 
+template <class Kind>
+void put_row(Kind, const float *x, int64_t columns, uint8_t *panel, int lane) { Kind::put(x, columns, panel, lane); }
+
+template <class B>
+void put_row(Coded<B>, const float *x, int64_t columns, uint8_t *panel, int lane) {
+  if constexpr (rounds<B>) {
+    const int64_t blocks = up(columns, B::NUMBERS) / B::NUMBERS;
+    std::vector<uint8_t> rounded(blocks * B::BYTES);
+    for (int64_t b = 0; b < blocks; b++) round_block(B{}, x + b * B::NUMBERS, &rounded[b * B::BYTES]);
+    Coded<B>::keep(rounded.data(), blocks * B::NUMBERS, panel, lane);
+  }
+}
+
+// Whether rows of a form become a kind.
+template <class Kind, class Form> constexpr bool packs = Kind::template keeps<Form> || Form::NUMBERS == 1;
+template <class B, class Form> constexpr bool packs<Coded<B>, Form> = SAME<B, Form> || (Form::NUMBERS == 1 && rounds<B>);
+
 template <class Kind, class Form>
 void pack_row(const uint8_t *row, int64_t columns, std::vector<float> &scratch, uint8_t *panel, int lane) {
   if constexpr (Kind::template keeps<Form>) {
-    Kind::keep(Form{}, row, columns, panel, lane);
-  } else {
+    Kind::keep(row, columns, panel, lane);
+  } else if constexpr (Form::NUMBERS == 1) {
     row_as_floats<Form>(row, columns, scratch.data());
-    Kind::put(scratch.data(), columns, panel, lane);
+    put_row(Kind{}, scratch.data(), columns, panel, lane);
   }
 }
 
@@ -58,12 +76,17 @@ API const char *kernels_form_name(int32_t form) {
   return of_number(Forms{}, form, [](auto f) { return decltype(f)::NAME; });
 }
 
-// Rows of `row_bytes` each → panels, `out_step` bytes from one to the next.
-API void kernels_pack(int32_t kind, int32_t form, const uint8_t *rows, int64_t row_bytes, int64_t count,
+// Rows of `row_bytes` each → panels, `out_step` bytes from one to the next; 1 where rows of that form
+// do not become that kind.
+API int32_t kernels_pack(int32_t kind, int32_t form, const uint8_t *rows, int64_t row_bytes, int64_t count,
                       int64_t columns, uint8_t *out, int64_t out_step, int32_t threads) {
   Packing packing = {rows, row_bytes, count, columns, out, out_step};
   const Job job = of_kind(kind, [&](auto k) {
-    return of_number(Forms{}, form, [&](auto f) -> Job { return pack_part<decltype(k), decltype(f)>; });
+    return of_number(Forms{}, form, [&](auto f) -> Job {
+      return packs<decltype(k), decltype(f)> ? pack_part<decltype(k), decltype(f)> : nullptr;
+    });
   });
+  if (!job) return 1;
   pool_run(threads, job, &packing);
+  return 0;
 }

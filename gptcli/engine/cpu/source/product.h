@@ -2,54 +2,62 @@
 #pragma once
 #include "kinds.h"
 
-// 16 rows of a matrix times some tokens; see kinds/panel.h.
-using Dot = void (*)(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out);
-
-// The one for so many tokens, at most T, and a kind of weights.
-template <int T>
-static Dot dot_of(int tokens, int32_t kind, bool exact) {
-  if constexpr (T > 1) {
-    if (tokens < T) return dot_of<T - 1>(tokens, kind, exact);
-  }
-  return of_kind(kind, [&](auto k) -> Dot {
-    using Kind = decltype(k);
-    if constexpr (Kind::NEEDS != Kind::EXACT_NEEDS) {
-      if (exact) return Kind::template exact<T>;
-    }
-    return Kind::template dot<T>;
-  });
-}
-
-static inline int needs_of(const Matrix &matrix, bool exact) { return needs_of_kind(matrix.kind, exact); }
+static inline int needs_of(const Matrix &matrix, int32_t met) { return matrix.data ? needs_of_kind(matrix.kind, met) : NOTHING; }
 static inline int64_t panels_of(const Matrix &matrix) { return up(matrix.rows, 16) / 16; }
 
-// done(i, p, values): M following panels' products with token which[i], biases added.
+// 16 rows of a matrix times some tokens; see kinds/panel.h.
+using Dots = void (*)(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which, int count, Floats *out);
+static Dots dots_of(int32_t kind) {
+  return of_kind(kind, [](auto k) -> Dots { return decltype(k)::dots; });
+}
+
+// done(i, p, values): panel p of each matrix' products with token which[i], biases added. Matrices
+// have as many rows and columns as each other.
 // Weights that fit into the cache meet all tokens before the next ones are read.
 template <int M, class Done>
-static void product(const Matrix &matrix, Range range, const Reading &x, const int32_t *which,
-                    int count, bool exact, Done done) {
+static void product(const Matrix *const (&matrices)[M], Range range, const Reading &x, const int32_t *which,
+                    int count, int32_t met, Done done) {
   constexpr int64_t CACHED = 128 << 10;
-  const int64_t bytes = panel_bytes(matrix.kind, matrix.columns);
-  int64_t at_once = count <= TILE ? range.end - range.first : CACHED / (M * bytes);
+  constexpr int BLOCK = 48;  // tokens whose sums stay near: a multiple of every TILE
+  int64_t bytes[M], all = 0;
+  Dots dots[M];
+  for (int m = 0; m < M; m++) {
+    all += bytes[m] = panel_bytes(matrices[m]->kind, matrices[m]->columns);
+    dots[m] = dots_of(matrices[m]->kind);
+  }
+  int64_t at_once = count <= BLOCK ? range.end - range.first : CACHED / all;
   if (at_once < 1) at_once = 1;
   for (int64_t begin = range.first; begin < range.end; begin += at_once) {
     const int64_t end = begin + at_once < range.end ? begin + at_once : range.end;
-    for (int i = 0; i < count; i += TILE) {
-      const int tokens = count - i < TILE ? count - i : TILE;
-      const Dot dot = dot_of<TILE>(tokens, matrix.kind, exact);
-      for (int64_t p = M * begin; p < M * end; p += M) {
-        Floats out[M][TILE];
+    for (int i = 0; i < count; i += BLOCK) {
+      const int tokens = count - i < BLOCK ? count - i : BLOCK;
+      for (int64_t p = begin; p < end; p++) {
+        Floats out[M][BLOCK];
         for (int m = 0; m < M; m++) {
-          dot(matrix.data + (p + m) * bytes, matrix.columns, x, which + i, out[m]);
+          const Matrix &matrix = *matrices[m];
+          dots[m](met, matrix.data + p * bytes[m], matrix.columns, x, which + i, tokens, out[m]);
         }
         for (int t = 0; t < tokens; t++) {
           Floats values[M];
           for (int m = 0; m < M; m++) {
-            values[m] = matrix.bias ? out[m][t] + load(matrix.bias + 16 * (p + m)) : out[m][t];
+            const float *bias = matrices[m]->bias;
+            values[m] = bias ? out[m][t] + load(bias + 16 * p) : out[m][t];
           }
           done(i + t, p, values);
         }
       }
     }
   }
+}
+
+template <class Done>
+static void product(const Matrix &matrix, Range range, const Reading &x, const int32_t *which, int count, int32_t met, Done done) {
+  const Matrix *const one[] = {&matrix};
+  product<1>(one, range, x, which, count, met, done);
+}
+
+// Row `row` of a matrix as float32, (columns).
+static inline void read_row(const Matrix &matrix, int64_t row, float *to) {
+  const uint8_t *panel = matrix.data + row / 16 * panel_bytes(matrix.kind, matrix.columns);
+  of_kind(matrix.kind, [&](auto k) { decltype(k)::read(panel, matrix.columns, (int)(row % 16), to); });
 }

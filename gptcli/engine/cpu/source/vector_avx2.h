@@ -3,12 +3,14 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "activations.h"
+
 struct Floats { __m256 a, b; };
 struct Ints { __m256i a, b; };
 
 constexpr int TILE = 3, CHAINS = 2;
 constexpr int QUERIES = 2, CHUNKS = 2;
-constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 #ifdef __AVXVNNI__
 constexpr int BYTE_START = -128;
 #else
@@ -53,6 +55,8 @@ static inline Floats max(Floats x, Floats y) { return {_mm256_max_ps(x.a, y.a), 
 static inline Floats min(Floats x, Floats y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
 
 static inline Ints operator+(Ints x, Ints y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+static inline Ints operator-(Ints x, Ints y) { return {_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)}; }
+static inline Ints operator|(Ints x, Ints y) { return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
 static inline Ints operator&(Ints x, Ints y) { return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)}; }
 template <int N> static inline Ints shift_left(Ints x) {
   return {_mm256_slli_epi32(x.a, N), _mm256_slli_epi32(x.b, N)};
@@ -108,11 +112,28 @@ static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
   return load_bfloat16(padded);
 }
 
+static inline Ints load_smalls(const uint8_t *p) {
+  const __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+static inline Ints looked_up(const uint8_t *table, Ints x) {
+  const __m256i both = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)table));
+  return {_mm256_shuffle_epi8(both, x.a), _mm256_shuffle_epi8(both, x.b)};
+}
+static inline Ints minus_words(Ints x, int16_t number) {
+  const __m256i all = _mm256_set1_epi16(number);
+  return {_mm256_sub_epi16(x.a, all), _mm256_sub_epi16(x.b, all)};
+}
+
+static inline void store_words(int16_t *p, Ints x) {
+  _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
+}
 static inline void store_bytes(int8_t *p, Ints x) {
   // Packing works within halves of 128 bits: the order is set right between the two steps.
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8);
   const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(words, words), 0xd8);
-  _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(bytes));
+  const __m128i order = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);  // CODE_ORDER
+  _mm_storeu_si128((__m128i *)p, _mm_shuffle_epi8(_mm256_castsi256_si128(bytes), order));
 }
 
 #ifdef __AVXVNNI__
@@ -121,6 +142,10 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
   return {_mm256_dpbusd_avx_epi32(sum.a, weights.a, x), _mm256_dpbusd_avx_epi32(sum.b, weights.b, x)};
 }
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) { return dot_bytes(sum, weights, four); }
+static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+  const __m256i x = _mm256_set1_epi32(pair);
+  return {_mm256_dpwssd_avx_epi32(sum.a, weights.a, x), _mm256_dpwssd_avx_epi32(sum.b, weights.b, x)};
+}
 #else
 static inline __m256i added_pairs(__m256i sum, __m256i pairs) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -137,5 +162,9 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   const __m256i x = _mm256_set1_epi32(four);
   return {added_pairs(sum.a, _mm256_maddubs_epi16(weights.a, x)), added_pairs(sum.b, _mm256_maddubs_epi16(weights.b, x))};
+}
+static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+  const __m256i x = _mm256_set1_epi32(pair);
+  return {_mm256_add_epi32(sum.a, _mm256_madd_epi16(weights.a, x)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(weights.b, x))};
 }
 #endif

@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "activations.h"
+
 struct Floats { __m512 v; };
 struct Ints { __m512i v; };
 
@@ -40,6 +42,8 @@ static inline Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)};
 static inline Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
 
 static inline Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+static inline Ints operator-(Ints a, Ints b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+static inline Ints operator|(Ints a, Ints b) { return {_mm512_or_si512(a.v, b.v)}; }
 static inline Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 template <int N> static inline Ints shift_left(Ints a) { return {_mm512_slli_epi32(a.v, N)}; }
 template <int N> static inline Ints shift_right(Ints a) { return {_mm512_srli_epi32(a.v, N)}; }
@@ -77,17 +81,28 @@ static inline void store_bfloat16(uint16_t *p, Floats x) {
   memcpy(p, &halves, 32);
 }
 // sum[lane] += Σ over two bfloat16 of weight · (activation of `pair`).
-static inline Floats dot_pairs(Floats sum, Ints weights, int32_t pair) {
+static inline Floats dot_halves(Floats sum, Ints weights, int32_t pair) {
   return {_mm512_dpbf16_ps(sum.v, (__m512bh)weights.v, (__m512bh)_mm512_set1_epi32(pair))};
 }
 #endif
 
+static inline Ints load_smalls(const uint8_t *p) { return {_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))}; }
+static inline Ints looked_up(const uint8_t *table, Ints a) {
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)table)), a.v)};
+}
+static inline Ints minus_words(Ints a, int16_t number) { return {_mm512_sub_epi16(a.v, _mm512_set1_epi16(number))}; }
+
+static inline void store_words(int16_t *p, Ints a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a.v)); }
 static inline void store_bytes(int8_t *p, Ints a) {
-  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a.v));
+  const __m128i order = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);  // CODE_ORDER
+  _mm_storeu_si128((__m128i *)p, _mm_shuffle_epi8(_mm512_cvtepi32_epi8(a.v), order));
 }
 static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
   return {_mm512_dpbusd_epi32(sum.v, weights.v, _mm512_set1_epi32(four))};
 }
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   return dot_bytes(sum, weights, four);
+}
+static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+  return {_mm512_dpwssd_epi32(sum.v, weights.v, _mm512_set1_epi32(pair))};
 }

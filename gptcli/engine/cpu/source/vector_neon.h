@@ -3,12 +3,14 @@
 #include <arm_neon.h>
 #include <stdint.h>
 
+#include "activations.h"
+
 struct Floats { float32x4_t v[4]; };
 struct Ints { int32x4_t v[4]; };
 
 constexpr int TILE = 3, CHAINS = 2;
 constexpr int QUERIES = 2, CHUNKS = 2;
-constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 constexpr int BYTE_START = 0;           // dot_bytes takes the 128 off by itself
 
 #define FOUR(i) _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
@@ -59,11 +61,15 @@ static inline Floats max(Floats a, Floats b) { return floats([&](int i) { return
 static inline Floats min(Floats a, Floats b) { return floats([&](int i) { return vminq_f32(a.v[i], b.v[i]); }); }
 
 static inline Ints operator+(Ints a, Ints b) { return ints([&](int i) { return vaddq_s32(a.v[i], b.v[i]); }); }
+static inline Ints operator-(Ints a, Ints b) { return ints([&](int i) { return vsubq_s32(a.v[i], b.v[i]); }); }
+static inline Ints operator|(Ints a, Ints b) { return ints([&](int i) { return vorrq_s32(a.v[i], b.v[i]); }); }
 static inline Ints operator&(Ints a, Ints b) { return ints([&](int i) { return vandq_s32(a.v[i], b.v[i]); }); }
 template <int N> static inline Ints shift_left(Ints a) {
   return ints([&](int i) { return vshlq_n_s32(a.v[i], N); });
 }
 template <int N> static inline Ints shift_right(Ints a) {
+  if constexpr (N == 0) return a;  // no such instruction
+  else
   return ints([&](int i) { return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a.v[i]), N)); });
 }
 static inline Floats as_floats(Ints a) { return floats([&](int i) { return vreinterpretq_f32_s32(a.v[i]); }); }
@@ -104,10 +110,28 @@ static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
   return load_bfloat16(padded);
 }
 
+static inline Ints load_smalls(const uint8_t *p) {
+  const uint16x8_t low = vmovl_u8(vld1_u8(p)), high = vmovl_u8(vld1_u8(p + 8));
+  const uint32x4_t four[4] = {vmovl_u16(vget_low_u16(low)), vmovl_u16(vget_high_u16(low)), vmovl_u16(vget_low_u16(high)), vmovl_u16(vget_high_u16(high))};
+  return ints([&](int i) { return vreinterpretq_s32_u32(four[i]); });
+}
+static inline Ints looked_up(const uint8_t *table, Ints a) {
+  const uint8x16_t all = vld1q_u8(table);
+  return ints([&](int i) { return vreinterpretq_s32_u8(vqtbl1q_u8(all, vreinterpretq_u8_s32(a.v[i]))); });
+}
+static inline Ints minus_words(Ints a, int16_t number) {
+  return ints([&](int i) { return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a.v[i]), vdupq_n_s16(number))); });
+}
+
+static inline void store_words(int16_t *p, Ints a) {
+  vst1q_s16(p, vcombine_s16(vmovn_s32(a.v[0]), vmovn_s32(a.v[1])));
+  vst1q_s16(p + 8, vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3])));
+}
 static inline void store_bytes(int8_t *p, Ints a) {
+  static const uint8_t order[16] = {0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15};  // CODE_ORDER
   const int16x8_t low = vcombine_s16(vmovn_s32(a.v[0]), vmovn_s32(a.v[1]));
   const int16x8_t high = vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3]));
-  vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+  vst1q_s8(p, vqtbl1q_s8(vcombine_s8(vmovn_s16(low), vmovn_s16(high)), vld1q_u8(order)));
 }
 static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
   const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
@@ -118,5 +142,13 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
   return ints([&](int i) { return vdotq_s32(sum.v[i], vreinterpretq_s8_s32(weights.v[i]), x); });
+}
+static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+  const int16x8_t x = vreinterpretq_s16_s32(vdupq_n_s32(pair));
+  return ints([&](int i) {
+    const int16x8_t w = vreinterpretq_s16_s32(weights.v[i]);
+    const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x)), high = vmull_high_s16(w, x);
+    return vaddq_s32(sum.v[i], vpaddq_s32(low, high));
+  });
 }
 #undef FOUR

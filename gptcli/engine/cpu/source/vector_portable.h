@@ -1,6 +1,7 @@
 // Sixteen lanes in plain C++ with the compiler's own vectors: works everywhere, and is the
 // reference for the other headers, which have exactly the same functions.
 #pragma once
+#include "activations.h"
 #include "numbers.h"
 
 typedef float LaneFloats __attribute__((vector_size(64)));
@@ -14,7 +15,7 @@ struct Ints { LaneInts v; };      // 16 int32, or 64 bytes, four to a lane
 constexpr int TILE = 2, CHAINS = 2;
 // Attention: how many queries, and how many times 16 features of values, are in registers at once.
 constexpr int QUERIES = 2, CHUNKS = 2;
-constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_pairs
+constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 // A byte of weights is stored plus 128: with what, times the sum of its activations, dot_bytes
 // must begin so that its result is without that.
 constexpr int BYTE_START = -128;
@@ -43,7 +44,9 @@ static inline Floats max(Floats a, Floats b) { return {a.v > b.v ? a.v : b.v}; }
 static inline Floats min(Floats a, Floats b) { return {a.v < b.v ? a.v : b.v}; }
 
 static inline Ints operator+(Ints a, Ints b) { return {a.v + b.v}; }
+static inline Ints operator-(Ints a, Ints b) { return {a.v - b.v}; }
 static inline Ints operator&(Ints a, Ints b) { return {a.v & b.v}; }
+static inline Ints operator|(Ints a, Ints b) { return {a.v | b.v}; }
 template <int N> static inline Ints shift_left(Ints a) { return {a.v << N}; }
 template <int N> static inline Ints shift_right(Ints a) { return {(LaneInts)((LaneBits)a.v >> N)}; }
 static inline Floats as_floats(Ints a) { return {(LaneFloats)a.v}; }
@@ -97,9 +100,36 @@ static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
   return as_floats(r);
 }
 
-// The low bytes of 16 lanes that are within -128 … 127.
+// Sixteen bytes without a sign.
+static inline Ints load_smalls(const uint8_t *p) {
+  Ints r;
+  for (int i = 0; i < 16; i++) r.v[i] = p[i];
+  return r;
+}
+// Each byte, of 0 … 15, becomes that of the table.
+static inline Ints looked_up(const uint8_t *table, Ints a) {
+  uint8_t bytes[64];
+  memcpy(bytes, &a, 64);
+  for (int i = 0; i < 64; i++) bytes[i] = table[bytes[i] & 15];
+  memcpy(&a, bytes, 64);
+  return a;
+}
+// Both halves of each lane less a number.
+static inline Ints minus_words(Ints a, int16_t number) {
+  int16_t words[32];
+  memcpy(words, &a, 64);
+  for (int i = 0; i < 32; i++) words[i] = (int16_t)(words[i] - number);
+  memcpy(&a, words, 64);
+  return a;
+}
+
+// The low bytes of 16 lanes that are within -128 … 127, each eight in CODE_ORDER.
 static inline void store_bytes(int8_t *p, Ints a) {
-  for (int i = 0; i < 16; i++) p[i] = (int8_t)a.v[i];
+  for (int i = 0; i < 16; i++) p[i] = (int8_t)a.v[i / 8 * 8 + CODE_ORDER[i % 8]];
+}
+// The low halves of 16 lanes that are within -32768 … 32767.
+static inline void store_words(int16_t *p, Ints a) {
+  for (int i = 0; i < 16; i++) p[i] = (int16_t)a.v[i];
 }
 // sum[lane] += Σ over four bytes of (unsigned weight) · (signed activation of `four`).
 static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
@@ -114,4 +144,12 @@ static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
 }
 static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
   return dot_bytes(sum, weights, four);
+}
+// sum[lane] += Σ over two 16-bit numbers of weight · (activation of `pair`).
+static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+  int16_t w[32], x[2];
+  memcpy(w, &weights, 64);
+  memcpy(x, &pair, 4);
+  for (int i = 0; i < 16; i++) sum.v[i] += w[2 * i] * x[0] + w[2 * i + 1] * x[1];
+  return sum;
 }

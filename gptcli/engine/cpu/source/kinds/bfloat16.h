@@ -2,11 +2,13 @@
 #pragma once
 #include "panel.h"
 
-struct BFloat16 : Plain {
+struct BFloat16 : Plain<BFloat16> {
   static constexpr char NAME[] = "bfloat16";
   static constexpr int STEP = 8, STEP_BYTES = STEP * 32;
 
-  static float number(const void *from, int64_t at) { return bfloat16_to_float(((const uint16_t *)from)[at]); }
+  static float number(const uint8_t *panel, int k, int lane) {
+    return bfloat16_to_float(((const uint16_t *)panel)[32 * (k / 2) + 2 * lane + k % 2]);
+  }
 
   static void put(const float *x, int64_t columns, uint8_t *panel, int lane) {
     for (int64_t k = 0; k < columns; k++) ((uint16_t *)panel)[32 * (k / 2) + 2 * lane + k % 2] = float_to_bfloat16(x[k]);
@@ -32,11 +34,11 @@ struct BFloat16 : Plain {
   }
 
 #ifdef HAS_BFLOAT16_PAIRS
-  static constexpr int NEEDS = HALVES;
+  static int needs(int32_t met) { return met == MET_FLOATS ? NOTHING : HALVES; }
 
   // The activations are rounded to bfloat16, and multiplied two columns at a time.
   template <int T>
-  static void dot(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
+  static void with_halves(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
     const int32_t *pairs[T];
     Floats total[T][CHAINS];
     TOKENS(t) {
@@ -46,20 +48,20 @@ struct BFloat16 : Plain {
     for (int k = 0; k < columns; k += 2 * CHAINS, panel += 64 * CHAINS) {
       TIMES(c, CHAINS) {
         const Ints weights = load_ints(panel + 64 * c);
-        TOKENS(t) total[t][c] = dot_pairs(total[t][c], weights, pairs[t][k / 2 + c]);
+        TOKENS(t) total[t][c] = dot_halves(total[t][c], weights, pairs[t][k / 2 + c]);
       }
     }
     TOKENS(t) { out[t] = total[t][0]; TIMES(c, CHAINS - 1) out[t] = out[t] + total[t][c + 1]; }
   }
+#else
+  static int needs(int32_t) { return NOTHING; }
+#endif
 
   template <int T>
-  static void exact(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
-    with_floats<T>(panel, columns, x, which, out);
-  }
-#else
-  template <int T>
-  static void dot(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
-    with_floats<T>(panel, columns, x, which, out);
-  }
+  static void dot(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
+#ifdef HAS_BFLOAT16_PAIRS
+    if (met != MET_FLOATS) return with_halves<T>(panel, columns, x, which, out);
 #endif
+    with_floats<T>(panel, columns, x, which, out);
+  }
 };

@@ -5,33 +5,51 @@
 //
 //   NAME                 as abi.Kind has it
 //   STEP, STEP_BYTES     so many columns of a panel, padded with what adds nothing, and their bytes
-//   NEEDS, EXACT_NEEDS   what its products need of activations, see activations.h; EXACT_NEEDS
-//                        where activations are not to be rounded
-//   TABLE                whether rows of a table may be of it; then number(from, at) reads one
-//   keeps<Form>          whether keep(Form, row, …) packs a row without a change of any number
+//   needs(met)           what its products need of activations, see activations.h
+//   dots(met, …)         16 rows times any number of tokens, one after the other in `out`
+//   read(panel, …)       the numbers of one lane of a panel, as float32
 //   put(x, …)            packs a row of floats, padded with zeros to whole steps, into a lane
-//   dot<T>(…)            16 rows times T tokens; exact<T>(…) where EXACT_NEEDS are others
+//   keeps<Form>          whether keep(row, …) packs a row of that form without a change of any number
 //
 // `which` are the rows of the reading that the tokens have. Each token's sums are made in the same
-// order whatever T is, so a token gives the same numbers alone and among others.
+// order whatever the others are, so a token gives the same numbers alone and among them.
 #pragma once
 #include "../activations.h"
-#include "../forms.h"
+#include "../list.h"
+#include "../numbers.h"
 
 #define TOKENS(t) _Pragma("GCC unroll 8") for (int t = 0; t < T; t++)
+#define APART __attribute__((noinline))  // once for all that call it
+#define ONE_BY_ONE _Pragma("GCC unroll 1")
 #define TIMES(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
 
-// Kinds whose numbers are by themselves.
-struct Plain {
-  static constexpr int NEEDS = NOTHING, EXACT_NEEDS = NOTHING;
-  static constexpr bool TABLE = true;
-  template <class Form> static constexpr bool keeps = false;
-};
+// visit(how many, as a type) for tokens, of which T are the most.
+template <int T, class Visit>
+static inline void of_tokens(int tokens, Visit visit) {
+  if constexpr (T > 1) {
+    if (tokens < T) return of_tokens<T - 1>(tokens, visit);
+  }
+  visit(Number<T>{});
+}
 
-// Kinds where 32 numbers of a row, a group, share a scale: two groups are a step.
-struct Grouped {
-  static constexpr int STEP = 64;
-  static constexpr bool TABLE = false;
+// Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane) and
+// dot<T>(…); with rounded(met), whether activations are to be, and exact<T>(…) for where they are not.
+template <class K>
+struct Plain {
+  template <class Form> static constexpr bool keeps = false;
+
+  APART static void dots(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which,
+                   int count, Floats *out) {
+    for (int i = 0; i < count; i += TILE) {
+      of_tokens<TILE>(count - i < TILE ? count - i : TILE, [&](auto tokens) {
+        K::template dot<tokens.value>(met, panel, columns, x, which + i, out + i);
+      });
+    }
+  }
+
+  static void read(const uint8_t *panel, int columns, int lane, float *to) {
+    for (int k = 0; k < columns; k++) to[k] = K::number(panel, k, lane);
+  }
 };
 
 static inline Floats load_column(const float *p) { return load(p); }

@@ -1,0 +1,121 @@
+// What codes meet: chunks of 32 columns of some tokens' activations, as bytes, words or floats.
+//
+// A form has VECTORS, of weights in a chunk; row(x, token), where its numbers are; kept<K, i>(chunk), a
+// vector of a kind's weights, which `add` multiplies with what stands at that place of the row; start,
+// what a group's sum begins with so that an offset is taken off.
+#pragma once
+#include "bits.h"
+
+constexpr int SPAN = 256;  // columns that are unpacked at once
+
+struct Rounded {
+  const int32_t *x;
+  const float *scales;
+  const int32_t *sums;
+  const float *sums_of_16, *sums_of_32;
+};
+
+template <class X>
+static inline Rounded rounded_row(const Reading &from, const X *x, int32_t token) {
+  const int64_t at = token * from.stride;
+  return {(const int32_t *)(x + at), from.scales + at / 32, from.sums + at / 16, from.sums_of_16 + at / 16, from.sums_of_32 + at / 32};
+}
+
+template <int GROUP>
+static inline int32_t sum_of(const Rounded &row, int chunk, int g) {
+  return GROUP == 16 ? row.sums[2 * chunk + g] : row.sums[2 * chunk] + row.sums[2 * chunk + 1];
+}
+
+template <int GROUP, class Row>
+static inline float scaled_sum(const Row &row, int chunk, int g) {
+  return GROUP == 16 ? row.sums_of_16[2 * chunk + g] : row.sums_of_32[chunk];
+}
+
+struct Bytes {
+  static constexpr int VECTORS = 8;
+  using Row = Rounded;
+  using Part = Ints;
+  static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.bytes, token); }
+  template <class K, int I> static Ints kept(const uint8_t *chunk) { return K::template code<I>(chunk); }
+  // WIDE: codes beyond what dot_nibbles takes; these are 128 above what they stand for.
+  template <bool WIDE, int GROUP>
+  static Ints start(const Row &row, int chunk, int g, int offset) {
+    return splat_int((WIDE ? BYTE_START : -offset) * sum_of<GROUP>(row, chunk, g));
+  }
+  template <bool WIDE> static Ints add(Ints part, Ints weights, const Row &row, int at) {
+    return WIDE ? dot_bytes(part, weights, row.x[at]) : dot_nibbles(part, weights, row.x[at]);
+  }
+  static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
+  static Floats finished(Ints part) { return to_floats(part); }
+};
+
+struct Words {
+  static constexpr int VECTORS = 16;
+  using Row = Rounded;
+  using Part = Ints;
+  static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.words, token); }
+  // With the offset taken off already.
+  template <class K, int I> static Ints kept(const uint8_t *chunk) { return minus_words(K::template pair<I>(chunk), K::OFFSET); }
+  template <bool, int> static Ints start(const Row &, int, int, int) { return splat_int(0); }
+  template <bool> static Ints add(Ints part, Ints weights, const Row &row, int at) { return dot_words(part, weights, row.x[at]); }
+  static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
+  static Floats finished(Ints part) { return to_floats(part); }
+};
+
+struct FloatingPoint {
+  static constexpr int VECTORS = 32;
+  struct Row { const float *x, *sums_of_16, *sums_of_32; };
+  using Part = Floats;
+  static Row row(const Reading &from, int32_t token) {
+    const int64_t at = token * from.stride;
+    return {from.values + at, from.sums_of_16 + at / 16, from.sums_of_32 + at / 32};
+  }
+  template <class K, int I>
+  static Ints kept(const uint8_t *chunk) {  // column I, as float32
+    constexpr int at = I % 8, where = at < 4 ? 2 * at : 2 * (at - 4) + 1;
+    constexpr int vector = 2 * (I / 8) + where / 4, byte = where % 4;
+    static_assert(CODE_ORDER[where] == at, "");
+    return as_ints(to_floats(of_lanes<8 * byte, 8>(K::template code<vector>(chunk)) + splat_int(-K::OFFSET)));
+  }
+  template <bool, int> static Floats start(const Row &, int, int, int) { return splat(0.0f); }
+  template <bool> static Floats add(Floats part, Ints weights, const Row &row, int at) {
+    return fma(as_floats(weights), splat(row.x[at]), part);
+  }
+  static Floats scaled(Floats scale, const Row &, int) { return scale; }
+  static Floats finished(Floats part) { return part; }
+};
+
+// Some columns of a panel, unpacked: their weights, and each group's scales and minimums.
+template <class Form>
+struct Span {
+  alignas(64) uint8_t vectors[SPAN / 32 * Form::VECTORS][64];
+  alignas(64) float scales[SPAN / 16][16], minimums[SPAN / 16][16];
+  void keep(int at, Ints weights) { store_ints(vectors[at], weights); }
+};
+
+// totals += 16 rows of a span, which begins at chunk `first` of the row, times T tokens.
+template <class Form, int GROUP, bool MINIMUMS, bool WIDE, int T>
+APART static void add_span(const Span<Form> &span, int offset, int first, int chunks, const Reading &x, const int32_t *which, Floats *totals) {
+  constexpr int GROUPS = 32 / GROUP, EACH = Form::VECTORS / GROUPS;
+  typename Form::Row rows[T];
+  Floats total[T];
+  TOKENS(t) rows[t] = Form::row(x, which[t]), total[t] = totals[t];
+  for (int c = 0; c < chunks; c++) {
+    const int chunk = first + c;
+    TIMES(g, GROUPS) {
+      typename Form::Part part[T];
+      TOKENS(t) part[t] = Form::template start<WIDE, GROUP>(rows[t], chunk, g, offset);
+      TIMES(i, EACH) {
+        const Ints weights = load_ints(span.vectors[c * Form::VECTORS + EACH * g + i]);
+        TOKENS(t) part[t] = Form::template add<WIDE>(part[t], weights, rows[t], chunk * Form::VECTORS + EACH * g + i);
+      }
+      const Floats scale = load(span.scales[c * GROUPS + g]);
+      if constexpr (MINIMUMS) {
+        const Floats minimum = load(span.minimums[c * GROUPS + g]);
+        TOKENS(t) total[t] = fma(minimum, splat(scaled_sum<GROUP>(rows[t], chunk, g)), total[t]);
+      }
+      TOKENS(t) total[t] = fma(Form::finished(part[t]), Form::scaled(scale, rows[t], chunk), total[t]);
+    }
+  }
+  TOKENS(t) totals[t] = total[t];
+}

@@ -1,0 +1,84 @@
+// ggml's blocks of 32 numbers with one scale: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL and MXFP4.
+// Layout: ggml-common.h of github.com/ggml-org/ggml. gptcli/formats/ggml_blocks.py describes them.
+#pragma once
+#include "coded.h"
+#include "heads_of_blocks.h"
+
+// The four bits of number i: i and i + 16 share a byte.
+static inline int four_of(const uint8_t *bytes, int i) { return i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4; }
+static inline void fours_of(const uint8_t *bytes, uint8_t *to) { for (int i = 0; i < 32; i++) to[i] = (uint8_t)four_of(bytes, i); }
+static inline void fives_of(const uint8_t *high, const uint8_t *bytes, uint8_t *to) {
+  for (int i = 0; i < 32; i++) to[i] = (uint8_t)(four_of(bytes, i) | (high[i / 8] >> i % 8 & 1) << 4);
+}
+
+struct Q8_0 : OneScale<Q8_0> {
+  static constexpr char NAME[] = "q8_0";
+  static constexpr int NUMBERS = 32, BYTES = 34, HALVES = 1, OFFSET = 128;
+  static constexpr bool MINIMUMS = false;
+  using Codes = Bits<8>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 32; i++) to[i] = (uint8_t)(block[2 + i] ^ 128); }
+};
+
+struct Q4_0 : OneScale<Q4_0> {
+  static constexpr char NAME[] = "q4_0";
+  static constexpr int NUMBERS = 32, BYTES = 18, HALVES = 1, OFFSET = 8;
+  static constexpr bool MINIMUMS = false;
+  using Codes = Bits<4>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 2, to); }
+};
+
+struct Q4_1 : OneScale<Q4_1> {
+  static constexpr char NAME[] = "q4_1";
+  static constexpr int NUMBERS = 32, BYTES = 20, HALVES = 2, OFFSET = 0;
+  static constexpr bool MINIMUMS = true;
+  using Codes = Bits<4>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 4, to); }
+};
+
+struct Q5_0 : OneScale<Q5_0> {
+  static constexpr char NAME[] = "q5_0";
+  static constexpr int NUMBERS = 32, BYTES = 22, HALVES = 1, OFFSET = 16;
+  static constexpr bool MINIMUMS = false;
+  using Codes = Joined<4, 1>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fives_of(block + 2, block + 6, to); }
+};
+
+struct Q5_1 : OneScale<Q5_1> {
+  static constexpr char NAME[] = "q5_1";
+  static constexpr int NUMBERS = 32, BYTES = 24, HALVES = 2, OFFSET = 0;
+  static constexpr bool MINIMUMS = true;
+  using Codes = Joined<4, 1>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fives_of(block + 4, block + 8, to); }
+};
+
+// What the sixteen codes of IQ4_NL and IQ4_XS stand for, plus 128.
+alignas(16) static constexpr uint8_t IQ4_MEANINGS[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+
+struct IQ4_NL : OneScale<IQ4_NL> {
+  static constexpr char NAME[] = "iq4_nl";
+  static constexpr int NUMBERS = 32, BYTES = 18, HALVES = 1, OFFSET = 128;
+  static constexpr bool MINIMUMS = false, TABLE = true;
+  using Codes = Bits<4>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 2, to); }
+  static Ints meaning(Ints codes) { return looked_up(IQ4_MEANINGS, codes); }
+};
+
+// Four bits are a float of one bit of fraction, here twice that plus 12; a byte is the exponent of
+// what they share (the Open Compute Project's microscaling formats, version 1.0).
+alignas(16) static constexpr uint8_t FP4_MEANINGS[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
+struct MXFP4 {
+  static constexpr char NAME[] = "mxfp4";
+  static constexpr int NUMBERS = 32, BYTES = 17, HALVES = 0, HALVES_AT = 0, SMALLS = 1, SMALLS_AT = 0, GROUP = 32, OFFSET = 12;
+  static constexpr bool MINIMUMS = false, TABLE = true;
+  using Codes = Bits<4>;
+  static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 1, to); }
+  static Ints meaning(Ints codes) { return looked_up(FP4_MEANINGS, codes); }
+  // 2^(byte - 128), of which some are too small for a float's exponent: a product of two powers.
+  template <int G>
+  static Floats scale(const uint8_t *head) {
+    const Ints e = small_of<0, 0>(head), half = shift_right<1>(e), odd = e & splat_int(1);
+    return as_floats(shift_left<23>(half + splat_int(63))) * as_floats(shift_left<23>(half + odd + splat_int(63)));
+  }
+  template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
+};
