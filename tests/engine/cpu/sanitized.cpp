@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "activations.h"
 #include "model.h"
 
 struct Opened;
@@ -23,7 +24,8 @@ int32_t kernels_unembed(Opened *, const float *, int32_t, float *);
 int64_t kernels_panel_bytes(int32_t, int64_t);
 const char *kernels_kind_name(int32_t);
 int32_t kernels_product(const char *, const Matrix *, const float *, int32_t, int32_t, float *);
-void kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
+int32_t kernels_rows(const char *, const Matrix *, const int32_t *, int64_t, float *, int32_t);
+int32_t kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
 }
 
 static int32_t kind_of(const char *name) {
@@ -39,12 +41,36 @@ static float number() {
 
 static int up(int rows) { return (rows + 15) / 16 * 16; }
 
+// ggml's blocks that floats do not become: numbers and bytes of one, and where its halves are.
+struct Blocks { const char *name; int numbers, bytes, halves[2]; };
+static const Blocks BLOCKS[] = {
+    {"q4_0", 32, 18, {0, 0}},    {"q5_0", 32, 22, {0, 0}},    {"q5_1", 32, 24, {0, 2}},    {"q2_k", 256, 84, {80, 82}},
+    {"q3_k", 256, 110, {108, 108}}, {"q4_k", 256, 144, {0, 2}},  {"q5_k", 256, 176, {0, 2}},  {"q6_k", 256, 210, {208, 208}},
+    {"iq4_nl", 32, 18, {0, 0}},  {"iq4_xs", 256, 136, {0, 0}}, {"mxfp4", 32, 17, {-1, -1}},
+};
+
+static const Blocks *blocks_of(int32_t kind) {
+  for (const Blocks &each : BLOCKS) if (!strcmp(each.name, kernels_kind_name(kind))) return &each;
+  return nullptr;
+}
+
+// Random bytes, but for the scales, which are small.
+static std::vector<uint8_t> random_blocks(const Blocks &of, int64_t count) {
+  std::vector<uint8_t> out((size_t)(count * of.bytes));
+  for (uint8_t &byte : out) byte = (uint8_t)(number() * 255.0f);
+  for (int64_t b = 0; b < count; b++) for (int at : of.halves) {
+    if (at < 0) out[b * of.bytes] = 120;
+    else out[b * of.bytes + at] = 0, out[b * of.bytes + at + 1] = of.numbers == 32 ? 0x20 : 0x10;  // 2^-7, 2^-11
+  }
+  return out;
+}
+
 // Everything that a model points to.
 struct Small {
   Model model = {};
   std::vector<std::unique_ptr<char[]>> memory;
   std::vector<LayerWeights> layers;
-  std::vector<Matrix> into, down;
+  std::vector<Matrix> gate, into, down;
 
   float *floats(int64_t count, float around = 0.0f) {
     memory.emplace_back(new char[count * 4]);
@@ -54,23 +80,32 @@ struct Small {
   }
 
   Matrix matrix(int32_t kind, int32_t rows, int32_t columns, bool bias) {
-    std::vector<float> from((size_t)rows * columns);
-    for (float &x : from) x = number();
+    // Columns that are no whole blocks are in 8 bits.
+    const Blocks *blocks = blocks_of(kind);
+    if (blocks && columns % blocks->numbers) kind = kind_of("q8_0"), blocks = nullptr;
     const int64_t panel = kernels_panel_bytes(kind, columns), panels = (rows + 15) / 16;
     memory.emplace_back(new char[panel * panels]);
     uint8_t *to = (uint8_t *)memory.back().get();
-    kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, panel, 3);
+    if (blocks) {
+      const int64_t each = columns / blocks->numbers;
+      const std::vector<uint8_t> from = random_blocks(*blocks, rows * each);
+      if (kernels_pack(kind, kind, from.data(), each * blocks->bytes, rows, columns, to, panel, 3)) abort();
+    } else {
+      std::vector<float> from((size_t)rows * columns);
+      for (float &x : from) x = number();
+      if (kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, panel, 3)) abort();
+    }
     return {to, bias ? floats(16 * panels) : nullptr, kind, rows, columns, 0};
   }
 
-  Small(int32_t kind, bool mixture, bool exact) {
+  Small(int32_t kind, bool mixture, int32_t met) {
     Model &m = model;
-    m.width = 40, m.vocab = 37, m.layers = 2;
-    m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.exact_activations = exact;
+    m.width = blocks_of(kind) ? 256 : 40, m.vocab = 37, m.layers = 2;
+    m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.met = met;
     m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
     m.norm_over_heads = EACH_HEAD_ALIKE, m.attention_softcap = 20.0f;
     if (mixture) m.experts = 5, m.chosen = 2, m.expert_hidden = 23, m.normalised = 1;
-    m.embedding = floats(m.vocab * m.width);
+    m.embedding = matrix(kind, m.vocab, m.width, false);
     m.final_norm.weight = floats(m.width, 1.0f);
     m.head = matrix(kind, m.vocab, m.width, true);
     layers.resize(m.layers);
@@ -82,21 +117,24 @@ struct Small {
       const int q = w.heads * w.head_dim, kv = w.kv_heads * w.head_dim, dim = w.head_dim / 2 * 2;
       w.attention_norm.weight = floats(m.width, 1.0f), w.mlp_norm.weight = floats(m.width, 1.0f);
       w.query_norm.weight = floats(w.head_dim, 1.0f), w.key_norm.weight = floats(w.head_dim, 1.0f);
-      w.qkv = matrix(kind, up(q) + 2 * up(kv), m.width, true);
+      w.query = matrix(kind, q, m.width, true), w.key = matrix(kind, kv, m.width, true);
+      w.value = matrix(kind_of("q8_0"), kv, m.width, true);  // another kind than its neighbours
       w.out = matrix(kind, m.width, q, false);
       w.cos = floats(200 * dim / 2), w.sin = floats(200 * dim / 2), w.rope_dim = dim;
       w.window = i ? 70 : 0;
       w.sinks = floats(w.heads);
       if (!mixture) {
-        w.into_mlp = matrix(kind, 2 * up(w.hidden), m.width, false), w.down = matrix(kind, m.width, w.hidden, false);
+        w.gate = matrix(kind, w.hidden, m.width, false), w.up = matrix(kind, w.hidden, m.width, false);
+        w.down = matrix(kind, m.width, w.hidden, false);
         continue;
       }
       w.router = matrix(kind_of("float32"), m.experts, m.width, false);
       if (!i) for (int e = 0; e < m.experts; e++) {
-        into.push_back(matrix(kind, 64, m.width, false));
+        gate.push_back(matrix(kind, m.expert_hidden, m.width, false));
+        into.push_back(matrix(kind, m.expert_hidden, m.width, false));
         down.push_back(matrix(kind, m.width, m.expert_hidden, false));
       }
-      w.experts_into = into.data(), w.experts_down = down.data();
+      w.experts_gate = gate.data(), w.experts_up = into.data(), w.experts_down = down.data();
     }
     m.layer = layers.data();
   }
@@ -104,12 +142,16 @@ struct Small {
 
 // A matrix by itself, times fewer and more tokens than any set takes at once.
 static void products(const char *set, int32_t kind) {
-  for (int rows : {1, 17}) for (int columns : {31, 65}) for (int count : {1, 14, 100}) for (int32_t exact : {0, 1}) {
-    Small small(kind, false, exact);
+  for (int rows : {1, 17}) for (int columns : {31, 65, 320, 768}) for (int count : {1, 14, 100}) for (int32_t met : {0, 1, 2}) {
+    Small small(kind_of("float32"), false, met);
     const Matrix m = small.matrix(kind, rows, columns, false);
     std::vector<float> out((size_t)count * up(rows), NAN);
-    if (kernels_product(set, &m, small.floats((int64_t)count * columns), count, exact, out.data()) != 0) abort();
+    if (kernels_product(set, &m, small.floats((int64_t)count * columns), count, met, out.data()) != 0) abort();
     for (float x : out) if (!isfinite(x)) abort();
+    const int32_t which[] = {0, rows - 1, 0};
+    std::vector<float> read((size_t)3 * columns, NAN);
+    if (kernels_rows(set, &m, which, 3, read.data(), 2) != 0) abort();
+    for (float x : read) if (!isfinite(x)) abort();
   }
 }
 
@@ -134,9 +176,9 @@ struct Shown {
 };
 
 // All logits of some prefills and single tokens, of two rows; every other step is looked into.
-static std::vector<float> run(const char *set, int32_t kind, bool mixture, bool exact, int threads, bool bfloat16) {
+static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, bool bfloat16) {
   state = 1;  // the same weights each time
-  Small small(kind, mixture, exact);
+  Small small(kind, mixture, met);
   std::vector<float> all;
   const Model &m = small.model;
   const int capacity = 160, batch = 2;
@@ -204,12 +246,13 @@ int main() {
     if (!kernels_set(name)) continue;
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) products(name, kind);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) for (int threads = 1; threads < 5; threads += 2) {
-      const bool exact = threads == 1, mixture = kind % 2, halves = kind > 0;
-      const bool rounded = halves || (!exact && kind > 0);  // keys and values are, too
-      compare(run(name, kind, mixture, exact, threads, halves), run("portable", kind, mixture, exact, 2, halves), rounded);
+      const bool mixture = kind % 2, halves = kind > 0;
+      const int32_t met = threads == 1 ? MET_FLOATS : kind % 3 ? MET_WORDS : MET_BYTES;
+      const bool rounded = halves || (met != MET_FLOATS && kind > 0);  // keys and values are, too
+      compare(run(name, kind, mixture, met, threads, halves), run("portable", kind, mixture, met, 2, halves), rounded);
     }
-    std::thread other([name] { run(name, kind_of("int8"), false, false, 3, true); });
-    run(name, kind_of("int4"), true, false, 3, true);
+    std::thread other([name] { run(name, kind_of("q8_0"), false, MET_WORDS, 3, true); });
+    run(name, kind_of("q4_k"), true, MET_WORDS, 3, true);
     other.join();
     puts(name);
   }

@@ -13,10 +13,14 @@ static inline int column_of(int vector, int at) { return 8 * (vector / 2) + CODE
 constexpr int vector_of_pair(int i) { return 2 * (i / 4) + i % 2; }
 constexpr bool odd_pair(int i) { return i % 4 > 1; }
 
-// N bits of each lane, of each half of it, or of each byte, from bit AT on.
-template <int AT, int N> static inline Ints of_lanes(Ints x) { return shift_right<AT>(x) & splat_int((1 << N) - 1); }
-template <int AT, int N> static inline Ints of_halves(Ints x) { return shift_right<AT>(x) & splat_int(((1 << N) - 1) * 0x00010001); }
-template <int AT, int N> static inline Ints of_bytes(Ints x) { return shift_right<AT>(x) & splat_int(((1 << N) - 1) * 0x01010101); }
+// N bits of each lane, of each half of it, or of each byte: from bit AT on, to bit TO on.
+template <int AT, int TO> static inline Ints moved(Ints x) {
+  if constexpr (AT < TO) return shift_left<TO - AT>(x);
+  else return shift_right<AT - TO>(x);
+}
+template <int N, int AT, int TO = 0> static inline Ints of_lanes(Ints x) { return moved<AT, TO>(x) & splat_int(((1 << N) - 1) << TO); }
+template <int N, int AT, int TO> static inline Ints of_halves(Ints x) { return moved<AT, TO>(x) & splat_int((((1 << N) - 1) << TO) * 0x00010001); }
+template <int N, int AT, int TO> static inline Ints of_bytes(Ints x) { return moved<AT, TO>(x) & splat_int((((1 << N) - 1) << TO) * 0x01010101); }
 
 // N bits: those of 8 / N following vectors share bytes, the first the lowest of each.
 template <int N>
@@ -29,14 +33,15 @@ struct Bits {
       chunk[64 * j + 4 * lane + at] = (uint8_t)byte;
     }
   }
-  template <int V> static Ints code(const uint8_t *chunk) {
+  // TO: the bit that the lowest of them become.
+  template <int V, int TO = 0> static Ints code(const uint8_t *chunk) {
     const Ints all = load_ints(chunk + 64 * (V / SHARING));
     if constexpr (N == 8) return all;
-    else return of_bytes<N *(V % SHARING), N>(all);
+    else return of_bytes<N, N *(V % SHARING), TO>(all);
   }
-  template <int I> static Ints pair(const uint8_t *chunk) {
+  template <int I, int TO = 0> static Ints pair(const uint8_t *chunk) {
     constexpr int vector = vector_of_pair(I);
-    return of_halves<N *(vector % SHARING) + (odd_pair(I) ? 8 : 0), N>(load_ints(chunk + 64 * (vector / SHARING)));
+    return of_halves<N, N *(vector % SHARING) + (odd_pair(I) ? 8 : 0), TO>(load_ints(chunk + 64 * (vector / SHARING)));
   }
 };
 
@@ -52,11 +57,10 @@ struct Joined {
     Low::put(codes, chunk, lane);
     High::put(high, chunk + Low::BYTES, lane);
   }
-  // No bit of a byte is shifted into the next one: together they have eight at the most.
   template <int V> static Ints code(const uint8_t *chunk) {
-    return Low::template code<V>(chunk) | shift_left<N>(High::template code<V>(chunk + Low::BYTES));
+    return Low::template code<V>(chunk) | High::template code<V, N>(chunk + Low::BYTES);
   }
   template <int I> static Ints pair(const uint8_t *chunk) {
-    return Low::template pair<I>(chunk) | shift_left<N>(High::template pair<I>(chunk + Low::BYTES));
+    return Low::template pair<I>(chunk) | High::template pair<I, N>(chunk + Low::BYTES);
   }
 };

@@ -75,7 +75,7 @@ struct FloatingPoint {
     constexpr int at = I % 8, where = at < 4 ? 2 * at : 2 * (at - 4) + 1;
     constexpr int vector = 2 * (I / 8) + where / 4, byte = where % 4;
     static_assert(CODE_ORDER[where] == at, "");
-    return as_ints(to_floats(of_lanes<8 * byte, 8>(K::template code<vector>(chunk)) + splat_int(-K::OFFSET)));
+    return as_ints(to_floats(of_lanes<8, 8 * byte>(K::template code<vector>(chunk)) + splat_int(-K::OFFSET)));
   }
   template <bool, int> static Floats start(const Row &, int, int, int) { return splat(0.0f); }
   template <bool> static Floats add(Floats part, Ints weights, const Row &row, int at) {

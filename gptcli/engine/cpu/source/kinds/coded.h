@@ -66,7 +66,7 @@ struct Coded {
     else return B::Codes::template code<V>(chunk);
   }
   template <int I> static Ints pair(const uint8_t *chunk) {
-    if constexpr (B::TABLE) return of_halves<odd_pair(I) ? 8 : 0, 8>(code<vector_of_pair(I)>(chunk));
+    if constexpr (B::TABLE) return of_halves<8, odd_pair(I) ? 8 : 0, 0>(code<vector_of_pair(I)>(chunk));
     else return B::Codes::template pair<I>(chunk);
   }
 
@@ -90,6 +90,13 @@ struct Coded {
     }
   }
 
+  // Bytes by which memory is asked for before it is needed. What a step has is far enough apart that
+  // some processors do not find out by themselves that all of a panel is read.
+  static constexpr int AHEAD = 2048;
+  static void ask_ahead(const uint8_t *chunk) {
+    each<B::Codes::BYTES / 64>([&](auto line) { __builtin_prefetch(chunk + AHEAD + 64 * line); });
+  }
+
   // One token at decode reads each weight once: nothing of it is kept.
   static void met_by_words(const uint8_t *panel, int columns, const Reading &x, int32_t token, Floats *out) {
     const Rounded row = Words::row(x, token);
@@ -99,6 +106,7 @@ struct Coded {
       Floats scales[OF_BLOCK], minimums[OF_BLOCK];
       heads(head, scales, minimums);
       ONE_BY_ONE for (int c = 0; c < CHUNKS_OF_BLOCK; c++, at++, chunk += B::Codes::BYTES) {
+        ask_ahead(chunk);
         each<GROUPS>([&](auto g) {
           constexpr int EACH = Words::VECTORS / GROUPS;
           Ints part = splat_int(-B::OFFSET * sum_of<B::GROUP>(row, at, g));
@@ -141,6 +149,7 @@ struct Coded {
         if (B::MINIMUMS) store(to.minimums[at * GROUPS + g], minimums[g]);
       }
       ONE_BY_ONE for (int c = 0; c < CHUNKS_OF_BLOCK; c++, at++, chunk += B::Codes::BYTES) {
+        ask_ahead(chunk);
         each<Form::VECTORS>([&](auto i) { to.keep(at * Form::VECTORS + i, Form::template kept<Coded, i.value>(chunk)); });
       }
     });

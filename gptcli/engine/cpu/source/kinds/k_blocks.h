@@ -7,13 +7,13 @@
 // with the first.
 template <int G>
 static inline Ints six_bit_scale(const uint8_t *head) {
-  if constexpr (G < 4) return of_lanes<0, 6>(small_of<2, G>(head));
-  else return of_lanes<0, 4>(small_of<2, G + 4>(head)) | shift_left<4>(of_lanes<6, 2>(small_of<2, G - 4>(head)));
+  if constexpr (G < 4) return of_lanes<6, 0>(small_of<2, G>(head));
+  else return of_lanes<4, 0>(small_of<2, G + 4>(head)) | shift_left<4>(of_lanes<2, 6>(small_of<2, G - 4>(head)));
 }
 template <int G>
 static inline Ints six_bit_minimum(const uint8_t *head) {
-  if constexpr (G < 4) return of_lanes<0, 6>(small_of<2, G + 4>(head));
-  else return of_lanes<4, 4>(small_of<2, G + 4>(head)) | shift_left<4>(of_lanes<6, 2>(small_of<2, G>(head)));
+  if constexpr (G < 4) return of_lanes<6, 0>(small_of<2, G + 4>(head));
+  else return of_lanes<4, 4>(small_of<2, G + 4>(head)) | shift_left<4>(of_lanes<2, 6>(small_of<2, G>(head)));
 }
 
 // number = d · scale · code - dmin · minimum
@@ -77,7 +77,7 @@ struct Q2_K {
   static constexpr bool MINIMUMS = true, TABLE = false;
   using Codes = Bits<2>;
   static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 256; i++) to[i] = (uint8_t)two_of_k(block + 16, i); }
-  template <int G> static Floats scale(const uint8_t *head) { return half_of<0>(head) * to_floats(of_lanes<0, 4>(small_of<2, G>(head))); }
+  template <int G> static Floats scale(const uint8_t *head) { return half_of<0>(head) * to_floats(of_lanes<4, 0>(small_of<2, G>(head))); }
   template <int G>
   static Floats minimum(const uint8_t *head) { return splat(0.0f) - half_of<1>(head) * to_floats(of_lanes<4, 4>(small_of<2, G>(head))); }
 };
@@ -93,7 +93,7 @@ struct Q3_K {
   // Six bits less 32: four of them in eight bytes, two scales each, and two in four more, four each.
   template <int G>
   static Floats scale(const uint8_t *head) {
-    const Ints low = of_lanes<G / 8 * 4, 4>(small_of<1, G % 8>(head)), high = of_lanes<G / 4 * 2, 2>(small_of<1, 8 + G % 4>(head));
+    const Ints low = of_lanes<4, G / 8 * 4>(small_of<1, G % 8>(head)), high = of_lanes<2, G / 4 * 2>(small_of<1, 8 + G % 4>(head));
     return half_of<0>(head) * to_floats((low | shift_left<4>(high)) + splat_int(-32));
   }
   template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
@@ -109,7 +109,7 @@ struct IQ4_XS {
   // Six bits less 32: two of them in two bytes, four scales each, and four in four more, two each.
   template <int G>
   static Floats scale(const uint8_t *head) {
-    const Ints low = of_lanes<G % 2 * 4, 4>(small_of<1, 2 + G / 2>(head)), high = of_lanes<G % 4 * 2, 2>(small_of<1, G / 4>(head));
+    const Ints low = of_lanes<4, G % 2 * 4>(small_of<1, 2 + G / 2>(head)), high = of_lanes<2, G % 4 * 2>(small_of<1, G / 4>(head));
     return half_of<0>(head) * to_floats((low | shift_left<4>(high)) + splat_int(-32));
   }
   template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
