@@ -155,8 +155,10 @@ def test_what_is_read_is_held_to_the_bandwidth(monkeypatch, tmp_path):
     line["decode"] = [{"depth": 16, "read_bytes_per_token": 5 * 10**8}]
     monkeypatch.setattr(ours, "run", lambda *given: Finished(json.dumps(line), 1.0, 1))
     case, gptcli, places = Case("read", "Q4_K_M", 2, 16), ours.Gptcli(tmp_path), Places(tmp_path)
-    assert gptcli.measure(case, places)() == 2.5e10
     (side,) = bounds.sides(case, places, gptcli)
+    with pytest.raises(MeasureError, match="nothing was measured"):
+        side.measure()
+    assert gptcli.measure(case, places)() == 2.5e10
     assert side.measure() == 3e10 and str(target("llama-1b", case, side.name)) == "≥ 0.85"
 
 

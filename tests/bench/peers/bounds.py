@@ -28,7 +28,7 @@ def sides(case: Case, places: Places, ours: Gptcli) -> Iterator[Side]:
         bound = allowed(places, case.dtype)
         yield Side(ALLOWED_OF_FILE if is_file_type(case.dtype) else ALLOWED, lambda: bound)
     if case.measure == "read":
-        yield Side(BANDWIDTH, ours.bandwidth(case, places))
+        yield Side(BANDWIDTH, ours.bandwidth(case))
     if case.measure == "long":
         short = Case("long", case.dtype, case.threads, SHORT)
         yield Side(ITSELF, ours.measure(short, places))

@@ -35,6 +35,7 @@ class Gptcli:
 
     def __init__(self, data: Path, new_tokens: int = NEW_TOKENS) -> None:
         self._data, self._new = data, new_tokens
+        self._bandwidth: dict[Case, float] = {}
 
     def version(self) -> str:
         """Its own number."""
@@ -54,7 +55,7 @@ class Gptcli:
             else:
                 command += ["--batch", str(BATCH)]
             variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
-            read = _read if case.measure == "read" else _rate
+            read = self._read if case.measure == "read" else _rate
             return lambda: read(case, self._run(command, variables).output)
         new = 1 if case.measure == "start" else MEMORY_NEW
         command = ["complete", *model, "-n", str(new), "--temp", "0", PROMPT]
@@ -66,12 +67,22 @@ class Gptcli:
         """Packs the weights, so that no round pays for it. Raises MeasureError."""
         self._run(["complete", *_model(places, dtype), "-n", "1", PROMPT])
 
-    def bandwidth(self, case: Case, places: Places) -> Measure:
-        """Bytes per second that are read of memory by as many threads, measured by itself."""
-        command = ["bench", *_model(places, case.dtype), "--threads", str(case.threads), "--json"]
-        command += ["--rounds", "1", "--measure", "decode", "--depth", "16", "-n", "1"]
-        name = "read_bandwidth_bytes_per_second"
-        return lambda: _figure(case, self._run(command).output, name)
+    def bandwidth(self, case: Case) -> Measure:
+        """Bytes per second that the last process to measure a case of `read` read of memory."""
+
+        def measure() -> float:
+            if case not in self._bandwidth:
+                raise MeasureError(f"nothing was measured of {case}")
+            return self._bandwidth[case]
+
+        return measure
+
+    def _read(self, case: Case, output: str) -> float:
+        """Bytes per second of weights and KV cache that tokens are made of."""
+        self._bandwidth.pop(case, None)
+        rate = _rate(case, output)
+        self._bandwidth[case] = _figure(case, output, "read_bandwidth_bytes_per_second")
+        return rate * float(_line(output)["decode"][0]["read_bytes_per_token"])
 
     def _run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> Finished:
         data = {"GPTCLI_DATA_DIR": str(self._data)}
@@ -91,15 +102,13 @@ def _rate(case: Case, output: str) -> float:
     return 1 / rate if case.measure == "long" else rate
 
 
-def _read(case: Case, output: str) -> float:
-    """Bytes per second of weights and KV cache that tokens are made of."""
-    line = json.loads(output.strip().splitlines()[-1])
-    return _rate(case, output) * float(line["decode"][0]["read_bytes_per_token"])
-
-
 def _figure(case: Case, output: str, name: str) -> float:
     try:
-        line: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
-        return float(line[name])
+        return float(_line(output)[name])
     except (IndexError, KeyError, TypeError, ValueError):
         raise MeasureError(f"gptcli bench printed no rate of {case}") from None
+
+
+def _line(output: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return found
