@@ -58,6 +58,7 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     """Catches a section that is used before it is there, or from where it no longer is."""
     monkeypatch.setattr(moving, "_pays", lambda _size: pays)
     monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(moving, "FORWARDS", 1 << 40)
     monkeypatch.setattr(model, "SETTLED", SETTLED)
     monkeypatch.setattr(moving, "LEAST", 0)
     row = rows_of(CASE)[0]
@@ -74,6 +75,17 @@ def test_weights_that_move_stay_the_same(packed, loaded, pays, monkeypatch):
     assert seen[-1] == (len(movable) if pays else 0)
     assert packed.address("embedding.weight") == packed.memory.ctypes.data
     assert loaded.address("embedding.weight") == loaded.memory.ctypes.data
+
+
+def test_weights_of_any_size_move_soon(loaded, monkeypatch):
+    """Catches a large model that has ended before what it gains by has begun."""
+    monkeypatch.setattr(moving, "_pays", lambda _size: True)
+    monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(moving, "FORWARDS", 4)
+    monkeypatch.setattr(moving, "LEAST", 0)
+    steps = list(iter(loaded.mover.step, []))
+    assert 2 <= len(steps) <= 4
+    assert loaded.moved.keys() == {name for names in steps for name in names}
 
 
 def test_other_weights_other_models_and_broken_files_are_not_used(packed, origin, tmp_path):
@@ -119,6 +131,7 @@ def test_weights_stay_where_moving_takes_long(packed, loaded, monkeypatch):
     monkeypatch.setattr(moving, "_pays", lambda _size: True)
     monkeypatch.setattr(moving, "LEAST", 1 << 60)
     monkeypatch.setattr(moving, "STEP", 1)
+    monkeypatch.setattr(moving, "FORWARDS", 1 << 40)
     monkeypatch.setattr(model, "SETTLED", SETTLED)
     row = rows_of(CASE)[0]
     still, going = (Session(KernelModel(each, open_library())) for each in (packed, loaded))

@@ -17,6 +17,8 @@ from gptcli.engine.host.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
 STEP = 16 << 20
+#: Forwards in which all is moved, however large: a text of a few hundred tokens is to gain by it.
+FORWARDS = 64
 #: Bytes a second at the least: below that, as where memory has to be taken from others first, the
 #: weights stay where they are, since hundreds of tokens would have to make up for it.
 LEAST = 1 << 30
@@ -51,8 +53,9 @@ class Moving:
                 return []
             self._memory = reserve(self._packed.size)
         moved: list[str] = []
+        least = max(STEP, self._packed.size // FORWARDS)
         done, start = 0, time.perf_counter()
-        while self._left and done < STEP:
+        while self._left and done < least:
             name = self._left.pop(0)
             first, end = self._packed.extent(name)
             for at in range(first, end, PIECE):
