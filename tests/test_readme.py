@@ -117,7 +117,7 @@ def test_shown_model_facts_are_real(with_default_model):
     )
     facts = dict(line.split("\t", 1) for line in done.stdout.splitlines())
     assert cells[1] == facts["size"]
-    assert f": {cells[3]} of weights in int4, " in facts["memory"]
+    assert f": {cells[2]} of weights in q4_1+q8_0, " in facts["memory"]
     cache, _, context = cells[4].partition(" for ")
     assert facts["memory"].endswith(f", {cache} of KV cache for {context.replace(',', '')}")
 
