@@ -29,6 +29,8 @@ _FILE = "tokenizer.json"
 _TOO_LARGE = "is larger than any tokenizer should be"
 #: Raised when what is made changes.
 _FORMAT = b"2"
+#: Bytes below which a file has too few tokens to be kept in another form: it is opened each time.
+_HELD = 1 << 18
 #: So long one process waits for another that makes the same, before it makes it for itself.
 _WAIT_SECONDS = 60
 
@@ -65,18 +67,34 @@ def find(directory: Path) -> TokenizerSource:
     path = directory / _FILE
     if not path.exists():
         return _made(directory)
-    content = files.digest(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+    whole = _read_small(path)
+    content = (
+        files.digest(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+        if whole is None
+        else hashlib.sha256(whole).hexdigest()
+    )
     held = settings_files.read(directory)
 
     def read() -> TokenizerText:
-        text = files.read(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
-        if hashlib.sha256(text).hexdigest() != content:
-            raise ModelError(str(path), "was changed while it was being used")
+        text = whole
+        if text is None:
+            text = files.read(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+            if hashlib.sha256(text).hexdigest() != content:
+                raise ModelError(str(path), "was changed while it was being used")
         return TokenizerText(text, tokenizer_trial.growth(text, str(path)))
 
     return TokenizerSource(
         directory, path, _settings(directory, held), _digest(held, content), read
     )
+
+
+def _read_small(path: Path) -> bytes | None:
+    """A file that is small enough to be held from the first look at it on, else None."""
+    files.refuse_special(path)
+    with contextlib.suppress(OSError):  # said where it is read
+        if path.stat().st_size <= _HELD:
+            return files.read(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
+    return None
 
 
 def _made(directory: Path) -> TokenizerSource:
