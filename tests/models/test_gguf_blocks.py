@@ -30,7 +30,7 @@ from tests.models.conftest import add_tokenizer
 from tests.models.test_gguf_families import CASES, checkpoint, imported
 from tests.opening import load, open_kernels, parameters
 
-KEPT = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1)
+KEPT = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1)
 #: gpt-oss has experts in MXFP4 or woven, which config.json can say no two ways of.
 FAMILIES = [case for case in CASES if not case.startswith("gpt-oss")]
 every_family = pytest.mark.parametrize("case", FAMILIES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gguf
 import numpy as np
 import pytest
@@ -11,8 +13,12 @@ from hypothesis import strategies as st
 
 from gptcli.engine.cpu.binding.abi import FLOATS, Form, Kind, Met
 from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing import pack as pack_module
+from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, pack
+from gptcli.engine.cpu.packing.sections import Kinds
 from tests.engine.cpu import ggml, reference, stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
+from tests.engine.cpu.small import SPEC, small_parameters
 
 pytestmark = needs_kernels
 #: Those that floats are packed into.
@@ -180,3 +186,23 @@ def test_what_is_no_number_is_not_lost(bad, kind, met, instructions):
     x[0, 40] = bad
     panels = stages.packed(numbers(5, 16, 96), 96, kind, Form.FLOAT32)
     assert not np.isfinite(stages.product(instructions, panels, kind, 16, x, met)).any()
+
+
+@pytest.mark.parametrize("form", [Form.Q8_0, Form.Q4_1, Form.Q4_K, Form.Q6_K])
+@pytest.mark.parametrize("kind", [Kind.FLOAT32, Kind.BFLOAT16])
+def test_blocks_become_floats(form, kind, monkeypatch):
+    """Catches a block read wrongly, or rows at another place, where floats are asked for."""
+    monkeypatch.setattr(pack_module, "_AT_ONCE", 1 << 14)  # some panels at a time
+    spec = dataclasses.replace(SPEC, width=256, heads=4, head_dim=64, hidden=512, vocab=160)
+    blocks: dict[str, Parameter] = {}
+    floats: dict[str, Parameter] = dict(small_parameters(spec))
+    for name, numbers_ in floats.items():
+        if numbers_.shape[1:]:
+            raw = ggml.blocks(form, *numbers_.shape, seed=len(name))
+            blocks[name] = GgmlBlocks(raw, form)
+            floats[name] = quants.dequantize(raw, gguf.GGMLQuantizationType[form.name])
+        else:
+            blocks[name] = numbers_
+    library, kinds = open_library("portable"), Kinds.all(kind)
+    ours, theirs = (pack(spec, kinds, each, library) for each in (blocks, floats))
+    np.testing.assert_array_equal(ours.memory[: ours.size], theirs.memory[: theirs.size])
