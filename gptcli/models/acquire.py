@@ -68,9 +68,8 @@ def find(name: str) -> ModelDir | None:
         case Gguf(path):
             return local_gguf.find(path, name)
         case Repo() as repo:
-            found = hub_cache.find(repo, name)
-            file = None if found else hub_cache.find_gguf(repo)
-            return local_gguf.find(file, name) if file else found
+            found = _cached(repo, name)
+            return local_gguf.find(found, name) if isinstance(found, Path) else found
         case Foreign(kept, key):
             place, _ = kept.find(key)
             if place.is_dir():
@@ -112,9 +111,13 @@ def offer(name: str) -> Generator[Progress, None, Offer] | None:
 
 def _of_cache(repo: Repo, name: str) -> Generator[Progress, None, ModelDir | None]:
     """The model if the hub's cache has its files: safetensors, else the GGUF file that is meant."""
-    found = hub_cache.find(repo, name)
-    file = None if found else hub_cache.find_gguf(repo)
-    return (yield from local_gguf.obtain(file, name)) if file else found
+    found = _cached(repo, name)
+    return (yield from local_gguf.obtain(found, name)) if isinstance(found, Path) else found
+
+
+def _cached(repo: Repo, name: str) -> ModelDir | Path | None:
+    """The directory of safetensors, or the GGUF file that is meant, in the hub's cache."""
+    return hub_cache.find(repo, name) or hub_cache.find_gguf(repo)
 
 
 def _managed(key: str, name: str) -> Generator[Progress, None, ModelDir]:

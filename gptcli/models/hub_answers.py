@@ -16,7 +16,8 @@ from typing import Any
 from gptcli.errors import NetworkError
 from gptcli.models.hub_cache import Repo
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What a large file's ETag is.
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 #: What the library makes names of files and directories from, whatever it asked for.
 _HEADERS = ("X-Linked-Etag", "X-Repo-Commit", "X-Xet-Hash")
@@ -82,7 +83,7 @@ def listing(repo: Repo) -> Listing:
             raise _strange(repo, f"{name!r:.60} is no name of a file")
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
             raise _strange(repo, f"{name} has {size!r:.60} bytes")
-    digests = {name: each for name, each in told.items() if _SHA256.fullmatch(each)}
+    digests = {name: each for name, each in told.items() if SHA256.fullmatch(each)}
     return Listing(commit, files, digests, facts_of(info))
 
 

@@ -9,7 +9,6 @@ file and puts it into its place.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Generator, Iterable
@@ -19,7 +18,7 @@ from typing import Any
 
 from gptcli.errors import NetworkError
 from gptcli.models import disk, hub_answers, hub_cache
-from gptcli.models.hub_answers import TIMEOUT_SECONDS
+from gptcli.models.hub_answers import SHA256, TIMEOUT_SECONDS
 from gptcli.models.hub_cache import Repo
 from gptcli.types.events import Progress
 
@@ -28,8 +27,6 @@ RESUMED = 8 << 20
 _POLL_SECONDS = 0.1
 _CANCEL_SECONDS = 2
 _CHUNK = 1 << 20
-#: A large file's ETag is its SHA-256.
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _END = ".incomplete"
 #: What another process that was killed left under a name that is never resumed.
 _OLD_SECONDS = 24 * 3600
@@ -75,17 +72,13 @@ def sweep(repo: Repo, *, every: bool = False) -> int:
     every: also what could be gone on with. What the library writes in is left alone for a day.
     """
     freed, old = 0, time.time() - _OLD_SECONDS
-    for path in _partial(repo):
+    for path in list((repo.folder / "blobs").glob(f"*{_END}")):
         with suppress(OSError):
             stat = path.stat()
             if every or ("." in path.stem and stat.st_mtime < old):
                 path.unlink()
                 freed += stat.st_size
     return freed
-
-
-def _partial(repo: Repo) -> list[Path]:
-    return list((repo.folder / "blobs").glob(f"*{_END}"))
 
 
 class _Worker(threading.Thread):
@@ -172,7 +165,7 @@ class _Worker(threading.Thread):
 
     def _is(self, path: Path, etag: str) -> bool:
         """Whether what two downloads made together is what the hub has."""
-        if not _SHA256.fullmatch(etag):
+        if not SHA256.fullmatch(etag):
             return True
         digest = hashlib.sha256()
         with path.open("rb") as file:

@@ -10,15 +10,13 @@ from gptcli.formats.safetensors import shards
 from gptcli.models import hub_cache, local
 from gptcli.models.hub_answers import Listing
 from gptcli.models.hub_cache import Repo
-from gptcli.models.hub_variants import choose, memory, variants
+from gptcli.models.hub_variants import choose, listed, memory, variants
 from gptcli.types.models import Offer, OfferedVariant
 from gptcli.units import size
 
 #: Bytes beside the weights: the tokenizer, what is computed with, and a short KV cache.
 _BESIDE = 256 << 20
 _SAFETENSORS = ".safetensors"
-#: Variants that a line tells of.
-_TOLD = 30
 
 
 def of(repo: Repo, listing: Listing) -> Offer:
@@ -63,14 +61,12 @@ def trouble(repo: Repo, names: Collection[str]) -> ModelError | None:
 def told(offer: Offer, room: int | None) -> str:
     """Which variants there are, and which one is taken, in a line."""
     said = []
-    for each in offer.variants[:_TOLD]:
+    for each in offer.variants:
         about = [] if each.size is None else [size(each.size)]
         if each.fits(room) is False and each.memory is not None:
             about.append(f"needs {size(each.memory)} of memory")
         said.append(each.name + (f" ({', '.join(about)})" if about else ""))
-    more = len(offer.variants) - _TOLD
-    rest = f" and {more} more" if more > 0 else ""
-    return f"takes {offer.default} of {', '.join(said)}{rest}; {offer.name}:NAME takes another"
+    return f"takes {offer.default} of {listed(said)}; {offer.name}:NAME takes another"
 
 
 def _beside(weights: int | None) -> int | None:

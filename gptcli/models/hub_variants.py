@@ -63,12 +63,11 @@ def variants(files: Mapping[str, int | None]) -> list[Variant]:
         part = parts.part_of(place.name)
         whole: tuple[str, ...] = (name,)
         if part is not None:
-            stem, number, count = part
+            _, number, count = part
             room -= count if number == 1 else 0
             if number != 1 or room < 0:
                 continue
-            end = place.name[len(f"{stem}-00001") :]
-            whole = tuple(str(place.with_name(f"{stem}-{n + 1:05}{end}")) for n in range(count))
+            whole = tuple(str(place.with_name(each)) for each in parts.names(place.name))
         label = _label(place) or name
         label = name if label in found else label
         sizes = [files.get(each) for each in whole]
@@ -103,11 +102,16 @@ def require(found: Sequence[Variant], wanted: str, subject: str) -> Variant:
     chosen = choose(found, wanted)
     if chosen is not None:
         return chosen
-    there = ", ".join(each.name for each in found[:_TOLD])
-    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
     if not found:
         raise ModelError(subject, "has no GGUF files")
-    raise ModelError(subject, f"has no variant {wanted}", f"there are {there}{more}")
+    there = listed([each.name for each in found])
+    raise ModelError(subject, f"has no variant {wanted}", f"there are {there}")
+
+
+def listed(words: Sequence[str]) -> str:
+    """So many words as a sentence may have, and how many more there are."""
+    more = len(words) - _TOLD
+    return ", ".join(words[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def memory(variant: Variant, parameters: int | None) -> int | None:

@@ -144,8 +144,7 @@ def pull(
     """Fetch a model, unless it is here already.
 
     A large file that was broken off goes on where it ended. What is not safetensors is converted
-    once. Of a .gguf file in parts (name-00001-of-00003.gguf)
-    any one stands for all.
+    once. Of a .gguf file in parts (name-00001-of-00003.gguf) any one stands for all.
     """
     messages = output.messages(environment)
     if pulling.update:

@@ -26,20 +26,27 @@ def part_of(name: str) -> tuple[str, int, int] | None:
     return match[1], int(match[2]), int(match[3])
 
 
+def names(name: str) -> list[str]:
+    """The names of all parts of what a file of that name is one of, in order; else just that."""
+    named = part_of(name)
+    if named is None:
+        return [name]
+    stem, _, count = named
+    end = name[len(name) - len(f"-of-{count:05}.gguf") :]
+    return [f"{stem}-{number + 1:05}{end}" for number in range(count)]
+
+
 def paths(path: Path) -> list[Path]:
     """All parts of what a file is one of, in their order, as their names say: often just itself.
 
     Raises ModelError naming the first that is not there.
     """
-    named = part_of(path.name)
-    if named is None:
+    if part_of(path.name) is None:
         return [path]
-    stem, _, count = named
-    end = path.name[len(path.name) - len(f"-of-{count:05}.gguf") :]
-    found = [path.with_name(f"{stem}-{n + 1:05}{end}") for n in range(count)]
+    found = [path.with_name(name) for name in names(path.name)]
     for part in found:
         if not part.exists():
-            raise ModelError(str(part), f"is missing: {path.name} is one of {count} parts")
+            raise ModelError(str(part), f"is missing: {path.name} is one of {len(found)} parts")
     return found
 
 

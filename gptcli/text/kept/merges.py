@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
 from gptcli.text.kept.form import Form
+from gptcli.text.kept.remembering import remember
 
 #: Pairs that are remembered at most, each some hundred bytes.
 _PAIRS = 1 << 15
@@ -76,10 +77,7 @@ class Merges:
         key = left << 32 | right
         found = self._pairs.get(key)
         if found is None:
-            found = self._looked_up(left, right)
-            if len(self._pairs) >= _PAIRS:
-                self._pairs.clear()
-            self._pairs[key] = found
+            return remember(self._pairs, key, self._looked_up(left, right), _PAIRS)
         return found
 
     def _looked_up(self, left: int, right: int) -> int:

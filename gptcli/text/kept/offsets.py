@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from gptcli.formats.tokenizer_json.parts import Part
-
-Cut = tuple[int, int, int]
+from gptcli.text.cutter import Cut
 
 #: Unicode's White_Space, and what stands for a space in byte-level vocabularies.
 _SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000Ġ" + "".join(

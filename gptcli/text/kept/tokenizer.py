@@ -12,6 +12,7 @@ from gptcli.text.cutter import Cut, Cutter, within
 from gptcli.text.kept import offsets
 from gptcli.text.kept.form import Form
 from gptcli.text.kept.merges import Merges
+from gptcli.text.kept.remembering import remember
 from gptcli.text.kept.spellings import Spellings
 from gptcli.text.kept.unigram import BYTE_NAMES, Unigram
 
@@ -145,10 +146,7 @@ class _Bpe:
         word = tuple(symbols)
         found = self._words.get(word)
         if found is None:
-            found = self._found(word, spelt)
-            if len(self._words) >= _WORDS:
-                self._words.clear()
-            self._words[word] = found
+            return remember(self._words, word, self._found(word, spelt), _WORDS)
         return found
 
     def _found(self, symbols: Sequence[int], spelt: Sequence[str]) -> list[tuple[int, int, int]]:

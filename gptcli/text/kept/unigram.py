@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from gptcli.text.kept.form import Form
+from gptcli.text.kept.remembering import remember
 from gptcli.text.kept.spellings import Spellings
 
 #: How SentencePiece calls each byte.
@@ -41,9 +42,7 @@ class Unigram:
         if found is None:
             found = [each for part in self._cut(word) for each in self._told(word, *part)]
             if len(word) <= _LONGEST:
-                if len(self._words) >= _WORDS:
-                    self._words.clear()
-                self._words[word] = found
+                remember(self._words, word, found, _WORDS)
         return found
 
     def _cut(self, word: bytes) -> list[tuple[int, int]]:

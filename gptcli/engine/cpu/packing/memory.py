@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +71,12 @@ class PackedWeights:
     def head(self) -> str:
         """The name of the section that is the unembedding."""
         return UNEMBEDDING if UNEMBEDDING in self.places else EMBEDDING
+
+    def read_whole(self) -> Iterator[Section]:
+        """All sections but those of which a token takes one row: tables, an embedding alone."""
+        for name, (section, _) in self.places.items():
+            if section.form != "table" and (name != EMBEDDING or self.head == EMBEDDING):
+                yield section
 
 
 def places(

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, reserve
-from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import available_bytes
 
 #: Bytes that are moved before a forward at the least: some milliseconds.
@@ -29,17 +28,12 @@ PIECE = 4 << 20
 class Moving:
     """Moves sections out of a mapped file, and lets `packed` know; see Mover.
 
-    Tables stay, of which a token takes one row, and so does an embedding that is not the head.
-    begin: where the sections begin in `file`.
+    What is not read whole stays. begin: where the sections begin in `file`.
     """
 
     def __init__(self, packed: PackedWeights, file: mmap.mmap, begin: int) -> None:
         self._packed, self._file, self._begin = packed, file, begin
-        self._left = [
-            name
-            for name, (section, _) in packed.places.items()
-            if section.form != "table" and (name != EMBEDDING or packed.head == EMBEDDING)
-        ]
+        self._left = [section.name for section in packed.read_whole()]
         self._memory: Bytes | None = None
 
     def step(self) -> list[str]:

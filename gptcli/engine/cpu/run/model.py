@@ -15,7 +15,6 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
-from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
@@ -92,13 +91,8 @@ class KernelModel:
     @property
     def activations(self) -> str | None:
         """What activations are where they meet the weights, None where that is what these are."""
-        places = self._weights.packed.places
-        # Of an embedding rows are taken, which meet nothing.
-        kinds = {
-            section.kind
-            for name, (section, _) in places.items()
-            if section.form == "matrix" and (name != EMBEDDING or self.packed.head == EMBEDDING)
-        }
+        read = self.packed.read_whole()
+        kinds = {section.kind for section in read if section.form == "matrix"}
         return self.library.activations(kinds, abi.Met(self._weights.model.met))
 
     def forward(
@@ -179,9 +173,7 @@ class KernelModel:
     def weight_bytes(self) -> int:
         """Bytes of packed weights that a token of one row reads, see `traffic`."""
         panel_bytes = self.library.functions.kernels_panel_bytes
-        sections = (section for section, _ in self._weights.packed.places.values())
-        rows = {EMBEDDING} - {self.packed.head}
-        read = (each for each in sections if each.form != "table" and each.name not in rows)
+        read = self.packed.read_whole()
         return traffic.weight_bytes(
             self.spec, ((each.name, each.bytes(panel_bytes)) for each in read)
         )

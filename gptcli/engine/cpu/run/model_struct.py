@@ -32,8 +32,9 @@ class Weights:
         self.model = model = _model(spec, packed.section(EMBEDDING).kind)
         self.layers = _layers(spec)
         model.met, model.layer = met, c.addressof(self.layers)
-        self._slopes = [slopes(shape.heads) * np.float32(spec.alibi or 0) for shape in spec.shapes]
+        self._slopes: list[Floats] = []
         if spec.alibi is not None:
+            self._slopes = [slopes(shape.heads) * np.float32(spec.alibi) for shape in spec.shapes]
             for layer, steep in zip(self.layers, self._slopes, strict=True):
                 layer.slopes = steep.ctypes.data
         for index, layer in enumerate(self.layers):

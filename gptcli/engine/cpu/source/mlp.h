@@ -26,12 +26,20 @@ static void widen(const Step &s, const Team &team, const Matrix &gate, const Mat
   }
 }
 
+// What matrices of every expert need; they are mostly of one kind.
+static int needs_of_all(const Model &m, const Matrix *experts) {
+  int needs = needs_of(experts[0], m.met);
+  for (int e = 1; e < m.experts; e++) {
+    if (experts[e].kind != experts[e - 1].kind) needs |= needs_of(experts[e], m.met);
+  }
+  return needs;
+}
+
 // What the MLP's first matrices need, those of every expert.
 static int needs_of_mlp(const Model &m, const LayerWeights &w) {
   if (!w.router.data) return needs_of(w.gate, m.met) | needs_of(w.up, m.met);
-  int needs = needs_of(w.router, m.met);
-  for (int e = 0; e < m.experts; e++) needs |= needs_of(w.experts_up[e], m.met) | (m.gated ? needs_of(w.experts_gate[e], m.met) : NOTHING);
-  return needs;
+  const int needs = needs_of(w.router, m.met) | needs_of_all(m, w.experts_up);
+  return m.gated ? needs | needs_of_all(m, w.experts_gate) : needs;
 }
 
 // chances = router(x).softmax(-1); the `chosen` largest, ties to the first, and their shares.
@@ -94,9 +102,8 @@ static void widen_experts(const Step &s, const Team &team, const LayerWeights &w
 // update[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them.
 static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w) {
   const Model &m = *s.model;
-  int needs = NOTHING;
-  for (int e = 0; e < m.experts; e++) needs |= needs_of(w.experts_down[e], m.met);
-  const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride, needs);
+  const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride,
+                               needs_of_all(m, w.experts_down));
   const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
     memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));

@@ -31,10 +31,16 @@ static inline float scaled_sum(const Row &row, int chunk, int g) {
   return GROUP == 16 ? row.sums_of_16[2 * chunk + g] : row.sums_of_32[chunk];
 }
 
-struct Bytes {
-  static constexpr int VECTORS = 8;
+// What bytes and words share.
+struct WholeNumbers {
   using Row = Rounded;
   using Part = Ints;
+  static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
+  static Floats finished(Ints part) { return to_floats(part); }
+};
+
+struct Bytes : WholeNumbers {
+  static constexpr int VECTORS = 8;
   static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.bytes, token); }
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return K::template code<I>(chunk); }
   // WIDE: codes beyond what dot_nibbles takes; these are 128 above what they stand for.
@@ -45,21 +51,15 @@ struct Bytes {
   template <bool WIDE> static Ints add(Ints part, Ints weights, const Row &row, int at) {
     return WIDE ? dot_bytes(part, weights, row.x[at]) : dot_nibbles(part, weights, row.x[at]);
   }
-  static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
-  static Floats finished(Ints part) { return to_floats(part); }
 };
 
-struct Words {
+struct Words : WholeNumbers {
   static constexpr int VECTORS = 16;
-  using Row = Rounded;
-  using Part = Ints;
   static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.words, token); }
   // With the offset taken off already.
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return minus_words(K::template pair<I>(chunk), K::OFFSET); }
   template <bool, int> static Ints start(const Row &, int, int, int) { return splat_int(0); }
   template <bool> static Ints add(Ints part, Ints weights, const Row &row, int at) { return dot_words(part, weights, row.x[at]); }
-  static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
-  static Floats finished(Ints part) { return to_floats(part); }
 };
 
 struct FloatingPoint {

@@ -5,8 +5,8 @@
 // B says how: a struct with NAME; NUMBERS and BYTES of a block as the file has it, see blocks.h;
 // Codes, see bits.h; GROUP, 16 or 32 columns that share a scale; OFFSET; MINIMUMS; HALVES
 // and SMALLS, what of a block is no code: so many halves from byte HALVES_AT on, and so many bytes
-// from SMALLS_AT on; codes_of(block, to), its codes column by column; scale<g>(head) and
-// minimum<g>(head), those of a block's group g in 16 rows; meaning(codes), where codes stand for
+// from SMALLS_AT on; codes_of(block, to), its codes column by column; scale<g>(head) and,
+// where there are MINIMUMS, minimum<g>(head), those of a block's group g in 16 rows; meaning(codes), where codes stand for
 // others, and TABLE, whether they do.
 //
 // A step is PER blocks of each row: first their heads, of each block 16 lanes of each half and 16 of

@@ -16,8 +16,12 @@ static inline Ints six_bit_minimum(const uint8_t *head) {
   else return of_lanes<4, 4>(small_of<2, G + 4>(head)) | shift_left<4>(of_lanes<2, 6>(small_of<2, G>(head)));
 }
 
+// d · scale, of six bits less 32: the low four, and the high two.
+static inline Floats signed_six_bits(const uint8_t *head, Ints low, Ints high) {
+  return half_of<0>(head) * to_floats((low | shift_left<4>(high)) + splat_int(-32));
+}
+
 // number = d · scale · code - dmin · minimum
-template <class B>
 struct ScaleAndMinimum {
   static constexpr int NUMBERS = 256, GROUP = 32, OFFSET = 0, HALVES = 2, HALVES_AT = 0, SMALLS = 12, SMALLS_AT = 4;
   static constexpr bool MINIMUMS = true, TABLE = false;
@@ -35,14 +39,14 @@ static inline int two_of_k(const uint8_t *bytes, int i) { return bytes[i / 128 *
 // Number l of group g: bit g of byte l.
 static inline int one_of_k(const uint8_t *bytes, int i) { return bytes[i % 32] >> i / 32 & 1; }
 
-struct Q4_K : ScaleAndMinimum<Q4_K> {
+struct Q4_K : ScaleAndMinimum {
   static constexpr char NAME[] = "q4_k";
   static constexpr int BYTES = 144;
   using Codes = Bits<4>;
   static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 256; i++) to[i] = (uint8_t)four_of_k(block + 16, i); }
 };
 
-struct Q5_K : ScaleAndMinimum<Q5_K> {
+struct Q5_K : ScaleAndMinimum {
   static constexpr char NAME[] = "q5_k";
   static constexpr int BYTES = 176;
   using Codes = Joined<4, 1>;
@@ -68,7 +72,6 @@ struct Q6_K {
     const Ints byte = small_of<1, G>(head);
     return half_of<0>(head) * to_floats(byte - shift_left<1>(byte & splat_int(128)));
   }
-  template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
 };
 
 struct Q2_K {
@@ -93,10 +96,8 @@ struct Q3_K {
   // Six bits less 32: four of them in eight bytes, two scales each, and two in four more, four each.
   template <int G>
   static Floats scale(const uint8_t *head) {
-    const Ints low = of_lanes<4, G / 8 * 4>(small_of<1, G % 8>(head)), high = of_lanes<2, G / 4 * 2>(small_of<1, 8 + G % 4>(head));
-    return half_of<0>(head) * to_floats((low | shift_left<4>(high)) + splat_int(-32));
+    return signed_six_bits(head, of_lanes<4, G / 8 * 4>(small_of<1, G % 8>(head)), of_lanes<2, G / 4 * 2>(small_of<1, 8 + G % 4>(head)));
   }
-  template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
 };
 
 struct IQ4_XS {
@@ -109,8 +110,6 @@ struct IQ4_XS {
   // Six bits less 32: two of them in two bytes, four scales each, and four in four more, two each.
   template <int G>
   static Floats scale(const uint8_t *head) {
-    const Ints low = of_lanes<4, G % 2 * 4>(small_of<1, 2 + G / 2>(head)), high = of_lanes<2, G % 4 * 2>(small_of<1, G / 4>(head));
-    return half_of<0>(head) * to_floats((low | shift_left<4>(high)) + splat_int(-32));
+    return signed_six_bits(head, of_lanes<4, G % 2 * 4>(small_of<1, 2 + G / 2>(head)), of_lanes<2, G % 4 * 2>(small_of<1, G / 4>(head)));
   }
-  template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
 };

@@ -32,8 +32,8 @@ static inline void of_tokens(int tokens, Visit visit) {
   visit(Number<T>{});
 }
 
-// Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane) and
-// dot<T>(…); with rounded(met), whether activations are to be, and exact<T>(…) for where they are not.
+// Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane), and with
+// dot<T>(met, …) for T tokens.
 template <class K>
 struct Plain {
   template <class Form> static constexpr bool keeps = false;

@@ -11,42 +11,37 @@ static inline void fives_of(const uint8_t *high, const uint8_t *bytes, uint8_t *
   for (int i = 0; i < 32; i++) to[i] = (uint8_t)(four_of(bytes, i) | (high[i / 8] >> i % 8 & 1) << 4);
 }
 
-struct Q8_0 : OneScale<Q8_0> {
+struct Q8_0 : OneScale {
   static constexpr char NAME[] = "q8_0";
-  static constexpr int NUMBERS = 32, BYTES = 34, HALVES = 1, OFFSET = 128;
-  static constexpr bool MINIMUMS = false;
+  static constexpr int BYTES = 34, OFFSET = 128;
   using Codes = Bits<8>;
   static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 32; i++) to[i] = (uint8_t)(block[2 + i] ^ 128); }
 };
 
-struct Q4_0 : OneScale<Q4_0> {
+struct Q4_0 : OneScale {
   static constexpr char NAME[] = "q4_0";
-  static constexpr int NUMBERS = 32, BYTES = 18, HALVES = 1, OFFSET = 8;
-  static constexpr bool MINIMUMS = false;
+  static constexpr int BYTES = 18, OFFSET = 8;
   using Codes = Bits<4>;
   static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 2, to); }
 };
 
-struct Q4_1 : OneScale<Q4_1> {
+struct Q4_1 : ScaleAndLeast {
   static constexpr char NAME[] = "q4_1";
-  static constexpr int NUMBERS = 32, BYTES = 20, HALVES = 2, OFFSET = 0;
-  static constexpr bool MINIMUMS = true;
+  static constexpr int BYTES = 20;
   using Codes = Bits<4>;
   static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 4, to); }
 };
 
-struct Q5_0 : OneScale<Q5_0> {
+struct Q5_0 : OneScale {
   static constexpr char NAME[] = "q5_0";
-  static constexpr int NUMBERS = 32, BYTES = 22, HALVES = 1, OFFSET = 16;
-  static constexpr bool MINIMUMS = false;
+  static constexpr int BYTES = 22, OFFSET = 16;
   using Codes = Joined<4, 1>;
   static void codes_of(const uint8_t *block, uint8_t *to) { fives_of(block + 2, block + 6, to); }
 };
 
-struct Q5_1 : OneScale<Q5_1> {
+struct Q5_1 : ScaleAndLeast {
   static constexpr char NAME[] = "q5_1";
-  static constexpr int NUMBERS = 32, BYTES = 24, HALVES = 2, OFFSET = 0;
-  static constexpr bool MINIMUMS = true;
+  static constexpr int BYTES = 24;
   using Codes = Joined<4, 1>;
   static void codes_of(const uint8_t *block, uint8_t *to) { fives_of(block + 4, block + 8, to); }
 };
@@ -54,10 +49,10 @@ struct Q5_1 : OneScale<Q5_1> {
 // What the sixteen codes of IQ4_NL and IQ4_XS stand for, plus 128.
 alignas(16) static constexpr uint8_t IQ4_MEANINGS[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 
-struct IQ4_NL : OneScale<IQ4_NL> {
+struct IQ4_NL : OneScale {
   static constexpr char NAME[] = "iq4_nl";
-  static constexpr int NUMBERS = 32, BYTES = 18, HALVES = 1, OFFSET = 128;
-  static constexpr bool MINIMUMS = false, TABLE = true;
+  static constexpr int BYTES = 18, OFFSET = 128;
+  static constexpr bool TABLE = true;
   using Codes = Bits<4>;
   static void codes_of(const uint8_t *block, uint8_t *to) { fours_of(block + 2, to); }
   static Ints meaning(Ints codes) { return looked_up(IQ4_MEANINGS, codes); }
@@ -80,5 +75,4 @@ struct MXFP4 {
     const Ints e = small_of<0, 0>(head), half = shift_right<1>(e), odd = e & splat_int(1);
     return as_floats(shift_left<23>(half + splat_int(63))) * as_floats(shift_left<23>(half + odd + splat_int(63)));
   }
-  template <int G> static Floats minimum(const uint8_t *) { return splat(0.0f); }
 };
