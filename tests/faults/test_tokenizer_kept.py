@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Rust
 from tokenizers import models
 
 from gptcli.errors import ModelError
-from gptcli.text import library_tokenizer, opened_tokenizer, tokenizer_trial
+from gptcli.text import library_tokenizer, made_tokenizer, opened_tokenizer, tokenizer_trial
 from gptcli.text.kept.tokenizer import KeptTokenizer
 from gptcli.text.tokenizer import Tokenizer
 from tests.formats.tokenizer_json.spm import train
@@ -98,7 +98,9 @@ def test_a_hole_of_terabytes_is_not_read(tmp_path: Path) -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever there is counts as large: by its tokens, and by the bytes of its file."""
     monkeypatch.setattr(opened_tokenizer, "_LARGE", 0)
+    monkeypatch.setattr(made_tokenizer, "_HELD", -1)
 
 
 def _form(home: Path) -> Path:
