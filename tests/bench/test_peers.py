@@ -160,6 +160,8 @@ def test_what_is_read_is_held_to_the_bandwidth(monkeypatch, tmp_path):
         side.measure()
     assert gptcli.measure(case, places)() == 2.5e10
     assert side.measure() == 3e10 and str(target("llama-1b", case, side.name)) == "≥ 0.85"
+    for measure, model, least in (("decode", "gemma", "≥ 1.25"), ("avx2", "qwen3-4b", "≥ 1.15")):
+        assert str(target(model, Case(measure, "Q6_K", 2, 1000), "llama.cpp")) == least
 
 
 def test_sizes_are_those_of_the_checkpoint(tiny_model, tmp_path):

@@ -47,10 +47,11 @@ _BOUNDS |= {ITSELF: Target(1.5, at_least=False)}
 
 def target(model: str, case: Case, other: str) -> Target | None:
     """What is to be reached against another side, None where nothing was set."""
+    if case.measure in ("decode", "avx2") and other == "llama.cpp" and is_file_type(case.dtype):
+        ratio = _OF_FILES.get(model) if case.threads == 2 else None
+        return None if ratio is None else Target(ratio, at_least=True)
     if case.measure == "decode" and other == "llama.cpp":
         ratio = _DECODE.get((model, case.depth, case.threads), {}).get(case.dtype)
-        if is_file_type(case.dtype) and case.threads == 2:
-            ratio = _OF_FILES.get(model)
         return None if ratio is None else Target(ratio, at_least=True)
     if other == BANDWIDTH:
         return Target(_SHARE[model], at_least=True) if model in _SHARE else None
