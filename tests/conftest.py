@@ -103,7 +103,7 @@ def shared_data_dir() -> Path:
     """A data directory that outlives the run, since the default model takes a while to make."""
     cache = os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests"
     # The number grows when the converter writes other files: old ones would be found whole.
-    return Path(cache) / "data-3"
+    return Path(cache) / "data-4"
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def packed(default_model: Path, spec: ModelSpec) -> PackedWeights:
     described = describe(default_model)
     choice = opening.choose(described, "auto")
     assert choice is not None and choice.name == "q4_1+q8_0"
-    return opening._packed(described, choice, 64, 2)
+    return opening._packed(described, choice, 64, 2)[0]
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def open_backend(
     opened = OpenModel(model, compute, weights=weights)
     yield from opened.tokenizer.notices
     if weights:
-        yield from opened.described.notices
+        yield from (*opened.described.notices, *opened.runner.notices)
     return LocalBackend(opened)
 
 

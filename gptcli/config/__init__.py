@@ -8,7 +8,13 @@ from gptcli.config.check import check, number_of
 from gptcli.config.limit import MOST, Limit
 from gptcli.config.load import Stored, load
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
-from gptcli.config.places import data_dir, kept_tokenizer, packed_weights, user_file
+from gptcli.config.places import (
+    data_dir,
+    kept_tokenizer,
+    packed_dir,
+    packed_weights,
+    user_file,
+)
 
 __all__ = [
     "MOST",
@@ -24,6 +30,7 @@ __all__ = [
     "option",
     "option_of",
     "options_of",
+    "packed_dir",
     "packed_weights",
     "user_file",
     "variable_of",

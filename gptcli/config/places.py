@@ -20,7 +20,7 @@ def user_file() -> Path:
 
 
 def data_dir() -> Path:
-    """Where converted models live: `GPTCLI_DATA_DIR`, else the user's data directory."""
+    """Where gptcli keeps what it makes: `GPTCLI_DATA_DIR`, else the user's data directory."""
     given = os.environ.get("GPTCLI_DATA_DIR")
     with _home("GPTCLI_DATA_DIR"):
         if given:
@@ -28,10 +28,15 @@ def data_dir() -> Path:
         return Path(platformdirs.user_data_dir("gptcli", appauthor=False))
 
 
+def packed_dir() -> Path:
+    """Where weights are kept as the CPU kernels want them, whether it exists or not."""
+    return data_dir() / "packed"
+
+
 def packed_weights(directory: Path) -> Path:
     """Where a model directory's weights are kept as the CPU kernels want them, less the dtype."""
     digest = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    return data_dir() / "packed" / f"{directory.name}-{digest}"
+    return packed_dir() / f"{directory.name}-{digest}"
 
 
 def kept_tokenizer(directory: Path) -> Path:

@@ -13,7 +13,7 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.model.ties import Ends, settle
 from gptcli.formats import model_files
 from gptcli.formats.model_files import ModelFiles
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats.stored import StoredFiles
 from gptcli.types.events import Notice
 
 

@@ -10,6 +10,7 @@ from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import ModelState
 from gptcli.errors import UsageError
+from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
@@ -41,7 +42,8 @@ class RunnerFacts:
 
 
 class Runner(Protocol):
-    """A model in its place. `limit` is the context in use, at most the model's own.
+    """A model in its place. `limit` is the context in use, at most the model's own; `notices` are
+    what a user should know of how it came there.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
     state are appended to its rows. A `probe` sees what happens inside, where one row runs.
@@ -49,6 +51,7 @@ class Runner(Protocol):
 
     spec: ModelSpec
     limit: int
+    notices: tuple[Notice, ...]
 
     @property
     def facts(self) -> RunnerFacts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -32,6 +33,23 @@ def read(path: Path, limit: int, too_large: str | None = None) -> bytes:
         raise ModelError(str(path), f"cannot be read: {error.strerror}") from None
     if max(size, len(found)) > limit:
         raise ModelError(str(path), too_large or f"is larger than {limit >> 20} MiB")
+    return found
+
+
+def unpacked(data: bytes, path: Path, limit: int, too_large: str | None = None) -> bytes:
+    """What gzip made `data`, which stands in `path`, of. Raises ModelError as `read` does.
+
+    No more than the limit is ever made, however little the data is.
+    """
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacking.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise ModelError(str(path), f"cannot be read: {error}") from None
+    if len(found) > limit:
+        raise ModelError(str(path), too_large or f"is larger than {limit >> 20} MiB")
+    if not unpacking.eof or unpacking.unused_data:
+        raise ModelError(str(path), "cannot be read: it is not whole")
     return found
 
 

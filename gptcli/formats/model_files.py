@@ -10,10 +10,14 @@ from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
+from gptcli.formats.gguf import index
 from gptcli.formats.safetensors import stored
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats.stored import StoredFiles
 
 CONFIG = "config.json"
+#: The tokenizer, and what gzip makes of it: of a large one that gptcli makes, a third.
+TOKENIZER = "tokenizer.json"
+PACKED_TOKENIZER = "tokenizer.json.gz"
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,11 @@ class ModelFiles:
     def stored(self) -> StoredFiles:
         """The weights, of which the headers are read when they are first asked for.
 
-        So config.json alone is enough to refuse a model. Raises ModelError as `stored.read`.
+        So config.json alone is enough to refuse a model. Raises ModelError as `stored.read`, or as
+        `index.read` where they are in GGUF files.
         """
+        if (self.directory / index.NAME).exists():
+            return index.read(self.directory)
         return stored.read(self.directory)
 
 

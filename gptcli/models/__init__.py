@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gptcli.models.acquire import find, obtain, offer, update
     from gptcli.models.catalog import Entry, known_names, listing, names_elsewhere
+    from gptcli.models.cleaning import Cleaned, clean
+    from gptcli.models.conversion import convert
     from gptcli.models.facts import ModelFacts, facts_of
     from gptcli.models.hub_search import search
     from gptcli.models.removal import Removed, remove
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Check",
+    "Cleaned",
     "Entry",
     "ModelFacts",
     "Removed",
     "Verdict",
+    "clean",
+    "convert",
     "facts_of",
     "find",
     "known_names",
@@ -38,6 +43,8 @@ __all__ = [
 _FILES = {
     **dict.fromkeys(("find", "obtain", "offer", "update"), "acquire"),
     **dict.fromkeys(("Entry", "known_names", "listing", "names_elsewhere"), "catalog"),
+    **dict.fromkeys(("Cleaned", "clean"), "cleaning"),
+    "convert": "conversion",
     **dict.fromkeys(("ModelFacts", "facts_of"), "facts"),
     "search": "hub_search",
     **dict.fromkeys(("Removed", "remove"), "removal"),

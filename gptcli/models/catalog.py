@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptcli.models import aliases, disk, hub_cache, manifest, store
+from gptcli import config
+from gptcli.models import aliases, disk, hub_cache, manifest, packed, store
 from gptcli.models.hub_variants import choose
 from gptcli.models.other_stores import BY_PREFIX, Kept, Store
+from gptcli.models.packed import PackedCopy
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model by the name that `--model` takes; size is in bytes, None where it is not on disk."""
+    """A model by the name that `--model` takes; size is in bytes, None where it is not on disk.
+
+    packed: bytes of what the CPU kernels keep of it; used: when one of these was last run, in
+    seconds since 1970, None where there are none.
+    """
 
     name: str
     installed: bool
     size: int | None
     path: Path | None
     source: str
+    packed: int = 0
+    used: float | None = None
 
 
 def known_names() -> list[str]:
@@ -44,16 +53,42 @@ def names_elsewhere(begun: str) -> list[str]:
 def listing(*, everywhere: bool = False) -> list[Entry]:
     """Every model with a short name or on this disk, short names first.
 
-    everywhere: also those that other tools keep; the source of one that cannot be used says why.
+    Then come directories of the user's own of which there are packed weights, and packed weights
+    of models that are gone. everywhere: also models that other tools keep; the source of one that
+    cannot be used says why.
     """
     entries = [_managed(name, model.source) for name, model in aliases.WHEEL_ALIASES.items()]
     entries += [_repo(name, repo) for name, repo in sorted(aliases.HUB_ALIASES.items())]
     entries += [_managed(name, "") for name in store.names() if name not in aliases.WHEEL_ALIASES]
     short = set(aliases.HUB_ALIASES.values())
     entries += [_repo(repo, repo) for repo in hub_cache.repos() if repo not in short]
+    entries = list(_with_packed(entries))
     if everywhere:
         entries += [_kept(each, kept) for each in BY_PREFIX.values() for kept in each.listing()]
     return entries
+
+
+def _with_packed(entries: list[Entry]) -> Iterator[Entry]:
+    """The entries with what is packed of each, and one for each other directory."""
+    found: dict[Path | None, list[PackedCopy]] = {}
+    for copy in packed.copies():
+        found.setdefault(None if copy.orphan else copy.directory, []).append(copy)
+    for entry in entries:
+        yield _told(entry, found.pop(entry.path.resolve(), []) if entry.path else [])
+    gone = [copy for copy in found.pop(None, []) if copy.orphan]
+    for directory, kept in found.items():
+        own = Entry(str(directory), True, None, directory, "your own directory")
+        yield _told(own, kept)
+    if gone:
+        text = "packed weights of models that are gone: gptcli models clean removes them"
+        yield _told(Entry("(no model)", False, None, config.packed_dir(), text), gone)
+
+
+def _told(entry: Entry, kept: list[PackedCopy]) -> Entry:
+    if not kept:
+        return entry
+    sizes, used = sum(copy.size for copy in kept), max(copy.used for copy in kept)
+    return replace(entry, packed=sizes, used=used)
 
 
 def _kept(store: Store, kept: Kept) -> Entry:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks, model_files
+from gptcli.formats import model_files
 from gptcli.formats.model_files import ModelFiles
 from gptcli.models import disk, manifest
 from gptcli.models import quantised_facts as quantised
@@ -50,10 +50,9 @@ def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
     """The facts of a model, whose files these are. Raises ModelError for what is no number."""
     config, counts = files.config, Counter[str]()
     for tensor in files.stored.tensors.values():
-        form, count = ggml_blocks.form_of(tensor.name), tensor.elements
-        if form is not None:
-            count = count // ggml_blocks.SIZES[form] * ggml_blocks.NUMBERS[form]
-        counts[form or tensor.kind] += count
+        counts[tensor.kind] += tensor.elements
+    outside = [file for file in files.stored.files if file.parent != files.directory]
+    said = quantised.summary(config)
     heads = _number(config, "num_attention_heads", "n_head")
     family = config.get("model_type")
     return ModelFacts(
@@ -67,8 +66,8 @@ def facts_of(model: ModelDir, files: ModelFiles) -> ModelFacts:
         context=_number(config, "max_position_embeddings", "n_positions", "n_ctx"),
         vocabulary=_number(config, "vocab_size"),
         dtypes=tuple(sorted(counts, key=lambda dtype: -counts[dtype])),
-        quantised=quantised.summary(config),
-        size=disk.size_of(model.path),
+        quantised="in the blocks of the GGUF file" if files.stored.in_blocks else said,
+        size=disk.size_of(model.path) + sum(file.stat().st_size for file in outside),
         licence=model.licence if model.managed else licence(model.path),
         source=model.source,
         path=model.path,

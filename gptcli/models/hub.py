@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from gptcli import atomic
 from gptcli.errors import ModelError
+from gptcli.formats.model_files import TOKENIZER
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
 from gptcli.formats.tokenizer_json.settings import COMPANIONS
-from gptcli.models import disk, hub_answers, hub_cache, hub_download, hub_errors, hub_offer, local
+from gptcli.models import disk, hub_answers, hub_cache, hub_download, hub_errors, hub_offer
 from gptcli.models.hub_answers import Listing
 from gptcli.models.hub_cache import Repo
 from gptcli.models.hub_variants import require, variants
@@ -27,7 +28,7 @@ from gptcli.units import size
 _SMALL = (
     "config.json",
     "generation_config.json",
-    local.TOKENIZER,
+    TOKENIZER,
     *COMPANIONS,
     "chat_template.jinja",
     "README.md",
@@ -97,7 +98,7 @@ def _wanted(
     if trouble:
         raise trouble
     wanted = [name for name in _SMALL if name in listing.files]
-    if local.TOKENIZER not in listing.files:
+    if TOKENIZER not in listing.files:
         wanted += reading.sources(listing.files)
     weights = [shards.WEIGHTS]
     if shards.WEIGHTS not in listing.files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gptcli.errors import ModelError
-from gptcli.formats.model_files import CONFIG
+from gptcli.formats.model_files import CONFIG, TOKENIZER
 from gptcli.formats.safetensors import shards
 from gptcli.models import hub_cache, local
 from gptcli.models.hub_answers import Listing
@@ -54,7 +54,7 @@ def trouble(repo: Repo, names: Collection[str]) -> ModelError | None:
             return ModelError(str(repo), shards.NO_PICKLES, "look for a safetensors version")
         return ModelError(str(repo), "has no safetensors weights")
     if not local.has_tokenizer(names):
-        return ModelError(str(repo), f"has no {local.TOKENIZER}")
+        return ModelError(str(repo), f"has no {TOKENIZER}")
     return None
 
 

@@ -1,45 +1,45 @@
-"""A user's own .gguf file, converted once into a managed model."""
+"""A user's own .gguf file as a model: what it says beside its weights, which stay there."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 
-from gptcli import identity
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import parts
-from gptcli.models import manifest, store
+from gptcli.models import store
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
 
 def obtain(path: Path, called: str) -> Generator[Progress, None, ModelDir]:
-    """The file as a model directory, converted if it has not been, or has changed since.
+    """The file as a model directory, made if it has not been, or the file has changed since.
 
-    Raises ModelError for a file that cannot be converted, ResourceError for a full disk.
+    Raises ModelError for a file that is no model, ResourceError for a full disk.
     """
-    name, files = managed_name(path), parts.paths(path)
+    name, files = managed_name(path), _files(path)
 
     def make(staging: Path) -> Generator[Progress, None, None]:
-        from gptcli.models.gguf.convert import convert
+        from gptcli.models.gguf import in_place
 
-        stamp = identity.settled(files)
-        made = yield from convert(path, staging, name, str(path.resolve()))
-        content = identity.digest(files)
-        if identity.stamp(files) != stamp:
+        yield Progress(f"reading {path.name}", 0)
+        in_place.write(path, files, staging, name, str(path.resolve()))
+        if not store.made_of(staging, files):
             raise ModelError(str(path), "was changed while it was being read")
-        manifest.write(staging, replace(made, content=content))
-        identity.vouch(store.source_note(name), content, stamp)
 
     return (yield from store.obtain(name, called, make, of=files))
 
 
 def find(path: Path, called: str) -> ModelDir | None:
-    """The converted model, None if the file as it is now was never converted."""
-    return store.find(managed_name(path), called, of=parts.paths(path))
+    """The model of the file, None if none was made of it as it is now."""
+    return store.find(managed_name(path), called, of=_files(path))
+
+
+def _files(path: Path) -> list[Path]:
+    """The file and its other parts. Raises ModelError for one that is missing."""
+    return [part.absolute() for part in parts.paths(path)]
 
 
 def managed_name(path: Path) -> str:

@@ -12,8 +12,8 @@ from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 
 NAME = "gptcli.json"
-#: Raised when what the converter writes changes; older directories are then made again.
-FORMAT = 2
+#: Raised when what stands in such a directory changes; older directories are then made again.
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class StoredFile:
 class Manifest:
     """Where a managed model came from, its licence (None: unknown) and its files.
 
-    content: the `identity.digest` of the user's files that it was made of, None where it was made
-    of none.
+    stamp: the `identity.stamp` of the GGUF files that its weights are read from, None where it has
+    weights of its own.
     """
 
     name: str
     source: str
     licence: str | None
     files: dict[str, StoredFile]
-    content: str | None = None
+    stamp: str | None = None
 
 
 def write(directory: Path, manifest: Manifest) -> None:
@@ -59,9 +59,9 @@ def read(directory: Path) -> Manifest | None:
         return None
     try:
         files = {_plain(name): _stored(entry) for name, entry in found["files"].items()}
-        licence, content = found["licence"], found.get("content")
+        licence, stamp = found["licence"], found.get("stamp")
         name, source = str(found["name"]), str(found["source"])
-        return Manifest(name, source, licence and str(licence), files, content and str(content))
+        return Manifest(name, source, licence and str(licence), files, stamp and str(stamp))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(str(path), f"is not a manifest of gptcli: {error!r}") from None
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks
-from gptcli.formats.safetensors.header import StoredTensor
+from gptcli.formats.stored import StoredTensor
 
 #: What config.json calls the methods that are read, as a test holds it to the engine's own table.
-METHODS = ("gptq", "awq", "compressed-tensors", "fp8", "fbgemm_fp8", "mxfp4", ggml_blocks.METHOD)
+METHODS = ("gptq", "awq", "compressed-tensors", "fp8", "fbgemm_fp8", "mxfp4")
 #: Parts of a weight that hold none of its numbers.
 _BESIDE = (
     ".activation_scale",
@@ -47,8 +46,6 @@ def summary(config: Mapping[str, Any]) -> str | None:
     if found is None:
         return None
     method = str(found.get("quant_method", "unknown"))
-    if method == ggml_blocks.METHOD:
-        return "in the blocks of the GGUF file"
     groups = found.get("config_groups")
     if isinstance(groups, dict):
         kinds = [
@@ -82,11 +79,8 @@ def parameters(tensors: Iterable[StoredTensor], config: Mapping[str, Any]) -> in
     bits = found.get("bits")
     count = 0
     for tensor in tensors:
-        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
-        if form is not None:
-            rows, columns = ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
-            count += rows * columns
-        elif name.endswith(".weight_shape"):
+        name = tensor.name
+        if name.endswith(".weight_shape"):
             rows, columns = _two_numbers(tensor)
             count += rows * columns
         elif name.endswith(".qweight") and isinstance(bits, int) and bits > 0:
@@ -107,9 +101,7 @@ def check(tensors: Sequence[StoredTensor]) -> None:
     """Raises ModelError for a quantised weight that lacks a part, or is not whole blocks."""
     names = {tensor.name for tensor in tensors}
     for tensor in tensors:
-        name, form = tensor.name, ggml_blocks.form_of(tensor.name)
-        if form is not None:
-            ggml_blocks.shape_in(tensor.file, name, form, tensor.shape)
+        name = tensor.name
         module, dot, part = name.rpartition(".")
         wanted = _PARTNERS.get(dot + part, ())
         if part == "weight" and tensor.kind == "F8_E4M3":

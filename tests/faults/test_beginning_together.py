@@ -16,19 +16,19 @@ from tests.faults.disk import parts
 from tests.formats.tokenizer_json.spm import train
 from tests.models.conftest import write_llama  # noqa: F401 - a fixture
 
-#: Converts argv[1] and packs it, at the time of argv[2]; tells what it did itself, and logits.
+#: Makes a model of argv[1], and packs it, at the time of argv[2]; tells what it did, and logits.
 CODE = """
 import sys, time
 from gptcli import models
-from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.packing import packed_file
 from tests.opening import open_kernels
 from tests.tasks import told
 
-pack, did = opening.pack, []
-opening.pack = lambda *a, **k: did.append("packed") or pack(*a, **k)
+make, did = packed_file.make, []
+packed_file.make = lambda *a, **k: did.append("packed") or make(*a, **k)
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
 steps, model = told(models.obtain(sys.argv[1]))
-did += ["converted"] * any(step.label.startswith("converting") for step in steps)
+did += ["made"] * any(step.label.startswith("reading") for step in steps)
 runner = open_kernels(model.path, dtype="float32", threads=1)
 print(*did, runner.all_logits([3, 1, 4, 1, 5], runner.new_state()).tobytes().hex())
 """
@@ -59,7 +59,7 @@ def test_one_works_and_all_answer(
     ] * processes
     said = [out.split() for out, _ in ends]
     assert len({words[-1] for words in said}) == 1
-    assert sum("converted" in words for words in said) == 1
+    assert sum("made" in words for words in said) == 1
     assert sum("packed" in words for words in said) == 1
     data = own_home / "data"
     assert not parts(data) and len(store.names()) == 1

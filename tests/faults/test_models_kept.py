@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gptcli import atomic, identity, models
+from gptcli import atomic, models
+from gptcli.engine.describe import describe
 from gptcli.errors import ModelError
+from gptcli.formats.mapping import MappedFiles
 from gptcli.models import hub_cache, store
 from gptcli.models.hub_cache import Repo
 from gptcli.types.events import Progress
@@ -27,13 +29,16 @@ def gguf(tmp_path: Path, write_llama) -> Path:  # noqa: F811
     return path
 
 
-def _weights(path: Path) -> bytes:
-    return (ended(models.obtain(str(path))).path / "model.safetensors").read_bytes()
+def _numbers(path: Path) -> bytes:
+    """The last tensor of the file, as the model has it."""
+    stored = describe(ended(models.obtain(str(path))).path).stored
+    last = max(stored.tensors.values(), key=lambda tensor: tensor.end)
+    return MappedFiles().array(last).tobytes()
 
 
-def test_a_gguf_file_replaced_with_its_time_is_converted_anew(gguf: Path) -> None:
+def test_a_gguf_file_replaced_with_its_time_is_read_anew(gguf: Path) -> None:
     """It was known by path, size and time: the old model answered."""
-    before, said = _weights(gguf), gguf.stat()
+    before, said = _numbers(gguf), gguf.stat()
     data = bytearray(gguf.read_bytes())
     data[-64:] = bytes(64)
     gguf.write_bytes(data)
@@ -41,49 +46,46 @@ def test_a_gguf_file_replaced_with_its_time_is_converted_anew(gguf: Path) -> Non
     now = gguf.stat()
     assert (now.st_size, now.st_mtime_ns) == (said.st_size, said.st_mtime_ns), "the fault itself"
     assert models.find(str(gguf)) is None
-    assert _weights(gguf) != before
+    assert _numbers(gguf) != before
     assert models.find(str(gguf)) is not None
 
 
-def test_a_gguf_file_of_another_number_and_the_same_content_is_the_same(
-    gguf: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Restored from a backup, gigabytes would be converted again; and read at each start."""
+def test_a_gguf_file_of_another_number_and_the_same_content_is_the_same(gguf: Path) -> None:
+    """Restored from a backup, a file would be another model, packed once more under a new name."""
     found = ended(models.obtain(str(gguf)))
     said = gguf.stat()
     gguf.rename(gguf.with_name("old"))
     gguf.write_bytes(gguf.with_name("old").read_bytes())
     os.utime(gguf, ns=(said.st_atime_ns, said.st_mtime_ns))
     assert gguf.stat().st_ino != said.st_ino, "the fault itself"
-    assert models.find(str(gguf)) == found
-    monkeypatch.setattr(identity, "digest", None)
+    assert ended(models.obtain(str(gguf))) == found
     assert models.find(str(gguf)) == found
 
 
-def test_a_model_made_before_anybody_asked_for_content_is_made_again(gguf: Path) -> None:
+def test_a_model_of_a_file_that_nobody_stamped_is_made_again(gguf: Path) -> None:
     """What it was made of cannot be told any more."""
     found = ended(models.obtain(str(gguf)))
     path = found.path / "gptcli.json"
     said = json.loads(path.read_text())
-    assert said.pop("content")
+    assert said.pop("stamp")
     path.write_text(json.dumps(said))
     assert models.find(str(gguf)) is None
     assert ended(models.obtain(str(gguf))) == found and models.find(str(gguf)) == found
 
 
-def test_a_converted_model_with_a_hole_is_made_anew(gguf: Path) -> None:
+def test_an_index_that_was_changed_is_made_anew(gguf: Path) -> None:
     """A file of the right size was believed; `models verify` says what is wrong and mends none."""
-    before, found = _weights(gguf), models.find(str(gguf))
+    before, found = _numbers(gguf), models.find(str(gguf))
     assert found is not None
-    path = found.path / "model.safetensors"
-    said = path.stat()
-    path.write_bytes(before[:-512] + bytes(512))
+    path = found.path / "gguf.json"
+    whole, said = path.read_bytes(), path.stat()
+    path.write_bytes(whole.replace(b'"part"', b'"trap"').replace(b'"rope":4', b'"rope":2'))
     os.utime(path, ns=(said.st_atime_ns, said.st_mtime_ns))
-    assert path.read_bytes() != before and path.stat().st_mtime_ns == said.st_mtime_ns
+    assert path.read_bytes() != whole and path.stat().st_mtime_ns == said.st_mtime_ns
     assert not ended(models.verify(found)).ok
     with pytest.raises(ModelError, match="is not whole"):
         ended(models.obtain(found.path.name))
-    assert _weights(gguf) == before
+    assert _numbers(gguf) == before and path.read_bytes() == whole
 
 
 def test_a_model_is_read_once_to_find_it_sound(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

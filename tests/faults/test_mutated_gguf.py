@@ -14,6 +14,7 @@ import pytest
 
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import header
+from gptcli.models.gguf import in_place
 from gptcli.models.gguf.convert import convert
 from tests.faults import mutations
 from tests.faults.gguf_files import ARRAY, STRING, Field, File, Tensor, mutant
@@ -79,19 +80,25 @@ def tiny() -> File:
     return File(fields, tensors)
 
 
-def _converted(path: Path, to: Path) -> None:
+def _made(path: Path, to: Path, *, converted: bool = False) -> None:
+    """A model directory that has the file in it, or what it is converted to."""
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir()
-    for _ in convert(path, to, "tiny", "a test"):
-        pass
+    if converted:
+        for _ in convert(path, to, "tiny", "a test"):
+            pass
+    else:
+        own = Path(shutil.copy(path, to / "model.gguf"))
+        in_place.write(own, [own], to, "tiny", "a test")
 
 
 def test_the_file_itself_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All mutants refused for what is wrong with the file that they are made of."""
     monkeypatch.setenv("GPTCLI_DATA_DIR", "/dev/null/nowhere")
     (tmp_path / "x.gguf").write_bytes(tiny().bytes())
-    _converted(tmp_path / "x.gguf", tmp_path / "out")
-    mutations.run(tmp_path / "out", random.Random(0))
+    for converted in (False, True):
+        _made(tmp_path / "x.gguf", tmp_path / "out", converted=converted)
+        mutations.run(tmp_path / "out", random.Random(0))
 
 
 @seeds(50_000, blocks=4)
@@ -103,7 +110,7 @@ def test_mutants_of_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cases:
     def attempt(seed: int) -> None:
         rng = random.Random(seed)
         path.write_bytes(mutant(rng, whole))
-        _converted(path, tmp_path / "out")
+        _made(path, tmp_path / "out", converted=seed % 4 == 0)
         mutations.run(tmp_path / "out", rng)
 
     found = outcomes(attempt, cases)

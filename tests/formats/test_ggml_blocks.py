@@ -45,15 +45,30 @@ def test_what_is_not_for_writing_and_at_an_odd_place(form):
     )
 
 
-@every_form
-def test_names_say_the_form(form):
-    """Catches a name that is written one way and read another."""
-    name = ggml_blocks.stored_name("a.b.weight", form)
-    assert ggml_blocks.form_of(name) == form and ggml_blocks.plain_name(name) == "a.b.weight"
-    assert (
-        ggml_blocks.form_of("a.b.weight") is None
-        and ggml_blocks.form_of("a.weight_q8_0.weight") is None
-    )
+def test_words_for_blocks():
+    """Catches a type of ggml's taken for a dtype of safetensors, and the other way round."""
+    plain = {"F64", "F32", "F16", "BF16", "I8", "I16", "I32", "I64"}
+    every = {kind.name for kind in gguf.GGMLQuantizationType}
+    assert {kind for kind in every if not ggml_blocks.are_blocks(kind)} == plain
+    assert not any(map(ggml_blocks.are_blocks, ("U8", "BOOL", "F8_E4M3", "F4", "C64")))
+
+
+@pytest.mark.parametrize("form", [form for form, at in ggml_blocks._HALVES.items() if at])
+@pytest.mark.parametrize("bits", [0x7C00, 0xFC00, 0x7E00, 0x7C01])
+def test_scales_that_are_no_numbers(form, bits):
+    """Catches a float16 within a block that is not looked at."""
+    size = ggml_blocks.SIZES[form]
+    rows = np.full((3, 4 * size), 0xFF, np.uint8)
+    halves = ggml_blocks._HALVES[form]
+    blocks = rows.reshape(-1, size)
+    for at in halves:
+        blocks[:, at : at + 2] = np.array([0x7BFF], "<u2").view(np.uint8)
+    assert ggml_blocks.finite(rows, form) and ggml_blocks._HALVES.keys() == ggml_blocks.SIZES.keys()
+    assert np.isfinite(ggml_blocks.dequantise(rows, form)).all()
+    for at in halves:
+        broken = rows.copy()
+        broken.reshape(-1, size)[7, at : at + 2] = np.array([bits], "<u2").view(np.uint8)
+        assert not ggml_blocks.finite(broken, form)
 
 
 @pytest.mark.parametrize("shape", [(3, 33), (3,), (2, 3, 34), (0, 34), (3, 0)])

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.errors import ModelError
+from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.safetensors import stored
-from gptcli.formats.safetensors.mapping import MappedFiles
 from tests.engine.helpers import GOLDENS, copy_case
 
 

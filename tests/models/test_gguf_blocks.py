@@ -1,4 +1,4 @@
-"""Blocks of a GGUF file are kept: what they become in torch, in the kernels, and on disk."""
+"""A GGUF file run where it is: what its blocks are in torch and in the kernels, bit for bit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from gptcli.engine.cpu.binding.abi import Kind as Packed
+from gptcli import models
 from gptcli.engine.cpu.opening import KINDS, choose
 from gptcli.engine.describe import describe
-from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks
-from gptcli.models import quantised_facts as quantised
-from gptcli.models.gguf import plan
+from gptcli.formats.gguf import reading
+from gptcli.formats.mapping import MappedFiles
 from tests.cli.helpers import run
 from tests.cli.test_without_torch import HEAVY, SCRIPT
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
@@ -29,16 +27,16 @@ from tests.models import gguf_export
 from tests.models.conftest import add_tokenizer
 from tests.models.test_gguf_families import CASES, checkpoint, imported
 from tests.opening import load, open_kernels, parameters
+from tests.tasks import ended
 
 KEPT = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1)
-#: gpt-oss has experts in MXFP4 or woven, which config.json can say no two ways of.
-FAMILIES = [case for case in CASES if not case.startswith("gpt-oss")]
-every_family = pytest.mark.parametrize("case", FAMILIES)
+every_family = pytest.mark.parametrize("case", CASES)
 
 
-def kind_for(case: str) -> Kind:
-    """Another one for each family."""
-    return KEPT[FAMILIES.index(case) % len(KEPT)]
+def kind_for(case: str):
+    """Another one for each family; whatever their shape, biases stay floats, as they do there."""
+    kind = KEPT[list(CASES).index(case) % len(KEPT)]
+    return lambda name: Kind.F32 if name.endswith(".bias") else kind
 
 
 def mixed(name: str) -> Kind:
@@ -57,34 +55,27 @@ def only_the_head(name: str) -> Kind:
     return Kind.Q8_0 if name.startswith("output") else Kind.Q5_1
 
 
-def converted(case: str, tmp_path: Path, kind) -> Path:
+def in_place(path: Path) -> Path:
+    """The directory of a file that is run where it is."""
+    return Path(ended(models.obtain(str(path))).path)
+
+
+def exported(case: str, tmp_path: Path, kind) -> Path:
+    """A case's file as a model."""
     checkpoint(case, tmp_path / "published")
     gguf_export.export(tmp_path / "published", tmp_path / "x.gguf", add_tokenizer, kind)
-    return imported(tmp_path / "x.gguf", tmp_path / "kept")
-
-
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same file converted to numbers throughout, as versions before did it."""
-    with monkeypatch.context() as patch:
-        patch.setattr(plan, "kept_blocks", lambda *_: None)
-        return imported(tmp_path / "x.gguf", tmp_path / "plain")
+    return in_place(tmp_path / "x.gguf")
 
 
 @every_family
-def test_every_family_in_blocks(tmp_path, monkeypatch, case):
+def test_every_family_in_place(tmp_path, case):
     """Catches rows in another order, a matrix turned, a number changed, by torch or the kernels."""
-    kept = converted(case, tmp_path, kind_for(case))
-    numbers = plain(tmp_path, monkeypatch)
-    stored = load_file(kept / "model.safetensors")
-    form = kind_for(case).name
-    in_blocks = [name for name in stored if ggml_blocks.form_of(name) == form]
-    # All that the file has in blocks, and as many bytes of it.
-    infos = gguf.GGUFReader(tmp_path / "x.gguf").tensors
-    theirs = [each for each in infos if each.tensor_type.name == form]
-    assert sum(stored[name].numel() for name in in_blocks) == sum(each.n_bytes for each in theirs)
+    kept = exported(case, tmp_path, kind_for(case))
+    numbers = imported(tmp_path / "x.gguf", tmp_path / "plain")
+    assert not list(kept.glob("*.safetensors"))
     config = json.loads((kept / "config.json").read_text())
-    assert config.pop("quantization_config") == {"quant_method": "gguf-blocks"}
     assert config == json.loads((numbers / "config.json").read_text())
+    assert describe(kept).stored.in_blocks
 
     ours, wanted = (load(each, device="cpu", dtype="bfloat16").decoder for each in (kept, numbers))
     kept_as = dict(ours.named_parameters())
@@ -96,18 +87,37 @@ def test_every_family_in_blocks(tmp_path, monkeypatch, case):
         assert packed(kept, by_numpy, dtype) == packed(kept, reference, dtype)
 
 
+@every_family
+def test_every_family_in_floats(tmp_path, case):
+    """Catches what only blocks are read right for: numbers of a file that has no blocks."""
+    kept = exported(case, tmp_path, Kind.F32)
+    ours = load(kept, device="cpu", dtype="float32").decoder
+    wanted = load(tmp_path / "published", device="cpu", dtype="float32").decoder
+    kept_as = dict(ours.named_parameters())
+    for name, each in wanted.named_parameters():
+        # One more than Gemma's norms is what its file holds.
+        near = CASES[case][0].startswith("gemma") and "norm" in name
+        tolerance = 2 * torch.finfo(torch.float32).eps if near else 0.0
+        assert torch.allclose(kept_as[name], each, rtol=0, atol=tolerance), name
+    by_numpy = parameters(kept, exact=True)
+    assert packed(kept, by_numpy, "float32") == packed(kept, parameters_of(ours), "float32")
+
+
 @pytest.mark.parametrize("kind", KEPT)
 def test_rows_are_the_files(tmp_path, write_llama, kind, monkeypatch):
     """Catches blocks that are quantised again: bytes, in the published order of rows."""
-    monkeypatch.setattr(plan, "_CHUNK", 200)  # a few rows
+    monkeypatch.setattr(reading, "CHUNK", 200)  # a few rows
     state = write_llama(tmp_path / "x.gguf", kind)
-    found = load_file(imported(tmp_path / "x.gguf", tmp_path / "out") / "model.safetensors")
+    stored, mapped = describe(in_place(tmp_path / "x.gguf")).stored, MappedFiles()
     for name, tensor in state.items():
+        found = stored.tensors[name]
         if tensor.ndim == 1:
-            assert torch.equal(found[name], tensor.bfloat16())
+            assert np.array_equal(mapped.array(found), tensor.float().numpy())
             continue
         wanted = gguf.quants.quantize(tensor.float().numpy(), kind)
-        assert np.array_equal(found[ggml_blocks.stored_name(name, kind.name)].numpy(), wanted), name
+        assert np.array_equal(mapped.rows(found).bytes(), wanted), name
+        numbers = gguf.quants.dequantize(wanted, kind)
+        assert np.array_equal(mapped.array(found), numbers)
 
 
 @needs_kernels
@@ -120,11 +130,13 @@ def test_rows_are_the_files(tmp_path, write_llama, kind, monkeypatch):
         (only_the_head, "q5_1+q8_0"),
         (Kind.Q5_1, "q5_1"),
         (Kind.F32, "float32"),
+        (Kind.F16, "float16"),
+        (Kind.BF16, "bfloat16"),
     ],
 )
 def test_what_auto_is_called(tmp_path, kind, name):
     """Catches a dtype that says less, or more, than what the weights have."""
-    directory = converted("llama", tmp_path, kind)
+    directory = exported("llama", tmp_path, kind)
     described = describe(directory)
     choice = choose(described, "auto")
     assert choice is not None and choice.name == name
@@ -135,109 +147,46 @@ def test_what_auto_is_called(tmp_path, kind, name):
 
 
 @needs_kernels
-def test_experts_of_a_layer_may_differ(tmp_path):
-    """Catches activations prepared as the first expert needs them, for one that needs others."""
-    directory = converted("mixtral", tmp_path, Kind.Q4_0)
-    file = directory / "model.safetensors"
-    stored = load_file(file)
-    name = "model.layers.1.block_sparse_moe.experts.2.w1.weight"
-    rows = stored.pop(f"{name}_q4_0").numpy()
-    stored[name] = torch.from_numpy(ggml_blocks.dequantise(rows, "Q4_0")).bfloat16()
-    file.unlink()
-    save_file(stored, file)
-    choice = choose(describe(directory), "auto")
-    assert choice is not None
-    other = {name for name, kind in choice.kinds.own.items() if kind is Packed.BFLOAT16}
-    assert "layers.1.mlp.experts.2.gate.weight" in other
-    assert "layers.1.mlp.experts.2.up.weight" not in other
-    runner = open_kernels(directory, activations="float32", threads=1, ctx_size=32)
-    ids = list(range(5, 25))
-    ours = runner.all_logits(ids, runner.new_state())
-    slow = load(directory, device="cpu", dtype="float32")
-    theirs = slow.all_logits(ids, slow.new_state()).numpy()
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.02 * np.abs(theirs).max())
-
-
-def test_two_ways_of_quantising_are_not_mixed(tmp_path):
-    """Catches a config that tells of one of two."""
-    checkpoint("gpt-oss", tmp_path / "published")
-
-    def kind(name: str) -> Kind:
-        return Kind.Q8_0
-
-    gguf_export.export(tmp_path / "published", tmp_path / "x.gguf", add_tokenizer, kind)
-    back = imported(tmp_path / "x.gguf", tmp_path / "out")
-    stored = load_file(back / "model.safetensors")
-    method = json.loads((back / "config.json").read_text())["quantization_config"]["quant_method"]
-    kept = any(ggml_blocks.form_of(name) for name in stored)
-    assert kept == (method == "gguf-blocks")
-    load(back, device="cpu")
-
-
-def rewritten(directory: Path, change) -> None:
-    stored = load_file(directory / "model.safetensors")
-    change(stored)
-    (directory / "model.safetensors").unlink()
-    save_file(stored, directory / "model.safetensors")
-
-
-NAME = "model.layers.0.mlp.up_proj.weight"
-BROKEN = {
-    "twice": (
-        lambda s: s.update({f"{NAME}_q4_0": torch.zeros(96, 36, dtype=torch.uint8)}),
-        "twice",
-    ),
-    "plain too": (lambda s: s.update({NAME: torch.zeros(96, 64)}), "twice"),
-    "rows": (
-        lambda s: s.update({f"{NAME}_q8_0": s[f"{NAME}_q8_0"][:-1].contiguous()}),
-        r"up_proj\.weight has shape \[95, 64\], not \[96, 64\]",
-    ),
-    "half a block": (
-        lambda s: s.update({f"{NAME}_q8_0": s[f"{NAME}_q8_0"][:, :-1].contiguous()}),
-        "not rows of blocks of 34 bytes",
-    ),
-    "floats": (lambda s: s.update({f"{NAME}_q8_0": torch.zeros(96, 68)}), "is not of dtype uint8"),
-    "a vector": (
-        lambda s: s.update({"model.norm.weight_q8_0": torch.zeros(1, 68, dtype=torch.uint8)}),
-        "twice|shape",
-    ),
-}
+@pytest.mark.parametrize("kind", [Kind.TQ2_0, Kind.F16])
+def test_what_is_not_kept_is_told(tmp_path, kind, monkeypatch):
+    """Catches a model that takes several times its file, and nobody knows why."""
+    sizes = {"hidden_size": 256, "intermediate_size": 256, "num_attention_heads": 4}
+    monkeypatch.setitem(CASES, "llama", ("llama", CASES["llama"][1] | sizes))
+    runner = open_kernels(exported("llama", tmp_path, kind), threads=1, ctx_size=32)
+    told = [each.text for each in runner.notices]
+    if kind is Kind.F16:
+        assert told == []
+    else:
+        (text,) = told
+        assert "blocks that the kernels do not keep (TQ2_0)" in text and "in bfloat16" in text
 
 
 @needs_kernels
-@pytest.mark.parametrize("what", BROKEN)
-def test_what_is_not_whole_is_refused(tmp_path, what):
-    """Catches a file made by hand that only one of torch and numpy takes, or that ends in a bug."""
-    change, words = BROKEN[what]
-    directory = converted("llama", tmp_path, Kind.Q8_0)
-    rewritten(directory, change)
-    with pytest.raises(ModelError, match=words):
-        load(directory, device="cpu")
-    with pytest.raises(ModelError, match=words):
-        open_kernels(directory, threads=1, ctx_size=32)
-    if what == "half a block":
-        with pytest.raises(ModelError, match=words):
-            quantised.check(list(describe(directory).stored.tensors.values()))
+@pytest.mark.parametrize("kind", [Kind.MXFP4, Kind.Q8_0])
+def test_experts_of_gpt_oss(tmp_path, kind):
+    """Catches gate and up taken for each other, of a stack that is read expert by expert."""
 
+    def only_experts(name: str) -> Kind:
+        return kind if "_exps.weight" in name else Kind.F32
 
-def test_settings_that_are_not_known(tmp_path):
-    """Catches a later form of these files that is read as this one."""
-    directory = converted("llama", tmp_path, Kind.Q8_0)
-    config = json.loads((directory / "config.json").read_text())
-    config["quantization_config"]["version"] = 2
-    (directory / "config.json").write_text(json.dumps(config))
-    for opening in (
-        lambda: load(directory),
-        lambda: open_kernels(directory, threads=1, ctx_size=32),
-    ):
-        with pytest.raises(ModelError, match=r"version.* which gptcli does not know"):
-            opening()
+    sizes = ("gpt-oss", CASES["gpt-oss"][1])
+    assert sizes[1]["hidden_size"] % 32 == sizes[1]["intermediate_size"] % 32 == 0
+    kept = exported("gpt-oss", tmp_path, only_experts)
+    numbers = imported(tmp_path / "x.gguf", tmp_path / "plain")
+    config = json.loads((numbers / "config.json").read_text())
+    assert (config.get("quantization_config") == {"quant_method": "mxfp4"}) == (kind is Kind.MXFP4)
+    ours, wanted = (load(each, device="cpu", dtype="bfloat16").decoder for each in (kept, numbers))
+    kept_as = dict(ours.named_parameters())
+    for name, each in wanted.named_parameters():
+        assert torch.equal(kept_as[name], each), name
+    reference = parameters_of(wanted)
+    assert packed(kept, parameters(kept), "bfloat16") == packed(kept, reference, "bfloat16")
 
 
 @pytest.mark.slow
 @needs_kernels
 def test_a_file_becomes_text_without_torch(tmp_path, write_llama):
-    """Catches torch imported to convert, or to pack what was converted: seconds of waiting."""
+    """Catches torch imported to read a file, or to pack what is in it: seconds of waiting."""
     write_llama(tmp_path / "x.gguf", Kind.Q4_1)
     flags = ["complete", "-m", str(tmp_path / "x.gguf"), "--temp", "0", "-n", "4", "--json", "the"]
     done = subprocess.run([sys.executable, "-c", SCRIPT, *flags], capture_output=True, text=True)
@@ -246,13 +195,16 @@ def test_a_file_becomes_text_without_torch(tmp_path, write_llama):
     assert not HEAVY & set(done.stderr.splitlines()[-1].split())
 
 
-def test_plain_weights_for_others(tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["merge", "convert"])
+def test_plain_weights_for_others(tmp_path, how):
     """Catches a model that only gptcli can read, and blocks told of that are no more."""
-    kept = converted("llama", tmp_path, Kind.Q8_0)
-    numbers = load_file(plain(tmp_path, monkeypatch) / "model.safetensors")
-    done = run("models", "merge", str(kept), "-o", str(tmp_path / "merged"))
-    assert done.code == 0 and "in plain weights" in done.err
-    found = load_file(tmp_path / "merged" / "model.safetensors")
+    exported("llama", tmp_path, Kind.Q8_0)
+    numbers = load_file(imported(tmp_path / "x.gguf", tmp_path / "plain") / "model.safetensors")
+    done = run("models", how, str(tmp_path / "x.gguf"), "-o", str(tmp_path / "out"))
+    assert done.code == 0 and str(tmp_path / "out") in done.err
+    found = load_file(tmp_path / "out" / "model.safetensors")
     assert found.keys() == numbers.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in numbers.items())
-    assert "quantization_config" not in json.loads((tmp_path / "merged/config.json").read_text())
+    assert "quantization_config" not in json.loads((tmp_path / "out/config.json").read_text())
+    again = run("models", how, str(tmp_path / "x.gguf"), "-o", str(tmp_path / "out"))
+    assert again.code == 2 and "is there already" in again.err

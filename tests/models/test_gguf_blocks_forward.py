@@ -24,10 +24,13 @@ from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.describe import describe
 from gptcli.engine.torch.runner import TorchRunner
+from gptcli.models.gguf import in_place
 from tests.engine.cpu.helpers import Session, every_set, library, needs_kernels
 from tests.engine.cpu.test_quantised_forward import rounded, stored
-from tests.models.conftest import VOCABULARY
-from tests.models.test_gguf_blocks import converted, mixed
+from tests.models import gguf_export
+from tests.models.conftest import VOCABULARY, add_tokenizer
+from tests.models.test_gguf_blocks import mixed
+from tests.models.test_gguf_families import checkpoint
 from tests.opening import load, parameters, spec_of
 
 pytestmark = needs_kernels
@@ -36,10 +39,19 @@ IDS = [int(token) for token in np.random.default_rng(3).integers(0, VOCABULARY, 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A family's directory with blocks of a kind, made once."""
-    return functools.cache(
-        lambda case, kind: converted(case, tmp_path_factory.mktemp("blocks"), kind)
-    )
+    """A family's directory with a file of blocks of a kind in it, made once."""
+
+    @functools.cache
+    def make(case: str, kind: Kind) -> Path:
+        directory = tmp_path_factory.mktemp("blocks")
+        model = checkpoint(case, directory / "published")
+        model.bfloat16().float().save_pretrained(directory / "published")
+        path = directory / "x.gguf"
+        gguf_export.export(directory / "published", path, add_tokenizer, kind)
+        in_place.write(path, [path], directory, "tiny", "a test")
+        return directory
+
+    return make
 
 
 @functools.cache

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from gptcli.errors import ModelError
 from gptcli.formats.bfloat16 import as_bfloat16
-from gptcli.models.gguf import plan, rope
+from gptcli.formats.gguf import reading
+from gptcli.models.gguf import rope
 from gptcli.models.gguf.convert import convert
 
 
@@ -65,7 +66,7 @@ def test_chunks_do_not_change_the_result(
 ) -> None:
     """A chunk boundary inside a head, or a last chunk that is lost."""
     state = write_llama(tmp_path / "x.gguf")
-    monkeypatch.setattr(plan, "_CHUNK", 64 * 5)
+    monkeypatch.setattr(reading, "CHUNK", 64 * 5)
     _same(load_file(turn(tmp_path / "x.gguf") / "model.safetensors"), state)
 
 
@@ -216,11 +217,11 @@ def test_other_architectures_are_named(tmp_path: Path, turn) -> None:
         turn(tmp_path / "x.gguf")
 
 
-def test_default_model_has_one_dtype(default_model: Path) -> None:
+def test_default_model_has_one_dtype(default_model: Path, tmp_path: Path, drain) -> None:
     """Norms stored in another dtype than before, or a tensor lost."""
-    found = load_file(default_model / "model.safetensors")
-    plain = {tensor.dtype for name, tensor in found.items() if "weight_q" not in name}
-    assert plain == {torch.bfloat16}
+    drain(convert(default_model / "model.gguf", tmp_path, "tiny", "a test"))
+    found = load_file(tmp_path / "model.safetensors")
+    assert {tensor.dtype for tensor in found.values()} == {torch.bfloat16}
     assert len(found) == 272
 
 

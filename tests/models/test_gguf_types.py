@@ -13,9 +13,10 @@ from gguf.constants import GGML_QUANT_SIZES
 from safetensors.torch import load_file
 
 from gptcli.errors import ModelError
-from gptcli.formats.gguf import header
-from gptcli.models.gguf import plan
+from gptcli.formats.gguf import header, reading
+from gptcli.formats.mapping import MappedFiles
 from gptcli.models.gguf.convert import convert
+from gptcli.models.gguf.placing import placed
 from gptcli.models.gguf.takes import Take
 from tests.models.conftest import VOCABULARY
 
@@ -67,12 +68,12 @@ def write(path: Path, kind: Kind, data: np.ndarray) -> None:
 
 
 def read(path: Path, **options: object) -> np.ndarray:
-    """The tensor as the converter reads it, before it is rounded to the dtype of the model."""
+    """The tensor as numbers, as they are read chunk by chunk."""
     head = header.read(path)
     info = head.tensors["x.weight"]
     take = Take("x", "x.weight", info.shape, **options)  # type: ignore[arg-type]
-    chunks = plan._Chunks(head, take, lambda values: values, "F32")
-    return np.concatenate(list(chunks()))
+    rows = MappedFiles().rows(placed(head, take))
+    return np.concatenate([part.numbers() for part in rows.chunks()])
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
@@ -83,7 +84,7 @@ def test_numbers_are_the_package_s(tmp_path: Path, kind: Kind, monkeypatch) -> N
     wanted = gguf.quants.dequantize(data, kind)
     assert np.unique(wanted).size > 8
     for chunk in (1 << 20, wanted.shape[1] * 2):
-        monkeypatch.setattr(plan, "_CHUNK", chunk)
+        monkeypatch.setattr(reading, "CHUNK", chunk)
         found = read(tmp_path / "x.gguf")
         assert found.dtype == wanted.dtype and found.shape == wanted.shape
         assert found.tobytes() == wanted.tobytes()

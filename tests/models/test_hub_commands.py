@@ -68,7 +68,7 @@ def test_list_of_all(own_home: Path, write_llama: Callable) -> None:
     name = "lmstudio:me/it/it-Q8_0.gguf"
     assert name not in run("models", "list").text
     row = next(x for x in run("models", "list", "--all").text.splitlines() if x.startswith("lms"))
-    assert row == f"{name}\t{path.stat().st_size}\tkept by LM Studio\t{path}"
+    assert row == f"{name}\t{path.stat().st_size}\tkept by LM Studio\t{path}\t\t"
     assert run("tokens", "-m", name, "hello").code == 0
 
 

@@ -168,14 +168,15 @@ def test_completion_stays_light() -> None:
 def test_packed_weights_go_with_their_model(tmp_path):
     """Catches files of hundreds of megabytes that nothing ever removes, and another model's."""
     from gptcli import config
-    from gptcli.models import removal
+    from gptcli.models import packed
 
     mine, other = (config.packed_weights(tmp_path / name) for name in ("a[b]", "ab"))
     mine.parent.mkdir(parents=True)
     for path in (mine, other):
         for dtype in ("bfloat16", "int4"):
             path.with_name(f"{path.name}.{dtype}").write_bytes(b"12345")
-    assert removal._packed(tmp_path / "a[b]") == 10
+        path.with_name(f"{path.name}.int4.seen").write_bytes(b"note")
+    assert packed.remove(packed.of(tmp_path / "a[b]")) == 10
     left = sorted(path.name for path in mine.parent.iterdir())
-    assert left == [f"{other.name}.bfloat16", f"{other.name}.int4"]
-    assert removal._packed(tmp_path / "a[b]") == 0
+    assert left == [f"{other.name}.{end}" for end in ("bfloat16", "int4", "int4.seen")]
+    assert packed.of(tmp_path / "a[b]") == []

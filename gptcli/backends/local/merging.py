@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gptcli import atomic
 from gptcli.engine.describe import described
 from gptcli.errors import UsageError
-from gptcli.formats import model_files
+from gptcli.formats import files, model_files
+from gptcli.formats import json as jsonfile
 from gptcli.formats.safetensors import shards
 from gptcli.formats.safetensors import writing as weights_file
 from gptcli.formats.safetensors.writing import Planned
@@ -61,7 +62,7 @@ def merge(
     from gptcli.engine.torch.plan import plan
 
     files = model_files.read(model.path)
-    if not adapters and quantised.config_of(files.config) is None:
+    if not (adapters or quantised.config_of(files.config) or files.stored.in_blocks):
         raise UsageError("--adapter", "is needed, once for each adapter")
     if to.exists() or to.is_symlink():
         raise UsageError("--output", f"{to} is there already")
@@ -88,7 +89,9 @@ def _tensors(planned: TorchPlan, dtype: str) -> Iterator[Planned]:
     for placement in planned.placements:
         for stored in placement.stored:
             plain = planned.stored.tensors.get(stored.name)
-            kept = plain.dtype if plain and plain.dtype in kinds else planned.source.dtype
+            kept = plain.dtype if plain and plain.dtype in kinds else None
+            if kept is None or planned.stored.stored.in_blocks:
+                kept = planned.source.dtype
             kind = kept if dtype == "auto" or kept == torch.uint8 else getattr(torch, dtype)
             chunks = _reader(planned, stored.name, kind)
             yield Planned(stored.name, kinds[kind], stored.shape, chunks)
@@ -135,6 +138,11 @@ def _copy(source: Path, to: Path) -> None:
         for path in source.glob(pattern):
             if path.is_file():
                 shutil.copyfile(path, to / path.name)
+    packed = source / model_files.PACKED_TOKENIZER
+    if packed.is_file():
+        limit = jsonfile.TOKENIZER_LIMIT
+        text = files.unpacked(files.read(packed, limit), packed, limit)
+        (to / model_files.TOKENIZER).write_bytes(text)
 
 
 def _config(stored: Mapping[str, Any], planned: TorchPlan, dtype: str) -> dict[str, Any]:

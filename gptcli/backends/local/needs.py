@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
-from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.errors import UsageError
+from gptcli.formats import ggml_blocks
 from gptcli.formats.model_files import ModelFiles
 from gptcli.models import quantised_facts as quantised
 
@@ -55,8 +55,8 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     config, spec = model.config, model.spec
     found = quantised.config_of(files.config)
     packed = found is not None
-    kept = keeps_ggml_blocks(config)
-    if found is not None and not kept and found.get("quant_method") != "mxfp4":
+    kept = model.stored.in_gguf
+    if found is not None and found.get("quant_method") != "mxfp4":
         # Only here, since the formats are read by what needs torch; MXFP4 is the families' own.
         from gptcli.engine.weights.quantised import method_of
 
@@ -69,6 +69,8 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     used = [each for each in tensors if not ignored.fullmatch(rules.bare(each.name))]
     kinds = dict.fromkeys(_STORED, 0)
     for tensor in used:
+        if ggml_blocks.are_blocks(tensor.kind):
+            kinds["BF16"] += tensor.elements
         if tensor.kind in kinds and not (packed and quantised.is_beside(tensor.name)):
             kinds[tensor.kind] += tensor.elements
     numbers = quantised.parameters(used, files.config) if packed else sum(kinds.values())

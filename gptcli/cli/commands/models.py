@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from gptcli import models
 from gptcli.backends import free_memory
+from gptcli.cli.commands.models_clean import clean
+from gptcli.cli.commands.models_convert import convert
 from gptcli.cli.commands.models_merge import merge
 from gptcli.cli.commands.models_search import search
 from gptcli.cli.commands.models_show import families, show
@@ -40,7 +43,9 @@ EXAMPLES = (
         "Make an adapter part of a model.",
         "gptcli models merge gpt2 --adapter ./mine -o ./gpt2-mine",
     ),
+    ("A .gguf file for programs that read safetensors.", "gptcli models convert x.gguf -o ./x"),
     ("Free the space.", "gptcli models rm smollm2"),
+    ("And that of what is no longer used.", "gptcli models clean --older-than 30"),
 )
 
 
@@ -88,10 +93,10 @@ class Verifying:
 
 
 def group(context: typer.Context) -> None:
-    """List, find, fetch, describe, check, merge and remove models.
+    """List, find, fetch, describe, check, convert, merge and remove models.
 
-    The default model and converted .gguf files live in gptcli's data directory (GPTCLI_DATA_DIR
-    moves it); models of the Hugging Face hub in its own cache (HF_HOME).
+    The default model lives in gptcli's data directory (GPTCLI_DATA_DIR moves it), with what is kept
+    of others so that they start at once; models of the Hugging Face hub in its own cache (HF_HOME).
     """
     explain_group(context)
 
@@ -105,7 +110,11 @@ def list_models(
 ) -> None:
     """List short names and the models on this disk.
 
-    In a pipe: name, size in bytes (empty where it is not here), source, path; tab-separated.
+    What the CPU kernels keep of a model, packed, is told beside it, and when that was last used;
+    also of directories of your own.
+
+    In a pipe: name, size in bytes (empty where it is not here), source, path, bytes that are
+    packed, last use; tab-separated.
     """
     entries = models.listing(everywhere=which.everywhere)
     if output.json:
@@ -116,6 +125,8 @@ def list_models(
                 "bytes": entry.size,
                 "path": None if entry.path is None else str(entry.path),
                 "source": entry.source,
+                "packed_bytes": entry.packed,
+                "last_used": _moment(entry.used) or None,
             }
             for entry in entries
         ]
@@ -123,16 +134,37 @@ def list_models(
         return
     if environment.on_terminal:
         rows = [
-            (e.name, size(e.size) if e.installed and e.size else "not here", e.source)
+            (
+                e.name,
+                size(e.size) if e.size else "" if e.packed else "not here",
+                size(e.packed) if e.packed else "",
+                _moment(e.used)[:10],
+                e.source,
+            )
             for e in entries
         ]
-        table(environment.stdout, ("Model", "On this disk", "Source"), rows)
+        heads = ("Model", "On this disk", "Packed", "Last use", "Source")
+        table(environment.stdout, heads, rows)
         return
     exact = [
-        (e.name, str(e.size or "") if e.installed else "", e.source, str(e.path or ""))
+        (
+            e.name,
+            str(e.size or "") if e.installed else "",
+            e.source,
+            str(e.path or ""),
+            str(e.packed or ""),
+            _moment(e.used),
+        )
         for e in entries
     ]
     table(environment.stdout, (), exact)
+
+
+def _moment(seconds: float | None) -> str:
+    """2026-11-28T07:14:18Z, or nothing."""
+    if seconds is None:
+        return ""
+    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def pull(
@@ -143,8 +175,9 @@ def pull(
 ) -> None:
     """Fetch a model, unless it is here already.
 
-    A large file that was broken off goes on where it ended. What is not safetensors is converted
-    once. Of a .gguf file in parts (name-00001-of-00003.gguf) any one stands for all.
+    A large file that was broken off goes on where it ended. Of a .gguf file what it says is read;
+    its weights stay there, and it is needed from then on. Of one in parts
+    (name-00001-of-00003.gguf) any one stands for all.
     """
     messages = output.messages(environment)
     if pulling.update:
@@ -183,12 +216,17 @@ def remove(
 ) -> None:
     """Remove models from this disk.
 
-    A directory of your own is never touched.
+    Of a file or directory of your own goes what gptcli keeps beside it: packed weights. It stays
+    itself.
     """
     messages = output.messages(environment)
     for name in named.names:
         gone = models.remove(name)
-        messages.info(f"removed {gone.name}, {size(gone.freed)}")
+        if gone.stays is None:
+            messages.info(f"removed {gone.name}, {size(gone.freed)}")
+        else:
+            what = "file" if gone.stays.is_file() else "directory"
+            messages.info(f"removed {size(gone.freed)} kept of {gone.name}; the {what} stays")
 
 
 def path(environment: Environment, model: ModelArgument) -> None:
@@ -204,6 +242,8 @@ SUBCOMMANDS = {
     "families": families,
     "verify": verify,
     "merge": merge,
+    "convert": convert,
     "rm": remove,
+    "clean": clean,
     "path": path,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ENVIRONMENT = (
-    ("GPTCLI_DATA_DIR", "Where converted models and tokenizers live."),
+    ("GPTCLI_DATA_DIR", "Where the default model, packed weights and tokenizers live."),
     ("GPTCLI_DEBUG", "Not empty: a failure also prints its traceback."),
     (
         "GPTCLI_KERNELS",
@@ -26,8 +26,8 @@ FILES = (
     ),
     (
         "~/.local/share/gptcli/",
-        "Converted models and tokenizers. XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is"
-        " ~/Library/Application Support/gptcli.",
+        "The default model, packed weights and tokenizers. XDG_DATA_HOME and GPTCLI_DATA_DIR move"
+        " it; on macOS it is ~/Library/Application Support/gptcli.",
         "",
     ),
 )

@@ -5,13 +5,15 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import atomic, config, identity
+from gptcli import atomic, config, identity, units
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
@@ -21,7 +23,7 @@ from gptcli.engine.cpu.binding.library import (
     open_library,
 )
 from gptcli.engine.cpu.packing import packed_file
-from gptcli.engine.cpu.packing.kinds import kept_kinds
+from gptcli.engine.cpu.packing.kinds import kept_kinds, not_kept
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.packed_file import Origin
@@ -33,13 +35,13 @@ from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.model.stored_blocks import keeps_ggml_blocks
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.engine.weights.placement import MXFP4
 from gptcli.errors import ModelError, UsageError
-from gptcli.formats.safetensors.header import StoredTensor
+from gptcli.formats.stored import StoredTensor
 from gptcli.types.compute import Compute
+from gptcli.types.events import Notice
 
 #: What --dtype names. Embeddings of quantised models stay in bfloat16: a token reads one row. The
 #: head of int4 has 8 bits, since every token's probability depends on all of it.
@@ -57,6 +59,10 @@ QUANTISED = ("int8", "int4")
 KEPT = "blocks"
 #: So long one process waits for another that packs, before it packs for itself.
 _WAIT_SECONDS = 600
+#: Bytes that are hashed in no time.
+_SMALL = 1 << 26
+#: What a system says of a full disk.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     choice = choose(described, compute.dtype, compute.cpu_features)
     if choice is None:
         return None
-    packed = _packed(described, choice, limit, compute.threads or default_threads())
+    threads = compute.threads or default_threads()
+    packed, notices = _packed(described, choice, limit, threads)
     model = KernelModel(
         packed,
         choice.library,
@@ -94,15 +101,17 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
         threads=compute.threads or 0,
         met=MET[compute.met_as],
     )
-    return KernelRunner(model, described.spec, choice.name, limit)
+    if compute.dtype == "auto":
+        notices = [*notices, *not_kept(described.stored)]
+    return KernelRunner(model, described.spec, choice.name, limit, notices)
 
 
 def choose(described: Described, dtype: str, features: str = "auto") -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
     That is where no kernels were built for this machine, or where they do not cover the spec, the
-    dtype, as --dtype names it, or how the weights are stored. `auto` is the dtype of the file, and
-    where that has blocks of GGUF's, these. Raises UsageError for a dtype that torch does not have
+    dtype, as --dtype names it, or how the weights are stored. `auto` is the dtype of the file, of
+    a GGUF file that of each matrix. Raises UsageError for a dtype that torch does not have
     either and for features that are not there, and ModelError.
     """
     config, spec = described.config, described.spec
@@ -118,7 +127,7 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
-    if dtype == "auto" and keeps_ggml_blocks(config):
+    if dtype == "auto" and described.stored.in_gguf:
         return KernelChoice(library, *kept_kinds(Parameters(described, exact=True), spec))
     name = _stored_dtype(described.stored.tensors.values()) if dtype == "auto" else dtype
     return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
@@ -127,8 +136,7 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
 def _stored_otherwise(described: Described) -> str | None:
     """Why the weights cannot be packed from how they are stored."""
     config = described.config
-    said = any(config.get(name) for name in ("quantization_config", "compression_config"))
-    if said and not keeps_ggml_blocks(config):
+    if any(config.get(name) for name in ("quantization_config", "compression_config")):
         return "the weights are stored quantised"
     # Told by their tensors where config.json says nothing: 8-bit floats, and MXFP4.
     for name, tensor in described.stored.tensors.items():
@@ -145,7 +153,9 @@ def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
     return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
 
 
-def _packed(described: Described, choice: KernelChoice, limit: int, threads: int) -> PackedWeights:
+def _packed(
+    described: Described, choice: KernelChoice, limit: int, threads: int
+) -> tuple[PackedWeights, Sequence[Notice]]:
     """The packed weights, from their file, which is made where there is none that fits."""
     name, kinds, spec = choice.name, choice.kinds, described.spec
     path = packed_path(described.directory, name if KINDS.get(name) == kinds else KEPT)
@@ -159,40 +169,56 @@ def _packed(described: Described, choice: KernelChoice, limit: int, threads: int
 
     found = load(unseen=False)
     if found is not None:
-        return found
+        return found, ()
     with atomic.alone(path, _WAIT_SECONDS):
         found = load(unseen=True)
         if found is not None:
-            return found
-        packed, content = _pack(described, choice, origin.files, limit, threads)
+            return found, ()
+        # As torch has a model in bfloat16: all of it is.
+        parameters = Parameters(described, exact=name != "bfloat16")
+        _check_memory(described, choice, choice.bytes(spec), limit, threads)
+        if identity.settled(origin.files) != origin.stamp:
+            raise _changed(described)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            packed_file.save(packed, path, origin, content)
-        except OSError:
-            # A full or read-only disk: packed weights are a convenience, made anew next time.
-            return packed
-        # The file's pages are shared and can be given back, those that it was packed in cannot.
-        mapped = packed_file.load(path, spec, kinds, choice.library, origin, unseen=False)
-        return mapped or packed
+            hashed = _hashed(choice, origin)
+            packed_file.make(
+                path,
+                spec,
+                kinds,
+                choice.library,
+                origin,
+                parameters,
+                threads=threads,
+                hashed=hashed,
+            )
+            found = load(unseen=False)
+            if found is not None:
+                return found, ()
+            reason = "the file was changed by another"
+        except OSError as error:
+            # A full or read-only disk: packed weights are a convenience.
+            reason = _why(path, choice.bytes(spec), error)
+    packed = pack(spec, kinds, parameters, choice.library, threads=threads)
+    if identity.stamp(origin.files) != origin.stamp:
+        raise _changed(described)
+    text = f"packed weights are not kept, but made at each start: {reason}"
+    return packed, [Notice(str(path.parent), text)]
 
 
-def _pack(
-    described: Described, choice: KernelChoice, files: Sequence[Path], limit: int, threads: int
-) -> tuple[PackedWeights, str]:
-    """The weights, packed, and the digest of the files that they were read from."""
-    # As torch has a model in bfloat16: all of it is.
-    spec, exact = described.spec, choice.name != "bfloat16"
-    # Shapes before memory: sizes that only config.json claims are no reason to ask for any.
-    parameters = Parameters(described, exact=exact)
-    _check_memory(described, choice, choice.bytes(spec), limit, threads)
-    before = identity.settled(files)
-    if before != described.stored.stamp:
-        raise _changed(described)
-    packed = pack(spec, choice.kinds, parameters, choice.library, threads=threads)
-    content = identity.digest(files)
-    if identity.stamp(files) != before:
-        raise _changed(described)
-    return packed, content
+def _why(path: Path, size: int, error: OSError) -> str:
+    if error.errno in FULL:
+        free = shutil.disk_usage(next(each for each in path.parents if each.is_dir())).free
+        return f"they need {units.size(size)} of disk, and {units.size(free)} are free"
+    return error.strerror or str(error)
+
+
+def _hashed(choice: KernelChoice, origin: Origin) -> bool:
+    """Whether packed weights are to be told by their content, too.
+
+    Where numbers are moved only, packing takes no longer than hashing both does.
+    """
+    return choice.name in QUANTISED or sum(file.stat().st_size for file in origin.files) < _SMALL
 
 
 def _check_memory(
@@ -224,4 +250,5 @@ def _origin(described: Described) -> Origin:
     """What the weights are packed from; config.json and the rules say which number is which."""
     rules = described.family.rules(described.spec)
     config = json.dumps(described.files.config, sort_keys=True)
-    return Origin(described.stored.files, f"{rules} {config}")
+    stored = described.stored
+    return Origin(described.directory, stored.files, stored.stamp, f"{rules} {config}")

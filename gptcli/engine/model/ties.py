@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError
-from gptcli.formats.safetensors.header import StoredTensor
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats.stored import StoredFiles, StoredTensor
 from gptcli.types.events import Notice
 
 #: Bytes that are compared at a time.

@@ -6,6 +6,7 @@ import platform
 
 import torch
 
+from gptcli import units
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.runner import context_in_use
@@ -13,7 +14,9 @@ from gptcli.engine.torch.adapters import attach, can_stand_apart
 from gptcli.engine.torch.plan import plan
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.errors import ResourceError, UsageError
+from gptcli.formats import ggml_blocks
 from gptcli.types.compute import Compute
+from gptcli.types.events import Notice
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -104,4 +107,17 @@ def load(described: Described, compute: Compute) -> TorchRunner:
             attach(decoder, placement, updates, planned.shapes, kind)
     except torch.OutOfMemoryError:
         raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
-    return TorchRunner(decoder.eval(), limit)
+    return TorchRunner(decoder.eval(), limit, _notices(described, kind))
+
+
+def _notices(described: Described, kind: torch.dtype) -> list[Notice]:
+    """What blocks of a GGUF file become, since torch computes with none."""
+    stored = described.stored
+    blocks = [each for each in stored.tensors.values() if ggml_blocks.are_blocks(each.kind)]
+    if not blocks:
+        return []
+    before = units.size(sum(each.taken.size for each in blocks if each.taken is not None))
+    after = units.size(kind.itemsize * sum(each.elements for each in blocks))
+    name = str(kind).removeprefix("torch.")
+    text = f"runs by torch, where {before} of blocks take {after} in {name}"
+    return [Notice(str(stored.files[0]), text)]

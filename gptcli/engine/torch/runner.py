@@ -14,12 +14,16 @@ from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.torch.decoder import Decoder
+from gptcli.types.events import Notice
 
 
 class TorchRunner:
     """See Runner. Probes are shown the tensors of all rows. `limit` is at most the model's own."""
 
-    def __init__(self, decoder: Decoder, limit: int | None = None) -> None:
+    def __init__(
+        self, decoder: Decoder, limit: int | None = None, notices: Sequence[Notice] = ()
+    ) -> None:
+        self.notices = tuple(notices)
         self.decoder = decoder
         self.spec = decoder.spec
         weight = decoder.embedding.weight

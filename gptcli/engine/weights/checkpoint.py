@@ -1,4 +1,4 @@
-"""Safetensors on disk: what is stored, by name, and reading it as views of the mapped files."""
+"""Tensors on disk: what is stored, by name, and reading it as views of the mapped files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gptcli.formats.safetensors.mapping import MappedFiles
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats import ggml_blocks
+from gptcli.formats.mapping import MappedFiles
+from gptcli.formats.stored import StoredFiles
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
 FLOATS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -78,7 +79,7 @@ class Checkpoint:
         self._mapped = MappedFiles(private=True)
         # Other kinds are refused later: only tensors that are used matter.
         self.tensors: dict[str, SourceTensor] = {
-            name: SourceTensor(name, tensor.file, tensor.shape, _KINDS.get(tensor.kind))
+            name: SourceTensor(name, tensor.file, tensor.shape, _dtype(tensor.kind))
             for name, tensor in stored.tensors.items()
         }
 
@@ -89,14 +90,24 @@ class Checkpoint:
 
     @property
     def dtype(self) -> torch.dtype:
-        """See TensorSource."""
+        """See TensorSource. What was rounded to blocks of a few bits is bfloat16."""
+        if self.stored.in_blocks:
+            return torch.bfloat16
         return main_dtype(self.tensors.values())
 
     def read(self, name: str) -> Tensor:
         """The tensor. KeyError for one of a kind that has no use here; raises as MappedFiles."""
         tensor = self.stored.tensors[name]
+        if tensor.taken is not None:
+            numbers = torch.from_numpy(self._mapped.array(tensor))
+            return numbers.view(torch.bfloat16) if tensor.kind == "BF16" else numbers
         bits = torch.from_numpy(self._mapped.bytes(tensor))
         return bits.view(_KINDS[tensor.kind]).view(tensor.shape)
+
+
+def _dtype(kind: str) -> torch.dtype | None:
+    """Blocks of ggml's are read as the numbers that they stand for, exact in float32."""
+    return torch.float32 if ggml_blocks.are_blocks(kind) else _KINDS.get(kind)
 
 
 def main_dtype(tensors: Iterable[SourceTensor]) -> torch.dtype:

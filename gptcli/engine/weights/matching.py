@@ -13,7 +13,7 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.weights.placement import Layout, layouts
 from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats.stored import StoredFiles
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
 FLOATS = ("F32", "F16", "BF16")
@@ -25,7 +25,7 @@ class UnreadTensor(Protocol):
     """A tensor before it is read.
 
     kind: the format's word for its dtype, or for what it is once it is dequantised; ggml's word
-    for blocks that stay such (ggml_blocks.SIZES); None where it is of no use here.
+    for blocks that stay such; None where it is of no use here.
     """
 
     @property
@@ -142,6 +142,7 @@ def _check(placement: Placement, shapes: Mapping[str, Sequence[int]]) -> None:
         if stored.shape != shape:
             reason = f"tensor {stored.name} has shape {list(stored.shape)}, not {list(shape)}"
             raise ModelError(str(stored.file), f"{reason} as config.json says")
-        if stored.kind not in known and (packed or stored.kind not in ggml_blocks.SIZES):
+        blocks = stored.kind is not None and ggml_blocks.are_blocks(stored.kind)
+        if stored.kind not in known and (packed or not blocks):
             reason = f"tensor {stored.name} is not one of {', '.join(known)}"
             raise ModelError(str(stored.file), reason)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
+from gptcli.formats.stored import StoredTensor
 
 #: The limit of the safetensors library itself, and one on what is told of tensors.
 _HEADER_LIMIT = 100_000_000
@@ -20,26 +20,6 @@ _BITS |= {"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FN
 _BITS |= {"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
 #: The most axes that numpy and torch have, and bits that they can count.
 _AXES, _COUNTED = 64, 1 << 63
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor as a file has it, before any of it is read.
-
-    kind: the format's word for its dtype; shape: in elements; its bytes are [begin, end) of `file`.
-    """
-
-    name: str
-    file: Path
-    kind: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-    @property
-    def elements(self) -> int:
-        """How many numbers it holds."""
-        return math.prod(self.shape)
 
 
 def read(path: Path) -> dict[str, StoredTensor]:

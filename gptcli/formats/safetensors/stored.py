@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import identity
 from gptcli.errors import ModelError
 from gptcli.formats.safetensors import header, shards
-from gptcli.formats.safetensors.header import StoredTensor
-
-
-@dataclass(frozen=True)
-class StoredFiles:
-    """The tensors of a directory by name, whichever of its files they are in; none is read yet.
-
-    stamp: what the system said of the files before their headers were read, see `identity`.
-    """
-
-    directory: Path
-    files: tuple[Path, ...]
-    tensors: Mapping[str, StoredTensor]
-    stamp: str = ""
-
-    @property
-    def elements(self) -> int:
-        """How many numbers, or bytes or words of packed ones, are stored in all."""
-        return sum(tensor.elements for tensor in self.tensors.values())
+from gptcli.formats.stored import StoredFiles, StoredTensor
 
 
 def read(directory: Path) -> StoredFiles:

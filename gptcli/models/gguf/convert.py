@@ -1,23 +1,36 @@
-"""A GGUF file → config.json, model.safetensors, tokenizer.json and their companions."""
+"""A GGUF file → config.json, model.safetensors, tokenizer.json and their companions.
+
+For those who ask for it: what gptcli runs it reads where it is, see `in_place`. Every step works on
+some rows, so that memory does not grow with the model.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gptcli.errors import ModelError
-from gptcli.formats import ggml_blocks
-from gptcli.formats.gguf import header, parts
+from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.safetensors import writing as weights_file
+from gptcli.formats.stored import StoredTensor
 from gptcli.models import disk, manifest
-from gptcli.models.gguf import families, metadata, plan
-from gptcli.models.gguf.tokenizer import Vocabulary
+from gptcli.models.gguf import model as gguf_model
+from gptcli.models.gguf.model import GgufModel
+from gptcli.models.gguf.placing import placed
+from gptcli.models.gguf.plan import stored_dtype
+from gptcli.models.gguf.takes import Take, Woven
 from gptcli.types.events import Progress
 
-_TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+_WEIGHTS = "model.safetensors"
+#: Numbers that share a scale in MXFP4, and the bytes of both.
+_MXFP4, _MXFP4_BYTES = 32, 17
 
 
 def convert(
@@ -26,82 +39,120 @@ def convert(
     """Writes the model in the GGUF file `path` into the directory `target`, manifest last, which it
     returns.
 
-    Where the file is one part of several, the others are found beside it.
-
-    licence: used where the file itself names none. Raises ModelError for a file that is broken or
-    not supported, OSError where `target` cannot be written.
+    Where the file is one part of several, the others are found beside it. licence: used where the
+    file itself names none. Raises ModelError for a file that is broken or not supported, OSError
+    where `target` cannot be written.
     """
-    head = parts.read(path)
-    wanted = _plan(head)
-    metadata.check(head)
-    plan.check(head, wanted)
-    vocabulary = Vocabulary(head)
-    generation = {**_ids(vocabulary), **vocabulary.suppressed(), **metadata.sampling(head)}
-    config = _config(head, wanted, vocabulary)
-    if config["vocab_size"] != len(vocabulary.tokens):
-        raise ModelError(
-            str(path),
-            f"has {len(vocabulary.tokens)} tokens, but {config['vocab_size']} rows of embeddings",
-        )
-    tensors = plan.planned(head, wanted)
+    found = gguf_model.read(path)
+    packed = _packed(found)
+    dtype = stored_dtype(found.header, tuple(t for t in found.plan.takes if t not in packed))
+    tensors = list(_planned(found, packed, dtype))
     disk.need_space(target, sum(tensor.size for tensor in tensors))
-    context = _context(config)
-    files = {
-        "config.json": _json(target / "config.json", config),
-        "generation_config.json": _json(target / "generation_config.json", generation),
-        "tokenizer.json": _json(target / "tokenizer.json", vocabulary.tokenizer(), compact=True),
-        "tokenizer_config.json": _json(
-            target / "tokenizer_config.json", vocabulary.config(context)
-        ),
-    }
-    weights = "model.safetensors"
-    digest = yield from weights_file.write(target / weights, tensors, f"converting {name}")
-    files[weights] = manifest.StoredFile(*digest)
-    found = head.fields.get("general.license")
-    licence = found if isinstance(found, str) and found else licence
-    made = manifest.Manifest(name, source, licence, files)
+    more = {"quantization_config": {"quant_method": "mxfp4"}} if packed else {}
+    files = gguf_model.write(found, target, dtype, more)
+    digest = yield from weights_file.write(target / _WEIGHTS, tensors, f"converting {name}")
+    files[_WEIGHTS] = manifest.StoredFile(*digest)
+    made = manifest.Manifest(name, source, found.licence or licence, files)
     manifest.write(target, made)
     return made
 
 
-def _plan(head: header.Header) -> plan.ConversionPlan:
-    path, fields = str(head.path), head.fields
-    kind = fields.get("general.type", "model")
-    if kind != "model":
-        raise ModelError(path, f"holds a {kind}, not a model")
-    return families.plan(head)
+def _packed(model: GgufModel) -> list[Woven]:
+    """The stacks that stay in MXFP4: all there are, or none, as config.json can say it."""
+    stacks = [take for take in model.plan.takes if isinstance(take, Woven) and take.transpose]
+    infos = [model.header.tensors[source] for take in stacks for source in take.sources]
+    return stacks if all(info.type == "MXFP4" for info in infos) else []
 
 
-def _context(config: dict[str, Any]) -> int:
-    names = ("max_position_embeddings", "n_positions", "seq_length")
-    return next(int(config[name]) for name in names if name in config)
+def _planned(model: GgufModel, packed: list[Woven], dtype: str) -> Iterator[weights_file.Planned]:
+    for take in model.plan.takes:
+        tensor = placed(model.header, take)
+        if isinstance(take, Take) or take not in packed:
+            chunks = _Chunks(tensor, take, dtype)
+            yield weights_file.Planned(take.name, dtype, tensor.shape, chunks)
+            continue
+        count, width, rows = tensor.shape
+        for part, more in (("blocks", (_MXFP4 // 2,)), ("scales", ())):
+            blocks = (count, rows, width // _MXFP4, *more)
+            repacked = _Repacked(tensor, scales=part == "scales")
+            yield weights_file.Planned(f"{take.name}_{part}", "U8", blocks, repacked)
 
 
-def _config(
-    head: header.Header, wanted: plan.ConversionPlan, vocabulary: Vocabulary
-) -> dict[str, Any]:
-    dtype = _TORCH_NAMES[plan.stored_dtype(head, wanted)]
-    # Both names: `torch_dtype` until transformers 5, `dtype` from then on.
-    found = {**wanted.config, "dtype": dtype, "torch_dtype": dtype, "use_cache": True}
-    # Null where there is none: transformers has defaults for some families.
-    found |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
-    if any(plan.kept_blocks(head, wanted, take) for take in wanted.takes):
-        found["quantization_config"] = {"quant_method": ggml_blocks.METHOD}
-    return found | _ids(vocabulary)
+@dataclass(frozen=True)
+class _Chunks:
+    """The chunks of one tensor in the dtype that it is stored in (BF16 as uint16)."""
+
+    tensor: StoredTensor
+    take: Take | Woven
+    dtype: str
+
+    def __call__(self) -> Iterator[Array]:
+        import numpy as np
+
+        try:
+            with np.errstate(over="raise"):
+                yield from self._chunks()
+        except FloatingPointError:
+            names = " and ".join(self.take.sources)
+            reason = f"tensor {names} does not fit {self.dtype}"
+            raise ModelError(str(self.tensor.file), reason) from None
+
+    def _chunks(self) -> Iterator[Array]:
+        import numpy as np
+
+        mapped = MappedFiles()
+        rows = mapped.rows(self.tensor)
+        if rows.taken.turned:
+            # One matrix in its stored dtype is all that is ever held.
+            height = rows.taken.physical(self.tensor.shape)[-2]
+            for start in range(0, rows.shape[0], height):
+                matrix = [self._stored(part) for part in rows[start : start + height].chunks()]
+                yield np.ascontiguousarray(np.concatenate(matrix).T)
+                mapped.release(self.tensor.file)
+            return
+        for part in rows.chunks():
+            yield self._stored(part)
+            mapped.release(self.tensor.file)
+
+    def _stored(self, part: Any) -> Array:
+        from gptcli.formats.bfloat16 import as_bfloat16
+
+        numbers = part.numbers()
+        if self.dtype == "BF16":
+            return as_bfloat16(numbers)
+        found: Array = numbers.astype({"F16": "float16", "F32": "float32"}[self.dtype])
+        return found
 
 
-def _ids(vocabulary: Vocabulary) -> dict[str, Any]:
-    ends = vocabulary.ends()
-    found = {
-        "bos_token_id": vocabulary.id("bos"),
-        "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
-        "pad_token_id": vocabulary.id("padding"),
-    }
-    return {key: value for key, value in found.items() if value is not None}
+@dataclass(frozen=True)
+class _Repacked:
+    """A stack of matrices in MXFP4: their scales, or what they scale.
+
+    In the file a block of 32 numbers is a scale and 16 bytes, of which byte i holds number i and,
+    in its upper half, number i + 16. Stored are scales (stack, rows, blocks) and, by themselves,
+    blocks (stack, rows, blocks, 16), whose byte i holds numbers 2 i and 2 i + 1, as OpenAI has it.
+    """
+
+    tensor: StoredTensor
+    scales: bool
+
+    def __call__(self) -> Iterator[Array]:
+        import numpy as np
+
+        mapped = MappedFiles()
+        for part in mapped.rows(self.tensor).chunks():
+            blocks = part.bytes().reshape(part.shape[0], -1, _MXFP4_BYTES)
+            yield np.ascontiguousarray(repack_mxfp4(blocks, scales=self.scales))
+            mapped.release(self.tensor.file)
 
 
-def _json(path: Path, content: dict[str, Any], compact: bool = False) -> manifest.StoredFile:
-    indent = None if compact else 2
-    text = (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode()
-    path.write_bytes(text)
-    return manifest.StoredFile(hashlib.sha256(text).hexdigest(), len(text))
+def repack_mxfp4(blocks: Array, *, scales: bool) -> Array:
+    """Blocks of MXFP4 (…, 17 bytes) as _Repacked stores them."""
+    import numpy as np
+
+    if scales:
+        return blocks[..., 0]
+    low, high = blocks[..., 1:] & 15, blocks[..., 1:] >> 4
+    numbers = np.concatenate([low, high], axis=-1)
+    found: Array = numbers[..., ::2] | numbers[..., 1::2] << 4
+    return found

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gptcli.formats.gguf.taken import RopeOrder
 from gptcli.models.gguf.sizes import EMBEDDING, HEAD, Sizes
-from gptcli.models.gguf.takes import RepackedTake, Take, Woven, rope_order
-
-if TYPE_CHECKING:
-    from gptcli.models.gguf.takes import Order
+from gptcli.models.gguf.takes import Take, Woven
 
 LAYER, BLOCK = "model.layers.{i}", "blk.{i}"
 
@@ -50,8 +48,8 @@ def attention(
     """
     theirs = f"{LAYER}.self_attn"
 
-    def order(heads: int) -> Order | None:
-        return rope_order(heads) if turned else None
+    def order(heads: int) -> RopeOrder | None:
+        return RopeOrder(heads) if turned else None
 
     width, keys = sizes.width, sizes.keys
     rows = [("q", sizes.queries, order(sizes.heads)), ("k", keys, order(sizes.kv_heads))]
@@ -119,17 +117,17 @@ def norms(
 
 def whole(
     sizes: Sizes,
-    per_layer: Iterable[Take | Woven | RepackedTake],
+    per_layer: Iterable[Take | Woven],
     *,
     embedding: str = "model.embed_tokens",
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
     head: str = "lm_head",
-) -> tuple[Take | Woven | RepackedTake, ...]:
+) -> tuple[Take | Woven, ...]:
     """All takes of a model: the embedding, the layers, the last norm and the head."""
     vocabulary = (sizes.vocab, sizes.width)
-    found: list[Take | Woven | RepackedTake] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
+    found: list[Take | Woven] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
     parts = list(per_layer)
     for layer in range(sizes.layers):
         found += [_at(part, str(layer)) for part in parts]
@@ -139,7 +137,7 @@ def whole(
     return tuple(found)
 
 
-def _at(take: Take | Woven | RepackedTake, layer: str) -> Take | Woven | RepackedTake:
+def _at(take: Take | Woven, layer: str) -> Take | Woven:
     name = take.name.replace("{i}", layer)
     if not isinstance(take, Take):
         sources = tuple(source.replace("{i}", layer) for source in take.sources)

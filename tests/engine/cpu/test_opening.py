@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -10,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gptcli import identity
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
+from gptcli.engine.cpu.packing import packed_file
 from gptcli.errors import ResourceError, UsageError
 from gptcli.types.models import AdapterRef
 from tests.engine.cpu.helpers import SETS, needs_kernels
@@ -45,7 +50,7 @@ def test_equals_torch_and_is_read_again(directory, monkeypatch):
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
     path = opening.packed_path(directory, "float32")
     assert path.is_file()
-    monkeypatch.setattr(opening, "pack", None)
+    monkeypatch.setattr(packed_file, "pack_into", None)
     assert np.array_equal(logits(opened(directory)), first)
 
 
@@ -104,8 +109,53 @@ def test_a_disk_that_takes_nothing(directory, monkeypatch):
     place = opening.packed_path(directory, "float32").parent
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("in the way")
-    assert logits(opened(directory)).shape == (len(IDS), 61)
+    runner = opened(directory)
+    assert logits(runner).shape == (len(IDS), 61)
     assert stat.S_ISREG(place.stat().st_mode)
+    (told,) = runner.notices
+    assert told.subject == str(place) and "are not kept, but made at each start" in told.text
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system reserves nothing")
+def test_a_full_disk_is_told_before_the_work(directory, monkeypatch):
+    """Catches weights that are packed at each start, and nobody knows why it takes so long."""
+    expected = logits(opened(directory, "bfloat16"))
+    path = opening.packed_path(directory, "bfloat16")
+    size = path.stat().st_size
+    for each in path.parent.iterdir():
+        each.unlink()
+
+    def full(descriptor: int, begin: int, length: int) -> None:
+        assert begin + length == size
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(packed_file, "pack_into", None)
+    runner = opened(directory, "bfloat16")
+    assert np.array_equal(logits(runner), expected)
+    (told,) = runner.notices
+    assert re.search(r"they need \d+ kB of disk, and .+ are free", told.text)
+    assert [each.name for each in path.parent.iterdir() if each.suffix != ".lock"] == []
+
+
+def test_what_packs_as_fast_as_it_is_hashed(directory, monkeypatch):
+    """Catches minutes of hashing at the first start, and a file that was moved run unseen."""
+    monkeypatch.setattr(opening, "_SMALL", 0)
+    monkeypatch.setattr(identity, "digest", None)
+    expected = logits(opened(directory))
+    path, before = opening.packed_path(directory, "float32"), packed_file.pack_into
+    data = path.read_bytes()
+    packed = []
+    monkeypatch.setattr(
+        packed_file, "pack_into", lambda *a, **k: packed.append(1) or before(*a, **k)
+    )
+    assert np.array_equal(logits(opened(directory)), expected) and not packed
+    # The same bytes, but none that anybody vouches for.
+    path.unlink()
+    path.write_bytes(data)
+    assert np.array_equal(logits(opened(directory)), expected) and packed == [1]
+    assert np.array_equal(logits(opened(directory)), expected) and packed == [1]
+    assert path.read_bytes() == data
 
 
 def test_what_goes_to_torch(directory, monkeypatch):
@@ -122,7 +172,7 @@ def test_what_goes_to_torch(directory, monkeypatch):
 def test_a_model_that_cannot_fit(directory, monkeypatch):
     """Catches packing for minutes to find out that the memory is too small."""
     monkeypatch.setattr("gptcli.engine.host.memory.available_bytes", lambda _: 20_000)
-    monkeypatch.setattr(opening, "pack", None)
+    monkeypatch.setattr(packed_file, "pack_into", None)
     with pytest.raises(ResourceError, match=r"needs \d+ kB of memory for its weights in int8"):
         opened(directory, "int8")
 

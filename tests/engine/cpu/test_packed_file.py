@@ -11,11 +11,14 @@ from gptcli import identity
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing import moving, packed_file
+from gptcli.engine.cpu.packing import pack as packing
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run import model
 from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.errors import ModelError
+from gptcli.formats.packed_header import BEGIN
 from tests.engine.cpu.helpers import Session, needs_kernels, parameters_of
 from tests.engine.helpers import rows_of, runner_of
 
@@ -33,16 +36,31 @@ def packed():
 
 @pytest.fixture
 def origin(tmp_path):
-    (tmp_path / "weights").write_bytes(b"numbers")
-    return Origin([tmp_path / "weights"], "as they are")
+    file = tmp_path / "weights"
+    file.write_bytes(b"numbers")
+    return Origin(tmp_path, [file], identity.settled([file]), "as they are")
+
+
+def make(path, origin, *, hashed=True):
+    decoder = runner_of(CASE).decoder
+    parameters = parameters_of(decoder)
+    packed_file.make(path, decoder.spec, KINDS, open_library(), origin, parameters, hashed=hashed)
 
 
 @pytest.fixture
 def loaded(packed, origin, tmp_path):
     path = tmp_path / "packed"
-    packed_file.save(packed, path, origin, identity.digest(origin.files))
+    make(path, origin)
     assert {path.name for path in tmp_path.iterdir()} == {"packed", "packed.seen", "weights"}
     return packed_file.load(path, packed.spec, KINDS, open_library(), origin)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 1 << 22])
+def test_a_file_has_the_bytes_of_memory(packed, origin, tmp_path, monkeypatch, rows):
+    """Catches what a piece of memory still holds of other rows, or a gap that is left out."""
+    monkeypatch.setattr(packing, "_AT_ONCE", rows)
+    make(tmp_path / "packed", origin)
+    assert (tmp_path / "packed").read_bytes()[BEGIN:] == packed.memory[: packed.size].tobytes()
 
 
 def test_a_file_gives_the_same_logits(packed, loaded):
@@ -91,19 +109,19 @@ def test_weights_of_any_size_move_soon(loaded, monkeypatch):
 def test_other_weights_other_models_and_broken_files_are_not_used(packed, origin, tmp_path):
     """Catches using weights of before a model was changed, or half a file."""
     path, library, spec = tmp_path / "packed", open_library(), packed.spec
-    content = identity.digest(origin.files)
 
     def load(spec=spec, kinds=KINDS, origin=origin):
         return packed_file.load(path, spec, kinds, library, origin)
 
     assert load() is None
-    packed_file.save(packed, path, origin, content)
+    make(path, origin)
     assert load() is not None
-    assert load(origin=Origin(origin.files, "in another order")) is None
+    assert load(origin=dataclasses.replace(origin, reading="in another order")) is None
+    assert load(origin=dataclasses.replace(origin, stamp="another")) is None
     assert load(kinds=Kinds(Kind.Q4_1, Kind.Q4_1, Kind.BFLOAT16)) is None
     assert load(spec=dataclasses.replace(spec, hidden=spec.hidden + 1)) is None
     whole = path.read_bytes()
-    middle = packed_file.BEGIN + packed.size // 2
+    middle = BEGIN + packed.size // 2
     hole = whole[:middle] + bytes(64) + whole[middle + 64 :]
     assert hole != whole
     for broken in (whole[:-1], whole + b"\0", b"", b"x" + whole[1:], whole[:5000], hole):
@@ -116,13 +134,45 @@ def test_other_weights_other_models_and_broken_files_are_not_used(packed, origin
     assert load() is None
 
 
+def test_what_no_stamp_vouches_for(packed, origin, tmp_path):
+    """Catches a file that was moved, which is read whole where its digest is known, and run where
+    it is not.
+    """
+    for hashed in (True, False):
+        make(tmp_path / "packed", origin, hashed=hashed)
+        (tmp_path / "packed").rename(tmp_path / "kept")
+        (tmp_path / "packed").write_bytes((tmp_path / "kept").read_bytes())
+
+        def load(*, unseen, origin=origin):
+            path, library = tmp_path / "packed", open_library()
+            return packed_file.load(path, packed.spec, KINDS, library, origin, unseen=unseen)
+
+        assert load(unseen=False) is None
+        assert (load(unseen=True) is not None) == hashed
+        assert (load(unseen=False) is not None) == hashed
+
+
+def test_an_origin_that_changes_meanwhile(origin, tmp_path, monkeypatch):
+    """Catches weights of two files, kept under the stamp of one."""
+    before = packed_file.pack_into
+
+    def changing(*args, **options):
+        before(*args, **options)
+        (tmp_path / "weights").write_bytes(b"others!")
+
+    monkeypatch.setattr(packed_file, "pack_into", changing)
+    with pytest.raises(ModelError, match="was changed while it was being read"):
+        make(tmp_path / "packed", origin)
+    assert {path.name for path in tmp_path.iterdir()} == {"weights"}
+
+
 def test_a_directory_that_cannot_be_written_to_leaves_nothing(packed, origin, tmp_path):
     """Catches half a file left where no room was."""
     with pytest.raises(OSError):
-        packed_file.save(packed, tmp_path / "missing" / "packed", origin, "")
+        make(tmp_path / "missing" / "packed", origin)
     (tmp_path / "packed").mkdir()
     with pytest.raises(OSError):
-        packed_file.save(packed, tmp_path / "packed", origin, "")
+        make(tmp_path / "packed", origin)
     assert {path.name for path in tmp_path.iterdir()} == {"packed", "weights"}
 
 

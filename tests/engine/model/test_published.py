@@ -14,7 +14,7 @@ from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, SourceTensor
 from gptcli.engine.weights.matching import place
 from gptcli.errors import ModelError
-from gptcli.formats.safetensors.stored import StoredFiles
+from gptcli.formats.stored import StoredFiles
 from tests.engine.model.published import PUBLISHED, Published
 from tests.engine.model.published_configs import CONFIGS
 from tests.golden_cases import CASES

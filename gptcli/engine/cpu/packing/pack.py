@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,24 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 
 
+class UnreadBytes(Protocol):
+    """Rows of bytes, some of which are read when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, bytes)."""
+        ...
+
+    def __getitem__(self, rows: slice) -> Bytes:
+        """Some of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class GgmlBlocks:
     """A matrix in ggml's blocks: (rows, bytes); form: which blocks, not floats."""
 
-    rows: Bytes
+    rows: Bytes | UnreadBytes
     form: Form
 
     @property
@@ -34,107 +48,160 @@ class GgmlBlocks:
         return ggml_blocks.dequantise(self.rows[rows], self.form.name)
 
 
-#: float32, float16, or uint16, which holds bfloat16; or ggml's blocks.
-Parameter = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16] | GgmlBlocks
+class UnreadNumbers(Protocol):
+    """A matrix of numbers, some rows of which are read when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        ...
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Some rows, of one of the dtypes that arrays have here."""
+        ...
+
+
+Numbers = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
+#: float32, float16, or uint16, which holds bfloat16; or ggml's blocks. A matrix may be unread yet.
+Parameter = Numbers | UnreadNumbers | GgmlBlocks
 
 _FORMS = {"float32": Form.FLOAT32, "uint16": Form.BFLOAT16, "float16": Form.FLOAT16}
-#: Numbers of rows that are dequantised, or converted, at a time: whole panels of a matrix.
+#: Numbers of rows that are read, and packed, at a time: whole panels of a matrix.
 _AT_ONCE = 1 << 22
 
 
-@quiet
+class Target(Protocol):
+    """Where packed weights go: bytes that are written in their order, some at a time."""
+
+    def room(self, first: int, end: int) -> Bytes:
+        """Memory for bytes [first, end) of all sections."""
+        ...
+
+    def done(self, first: int, end: int) -> None:
+        """They are written; that room may be used for others."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A piece of memory for all."""
+
+    memory: Bytes
+
+    def room(self, first: int, end: int) -> Bytes:
+        """See Target."""
+        return self.memory[first:end]
+
+    def done(self, first: int, end: int) -> None:
+        """See Target."""
+
+
 def pack(
     spec: ModelSpec,
     kinds: Kinds,
     parameters: Mapping[str, Parameter],
     library: Library,
     *,
-    memory: Bytes | None = None,
     threads: int = 1,
-    done: Callable[[int, int], None] | None = None,
 ) -> PackedWeights:
-    """Lay out parameters, which have the decoder's names, in `memory` or in some of its own.
+    """Lay out parameters, which have the decoder's names, in memory. Raises as `pack_into`."""
+    memory = reserve(places(spec, kinds, library)[1])
+    pack_into(_Memory(memory), spec, kinds, parameters, library, threads=threads)
+    return PackedWeights(spec, kinds, library, memory)
 
-    Blocks become a section of the kind of their name without a change of any number. done: told of
-    each section when it is written, from which byte of the memory up to which. KeyError for a
+
+@quiet
+def pack_into(
+    target: Target,
+    spec: ModelSpec,
+    kinds: Kinds,
+    parameters: Mapping[str, Parameter],
+    library: Library,
+    *,
+    threads: int = 1,
+) -> None:
+    """Lay out parameters, section by section and some rows at a time.
+
+    Blocks become a section of the kind of their name without a change of any number. KeyError for a
     parameter that is not there, ValueError for one of another shape, or whose numbers do not become
     the section's kind.
     """
-    found, size = places(spec, kinds, library)
-    packed = PackedWeights(spec, kinds, library, reserve(size) if memory is None else memory)
-    for name, (section, at) in found.items():
+    for section, at in places(spec, kinds, library)[0].values():
         try:
             parameter = parameters[section.parameter]
-            if section.form == "matrix":
-                _put_matrix(packed, section, at, parameter, library, threads)
-            elif section.form == "table":
-                _put_table(packed, section, at, parameter)
+            if section.form == "vector":
+                _put_vector(target, section, at, parameter)
+            elif parameter.shape != section.shape:
+                raise ValueError(f"its shape is {parameter.shape}, not {section.shape}")
+            elif section.form == "matrix":
+                _put_matrix(target, section, at, parameter, library, threads)
             else:
-                _put_vector(packed, section, at, parameter)
+                _put_table(target, section, at, parameter)
         except ValueError as error:
             raise ValueError(f"{section.parameter}: {error}") from None
-        if done is not None:
-            done(*packed.extent(name))
-    return packed
+
+
+def _steps(section: Section) -> Iterator[slice]:
+    """Rows that are packed at a time."""
+    step = max(1, _AT_ONCE // section.columns // ROWS) * ROWS
+    for first in range(0, section.rows, step):
+        yield slice(first, min(first + step, section.rows))
 
 
 def _put_matrix(
-    packed: PackedWeights,
+    target: Target,
     section: Section,
     at: int,
     parameter: Parameter,
     library: Library,
     threads: int,
 ) -> None:
-    rows, columns = section.shape
-    if parameter.shape != (rows, columns):
-        raise ValueError(f"its shape is {parameter.shape}, not {(rows, columns)}")
-    panel = library.functions.kernels_panel_bytes(section.kind, columns)
-
-    def put(some: NDArray[np.generic], form: Form, first: int) -> None:
+    panel = library.functions.kernels_panel_bytes(section.kind, section.columns)
+    for rows in _steps(section):
+        some: NDArray[np.generic]
+        if isinstance(parameter, GgmlBlocks) and parameter.form is section.kind:
+            some, form = parameter.rows[rows], parameter.form
+        else:
+            some = parameter[rows]
+            form = _FORMS[some.dtype.name]
         source = np.ascontiguousarray(some)
+        panels = -(-len(source) // ROWS)
+        first = at + rows.start // ROWS * panel
+        to = target.room(first, first + panels * panel)
         refused = library.functions.kernels_pack(
             section.kind,
             form,
             source.ctypes.data,
             source.strides[0],
             len(source),
-            columns,
-            packed.memory.ctypes.data + at + first // ROWS * panel,
+            section.columns,
+            to.ctypes.data,
             panel,
             threads,
         )
         if refused:
             raise ValueError(f"its {form.name} does not become {section.kind.name}")
-
-    if not isinstance(parameter, GgmlBlocks):
-        put(parameter, _FORMS[parameter.dtype.name], 0)
-    elif parameter.form is section.kind:
-        put(parameter.rows, parameter.form, 0)
-    else:
-        step = max(1, _AT_ONCE // columns // ROWS) * ROWS
-        for first in range(0, rows, step):
-            put(parameter[first : first + step], Form.FLOAT32, first)
+        target.done(first, first + panels * panel)
 
 
-def _put_table(packed: PackedWeights, section: Section, at: int, parameter: Parameter) -> None:
-    rows, columns = section.shape
-    if parameter.shape != (rows, columns):
-        raise ValueError(f"its shape is {parameter.shape}, not {(rows, columns)}")
-    to = packed.memory[at : at + 4 * rows * columns].view(np.float32).reshape(rows, columns)
-    # In parts: a large table is never held twice.
-    for start in range(0, rows, 4096):
-        part = parameter[start : start + 4096]
-        to[start : start + 4096] = as_float32(part)
+def _put_table(target: Target, section: Section, at: int, parameter: Parameter) -> None:
+    width = 4 * section.columns
+    for rows in _steps(section):
+        first, end = at + width * rows.start, at + width * rows.stop
+        to = target.room(first, end).view(np.float32).reshape(-1, section.columns)
+        to[:] = as_float32(parameter[rows])
+        target.done(first, end)
 
 
-def _put_vector(packed: PackedWeights, section: Section, at: int, parameter: Parameter) -> None:
-    numbers = parameter[:] if isinstance(parameter, GgmlBlocks) else as_float32(parameter)
+def _put_vector(target: Target, section: Section, at: int, parameter: Parameter) -> None:
+    numbers = as_float32(np.asarray(parameter[:]))
     if numbers.size != section.rows:
         raise ValueError(f"it is not an array of {section.rows} numbers")
-    to = packed.memory[at : at + 4 * section.padded].view(np.float32)
+    end = at + 4 * section.padded
+    to = target.room(at, end).view(np.float32)
     to[: section.rows] = numbers.reshape(-1) + np.float32(section.added)
     to[section.rows :] = 0
+    target.done(at, end)
 
 
 def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -1,53 +1,61 @@
 """Packed weights kept in one file, so that the next start needs no packing.
 
-    bytes 0 … 7     "GPTPACK" and a zero
-    bytes 8 … 11    length of what follows, unsigned, little-endian
-    JSON            {"digest": …, "content": …, "checksum": …}
-    from 4096 on    the sections, as `memory.places` has them
+What stands before the sections is `formats.packed_header`; its texts are
 
-digest: of what the layout of the sections follows from; content: of the files that they were
-packed from; checksum: of the sections themselves. The layout is the same for every processor and
-any number of threads. The file says nothing about where sections are: that follows from the model,
-and a file of any other size is not used.
+    directory  the model's
+    digest     of what the layout of the sections follows from
+    content    of the files that they were packed from, and
+    checksum   of the sections themselves; both empty where hashing would take as long as packing
 
-Neither content is read where a note beside the file, `<name>.seen`, knows the stamps of both: see
-`gptcli.identity`.
+The layout is the same for every processor and any number of threads. The file says nothing about
+where sections are: that follows from the model, and a file of any other size is not used.
+
+A note beside the file, `<name>.seen`, knows the stamps of both it and its origin (see
+`gptcli.identity`); what no stamp vouches for is read whole, or made anew. When the note was last
+changed is when the file was last used.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import mmap
 import os
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from gptcli import atomic, identity
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
 from gptcli.engine.cpu.packing.moving import Moving
+from gptcli.engine.cpu.packing.pack import Parameter, pack_into
 from gptcli.engine.cpu.packing.sections import Kinds, sections
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.errors import ModelError
+from gptcli.formats import packed_header
+from gptcli.formats.packed_header import BEGIN
 
 #: Grows whenever a layout of source/kinds/, or what stands in a section, changes.
 LAYOUT = 4
-MAGIC = b"GPTPACK\0"
-BEGIN = 4096
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What weights are packed from: the files that store them, and how these are read.
+    """What weights are packed from: a model's directory, the files that store them, their stamp.
 
     reading: whatever else a packed number depends on, in words.
     """
 
+    directory: Path
     files: Sequence[Path]
+    stamp: str
     reading: str
 
 
@@ -59,21 +67,102 @@ def digest(spec: ModelSpec, kinds: Kinds, origin: Origin) -> str:
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
 
 
-def save(packed: PackedWeights, path: Path, origin: Origin, content: str) -> None:
-    """Write a file that is whole or not there. content: the files' `identity.digest`.
+def make(
+    path: Path,
+    spec: ModelSpec,
+    kinds: Kinds,
+    library: Library,
+    origin: Origin,
+    parameters: Mapping[str, Parameter],
+    *,
+    threads: int = 1,
+    hashed: bool,
+) -> None:
+    """Pack weights into a file that is whole or not there; memory does not grow with the model.
 
-    Raises OSError where that is not possible; nothing is left behind then.
+    hashed: so that it can be told from its content, too. Nothing is left behind where that fails:
+    OSError where the file cannot be written, ModelError where the origin changes meanwhile, and
+    what `pack_into` raises.
     """
-    sections_ = packed.memory[: packed.size].data
-    said = {
-        "digest": digest(packed.spec, packed.kinds, origin),
-        "content": content,
-        "checksum": identity.digest_of(sections_),
-    }
+    size = places(spec, kinds, library)[1]
+    said = {"digest": digest(spec, kinds, origin), "directory": str(origin.directory.resolve())}
     with atomic.replacing(path) as file:
-        file.write(_header(said))
-        file.write(sections_)
-    identity.vouch(_note(path), _what(said), identity.stamp([path, *origin.files]))
+        _reserve(file, BEGIN + size)
+        file.seek(BEGIN)
+        with ThreadPoolExecutor(1) as thread:
+            into = _Writing(file, thread)
+            pack_into(into, spec, kinds, parameters, library, threads=threads)
+            into.end(size)
+        if not _same(origin):
+            raise ModelError(str(origin.directory), "was changed while it was being read")
+        said["content"] = identity.digest(origin.files) if hashed else ""
+        said["checksum"] = identity.digest_from(file, BEGIN) if hashed else ""
+        file.seek(0)
+        file.write(packed_header.encode(said))
+    with path.open("rb") as file:
+        identity.vouch(note(path), _what(said), _stamp(path, file, origin))
+
+
+class _Writing:
+    """See Target: two pieces of memory, of which one is written while the other is filled.
+
+    Mapping the file instead takes several times as long, a fault for each of its pages, and a full
+    disk would end the process. Errors of writing are raised by a later call.
+    """
+
+    def __init__(self, file: BinaryIO, thread: ThreadPoolExecutor) -> None:
+        """thread: one, so that what is written keeps its order."""
+        self._file, self._thread, self._at = file, thread, 0
+        self._pieces = [np.empty(0, dtype=np.uint8)] * 2
+        self._written: list[Future[None] | None] = [None, None]
+        self._turn = 0
+
+    def room(self, first: int, end: int) -> Bytes:
+        """See Target."""
+        self._turn = 1 - self._turn
+        self._wait(self._turn)
+        if end - first > len(self._pieces[self._turn]):
+            self._pieces[self._turn] = reserve(end - first)
+        return self._pieces[self._turn][: end - first]
+
+    def done(self, first: int, end: int) -> None:
+        """See Target."""
+        piece = self._pieces[self._turn][: end - first]
+        self._written[self._turn] = self._thread.submit(self._write, first, piece)
+
+    def end(self, at: int) -> None:
+        """Zeros up to there; all is written."""
+        for turn in (0, 1):
+            self._wait(turn)
+        self._write(at, self._pieces[0][:0])
+
+    def _wait(self, turn: int) -> None:
+        written = self._written[turn]
+        if written is not None:
+            written.result()
+
+    def _write(self, first: int, piece: Bytes) -> None:
+        self._file.write(bytes(first - self._at))
+        self._file.write(piece.data)
+        self._at = first + len(piece)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Room on the disk, before the work: OSError where there is none. Makes writing faster, too."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+
+
+def _same(origin: Origin) -> bool:
+    """Whether the files are still those of the origin's stamp."""
+    try:
+        return identity.stamp(origin.files) == origin.stamp
+    except OSError:
+        return False
 
 
 def load(
@@ -85,7 +174,7 @@ def load(
     *,
     unseen: bool = True,
 ) -> PackedWeights | None:
-    """The weights that `save` wrote, or None where there are none, others, or not all of them.
+    """The weights that `make` wrote, or None where there are none, others, or not all of them.
 
     unseen: read all of it, and of its origin, where nothing vouches for them; else such a file is
     none. They stay in the file, whose pages processes share and the system brings in as they are
@@ -97,17 +186,18 @@ def load(
         if not path.is_file():  # a pipe, at which an opening waits, is not of our making
             return None
         with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            if found.st_size != BEGIN + size:
+            if os.fstat(file.fileno()).st_size != BEGIN + size:
                 return None
-            said = _said(file.read(BEGIN))
-            if said is None or said["digest"] != digest(spec, kinds, origin):
+            said = packed_header.read(file)
+            if said is None or said.get("digest") != digest(spec, kinds, origin):
                 return None
-            if not _fits(path, found, said, origin, unseen=unseen):
+            if not _fits(path, file, said, origin, unseen=unseen):
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         return None
+    with contextlib.suppress(OSError):
+        os.utime(note(path))
     if hasattr(mmap, "MADV_WILLNEED"):
         mapped.madvise(mmap.MADV_WILLNEED)
     memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
@@ -117,43 +207,33 @@ def load(
 
 
 def _fits(
-    path: Path, found: os.stat_result, said: dict[str, str], origin: Origin, *, unseen: bool
+    path: Path, file: BinaryIO, said: dict[str, str], origin: Origin, *, unseen: bool
 ) -> bool:
     """Whether the sections are those that were written, and their origin that of then."""
-    stats = [(path.name, found), *((file.name, file.stat()) for file in origin.files)]
-    stamp, note = identity.stamp_of(stats), _note(path)
-    if identity.vouched(note, _what(said), stamp):
+    stamp = _stamp(path, file, origin)
+    if identity.vouched(note(path), _what(said), stamp):
         return True
-    if not unseen or identity.settled([path, *origin.files]) != stamp:
+    if not unseen or not said.get("content"):
         return False
-    if identity.digest([path], begin=BEGIN) != said["checksum"]:
+    if identity.settled(origin.files) != origin.stamp or _stamp(path, file, origin) != stamp:
+        return False
+    if identity.digest_from(file, BEGIN) != said["checksum"]:
         return False
     if identity.digest(origin.files) != said["content"]:
         return False
-    identity.vouch(note, _what(said), stamp)
+    identity.vouch(note(path), _what(said), stamp)
     return True
 
 
-def _note(path: Path) -> Path:
+def note(path: Path) -> Path:
+    """Where stamps stand that vouch for a file."""
     return path.with_name(f"{path.name}.seen")
 
 
+def _stamp(path: Path, file: BinaryIO, origin: Origin) -> str:
+    """Of an open file of packed weights and of its origin."""
+    return f"{identity.stamp_of([(path.name, file)])} {origin.stamp}"
+
+
 def _what(said: dict[str, str]) -> str:
-    return f"{said['content']} {said['checksum']}"
-
-
-def _said(header: bytes) -> dict[str, str] | None:
-    """What a header says, None where it is none of ours."""
-    try:
-        (length,) = struct.unpack("<I", header[8:12])
-        said = json.loads(header[12 : 12 + length])
-        if header == _header({name: str(said[name]) for name in sorted(said)}):
-            return {name: said[name] for name in ("digest", "content", "checksum")}
-    except (struct.error, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return None
-
-
-def _header(said: dict[str, str]) -> bytes:
-    text = json.dumps(said, sort_keys=True).encode()
-    return (MAGIC + struct.pack("<I", len(text)) + text).ljust(BEGIN, b"\0")
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -15,6 +15,7 @@ from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
@@ -83,13 +84,21 @@ class PackedModel(Protocol):
 
 
 class KernelRunner:
-    """See Runner. limit: the context that the model was packed for.
+    """See Runner. limit: the context that the model was packed for; notices: of its packing.
 
     Keys and values are float32 where the weights are, else bfloat16, held as the uint16 of its
     bits.
     """
 
-    def __init__(self, model: PackedModel, spec: ModelSpec, dtype_name: str, limit: int) -> None:
+    def __init__(
+        self,
+        model: PackedModel,
+        spec: ModelSpec,
+        dtype_name: str,
+        limit: int,
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        self.notices = tuple(notices)
         self.model = model
         self.spec = spec
         self._dtype_name = dtype_name

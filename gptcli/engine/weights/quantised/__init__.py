@@ -13,11 +13,10 @@ import torch
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.rules import Rule
 from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
-from gptcli.engine.weights.quantised import awq, fp8, gguf_blocks, gptq
+from gptcli.engine.weights.quantised import awq, fp8, gptq
 from gptcli.engine.weights.quantised.base import Method, PackedSource
 from gptcli.engine.weights.quantised.compressed import Compressed
 from gptcli.engine.weights.quantised.compressed_config import scheme
-from gptcli.formats import ggml_blocks
 
 
 def _compressed(config: ConfigFields) -> Method:
@@ -36,7 +35,6 @@ _METHODS: dict[str, Callable[[ConfigFields], Method | None]] = {
     "fp8": fp8.method,
     "fbgemm_fp8": fp8.method,
     "mxfp4": _mxfp4,
-    ggml_blocks.METHOD: gguf_blocks.method,
 }
 
 

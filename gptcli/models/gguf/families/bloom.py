@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gptcli.formats.gguf.taken import GroupOrder
 from gptcli.models.gguf import sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
-from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | {"attention.layer_norm_epsilon"}
@@ -34,7 +34,7 @@ def plan(fields: Fields) -> ConversionPlan:
         "tie_word_embeddings": size.tied,
         "vocab_size": size.vocab,
     }
-    theirs, order = "transformer.h.{i}", group_order(size.heads, 1)
+    theirs, order = "transformer.h.{i}", GroupOrder(size.heads, 1)
     attention = f"{theirs}.self_attention"
     fused, source = f"{attention}.query_key_value", f"{BLOCK}.attn_qkv"
     parts = [

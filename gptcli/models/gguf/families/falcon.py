@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gptcli.formats.gguf.taken import GroupOrder
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
-from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "tensor_data_layout"}
@@ -50,7 +50,7 @@ def plan(fields: Fields) -> ConversionPlan:
         "vocab_size": size.vocab,
         **rope.fields_of(fields, size.head_dim),
     }
-    theirs, order = "transformer.h.{i}", group_order(size.kv_heads, size.heads // size.kv_heads)
+    theirs, order = "transformer.h.{i}", GroupOrder(size.kv_heads, size.heads // size.kv_heads)
     # The file's first norm is the MLP's where there are two.
     norms = {"ln_mlp": "attn_norm", "ln_attn": "attn_norm_2"}
     attention = f"{theirs}.self_attention"

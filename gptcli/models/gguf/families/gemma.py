@@ -10,7 +10,7 @@ from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import RepackedTake, Take, Woven
+from gptcli.models.gguf.takes import Take, Woven
 
 KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_rms_epsilon"}
 #: The file holds the scales themselves.
@@ -37,6 +37,6 @@ def config(fields: Fields, size: Sizes, model_type: str, architecture: str) -> d
     }
 
 
-def whole(size: Sizes, parts: list[Take]) -> tuple[Take | Woven | RepackedTake, ...]:
+def whole(size: Sizes, parts: list[Take]) -> tuple[Take | Woven, ...]:
     """All takes, with the last norm as the others."""
     return layout.whole(size, parts, final_shift=SHIFT)

@@ -1,7 +1,6 @@
 """gpt-oss: a mixture in every layer, attention sinks, every other layer with a window.
 
-Experts are stored as a stack, input features first, with the rows of gate and up taking turns; or,
-where the file has them in MXFP4, in that.
+Experts are stored as a stack, input features first, with the rows of gate and up taking turns.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from gptcli.models.gguf.families import llama
 from gptcli.models.gguf.fields import PATTERN, Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import RepackedTake, Take, Woven
+from gptcli.models.gguf.takes import Take, Woven
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | rope.YARN_KEYS
@@ -44,25 +43,19 @@ def plan(fields: Fields) -> ConversionPlan:
         "sliding_window": fields.count("attention.sliding_window"),
     }
     norms = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"}
-    stacks = [info for info in fields.header.tensors.values() if "_exps.weight" in info.name]
-    packed = all(info.type == "MXFP4" for info in stacks)
-    parts: list[Take | Woven | RepackedTake] = [
+    parts: list[Take | Woven] = [
         *layout.attention(size, qkv_bias=True, out_bias=True),
         Take(f"{LAYER}.self_attn.sinks", f"{BLOCK}.attn_sinks.weight", (size.heads,)),
         *layout.norms(size.width, norms),
-        *_mixture(size, experts, hidden, packed=packed),
+        *_mixture(size, experts, hidden),
     ]
-    if packed:
-        config["quantization_config"] = {"quant_method": "mxfp4"}
     return ConversionPlan(config, layout.whole(size, parts))
 
 
-def _mixture(
-    size: Sizes, experts: int, hidden: int, *, packed: bool
-) -> list[Take | Woven | RepackedTake]:
+def _mixture(size: Sizes, experts: int, hidden: int) -> list[Take | Woven]:
     theirs = f"{LAYER}.mlp"
     router = f"{BLOCK}.ffn_gate_inp"
-    found: list[Take | Woven | RepackedTake] = [
+    found: list[Take | Woven] = [
         *layout.linear(f"{theirs}.router", router, experts, size.width, bias=True)
     ]
     gate_up, down = ("ffn_gate_exps", "ffn_up_exps"), ("ffn_down_exps",)
@@ -73,10 +66,6 @@ def _mixture(
         stored = f"{theirs}.experts.{name}"
         weights = tuple(f"{BLOCK}.{part}.weight" for part in parts)
         biases = tuple(f"{BLOCK}.{part}.bias" for part in parts)
-        if packed:
-            found.append(RepackedTake(f"{stored}_blocks", weights, shape, scales=False))
-            found.append(RepackedTake(f"{stored}_scales", weights, shape, scales=True))
-        else:
-            found.append(Woven(stored, weights, shape, transpose=True))
+        found.append(Woven(stored, weights, shape, transpose=True))
         found.append(Woven(f"{stored}_bias", biases, shape[:2]))
     return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gptcli.formats.gguf.taken import GroupOrder
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
-from gptcli.models.gguf.takes import group_order
 from gptcli.models.gguf.tensors import BLOCK
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_epsilon", "use_parallel_residual"}
@@ -30,7 +30,7 @@ def plan(fields: Fields) -> ConversionPlan:
         **positions,
     }
     theirs, width = "gpt_neox.layers.{i}", size.width
-    order = group_order(size.heads, 1)
+    order = GroupOrder(size.heads, 1)
     source = f"{BLOCK}.attn_qkv"
     fused = f"{theirs}.attention.query_key_value"
     dense = f"{theirs}.attention.dense"

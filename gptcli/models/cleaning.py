@@ -1,0 +1,74 @@
+"""What gptcli keeps that no model needs any more, or that nobody ran for long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli.errors import ModelError
+from gptcli.formats.gguf import index
+from gptcli.models import disk, packed, store
+
+_DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A file or directory that goes, or may go; why, in words; and the bytes that frees."""
+
+    path: Path
+    reason: str
+    freed: int
+
+
+def clean(*, older_than: float | None = None, dry: bool = False) -> list[Cleaned]:
+    """Removes what is left over: packed weights of models that are gone, models of GGUF files that
+    are gone or changed, and what other versions of gptcli made.
+
+    older_than: days, after which packed weights that were not used go as well; they are made again
+    when they are needed. dry: nothing is removed. Raises ResourceError where it cannot be.
+    """
+    found = list(_models())
+    gone = {each.path.resolve() for each in found}
+    found += _packed(gone, older_than)
+    if not dry:
+        for each in found:
+            if each.path.is_dir():
+                store.remove(each.path.name)
+        packed.remove(copy for copy in packed.copies() if copy.path in {e.path for e in found})
+    return found
+
+
+def _models() -> Iterator[Cleaned]:
+    """Directories of gptcli's own that cannot be run."""
+    for name in store.names():
+        path = store.root() / name
+        reason = None
+        if store.find(name) is None:
+            reason = "made by another version of gptcli, or not whole"
+        elif (path / index.NAME).exists():
+            try:
+                index.read(path)
+            except ModelError as error:
+                reason = f"{error.subject} {error.reason}"
+        if reason is not None:
+            yield Cleaned(path, reason, disk.size_of(path))
+
+
+def _packed(gone: set[Path], older_than: float | None) -> Iterator[Cleaned]:
+    now = time.time()
+    for copy in packed.copies():
+        days = (now - copy.used) / _DAY
+        if copy.orphan and copy.directory is None:
+            reason = "packed weights that another version of gptcli made"
+        elif copy.orphan or copy.directory in gone:
+            reason = f"packed weights of {copy.directory}, which is gone"
+        elif older_than is not None and days > older_than:
+            reason = f"packed weights of {copy.directory}, not used for {int(days)} days"
+            if copy.directory is None:
+                reason = f"a tokenizer that was kept {int(days)} days ago"
+        else:
+            continue
+        yield Cleaned(copy.path, reason, copy.size)
