@@ -2,12 +2,21 @@
 //
 // code<V>(chunk): of vectors 0 … 7 of unsigned bytes, four to a lane, one; vectors 2 m and 2 m + 1 are
 // columns 8 m … 8 m + 7 in CODE_ORDER. pair<I>(chunk): of vectors 0 … 15 of 16-bit numbers, two to a
-// lane, one: columns 2 I and 2 I + 1. put(codes, chunk, lane): 32 codes, column by column.
+// lane, one: columns 2 I and 2 I + 1. put(codes, chunk, lane): 32 codes, as in_code_order has them.
 #pragma once
 #include "panel.h"
 
-// The columns that byte `at`, of eight that belong together, stands for.
-static inline int column_of(int vector, int at) { return 8 * (vector / 2) + CODE_ORDER[4 * (vector % 2) + at]; }
+// Eight codes, column by column, in CODE_ORDER: those of the second four between those of the first.
+static inline uint64_t in_code_order(const uint8_t *codes) {
+  uint64_t spread[2];
+  for (int i = 0; i < 2; i++) {
+    uint32_t four;
+    memcpy(&four, codes + 4 * i, 4);
+    spread[i] = (four | (uint64_t)four << 16) & 0x0000ffff0000ffffu;
+    spread[i] = (spread[i] | spread[i] << 8) & 0x00ff00ff00ff00ffu;
+  }
+  return spread[0] | spread[1] << 8;
+}
 
 // The vector of codes that has pair I in it, and whether in its odd bytes.
 constexpr int vector_of_pair(int i) { return 2 * (i / 4) + i % 2; }
@@ -26,12 +35,15 @@ template <int N, int AT, int TO> static inline Ints of_bytes(Ints x) { return mo
 template <int N>
 struct Bits {
   static constexpr int SHARING = 8 / N, BYTES = 512 / SHARING;
-  static void put(const uint8_t *codes, uint8_t *chunk, int lane) {
-    for (int j = 0; j < 8 / SHARING; j++) for (int at = 0; at < 4; at++) {
-      int byte = 0;
-      for (int i = 0; i < SHARING; i++) byte |= (codes[column_of(SHARING * j + i, at)] & ((1 << N) - 1)) << N * i;
-      chunk[64 * j + 4 * lane + at] = (uint8_t)byte;
+  // FROM: the lowest of their bits.
+  template <int FROM = 0>
+  static void put(const uint64_t *codes, uint8_t *chunk, int lane) {
+    uint32_t shared[8 / SHARING] = {};
+    for (int m = 0; m < 4; m++) {
+      const uint64_t eight = codes[m] >> FROM & 0x0101010101010101u * ((1 << N) - 1);
+      for (int i = 0; i < 2; i++) shared[(2 * m + i) / SHARING] |= (uint32_t)(eight >> 32 * i) << N * ((2 * m + i) % SHARING);
     }
+    for (int j = 0; j < 8 / SHARING; j++) memcpy(chunk + 64 * j + 4 * lane, &shared[j], 4);
   }
   // TO: the bit that the lowest of them become.
   template <int V, int TO = 0> static Ints code(const uint8_t *chunk) {
@@ -51,11 +63,9 @@ struct Joined {
   using Low = Bits<N>;
   using High = Bits<M>;
   static constexpr int BYTES = Low::BYTES + High::BYTES;
-  static void put(const uint8_t *codes, uint8_t *chunk, int lane) {
-    uint8_t high[32];
-    for (int i = 0; i < 32; i++) high[i] = codes[i] >> N;
+  static void put(const uint64_t *codes, uint8_t *chunk, int lane) {
     Low::put(codes, chunk, lane);
-    High::put(high, chunk + Low::BYTES, lane);
+    High::template put<N>(codes, chunk + Low::BYTES, lane);
   }
   template <int V> static Ints code(const uint8_t *chunk) {
     return Low::template code<V>(chunk) | High::template code<V, N>(chunk + Low::BYTES);

@@ -35,7 +35,11 @@ struct Coded {
       for (int i = 0; i < B::SMALLS; i++) head[32 * B::HALVES + 16 * i + lane] = row[B::SMALLS_AT + i];
       B::codes_of(row, codes);
       uint8_t *chunk = step + HEADS + b % PER * CHUNKS_OF_BLOCK * B::Codes::BYTES;
-      for (int c = 0; c < CHUNKS_OF_BLOCK; c++) B::Codes::put(codes + 32 * c, chunk + c * B::Codes::BYTES, lane);
+      for (int c = 0; c < CHUNKS_OF_BLOCK; c++) {
+        uint64_t ordered[4];
+        for (int m = 0; m < 4; m++) ordered[m] = in_code_order(codes + 32 * c + 8 * m);
+        B::Codes::put(ordered, chunk + c * B::Codes::BYTES, lane);
+      }
     }
   }
 

@@ -30,20 +30,24 @@ struct ScaleAndMinimum {
 };
 
 // Number l of pair p of groups of 32: the low four bits of byte 32 p + l, and of the next its high ones.
-static inline int four_of_k(const uint8_t *bytes, int i) {
-  const int byte = bytes[i / 64 * 32 + i % 32];
-  return i % 64 < 32 ? byte & 15 : byte >> 4;
+static inline void fours_of_k(const uint8_t *bytes, uint8_t *to) {
+  for (int p = 0; p < 4; p++) fours_of<32>(bytes + 32 * p, to + 64 * p);
 }
 // Number l of group g of four, and of four more: two bits of byte 32 (g / 4) + l.
-static inline int two_of_k(const uint8_t *bytes, int i) { return bytes[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3; }
-// Number l of group g: bit g of byte l.
-static inline int one_of_k(const uint8_t *bytes, int i) { return bytes[i % 32] >> i / 32 & 1; }
+static inline void twos_of_k(const uint8_t *bytes, uint8_t *to) {
+  for (int g = 0; g < 8; g++) for (int l = 0; l < 32; l++) to[32 * g + l] = bytes[g / 4 * 32 + l] >> 2 * (g % 4) & 3;
+}
+// Number l of group g has bit g of byte l, as its bit AT.
+template <int AT>
+static inline void with_ones_of_k(const uint8_t *bytes, uint8_t *to) {
+  for (int g = 0; g < 8; g++) for (int l = 0; l < 32; l++) to[32 * g + l] |= (uint8_t)((bytes[l] >> g & 1) << AT);
+}
 
 struct Q4_K : ScaleAndMinimum {
   static constexpr char NAME[] = "q4_k";
   static constexpr int BYTES = 144;
   using Codes = Bits<4>;
-  static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 256; i++) to[i] = (uint8_t)four_of_k(block + 16, i); }
+  static void codes_of(const uint8_t *block, uint8_t *to) { fours_of_k(block + 16, to); }
 };
 
 struct Q5_K : ScaleAndMinimum {
@@ -51,7 +55,8 @@ struct Q5_K : ScaleAndMinimum {
   static constexpr int BYTES = 176;
   using Codes = Joined<4, 1>;
   static void codes_of(const uint8_t *block, uint8_t *to) {
-    for (int i = 0; i < 256; i++) to[i] = (uint8_t)(four_of_k(block + 48, i) | one_of_k(block + 16, i) << 4);
+    fours_of_k(block + 48, to);
+    with_ones_of_k<4>(block + 16, to);
   }
 };
 
@@ -61,11 +66,11 @@ struct Q6_K {
   static constexpr bool MINIMUMS = false, TABLE = false;
   using Codes = Joined<4, 2>;
   static void codes_of(const uint8_t *block, uint8_t *to) {
-    for (int i = 0; i < 256; i++) {
-      // Of 128 numbers, the second 32 are in other bytes than the first, whose high bits are the third.
-      const int n = i / 128, at = i % 128, byte = block[64 * n + at % 64], two = block[128 + 32 * n + at % 32] >> at / 32 * 2 & 3;
-      to[i] = (uint8_t)((at < 64 ? byte & 15 : byte >> 4) | two << 4);
-    }
+    // Of 128 numbers the first 64 have the low four bits of their bytes, the others the high ones.
+    uint8_t high[256];
+    twos_of_k(block + 128, high);
+    for (int n = 0; n < 2; n++) fours_of<64>(block + 64 * n, to + 128 * n);
+    for (int i = 0; i < 256; i++) to[i] |= (uint8_t)(high[i] << 4);
   }
   template <int G>
   static Floats scale(const uint8_t *head) {  // a byte with a sign
@@ -79,7 +84,7 @@ struct Q2_K {
   static constexpr int NUMBERS = 256, BYTES = 84, GROUP = 16, OFFSET = 0, HALVES = 2, HALVES_AT = 80, SMALLS = 16, SMALLS_AT = 0;
   static constexpr bool MINIMUMS = true, TABLE = false;
   using Codes = Bits<2>;
-  static void codes_of(const uint8_t *block, uint8_t *to) { for (int i = 0; i < 256; i++) to[i] = (uint8_t)two_of_k(block + 16, i); }
+  static void codes_of(const uint8_t *block, uint8_t *to) { twos_of_k(block + 16, to); }
   template <int G> static Floats scale(const uint8_t *head) { return half_of<0>(head) * to_floats(of_lanes<4, 0>(small_of<2, G>(head))); }
   template <int G>
   static Floats minimum(const uint8_t *head) { return splat(0.0f) - half_of<1>(head) * to_floats(of_lanes<4, 4>(small_of<2, G>(head))); }
@@ -91,7 +96,8 @@ struct Q3_K {
   static constexpr bool MINIMUMS = false, TABLE = false;
   using Codes = Joined<2, 1>;
   static void codes_of(const uint8_t *block, uint8_t *to) {
-    for (int i = 0; i < 256; i++) to[i] = (uint8_t)(two_of_k(block + 32, i) | one_of_k(block, i) << 2);
+    twos_of_k(block + 32, to);
+    with_ones_of_k<2>(block, to);
   }
   // Six bits less 32: four of them in eight bytes, two scales each, and two in four more, four each.
   template <int G>

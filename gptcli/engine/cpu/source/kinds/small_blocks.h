@@ -4,11 +4,24 @@
 #include "coded.h"
 #include "heads_of_blocks.h"
 
-// The four bits of number i: i and i + 16 share a byte.
-static inline int four_of(const uint8_t *bytes, int i) { return i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4; }
-static inline void fours_of(const uint8_t *bytes, uint8_t *to) { for (int i = 0; i < 32; i++) to[i] = (uint8_t)four_of(bytes, i); }
+// What follows are plain loops over bytes, which compilers turn into vectors.
+
+// The four bits of number i: i and i + SHARED share a byte.
+template <int SHARED = 16>
+static inline void fours_of(const uint8_t *bytes, uint8_t *to) {
+  for (int i = 0; i < SHARED; i++) to[i] = bytes[i] & 15, to[SHARED + i] = bytes[i] >> 4;
+}
+// and bit i of `high`.
 static inline void fives_of(const uint8_t *high, const uint8_t *bytes, uint8_t *to) {
-  for (int i = 0; i < 32; i++) to[i] = (uint8_t)(four_of(bytes, i) | (high[i / 8] >> i % 8 & 1) << 4);
+  fours_of(bytes, to);
+  for (int j = 0; j < 4; j++) {
+    // Bits 0 … 7 of a byte, each in a byte of its own: what is shifted never meets what was.
+    const uint64_t low = (high[j] & 0x7f) * 0x0002040810204081u & 0x0101010101010101u, eight = low | (uint64_t)(high[j] >> 7) << 56;
+    uint64_t codes;
+    memcpy(&codes, to + 8 * j, 8);
+    codes |= eight << 4;
+    memcpy(to + 8 * j, &codes, 8);
+  }
 }
 
 struct Q8_0 : OneScale {
