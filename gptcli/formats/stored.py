@@ -47,6 +47,11 @@ class StoredFiles:
     stamp: str = ""
 
     @property
+    def place(self) -> Path:
+        """What a user knows them by: the GGUF file that they are in, or the directory."""
+        return self.files[0] if self.in_gguf else self.directory
+
+    @property
     def in_gguf(self) -> bool:
         """Whether they are taken from GGUF files."""
         return any(tensor.taken is not None for tensor in self.tensors.values())

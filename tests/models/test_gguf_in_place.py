@@ -16,14 +16,14 @@ from gguf import GGMLQuantizationType as Kind
 
 from gptcli import models
 from gptcli.engine.describe import describe
-from gptcli.errors import ModelError
+from gptcli.errors import ModelError, ResourceError
 from gptcli.formats.gguf import index
 from gptcli.models.gguf import model as gguf_model
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 from tests.models.test_gguf_blocks import in_place
-from tests.opening import open_kernels
+from tests.opening import load, open_kernels
 from tests.tasks import ended
 
 NAME = "model.layers.0.mlp.up_proj.weight"
@@ -214,3 +214,14 @@ def test_scales_that_are_no_numbers(tmp_path: Path, write_llama, value: int) -> 
     assert done.code == 3 and done.err.count("\n") == 1
     kept = directory.parents[1] / "packed"
     assert [path for path in kept.iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("kernels", [pytest.param(True, marks=needs_kernels), False])
+def test_one_that_cannot_fit_is_named(
+    tmp_path: Path, directory: Path, monkeypatch, kernels
+) -> None:
+    """Catches a refusal that names a directory of gptcli's own, of which its user knows nothing."""
+    monkeypatch.setattr("gptcli.engine.host.memory.available_bytes", lambda _: 20_000)
+    with pytest.raises(ResourceError, match=r"weights in .* 20 kB are free on cpu") as caught:
+        open_kernels(directory) if kernels else load(directory)
+    assert caught.value.subject == str(tmp_path / "x.gguf")

@@ -225,7 +225,7 @@ def _check_memory(
     described: Described, choice: KernelChoice, weights: int, limit: int, threads: int
 ) -> None:
     memory.check(
-        str(described.directory),
+        str(described.stored.place),
         described.spec,
         weights,
         scratch=choice.scratch(described.spec, limit, threads),
@@ -237,7 +237,7 @@ def _check_memory(
 
 
 def _changed(described: Described) -> ModelError:
-    return ModelError(str(described.directory), "was changed while it was being read")
+    return ModelError(str(described.stored.place), "was changed while it was being read")
 
 
 def packed_path(directory: Path, dtype: str) -> Path:

@@ -48,7 +48,7 @@ def settle(spec: ModelSpec, rules_of: Callable[[ModelSpec], Rules], stored: Stor
     if not spec.tied or _same(embedding, head):
         return Ends(spec, stored)
     text = f"has a head ({last}) that differs from the embedding, to which config.json ties it:"
-    notice = Notice(str(stored.directory), f"{text} the head is used as it is stored")
+    notice = Notice(str(stored.place), f"{text} the head is used as it is stored")
     return Ends(replace(spec, tied=False), stored, (notice,))
 
 

@@ -76,14 +76,14 @@ def load(described: Described, compute: Compute) -> TorchRunner:
     becomes, too small.
     """
     planned = plan(described, compute.adapter)
-    directory = described.directory
+    place = described.stored.place
     decoder, adapted = planned.decoder, planned.adapted
     limit = context_in_use(decoder.spec, compute.ctx_size)
     target = pick_device(compute.device)
     kind = pick_dtype(compute.dtype, planned.source.dtype, target)
     tokens = memory.least_tokens(limit)
     memory.check(
-        str(directory),
+        str(place),
         decoder.spec,
         kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
         scratch=memory.scratch_bytes(decoder.spec, tokens, kind.itemsize),
@@ -106,7 +106,7 @@ def load(described: Described, compute: Compute) -> TorchRunner:
         for placement, updates in beside:
             attach(decoder, placement, updates, planned.shapes, kind)
     except torch.OutOfMemoryError:
-        raise ResourceError(str(directory), f"does not fit into the memory of {target}") from None
+        raise ResourceError(str(place), f"does not fit into the memory of {target}") from None
     return TorchRunner(decoder.eval(), limit, _notices(described, kind))
 
 

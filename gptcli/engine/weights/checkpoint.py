@@ -52,8 +52,8 @@ class TensorSource(Protocol):
     """
 
     @property
-    def directory(self) -> Path:
-        """The model's directory, for errors."""
+    def place(self) -> Path:
+        """The model's directory or GGUF file, for errors."""
         ...
 
     @property
@@ -84,9 +84,9 @@ class Checkpoint:
         }
 
     @property
-    def directory(self) -> Path:
+    def place(self) -> Path:
         """See TensorSource."""
-        return self.stored.directory
+        return self.stored.place
 
     @property
     def dtype(self) -> torch.dtype:

@@ -53,8 +53,8 @@ class UnreadTensors(Protocol):
     """The tensors of a model, whichever library will read them."""
 
     @property
-    def directory(self) -> Path:
-        """The model's directory, for errors."""
+    def place(self) -> Path:
+        """The model's directory or GGUF file, for errors."""
         ...
 
     @property
@@ -110,7 +110,7 @@ def place(
     `shapes` are our parameters. Raises ModelError naming the first tensor that is missing,
     unknown, or of another shape than config.json says.
     """
-    subject = str(source.directory)
+    subject = str(source.place)
     by_name: dict[str, UnreadTensor] = {}
     for stored in source.tensors.values():
         name = rules.bare(stored.name)

@@ -48,9 +48,9 @@ class AdaptedSource:
                 self._add(update)
 
     @property
-    def directory(self) -> Path:
+    def place(self) -> Path:
         """See TensorSource."""
-        return self.base.directory
+        return self.base.place
 
     @property
     def dtype(self) -> torch.dtype:
@@ -109,7 +109,7 @@ class AdaptedSource:
     def _find(self, adapter: Adapter, name: str) -> SourceTensor:
         stored = self._bare.get(self._rules.bare(name))
         if stored is None or self._rule_of(stored) is None:
-            raise adapter.error(f"is for {name}, which {self.directory} does not have")
+            raise adapter.error(f"is for {name}, which {self.place} does not have")
         return self.tensors[stored]
 
     def _replace(self, adapter: Adapter, name: str, stored: SourceTensor) -> None:
@@ -137,7 +137,7 @@ class AdaptedSource:
             shape = shape[1], shape[0]
         if shape != found.shape:
             reason = f"has an update of shape {list(shape)} for {update.module}, which is"
-            raise update.adapter.error(f"{reason} {list(found.shape)} in {self.directory}")
+            raise update.adapter.error(f"{reason} {list(found.shape)} in {self.place}")
         self._updates.setdefault(found.name, []).append(update)
         self.tensors[found.name] = replace(found, dtype=torch.float32)
 

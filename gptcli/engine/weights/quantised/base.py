@@ -125,9 +125,9 @@ class PackedSource:
                 self.tensors |= {stored.name: stored for stored in parts.values()}
 
     @property
-    def directory(self) -> Path:
+    def place(self) -> Path:
         """See TensorSource."""
-        return self._checkpoint.directory
+        return self._checkpoint.place
 
     @property
     def dtype(self) -> torch.dtype:
