@@ -96,7 +96,7 @@ struct Coded {
 
   // Bytes by which memory is asked for before it is needed. What a step has is far enough apart that
   // some processors do not find out by themselves that all of a panel is read.
-  static constexpr int AHEAD = 2048;
+  static constexpr int AHEAD = 6144;
   static void ask_ahead(const uint8_t *chunk) {
     each<B::Codes::BYTES / 64>([&](auto line) { __builtin_prefetch(chunk + AHEAD + 64 * line); });
   }
