@@ -32,11 +32,13 @@ _OLD_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, private: bool = False, flushed: bool = True) -> Iterator[BinaryIO]:
     """A file to write in, that takes the place of `path` when the block ends well.
 
-    private: for its owner's eyes alone, else as the user's umask has it. Nothing is left behind
-    where the block fails. Raises OSError where it cannot be written.
+    private: for its owner's eyes alone, else as the user's umask has it. flushed: it is on the disk
+    then; else the system writes it there when it likes, and after a power failure a file of the
+    right size may hold zeros. Nothing is left behind where the block fails. Raises OSError where it
+    cannot be written.
     """
     sweep(path.parent)
     descriptor, part = _begin(path, 0o600 if private else 0o666)
@@ -44,8 +46,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         with open(descriptor, "w+b") as file:  # noqa: PTH123 - a descriptor has no Path
             yield file
             file.flush()
-            # Else a power failure could leave a file of the right size that holds zeros.
-            os.fsync(file.fileno())
+            if flushed:
+                os.fsync(file.fileno())
             part.replace(path)
         flush_directory(path.parent)
     except BaseException:

@@ -74,6 +74,17 @@ def _pages(first: int, size: int, total: int) -> Iterator[tuple[int, int]]:
         yield max(first, size - _PAGE), _PAGE
 
 
+def boot() -> str | None:
+    """A word for the time since this machine was started; None where the system has none.
+
+    What the system was given to write in that time can be read back whole, on the disk or not.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() or None
+    except OSError:
+        return None
+
+
 def settled(files: Sequence[Path]) -> str:
     """The stamp of files at a time at which no later change can have the same one.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -150,6 +152,45 @@ def test_what_no_stamp_vouches_for(packed, origin, tmp_path):
         assert load(unseen=False) is None
         assert (load(unseen=True) is not None) == hashed
         assert (load(unseen=False) is not None) == hashed
+
+
+def test_weights_that_may_not_be_on_the_disk(packed, origin, tmp_path, monkeypatch):
+    """Catches zeros that are taken for weights after a power failure, and a wait for the disk.
+
+    A note holds until the machine is started anew, or for good once all was written.
+    """
+    path, flushed = tmp_path / "packed", []
+    monkeypatch.setattr(os, "fsync", lambda _: flushed.append(path.exists()))
+
+    def loads(started: str | None, *, after: float = 0) -> bool:
+        monkeypatch.setattr(identity, "boot", lambda: started)
+        monkeypatch.setattr(packed_file, "_ON_DISK_SECONDS", -after)
+        spec, library = packed.spec, open_library()
+        return packed_file.load(path, spec, KINDS, library, origin) is not None
+
+    monkeypatch.setattr(identity, "boot", lambda: "first")
+    make(path, origin, hashed=False)
+    assert loads("first", after=-60) and False not in flushed
+    assert not loads("second", after=-60) and not loads(None, after=-60)
+    assert loads("first", after=60)
+    assert loads("second") and loads(None)
+    path.unlink()
+    monkeypatch.setattr(identity, "boot", lambda: None)
+    make(path, origin, hashed=False)
+    assert False in flushed and loads(None)
+
+
+def test_a_disk_that_lost_them(packed, origin, tmp_path, monkeypatch):
+    """Catches weights that are used although the system could not write them."""
+    make(tmp_path / "packed", origin, hashed=False)
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "lost")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    monkeypatch.setattr(packed_file, "_ON_DISK_SECONDS", -60)
+    spec, library = packed.spec, open_library()
+    assert packed_file.load(tmp_path / "packed", spec, KINDS, library, origin) is None
 
 
 def test_an_origin_that_changes_meanwhile(origin, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ where sections are: that follows from the model, and a file of any other size is
 
 A note beside the file, `<name>.seen`, knows the stamps of both it and its origin (see
 `gptcli.identity`); what no stamp vouches for is read whole, or made anew. When the note was last
-changed is when the file was last used.
+changed is when the file was last used. Nobody waits for gigabytes to be on the disk: until they
+are, the note says of which start of the machine it holds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import hashlib
 import json
 import mmap
 import os
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ from gptcli.errors import ModelError
 from gptcli.formats import packed_header
 from gptcli.formats.packed_header import BEGIN
 
+#: So long after a file was written the system has most likely brought it to the disk by itself.
+_ON_DISK_SECONDS = 120
 #: Grows whenever a layout of source/kinds/, or what stands in a section, changes.
 LAYOUT = 4
 
@@ -86,7 +90,7 @@ def make(
     """
     size = places(spec, kinds, library)[1]
     said = {"digest": digest(spec, kinds, origin), "directory": str(origin.directory.resolve())}
-    with atomic.replacing(path) as file:
+    with atomic.replacing(path, flushed=identity.boot() is None) as file:
         _reserve(file, BEGIN + size)
         file.seek(BEGIN)
         with ThreadPoolExecutor(1) as thread:
@@ -100,7 +104,7 @@ def make(
         file.seek(0)
         file.write(packed_header.encode(said))
     with path.open("rb") as file:
-        identity.vouch(note(path), _what(said), _stamp(path, file, origin))
+        identity.vouch(note(path), _what(said, identity.boot()), _stamp(path, file, origin))
 
 
 class _Writing:
@@ -213,6 +217,12 @@ def _fits(
     stamp = _stamp(path, file, origin)
     if identity.vouched(note(path), _what(said), stamp):
         return True
+    boot = identity.boot()
+    if boot and identity.vouched(note(path), _what(said, boot), stamp):
+        if time.time() - os.fstat(file.fileno()).st_mtime > _ON_DISK_SECONDS:
+            os.fsync(file.fileno())
+            identity.vouch(note(path), _what(said), stamp)
+        return True
     if not unseen or not said.get("content"):
         return False
     if identity.settled(origin.files) != origin.stamp or _stamp(path, file, origin) != stamp:
@@ -235,5 +245,7 @@ def _stamp(path: Path, file: BinaryIO, origin: Origin) -> str:
     return f"{identity.stamp_of([(path.name, file)])} {origin.stamp}"
 
 
-def _what(said: dict[str, str]) -> str:
+def _what(said: dict[str, str], boot: str | None = None) -> str:
+    """What a note is about; boot: the start of the machine that it holds of, None for all."""
+    said = said | ({"boot": boot} if boot else {})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
