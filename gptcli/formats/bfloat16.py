@@ -17,3 +17,10 @@ def as_bfloat16(values: NDArray[Any]) -> NDArray[np.uint16]:
     rounded = ((bits + (np.uint32(0x7FFF) + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
     rounded[(bits & 0x7FFFFFFF) > 0x7F800000] = 0x7FC0
     return rounded
+
+
+def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The same numbers in float32."""
+    import numpy as np
+
+    return (bits.astype(np.uint32) << 16).view(np.float32)

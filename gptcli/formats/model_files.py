@@ -10,6 +10,7 @@ from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
+from gptcli.formats import quantization
 from gptcli.formats.gguf import index
 from gptcli.formats.safetensors import stored
 from gptcli.formats.stored import StoredFiles
@@ -22,7 +23,7 @@ PACKED_TOKENIZER = "tokenizer.json.gz"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """config: the object in config.json."""
+    """config: the object in config.json, see also `quantization.with_modelopt`."""
 
     directory: Path
     config: Mapping[str, Any]
@@ -44,4 +45,4 @@ def read(directory: Path) -> ModelFiles:
     path = directory / CONFIG
     if not path.exists():
         raise ModelError(str(directory), f"has no {CONFIG}, so it is not a model")
-    return ModelFiles(directory, jsonfile.read(path))
+    return ModelFiles(directory, quantization.with_modelopt(directory, jsonfile.read(path)))

@@ -33,6 +33,11 @@ class StoredTensor:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files that it takes."""
+        return self.end - self.begin if self.taken is None else self.taken.size
+
 
 @dataclass(frozen=True)
 class StoredFiles:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from gptcli import atomic
 from gptcli.errors import ModelError
 from gptcli.formats.model_files import TOKENIZER
+from gptcli.formats.quantization import MODELOPT_FILE
 from gptcli.formats.safetensors import shards
 from gptcli.formats.tokenizer_json import reading
 from gptcli.formats.tokenizer_json.settings import COMPANIONS
@@ -28,6 +29,7 @@ from gptcli.units import size
 _SMALL = (
     "config.json",
     "generation_config.json",
+    MODELOPT_FILE,
     TOKENIZER,
     *COMPANIONS,
     "chat_template.jinja",

@@ -16,6 +16,7 @@ from gptcli.formats import json as jsonfile
 from gptcli.formats.gguf import header as gguf_header
 from gptcli.formats.gguf import index
 from gptcli.formats.model_files import CONFIG, PACKED_TOKENIZER, TOKENIZER
+from gptcli.formats.quantization import MODELOPT_FILE
 from gptcli.formats.safetensors import header as weights_header
 from gptcli.formats.safetensors import shards
 from gptcli.formats.safetensors.shards import Shards
@@ -29,6 +30,7 @@ from gptcli.types.models import ModelDir
 _JSON = {
     CONFIG: jsonfile.CONFIG_LIMIT,
     "generation_config.json": jsonfile.CONFIG_LIMIT,
+    MODELOPT_FILE: jsonfile.CONFIG_LIMIT,
     TOKENIZER: jsonfile.TOKENIZER_LIMIT,
     **dict.fromkeys(COMPANIONS, jsonfile.CONFIG_LIMIT),
 }

@@ -44,7 +44,7 @@ _MORE: dict[str, list[Any]] = {
     "partial_rotary_factor": [0.1, 0.5, 2.0, 1e-9],
     "model_type": supported(),
     "quantization_config": [
-        {"quant_method": name} for name in ("gptq", "awq", "fp8", "mxfp4", "gguf-blocks", "x")
+        {"quant_method": name} for name in ("gptq", "awq", "fp8", "mxfp4", "modelopt", "x")
     ]
     + [
         {"quant_method": "gptq", "bits": 4, "group_size": 8},
@@ -52,6 +52,12 @@ _MORE: dict[str, list[Any]] = {
          "config_groups": {"a": {"targets": [_WILD], "weights": {"num_bits": 4}}}},
         {"quant_method": "compressed-tensors", "ignore": ["re:(a*)*b"],
          "config_groups": {"a": {"targets": ["Linear"], "weights": {"num_bits": 8}}}},
+    ],
+    "quantization": [
+        {"group_size": 64, "bits": 4},
+        {"group_size": 32, "mode": "mxfp4"},
+        {"group_size": 7, "bits": 4},
+        {"group_size": 64, "bits": 4, "lm_head": {"bits": "x"}},
     ],
     "tie_word_embeddings": [True, False],
     "hidden_act": ["gelu", "relu", "x"],

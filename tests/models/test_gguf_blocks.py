@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from gptcli import models
 from gptcli.engine.cpu.opening import KINDS, choose
+from gptcli.engine.cpu.run.runner import WIDE
 from gptcli.engine.describe import describe
 from gptcli.formats.gguf import reading
 from gptcli.formats.mapping import MappedFiles
@@ -141,7 +142,7 @@ def test_what_auto_is_called(tmp_path, kind, name):
     choice = choose(described, "auto")
     assert choice is not None and choice.name == name
     runner = open_kernels(directory, threads=1, ctx_size=32)
-    assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name == "float32" else 2)
+    assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name in WIDE else 2)
     for dtype in KINDS:
         assert choose(described, dtype).kinds == KINDS[dtype]
 
@@ -158,7 +159,7 @@ def test_what_is_not_kept_is_told(tmp_path, kind, monkeypatch):
         assert told == []
     else:
         (text,) = told
-        assert "blocks that the kernels do not keep (TQ2_0)" in text and "in bfloat16" in text
+        assert "weights that the kernels do not keep (TQ2_0)" in text and "in bfloat16" in text
 
 
 @needs_kernels

@@ -60,6 +60,7 @@ REPOS = {
         "tokenizer.model": b"pieces",
         "tokenizer_config.json": b"{}",
         "added_tokens.json": b"{\n}",
+        "hf_quant_config.json": b"{ }",
         "vocab.json": b"{}",
         "model.safetensors": WEIGHTS,
     },

@@ -39,6 +39,9 @@ FP8 = {"num_bits": 8, "type": "float", "strategy": "channel"}
             },
             "compressed-tensors 4 bits, groups of 32; float8",
         ),
+        ({"group_size": 64, "bits": 6}, "mlx 6 bits, groups of 64"),
+        ({"group_size": 32, "bits": 4, "mode": "mxfp4"}, "mlx mxfp4"),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "modelopt NVFP4"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes"),
         ({"quant_method": "gptq", "bits": [4], "config_groups": [], "group_size": {}}, "gptq"),
     ],
@@ -77,10 +80,33 @@ def packed() -> dict[str, np.ndarray]:
     }
 
 
+def floats() -> dict[str, np.ndarray]:
+    """Four bits each, as NVIDIA's Model Optimizer has them."""
+    return {
+        "a.weight": np.zeros((8, 8), np.uint8),
+        "a.weight_scale": np.zeros((8, 1), np.uint8),
+        "a.weight_scale_2": np.zeros((), np.float32),
+        "a.input_scale": np.zeros((), np.float32),
+        "norm.weight": np.zeros(8, np.float16),
+    }
+
+
+def mlx(bits: int) -> dict[str, np.ndarray]:
+    return {
+        "a.weight": np.zeros((4, bits), np.uint32),
+        "a.scales": np.zeros((4, 1), np.float16),
+        "a.biases": np.zeros((4, 1), np.float16),
+        "norm.weight": np.zeros(8, np.float16),
+    }
+
+
 @pytest.mark.parametrize(
     ("config", "tensors"),
     [
         (GPTQ, gptq()),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, floats()),
+        ({"group_size": 32, "bits": 5}, mlx(5)),
+        ({"group_size": 32, "bits": 4, "a": {"bits": 6}}, mlx(6)),
         (
             {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": INT4}}},
             packed(),
@@ -95,7 +121,14 @@ def test_parameters_are_those_of_the_weights(model_dir, config, tensors):
 
 @pytest.mark.parametrize(
     ("tensors", "missing"),
-    [(gptq(), "a.scales"), (packed(), "a.weight_scale"), (packed(), "a.weight_shape")],
+    [
+        (gptq(), "a.scales"),
+        (packed(), "a.weight_scale"),
+        (packed(), "a.weight_shape"),
+        (floats(), "a.weight_scale"),
+        (floats(), "a.weight_scale_2"),
+        (mlx(4), "a.scales"),
+    ],
 )
 def test_a_missing_part_is_found(model_dir, drain, tensors, missing):
     """Catches a download that lacks what a weight cannot be read without."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gptcli import atomic
 from gptcli.engine.describe import described
 from gptcli.errors import UsageError
-from gptcli.formats import files, model_files
+from gptcli.formats import files, model_files, quantization
 from gptcli.formats import json as jsonfile
 from gptcli.formats.safetensors import shards
 from gptcli.formats.safetensors import writing as weights_file
@@ -90,7 +90,9 @@ def _tensors(planned: TorchPlan, dtype: str) -> Iterator[Planned]:
         for stored in placement.stored:
             plain = planned.stored.tensors.get(stored.name)
             kept = plain.dtype if plain and plain.dtype in kinds else None
-            if kept is None or planned.stored.stored.in_blocks:
+            # Bytes that floats of four bits were packed in are those of other numbers.
+            packed = kept == torch.uint8 and stored.kind != "U8"
+            if kept is None or packed or planned.stored.stored.in_blocks:
                 kept = planned.source.dtype
             kind = kept if dtype == "auto" or kept == torch.uint8 else getattr(torch, dtype)
             chunks = _reader(planned, stored.name, kind)
@@ -149,8 +151,8 @@ def _config(stored: Mapping[str, Any], planned: TorchPlan, dtype: str) -> dict[s
     """config.json as it is for what was written."""
     config: dict[str, Any] = copy.deepcopy(dict(stored))
     if planned.dequantised:
-        config.pop("quantization_config", None)
-        config.pop("compression_config", None)
+        for name in quantization.FIELDS:
+            config.pop(name, None)
     if planned.untied:
         config["tie_word_embeddings"] = False
         # Models of text and images have the settings of the text by themselves.

@@ -9,12 +9,25 @@ from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
 from gptcli.errors import UsageError
-from gptcli.formats import ggml_blocks
+from gptcli.formats import ggml_blocks, quantization
 from gptcli.formats.model_files import ModelFiles
 from gptcli.models import quantised_facts as quantised
 
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 _STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+
+
+@dataclass(frozen=True)
+class Dequantised:
+    """What of weights in codes does not run as it is stored.
+
+    matrices: how many, None for all of them; stored: their bytes in the files, weights: those
+    that they take in their place.
+    """
+
+    matrices: int | None
+    stored: int
+    weights: int
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Needs:
     weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`, what
     is quantised for the CPU kernels as these have it; scratch: what it computes with beside both,
     from as many tokens as it has to have room for; available: bytes free in main memory, None
-    where that is not known.
+    where that is not known. dequantised: None where no weights are stored in codes, or all run so.
     """
 
     parameters: int
@@ -43,6 +56,7 @@ class Needs:
     cache: int
     scratch: int
     available: int | None
+    dequantised: Dequantised | None = None
 
 
 def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = None) -> Needs:
@@ -55,9 +69,8 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     config, spec = model.config, model.spec
     found = quantised.config_of(files.config)
     packed = found is not None
-    kept = model.stored.in_gguf
-    if found is not None and found.get("quant_method") != "mxfp4":
-        # Only here, since the formats are read by what needs torch; MXFP4 is the families' own.
+    if found is not None:
+        # Only here, since it takes numpy.
         from gptcli.engine.weights.quantised import method_of
 
         method_of(config)
@@ -74,9 +87,11 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         if tensor.kind in kinds and not (packed and quantised.is_beside(tensor.name)):
             kinds[tensor.kind] += tensor.elements
     numbers = quantised.parameters(used, files.config) if packed else sum(kinds.values())
-    wanted, weights, scratch = dtype or "auto", None, None
+    wanted, weights, scratch, changed = dtype or "auto", None, None, None
     context = limit or spec.context
-    if wanted not in ("auto", *_WIDTHS) or (wanted == "auto" and kept and not may_be_there()):
+    in_codes, kept = quantization.in_codes(config.get, model.stored), False
+    as_stored = wanted == "auto" and (in_codes or model.stored.in_gguf) and not may_be_there()
+    if as_stored or wanted not in ("auto", *_WIDTHS):
         # Only here, since it takes numpy.
         from gptcli.engine.cpu.binding.library import default_threads
         from gptcli.engine.cpu.opening import choose
@@ -85,12 +100,19 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         if choice is not None:
             wanted, weights = choice.name, choice.bytes(spec)
             scratch = choice.scratch(spec, context, default_threads())
+            if choice.changed is not None:
+                told = choice.changed
+                kept, changed = True, Dequantised(told.matrices, told.stored, told.packed)
     if wanted == "auto":
         wanted = _STORED[max(kinds, key=lambda kind: kinds[kind])]
-    # The cache of quantised weights is bfloat16.
+    # The cache of quantised weights is bfloat16; on a CPU that of float16 is float32.
     item = _WIDTHS.get(wanted, 2)
+    of_cache = 4 if wanted == "float16" and not may_be_there() else item
+    weights = numbers * item if weights is None else weights
     if scratch is None:
         scratch = scratch_bytes(spec, least_tokens(context), item)
+    if in_codes and not kept:
+        changed = Dequantised(None, sum(each.size for each in used), weights)
     return Needs(
         parameters=numbers,
         layers=spec.layers,
@@ -101,8 +123,9 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         longest=spec.context,
         context=context,
         dtype=wanted,
-        weights=numbers * item if weights is None else weights,
-        cache=spec.cache_bytes(context, item),
+        weights=weights,
+        cache=spec.cache_bytes(context, of_cache),
         scratch=scratch,
         available=available_bytes("cpu"),
+        dequantised=changed if changed and changed.stored else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from gptcli import models
@@ -47,9 +47,9 @@ def show(
     Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
     licence and source; the bytes of its weights, those of the KV cache of the context in use, and
     what it computes with, against what is free in main memory. These are told in the dtype that it
-    runs in, or in the one given; quantised weights take as much as they do dequantised, but for
-    those that the CPU kernels run from. Of a repository of the hub that is not here, the hub tells
-    its variants, their sizes and whether they fit; --variants asks it in any case.
+    runs in, or in the one given. What of a quantised model does not run as it is stored is told
+    with the bytes that it takes in place of those. Of a repository of the hub that is not here, the
+    hub tells its variants, their sizes and whether they fit; --variants asks it in any case.
     """
     found = None if asked.variants else models.find(name.name)
     asking = None if found else models.offer(name.name)
@@ -90,6 +90,8 @@ def show(
                 "scratch": needed.scratch,
                 "available": needed.available,
             }
+            if needed.dequantised is not None:
+                memory["dequantised"] = asdict(needed.dequantised)
         environment.data().json(
             {
                 "name": facts.name,
@@ -120,6 +122,13 @@ def show(
         parts += f", {size(needed.cache)} of KV cache for {needed.context} tokens"
         memory_rows = [("memory", f"{size(total)}: {parts}")]
         memory_rows.append(("to compute", f"{size(needed.scratch)} more"))
+        changed = needed.dequantised
+        if changed is not None:
+            some = "all" if changed.matrices is None else f"{changed.matrices} matrices"
+            cost = f"{size(changed.weights)} in place of {size(changed.stored)}"
+            memory_rows.append(("dequantised", f"{some}: {cost}"))
+        elif facts.quantised:
+            memory_rows.append(("dequantised", "nothing: all runs as it is stored"))
         if needed.available is not None:
             memory_rows.append(("free", f"{size(needed.available)} of main memory"))
     rows = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from gptcli.engine.cpu.binding.library import (
     open_library,
 )
 from gptcli.engine.cpu.packing import packed_file
-from gptcli.engine.cpu.packing.kinds import kept_kinds, not_kept
+from gptcli.engine.cpu.packing.kinds import Changed, kept_kinds
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.packed_file import Origin
@@ -31,14 +30,14 @@ from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
-from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.cpu.run.runner import WIDE, KernelRunner
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
-from gptcli.engine.weights.placement import MXFP4
 from gptcli.errors import ModelError, UsageError
+from gptcli.formats import quantization
 from gptcli.formats.stored import StoredTensor
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice
@@ -47,10 +46,12 @@ from gptcli.types.events import Notice
 #: head of int4 has 8 bits, since every token's probability depends on all of it.
 KINDS = {
     "float32": Kinds.all(Kind.FLOAT32),
+    "float16": Kinds.all(Kind.FLOAT16),
     "bfloat16": Kinds.all(Kind.BFLOAT16),
     "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16),
     "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.BFLOAT16),
 }
+_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 #: What --activations names; by default answers do not depend on their rounding.
 MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
 #: Those that only the kernels have.
@@ -67,11 +68,15 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class KernelChoice:
-    """Which kernels, and the kinds of the weights; name: what to call the dtype."""
+    """Which kernels, and the kinds of the weights; name: what to call the dtype.
+
+    changed: what is not kept as it is stored, where weights are to be kept so.
+    """
 
     library: Library
     name: str
     kinds: Kinds
+    changed: Changed | None = None
 
     def bytes(self, spec: ModelSpec) -> int:
         """How much memory the packed weights take."""
@@ -101,18 +106,18 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
         threads=compute.threads or 0,
         met=MET[compute.met_as],
     )
-    if compute.dtype == "auto":
-        notices = [*notices, *not_kept(described.stored)]
+    if choice.changed is not None:
+        notices = [*notices, *choice.changed.notices(str(described.stored.place))]
     return KernelRunner(model, described.spec, choice.name, limit, notices)
 
 
 def choose(described: Described, dtype: str, features: str = "auto") -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
-    That is where no kernels were built for this machine, or where they do not cover the spec, the
-    dtype, as --dtype names it, or how the weights are stored. `auto` is the dtype of the file, of
-    a GGUF file that of each matrix. Raises UsageError for a dtype that torch does not have
-    either and for features that are not there, and ModelError.
+    That is where no kernels were built for this machine, or where they do not cover the spec or the
+    dtype, as --dtype names it. `auto` is the dtype of the file, of a GGUF file and of one in codes
+    that of each matrix. Raises UsageError for a dtype that torch does not have either and for
+    features that are not there, and ModelError.
     """
     config, spec = described.config, described.spec
     try:
@@ -122,35 +127,24 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
         reason = str(error)
     if reason is None:
         check_counts(config.subject, spec, described.stored)
-        reason = _stored_otherwise(described)
     if reason is not None:
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
-    if dtype == "auto" and described.stored.in_gguf:
+    stored = described.stored
+    if dtype == "auto" and (stored.in_gguf or quantization.in_codes(config.get, stored)):
         return KernelChoice(library, *kept_kinds(Parameters(described, exact=True), spec))
-    name = _stored_dtype(described.stored.tensors.values()) if dtype == "auto" else dtype
+    name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
     return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
 
 
-def _stored_otherwise(described: Described) -> str | None:
-    """Why the weights cannot be packed from how they are stored."""
-    config = described.config
-    if any(config.get(name) for name in ("quantization_config", "compression_config")):
-        return "the weights are stored quantised"
-    # Told by their tensors where config.json says nothing: 8-bit floats, and MXFP4.
-    for name, tensor in described.stored.tensors.items():
-        if tensor.kind == "F8_E4M3" or (tensor.kind == "U8" and name.endswith(MXFP4[0])):
-            return "the weights are stored quantised"
-    return None
-
-
 def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
-    """bfloat16 where most numbers are stored so, else float32."""
-    counts: Counter[str] = Counter()
+    """The float dtype that most numbers are stored in."""
+    counts = dict.fromkeys(_DTYPES, 0)
     for tensor in tensors:
-        counts[tensor.kind] += tensor.elements
-    return "bfloat16" if counts["BF16"] > max(counts["F16"], counts["F32"]) else "float32"
+        if tensor.kind in counts:
+            counts[tensor.kind] += tensor.elements
+    return _DTYPES[max(counts, key=lambda kind: counts[kind])]
 
 
 def _packed(
@@ -230,7 +224,7 @@ def _check_memory(
         weights,
         scratch=choice.scratch(described.spec, limit, threads),
         dtype=choice.name,
-        item=4 if choice.name == "float32" else 2,
+        item=4 if choice.name in WIDE else 2,
         context=limit,
         device="cpu",
     )

@@ -61,7 +61,7 @@ def attach(
         a, b = update.read()
         layout = placement.layout
         stored = b.t() if layout.rule.transpose else b
-        for target, piece in layout.cut([stored], shapes, b.dtype):
+        for target, piece in layout.cut([stored], shapes):
             sides.setdefault(target, []).append((a, piece))
     for target, pairs in sides.items():
         name = target.removesuffix(".weight")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 
 import torch
 
@@ -13,6 +14,7 @@ from gptcli.engine.runner import context_in_use
 from gptcli.engine.torch.adapters import attach, can_stand_apart
 from gptcli.engine.torch.plan import plan
 from gptcli.engine.torch.runner import TorchRunner
+from gptcli.engine.weights.dequantised import dequantised_mxfp4
 from gptcli.errors import ResourceError, UsageError
 from gptcli.formats import ggml_blocks
 from gptcli.types.compute import Compute
@@ -100,7 +102,8 @@ def load(described: Described, compute: Compute) -> TorchRunner:
                 beside.append((placement, adapted.updates(placement.stored[0].name)))
                 read = adapted.without_updates
             tensors = [read(stored.name) for stored in placement.stored]
-            for name, part in placement.layout.cut(tensors, planned.shapes, kind):
+            unpacked = partial(dequantised_mxfp4, placement.stored, kind)
+            for name, part in placement.layout.cut(tensors, planned.shapes, unpacked):
                 state[name] = part.to(target, kind)
         decoder.load_state_dict(state, assign=True)
         for placement, updates in beside:
@@ -116,7 +119,7 @@ def _notices(described: Described, kind: torch.dtype) -> list[Notice]:
     blocks = [each for each in stored.tensors.values() if ggml_blocks.are_blocks(each.kind)]
     if not blocks:
         return []
-    before = units.size(sum(each.taken.size for each in blocks if each.taken is not None))
+    before = units.size(sum(each.size for each in blocks))
     after = units.size(kind.itemsize * sum(each.elements for each in blocks))
     name = str(kind).removeprefix("torch.")
     text = f"runs by torch, where {before} of blocks take {after} in {name}"

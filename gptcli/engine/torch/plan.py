@@ -11,10 +11,11 @@ from gptcli.engine.describe import Described
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
+from gptcli.engine.weights.dequantised import opened
 from gptcli.engine.weights.lora.adapter import Adapter
 from gptcli.engine.weights.lora.source import AdaptedSource
 from gptcli.engine.weights.matching import Placement, check_counts, place, rule_of
-from gptcli.engine.weights.quantised import method_of, opened
+from gptcli.engine.weights.quantised import method_for, method_of
 from gptcli.errors import ModelError
 from gptcli.types.models import AdapterRef
 
@@ -49,7 +50,7 @@ def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan
     check_counts(config.subject, spec, described.stored)
     checkpoint = Checkpoint(described.stored)
     rules = family.rules(spec)
-    source = opened(checkpoint, method, rule_of(rules))
+    source = opened(checkpoint, method_for(config, described.stored), rule_of(rules))
     adapted = None
     if found:
         untied = family.rules(replace(spec, tied=False))

@@ -72,11 +72,14 @@ class TensorSource(Protocol):
 
 
 class Checkpoint:
-    """The tensors of files, by stored name: views of the mapped files, copied when written to."""
+    """The tensors of files, by stored name: views of the mapped files, copied when written to.
+
+    mapped: the same for numpy.
+    """
 
     def __init__(self, stored: StoredFiles) -> None:
         self.stored = stored
-        self._mapped = MappedFiles(private=True)
+        self.mapped = MappedFiles(private=True)
         # Other kinds are refused later: only tensors that are used matter.
         self.tensors: dict[str, SourceTensor] = {
             name: SourceTensor(name, tensor.file, tensor.shape, _dtype(tensor.kind))
@@ -99,9 +102,9 @@ class Checkpoint:
         """The tensor. KeyError for one of a kind that has no use here; raises as MappedFiles."""
         tensor = self.stored.tensors[name]
         if tensor.taken is not None:
-            numbers = torch.from_numpy(self._mapped.array(tensor))
+            numbers = torch.from_numpy(self.mapped.array(tensor))
             return numbers.view(torch.bfloat16) if tensor.kind == "BF16" else numbers
-        bits = torch.from_numpy(self._mapped.bytes(tensor))
+        bits = torch.from_numpy(self.mapped.bytes(tensor))
         return bits.view(_KINDS[tensor.kind]).view(tensor.shape)
 
 

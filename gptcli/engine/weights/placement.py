@@ -1,23 +1,23 @@
 """How stored tensors are laid out: the shapes they must have, and how they are cut into ours.
 
-Tensors are numpy's or torch's: nothing here imports torch but what is packed in MXFP4, which only
-torch reads. Rows are cut as wholes, so that rows of a quantised matrix may be bytes.
+Tensors are numpy's or torch's: nothing here imports torch. Rows are cut as wholes, so that rows of
+a quantised matrix may be bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.model.rules import Rule
+from gptcli.formats.quantization import MXFP4
 
 Shape = tuple[int, ...]
-#: Suffixes of the tensors that hold numbers in MXFP4, and how many of these are in a block.
-MXFP4 = ("_blocks", "_scales")
+#: Numbers that share a scale in MXFP4.
 MXFP4_BLOCK = 32
 
 
@@ -60,22 +60,41 @@ class Layout:
         return (*scales, MXFP4_BLOCK // 2), scales
 
     def cut(
-        self, tensors: Sequence[Array], ours: Mapping[str, Sequence[int]], dtype: Any = None
+        self,
+        tensors: Sequence[Array],
+        ours: Mapping[str, Sequence[int]],
+        unpacked: Callable[[Array, Array], Array] | None = None,
     ) -> Iterator[tuple[str, Array]]:
         """What was stored as our parameters, views where that is possible.
 
-        dtype is what packed numbers become, one of torch's; others keep theirs.
+        unpacked: what becomes of one member's blocks and scales, rows of which are outputs.
         """
-        for member, targets in zip(self._members(tensors, dtype), self.targets, strict=True):
+        for member, targets in zip(self._members(tensors, unpacked), self.targets, strict=True):
             yield from self._cut_one(member, targets, ours)
 
-    def _members(self, tensors: Sequence[Array], dtype: Any) -> Iterator[Array]:
-        if self.packed:
-            from gptcli.engine.weights.quantised import mxfp4
+    def rows(self, ours: Mapping[str, Sequence[int]], member: int) -> dict[str, NDArray[np.intp]]:
+        """Which rows of a member, outputs, become which of ours.
 
+        Not for members that are stored one by one and are a part of ours.
+        """
+        plain, targets = (
+            replace(self, rule=replace(self.rule, transpose=False)),
+            self.targets[member],
+        )
+        count = sum(ours[target][0] for target in targets) + self.rule.skip
+        column = np.arange(count).reshape(count, 1)
+        found = plain._cut_one(column, targets, {name: (ours[name][0], 1) for name in targets})
+        return {name: rows[:, 0] for name, rows in found}
+
+    def _members(
+        self, tensors: Sequence[Array], unpacked: Callable[[Array, Array], Array] | None
+    ) -> Iterator[Array]:
+        if self.packed:
+            if unpacked is None:
+                raise ValueError(f"{self.stored[0]} is packed")
             # One after the other: a whole stack of numbers takes many times its file.
             for blocks, scales in zip(*(self._unstacked(each) for each in tensors), strict=True):
-                yield mxfp4.dequantise(blocks, scales, dtype)
+                yield unpacked(blocks, scales)
         elif self.gathered:
             yield namespace(tensors[0]).stack(list(tensors))
         else:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.formats import ggml_blocks
+from gptcli.formats.bfloat16 import from_bfloat16
 
 #: Types that numpy has itself.
 _OWN = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
@@ -38,7 +39,7 @@ def floats(rows: NDArray[np.uint8], kind: str) -> NDArray[np.floating]:
         found: NDArray[np.floating] = rows.view(_OWN[kind])
         return found if kind == "F64" else found.astype(np.float32, copy=False)
     if kind == "BF16":
-        return (rows.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(rows.view("<u2"))
     if kind in ggml_blocks.SIZES:
         return ggml_blocks.dequantise(rows, kind)
     # Only here, since it takes a third of a second.

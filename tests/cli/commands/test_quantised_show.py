@@ -11,17 +11,34 @@ from tests.engine.weights.test_quantised import CASES
 
 
 def test_a_quantised_model_is_described_as_it_runs(tmp_path):
-    """Catches words and scales counted as weights, and memory told for the packed file."""
-    pack, config = CASES["gptq"]
+    """Catches words and scales counted as weights, and memory told for what nobody makes."""
+    pack, config = CASES["gptq-one-group"]
     packed.quantise("llama/untied", tmp_path / "m", pack, config)
     plain = json.loads(run("models", "show", "--json", str(GOLDENS / "llama/untied")).text)
     found = json.loads(run("models", "show", "--json", str(tmp_path / "m")).text)
-    assert found["quantised"] == "gptq 4 bits, groups of 8" and "quantised" not in plain
+    assert found["quantised"] == "gptq 4 bits" and "quantised" not in plain
     assert found["parameters"] == plain["parameters"]
-    for name in ("dtype", "weights", "cache"):
-        assert found["memory"][name] == plain["memory"][name]
+    assert found["memory"]["dtype"] == "affine4_64+float32"
+    assert "dequantised" not in found["memory"]
     shown = run("models", "show", str(tmp_path / "m")).text
-    assert "quantised\tgptq 4 bits, groups of 8\n" in shown
+    assert "quantised\tgptq 4 bits\n" in shown
+    assert "dequantised\tnothing: all runs as it is stored\n" in shown
+
+
+def test_what_is_dequantised_is_told_with_its_cost(tmp_path):
+    """Catches memory that is asked for and not told of: groups of 8 are none of the kernels'."""
+    pack, config = CASES["gptq"]
+    packed.quantise("llama/untied", tmp_path / "m", pack, config)
+    memory = json.loads(run("models", "show", "--json", str(tmp_path / "m")).text)["memory"]
+    # 2 · (4 · 24 · 24 + 3 · 24 · 40) numbers, whose scales are float16.
+    assert memory["dtype"] == "float16+float32"
+    assert memory["dequantised"]["matrices"] == 14
+    assert memory["dequantised"]["weights"] == 2 * 2 * (4 * 24 * 24 + 3 * 24 * 40)
+    assert 0 < memory["dequantised"]["stored"] < memory["dequantised"]["weights"]
+    shown = run("models", "show", str(tmp_path / "m")).text
+    assert "dequantised\t14 matrices: 21 kB in place of " in shown
+    asked = run("models", "show", "--dtype", "bfloat16", str(tmp_path / "m")).text
+    assert "dequantised\tall: " in asked and "of weights in bfloat16" in asked
 
 
 def test_a_format_that_is_not_read_does_not_run(tmp_path):

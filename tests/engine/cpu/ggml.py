@@ -15,6 +15,7 @@ _HALVES = {
     "Q3_K": (108,),
     "Q6_K": (208,),
     "MXFP4": (),
+    "NVFP4": (),
 }
 
 
@@ -28,4 +29,6 @@ def blocks(kind: Kind, rows: int, columns: int, seed: int = 0, size: float = 0.0
         raw[..., at : at + 2] = halves[..., None].view(np.uint8)
     if kind is Kind.MXFP4:
         raw[..., 0] = random.integers(115, 125, raw.shape[:2])
+    if kind is Kind.NVFP4:
+        raw[..., :4] = random.integers(0, 0x7F, (*raw.shape[:2], 4))
     return raw.reshape(rows, -1)

@@ -72,7 +72,7 @@ def rounded_activations(x: np.ndarray, met: Met = Met.INT8) -> np.ndarray:
 
 def met_by(x: np.ndarray, kind: str, instructions: str, met: Met) -> np.ndarray:
     """Activations as weights of a kind meet them, float64; met: those of 8 and fewer bits."""
-    if Kind[kind] not in FLOATS:
+    if Kind[kind] not in FLOATS and Kind[kind] is not Kind.FLOAT8:
         return rounded_activations(x, met)
     if kind == "BFLOAT16" and instructions == "avx512bf16" and met is not Met.FLOAT32:
         return stored(x, kind)

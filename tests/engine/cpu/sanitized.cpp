@@ -41,12 +41,16 @@ static float number() {
 
 static int up(int rows) { return (rows + 15) / 16 * 16; }
 
-// ggml's blocks that floats do not become: numbers and bytes of one, and where its halves are.
-struct Blocks { const char *name; int numbers, bytes, halves[2]; };
+// Blocks that floats do not become: numbers and bytes of one, and where its halves are, or its floats,
+// which the last block of a row may have for columns that are not there.
+struct Blocks { const char *name; int numbers, bytes, halves[2], floats; };
 static const Blocks BLOCKS[] = {
     {"q4_0", 32, 18, {0, 0}},    {"q5_0", 32, 22, {0, 0}},    {"q5_1", 32, 24, {0, 2}},    {"q2_k", 256, 84, {80, 82}},
     {"q3_k", 256, 110, {108, 108}}, {"q4_k", 256, 144, {0, 2}},  {"q5_k", 256, 176, {0, 2}},  {"q6_k", 256, 210, {208, 208}},
-    {"iq4_nl", 32, 18, {0, 0}},  {"iq4_xs", 256, 136, {0, 0}}, {"mxfp4", 32, 17, {-1, -1}},
+    {"iq4_nl", 32, 18, {0, 0}},  {"iq4_xs", 256, 136, {0, 0}}, {"mxfp4", 32, 17, {-1, -1}}, {"nvfp4", 64, 36, {-1, -1}},
+    {"affine4_32", 32, 40, {0, 0}, 2}, {"affine4_64", 64, 72, {0, 0}, 2}, {"affine4_128", 128, 136, {0, 0}, 2},
+    {"affine5_64", 64, 72, {0, 0}, 2}, {"affine6_64", 64, 72, {0, 0}, 2}, {"affine8_32", 32, 40, {0, 0}, 2},
+    {"affine8_64", 64, 72, {0, 0}, 2}, {"affine8_128", 128, 136, {0, 0}, 2}, {"float8", 128, 132, {0, 0}, 1},
 };
 
 static const Blocks *blocks_of(int32_t kind) {
@@ -58,7 +62,9 @@ static const Blocks *blocks_of(int32_t kind) {
 static std::vector<uint8_t> random_blocks(const Blocks &of, int64_t count) {
   std::vector<uint8_t> out((size_t)(count * of.bytes));
   for (uint8_t &byte : out) byte = (uint8_t)(number() * 255.0f);
-  for (int64_t b = 0; b < count; b++) for (int at : of.halves) {
+  const float small[2] = {0.01f, -0.02f};
+  for (int64_t b = 0; of.floats && b < count; b++) memcpy(&out[b * of.bytes], small, (size_t)of.floats * 4);
+  for (int64_t b = 0; !of.floats && b < count; b++) for (int at : of.halves) {
     if (at < 0) out[b * of.bytes] = 120;
     else out[b * of.bytes + at] = 0, out[b * of.bytes + at + 1] = of.numbers == 32 ? 0x20 : 0x10;  // 2^-7, 2^-11
   }
@@ -82,12 +88,12 @@ struct Small {
   Matrix matrix(int32_t kind, int32_t rows, int32_t columns, bool bias) {
     // Columns that are no whole blocks are in 8 bits.
     const Blocks *blocks = blocks_of(kind);
-    if (blocks && columns % blocks->numbers) kind = kind_of("q8_0"), blocks = nullptr;
+    if (blocks && columns % blocks->numbers && !(blocks->floats && blocks->numbers <= 64)) kind = kind_of("q8_0"), blocks = nullptr;
     const int64_t panel = kernels_panel_bytes(kind, columns), panels = (rows + 15) / 16;
     memory.emplace_back(new char[panel * panels]);
     uint8_t *to = (uint8_t *)memory.back().get();
     if (blocks) {
-      const int64_t each = columns / blocks->numbers;
+      const int64_t each = (columns + blocks->numbers - 1) / blocks->numbers;
       const std::vector<uint8_t> from = random_blocks(*blocks, rows * each);
       if (kernels_pack(kind, kind, from.data(), each * blocks->bytes, rows, columns, to, panel, 3)) abort();
     } else {
@@ -95,7 +101,15 @@ struct Small {
       for (float &x : from) x = number();
       if (kernels_pack(kind, 0, (const uint8_t *)from.data(), columns * 4, rows, columns, to, panel, 3)) abort();
     }
-    return {to, bias ? floats(16 * panels) : nullptr, kind, rows, columns, 0};
+    return {to, bias ? floats(16 * panels) : nullptr, nullptr, kind, rows, columns, 0.5f};
+  }
+
+  // Its columns meet what it reads from the last to the first.
+  void turn(Matrix &matrix) {
+    memory.emplace_back(new char[matrix.columns * 4]);
+    int32_t *order = (int32_t *)memory.back().get();
+    for (int32_t i = 0; i < matrix.columns; i++) order[i] = matrix.columns - 1 - i;
+    matrix.order = order;
   }
 
   Small(int32_t kind, bool mixture, int32_t met) {
@@ -126,6 +140,7 @@ struct Small {
       if (!mixture) {
         w.gate = matrix(kind, w.hidden, m.width, false), w.up = matrix(kind, w.hidden, m.width, false);
         w.down = matrix(kind, m.width, w.hidden, false);
+        if (i) turn(w.query), turn(w.out), turn(w.up), turn(w.down);
         continue;
       }
       w.router = matrix(kind_of("float32"), m.experts, m.width, false);

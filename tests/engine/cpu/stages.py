@@ -25,6 +25,13 @@ def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray
     return out
 
 
+def _matrix(
+    panels: np.ndarray, kind: Kind, rows: int, columns: int, order: np.ndarray | None, scale: float
+) -> abi.Matrix:
+    at = None if order is None else order.ctypes.data
+    return abi.Matrix(panels.ctypes.data, None, at, kind, rows, columns, scale)
+
+
 def product(
     instructions: str,
     panels: np.ndarray,
@@ -32,11 +39,13 @@ def product(
     rows: int,
     x: np.ndarray,
     met: Met = Met.INT16,
+    order: np.ndarray | None = None,
+    scale: float = 1.0,
 ) -> np.ndarray:
     """x (count, columns) times packed rows, (count, rows)."""
     count, columns = x.shape
     x = np.ascontiguousarray(x, dtype=np.float32)
-    matrix = abi.Matrix(panels.ctypes.data, None, kind, rows, columns)
+    matrix = _matrix(panels, kind, rows, columns, order, scale)
     out = np.empty((count, -(-rows // 16) * 16), dtype=np.float32)
     library = open_library(instructions)
     assert not library.functions.kernels_product(
@@ -47,11 +56,16 @@ def product(
 
 
 def read(
-    instructions: str, panels: np.ndarray, kind: Kind, rows: np.ndarray, shape: tuple
+    instructions: str,
+    panels: np.ndarray,
+    kind: Kind,
+    rows: np.ndarray,
+    shape: tuple[int, int],
+    scale: float = 1.0,
 ) -> np.ndarray:
     """Some rows of packed ones, of which there are (rows, columns), as float32."""
     out = np.empty((len(rows), shape[1]), dtype=np.float32)
-    matrix = abi.Matrix(panels.ctypes.data, None, kind, *shape)
+    matrix = _matrix(panels, kind, *shape, None, scale)
     wanted = np.ascontiguousarray(rows, dtype=np.int32)
     assert not open_library(instructions).functions.kernels_rows(
         instructions.encode(),

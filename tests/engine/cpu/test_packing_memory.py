@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFWriter
+from safetensors.torch import save_file
 
 from gptcli.models.gguf import in_place
 from tests.engine.cpu.helpers import needs_kernels
@@ -20,8 +25,9 @@ WIDTH, HIDDEN, LAYERS = 1024, 4096, 8
 MB = 1 << 20
 #: Packs argv[1] into a file; tells by how much memory grew, and how large the file is.
 CODE = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
+from gptcli.backends.local.memory import peak_bytes
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.parameters import Parameters
@@ -31,19 +37,88 @@ described = describe(Path(sys.argv[1]))
 choice = opening.choose(described, "auto")
 origin, path = opening._origin(described), Path(sys.argv[1]) / "packed"
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
 def make():
     parameters = Parameters(described, exact=True)
     packed_file.make(
         path, described.spec, choice.kinds, choice.library, origin, parameters, hashed=False
     )
 
-before = peak()
+before = peak_bytes("cpu")
 make()
-print(json.dumps([choice.name, peak() - before, path.stat().st_size]))
+print(json.dumps([choice.name, peak_bytes("cpu") - before, path.stat().st_size]))
 """
+
+
+def packed(directory: Path) -> tuple[str, int, int]:
+    """What CODE tells of a model."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(directory)], capture_output=True, text=True, check=True
+    )
+    name, grown, size = json.loads(done.stdout)
+    return name, grown, size
+
+
+def gptq(rows: int, columns: int, group: int) -> dict[str, torch.Tensor]:
+    groups = columns // group
+    return {
+        "qweight": torch.zeros(columns // 8, rows, dtype=torch.int32),
+        "qzeros": torch.zeros(groups, rows // 8, dtype=torch.int32),
+        "scales": torch.ones(groups, rows, dtype=torch.float16),
+        "g_idx": torch.arange(columns, dtype=torch.int32).flip(0) // group,
+    }
+
+
+def fp8(rows: int, columns: int, group: int) -> dict[str, torch.Tensor]:
+    return {
+        "weight": torch.zeros(rows, columns, dtype=torch.float8_e4m3fn),
+        "weight_scale_inv": torch.ones(rows // group, columns // group),
+    }
+
+
+@pytest.mark.slow
+@needs_kernels
+@pytest.mark.parametrize(
+    ("form", "config", "kind", "most"),
+    [
+        (partial(gptq, group=128), {"quant_method": "gptq", "bits": 4}, "affine4_128", 30),
+        # No kind has groups of 16: they become float16.
+        (
+            partial(gptq, group=16),
+            {"quant_method": "gptq", "bits": 4, "group_size": 16},
+            "float16",
+            80,
+        ),
+        (partial(fp8, group=128), {"quant_method": "fp8"}, "float8", 30),
+    ],
+)
+def test_checkpoints_for_gpus(
+    tmp_path: Path,
+    form: Callable[[int, int], dict[str, torch.Tensor]],
+    config: dict[str, Any],
+    kind: str,
+    most: int,
+) -> None:
+    """Catches a checkpoint that is dequantised, or taken apart, whole before it is packed."""
+    sizes = {"hidden_size": WIDTH, "intermediate_size": HIDDEN, "num_hidden_layers": LAYERS}
+    sizes |= {"vocab_size": 64, "num_attention_heads": 16, "max_position_embeddings": 128}
+    said = {"model_type": "llama", "tie_word_embeddings": True, "quantization_config": config}
+    (tmp_path / "config.json").write_text(json.dumps(said | sizes))
+    matrices = {f"self_attn.{name}_proj": (WIDTH, WIDTH) for name in "qkvo"}
+    matrices |= {f"mlp.{name}_proj": (HIDDEN, WIDTH) for name in ("gate", "up")}
+    matrices["mlp.down_proj"] = (WIDTH, HIDDEN)
+    tensors = {"model.embed_tokens.weight": torch.zeros(64, WIDTH, dtype=torch.bfloat16)}
+    norms = ["norm"]
+    for layer in range(LAYERS):
+        at = f"layers.{layer}"
+        norms += [f"{at}.input_layernorm", f"{at}.post_attention_layernorm"]
+        for name, shape in matrices.items():
+            parts = form(*shape)
+            tensors |= {f"model.{at}.{name}.{part}": each for part, each in parts.items()}
+    tensors |= {f"model.{name}.weight": torch.ones(WIDTH) for name in norms}
+    save_file(tensors, tmp_path / "model.safetensors")
+    name, grown, size = packed(tmp_path)
+    assert name.split("+")[0] == kind
+    assert grown < most * MB < size
 
 
 @pytest.mark.slow
@@ -73,10 +148,7 @@ def test_memory_does_not_grow_with_the_model(tmp_path: Path, kind: Kind, most: i
     finish(writer)
     path = tmp_path / "x.gguf"
     in_place.write(path, [path], tmp_path, "large", "a test")
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    name, grown, size = json.loads(done.stdout)
+    name, grown, size = packed(tmp_path)
     assert name == {Kind.Q4_K: "q4_k", Kind.TQ2_0: "bfloat16"}[kind]
     # A piece of rows as they are, as numbers where they are read as such, and as they are packed.
     assert grown < most * MB < size

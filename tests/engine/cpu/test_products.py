@@ -16,7 +16,7 @@ from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing import pack as pack_module
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, pack
 from gptcli.engine.cpu.packing.sections import Kinds
-from tests.engine.cpu import ggml, reference, stages
+from tests.engine.cpu import codes, ggml, reference, stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
 from tests.engine.cpu.small import SPEC, small_parameters
 
@@ -72,6 +72,9 @@ def panels_of(kind: Kind, rows: int, columns: int, seed: int = 1) -> tuple[np.nd
         weights = numbers(seed, rows, columns)
         stored = reference.stored(weights, kind.name)
         return stages.packed(weights, columns, kind, Form.FLOAT32), stored
+    if kind in codes.KINDS:
+        raw, weights = codes.blocks(kind, rows, columns, seed)
+        return stages.packed(raw, columns, kind, kind), weights
     raw = ggml.blocks(kind, rows, columns, seed)
     weights = quants.dequantize(raw, gguf.GGMLQuantizationType[kind.name])
     return stages.packed(raw, columns, kind, kind), weights
@@ -138,19 +141,43 @@ def test_blocks_are_kept_bit_for_bit(kind, instructions):
 @pytest.mark.parametrize("count", [1, 5, 50])
 def test_products_of_blocks(kind, met, columns, count, instructions):
     """Catches a wrong order of columns, scale, offset or minimum, alone or in a span of 256."""
-    if columns % gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind.name]][0]:
+    if columns % block_of(kind):
         return
     panels, weights = panels_of(kind, 35, columns)
     x = numbers(9, count, columns)
     ours = stages.product(instructions, panels, kind, 35, x, met)
-    expected = reference.rounded_activations(x, met) @ weights.T.astype(np.float64)
+    seen = reference.met_by(x, kind.name, instructions, met)
+    expected = seen @ weights.T.astype(np.float64)
     # Codes are summed before what stands for zero is taken off them.
     sizes = (np.abs(weights).max(1) + np.ptp(weights, axis=1)) * np.abs(x).sum(1)[:, None]
     near(ours, expected, sizes)
 
 
+def block_of(kind: Kind) -> int:
+    """Columns of a block."""
+    if kind in codes.KINDS:
+        return codes.size_of(kind)
+    return int(gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind.name]][0])
+
+
 @every_set
-@every_coded_kind
+@pytest.mark.parametrize("kind", [Kind.NVFP4, Kind.AFFINE4_64, Kind.FLOAT8], ids=name_of)
+@every_met
+def test_a_matrix_has_a_scale_and_an_order(kind, met, instructions):
+    """Catches a scale that is left out, and columns that meet what others should."""
+    panels, weights = panels_of(kind, 35, 256)
+    x, scale = numbers(9, 5, 256), 0.37
+    order = np.random.default_rng(1).permutation(256).astype(np.int32)
+    ours = stages.product(instructions, panels, kind, 35, x, met, order, scale)
+    seen = reference.met_by(x[:, order], kind.name, instructions, met)
+    sizes = (np.abs(weights).max(1) + np.ptp(weights, axis=1)) * np.abs(x).sum(1)[:, None]
+    near(ours, scale * seen @ weights.T.astype(np.float64), sizes)
+    read = stages.read(instructions, panels, kind, np.arange(35), (35, 256), scale)
+    np.testing.assert_array_equal(read, weights * np.float32(scale))
+
+
+@every_set
+@pytest.mark.parametrize("kind", [each for each in CODED if each is not Kind.FLOAT8], ids=name_of)
 def test_activations_of_16_bits_are_nearly_exact(kind, instructions):
     """Catches rounding that shows: an error beyond a hundredth of that of 8 bits."""
     panels, weights = panels_of(kind, 64, 2048)

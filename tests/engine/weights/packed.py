@@ -45,20 +45,27 @@ def pack_rows(matrix: Tensor, bits: int) -> Tensor:
     return pack_columns(matrix.t(), bits).t().contiguous()
 
 
-def grouped(weight: Tensor, groups: Tensor, bits: int, *, symmetric: bool) -> tuple[Tensor, ...]:
-    """Numbers (in, out), zeros (groups, out) from 1 on, scales (groups, out) in float16."""
+def grouped(
+    weight: Tensor,
+    groups: Tensor,
+    bits: int,
+    *,
+    symmetric: bool,
+    dtype: torch.dtype = torch.float16,
+) -> tuple[Tensor, ...]:
+    """Numbers (in, out), zeros (groups, out) from 1 on, scales (groups, out) in a float dtype."""
     count = int(groups.max()) + 1
     top = (1 << bits) - 1
     numbers = torch.zeros(weight.shape[1], weight.shape[0], dtype=torch.int64)
     zeros = torch.full((count, weight.shape[0]), 1 << (bits - 1))
-    scales = torch.zeros(count, weight.shape[0], dtype=torch.float16)
+    scales = torch.zeros(count, weight.shape[0], dtype=dtype)
     for group in range(count):
         rows = weight.t()[groups == group]  # (inputs, out)
         low, high = rows.amin(0).clamp(max=0), rows.amax(0).clamp(min=0)
         if symmetric:
             high = torch.maximum(-low, high)
             low = -high
-        scales[group] = ((high - low) / top).half()
+        scales[group] = ((high - low) / top).to(dtype)
         if not symmetric:
             zeros[group] = (-low / scales[group].float()).round().long().clamp(1, top)
         found = (rows / scales[group].float()).round().long() + zeros[group]
@@ -66,19 +73,27 @@ def grouped(weight: Tensor, groups: Tensor, bits: int, *, symmetric: bool) -> tu
     return numbers, zeros, scales
 
 
-def gptq(bits: int, size: int, *, sym: bool, version: int = 1, order: bool = False) -> Pack:
-    """GPTQ; `order`: inputs belong to groups in an order of their own."""
+def gptq(
+    bits: int,
+    size: int,
+    *,
+    sym: bool,
+    version: int = 1,
+    order: bool = False,
+    dtype: torch.dtype = torch.float16,
+) -> Pack:
+    """GPTQ; `order`: inputs belong to groups in an order of their own; dtype: of the scales."""
 
     def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
         inputs = weight.shape[1]
         groups = torch.arange(inputs) // (size if size > 0 else inputs)
         if order:
             groups = groups[torch.randperm(inputs, generator=torch.Generator().manual_seed(inputs))]
-        numbers, zeros, scales = grouped(weight, groups, bits, symmetric=sym)
-        meaning = torch.empty(inputs, weight.shape[0], dtype=torch.float16)
+        numbers, zeros, scales = grouped(weight, groups, bits, symmetric=sym, dtype=dtype)
+        meaning = torch.empty(inputs, weight.shape[0], dtype=dtype)
         for i in range(inputs):
             g = groups[i]
-            meaning[i] = scales[g] * (numbers[i] - zeros[g]).half()
+            meaning[i] = scales[g] * (numbers[i] - zeros[g]).to(dtype)
         return {
             "qweight": pack_rows(numbers, bits),
             "qzeros": pack_columns(zeros - (1 if version == 1 else 0), bits),
@@ -89,31 +104,36 @@ def gptq(bits: int, size: int, *, sym: bool, version: int = 1, order: bool = Fal
     return pack
 
 
-def awq(size: int, *, zero_point: bool = True) -> Pack:
+def awq(
+    size: int, *, bits: int = 4, zero_point: bool = True, dtype: torch.dtype = torch.float16
+) -> Pack:
     """AWQ's "gemm" layout."""
 
     def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
         inputs = weight.shape[1]
         groups = torch.arange(inputs) // (size if size > 0 else inputs)
-        numbers, zeros, scales = grouped(weight, groups, 4, symmetric=not zero_point)
+        numbers, zeros, scales = grouped(
+            weight, groups, bits, symmetric=not zero_point, dtype=dtype
+        )
         meaning = torch.stack(
-            [scales[groups[i]] * (numbers[i] - zeros[groups[i]]).half() for i in range(inputs)]
+            [scales[groups[i]] * (numbers[i] - zeros[groups[i]]).to(dtype) for i in range(inputs)]
         )
         found = {
-            "qweight": pack_columns(_interleaved(numbers), 4),
+            "qweight": pack_columns(_interleaved(numbers, bits), bits),
             "scales": scales,
         }
         if zero_point:
-            found["qzeros"] = pack_columns(_interleaved(zeros), 4)
+            found["qzeros"] = pack_columns(_interleaved(zeros, bits), bits)
         return found, meaning.t()
 
     return pack
 
 
-def _interleaved(matrix: Tensor) -> Tensor:
+def _interleaved(matrix: Tensor, bits: int) -> Tensor:
+    places = {4: (0, 2, 4, 6, 1, 3, 5, 7), 8: (0, 2, 1, 3)}[bits]
     columns = []
-    for start in range(0, matrix.shape[1], 8):
-        columns += [start + place for place in (0, 2, 4, 6, 1, 3, 5, 7)]
+    for start in range(0, matrix.shape[1], len(places)):
+        columns += [start + place for place in places]
     return matrix[:, columns]
 
 
@@ -201,3 +221,56 @@ def reconfigure(directory: Path, change: Callable[[dict[str, Any]], object]) -> 
     config = json.loads((directory / "config.json").read_text())
     change(config["quantization_config"])
     (directory / "config.json").write_text(json.dumps(config))
+
+
+#: What the sixteen codes of four-bit floats stand for.
+FLOAT4 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+FLOAT4 += [-value for value in FLOAT4]
+
+
+def mlx(bits: int, size: int, dtype: torch.dtype = torch.bfloat16) -> Pack:
+    """MLX's affine mode; a stream of bits, so that numbers of 5 and 6 bits cross words."""
+
+    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
+        top = (1 << bits) - 1
+        groups = weight.unflatten(1, (-1, size))
+        low, high = groups.amin(2), groups.amax(2)
+        scales, biases = ((high - low) / top).to(dtype), low.to(dtype)
+        steps = (groups - biases.float().unsqueeze(2)) / scales.float().unsqueeze(2)
+        numbers = steps.round().clamp(0, top).long()
+        rows = []
+        for row in numbers.flatten(1).tolist():
+            stream = sum(number << (bits * i) for i, number in enumerate(row))
+            rows.append([stream >> (32 * i) & 0xFFFFFFFF for i in range(len(row) * bits // 32)])
+        exact = numbers.double() * scales.double().unsqueeze(2) + biases.double().unsqueeze(2)
+        return {
+            "weight": torch.tensor(rows, dtype=torch.int64).to(torch.uint32),
+            "scales": scales,
+            "biases": biases,
+        }, exact.float().to(dtype).flatten(1)
+
+    return pack
+
+
+def nvfp4(factor: float = 0.0123) -> Pack:
+    """NVFP4 as NVIDIA's Model Optimizer stores it."""
+
+    def pack(weight: Tensor) -> tuple[Tensors, Tensor]:
+        second = torch.tensor(factor)
+        groups = weight.unflatten(1, (-1, 16))
+        scales = (groups.abs().amax(2) / 6 / second).to(torch.float8_e4m3fn)
+        whole = scales.float() * second
+        values = torch.tensor(FLOAT4)
+        steps = groups / whole.unsqueeze(2)
+        codes = (steps.unsqueeze(-1) - values).abs().argmin(-1)
+        meaning = values[codes] * whole.unsqueeze(2)
+        flat = codes.flatten(1)
+        pairs = (flat[:, ::2] | flat[:, 1::2] << 4).to(torch.uint8)
+        return {
+            "weight": pairs,
+            "weight_scale": scales,
+            "weight_scale_2": second,
+            "input_scale": torch.tensor(0.5),
+        }, meaning.flatten(1)
+
+    return pack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 
 from gptcli.engine.weights.quantised import packing
 from gptcli.errors import ModelError
-from tests.engine.weights import packed
+from tests.engine.weights import packed, wide
 from tests.engine.weights.test_quantised import assert_same_model
-from tests.opening import plan
+from tests.opening import load, plan
 
 quantization = pytest.importorskip("compressed_tensors.quantization")
 compressors = pytest.importorskip("compressed_tensors.compressors")
@@ -59,6 +60,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None, torch.dtype]]
         torch.bfloat16,
     ),
 }
+LAYER = "model.layers.1.mlp.down_proj"
+NVFP4 = FP8 | {"num_bits": 4, "strategy": "tensor_group", "group_size": 16}
+NVFP4 |= {"scale_dtype": "torch.float8_e4m3fn"}
+MXFP4 = NVFP4 | {"strategy": "group", "group_size": 32, "scale_dtype": "torch.uint8"}
 
 
 def observed(weight: torch.Tensor, args: Any, dtype: torch.dtype) -> packed.Tensors:
@@ -175,3 +180,89 @@ def test_a_shape_that_is_not_the_weights(tmp_path: Path):
     source = plan(tmp_path / "m").source
     with pytest.raises(ModelError, match=r"weight_shape is \[40, 23\], not \[40, 24\]"):
         source.read(name)
+
+
+def four_bits(form: str, weights: dict[str, Any]) -> tuple[packed.Pack, dict[str, Any]]:
+    """Floats of four bits by the library, which computes in bfloat16 what we have in float32."""
+    scheme = quantization.QuantizationScheme(targets=["Linear"], weights=weights, format=form)
+    compressor = compressors.BaseCompressor.get_value_from_registry(form)
+
+    def pack(weight: torch.Tensor) -> tuple[packed.Tensors, torch.Tensor]:
+        largest = weight.unflatten(1, (-1, scheme.weights.group_size)).abs().amax(2)
+        state = {"weight": weight, "weight_scale": (largest / 6).log2().ceil().exp2()}
+        if form.startswith("nvfp4"):
+            state["weight_global_scale"] = 448 * 6 / weight.abs().max().view(1)
+            scale = largest / 6 * state["weight_global_scale"]
+            state["weight_scale"] = scale.to(torch.float8_e4m3fn).float()
+        found = compressor.compress(state, scheme)
+        return found, compressor.decompress(found, scheme)["weight"]
+
+    config = quantization.QuantizationConfig(
+        config_groups={"group_0": scheme}, format=form, quantization_status="compressed"
+    )
+    return pack, config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("form", "weights"), [("nvfp4-pack-quantized", NVFP4), ("mxfp4-pack-quantized", MXFP4)]
+)
+def test_floats_of_four_bits_are_what_the_library_makes_of_them(tmp_path, form, weights):
+    """Catches halves of a byte swapped, another group's scale, a factor that is multiplied."""
+    pack, config = four_bits(form, weights)
+    meaning = wide.make(tmp_path / "m", pack, {"quantization_config": config})
+    source = plan(tmp_path / "m").source
+    for name, expected in meaning.items():
+        found = source.read(name)
+        assert torch.equal(found.to(expected.dtype), expected), name
+    exact = {name: source.read(name) for name in meaning}
+    wide.assert_same(tmp_path / "m", exact, tmp_path / "plain")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.pop(f"{LAYER}.weight_global_scale"), ("weight_global_scale", "missing")),
+        (lambda t: t[f"{LAYER}.weight_global_scale"].zero_(), ("global_scale", "no finite number")),
+        (lambda t: t[f"{LAYER}.weight_scale"].view(torch.uint8).fill_(127), ("no finite number",)),
+        (lambda t: t.update({f"{LAYER}.weight_scale": torch.ones(128, 16)}), ("float8_e4m3fn",)),
+        (
+            lambda t: t.update({f"{LAYER}.weight_packed": torch.zeros(128, 4, dtype=torch.uint8)}),
+            ("8 inputs", "groups of 16"),
+        ),
+    ],
+)
+def test_floats_of_four_bits_that_are_not_whole(nvfp4, tmp_path, change, words):
+    """Catches a part that is missing, of another kind, or no number, and is not named."""
+    shutil.copytree(nvfp4, tmp_path / "m")
+    packed.rewrite(tmp_path / "m", change)
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "m", device="cpu", dtype="float32")
+    assert all(word in str(caught.value) for word in (LAYER, *words)), caught.value
+
+
+@pytest.fixture(scope="module")
+def nvfp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("nvfp4") / "m"
+    pack, config = four_bits("nvfp4-pack-quantized", NVFP4)
+    wide.make(directory, pack, {"quantization_config": config})
+    return directory
+
+
+def test_groups_in_the_order_of_activations(tmp_path):
+    """Catches inputs that take the scale of their neighbours: older writers kept an index."""
+    pack, config = packer("w4a16-asymmetric")
+    config["config_groups"]["group_0"]["weights"]["actorder"] = "group"
+
+    def ordered(weight: torch.Tensor) -> tuple[packed.Tensors, torch.Tensor]:
+        order = torch.randperm(weight.shape[1], generator=torch.Generator().manual_seed(4))
+        parts, meaning = pack(weight[:, order])
+        columns = torch.empty_like(order)
+        columns[order] = torch.arange(len(order))
+        sorted_numbers = compressors.unpack_from_int32(parts["weight_packed"], 4, weight.shape)
+        numbers = sorted_numbers[:, columns].contiguous()
+        parts["weight_packed"] = compressors.pack_to_int32(numbers, 4)
+        parts["weight_g_idx"] = (columns // 8).int()
+        return parts, meaning[:, columns]
+
+    meaning = packed.quantise("llama/untied", tmp_path / "m", ordered, config)
+    assert_same_model(tmp_path / "m", meaning, "llama/untied", tmp_path)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.engine.weights.dequantised import dequantised_mxfp4
 from gptcli.engine.weights.placement import MXFP4_BLOCK as BLOCK
-from gptcli.engine.weights.quantised.mxfp4 import VALUES, dequantise
+from gptcli.engine.weights.quantised.coded import E2M1
 from gptcli.errors import ModelError
 from tests.engine.helpers import copy_case
 from tests.opening import load
@@ -18,6 +19,14 @@ def packed(*shape: int) -> tuple[torch.Tensor, torch.Tensor]:
     blocks = torch.randint(256, (*shape, 16), dtype=torch.uint8, generator=generator)
     scales = torch.randint(100, 140, shape, dtype=torch.uint8, generator=generator)
     return blocks, scales
+
+
+def dequantise(blocks: torch.Tensor, scales: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Of any number of matrices, one after the other."""
+    shape = (*blocks.shape[:-2], blocks.shape[-2] * BLOCK)
+    each = blocks.view(-1, *blocks.shape[-3:]), scales.view(-1, *scales.shape[-2:])
+    found = [dequantised_mxfp4((), dtype, *pair) for pair in zip(*each, strict=True)]
+    return torch.stack(found).view(shape)
 
 
 def bit_by_bit(byte: int, high: bool, scale: int) -> float:
@@ -31,7 +40,7 @@ def bit_by_bit(byte: int, high: bool, scale: int) -> float:
 
 def test_the_sixteen_values():
     """Catches a table with a value in another's place."""
-    assert [bit_by_bit(bits, False, 127) for bits in range(16)] == list(VALUES)
+    assert [bit_by_bit(bits, False, 127) for bits in range(16)] == E2M1.tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

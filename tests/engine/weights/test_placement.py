@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from gptcli.engine.model.rules import Rule
+from gptcli.engine.weights.dequantised import dequantised_mxfp4
 from gptcli.engine.weights.placement import Layout, layouts
 
 
@@ -17,7 +20,7 @@ def only(rule: Rule, layers: int = 1, names: tuple[str, ...] = ()) -> Layout:
 def cut(layout: Layout, ours: dict[str, tuple[int, ...]], *tensors: torch.Tensor):
     """The parts by name; the stored shapes must be those that the layout asks for."""
     assert layout.shapes(ours) == tuple(tuple(t.shape) for t in tensors)
-    return dict(layout.cut(tensors, ours, torch.float32))
+    return dict(layout.cut(tensors, ours))
 
 
 def counted(*shape: int) -> torch.Tensor:
@@ -85,6 +88,8 @@ def test_packed_or_plain_is_what_is_there(count):
     assert plain.shapes(ours) == ((count, 32, 4),)
     blocks = torch.full((count, 4, 1, 16), 0x42, dtype=torch.uint8)  # 1 and 2, in turn
     scales = torch.full((count, 4, 1), 128, dtype=torch.uint8)  # times 2
-    parts = cut(packed, ours, blocks, scales)
+    assert packed.shapes(ours) == (tuple(blocks.shape), tuple(scales.shape))
+    unpacked = partial(dequantised_mxfp4, (), torch.float32)
+    parts = dict(packed.cut([blocks, scales], ours, unpacked))
     assert all(part.tolist() == [[2.0, 4.0] * 16] * 4 for part in parts.values())
     assert len(parts) == count

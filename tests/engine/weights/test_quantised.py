@@ -28,6 +28,7 @@ CASES: dict[str, tuple[packed.Pack, dict[str, Any] | None]] = {
     "gptq-order": (packed.gptq(4, 8, sym=False, order=True), GPTQ | {"desc_act": True}),
     "gptq-v2": (packed.gptq(4, 8, sym=False, version=2), GPTQ | {"checkpoint_format": "gptq_v2"}),
     "awq": (packed.awq(8), AWQ | {"modules_to_not_convert": ["lm_head"]}),
+    "awq-8-bits": (packed.awq(8, bits=8), AWQ | {"bits": 8}),
     "awq-one-group": (packed.awq(-1), AWQ | {"group_size": -1}),
     "awq-symmetric": (packed.awq(8, zero_point=False), AWQ | {"zero_point": False}),
     "fp8-blocks": (packed.fp8((16, 16)), FP8 | {"weight_block_size": [16, 16]}),
@@ -147,15 +148,3 @@ def test_what_is_not_packed_chooses_the_dtype(tmp_path):
         lambda t: t.update({n: x.bfloat16() for n, x in t.items() if x.dtype == torch.float32}),
     )
     assert plan(tmp_path / "m").source.dtype == torch.bfloat16
-
-
-def test_stored_parts_can_be_had_as_they_are(tmp_path):
-    """Catches an interface that quantised layers could not take packed weights from."""
-    pack, config = CASES["gptq"]
-    packed.quantise("llama/untied", tmp_path / "m", pack, config)
-    stored = load_file(tmp_path / "m" / "model.safetensors")
-    name = "model.layers.1.mlp.down_proj"
-    found = plan(tmp_path / "m").source.packed(f"{name}.weight")  # type: ignore[attr-defined]
-    assert set(found) == {"qweight", "qzeros", "scales", "g_idx"}
-    for part, tensor in found.items():
-        assert torch.equal(tensor, stored[f"{name}.{part}"])

@@ -47,7 +47,7 @@ def compressed(
         (AWQ | {"version": "gemv"}, ("'version'", "gemv", "gemm")),
         (AWQ | {"version": "marlin"}, ("'version'", "marlin")),
         (AWQ | {"format": "llm-awq"}, ("'format'", "llm-awq")),
-        (AWQ | {"bits": 8}, ("'bits'", "8")),
+        (AWQ | {"bits": 3}, ("'bits'", "3", "4 and 8")),
         (AWQ | {"modules_to_not_convert": "lm_head", "zero_point": 3}, ("'zero_point'",)),
         (AWQ | {"modules_to_not_convert": 3}, ("'modules_to_not_convert'", "list")),
         (FP8 | {"fmt": "e5m2"}, ("'fmt'", "e5m2")),
@@ -57,12 +57,12 @@ def compressed(
         (FP8 | {"scale_fmt": "log"}, ("'scale_fmt'", "log")),
         (FP8 | {"kv_cache_scheme": "fp8"}, ("'kv_cache_scheme'", "fp8")),
         (compressed({"num_bits": 3}), ("'num_bits'", "3")),
-        (compressed({"actorder": "group"}), ("'actorder'", "group")),
+        (compressed({"actorder": "block"}), ("'actorder'", "block")),
         (compressed({"strategy": "tensor_group"}), ("'strategy'", "tensor_group")),
         (compressed({"dynamic": True}), ("'dynamic'",)),
         (compressed({"type": "float", "num_bits": 8}), ("'type'", "pack-quantized")),
         (compressed({"group_size": None}), ("'group_size'", "missing")),
-        (compressed(format="nvfp4-pack-quantized"), ("'format'", "nvfp4")),
+        (compressed(format="nvfp4-pack-quantized"), ("'type'", "int", "nvfp4")),
         (compressed(format="marlin-24"), ("'format'", "marlin-24")),
         (compressed(format=None), ("'format'", "dense")),
         (compressed(kv_cache_scheme={"num_bits": 8}), ("'kv_cache_scheme'",)),
@@ -97,6 +97,9 @@ def test_configs_are_refused_before_any_weights_are_opened(tmp_path, config, wor
 
 
 Q, DOWN = "model.layers.1.self_attn.q_proj", "model.layers.0.mlp.down_proj"
+
+
+FINITE = (Q, "holds what is no finite number")
 
 
 def int32(*shape: int) -> torch.Tensor:
@@ -144,6 +147,10 @@ def int32(*shape: int) -> torch.Tensor:
             (f"{Q}.weight_scale_inv", "float32"),
         ),
         ("fp8-blocks", lambda t: t.update({f"{Q}.k_scale": torch.ones(1)}), (f"{Q}.k_scale",)),
+        ("gptq", lambda t: t[f"{Q}.scales"].view(-1)[7:8].fill_(torch.inf), FINITE),
+        ("awq", lambda t: t[f"{Q}.scales"].view(-1)[7:8].fill_(torch.nan), FINITE),
+        ("fp8-blocks", lambda t: t[f"{Q}.weight_scale_inv"][1].fill_(-torch.inf), FINITE),
+        ("fp8-rows", lambda t: t[f"{Q}.weight"].view(torch.uint8)[3, 5:6].fill_(0xFF), FINITE),
     ],
 )
 def test_packed_weights_that_are_not_whole(tmp_path, form, change, words):

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 5
+VERSION = 6
 
 
 class Kind(IntEnum):
@@ -31,6 +31,16 @@ class Kind(IntEnum):
     IQ4_NL = 13
     IQ4_XS = 14
     MXFP4 = 15
+    NVFP4 = 16
+    AFFINE4_32 = 17
+    AFFINE4_64 = 18
+    AFFINE4_128 = 19
+    AFFINE5_64 = 20
+    AFFINE6_64 = 21
+    AFFINE8_32 = 22
+    AFFINE8_64 = 23
+    AFFINE8_128 = 24
+    FLOAT8 = 25
 
 
 #: What packing takes, in the order of source/forms.h: floats, and ggml's blocks, which stay what
@@ -68,10 +78,11 @@ class Matrix(c.Structure):
     _fields_ = (
         ("data", c.c_void_p),
         ("bias", c.c_void_p),
+        ("order", c.c_void_p),
         ("kind", c.c_int32),
         ("rows", c.c_int32),
         ("columns", c.c_int32),
-        ("unused", c.c_int32),
+        ("scale", c.c_float),
     )
 
 

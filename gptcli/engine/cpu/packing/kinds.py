@@ -1,58 +1,99 @@
-"""In which kinds a model runs that is in a GGUF file, where nobody asks for a dtype."""
+"""In which kinds a model runs that is stored in blocks or codes, where nobody asks for a dtype."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
 
 from gptcli import units
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, Kinds, sections
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.formats import ggml_blocks
-from gptcli.formats.stored import StoredFiles
 from gptcli.types.events import Notice
 
-#: By what `Parameters.kind` calls the form; anything else is dequantised into bfloat16.
-_KINDS = {kind.name: kind for kind in Kind} | {
-    "F32": Kind.FLOAT32,
-    "F16": Kind.FLOAT16,
-    "BF16": Kind.BFLOAT16,
-}
 _ANY = Kinds(Kind.Q4_K, Kind.Q8_0, Kind.BFLOAT16)
 
 
-def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds]:
+@dataclass(frozen=True)
+class Changed:
+    """Matrices that no kind keeps: how many, their bytes as stored and as they are packed.
+
+    forms: what they are stored in, and kinds: what they become, in words, each once.
+    """
+
+    matrices: int = 0
+    stored: int = 0
+    packed: int = 0
+    forms: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def notices(self, subject: str) -> Iterator[Notice]:
+        """What a user should know of it."""
+        if self.matrices:
+            text = f"has {units.size(self.stored)} of weights that the kernels do not keep"
+            text += f" ({', '.join(self.forms)}): they take {units.size(self.packed)}"
+            yield Notice(subject, f"{text} in {' and '.join(self.kinds)}")
+
+
+def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds, Changed]:
     """The kinds that change no number of a file, matrix by matrix, and what to call them together.
 
     The name has the kinds of the matrices that tokens go through, that of most numbers first.
+    Beside them, what of the file is not kept.
     """
     numbers: Counter[Kind] = Counter()
     own: dict[str, Kind] = {}
-    for section in sections(spec, _ANY):
-        if section.form != "matrix" or section.name != section.parameter:
+    changed = Changed()
+    found = [each for each in sections(spec, _ANY) if each.form == "matrix"]
+    ordered = frozenset(_ordered(parameters, spec))
+    for section in found:
+        if section.name != section.parameter:
             continue
-        kind = _KINDS.get(parameters.kind(section.name), Kind.BFLOAT16)
-        own[section.name] = kind
-        if section.name != EMBEDDING or spec.tied:
-            numbers[kind] += section.rows * section.columns
+        name, kind = section.name, parameters.kind(section.name)
+        apart = parameters.order(name) is not None and name not in ordered
+        if kind is None or apart:
+            form = parameters.form(name) if kind is None else "inputs in an order of their own"
+            kind = parameters.dequantised(name)
+            changed = Changed(
+                changed.matrices + 1,
+                changed.stored + parameters.stored_bytes(name),
+                # bfloat16 and float16 both have two bytes a number.
+                changed.packed + 2 * section.rows * section.columns,
+                tuple(dict.fromkeys((*changed.forms, form))),
+                tuple(dict.fromkeys((*changed.kinds, kind.name.lower()))),
+            )
+        own[name] = kind
+        if name != EMBEDDING or spec.tied:
+            numbers[own[name]] += section.rows * section.columns
     head = own[EMBEDDING if spec.tied else UNEMBEDDING]
     told = [kind for kind, _ in numbers.most_common()]
     name = "+".join(kind.name.lower() for kind in told)
-    return name, Kinds(told[0], head, own[EMBEDDING], own)
+    return name, Kinds(told[0], head, own[EMBEDDING], own, ordered), changed
 
 
-def not_kept(stored: StoredFiles) -> Iterator[Notice]:
-    """What becomes larger than it is stored, since the kernels have no such blocks."""
-    kinds: dict[str, None] = {}
-    before = after = 0
-    for tensor in stored.tensors.values():
-        taken = tensor.taken
-        if taken and ggml_blocks.are_blocks(tensor.kind) and tensor.kind not in ggml_blocks.SIZES:
-            kinds[tensor.kind] = None
-            before, after = before + taken.size, after + 2 * tensor.elements
-    if kinds:
-        text = f"has {units.size(before)} of weights in blocks that the kernels do not keep"
-        text += f" ({', '.join(kinds)}): they take {units.size(after)} in bfloat16"
-        yield Notice(str(stored.files[0]), text)
+def _ordered(parameters: Parameters, spec: ModelSpec) -> Iterator[str]:
+    """Matrices whose columns may stand in an order of their own: all that read the same have it."""
+    for index, this in enumerate(spec.each_layer):
+        at = f"layers.{index}"
+        qkv = [f"{at}.attention.{name}.weight" for name in ("query", "key", "value")]
+        into = [f"{at}.mlp.{name}.weight" for name in (("gate", "up") if spec.gated else ("up",))]
+        groups = [qkv, into, [f"{at}.attention.out.weight"], [f"{at}.mlp.down.weight"]]
+        if this.mixture:
+            # Experts read what the router reads, and each would have an order.
+            groups = [qkv, groups[2]]
+        if spec.blocks == "parallel_one_norm":
+            groups = [[*qkv, *into], *groups[2:]] if not this.mixture else [groups[1]]
+        for group in groups:
+            orders = [parameters.order(name) for name in group]
+            kept = all(parameters.kind(name) is not None for name in group)
+            first = orders[0]
+            alike = all(
+                first is not None and order is not None and np.array_equal(order, first)
+                for order in orders
+            )
+            if kept and alike:
+                yield from group

@@ -63,6 +63,10 @@ class PackedWeights:
         section, at = self.places[name]
         return self.memory[at : at + 4 * section.rows].view(np.float32)
 
+    def scale(self, name: str) -> float:
+        """A scale of that name, 1 where there is none."""
+        return float(self.vector(name)[0]) if name in self.places else 1.0
+
     def section(self, name: str) -> Section:
         """The section of that name."""
         return self.places[name][0]

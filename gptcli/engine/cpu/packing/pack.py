@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import quiet
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import Library
+from gptcli.engine.cpu.packing.coded import CodedRows
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
 from gptcli.engine.cpu.packing.sections import ROWS, Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
+from gptcli.formats.bfloat16 import from_bfloat16
 
 
 class UnreadBytes(Protocol):
@@ -43,6 +45,10 @@ class GgmlBlocks:
         """Rows and columns, as numbers."""
         return ggml_blocks.shape(self.form.name, self.rows.shape)
 
+    def blocks(self, rows: slice) -> Bytes:
+        """Some rows as they are."""
+        return self.rows[rows]
+
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
         """Some rows, dequantised."""
         return ggml_blocks.dequantise(self.rows[rows], self.form.name)
@@ -62,8 +68,8 @@ class UnreadNumbers(Protocol):
 
 
 Numbers = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
-#: float32, float16, or uint16, which holds bfloat16; or ggml's blocks. A matrix may be unread yet.
-Parameter = Numbers | UnreadNumbers | GgmlBlocks
+#: float32, float16, or uint16, which holds bfloat16; or blocks. A matrix may be unread yet.
+Parameter = Numbers | UnreadNumbers | GgmlBlocks | CodedRows
 
 _FORMS = {"float32": Form.FLOAT32, "uint16": Form.BFLOAT16, "float16": Form.FLOAT16}
 #: Numbers of rows that are read, and packed, at a time: whole panels of a matrix.
@@ -131,6 +137,8 @@ def pack_into(
             parameter = parameters[section.parameter]
             if section.form == "vector":
                 _put_vector(target, section, at, parameter)
+            elif section.form in ("order", "scale"):
+                _put_beside(target, section, at, parameter)
             elif parameter.shape != section.shape:
                 raise ValueError(f"its shape is {parameter.shape}, not {section.shape}")
             elif section.form == "matrix":
@@ -159,8 +167,8 @@ def _put_matrix(
     panel = library.functions.kernels_panel_bytes(section.kind, section.columns)
     for rows in _steps(section):
         some: NDArray[np.generic]
-        if isinstance(parameter, GgmlBlocks) and parameter.form is section.kind:
-            some, form = parameter.rows[rows], parameter.form
+        if isinstance(parameter, GgmlBlocks | CodedRows) and parameter.form is section.kind:
+            some, form = parameter.blocks(rows), section.kind
         else:
             some = parameter[rows]
             form = _FORMS[some.dtype.name]
@@ -193,6 +201,20 @@ def _put_table(target: Target, section: Section, at: int, parameter: Parameter) 
         target.done(first, end)
 
 
+def _put_beside(target: Target, section: Section, at: int, parameter: Parameter) -> None:
+    """What goes with a matrix that is packed as its own blocks."""
+    if not isinstance(parameter, CodedRows):
+        raise ValueError(f"it has no {section.form}")
+    end = at + 4 * section.rows
+    if section.form == "scale":
+        target.room(at, end).view(np.float32)[:] = parameter.scale
+    elif parameter.order is None:
+        raise ValueError("its columns have no order")
+    else:
+        target.room(at, end).view(np.int32)[:] = parameter.order
+    target.done(at, end)
+
+
 def _put_vector(target: Target, section: Section, at: int, parameter: Parameter) -> None:
     numbers = as_float32(np.asarray(parameter[:]))
     if numbers.size != section.rows:
@@ -207,5 +229,5 @@ def _put_vector(target: Target, section: Section, at: int, parameter: Parameter)
 def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
     """Numbers of any kind, uint16 read as bfloat16, as float32."""
     if array.dtype == np.uint16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(array.view(np.uint16))
     return array.astype(np.float32, copy=False)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.packing.coded import CodedRows, kind_of, order_of
+from gptcli.engine.cpu.packing.gguf_rows import GgufBytes, GgufNumbers
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
 from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
 from gptcli.engine.describe import Described
-from gptcli.engine.weights.matching import Placement, place
-from gptcli.errors import ModelError
+from gptcli.engine.weights.matching import Placement, place, rule_of
+from gptcli.engine.weights.quantised import method_for, mxfp4
+from gptcli.engine.weights.quantised.coded import Coded
+from gptcli.engine.weights.quantised.tensors import QuantisedTensors
 from gptcli.formats import ggml_blocks
 from gptcli.formats.bfloat16 import as_bfloat16
 from gptcli.formats.gguf.reading import Rows
 from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.stored import StoredTensor
 
+#: The kinds that keep what is stored so, in the words of the format.
+_FLOATS = {"F32": Kind.FLOAT32, "F16": Kind.FLOAT16, "BF16": Kind.BFLOAT16}
 #: Rows that are converted at a time: a large matrix is never held twice in float32.
 _ROWS = 4096
 
@@ -35,8 +42,14 @@ class Parameters(Mapping[str, Parameter]):
         """Raises ModelError for weights that are not as config.json says; none is read yet."""
         self.exact = exact
         spec, rules = described.spec, described.family.rules(described.spec)
-        self._tensors = described.stored.tensors
+        stored, self._files = described.stored, described.stored.tensors
         self._mapped = MappedFiles()
+        self._packed: QuantisedTensors | None = None
+        method = method_for(described.config, stored)
+        if method is not None:
+            self._packed = QuantisedTensors(stored, self._mapped, method, rule_of(rules))
+            stored = replace(stored, tensors=self._packed.tensors)
+        self._tensors = stored.tensors
         self._shapes = shapes(spec)
         # What packing rounds by itself; vectors and tables of positions are float32 when packed.
         self._short = {
@@ -45,17 +58,22 @@ class Parameters(Mapping[str, Parameter]):
             if section.form == "matrix"
         }
         self._placements: dict[str, Placement] = {}
-        for placement in place(described.stored, rules, self._shapes, spec.layers):
-            for targets in placement.layout.targets:
+        self._members: dict[str, int] = {}
+        for placement in place(stored, rules, self._shapes, spec.layers):
+            for member, targets in enumerate(placement.layout.targets):
                 self._placements |= dict.fromkeys(targets, placement)
+                self._members |= dict.fromkeys(targets, member)
         self._last: tuple[Placement | None, dict[str, NDArray[Any]]] = None, {}
 
     def __getitem__(self, name: str) -> Parameter:
+        weight = self._of_rows(name)
+        if weight is not None:
+            return self._coded(name, weight)
         rows = self._rows(name)
         if rows is not None:
             return self._taken(name, rows)
         array = self._read(name)
-        return array if self.exact or self.kind(name) == "BF16" else _rounded(array)
+        return array if self.exact or self._stored(name).kind == "BF16" else _rounded(array)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._placements)
@@ -63,10 +81,67 @@ class Parameters(Mapping[str, Parameter]):
     def __len__(self) -> int:
         return len(self._placements)
 
-    def kind(self, name: str) -> str:
-        """What a parameter is stored as, in the words of the format, or of ggml for blocks."""
+    def kind(self, name: str) -> Kind | None:
+        """The kind of a matrix that keeps all of its numbers, None where there is none."""
+        weight = self._of_rows(name)
+        if weight is not None:
+            return kind_of(weight)
         rows = self._rows(name)
-        return self._stored(name).kind if rows is None else rows.kind
+        if rows is not None and rows.kind in ggml_blocks.SIZES:
+            return Kind[rows.kind]
+        stored = self._stored(name).kind if rows is None else rows.kind
+        return None if self._weight(name) is not None else _FLOATS.get(stored)
+
+    def dequantised(self, name: str) -> Kind:
+        """What a matrix becomes whose numbers no kind keeps."""
+        return Kind.FLOAT16 if self._stored(name).kind == "F16" else Kind.BFLOAT16
+
+    def form(self, name: str) -> str:
+        """What to call that in which a parameter is stored."""
+        weight = self._weight(name)
+        return self._stored(name).kind if weight is None else weight.name
+
+    def order(self, name: str) -> NDArray[np.int32] | None:
+        """In which order the columns of a matrix stand where it is kept, None for their own."""
+        weight = self._of_rows(name)
+        return None if weight is None else order_of(weight)
+
+    def stored_bytes(self, name: str) -> int:
+        """How long a matrix is as it is stored: its share of tensors that are several's."""
+        placement = self._placements[name]
+        size = sum(each.size for each in self._parts(placement))
+        rows = {each: self._shapes[each][0] for row in placement.layout.targets for each in row}
+        return size * rows[name] // sum(rows.values())
+
+    def _parts(self, placement: Placement) -> Iterator[StoredTensor]:
+        """All tensors of the files that are read for it."""
+        weights = self._packed.weights if self._packed else {}
+        for stored in placement.stored:
+            if stored.name in weights:
+                yield from weights[stored.name].parts.values()
+            else:
+                yield self._files[stored.name]
+
+    def _weight(self, name: str) -> Coded | None:
+        """The weight in codes that a parameter is in, or the first of several; nothing is read."""
+        placement, member = self._placements[name], self._members[name]
+        if placement.layout.packed:
+            arrays = [self._mapped.array(self._files[each.name]) for each in placement.stored]
+            blocks, scales = (each[member] if placement.layout.stacked else each for each in arrays)
+            return mxfp4.weight(placement.stored, blocks, scales)
+        stored = placement.stored[0].name
+        if self._packed is None or stored not in self._packed.weights:
+            return None
+        return self._packed.coded(stored)
+
+    def _of_rows(self, name: str) -> Coded | None:
+        """The same, None where rows of the parameter are no rows of it."""
+        layout, stored = self._placements[name].layout, self._placements[name].stored[0].name
+        if self._packed is not None and stored in self._packed.weights:
+            turned = self._packed.weights[stored].transpose != layout.rule.transpose
+            if turned or layout.gathered:
+                return None
+        return self._weight(name)
 
     def _stored(self, name: str) -> StoredTensor:
         """The tensor that a parameter is in, or the first of several."""
@@ -86,78 +161,46 @@ class Parameters(Mapping[str, Parameter]):
         rows = self._mapped.rows(tensor)
         if rows.shape == self._shapes[name]:
             return rows
-        members = len(layout.targets) if layout.stacked else 1
-        places = rows.places.reshape(members, -1)
-        cut = layout.cut([places if layout.stacked else places[0]], self._shapes)
-        return replace(rows, places=next(found for target, found in cut if target == name))
+        member = self._members[name]
+        places = rows.places.reshape(len(layout.targets), -1)[member]
+        return replace(rows, places=places[layout.rows(self._shapes, member)[name]])
 
     def _taken(self, name: str, rows: Rows) -> Parameter:
         """A matrix of a GGUF file, of which some rows at a time are read while it is packed."""
         kind, file = rows.kind, self._stored(name)
         if kind in ggml_blocks.SIZES and (self.exact or name in self._short):
-            return GgmlBlocks(_Blocks(rows, file, self._mapped), Kind[kind])
-        return _Numbers(rows, file, self._mapped, exact=self.exact)
+            return GgmlBlocks(GgufBytes(rows, file, self._mapped), Kind[kind])
+        return GgufNumbers(rows, file, self._mapped, exact=self.exact)
+
+    def _coded(self, name: str, weight: Coded) -> Parameter:
+        """A matrix in codes, of which some rows at a time are read while it is packed."""
+        placement = self._placements[name]
+        rows = placement.layout.rows(self._shapes, self._members[name])[name]
+        found = CodedRows(weight, rows, kind_of(weight), partial(self._release, placement))
+        return found if self.exact or name in self._short else as_bfloat16(found[:])
 
     def _read(self, name: str) -> NDArray[Any]:
         """A parameter, cut from what is stored, which is kept for others that are in it too."""
         placement = self._placements[name]
         if self._last[0] is not placement:
-            tensors = [self._tensors[stored.name] for stored in placement.stored]
-            self._let_go(tensors[0])
-            arrays = [self._mapped.array(tensor) for tensor in tensors]
+            if self._last[0] is not None:
+                self._release(self._last[0])
+            arrays = [self._array(stored.name) for stored in placement.stored]
             self._last = placement, dict(placement.layout.cut(arrays, self._shapes))
         return self._last[1][name]
 
-    def _let_go(self, tensor: StoredTensor) -> None:
-        """Give back the pages of what was read before."""
-        self._mapped.release(tensor.file)
+    def _array(self, name: str) -> NDArray[Any]:
+        """A tensor as it is stored, or dequantised."""
+        if self._packed is None or name not in self._packed.weights:
+            return self._mapped.array(self._files[name])
+        weight = self._packed.coded(name)
+        found = weight.numbers(slice(0, weight.shape[0]))
+        return found.T if self._packed.weights[name].transpose else found
 
-
-@dataclass(frozen=True)
-class _Blocks:
-    """See UnreadBytes. Raises ModelError for a scale that is not finite."""
-
-    taken: Rows
-    stored: StoredTensor
-    mapped: MappedFiles
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """See UnreadBytes."""
-        source = self.taken.taken.sources[0]
-        return self.taken.shape[0], (source.end - source.begin) // source.count
-
-    def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
-        """See UnreadBytes. The pages of what was read before are given back."""
-        self.mapped.release(self.stored.file)
-        some = self.taken[rows]
-        found = some.bytes()
-        if not ggml_blocks.finite(found, some.kind):
-            reason = f"tensor {self.stored.name} has a scale that is not a finite number"
-            raise ModelError(str(self.stored.file), reason)
-        return found
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """See UnreadNumbers: what has no kind of its own, in bfloat16 where it is not `exact`."""
-
-    taken: Rows
-    stored: StoredTensor
-    mapped: MappedFiles
-    exact: bool
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """See UnreadNumbers."""
-        return self.taken.shape
-
-    def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """See UnreadNumbers. The pages of what was read before are given back."""
-        self.mapped.release(self.stored.file)
-        some = self.taken[rows]
-        found: NDArray[Any] = some.array()
-        return found if self.exact or some.kind == "BF16" else as_bfloat16(as_float32(found))
+    def _release(self, placement: Placement) -> None:
+        """Give back the pages of its files that were read."""
+        for file in {tensor.file for tensor in self._parts(placement)}:
+            self._mapped.release(file)
 
 
 def _rounded(array: NDArray[Any]) -> NDArray[np.uint16]:

@@ -21,13 +21,15 @@ class Kinds:
 
     body: those of the layers; head: the unembedding; table: the embedding (and routers). A head
     that is tied and of the table's kind is the embedding, and stored once. own: sections, by
-    name, that have another kind than that.
+    name, that have another kind than that; ordered: those whose columns stand in an order of their
+    own.
     """
 
     body: Kind
     head: Kind
     table: Kind
     own: Mapping[str, Kind] = field(default_factory=dict)
+    ordered: frozenset[str] = frozenset()
 
     @staticmethod
     def all(kind: Kind) -> Kinds:
@@ -41,13 +43,14 @@ class Section:
 
     name: the parameter's, but UNEMBEDDING for a tied head that is stored by itself. form: a
     "matrix" in panels of 16 rows as source/kinds/panel.h says, a "table" of rows of float32, or a
-    "vector" of float32, padded to 16. rows: for a vector, numbers. added: what is added to every
-    number. heads: the first axis of a vector's parameter, where that has two.
+    "vector" of float32, padded to 16; of a matrix' columns the "order", int32, and a "scale" of all
+    its numbers, float32. rows: for all but tables and matrices, numbers. added: what is added to
+    every number. heads: the first axis of a vector's parameter, where that has two.
     """
 
     name: str
     parameter: str
-    form: Literal["matrix", "table", "vector"]
+    form: Literal["matrix", "table", "vector", "order", "scale"]
     kind: Kind
     rows: int
     columns: int = 1
@@ -76,8 +79,14 @@ class Section:
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
     """All sections of a model."""
     for section in _sections(spec, kinds):
-        kind = kinds.own.get(section.name)
-        yield section if kind is None else replace(section, kind=kind)
+        kind = kinds.own.get(section.name, section.kind)
+        section = replace(section, kind=kind)
+        yield section
+        base, parameter = section.name.removesuffix(".weight"), section.parameter
+        if section.name in kinds.ordered:
+            yield Section(f"{base}.order", parameter, "order", Kind.FLOAT32, section.columns)
+        if section.form == "matrix" and kind is Kind.NVFP4:
+            yield Section(f"{base}.scale", parameter, "scale", Kind.FLOAT32, 1)
 
 
 def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:

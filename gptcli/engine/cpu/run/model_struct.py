@@ -93,8 +93,10 @@ class Weights:
     def _matrix(self, matrix: abi.Matrix, name: str) -> None:
         section = self.packed.section(f"{name}.weight")
         matrix.kind, matrix.rows, matrix.columns = section.kind, section.rows, section.columns
+        matrix.scale = self.packed.scale(f"{name}.scale")
         self._point(matrix, "data", section.name)
         self._point(matrix, "bias", f"{name}.bias")
+        self._point(matrix, "order", f"{name}.order")
 
     def _point(self, struct: c.Structure, field: str, name: str) -> None:
         """Let a field point to a section, where the model has one of that name."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
     from gptcli.engine.state.keys_values import KeysValues
 
+#: The dtypes whose keys and values are float32.
+WIDE = ("float32", "float16")
 #: Ids and places, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
 
@@ -86,8 +88,8 @@ class PackedModel(Protocol):
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for; notices: of its packing.
 
-    Keys and values are float32 where the weights are, else bfloat16, held as the uint16 of its
-    bits.
+    Keys and values are float32 where the weights are, or float16, which has more digits than
+    bfloat16; else bfloat16, held as the uint16 of its bits.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class KernelRunner:
         self.spec = spec
         self._dtype_name = dtype_name
         self.limit = limit
-        self._like = np.empty(0, np.float32 if dtype_name == "float32" else np.uint16)
+        self._like = np.empty(0, np.float32 if dtype_name in WIDE else np.uint16)
 
     @cached_property
     def facts(self) -> RunnerFacts:

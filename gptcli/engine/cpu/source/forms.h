@@ -1,5 +1,5 @@
-// How the numbers of a row come in before they are packed: one by one, or in ggml's blocks. So many
-// NUMBERS have so many BYTES.
+// How the numbers of a row come in before they are packed: one by one, or in blocks, ggml's or those of
+// kinds/. So many NUMBERS have so many BYTES.
 #pragma once
 #include "kinds.h"
 
@@ -28,7 +28,8 @@ struct AsFloat16 {
 };
 
 // In the order of abi.Form.
-using Forms = List<AsFloat32, AsBFloat16, AsFloat16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4>;
+using Forms = List<AsFloat32, AsBFloat16, AsFloat16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, MXFP4,
+                   NVFP4, AFFINE4_32, AFFINE4_64, AFFINE4_128, AFFINE5_64, AFFINE6_64, AFFINE8_32, AFFINE8_64, AFFINE8_128, Float8>;
 
 // So many numbers of a row as float32.
 template <class Form>

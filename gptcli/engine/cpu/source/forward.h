@@ -106,11 +106,11 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int first_needs = needs_of(w.query, m.met) | needs_of(w.key, m.met) | needs_of(w.value, m.met) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
   clear_ends(s, team, w);
-  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, first_needs);
+  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, w.query.order, first_needs);
   project(s, team, w, x);
   if (m.parallel == 1) {
     team.wait();
-    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
   }
   if (m.parallel) widen_layer(s, team, w, x);
   team.wait();
@@ -118,11 +118,11 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   team.wait();
   show(s, team, shown.queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
-  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, needs_of(w.out, m.met));
+  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
   add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
 
   if (!m.parallel) {
-    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, mlp_needs);
+    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
     widen_layer(s, team, w, x);
     team.wait();
   }
@@ -130,7 +130,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     narrow_experts(s, team, w);
     add_update(s, team, w.mlp_post_norm, shown.mlp);
   } else {
-    x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, needs_of(w.down, m.met));
+    x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
     add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
   }
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
@@ -141,7 +141,7 @@ static void unembed(const Step &s, const Team &team) {
   const Model &m = *s.model;
   const int count = s.call->wanted_count;
   if (count == 0) return;
-  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, needs_of(m.head, m.met));
+  const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, nullptr, needs_of(m.head, m.met));
   product(m.head, part_of(panels_of(m.head), team), x, s.numbers, count, m.met,
           [&](int i, int64_t p, const Floats *values) {
                const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);

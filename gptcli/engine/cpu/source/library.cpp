@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {5,
+static const int32_t SIZES[] = {6,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(LayerWeights),
@@ -170,7 +170,9 @@ API int32_t kernels_product(const char *set, const Matrix *matrix, const float *
   std::vector<int32_t> which(count);
   for (int32_t i = 0; i < count; i++) {
     which[i] = i;
-    memcpy(reading.values + i * reading.stride, x + (int64_t)i * matrix->columns, matrix->columns * sizeof(float));
+    float *to = reading.values + i * reading.stride;
+    const float *from = x + (int64_t)i * matrix->columns;
+    for (int32_t k = 0; k < matrix->columns; k++) to[k] = from[matrix->order ? matrix->order[k] : k];
   }
   found->product_alone(matrix, reading, which.data(), count, met, out);
   free(memory);

@@ -103,7 +103,7 @@ static void widen_experts(const Step &s, const Team &team, const LayerWeights &w
 static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w) {
   const Model &m = *s.model;
   const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride,
-                               needs_of_all(m, w.experts_down));
+                               nullptr, needs_of_all(m, w.experts_down));
   const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
     memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));

@@ -9,8 +9,10 @@ enum Over : int32_t { NO_NORM = 0, EACH_HEAD_ALIKE = 1, EACH_HEAD = 2, ALL_HEADS
 // (rows, columns), as nn.Linear keeps its weight, in panels of 16 rows. data null: not there.
 struct Matrix {
   const uint8_t *data;
-  const float *bias;  // (rows rounded up to 16), or null
-  int32_t kind, rows, columns, unused;  // kind: its number in kinds.h
+  const float *bias;     // (rows rounded up to 16), or null
+  const int32_t *order;  // (columns): which of what it reads meets each of its columns; null: that one
+  int32_t kind, rows, columns;  // kind: its number in kinds.h
+  float scale;                  // of all its numbers
 };
 
 // weight null: not there. The weight of an RMSNorm "with offset" has its 1 added already.

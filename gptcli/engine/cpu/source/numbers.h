@@ -1,4 +1,4 @@
-// Halves, bfloat16 and float32, one number at a time.
+// Halves, bfloat16, float8 and float32, one number at a time.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -29,6 +29,10 @@ static inline float half_to_float(uint16_t h) {
   if (rest >= 0x0400) return from_bits(sign | ((rest << 13) + 0x38000000));
   return from_bits(sign | to_bits((float)rest * 5.9604644775390625e-8f));  // 2^-24
 }
+
+// Four bits of exponent, three of mantissa, no infinities: a half of other bits, and 256 times that.
+static inline uint16_t float8_to_half(uint8_t x) { return (uint16_t)((x & 0x80) << 8 | (x & 0x7f) << 7); }
+static inline float float8_to_float(uint8_t x) { return half_to_float(float8_to_half(x)) * 256.0f; }
 
 static inline uint16_t float_to_half(float x) {  // to the nearest, ties to even
   const uint32_t bits = to_bits(x), rest = bits & 0x7fffffff;

@@ -23,6 +23,8 @@ struct Packing {
 template <class Kind>
 void put_row(Kind, const float *x, int64_t columns, uint8_t *panel, int lane) { Kind::put(x, columns, panel, lane); }
 
+inline void put_row(Float8, const float *, int64_t, uint8_t *, int) {}
+
 template <class B>
 void put_row(Coded<B>, const float *x, int64_t columns, uint8_t *panel, int lane) {
   if constexpr (rounds<B>) {
@@ -35,6 +37,7 @@ void put_row(Coded<B>, const float *x, int64_t columns, uint8_t *panel, int lane
 
 // Whether rows of a form become a kind.
 template <class Kind, class Form> constexpr bool packs = Kind::template keeps<Form> || Form::NUMBERS == 1;
+template <class Form> constexpr bool packs<Float8, Form> = SAME<Float8, Form>;
 template <class B, class Form> constexpr bool packs<Coded<B>, Form> = SAME<B, Form> || (Form::NUMBERS == 1 && rounds<B>);
 
 template <class Kind, class Form>

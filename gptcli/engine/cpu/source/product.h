@@ -41,7 +41,8 @@ static void product(const Matrix *const (&matrices)[M], Range range, const Readi
           Floats values[M];
           for (int m = 0; m < M; m++) {
             const float *bias = matrices[m]->bias;
-            values[m] = bias ? out[m][t] + load(bias + 16 * p) : out[m][t];
+            values[m] = out[m][t] * splat(matrices[m]->scale);
+            if (bias) values[m] = values[m] + load(bias + 16 * p);
           }
           done(i + t, p, values);
         }
@@ -56,8 +57,9 @@ static void product(const Matrix &matrix, Range range, const Reading &x, const i
   product<1>(one, range, x, which, count, met, done);
 }
 
-// Row `row` of a matrix as float32, (columns).
+// Row `row` of a matrix without an order as float32, (columns).
 static inline void read_row(const Matrix &matrix, int64_t row, float *to) {
   const uint8_t *panel = matrix.data + row / 16 * panel_bytes(matrix.kind, matrix.columns);
   of_kind(matrix.kind, [&](auto k) { decltype(k)::read(panel, matrix.columns, (int)(row % 16), to); });
+  for (int k = 0; k < matrix.columns; k++) to[k] *= matrix.scale;
 }

@@ -100,6 +100,12 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
 }
+// The sign is in all bits of the upper bytes: of these only the highest stays.
+static inline Floats load_float8(const uint8_t *p) {
+  const __m256i bytes = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+  const __m256i halves = _mm256_and_si256(_mm256_slli_epi16(bytes, 7), _mm256_set1_epi16((short)0xbf80));
+  return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+}
 static inline Floats load_bfloat16(const uint16_t *p) {
   const __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
   const __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p + 1));

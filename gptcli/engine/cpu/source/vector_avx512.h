@@ -66,6 +66,11 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
 }
+// The sign is in all bits of the upper bytes: of these only the highest stays.
+static inline Floats load_float8(const uint8_t *p) {
+  const __m256i bytes = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+  return {_mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(bytes, 7), _mm256_set1_epi16((short)0xbf80)))};
+}
 static inline Floats load_bfloat16(const uint16_t *p) {
   const __m256i halves = _mm256_loadu_si256((const __m256i *)p);
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};

@@ -100,6 +100,15 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return floats([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
 }
+// The sign is in all bits of the upper bytes: of these only the highest stays.
+static inline Floats load_float8(const uint8_t *p) {
+  const int8x16_t bytes = vld1q_s8((const int8_t *)p);
+  const uint16x8_t kept = vdupq_n_u16(0xbf80);
+  const uint16x8_t low = vandq_u16(vreinterpretq_u16_s16(vshlq_n_s16(vmovl_s8(vget_low_s8(bytes)), 7)), kept);
+  const uint16x8_t high = vandq_u16(vreinterpretq_u16_s16(vshlq_n_s16(vmovl_s8(vget_high_s8(bytes)), 7)), kept);
+  const uint16x4_t four[4] = {vget_low_u16(low), vget_high_u16(low), vget_low_u16(high), vget_high_u16(high)};
+  return floats([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(four[i])); });
+}
 static inline Floats load_bfloat16(const uint16_t *p) {
   return floats([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
 }

@@ -89,6 +89,12 @@ static inline Floats load_half(const uint16_t *p) {
   for (int i = 0; i < 16; i++) r.v[i] = half_to_float(p[i]);
   return r;
 }
+// Sixteen floats of e4m3, each over 256.
+static inline Floats load_float8(const uint8_t *p) {
+  Floats r;
+  for (int i = 0; i < 16; i++) r.v[i] = half_to_float(float8_to_half(p[i]));
+  return r;
+}
 static inline Floats load_bfloat16(const uint16_t *p) {
   Ints r;
   for (int i = 0; i < 16; i++) r.v[i] = (int32_t)((uint32_t)p[i] << 16);

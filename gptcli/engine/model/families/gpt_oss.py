@@ -1,6 +1,6 @@
 """gpt-oss: a mixture in every layer, attention sinks, every other layer with a window, biases.
 
-The published experts are stored in MXFP4 and become numbers of the model's dtype on loading.
+The published experts are stored in MXFP4.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import FULL, SLIDING, by_kind, mixture, rms_norm, sizes
 from gptcli.engine.model.spec import ModelSpec
 
-SUPPORTS = "gpt-oss 20B and 120B, MXFP4 experts (dequantised on loading) or plain ones"
+SUPPORTS = "gpt-oss 20B and 120B, MXFP4 experts or plain ones"
 _YARN = {
     "rope_type": "yarn",
     "factor": 32.0,

@@ -1,22 +1,21 @@
-"""Quantised checkpoints, one file for each published format, all behind `TensorSource`.
+"""Quantised checkpoints, one file for each published format, as data that need no torch.
 
-Weights are dequantised as they are read. Layers that compute with packed weights can take these
-from `PackedSource.packed`: the families know nothing of either.
+A method says how packed weights are stored, `tensors.QuantisedTensors` what a model's tensors then
+are, and `coded` what their numbers are. Torch dequantises these (`weights.dequantised`), the CPU
+kernels pack their codes: the families know nothing of either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.rules import Rule
-from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
-from gptcli.engine.weights.quantised import awq, fp8, gptq
-from gptcli.engine.weights.quantised.base import Method, PackedSource
+from gptcli.engine.weights.quantised import awq, fp8, gptq, mlx, modelopt
+from gptcli.engine.weights.quantised.base import Method
 from gptcli.engine.weights.quantised.compressed import Compressed
 from gptcli.engine.weights.quantised.compressed_config import scheme
+from gptcli.formats import quantization
+from gptcli.formats.stored import StoredFiles
 
 
 def _compressed(config: ConfigFields) -> Method:
@@ -35,6 +34,7 @@ _METHODS: dict[str, Callable[[ConfigFields], Method | None]] = {
     "fp8": fp8.method,
     "fbgemm_fp8": fp8.method,
     "mxfp4": _mxfp4,
+    "modelopt": modelopt.method,
 }
 
 
@@ -43,26 +43,20 @@ def method_of(config: ConfigFields) -> Method | None:
 
     Raises ModelError for a method, or a feature of one, that is not supported.
     """
-    for name in ("quantization_config", "compression_config"):
-        found = config.sub(name)
-        if found is not None:
-            read: Callable[[ConfigFields], Method | None]
-            read = found.one_of("quant_method", _METHODS, "unknown")
-            return read(found)
-    return None
+    name = quantization.field(config.get)
+    found = None if name is None else config.sub(name)
+    if found is None:
+        return None
+    if quantization.is_mlx(found.get):
+        return mlx.method(found)
+    read: Callable[[ConfigFields], Method | None]
+    read = found.one_of("quant_method", _METHODS, "unknown")
+    return read(found)
 
 
-def opened(
-    checkpoint: Checkpoint, method: Method | None, rule_of: Callable[[str], Rule | None]
-) -> TensorSource:
-    """The tensors of a checkpoint, dequantised where they are packed.
-
-    float8 is told by its dtype, where config.json says nothing. Raises ModelError for packed
-    weights that are not whole.
-    """
-    if method is None:
-        kinds = {stored.dtype for stored in checkpoint.tensors.values()}
-        if torch.float8_e4m3fn not in kinds:
-            return checkpoint
-        method = fp8.UNSAID
-    return PackedSource(checkpoint, method, rule_of)
+def method_for(config: ConfigFields, stored: StoredFiles) -> Method | None:
+    """The same, where float8 is told by its dtype if config.json says nothing."""
+    method = method_of(config)
+    if method is None and any(each.kind == "F8_E4M3" for each in stored.tensors.values()):
+        return fp8.UNSAID
+    return method

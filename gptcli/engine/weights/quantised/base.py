@@ -1,38 +1,34 @@
-"""What a method of quantisation must say, and how packed weights become a TensorSource.
-
-A method names the tensors that together make one weight ("qweight", "scales", …), the weight's
-shape and dtype, and how it is dequantised. For layers that compute with packed weights,
-`PackedSource.packed` hands these tensors out as they are stored, and `method` says what they mean.
-"""
+"""What a method of quantisation must say of a weight that is stored as several tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from gptcli.engine.model.rules import Rule
-from gptcli.engine.weights.checkpoint import FLOATS, Checkpoint, SourceTensor, main_dtype
+from gptcli.engine.weights.matching import FLOATS
+from gptcli.engine.weights.quantised.coded import E4M3_NONE, Coded, Codes, Floats
 from gptcli.errors import ModelError
+from gptcli.formats.bfloat16 import from_bfloat16
+from gptcli.formats.stored import StoredTensor
 
 
 @dataclass(frozen=True)
 class QuantisedWeight:
-    """One weight before it is read, as the tensors that make it, by their names in the module.
+    """One weight, as the tensors that make it, by their names in the module; none is read yet.
 
-    transpose: the family expects it as (in, out), not as (out, in).
+    transpose: the family expects columns as rows.
     """
 
     module: str
-    parts: Mapping[str, SourceTensor]
+    parts: Mapping[str, StoredTensor]
     transpose: bool
 
-    def part(self, name: str, shape: tuple[int, ...], *dtypes: torch.dtype) -> SourceTensor:
-        """A part that must be there, with this shape and one of these dtypes (none: any float)."""
+    def part(self, name: str, shape: tuple[int, ...], *kinds: str) -> StoredTensor:
+        """A part that must be there, of this shape and one of these kinds (none: any float)."""
         found = self.parts.get(name)
         if found is None:
             some = next(iter(self.parts.values()))
@@ -40,27 +36,53 @@ class QuantisedWeight:
         if found.shape != shape:
             reason = f"tensor {found.name} has shape {list(found.shape)}, not {list(shape)}"
             raise ModelError(str(found.file), f"{reason} as its weight and config.json say")
-        self.check_dtype(found, *dtypes)
+        self.check_kind(found, *kinds)
         return found
 
-    def core(self, name: str, *dtypes: torch.dtype) -> SourceTensor:
+    def core(self, name: str, *kinds: str) -> StoredTensor:
         """The part that holds the packed numbers: a matrix."""
+        if name not in self.parts:
+            some = next(iter(self.parts.values()))
+            raise ModelError(str(some.file), f"tensor {self.module}.{name} is missing")
         found = self.parts[name]
         if len(found.shape) != 2 or 0 in found.shape:
             reason = f"tensor {found.name} has shape {list(found.shape)}, which is no matrix"
             raise ModelError(str(found.file), reason)
-        self.check_dtype(found, *dtypes)
+        self.check_kind(found, *kinds)
         return found
 
-    def check_dtype(self, stored: SourceTensor, *dtypes: torch.dtype) -> None:
-        """Raise ModelError for another dtype than these (none: any float)."""
-        if stored.dtype not in (dtypes or FLOATS.values()):
-            known = ", ".join(str(d).removeprefix("torch.") for d in dtypes or FLOATS.values())
+    def check_kind(self, stored: StoredTensor, *kinds: str) -> None:
+        """Raise ModelError for another kind than these (none: any float)."""
+        if stored.kind not in (kinds or FLOATS):
+            known = ", ".join(_WORDS[kind] for kind in kinds or FLOATS)
             raise ModelError(str(stored.file), f"tensor {stored.name} is not of dtype {known}")
 
-    def oriented(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """(in, out) as the family expects it."""
-        return shape if self.transpose else (shape[1], shape[0])
+    def weight(self, core: StoredTensor, shape: tuple[int, int], kind: str) -> StoredTensor:
+        """The weight that the parts stand for, of so many rows and columns, once dequantised."""
+        shape = shape[::-1] if self.transpose else shape
+        return replace(core, name=f"{self.module}.weight", kind=kind, shape=shape)
+
+    def floats(self, name: str, read: NDArray[Any]) -> Floats:
+        """Numbers of a part in float32. Raises ModelError for those that are infinite or none."""
+        found = from_bfloat16(read) if read.dtype == np.uint16 else read.astype(np.float32)
+        if not np.isfinite(found).all():
+            raise self.not_finite(name)
+        return found
+
+    def float8(self, name: str, codes: Codes) -> Codes:
+        """Codes of e4m3 from a part. Raises ModelError for those that stand for no number."""
+        if ((codes & E4M3_NONE) == E4M3_NONE).any():
+            raise self.not_finite(name)
+        return codes
+
+    def not_finite(self, name: str) -> ModelError:
+        """The error that says so of a part."""
+        found = self.parts[name]
+        return ModelError(str(found.file), f"tensor {found.name} holds what is no finite number")
+
+
+_WORDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn"}
+_WORDS |= {"I8": "int8", "I32": "int32", "I64": "int64", "U8": "uint8", "U32": "uint32"}
 
 
 class Method(Protocol):
@@ -76,91 +98,29 @@ class Method(Protocol):
         """Those among them that have no use here, such as the scales of quantised activations."""
         ...
 
+    @property
+    def outputs_first(self) -> bool:
+        """Whether rows are outputs also in families whose plain weights are stored as (in, out)."""
+        ...
+
     def left_out(self, module: str) -> bool:
         """Whether config.json says that this module is not quantised."""
         ...
 
-    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
+    def is_packed(self, parts: Mapping[str, StoredTensor]) -> bool:
         """Whether these tensors of a module make a packed weight; a plain weight does not."""
         ...
 
-    def weight(self, packed: QuantisedWeight) -> SourceTensor:
-        """The weight. Raises ModelError for parts that are missing or do not fit each other."""
+    def weight(self, packed: QuantisedWeight) -> StoredTensor:
+        """The weight, as `QuantisedWeight.weight` has it; its kind is that of its numbers.
+
+        Raises ModelError for parts that are missing or do not fit each other.
+        """
         ...
 
-    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
-        """The weight's numbers, as `weight` describes them."""
+    def coded(self, packed: QuantisedWeight, parts: Mapping[str, NDArray[Any]]) -> Coded:
+        """The same as data; `parts` are the tensors by name, in which pages are read when used.
+
+        Raises ModelError for what only the numbers of small parts can show to be wrong.
+        """
         ...
-
-
-class PackedSource:
-    """A checkpoint with packed weights, as the tensors that they stand for.
-
-    What is stored decides: a plain weight is taken as it is. Raises ModelError for a packed one
-    that config.json says is none, and for parts without the others.
-    """
-
-    def __init__(
-        self, checkpoint: Checkpoint, method: Method, rule_of: Callable[[str], Rule | None]
-    ) -> None:
-        """`rule_of` is the family's rule for a stored name, None for a tensor it does not have."""
-        self._checkpoint, self.method = checkpoint, method
-        self._packed: dict[str, QuantisedWeight] = {}
-        self.tensors: dict[str, SourceTensor] = {}
-        grouped: dict[str, dict[str, SourceTensor]] = {}
-        for name, stored in checkpoint.tensors.items():
-            module, _, part = name.rpartition(".")
-            if part in method.parts:
-                grouped.setdefault(module, {})[part] = stored
-            else:
-                self.tensors[name] = stored
-        for module, parts in grouped.items():
-            name = f"{module}.weight"
-            if method.is_packed(parts):
-                rule = rule_of(name)
-                packed = QuantisedWeight(module, parts, rule is not None and rule.transpose)
-                self._take(name, packed)
-                self._drop_zeros(f"{module}.bias", rule_of)
-            else:
-                self.tensors |= {stored.name: stored for stored in parts.values()}
-
-    @property
-    def place(self) -> Path:
-        """See TensorSource."""
-        return self._checkpoint.place
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """See TensorSource: what is not packed has the dtype that the model was made in."""
-        return main_dtype(s for name, s in self.tensors.items() if name not in self._packed)
-
-    def read(self, name: str) -> Tensor:
-        """See TensorSource. A packed weight is dequantised each time."""
-        packed = self._packed.get(name)
-        if packed is None:
-            return self._checkpoint.read(name)
-        return self.method.dequantise(packed, self.packed(name))
-
-    def packed(self, name: str) -> dict[str, Tensor]:
-        """The stored tensors of a packed weight, by their names in the module."""
-        parts = self._packed[name].parts.items()
-        unread = self.method.unread
-        return {part: self._checkpoint.read(s.name) for part, s in parts if part not in unread}
-
-    def _take(self, name: str, packed: QuantisedWeight) -> None:
-        some = next(iter(packed.parts.values()))
-        if self.method.left_out(packed.module):
-            reason = f"{packed.module} is quantised, but config.json says that it is not"
-            raise ModelError(str(some.file), reason)
-        if name in self.tensors:
-            raise ModelError(str(some.file), f"{name} is stored twice, plain and quantised")
-        self._packed[name] = packed
-        self.tensors[name] = self.method.weight(packed)
-
-    def _drop_zeros(self, bias: str, rule_of: Callable[[str], Rule | None]) -> None:
-        """Some tools store zeros as the bias of a packed layer that has none."""
-        stored = self.tensors.get(bias)
-        if stored is None or rule_of(bias) is not None or stored.dtype not in FLOATS.values():
-            return
-        if not self._checkpoint.read(bias).any():
-            del self.tensors[bias]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.patterns import Budget, Pattern
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
 
 _PATTERN = "re:"
 _PACKED, _INT, _FLOAT, _NAIVE = "pack-quantized", "int-quantized", "float-quantized", "naive"
-_FORMATS = {_PACKED: _PACKED, _INT: _INT, _FLOAT: _FLOAT, "naive-quantized": _NAIVE}
+_NVFP4, _MXFP4 = "nvfp4-pack-quantized", "mxfp4-pack-quantized"
+_FORMATS = {_PACKED: _PACKED, _INT: _INT, _FLOAT: _FLOAT, "naive-quantized": _NAIVE} | {
+    _NVFP4: "nvfp4",
+    _MXFP4: "mxfp4",
+}
+#: The forms of floats of four bits, and how many of these share a scale.
+FLOAT4 = {"nvfp4": 16, "mxfp4": 32}
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,29 @@ class Targets:
 
 @dataclass(frozen=True)
 class Group:
-    """How the weights of some modules are stored."""
+    """How the weights of some modules are stored.
+
+    form: one of FLOAT4, or whether whole numbers are "packed" in words or any are "plain"; kind:
+    that of the tensor that has them. by_activation: groups are in an order of their own.
+    """
 
     targets: Targets
-    packed: bool
+    form: str
     bits: int
-    dtype: torch.dtype
+    kind: str
     symmetric: bool
     grid: Grid
+    by_activation: bool
+
+    @property
+    def packed(self) -> bool:
+        """Whether numbers are packed in words."""
+        return self.form == "packed"
+
+    @property
+    def core(self) -> str:
+        """The name in a module of the tensor that has the numbers."""
+        return "weight" if self.form == "plain" else "weight_packed"
 
     def names(self, module: str) -> bool:
         """Whether the group is for this module. "Linear", a class, stands for all there are."""
@@ -111,25 +130,29 @@ def _group(fields: ConfigFields, config: ConfigFields, budget: Budget) -> Group:
         "scale_dtype",
         "zp_dtype",
     )
-    # Groups in the order of the activations, "group", would need the index of each input.
-    weights.refuse_unless("actorder", False, "weight", "static")
+    # What was only done to find the numbers, "weight" and "static", changes nothing.
+    weights.refuse_unless("actorder", False, True, "group", "weight", "static")
     number = weights.one_of("type", {"int": "int", "float": "float"}, "int")
     bits = weights.count("num_bits", 8)
     symmetric = weights.flag("symmetric", True)
-    if (kind, number) in ((_INT, "float"), (_FLOAT, "int"), (_PACKED, "float")):
+    floats = kind == _FLOAT or kind in FLOAT4
+    if kind != _NAIVE and floats != (number == "float"):
         raise weights.bad("type", f"is {number!r}, which {kind} does not hold")
-    if bits != 8 and not (kind == _PACKED and bits == 4):
+    if bits not in ((4,) if kind in FLOAT4 else (4, 8) if kind == _PACKED else (8,)):
         raise weights.bad("num_bits", f"is {bits}, which is not supported for {kind}")
     if number == "float" and not symmetric:
         raise weights.bad("symmetric", "is false, which is not supported for floats")
-    dtype = torch.int32 if kind == _PACKED else torch.int8
+    if kind in FLOAT4 and weights.count("group_size", FLOAT4[kind]) != FLOAT4[kind]:
+        raise weights.bad("group_size", f"must be {FLOAT4[kind]} for {kind}")
+    held = {_PACKED: "I32", "nvfp4": "U8", "mxfp4": "U8"}
     return Group(
         targets=_targets(fields, "targets", budget),
-        packed=kind == _PACKED,
+        form=kind if kind in FLOAT4 else "packed" if kind == _PACKED else "plain",
         bits=bits,
-        dtype=torch.float8_e4m3fn if number == "float" else dtype,
+        kind=held.get(kind, "F8_E4M3" if number == "float" else "I8"),
         symmetric=symmetric,
-        grid=_grid(weights),
+        grid=Grid(1, FLOAT4[kind]) if kind in FLOAT4 else _grid(weights),
+        by_activation=kind == _PACKED and weights.get("actorder") in (True, "group"),
     )
 
 

@@ -6,25 +6,26 @@ A module has, for a weight of `out` rows and `in` columns:
     weight_scale_inv  float (⌈out / rows⌉, ⌈in / columns⌉), one for each block of rows × columns;
     or weight_scale   float: one for the tensor, or one for each row
 
-weight = q · scale, whichever its name, computed in float32. Activations, which such a model may
+weight = q · scale, whichever its name, in float32. Activations, which such a model may
 quantise as well, stay in full precision: input_scale and activation_scale are not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import SourceTensor
 from gptcli.engine.weights.quantised.base import QuantisedWeight
+from gptcli.engine.weights.quantised.coded import Float8, Float8Rows, Floats
 from gptcli.engine.weights.quantised.fields import is_listed
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
-from gptcli.engine.weights.quantised.packing import slices
 from gptcli.errors import ModelError
+from gptcli.formats.stored import StoredTensor
 
 _SCALES = ("weight_scale_inv", "weight_scale")
 _UNREAD = frozenset({"input_scale", "activation_scale"})
@@ -39,40 +40,35 @@ class Fp8:
 
     parts = frozenset({"weight", *_SCALES, *_UNREAD})
     unread = _UNREAD
+    outputs_first = False
 
     def left_out(self, module: str) -> bool:
         """See Method."""
         return is_listed(module, self.plain)
 
-    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
+    def is_packed(self, parts: Mapping[str, StoredTensor]) -> bool:
         """See Method."""
         weight = parts.get("weight")
-        return weight is None or weight.dtype == torch.float8_e4m3fn or len(parts) > 1
+        return weight is None or weight.kind == "F8_E4M3" or len(parts) > 1
 
-    def weight(self, packed: QuantisedWeight) -> SourceTensor:
+    def weight(self, packed: QuantisedWeight) -> StoredTensor:
         """See Method."""
         if "weight" not in packed.parts:
             some = next(iter(packed.parts.values()))
             raise ModelError(str(some.file), f"tensor {some.name} belongs to no weight")
-        core = packed.core("weight", torch.float8_e4m3fn)
+        core = packed.core("weight", "F8_E4M3")
         _, stored = self._scale(packed)
         self._grid(packed, core.shape, stored)
-        packed.check_dtype(stored)
-        return SourceTensor(f"{packed.module}.weight", core.file, core.shape, torch.float32)
+        packed.check_kind(stored)
+        return packed.weight(core, (core.shape[0], core.shape[1]), "F32")
 
-    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
+    def coded(self, packed: QuantisedWeight, parts: Mapping[str, NDArray[Any]]) -> Float8:
         """See Method."""
-        numbers = parts["weight"]
-        count, columns = numbers.shape
         name, stored = self._scale(packed)
-        grid = self._grid(packed, (count, columns), stored)
-        scale = parts[name].float().view(grid.shape(count, columns))
-        weight = torch.empty(count, columns)
-        for rows in slices(count, columns):
-            torch.mul(numbers[rows].float(), grid.spread(scale, rows, columns), out=weight[rows])
-        return weight
+        core = parts["weight"]
+        return float8(packed, core, name, parts[name], self._grid(packed, core.shape, stored))
 
-    def _scale(self, packed: QuantisedWeight) -> tuple[str, SourceTensor]:
+    def _scale(self, packed: QuantisedWeight) -> tuple[str, StoredTensor]:
         found = [(name, packed.parts[name]) for name in _SCALES if name in packed.parts]
         if len(found) != 1:
             names = " or ".join(f"{packed.module}.{name}" for name in _SCALES)
@@ -80,13 +76,35 @@ class Fp8:
             raise ModelError(str(packed.parts["weight"].file), reason)
         return found[0]
 
-    def _grid(self, packed: QuantisedWeight, shape: tuple[int, ...], stored: SourceTensor) -> Grid:
-        rows, columns = shape
-        for grid in (TENSOR, CHANNEL, *([self.blocks] if self.blocks else [])):
-            if grid.fits(stored.shape, rows, columns):
-                return grid
-        reason = f"tensor {stored.name} has shape {list(stored.shape)}, which does not fit"
-        raise ModelError(str(stored.file), f"{reason} a weight of {list(shape)}")
+    def _grid(self, packed: QuantisedWeight, shape: tuple[int, ...], stored: StoredTensor) -> Grid:
+        grids = (TENSOR, CHANNEL, *([self.blocks] if self.blocks else []))
+        return fitting(grids, stored, shape)
+
+
+def fitting(grids: Iterable[Grid], stored: StoredTensor, shape: tuple[int, ...]) -> Grid:
+    """The first of these that scales lie on a weight as. Raises ModelError where none is."""
+    rows, columns = shape
+    for grid in grids:
+        if grid.fits(stored.shape, rows, columns):
+            return grid
+    reason = f"tensor {stored.name} has shape {list(stored.shape)}, which does not fit"
+    raise ModelError(str(stored.file), f"{reason} a weight of {list(shape)}")
+
+
+def float8(
+    packed: QuantisedWeight, codes: NDArray[Any], name: str, scales: NDArray[Any], grid: Grid
+) -> Float8:
+    """float8 numbers (out, in) of the part "weight" with scales of the part `name`."""
+    count, columns = codes.shape
+
+    @cache
+    def laid() -> Floats:
+        return packed.floats(name, scales).reshape(grid.shape(count, columns))
+
+    def rows(some: slice) -> Float8Rows:
+        return Float8Rows(packed.float8("weight", codes[some]), grid.of_rows(laid(), some))
+
+    return Float8((count, columns), grid.columns or columns, rows)
 
 
 #: What float8 tensors in a directory without a quantization_config are taken for.

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.weights.checkpoint import SourceTensor
 from gptcli.engine.weights.quantised.base import QuantisedWeight
-from gptcli.engine.weights.quantised.fields import group_size
-from gptcli.engine.weights.quantised.packing import scaled, unpack
-from gptcli.errors import ModelError
+from gptcli.engine.weights.quantised.coded import Affine, AffineRows, Floats
+from gptcli.engine.weights.quantised.fields import group_size, in_groups
+from gptcli.engine.weights.quantised.packing import unpack
+from gptcli.formats.stored import StoredTensor
 
 _ZERO_OFFSETS = {"gptq": 1, "gptq_v2": 0}
 #: How the numbers were found; what they mean does not depend on it.
@@ -70,50 +72,47 @@ class Gptq:
 
     parts = frozenset({"qweight", "qzeros", "scales", "g_idx"})
     unread: frozenset[str] = frozenset()
+    outputs_first = True
 
     def left_out(self, module: str) -> bool:
         """See Method; this format has no list of such modules."""
         return False
 
-    def is_packed(self, parts: Mapping[str, SourceTensor]) -> bool:
+    def is_packed(self, parts: Mapping[str, StoredTensor]) -> bool:
         """See Method."""
         return "qweight" in parts
 
-    def weight(self, packed: QuantisedWeight) -> SourceTensor:
+    def weight(self, packed: QuantisedWeight) -> StoredTensor:
         """See Method."""
-        core = packed.core("qweight", torch.int32)
+        core = packed.core("qweight", "I32")
         each = 32 // self.bits
         inputs, outputs = core.shape[0] * each, core.shape[1]
         groups = -(-inputs // self.group) if self.group else 1
-        packed.part("qzeros", (groups, -(-outputs // each)), torch.int32)
+        packed.part("qzeros", (groups, -(-outputs // each)), "I32")
         scales = packed.part("scales", (groups, outputs))
         if "g_idx" in packed.parts:
-            packed.part("g_idx", (inputs,), torch.int32)
-        shape = packed.oriented((inputs, outputs))
-        return SourceTensor(f"{packed.module}.weight", core.file, shape, scales.dtype)
+            packed.part("g_idx", (inputs,), "I32")
+        return packed.weight(core, (outputs, inputs), scales.kind)
 
-    def dequantise(self, packed: QuantisedWeight, parts: Mapping[str, Tensor]) -> Tensor:
-        """See Method. Computed in the dtype of the scales."""
+    def coded(self, packed: QuantisedWeight, parts: Mapping[str, NDArray[Any]]) -> Affine:
+        """See Method."""
         words, scales = parts["qweight"], parts["scales"]  # (in / each, out), (groups, out)
-        each = 32 // self.bits
-        zeros = unpack(parts["qzeros"], self.bits, 1)[:, : scales.size(1)] + self.offset
-        groups = self._groups(packed, parts.get("g_idx"), len(words) * each, len(scales))
+        inputs, outputs = len(words) * 32 // self.bits, words.shape[1]
 
-        def numbers(rows: slice) -> Tensor:
-            return unpack(words[rows.start // each : rows.stop // each], self.bits, 0)
+        @cache
+        def zeros() -> Floats:
+            return unpack(parts["qzeros"], self.bits).astype(np.float32) + np.float32(self.offset)
 
-        weight = scaled(numbers, zeros, scales, groups, each)
-        return weight if packed.transpose else weight.t()
+        def rows(some: slice) -> AffineRows:
+            return AffineRows(
+                unpack(words[:, some].T, self.bits),
+                packed.floats("scales", scales[:, some].T),
+                zeros()[:, some].T,
+            )
 
-    def _groups(
-        self, packed: QuantisedWeight, stored: Tensor | None, inputs: int, count: int
-    ) -> Tensor:
-        if stored is None:
-            return torch.arange(inputs) // (self.group or inputs)
-        if stored.min() < 0 or stored.max() >= count:
-            file = str(packed.parts["g_idx"].file)
-            raise ModelError(file, f"{packed.module}.g_idx names a group that is not there")
-        return stored
+        group = self.group or inputs
+        groups = in_groups(packed, "g_idx", parts.get("g_idx"), len(scales), group)
+        return Affine((outputs, inputs), self.bits, group, rows, groups)
 
 
 def method(config: ConfigFields) -> Gptq:

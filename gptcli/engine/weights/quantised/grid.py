@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,12 @@ class Grid:
             or (down == across == 1 and shape == ())
         )
 
-    def spread(self, scales: Tensor, rows: slice, columns: int) -> Tensor:
-        """(down, across) → a scale for each number of some rows, or one that broadcasts."""
-        if scales.size(0) > 1 and self.rows:
-            scales = scales[torch.arange(rows.start, rows.stop) // self.rows]
-        if scales.size(1) > 1 and self.columns:
-            scales = scales.repeat_interleave(self.columns, 1)[:, :columns]
-        return scales
+    def of_rows(self, scales: NDArray[Any], rows: slice) -> NDArray[Any]:
+        """(down, across) → (rows, across): those of each of some rows."""
+        if len(scales) == 1:
+            return np.broadcast_to(scales, (rows.stop - rows.start, scales.shape[1]))
+        found: NDArray[Any] = scales[np.arange(rows.start, rows.stop) // (self.rows or 1)]
+        return found
 
 
 TENSOR = Grid(None, None)

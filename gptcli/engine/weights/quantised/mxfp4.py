@@ -1,24 +1,32 @@
-"""MXFP4 (OCP Microscaling Formats 1.0): blocks of 32 four-bit floats that share an exponent.
+"""MXFP4 (OCP Microscaling Formats 1.0) as gpt-oss stores it.
 
-Stored as in gpt-oss: `blocks` (…, out, in / 32, 16) bytes, each with two numbers, the one in the
-low four bits first; `scales` (…, out, in / 32) bytes, an exponent of two plus 127.
+`blocks` (…, out, in / 32, 16) bytes, each with two floats of four bits, the one in the low bits
+first; `scales` (…, out, in / 32) bytes, an exponent of two plus 127 for 32 numbers.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
-#: What the four bits mean: a sign, two bits of exponent, one of mantissa.
-_POSITIVE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-VALUES = (*_POSITIVE, *(-value for value in _POSITIVE))
+from gptcli.engine.weights.matching import UnreadTensor
+from gptcli.engine.weights.quantised.coded import MXFP4_NONE, Codes, Float4Rows, Mxfp4
+from gptcli.engine.weights.quantised.packing import unpack
+from gptcli.errors import ModelError
 
 
-def dequantise(blocks: Tensor, scales: Tensor, dtype: torch.dtype) -> Tensor:
-    """The numbers, (…, out, in), in a float dtype: exact where it has the exponent's range."""
-    bytes_ = torch.arange(256)
-    pairs = torch.tensor(VALUES, dtype=dtype)[torch.stack((bytes_ & 15, bytes_ >> 4), dim=-1)]
-    pairs = pairs.to(blocks.device)  # (256, 2): a look-up for each byte
-    numbers = pairs[blocks.int()].flatten(-2)  # (…, out, in / 32, 32)
-    exponents = (scales.int() - 127).unsqueeze(-1)
-    return torch.ldexp(numbers, exponents).to(dtype).flatten(-2)
+def weight(stored: Sequence[UnreadTensor], blocks: Codes, scales: Codes) -> Mxfp4:
+    """The weight of (out, in / 32, 16) and (out, in / 32), which `stored` names.
+
+    Its rows raise ModelError for a scale that is no number.
+    """
+    outputs, count, size = blocks.shape
+    pairs = blocks.reshape(outputs, count * size)
+
+    def rows(some: slice) -> Float4Rows:
+        found = scales[some]
+        if (found == MXFP4_NONE).any():
+            reason = f"tensor {stored[1].name} holds what is no finite number"
+            raise ModelError(str(stored[1].file), reason)
+        return Float4Rows(unpack(pairs[some], 4), found)
+
+    return Mxfp4((outputs, 2 * count * size), rows)

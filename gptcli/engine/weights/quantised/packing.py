@@ -1,27 +1,46 @@
-"""Whole numbers of a few bits, side by side in 32-bit words, and what they mean."""
+"""Whole numbers of a few bits, side by side in bytes, and rows cut into what is read at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-#: Numbers dequantised at a time: what is computed on the way stays in the CPU's cache, which
-#: takes a third of the time that whole matrices do.
-_CHUNK = 1 << 19
+#: Numbers read at a time: arrays on the way are small enough to stay in the CPU's cache, and for
+#: the allocator to use anew. Four times as many take three times as long.
+_CHUNK = 1 << 15
+#: Numbers whose bits are whole bytes, however many bits each has.
+_EIGHT = 8
 
 
-def unpack(words: Tensor, bits: int, dim: int) -> Tensor:
-    """The unsigned numbers in a matrix of int32 words, as int32.
+def unpack(rows: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """(n, m) → (n, m · its bits / `bits`): the numbers of `bits` bits, 1 to 8, in each row.
 
-    Along `dim` each word becomes 32 / bits numbers, the lowest bits first.
+    A row is a stream of bits, as bytes or little-endian words; each number begins where the one
+    before ends, and its lowest bit comes first. Bits at the end that are no whole number go.
     """
-    shape = [1, 1, 1]
-    shape[dim + 1] = -1
-    shifts = torch.arange(0, 32, bits, dtype=torch.int32).view(shape)
-    # The shift fills with the sign from above, which the mask takes away.
-    return ((words.unsqueeze(dim + 1) >> shifts) & ((1 << bits) - 1)).flatten(dim, dim + 1)
+    stream = np.ascontiguousarray(rows).view(np.uint8)
+    count, size = stream.shape
+    if bits == _EIGHT:
+        return stream
+    if bits == 4:
+        out = np.empty((count, 2 * size), dtype=np.uint8)
+        np.bitwise_and(stream, 15, out=out[:, ::2])
+        np.right_shift(stream, 4, out=out[:, 1::2])
+        return out
+    # Eight numbers are as many bytes as each has bits: they fit into a word of 64 bits.
+    eights = -(-size // bits)
+    padded = np.zeros((count, eights, _EIGHT), dtype=np.uint8)
+    whole = size // bits
+    padded[:, :whole, :bits] = stream[:, : whole * bits].reshape(count, whole, bits)
+    if eights > whole:
+        padded[:, whole, : size - whole * bits] = stream[:, whole * bits :]
+    words = padded.view("<u8")  # (n, eights, 1)
+    shifts = np.arange(0, _EIGHT * bits, bits, dtype=np.uint64)
+    numbers = ((words >> shifts) & np.uint64((1 << bits) - 1)).astype(np.uint8)
+    return numbers.reshape(count, -1)[:, : size * _EIGHT // bits]
 
 
 def slices(rows: int, columns: int, multiple: int = 1) -> Iterator[slice]:
@@ -31,18 +50,10 @@ def slices(rows: int, columns: int, multiple: int = 1) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
-def scaled(
-    numbers: Callable[[slice], Tensor], zeros: Tensor, scales: Tensor, groups: Tensor, multiple: int
-) -> Tensor:
-    """(in, out) with weight[i] = scales[g] · (numbers[i] − zeros[g]) and g = groups[i].
-
-    zeros and scales are (groups, out); numbers gives some of the rows, of which there are as many
-    as in `groups`, in whole multiples. Computed in the dtype of the scales.
-    """
-    outputs = scales.size(1)
-    weight = torch.empty(len(groups), outputs, dtype=scales.dtype)
-    for rows in slices(len(groups), outputs, multiple):
-        group = groups[rows]
-        shifted = (numbers(rows) - zeros[group]).to(scales.dtype)
-        torch.mul(shifted, scales[group], out=weight[rows])
-    return weight
+def widened(rows: slice, multiple: int) -> tuple[slice, slice]:
+    """The least slice of whole multiples that holds some rows, and where they are in it."""
+    start = rows.start // multiple * multiple
+    return (
+        slice(start, -(-rows.stop // multiple) * multiple),
+        slice(rows.start - start, rows.stop - start),
+    )

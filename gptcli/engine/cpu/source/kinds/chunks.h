@@ -43,10 +43,10 @@ struct Bytes : WholeNumbers {
   static constexpr int VECTORS = 8;
   static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.bytes, token); }
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return K::template code<I>(chunk); }
-  // WIDE: codes beyond what dot_nibbles takes; these are 128 above what they stand for.
+  // WIDE: codes beyond what dot_nibbles takes; dot_bytes takes 128 + BYTE_START off by itself.
   template <bool WIDE, int GROUP>
   static Ints start(const Row &row, int chunk, int g, int offset) {
-    return splat_int((WIDE ? BYTE_START : -offset) * sum_of<GROUP>(row, chunk, g));
+    return splat_int((WIDE ? 128 + BYTE_START - offset : -offset) * sum_of<GROUP>(row, chunk, g));
   }
   template <bool WIDE> static Ints add(Ints part, Ints weights, const Row &row, int at) {
     return WIDE ? dot_bytes(part, weights, row.x[at]) : dot_nibbles(part, weights, row.x[at]);

@@ -22,6 +22,7 @@ struct Coded {
   static constexpr int HEAD = 32 * B::HALVES + 16 * B::SMALLS;
   static constexpr int PER = HEAD % 64 == 0 || B::NUMBERS > 32 ? 1 : HEAD % 32 == 0 ? 2 : 4;
   static constexpr int HEADS = (PER * HEAD + 63) / 64 * 64;
+  static constexpr bool WIDE = B::OFFSET > 64 || B::Codes::BYTES == Bits<8>::BYTES;  // codes, or what they stand for, beyond 63
   static constexpr int STEP = PER * B::NUMBERS, STEP_BYTES = HEADS + STEP / 32 * B::Codes::BYTES;
   template <class Form> static constexpr bool keeps = SAME<Form, B>;
 
@@ -29,7 +30,7 @@ struct Coded {
 
   static void keep(const uint8_t *row, int64_t columns, uint8_t *panel, int lane) {
     uint8_t codes[B::NUMBERS];
-    for (int64_t b = 0; b < columns / B::NUMBERS; b++, row += B::BYTES) {
+    for (int64_t b = 0; b < (columns + B::NUMBERS - 1) / B::NUMBERS; b++, row += B::BYTES) {
       uint8_t *step = panel + b / PER * STEP_BYTES, *head = step + b % PER * HEAD;
       for (int i = 0; i < B::HALVES; i++) memcpy(head + 32 * i + 2 * lane, row + B::HALVES_AT + 2 * i, 2);
       for (int i = 0; i < B::SMALLS; i++) head[32 * B::HALVES + 16 * i + lane] = row[B::SMALLS_AT + i];
@@ -136,7 +137,7 @@ struct Coded {
       unpack(panel, k, here, span);
       for (int i = 0; i < count; i += TILE) {
         of_tokens<TILE>(count - i < TILE ? count - i : TILE, [&](auto tokens) {
-          add_span<Form, B::GROUP, B::MINIMUMS, (B::OFFSET > 64), tokens.value>(span, B::OFFSET, k / 32, here / 32, x, which + i, out + i);
+          add_span<Form, B::GROUP, B::MINIMUMS, WIDE, tokens.value>(span, B::OFFSET, k / 32, here / 32, x, which + i, out + i);
         });
       }
     }
