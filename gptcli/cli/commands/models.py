@@ -24,9 +24,17 @@ from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError
 from gptcli.ui.terminal.progress import watch
-from gptcli.ui.views.printing import table
+from gptcli.ui.terminal.tables import Column
+from gptcli.ui.views.printing import fitted, table
 from gptcli.units import size
 
+_LISTED = (
+    Column("model", style="bold"),
+    Column("on this disk", right=True, keep=4),
+    Column("packed", right=True, keep=3),
+    Column("last use", keep=1),
+    Column("source", keep=2, shrink=True, least=16),
+)
 EXAMPLES = (
     ("Which names there are, and what is on this disk.", "gptcli models list"),
     ("Those of Ollama, LM Studio and llama.cpp too.", "gptcli models list --all"),
@@ -143,8 +151,7 @@ def list_models(
             )
             for e in entries
         ]
-        heads = ("Model", "On this disk", "Packed", "Last use", "Source")
-        table(environment.stdout, heads, rows)
+        fitted(environment.stdout, _LISTED, rows)
         return
     exact = [
         (
