@@ -5,18 +5,25 @@ The only place that chooses. A model that the kernels run never imports torch.
 
 from __future__ import annotations
 
-from gptcli.engine.cpu.opening import QUANTISED, open_kernels
+from collections.abc import Sequence
+
+from gptcli.engine.cpu.opening import open_kernels
 from gptcli.engine.describe import Described
 from gptcli.engine.host import gpu
 from gptcli.engine.runner import Runner
 from gptcli.errors import UsageError
-from gptcli.types.compute import Compute
+from gptcli.types.compute import QUANTISED, Compute
 
 
-def open_runner(described: Described, compute: Compute) -> Runner:
-    """The model, ready to run as `compute` says. Raises the errors of the two ways to open it."""
+def open_runner(
+    described: Described, compute: Compute, texts: Sequence[Sequence[int]] = ()
+) -> Runner:
+    """The model, ready to run as `compute` says. Raises the errors of the two ways to open it.
+
+    texts: pieces of the calibration text of `compute`, as ids.
+    """
     if not compute.adapter and is_cpu(compute.device):
-        found = open_kernels(described, compute)
+        found = open_kernels(described, compute, texts)
         if found is not None:
             return found
     if compute.dtype in QUANTISED:

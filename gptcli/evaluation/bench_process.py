@@ -48,6 +48,7 @@ def completion(compute: Compute) -> list[str]:
         "--model": compute.model,
         "--device": compute.device,
         "--dtype": compute.dtype,
+        "--calibration": compute.calibration,
         "--threads": compute.threads,
         "--cpu-features": compute.cpu_features,
         # Said in any case: a variable or the user's file may say another.

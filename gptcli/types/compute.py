@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from gptcli.config import MOST, Limit, option
 from gptcli.config.check import one_of
@@ -13,6 +14,8 @@ from gptcli.types.models import AdapterRef
 DEFAULT_MODEL = "smollm2"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+#: Those that only the CPU kernels have.
+QUANTISED = ("int8", "int4")
 #: Instructions of the CPU kernels; none leaves everything to torch.
 CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
 #: What weights of 8 and fewer bits meet activations as.
@@ -85,6 +88,13 @@ class Compute:
         choices=DTYPES,
         parse=_dtype,
         setting=True,
+    )
+    calibration: Path | None = option(
+        None,
+        "A text like those that the model is for: what its columns meet in it is how much their"
+        " errors count when --dtype int4 or int8 rounds. Its first 8,192 tokens are read.",
+        metavar="FILE",
+        panel=_PANEL,
     )
     threads: int | None = option(
         None,

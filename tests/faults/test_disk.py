@@ -12,7 +12,7 @@ import pytest
 
 from gptcli import atomic, models
 from gptcli.chat import sessions
-from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.models import store
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.models import ModelDir
@@ -91,7 +91,7 @@ def packing(data: Path, tmp_path: Path) -> Iterator[Work]:
 
     def check() -> None:
         assert np.array_equal(logits(), expected)
-        assert opening.packed_path(directory, "float32").is_file()
+        assert packed_path(directory, "float32").is_file()
         assert not parts(data)
 
     code = (

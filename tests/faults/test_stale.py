@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gptcli import identity
-from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing.origin import packed_path
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
 from tests.opening import load, open_kernels
@@ -105,7 +105,7 @@ def test_a_hole_in_a_packed_file_is_not_run(tmp_path: Path) -> None:
     """Two containers that wrote one name published a file of the right size with zeros in it."""
     directory = copy_case("llama/tied", tmp_path / "model")
     before = _logits(directory)
-    path = opening.packed_path(directory, "float32")
+    path = packed_path(directory, "float32")
     said = path.stat()
     with path.open("r+b") as file:
         file.seek(packed_file.BEGIN)
@@ -119,7 +119,7 @@ def test_a_hole_in_a_packed_file_is_not_run(tmp_path: Path) -> None:
 def test_a_pipe_among_packed_weights_is_no_file_of_ours(tmp_path: Path) -> None:
     """To open one waits for ever."""
     directory = copy_case("llama/tied", tmp_path / "model")
-    path = opening.packed_path(directory, "float32")
+    path = packed_path(directory, "float32")
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     os.mkfifo(path.with_name(f"{path.name}.seen"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,15 @@ from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
 from gptcli import models
-from gptcli.engine.cpu.opening import KINDS, choose
+from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.opening import choose
+from gptcli.engine.cpu.packing.chosen import kinds_of
 from gptcli.engine.cpu.run.runner import WIDE
 from gptcli.engine.describe import describe
+from gptcli.errors import UsageError
 from gptcli.formats.gguf import reading
 from gptcli.formats.mapping import MappedFiles
+from gptcli.types.compute import Compute
 from tests.cli.helpers import run
 from tests.cli.test_without_torch import HEAVY, SCRIPT
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
@@ -54,6 +59,11 @@ def mixed(name: str) -> Kind:
 def only_the_head(name: str) -> Kind:
     """Blocks where a name that tells of the layers alone would not say it."""
     return Kind.Q8_0 if name.startswith("output") else Kind.Q5_1
+
+
+def few_bits_beside_floats(name: str) -> Kind:
+    """Blocks that take more than those of int4 would, in a file that does."""
+    return Kind.Q5_1 if "ffn_gate" in name else Kind.F16
 
 
 def in_place(path: Path) -> Path:
@@ -143,8 +153,57 @@ def test_what_auto_is_called(tmp_path, kind, name):
     assert choice is not None and choice.name == name
     runner = open_kernels(directory, threads=1, ctx_size=32)
     assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name in WIDE else 2)
-    for dtype in KINDS:
-        assert choose(described, dtype).kinds == KINDS[dtype]
+    for dtype in ("float32", "bfloat16", "float16"):
+        assert choose(described, dtype).kinds == kinds_of(dtype, described.spec)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("kind", "dtype", "name"),
+    [
+        (Kind.Q8_0, "int8", "q8_0"),
+        (Kind.Q4_1, "int4", "q4_1"),
+        (Kind.Q4_1, "int8", "q4_1"),
+        (Kind.Q8_0, "int4", "int4"),
+        (few_bits_beside_floats, "int4", "int4"),
+        (Kind.F32, "int4", "int4"),
+    ],
+)
+def test_what_is_rounded_once_more_is_told(tmp_path, kind, dtype, name):
+    """Catches blocks that are rounded for nothing, and those of few bits that nobody hears of."""
+    directory = exported("llama", tmp_path, kind)
+    runner = open_kernels(directory, threads=1, ctx_size=32, dtype=dtype)
+    assert runner.facts.dtype == name
+    told = [each.text for each in runner.notices]
+    again = open_kernels(directory, threads=1, ctx_size=32, dtype=dtype)
+    assert again.notices == runner.notices
+    if kind is not few_bits_beside_floats:
+        assert told == []
+        return
+    (text,) = told
+    changed = re.search(r"blocks of few bits \(Q5_1\), .* change by ([0-9.]+)%", text)
+    assert 0.5 < float(changed[1]) < 10
+
+
+@needs_kernels
+def test_a_text_that_weighs_nothing_is_refused(tmp_path):
+    """Catches a calibration text that is read for blocks which stay as they are."""
+    described, texts = describe(exported("llama", tmp_path, Kind.Q4_1)), [[1, 2, 3]]
+    with pytest.raises(UsageError, match=r"--calibration: weighs nothing: .* runs as q4_1"):
+        opening.open_kernels(described, Compute(dtype="int4"), texts)
+
+
+@needs_kernels
+def test_blocks_that_take_less_are_kept_beside_others(tmp_path):
+    """Catches a file whose smallest matrices are rounded because its largest are to be."""
+
+    def some(name: str) -> Kind:
+        return Kind.Q4_0 if "ffn" in name else Kind.Q8_0
+
+    described = describe(exported("llama", tmp_path, some))
+    kinds = choose(described, "int4").kinds
+    assert {kind.name for name, kind in kinds.own.items() if ".mlp." in name} == {"Q4_0"}
+    assert kinds.own["layers.0.attention.query.weight"].name != "Q8_0"
 
 
 @needs_kernels

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gptcli.backends.local import calibration
 from gptcli.backends.local.defaults import ModelDefaults
 from gptcli.errors import ContextError, InputError, ModelError
 from gptcli.text.healing import TokenIndex
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.compute import Compute
+from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
@@ -62,10 +63,22 @@ class OpenModel:
         return self.runner_in(self._compute.dtype)
 
     def runner_in(self, dtype: str) -> Runner:
-        """Another runner of the same model, in another dtype. Raises as `open_runner` does."""
+        """Another runner of the same model, in another dtype.
+
+        Raises as `open_runner` and `calibration.pieces` do.
+        """
         from gptcli.engine.open import open_runner
 
-        return open_runner(self.described, replace(self._compute, dtype=dtype))
+        texts = self._calibration if dtype in QUANTISED else ()
+        return open_runner(self.described, replace(self._compute, dtype=dtype), texts)
+
+    @cached_property
+    def _calibration(self) -> Sequence[Sequence[int]]:
+        """Pieces of the calibration text, none where none is given."""
+        file = self._compute.calibration
+        if file is None:
+            return ()
+        return calibration.pieces(file, self.tokenizer, self.described.spec)
 
     def kept(self, make: Callable[[OpenModel], T]) -> T:
         """What one answer leaves for the next: made of this model when it is first wanted."""

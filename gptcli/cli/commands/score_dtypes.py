@@ -52,7 +52,7 @@ def run(
     json: bool,
 ) -> None:
     """Compare each dtype and print what was found, also where one of them fails."""
-    backend = open_for(replace(compute, dtype="float32"), messages)
+    backend = open_for(replace(compute, dtype="float32"), messages, dtypes=dtypes)
     found: list[DtypeComparison] = []
     try:
         with ExitStack() as stack:

@@ -6,14 +6,14 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import errno
-import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptcli import atomic, config, identity, units
-from gptcli.engine.cpu.binding.abi import Kind, Met
+from gptcli import atomic, identity, units
+from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
     KernelsUnavailableError,
@@ -22,12 +22,16 @@ from gptcli.engine.cpu.binding.library import (
     open_library,
 )
 from gptcli.engine.cpu.packing import packed_file
-from gptcli.engine.cpu.packing.kinds import Changed, kept_kinds
+from gptcli.engine.cpu.packing.chosen import DTYPES, chosen_kinds, kinds_of
+from gptcli.engine.cpu.packing.kinds import Changed
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.notices import rounded_anew
+from gptcli.engine.cpu.packing.origin import Origin, origin_of, packed_path
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.parameters import Parameters
+from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.cpu.run.runner import WIDE, KernelRunner
@@ -37,25 +41,11 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.errors import ModelError, UsageError
-from gptcli.formats import quantization
-from gptcli.formats.stored import StoredTensor
-from gptcli.types.compute import Compute
+from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice
 
-#: What --dtype names. Embeddings of quantised models stay in bfloat16: a token reads one row. The
-#: head of int4 has 8 bits, since every token's probability depends on all of it.
-KINDS = {
-    "float32": Kinds.all(Kind.FLOAT32),
-    "float16": Kinds.all(Kind.FLOAT16),
-    "bfloat16": Kinds.all(Kind.BFLOAT16),
-    "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16),
-    "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.BFLOAT16),
-}
-_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 #: What --activations names; by default answers do not depend on their rounding.
 MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
-#: Those that only the kernels have.
-QUANTISED = ("int8", "int4")
 #: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
 KEPT = "blocks"
 #: So long one process waits for another that packs, before it packs for itself.
@@ -70,13 +60,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class KernelChoice:
     """Which kernels, and the kinds of the weights; name: what to call the dtype.
 
-    changed: what is not kept as it is stored, where weights are to be kept so.
+    changed: what is not kept as it is stored, where weights are to be kept so. grids: see
+    `packed_file.grids_of`; texts: see `rounding_for`.
     """
 
     library: Library
     name: str
     kinds: Kinds
     changed: Changed | None = None
+    grids: str | None = None
+    texts: Texts = ()
 
     def bytes(self, spec: ModelSpec) -> int:
         """How much memory the packed weights take."""
@@ -87,18 +80,23 @@ class KernelChoice:
         return scratch_bytes(spec, self.library, context, threads)
 
 
-def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
-    """The model in the kernels, None where torch has to run it.
+def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> KernelRunner | None:
+    """The model in the kernels, None where torch has to run it. texts: see `rounding_for`.
 
-    Raises UsageError for more context than the model has, and the errors of `choose` and of reading
-    weights. Adapters and the device are not looked at.
+    Raises UsageError for more context than the model has, and for texts where nothing is rounded;
+    and the errors of `choose` and of reading weights. Adapters and the device are not looked at.
     """
     limit = context_in_use(described.spec, compute.ctx_size)
-    choice = choose(described, compute.dtype, compute.cpu_features)
+    choice = choose(described, compute.dtype, compute.cpu_features, texts)
     if choice is None:
         return None
+    if texts and choice.name not in QUANTISED:
+        reason = f"weighs nothing: {described.stored.place} runs as {choice.name}, without rounding"
+        raise UsageError("--calibration", reason)
     threads = compute.threads or default_threads()
     packed, notices = _packed(described, choice, limit, threads)
+    if choice.name in QUANTISED:
+        notices = [*notices, *rounded_anew(described, choice.kinds, packed.changed)]
     model = KernelModel(
         packed,
         choice.library,
@@ -111,7 +109,9 @@ def open_kernels(described: Described, compute: Compute) -> KernelRunner | None:
     return KernelRunner(model, described.spec, choice.name, limit, notices)
 
 
-def choose(described: Described, dtype: str, features: str = "auto") -> KernelChoice | None:
+def choose(
+    described: Described, dtype: str, features: str = "auto", texts: Texts = ()
+) -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
     That is where no kernels were built for this machine, or where they do not cover the spec or the
@@ -131,20 +131,14 @@ def choose(described: Described, dtype: str, features: str = "auto") -> KernelCh
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
-    stored = described.stored
-    if dtype == "auto" and (stored.in_gguf or quantization.in_codes(config.get, stored)):
-        return KernelChoice(library, *kept_kinds(Parameters(described, exact=True), spec))
-    name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
-    return KernelChoice(library, name, KINDS[name]) if name in KINDS else None
-
-
-def _stored_dtype(tensors: Iterable[StoredTensor]) -> str:
-    """The float dtype that most numbers are stored in."""
-    counts = dict.fromkeys(_DTYPES, 0)
-    for tensor in tensors:
-        if tensor.kind in counts:
-            counts[tensor.kind] += tensor.elements
-    return _DTYPES[max(counts, key=lambda kind: counts[kind])]
+    path = packed_path(described.directory, dtype, texts)
+    known = packed_file.grids_of(path, origin_of(described)) if dtype == "int4" else None
+    chosen = chosen_kinds(dtype, described, library, known)
+    if chosen is None:
+        return None
+    return KernelChoice(
+        library, chosen.name, chosen.kinds, chosen.changed, chosen.grids, tuple(texts)
+    )
 
 
 def _packed(
@@ -152,8 +146,9 @@ def _packed(
 ) -> tuple[PackedWeights, Sequence[Notice]]:
     """The packed weights, from their file, which is made where there is none that fits."""
     name, kinds, spec = choice.name, choice.kinds, described.spec
-    path = packed_path(described.directory, name if KINDS.get(name) == kinds else KEPT)
-    origin = _origin(described)
+    known = name in QUANTISED or (name in DTYPES and kinds == kinds_of(name, spec))
+    path = packed_path(described.directory, name if known else KEPT, choice.texts)
+    origin = origin_of(described, choice.texts)
 
     def load(*, unseen: bool) -> PackedWeights | None:
         found = packed_file.load(path, spec, kinds, choice.library, origin, unseen=unseen)
@@ -170,12 +165,20 @@ def _packed(
             return found, ()
         # As torch has a model in bfloat16: all of it is.
         parameters = Parameters(described, exact=name != "bfloat16")
+        plan = spec, kinds, parameters
         _check_memory(described, choice, choice.bytes(spec), limit, threads)
         if identity.settled(origin.files) != origin.stamp:
             raise _changed(described)
-        try:
+        with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            hashed = _hashed(choice, origin)
+        try:
+            rounding = rounding_for(
+                name, *plan, threads=threads, directory=path.parent, texts=choice.texts
+            )
+        except ValueError as error:
+            raise ModelError(str(described.stored.place), str(error)) from None
+        hashed = _hashed(choice, origin)
+        try:
             packed_file.make(
                 path,
                 spec,
@@ -184,7 +187,9 @@ def _packed(
                 origin,
                 parameters,
                 threads=threads,
+                rounding=rounding,
                 hashed=hashed,
+                grids=choice.grids,
             )
             found = load(unseen=False)
             if found is not None:
@@ -193,7 +198,7 @@ def _packed(
         except OSError as error:
             # A full or read-only disk: packed weights are a convenience.
             reason = _why(path, choice.bytes(spec), error)
-    packed = pack(spec, kinds, parameters, choice.library, threads=threads)
+    packed = pack(*plan, choice.library, threads=threads, rounding=Rounding(rounding.weights))
     if identity.stamp(origin.files) != origin.stamp:
         raise _changed(described)
     text = f"packed weights are not kept, but made at each start: {reason}"
@@ -232,17 +237,3 @@ def _check_memory(
 
 def _changed(described: Described) -> ModelError:
     return ModelError(str(described.stored.place), "was changed while it was being read")
-
-
-def packed_path(directory: Path, dtype: str) -> Path:
-    """Where packed weights of a directory are kept."""
-    path = config.packed_weights(directory)
-    return path.with_name(f"{path.name}.{dtype}")
-
-
-def _origin(described: Described) -> Origin:
-    """What the weights are packed from; config.json and the rules say which number is which."""
-    rules = described.family.rules(described.spec)
-    config = json.dumps(described.files.config, sort_keys=True)
-    stored = described.stored
-    return Origin(described.directory, stored.files, stored.stamp, f"{rules} {config}")

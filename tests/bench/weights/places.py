@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: gptcli's dtype → the type of llama.cpp's that is nearest to it.
-GGML_TYPES = {"float32": "F32", "bfloat16": "BF16", "int8": "Q8_0", "int4": "Q4_0"}
+GGML_TYPES = {"float32": "F32", "bfloat16": "BF16", "int8": "Q8_0", "int4": "Q4_K_M"}
 
 
 def is_file_type(dtype: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gguf
 import numpy as np
 
 from gptcli.engine.cpu.binding.abi import FLOATS, Kind, Met
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.quantise import quantise
 
 GROUP = 32
 
@@ -16,45 +19,20 @@ def padded(x: np.ndarray) -> np.ndarray:
     return x.reshape(*x.shape[:-1], -1, GROUP)
 
 
-def to_int8(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, columns) → whole numbers (rows, groups, 32) and float16 scales (rows, groups)."""
-    groups = padded(weights.astype(np.float32))
-    scales = (np.abs(groups).max(-1) / np.float32(127)).astype(np.float16)
-    wide = scales.astype(np.float32)[..., None]
-    inverse = np.divide(1, wide, out=np.zeros_like(wide), where=wide > 0, dtype=np.float32)
-    return np.clip(np.rint(groups * inverse), -127, 127), scales
-
-
-def to_int4(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows, columns) → numbers 0 … 15, float16 scales and minimums."""
-    groups = padded(weights.astype(np.float32))
-    minimums = groups.min(-1).astype(np.float16)
-    low = minimums.astype(np.float32)
-    scales = ((groups.max(-1) - low) / np.float32(15)).astype(np.float16)
-    wide = scales.astype(np.float32)[..., None]
-    inverse = np.divide(1, wide, out=np.zeros_like(wide), where=wide > 0, dtype=np.float32)
-    return np.clip(np.rint((groups - low[..., None]) * inverse), 0, 15), scales, minimums
-
-
 def stored(weights: np.ndarray, kind: str) -> np.ndarray:
     """What the numbers become when they are stored as such a kind, float64."""
-    columns = weights.shape[1]
-    if kind == "Q8_0":
-        numbers, scales = to_int8(weights)
-        out = numbers * scales.astype(np.float64)[..., None]
-    elif kind == "Q4_1":
-        numbers, scales, minimums = to_int4(weights)
-        out = numbers * scales.astype(np.float64)[..., None]
-        out += minimums.astype(np.float64)[..., None]
-    elif kind == "FLOAT16":
+    if Kind[kind] not in FLOATS:
+        # Which numbers those are has tests of its own.
+        blocks = quantise(weights.astype(np.float32), Kind[kind], open_library("portable")).rows
+        numbers = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[kind])
+        return numbers[:, : weights.shape[1]].astype(np.float64)
+    if kind == "FLOAT16":
         return weights.astype(np.float16).astype(np.float64)
-    elif kind == "BFLOAT16":
+    if kind == "BFLOAT16":
         bits = weights.astype(np.float32).view(np.uint32)
         bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
         return bits.view(np.float32).astype(np.float64)
-    else:
-        return weights.astype(np.float64)
-    return out.reshape(len(weights), -1)[:, :columns]
+    return weights.astype(np.float64)
 
 
 def rounded_activations(x: np.ndarray, met: Met = Met.INT8) -> np.ndarray:

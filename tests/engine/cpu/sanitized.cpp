@@ -12,6 +12,7 @@
 
 #include "activations.h"
 #include "model.h"
+#include "quantising.h"
 
 struct Opened;
 extern "C" {
@@ -26,6 +27,7 @@ const char *kernels_kind_name(int32_t);
 int32_t kernels_product(const char *, const Matrix *, const float *, int32_t, int32_t, float *);
 int32_t kernels_rows(const char *, const Matrix *, const int32_t *, int64_t, float *, int32_t);
 int32_t kernels_pack(int32_t, int32_t, const uint8_t *, int64_t, int64_t, int64_t, uint8_t *, int64_t, int32_t);
+int32_t kernels_quantise(const char *, const Quantising *, int32_t);
 }
 
 static int32_t kind_of(const char *name) {
@@ -41,12 +43,13 @@ static float number() {
 
 static int up(int rows) { return (rows + 15) / 16 * 16; }
 
-// Blocks that floats do not become: numbers and bytes of one, and where its halves are, or its floats,
+// Blocks: numbers and bytes of one, and where its halves are, or its floats,
 // which the last block of a row may have for columns that are not there.
 struct Blocks { const char *name; int numbers, bytes, halves[2], floats; };
 static const Blocks BLOCKS[] = {
     {"q4_0", 32, 18, {0, 0}},    {"q5_0", 32, 22, {0, 0}},    {"q5_1", 32, 24, {0, 2}},    {"q2_k", 256, 84, {80, 82}},
     {"q3_k", 256, 110, {108, 108}}, {"q4_k", 256, 144, {0, 2}},  {"q5_k", 256, 176, {0, 2}},  {"q6_k", 256, 210, {208, 208}},
+    {"q8_0", 32, 34, {0, 0}},    {"q4_1", 32, 20, {0, 2}},
     {"iq4_nl", 32, 18, {0, 0}},  {"iq4_xs", 256, 136, {0, 0}}, {"mxfp4", 32, 17, {-1, -1}}, {"nvfp4", 64, 36, {-1, -1}},
     {"affine4_32", 32, 40, {0, 0}, 2}, {"affine4_64", 64, 72, {0, 0}, 2}, {"affine4_128", 128, 136, {0, 0}, 2},
     {"affine5_64", 64, 72, {0, 0}, 2}, {"affine6_64", 64, 72, {0, 0}, 2}, {"affine8_32", 32, 40, {0, 0}, 2},
@@ -71,6 +74,32 @@ static std::vector<uint8_t> random_blocks(const Blocks &of, int64_t count) {
   return out;
 }
 
+// Random floats that became blocks, none where there is no search for these.
+static std::vector<uint8_t> quantised(const char *set, const Blocks &to, int rows, int columns, bool quick, int threads) {
+  std::vector<float> numbers((size_t)rows * columns), weights(columns);
+  for (float &x : numbers) x = number();
+  for (float &x : weights) x = 0.6f + number();
+  std::vector<double> errors(rows);
+  std::vector<uint8_t> out((size_t)rows * ((columns + to.numbers - 1) / to.numbers) * to.bytes);
+  const Quantising job = {to.name, numbers.data(), rows, columns, quick ? nullptr : weights.data(), out.data(), errors.data(), quick};
+  if (kernels_quantise(set, &job, threads)) out.clear();
+  for (double error : errors) if (!(error >= 0.0 && error < 1.0 * columns)) abort();
+  return out;
+}
+
+// The same blocks by each set of instructions, also of rows and columns that are not whole ones.
+static void quantise_all(const char *set) {
+  int searched = 0;
+  for (const Blocks &each : BLOCKS) for (int columns : {1, 40, 256, 300}) for (bool quick : {false, true}) {
+    const uint32_t before = state;
+    const std::vector<uint8_t> ours = quantised(set, each, 21, columns, quick, 3);
+    state = before;
+    if (ours != quantised("portable", each, 21, columns, quick, 1)) abort();
+    searched += !ours.empty();
+  }
+  if (searched != 9 * 4 * 2) abort();
+}
+
 // Everything that a model points to.
 struct Small {
   Model model = {};
@@ -86,16 +115,18 @@ struct Small {
   }
 
   Matrix matrix(int32_t kind, int32_t rows, int32_t columns, bool bias) {
-    // Columns that are no whole blocks are in 8 bits.
+    // Columns that are no whole blocks are in 8 bits, the last filled up with zeros.
     const Blocks *blocks = blocks_of(kind);
-    if (blocks && columns % blocks->numbers && !(blocks->floats && blocks->numbers <= 64)) kind = kind_of("q8_0"), blocks = nullptr;
+    const bool whole = !blocks || columns % blocks->numbers == 0 || (blocks->floats && blocks->numbers <= 64);
+    if (!whole) kind = kind_of("q8_0"), blocks = blocks_of(kind);
     const int64_t panel = kernels_panel_bytes(kind, columns), panels = (rows + 15) / 16;
     memory.emplace_back(new char[panel * panels]);
     uint8_t *to = (uint8_t *)memory.back().get();
     if (blocks) {
       const int64_t each = (columns + blocks->numbers - 1) / blocks->numbers;
-      const std::vector<uint8_t> from = random_blocks(*blocks, rows * each);
-      if (kernels_pack(kind, kind, from.data(), each * blocks->bytes, rows, columns, to, panel, 3)) abort();
+      const std::vector<uint8_t> from =
+          whole ? random_blocks(*blocks, rows * each) : quantised("portable", *blocks, rows, columns, true, 3);
+      if (kernels_pack(kind, kind, from.data(), each * blocks->bytes, rows, whole ? columns : each * blocks->numbers, to, panel, 3)) abort();
     } else {
       std::vector<float> from((size_t)rows * columns);
       for (float &x : from) x = number();
@@ -114,7 +145,7 @@ struct Small {
 
   Small(int32_t kind, bool mixture, int32_t met) {
     Model &m = model;
-    m.width = blocks_of(kind) ? 256 : 40, m.vocab = 37, m.layers = 2;
+    m.width = blocks_of(kind) && strcmp(kernels_kind_name(kind), "q8_0") ? 256 : 40, m.vocab = 37, m.layers = 2;
     m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.met = met;
     m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
     m.norm_over_heads = EACH_HEAD_ALIKE, m.attention_softcap = 20.0f;
@@ -259,6 +290,7 @@ int main() {
   const char *names[] = {"avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable"};
   for (const char *name : names) {
     if (!kernels_set(name)) continue;
+    quantise_all(name);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) products(name, kind);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) for (int threads = 1; threads < 5; threads += 2) {
       const bool mixture = kind % 2, halves = kind > 0;

@@ -7,13 +7,20 @@ import ctypes as c
 import numpy as np
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Form, Kind, Met
+from gptcli.engine.cpu.binding.abi import FLOATS, Form, Kind, Met
 from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.engine.cpu.packing.quantise import quantise
+from gptcli.formats import ggml_blocks
 
 
 def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray:
-    """One matrix in panels."""
-    functions = open_library("portable").functions
+    """One matrix in panels; floats become blocks before."""
+    library = open_library("portable")
+    functions = library.functions
+    if form in FLOATS and kind not in FLOATS:
+        rows, form = quantise(as_float32(rows), kind, library).rows, kind
+        columns = -(-columns // ggml_blocks.NUMBERS[kind.name]) * ggml_blocks.NUMBERS[kind.name]
     panel = functions.kernels_panel_bytes(kind, columns)
     out = np.full(-(-len(rows) // 16) * panel, 0xAB, dtype=np.uint8)
     rows = np.ascontiguousarray(rows)

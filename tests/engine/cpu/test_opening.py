@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from gptcli import identity
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
 from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing.origin import packed_path
+from gptcli.engine.cpu.run import calibration
 from gptcli.errors import ModelError, ResourceError, UsageError
 from gptcli.types.models import AdapterRef
 from tests.engine.cpu.helpers import SETS, needs_kernels
@@ -48,7 +51,7 @@ def test_equals_torch_and_is_read_again(directory, monkeypatch):
     whole = expected.all_logits(IDS, expected.new_state()).numpy()
     first = logits(opened(directory))
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
-    path = opening.packed_path(directory, "float32")
+    path = packed_path(directory, "float32")
     assert path.is_file()
     monkeypatch.setattr(packed_file, "pack_into", None)
     assert np.array_equal(logits(opened(directory)), first)
@@ -62,7 +65,7 @@ def test_each_dtype_has_a_file_of_its_own(directory, dtype):
         dtype,
         4 if dtype in ("float32", "float16") else 2,
     )
-    assert opening.packed_path(directory, dtype).is_file()
+    assert packed_path(directory, dtype).is_file()
     exact = logits(opened(directory, "float32"))
     found = logits(runner)
     alike = np.corrcoef(found.ravel(), exact.ravel())[0, 1]
@@ -99,7 +102,7 @@ def test_other_weights_are_packed_anew(directory):
 def test_a_damaged_file_is_made_anew(directory, damage):
     """Catches half a file that is taken for a model."""
     expected = logits(opened(directory))
-    path = opening.packed_path(directory, "float32")
+    path = packed_path(directory, "float32")
     data = path.read_bytes()
     path.write_bytes(
         {"cut": data[:-1], "long": data + b"x", "empty": b"", "header": b"x" + data[1:]}[damage]
@@ -110,7 +113,7 @@ def test_a_damaged_file_is_made_anew(directory, damage):
 
 def test_a_disk_that_takes_nothing(directory, monkeypatch):
     """Catches a cache without which nothing runs."""
-    place = opening.packed_path(directory, "float32").parent
+    place = packed_path(directory, "float32").parent
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("in the way")
     runner = opened(directory)
@@ -124,7 +127,7 @@ def test_a_disk_that_takes_nothing(directory, monkeypatch):
 def test_a_full_disk_is_told_before_the_work(directory, monkeypatch):
     """Catches weights that are packed at each start, and nobody knows why it takes so long."""
     expected = logits(opened(directory, "bfloat16"))
-    path = opening.packed_path(directory, "bfloat16")
+    path = packed_path(directory, "bfloat16")
     size = path.stat().st_size
     for each in path.parent.iterdir():
         each.unlink()
@@ -147,7 +150,7 @@ def test_what_packs_as_fast_as_it_is_hashed(directory, monkeypatch):
     monkeypatch.setattr(opening, "_SMALL", 0)
     monkeypatch.setattr(identity, "digest", None)
     expected = logits(opened(directory))
-    path, before = opening.packed_path(directory, "float32"), packed_file.pack_into
+    path, before = packed_path(directory, "float32"), packed_file.pack_into
     data = path.read_bytes()
     packed = []
     monkeypatch.setattr(
@@ -233,3 +236,47 @@ def test_adapters_and_quantised_weights_do_not_meet(directory):
     """Catches an adapter that is left out without a word."""
     with pytest.raises(UsageError, match="do not serve where adapters are added"):
         open_runner(directory, dtype="int8", adapter=(AdapterRef(directory),))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e6])
+def test_a_weight_that_no_block_holds(directory, dtype, bad):
+    """Catches a broken weight that a model is packed with, and half a file that it leaves."""
+    stored = load_file(directory / "model.safetensors")
+    stored["model.layers.1.mlp.up_proj.weight"][2, 3] = bad
+    (directory / "model.safetensors").unlink()
+    save_file(stored, directory / "model.safetensors")
+    with pytest.raises(ModelError, match=r"layers\.1\.mlp\.up\.weight: has numbers"):
+        opened(directory, dtype)
+    place = packed_path(directory, dtype)
+    assert not place.exists() and not list(place.parent.glob("*tmp*"))
+    opened(directory, "float32")
+
+
+def test_rounding_is_the_same_by_all_instructions(directory):
+    """Catches weights that depend on which instructions happened to pack them."""
+    place, found = packed_path(directory, "int4"), set()
+    for features in SETS:
+        opened(directory, "int4", cpu_features=features)
+        found.add(place.read_bytes())
+        place.unlink()
+    assert len(found) == 1
+
+
+def test_int4_without_a_disk_is_the_same(directory, monkeypatch):
+    """Catches weights that are rounded otherwise where they cannot be kept."""
+    kept = logits(opened(directory, "int4"))
+    place = packed_path(directory, "int4")
+    place.unlink()
+
+    def full(*given, **flags):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(calibration, "for_once", full)
+    runner = opened(directory, "int4")
+    assert np.array_equal(logits(runner), kept) and not runner.notices
+    place.unlink()
+    monkeypatch.setattr(packed_file, "make", full)
+    runner = opened(directory, "int4")
+    assert np.array_equal(logits(runner), kept) and not place.exists()
+    assert any("not kept" in each.text for each in runner.notices)

@@ -14,8 +14,8 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing import moving, packed_file
 from gptcli.engine.cpu.packing import pack as packing
+from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.packed_file import Origin
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run import model
 from gptcli.engine.cpu.run.model import KernelModel

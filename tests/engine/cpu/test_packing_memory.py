@@ -30,12 +30,13 @@ from pathlib import Path
 from gptcli.backends.local.memory import peak_bytes
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing.origin import origin_of
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.describe import describe
 
 described = describe(Path(sys.argv[1]))
 choice = opening.choose(described, "auto")
-origin, path = opening._origin(described), Path(sys.argv[1]) / "packed"
+origin, path = origin_of(described), Path(sys.argv[1]) / "packed"
 
 def make():
     parameters = Parameters(described, exact=True)

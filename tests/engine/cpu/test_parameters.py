@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptcli.engine.cpu.binding.library import open_library
-from gptcli.engine.cpu.opening import KINDS
+from gptcli.engine.cpu.packing.chosen import DTYPES, kinds_of
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.errors import ModelError
@@ -28,7 +28,8 @@ every_case = pytest.mark.parametrize("case", PLAIN)
 
 
 def packed(directory: Path, weights, dtype: str) -> bytes:
-    made = pack(spec_of(directory), KINDS[dtype], weights, open_library())
+    spec = spec_of(directory)
+    made = pack(spec, kinds_of(dtype, spec), weights, open_library())
     return made.memory[: made.size].tobytes()
 
 
@@ -50,7 +51,7 @@ def test_shapes_are_the_decoders(case):
 
 @needs_kernels
 @every_case
-@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_packed_as_from_torch(case, dtype):
     """Catches a tensor cut, turned, stacked or rounded otherwise than by torch, in any family."""
     ours, theirs = both(GOLDENS / case, dtype)
@@ -59,7 +60,7 @@ def test_packed_as_from_torch(case, dtype):
 
 @needs_kernels
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", ["llama/tied", "gpt2/tied"])
 def test_packed_from_two_bytes(tmp_path, case, kind, dtype):
     """Catches float16 read as bfloat16, or rounded twice."""

@@ -106,7 +106,7 @@ def test_any_number_of_tokens_fits(kind, met, instructions):
 
 
 @pytest.mark.parametrize("form", [Form.BFLOAT16, Form.FLOAT16])
-@every_kind
+@pytest.mark.parametrize("kind", FLOATS, ids=name_of)
 def test_half_types_pack_as_the_floats_they_are(kind, form):
     """Catches reading bfloat16 as float16, or rounding numbers that are exact already."""
     wide = numbers(5, 40, 100)

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 6
+VERSION = 7
 
 
 class Kind(IntEnum):
@@ -154,6 +154,18 @@ class Copies(c.Structure):
     )
 
 
+class LayerSquares(c.Structure):
+    """Sums of squares of what the matrices of one layer read."""
+
+    _fields_ = tuple((name, c.c_void_p) for name in ("attention", "out", "mlp", "down"))
+
+
+class Squares(c.Structure):
+    """Sums of squares of what all matrices read."""
+
+    _fields_ = (("layer", c.c_void_p), ("head", c.c_void_p))
+
+
 class Call(c.Structure):
     """One forward."""
 
@@ -167,8 +179,27 @@ class Call(c.Structure):
             for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
         ),
         ("probe", c.POINTER(Copies)),
+        ("squares", c.POINTER(Squares)),
+    )
+
+
+class Quantising(c.Structure):
+    """Rows of floats that become blocks; see source/quantising.h."""
+
+    _fields_ = (
+        ("block", c.c_char_p),
+        ("numbers", c.c_void_p),
+        ("rows", c.c_int64),
+        ("columns", c.c_int64),
+        ("weights", c.c_void_p),
+        ("out", c.c_void_p),
+        ("errors", c.c_void_p),
+        ("quick", c.c_int32),
     )
 
 
 #: Those that cross the border, in the order in which the library tells their sizes.
-STRUCTS = (Matrix, Norm, LayerWeights, Model, LayerCopies, Copies, Call)
+STRUCTS = (
+    *(Matrix, Norm, LayerWeights, Model, LayerCopies, Copies),
+    *(LayerSquares, Squares, Call, Quantising),
+)

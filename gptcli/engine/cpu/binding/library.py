@@ -158,6 +158,7 @@ def _declare(functions: c.CDLL) -> None:
         ("panel_bytes", i64, [i32, i64]),
         ("rows", i32, [c.c_char_p, c.POINTER(abi.Matrix), pointer, i64, pointer, i32]),
         ("pack", i32, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
+        ("quantise", i32, [c.c_char_p, c.POINTER(abi.Quantising), i32]),
         ("crew", None, [i32, pointer, i32, pointer]),
         ("read", c.c_uint64, [pointer, i64, i32]),
         ("stage", i32, [pointer, c.POINTER(abi.Call), i32, i32]),

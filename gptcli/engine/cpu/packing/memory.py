@@ -43,6 +43,8 @@ class PackedWeights:
         self.memory = memory
         #: Sections that stand at the same place of another piece of memory.
         self.moved: dict[str, Bytes] = {}
+        #: By which part of themselves rounding changed the numbers, see `Rounding.changed`.
+        self.changed = 0.0
         #: What moves them there, where that may pay.
         self.mover: Mover | None = None
 

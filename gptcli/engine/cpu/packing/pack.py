@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.arrays import quiet
-from gptcli.engine.cpu.binding.abi import Form
+from gptcli.engine.cpu.binding.abi import FLOATS, Form
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.coded import CodedRows
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
+from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.sections import ROWS, Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
@@ -109,11 +110,15 @@ def pack(
     library: Library,
     *,
     threads: int = 1,
+    rounding: Rounding | None = None,
 ) -> PackedWeights:
-    """Lay out parameters, which have the decoder's names, in memory. Raises as `pack_into`."""
+    """Lay out parameters, which have the decoder's names, in memory. See `pack_into`."""
     memory = reserve(places(spec, kinds, library)[1])
-    pack_into(_Memory(memory), spec, kinds, parameters, library, threads=threads)
-    return PackedWeights(spec, kinds, library, memory)
+    into, rounding = _Memory(memory), rounding or Rounding()
+    pack_into(into, spec, kinds, parameters, library, threads=threads, rounding=rounding)
+    packed = PackedWeights(spec, kinds, library, memory)
+    packed.changed = rounding.changed
+    return packed
 
 
 @quiet
@@ -125,13 +130,15 @@ def pack_into(
     library: Library,
     *,
     threads: int = 1,
+    rounding: Rounding | None = None,
 ) -> None:
     """Lay out parameters, section by section and some rows at a time.
 
-    Blocks become a section of the kind of their name without a change of any number. KeyError for a
-    parameter that is not there, ValueError for one of another shape, or whose numbers do not become
-    the section's kind.
+    Blocks become a section of the kind of their name without a change of any number; floats become
+    blocks by `rounding`. KeyError for a parameter that is not there, ValueError for one of another
+    shape, or whose numbers do not become the section's kind.
     """
+    rounding = Rounding() if rounding is None else rounding
     for section, at in places(spec, kinds, library)[0].values():
         try:
             parameter = parameters[section.parameter]
@@ -142,7 +149,7 @@ def pack_into(
             elif parameter.shape != section.shape:
                 raise ValueError(f"its shape is {parameter.shape}, not {section.shape}")
             elif section.form == "matrix":
-                _put_matrix(target, section, at, parameter, library, threads)
+                _put_matrix(target, section, at, parameter, library, threads, rounding)
             else:
                 _put_table(target, section, at, parameter)
         except ValueError as error:
@@ -163,15 +170,21 @@ def _put_matrix(
     parameter: Parameter,
     library: Library,
     threads: int,
+    rounding: Rounding,
 ) -> None:
     panel = library.functions.kernels_panel_bytes(section.kind, section.columns)
+    columns = section.columns
     for rows in _steps(section):
         some: NDArray[np.generic]
         if isinstance(parameter, GgmlBlocks | CodedRows) and parameter.form is section.kind:
             some, form = parameter.blocks(rows), section.kind
-        else:
+        elif section.kind in FLOATS:
             some = parameter[rows]
             form = _FORMS[some.dtype.name]
+        else:
+            form, floats = section.kind, as_float32(parameter[rows])
+            some = rounding.rows(section.name, floats, form, library, threads)
+            columns = ggml_blocks.shape(form.name, some.shape)[1]
         source = np.ascontiguousarray(some)
         panels = -(-len(source) // ROWS)
         first = at + rows.start // ROWS * panel
@@ -182,7 +195,7 @@ def _put_matrix(
             source.ctypes.data,
             source.strides[0],
             len(source),
-            section.columns,
+            columns,
             to.ctypes.data,
             panel,
             threads,

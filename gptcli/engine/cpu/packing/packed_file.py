@@ -6,6 +6,8 @@ What stands before the sections is `formats.packed_header`; its texts are
     digest     of what the layout of the sections follows from
     content    of the files that they were packed from, and
     checksum   of the sections themselves; both empty where hashing would take as long as packing
+    grids      in which blocks weights were before, where that was looked for: `grids.as_text`
+    changed    by which part of themselves, in the root of mean squares, rounding changed numbers
 
 The layout is the same for every processor and any number of threads. The file says nothing about
 where sections are: that follows from the model, and a file of any other size is not used.
@@ -19,15 +21,14 @@ are, the note says of which start of the machine it holds.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import mmap
 import os
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,10 +36,13 @@ import numpy as np
 
 from gptcli import atomic, identity
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
+from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.moving import Moving
+from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import Parameter, pack_into
+from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.packing.writing import Writing, reserve_disk
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError
 from gptcli.formats import packed_header
@@ -48,19 +52,6 @@ from gptcli.formats.packed_header import BEGIN
 _ON_DISK_SECONDS = 120
 #: Grows whenever a layout of source/kinds/, or what stands in a section, changes.
 LAYOUT = 4
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What weights are packed from: a model's directory, the files that store them, their stamp.
-
-    reading: whatever else a packed number depends on, in words.
-    """
-
-    directory: Path
-    files: Sequence[Path]
-    stamp: str
-    reading: str
 
 
 def digest(spec: ModelSpec, kinds: Kinds, origin: Origin) -> str:
@@ -80,25 +71,31 @@ def make(
     parameters: Mapping[str, Parameter],
     *,
     threads: int = 1,
+    rounding: Rounding | None = None,
     hashed: bool,
+    grids: str | None = None,
 ) -> None:
     """Pack weights into a file that is whole or not there; memory does not grow with the model.
 
-    hashed: so that it can be told from its content, too. Nothing is left behind where that fails:
-    OSError where the file cannot be written, ModelError where the origin changes meanwhile, and
-    what `pack_into` raises.
+    hashed: so that it can be told from its content, too. grids: what is known of the weights, see
+    `grids_of`. Nothing is left behind where that fails: OSError where the file cannot be written,
+    ModelError where the origin changes meanwhile, and what `pack_into` raises.
     """
     size = places(spec, kinds, library)[1]
     said = {"digest": digest(spec, kinds, origin), "directory": str(origin.directory.resolve())}
+    if grids is not None:
+        said["grids"] = grids
     with atomic.replacing(path, flushed=identity.boot() is None) as file:
-        _reserve(file, BEGIN + size)
+        reserve_disk(file, BEGIN + size)
         file.seek(BEGIN)
         with ThreadPoolExecutor(1) as thread:
-            into = _Writing(file, thread)
-            pack_into(into, spec, kinds, parameters, library, threads=threads)
+            into = Writing(file, thread)
+            pack_into(into, spec, kinds, parameters, library, threads=threads, rounding=rounding)
             into.end(size)
         if not _same(origin):
             raise ModelError(str(origin.directory), "was changed while it was being read")
+        if rounding is not None:
+            said["changed"] = f"{rounding.changed:.4g}"
         said["content"] = identity.digest(origin.files) if hashed else ""
         said["checksum"] = identity.digest_from(file, BEGIN) if hashed else ""
         file.seek(0)
@@ -107,58 +104,38 @@ def make(
         identity.vouch(note(path), _what(said, identity.boot()), _stamp(path, file, origin))
 
 
-class _Writing:
-    """See Target: two pieces of memory, of which one is written while the other is filled.
-
-    Mapping the file instead takes several times as long, a fault for each of its pages, and a full
-    disk would end the process. Errors of writing are raised by a later call.
-    """
-
-    def __init__(self, file: BinaryIO, thread: ThreadPoolExecutor) -> None:
-        """thread: one, so that what is written keeps its order."""
-        self._file, self._thread, self._at = file, thread, 0
-        self._pieces = [np.empty(0, dtype=np.uint8)] * 2
-        self._written: list[Future[None] | None] = [None, None]
-        self._turn = 0
-
-    def room(self, first: int, end: int) -> Bytes:
-        """See Target."""
-        self._turn = 1 - self._turn
-        self._wait(self._turn)
-        if end - first > len(self._pieces[self._turn]):
-            self._pieces[self._turn] = reserve(end - first)
-        return self._pieces[self._turn][: end - first]
-
-    def done(self, first: int, end: int) -> None:
-        """See Target."""
-        piece = self._pieces[self._turn][: end - first]
-        self._written[self._turn] = self._thread.submit(self._write, first, piece)
-
-    def end(self, at: int) -> None:
-        """Zeros up to there; all is written."""
-        for turn in (0, 1):
-            self._wait(turn)
-        self._write(at, self._pieces[0][:0])
-
-    def _wait(self, turn: int) -> None:
-        written = self._written[turn]
-        if written is not None:
-            written.result()
-
-    def _write(self, first: int, piece: Bytes) -> None:
-        self._file.write(bytes(first - self._at))
-        self._file.write(piece.data)
-        self._at = first + len(piece)
+def grids_of(path: Path, origin: Origin) -> str | None:
+    """What `make` was told of the weights, None where that is not known of these."""
+    try:
+        with path.open("rb") as file:
+            said = packed_header.read(file)
+            known = said is not None and _fits(path, file, said, origin, unseen=False)
+            return said.get("grids") if said is not None and known else None
+    except OSError:
+        return None
 
 
-def _reserve(file: BinaryIO, size: int) -> None:
-    """Room on the disk, before the work: OSError where there is none. Makes writing faster, too."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
+def for_once(
+    directory: Path,
+    spec: ModelSpec,
+    kinds: Kinds,
+    parameters: Mapping[str, Parameter],
+    library: Library,
+    *,
+    threads: int = 1,
+    rounding: Rounding | None = None,
+) -> PackedWeights:
+    """Weights packed into a file that has no name and goes when they go. Raises as `make`."""
+    size = places(spec, kinds, library)[1]
+    with tempfile.TemporaryFile(dir=directory) as file:
+        reserve_disk(file, size)
+        with ThreadPoolExecutor(1) as thread:
+            into = Writing(file, thread)
+            pack_into(into, spec, kinds, parameters, library, threads=threads, rounding=rounding)
+            into.end(size)
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return PackedWeights(spec, kinds, library, np.frombuffer(mapped, dtype=np.uint8))
 
 
 def _same(origin: Origin) -> bool:
@@ -206,6 +183,7 @@ def load(
         mapped.madvise(mmap.MADV_WILLNEED)
     memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
     packed = PackedWeights(spec, kinds, library, memory)
+    packed.changed = _number(said.get("changed"))
     packed.mover = Moving(packed, mapped, BEGIN)
     return packed
 
@@ -233,6 +211,13 @@ def _fits(
         return False
     identity.vouch(note(path), _what(said), stamp)
     return True
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
 
 
 def note(path: Path) -> Path:

@@ -103,6 +103,7 @@ class KernelModel:
         layers: Sequence[KeysValues],
         wanted: Ids,
         shown: abi.Copies | None = None,
+        squares: abi.Squares | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
@@ -110,7 +111,8 @@ class KernelModel:
         stands there. Its key and value are written to that place in each layer's, which are laid
         out as source/cache.h says; it sees what stands before it in its row, other tokens of this
         call included. wanted: indices below n. shown: where to copy what a probe wants to see.
-        Raises ValueError for what does not fit and for a model that was closed, MemoryError.
+        squares: what those of all that matrices read are added to. Raises ValueError for what does
+        not fit and for a model that was closed, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
@@ -131,6 +133,7 @@ class KernelModel:
         call.wanted = at + 12 * count
         call.logits = logits.ctypes.data
         call.probe = None if shown is None else c.pointer(shown)
+        call.squares = None if squares is None else c.pointer(squares)
         result = self.library.functions.kernels_forward(self._opened, c.byref(call))
         _check(result, count, "a token, row or position is outside of the model or the cache")
         return logits

@@ -102,35 +102,43 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
   const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
+  const LayerSquares squares = s.call->squares ? s.call->squares->layer[layer] : LayerSquares{};
   const int mlp_needs = needs_of_mlp(m, w);
   const int first_needs = needs_of(w.query, m.met) | needs_of(w.key, m.met) | needs_of(w.value, m.met) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
   clear_ends(s, team, w);
   Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, w.query.order, first_needs);
+  add_squares(team, squares.attention, x, count, m.width);
   project(s, team, w, x);
   if (m.parallel == 1) {
     team.wait();
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
   }
-  if (m.parallel) widen_layer(s, team, w, x);
+  if (m.parallel) {
+    add_squares(team, squares.mlp, x, count, m.width);
+    widen_layer(s, team, w, x);
+  }
   team.wait();
   place_heads(s, team, layer);
   team.wait();
   show(s, team, shown.queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
   x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
+  add_squares(team, squares.out, x, count, w.heads * w.head_dim);
   add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
 
   if (!m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
+    add_squares(team, squares.mlp, x, count, m.width);
     widen_layer(s, team, w, x);
     team.wait();
   }
   if (mixture) {
-    narrow_experts(s, team, w);
+    narrow_experts(s, team, w, squares.down);
     add_update(s, team, w.mlp_post_norm, shown.mlp);
   } else {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
+    add_squares(team, squares.down, x, count, w.hidden);
     add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
   }
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
@@ -142,6 +150,7 @@ static void unembed(const Step &s, const Team &team) {
   const int count = s.call->wanted_count;
   if (count == 0) return;
   const Reading x = read_normed(s, team, s.stream, s.call->wanted, count, m.final_norm, nullptr, needs_of(m.head, m.met));
+  if (s.call->squares) add_squares(team, s.call->squares->head, x, count, m.width);
   product(m.head, part_of(panels_of(m.head), team), x, s.numbers, count, m.met,
           [&](int i, int64_t p, const Floats *values) {
                const Floats logits = softcapped(values[0] * splat(m.logit_scale), m.final_softcap);

@@ -16,7 +16,12 @@ struct InstructionSet {
   void (*product_alone)(const Matrix *, Reading, const int32_t *which, int32_t count, int32_t met, float *out);
   void (*normalise_alone)(const float *, float *, int32_t n, const Norm *, int32_t layernorm, float eps);
   void (*activate_alone)(const float *, float *, int32_t n, int32_t activation);
+  bool (*quantises)(const char *block);
+  Job quantise;
 };
+
+// The set of that name, or the best one for "", where it was built and works on this machine.
+const InstructionSet *find_set(const char *name);
 
 // Null where this library was not built with it.
 extern const InstructionSet *const avx512bf16_set, *const avx512_set, *const avxvnni_set, *const avx2_set;

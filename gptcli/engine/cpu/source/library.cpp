@@ -8,13 +8,13 @@
 #include "api.h"
 #include "crew.h"
 #include "instruction_set.h"
+#include "quantising.h"
 
 enum Result : int32_t { DONE = 0, NO_MEMORY = 1, BAD_CALL = 2 };
 
 static const InstructionSet *const SETS[] = {avx512bf16_set, avx512_set, avxvnni_set, avx2_set, neon_set, portable_set};
 
-// The set of that name, or the best one for "", where it was built and works on this machine.
-static const InstructionSet *find_set(const char *name) {
+const InstructionSet *find_set(const char *name) {
   for (const InstructionSet *set : SETS) {
     if (!set || !set->works_here()) continue;
     if (!*name || !strcmp(name, set->name)) return set;
@@ -32,14 +32,17 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {6,
+static const int32_t SIZES[] = {7,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(LayerWeights),
                                 sizeof(Model),
                                 sizeof(LayerCopies),
                                 sizeof(Copies),
-                                sizeof(Call)};
+                                sizeof(LayerSquares),
+                                sizeof(Squares),
+                                sizeof(Call),
+                                sizeof(Quantising)};
 
 API const int32_t *kernels_sizes(int32_t *count) {
   *count = sizeof SIZES / sizeof *SIZES;

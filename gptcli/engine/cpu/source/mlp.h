@@ -99,11 +99,13 @@ static void widen_experts(const Step &s, const Team &team, const LayerWeights &w
   }
 }
 
-// update[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them.
-static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w) {
+// update[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them. squares:
+// those of all experts together, or null.
+static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w, double *squares) {
   const Model &m = *s.model;
   const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride,
                                nullptr, needs_of_all(m, w.experts_down));
+  add_squares(team, squares, x, s.call->count * m.chosen, m.expert_hidden);
   const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
     memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));

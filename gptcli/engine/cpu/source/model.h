@@ -61,6 +61,15 @@ struct Copies {
   const LayerCopies *layer;  // (layers)
 };
 
+// Σ x² over tokens of what matrices read, column by column, which a forward adds to.
+struct LayerSquares {
+  double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
+};
+struct Squares {
+  const LayerSquares *layer;
+  double *head;  // of the tokens that logits are wanted of
+};
+
 // One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
 // says.
 struct Call {
@@ -70,4 +79,5 @@ struct Call {
   void *const *keys, *const *values;         // (layers)
   float *logits;                             // (wanted_count, vocab)
   const Copies *probe;                        // or null
+  const Squares *squares;                     // or null
 };

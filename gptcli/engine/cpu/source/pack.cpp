@@ -11,7 +11,6 @@ namespace {
 // Only the part of a kind that packs is used here.
 #include "vector_portable.h"
 #include "forms.h"
-#include "rounding.h"
 
 struct Packing {
   const uint8_t *rows;
@@ -20,33 +19,18 @@ struct Packing {
   int64_t out_step;
 };
 
-template <class Kind>
-void put_row(Kind, const float *x, int64_t columns, uint8_t *panel, int lane) { Kind::put(x, columns, panel, lane); }
-
-inline void put_row(Float8, const float *, int64_t, uint8_t *, int) {}
-
-template <class B>
-void put_row(Coded<B>, const float *x, int64_t columns, uint8_t *panel, int lane) {
-  if constexpr (rounds<B>) {
-    const int64_t blocks = up(columns, B::NUMBERS) / B::NUMBERS;
-    std::vector<uint8_t> rounded(blocks * B::BYTES);
-    for (int64_t b = 0; b < blocks; b++) round_block(B{}, x + b * B::NUMBERS, &rounded[b * B::BYTES]);
-    Coded<B>::keep(rounded.data(), blocks * B::NUMBERS, panel, lane);
-  }
-}
-
-// Whether rows of a form become a kind.
+// Whether rows of a form become a kind; floats become blocks in quantise.cpp.
 template <class Kind, class Form> constexpr bool packs = Kind::template keeps<Form> || Form::NUMBERS == 1;
 template <class Form> constexpr bool packs<Float8, Form> = SAME<Float8, Form>;
-template <class B, class Form> constexpr bool packs<Coded<B>, Form> = SAME<B, Form> || (Form::NUMBERS == 1 && rounds<B>);
+template <class B, class Form> constexpr bool packs<Coded<B>, Form> = SAME<B, Form>;
 
 template <class Kind, class Form>
 void pack_row(const uint8_t *row, int64_t columns, std::vector<float> &scratch, uint8_t *panel, int lane) {
   if constexpr (Kind::template keeps<Form>) {
     Kind::keep(row, columns, panel, lane);
-  } else if constexpr (Form::NUMBERS == 1) {
+  } else if constexpr (packs<Kind, Form>) {
     row_as_floats<Form>(row, columns, scratch.data());
-    put_row(Kind{}, scratch.data(), columns, panel, lane);
+    Kind::put(scratch.data(), columns, panel, lane);
   }
 }
 

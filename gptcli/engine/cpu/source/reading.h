@@ -64,3 +64,13 @@ static Reading read_as_is(const Step &s, const Team &team, float *x, int count, 
   reading.values = x;
   return reading;
 }
+
+// Add to Σ x² of n columns; each thread has some of these, whatever their number is.
+static inline void add_squares(const Team &team, double *to, const Reading &x, int count, int n) {
+  if (!to) return;
+  const Range columns = part_of(n, team);
+  for (int t = 0; t < count; t++) {
+    const float *row = x.values + t * x.stride;
+    for (int64_t c = columns.first; c < columns.end; c++) to[c] += (double)row[c] * row[c];
+  }
+}

@@ -9,7 +9,7 @@ namespace {
 bool works_here() {  // every processor with AVX2 and FMA has F16C
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
-const InstructionSet set = {"avx2", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone};
+const InstructionSet set = {"avx2", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone, quantises, quantise_part};
 }  // namespace
 const InstructionSet *const avx2_set = &set;
 #else

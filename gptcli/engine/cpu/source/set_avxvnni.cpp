@@ -12,7 +12,7 @@ bool works_here() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 4));
 }
-const InstructionSet set = {"avxvnni", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone};
+const InstructionSet set = {"avxvnni", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone, quantises, quantise_part};
 }  // namespace
 const InstructionSet *const avxvnni_set = &set;
 #else

@@ -17,7 +17,7 @@ bool works_here() {
   return true;  // every Apple processor of this kind has them
 #endif
 }
-const InstructionSet set = {"neon", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone};
+const InstructionSet set = {"neon", works_here, forward, stage_alone, rows_alone, needs_of_kind, product_alone, normalise_alone, activate_alone, quantises, quantise_part};
 }  // namespace
 const InstructionSet *const neon_set = &set;
 #else

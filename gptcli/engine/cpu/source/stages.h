@@ -13,3 +13,4 @@
 #include "mlp.h"
 #include "forward.h"
 #include "alone.h"
+#include "quantise/rows.h"

@@ -1,0 +1,146 @@
+"""How much an error in each column of a matrix weighs: as the squares of what the column meets.
+
+A product changes by Σ x · (what rounding leaves), whose mean square is Σ (mean of x²) · (what is
+left)² where that knows nothing of x. So the model, rounded for a first time, in a hurry, is run
+over the tokens of some text, and is rounded again. Which x are large depends little on the text, as
+a model has some features that are large everywhere: tokens drawn by chance do where none is given.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.pack import Parameter, pack
+from gptcli.engine.cpu.packing.packed_file import for_once
+from gptcli.engine.cpu.packing.quantise import Rounding
+from gptcli.engine.cpu.packing.sections import EMBEDDING, Kinds
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP
+from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.keys_values import KeysValues
+from gptcli.types.compute import QUANTISED
+
+Weights = dict[str, NDArray[np.float32]]
+#: Ids of pieces of text, each a beginning.
+Texts = Sequence[Sequence[int]]
+#: So many texts of so many tokens are drawn; what the head reads counts at the last few.
+TEXTS, TOKENS, WANTED = 4, 128, 16
+#: No column weighs less than this part of the mean: chance may have missed what it is for. Those of
+#: an embedding that is the head as well more, since its rows are read by themselves, too.
+LEAST, LEAST_OF_TIED = 1e-3, 0.1
+#: Which of what is added up a matrix reads.
+_READS = {
+    **dict.fromkeys(("query", "key", "value"), "attention"),
+    **dict.fromkeys(("gate", "up"), "mlp"),
+    "out": "out",
+    "down": "down",
+}
+
+
+def rounding_for(
+    dtype: str,
+    spec: ModelSpec,
+    kinds: Kinds,
+    parameters: Mapping[str, Parameter],
+    *,
+    threads: int,
+    directory: Path,
+    texts: Texts = (),
+) -> Rounding:
+    """How the floats of a model are to be rounded: where a dtype does so, by what columns meet.
+
+    texts: in what they meet it, drawn by chance where there are none. For that the model is packed
+    once more, in a file in `directory` that goes with it, or in memory where that is not possible,
+    and run by the best instructions that there are, so that those which --cpu-features names do not
+    change any weight. Raises as packing does.
+    """
+    if dtype not in QUANTISED:
+        return Rounding()
+    library = open_library()
+    given = spec, kinds, parameters, library
+    quick, texts = Rounding(quick=True), texts or drawn(spec)
+    try:
+        rough = for_once(directory, *given, threads=threads, rounding=quick)
+    except OSError:
+        rough = pack(*given, threads=threads, rounding=quick)
+    model = KernelModel(rough, library, context=max(map(len, texts)), threads=threads)
+    try:
+        return Rounding(column_weights(model, texts))
+    finally:
+        model.close()
+
+
+def column_weights(model: KernelModel, texts: Texts) -> Weights:
+    """For the sections of matrices that tokens go through: (columns), about 1 on average."""
+    spec, sums = model.spec, _Sums(model.spec)
+    for text in texts:
+        layers = [KeysValues(shape, 1, np.empty(0, np.uint16)) for shape in spec.shapes]
+        for layer in layers:
+            layer.reserve(0, -(-len(text) // KEY_GROUP) * KEY_GROUP)
+        wanted = range(max(0, len(text) - WANTED), len(text))
+        rows, positions = [0] * len(text), range(len(text))
+        model.forward(text, rows, positions, layers, wanted, squares=sums.struct)
+    return sums.weights(model.packed.places, model.packed.head)
+
+
+def drawn(spec: ModelSpec) -> list[list[int]]:
+    """Ids by chance, the same wherever they are drawn.
+
+    Each power of two has as many of them, since tokens are numbered by how often they occur, about.
+    """
+    chance = random.Random(0)
+    length = min(TOKENS, spec.context)
+    # Past the last id by rounding, perhaps.
+    return [
+        [min(int(spec.vocab ** chance.random()), spec.vocab - 1) for _ in range(length)]
+        for _ in range(TEXTS)
+    ]
+
+
+class _Sums:
+    """Sums of squares, layer by layer."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._layers = (abi.LayerSquares * spec.layers)()
+        self._kept: list[dict[str, NDArray[np.float64]]] = []
+        for struct, shape, this in zip(self._layers, spec.shapes, spec.each_layer, strict=True):
+            mixture = this.mixture and spec.experts is not None
+            hidden = spec.experts.hidden if mixture and spec.experts else shape.hidden
+            kept = {
+                "attention": np.zeros(spec.width),
+                "out": np.zeros(shape.heads * shape.head_dim),
+                "mlp": np.zeros(spec.width),
+                "down": np.zeros(hidden),
+            }
+            for name, array in kept.items():
+                setattr(struct, name, array.ctypes.data)
+            self._kept.append(kept)
+        self._head = np.zeros(spec.width)
+        self.struct = abi.Squares(c.addressof(self._layers), self._head.ctypes.data)
+
+    def weights(self, names: Iterable[str], head: str) -> Weights:
+        """Of sections by name; head: which of them is the unembedding."""
+        found: Weights = {}
+        for name in names:
+            parts = name.split(".")
+            if name == head:
+                found[name] = _weights(self._head, LEAST_OF_TIED if name == EMBEDDING else LEAST)
+            elif parts[-1] == "weight" and parts[-2] in _READS:
+                found[name] = _weights(self._kept[int(parts[1])][_READS[parts[-2]]])
+        return found
+
+
+def _weights(squares: NDArray[np.float64], least: float = LEAST) -> NDArray[np.float32]:
+    mean = squares.mean()
+    if not np.isfinite(mean) or mean <= 0:  # a model of zeros, or one whose numbers overflow
+        return np.ones(len(squares), dtype=np.float32)
+    found: NDArray[np.float32] = (squares / mean + least).astype(np.float32)
+    return found
