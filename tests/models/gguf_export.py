@@ -20,6 +20,10 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
+from gptcli.engine.cpu.binding.abi import Form
+from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.quantise import quantise
+
 Tensors = Iterator[tuple[str, np.ndarray]]
 ARCHITECTURES = {
     "bloom": gguf.MODEL_ARCH.BLOOM,
@@ -45,6 +49,8 @@ ARCHITECTURES = {
     "stablelm": gguf.MODEL_ARCH.STABLELM,
     "starcoder2": gguf.MODEL_ARCH.STARCODER2,
 }
+#: What llama-quantize takes where rows are not of whole blocks of 256.
+OF_SHORT_ROWS = {Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q8_0}
 PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
 
 
@@ -54,10 +60,12 @@ def export(
     add_tokenizer: Callable[[gguf.GGUFWriter], None],
     kind: Kind | Callable[[str], Kind] = Kind.F32,
     largest: int = 0,
+    *,
+    as_numbers: bool = False,
 ) -> None:
     """Write a directory's model, matrices as `kind`, or as it says for each by the file's name.
 
-    largest: tensors in a part, 0 for all.
+    largest: tensors in a part, 0 for all. as_numbers: what blocks hold, as float32.
     """
     config = json.loads((directory / "config.json").read_text())
     state = Numbers(load(directory))
@@ -80,12 +88,25 @@ def export(
         if plain or wanted is Kind.F32:
             writer.add_tensor(ours, array)
         else:
-            data = gguf.quants.quantize(array, wanted)
-            writer.add_tensor(ours, data, raw_dtype=wanted)
+            wanted = wanted if array.shape[-1] % 256 == 0 else OF_SHORT_ROWS.get(wanted, wanted)
+            data = quantised(array, wanted)
+            if as_numbers:
+                writer.add_tensor(ours, gguf.quants.dequantize(data, wanted))
+            else:
+                writer.add_tensor(ours, data, raw_dtype=wanted)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def quantised(array: np.ndarray, kind: Kind) -> np.ndarray:
+    """Rows as blocks of a kind: by the gguf package where it can."""
+    if kind not in OF_SHORT_ROWS:
+        return gguf.quants.quantize(array, kind)
+    rows = np.ascontiguousarray(array, dtype=np.float32).reshape(-1, array.shape[-1])
+    found = quantise(rows, Form[kind.name], open_library()).rows
+    return found.reshape(*array.shape[:-1], -1)
 
 
 class Numbers(Mapping[str, np.ndarray]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gguf
@@ -143,15 +144,24 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def checkpoint(case: str, directory: Path) -> torch.nn.Module:
-    """A random model of a case, saved as transformers publishes it."""
+def checkpoint(
+    case: str,
+    directory: Path,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    spread: float = 0.2,
+) -> torch.nn.Module:
+    """A random model of a case, saved as transformers publishes it.
+
+    sizes: what those of its fields are that it names; spread: of its weights.
+    """
     kind, fields = CASES[case]
+    fields = fields | {name: size for name, size in sizes.items() if name in fields}
     torch.manual_seed(sum(case.encode()))
     config = AutoConfig.for_model(kind, **fields)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     for name, parameter in sorted(model.named_parameters()):
         # Norms of all ones and biases of all zeros would hide a mistake.
-        noise = torch.randn(parameter.shape) * 0.2
+        noise = torch.randn(parameter.shape) * spread
         is_norm = "norm" in name and name.endswith("weight")
         parameter.data.copy_(1 + noise if is_norm else noise)
     model = model.float().eval()
