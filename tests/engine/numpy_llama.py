@@ -128,8 +128,8 @@ def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
     return floats(numbers) if cache.dtype == np.uint16 else numbers
 
 
-def open_kernels(described: Described, compute: Compute) -> KernelRunner:
-    """See engine.open.open_kernels, whose place it takes."""
+def open_kernels(described: Described, compute: Compute, _texts: object = ()) -> KernelRunner:
+    """See engine.open.open_kernels, whose place it takes; nothing is rounded."""
     name = "float32" if compute.dtype == "auto" else compute.dtype
     limit = context_in_use(described.spec, compute.ctx_size)
     return KernelRunner(NumpyLlama(described.spec, weights(described)), described.spec, name, limit)
