@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from torch import nn
 
+from gptcli.engine.arrays import log_softmax
 from gptcli.engine.cpu.binding.abi import Kind, Met
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP
+from gptcli.engine.state.model_state import new_state
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.text.tokenizer import Tokenizer
@@ -20,7 +24,7 @@ from gptcli.types.sampling import Sampling
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.cpu.test_quantised_forward import rounded
 from tests.engine.helpers import generate
-from tests.opening import load, open_runner
+from tests.opening import load, open_kernels, open_runner
 from tests.test_default_model import PROMPTS, TOKENS
 
 pytestmark = needs_kernels
@@ -106,3 +110,22 @@ def test_any_number_of_threads_gives_the_same_bytes(dtype, kernels, tokenizer):
         found.append(np.concatenate([first, runner.decode([5], cache), runner.decode([6], cache)]))
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
+
+
+def test_defaults_round_next_to_nothing(default_model, shared_data_dir, tokenizer):
+    """Catches keys and values in bfloat16, which alone rounded sixty times as much as all the rest.
+
+    Against the same weights with activations, keys and values in float32.
+    """
+    ids = tokenizer.encode((Path(__file__).parents[1] / "README.md").read_text("utf-8"))[:256]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
+        runner, slow = (
+            open_kernels(default_model, activations=each) for each in ("auto", "float32")
+        )
+    assert runner.facts.activations == "int16"
+    wide = new_state(slow.spec, 1, np.empty(0, np.float32), group=KEY_GROUP)
+    exact = log_softmax(slow.all_logits(ids, wide).astype(np.float64))
+    found = log_softmax(runner.all_logits(ids, runner.new_state()).astype(np.float64))
+    divergence = (np.exp(exact) * (exact - found)).sum(1).mean()
+    assert divergence < 1.5e-6, divergence

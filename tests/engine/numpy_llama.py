@@ -1,6 +1,6 @@
 """A Llama by its formulas, token by token, in numpy: what stands in for the kernels in tests.
 
-It imports no torch, and rounds nothing but the KV cache, where that is bfloat16.
+It imports no torch, and rounds nothing but the KV cache, where that has two bytes a number.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def store(cache: np.ndarray, row: int, position: int, numbers: np.ndarray) -> No
 def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
     """What a token at this position sees, (kv_heads, positions, head_dim)."""
     numbers = cache[row, :, : position + 1]
-    return floats(numbers) if cache.dtype == np.uint16 else numbers
+    return floats(numbers) if cache.dtype == np.uint16 else numbers.astype(np.float32)
 
 
 def open_kernels(described: Described, compute: Compute, _texts: object = ()) -> KernelRunner:

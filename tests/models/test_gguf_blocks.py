@@ -19,7 +19,6 @@ from gptcli import models
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.opening import choose
 from gptcli.engine.cpu.packing.chosen import kinds_of
-from gptcli.engine.cpu.run.runner import WIDE
 from gptcli.engine.describe import describe
 from gptcli.errors import UsageError
 from gptcli.formats.gguf import reading
@@ -152,7 +151,9 @@ def test_what_auto_is_called(tmp_path, kind, name):
     choice = choose(described, "auto")
     assert choice is not None and choice.name == name
     runner = open_kernels(directory, threads=1, ctx_size=32)
-    assert runner.facts.dtype == name and runner.facts.itemsize == (4 if name in WIDE else 2)
+    assert runner.facts.dtype == name and runner.facts.itemsize == (
+        4 if name in ("float32", "float16") else 2
+    )
     for dtype in ("float32", "bfloat16", "float16"):
         assert choose(described, dtype).kinds == kinds_of(dtype, described.spec)
 

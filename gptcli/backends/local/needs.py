@@ -105,7 +105,7 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
                 kept, changed = True, Dequantised(told.matrices, told.stored, told.packed)
     if wanted == "auto":
         wanted = _STORED[max(kinds, key=lambda kind: kinds[kind])]
-    # The cache of quantised weights is bfloat16; on a CPU that of float16 is float32.
+    # That of quantised weights has two bytes a number; on a CPU that of float16 is float32.
     item = _WIDTHS.get(wanted, 2)
     of_cache = 4 if wanted == "float16" and not may_be_there() else item
     weights = numbers * item if weights is None else weights

@@ -34,7 +34,7 @@ from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
-from gptcli.engine.cpu.run.runner import WIDE, KernelRunner
+from gptcli.engine.cpu.run.runner import KernelRunner, cache_dtype
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec
@@ -229,7 +229,7 @@ def _check_memory(
         weights,
         scratch=choice.scratch(described.spec, limit, threads),
         dtype=choice.name,
-        item=4 if choice.name in WIDE else 2,
+        item=cache_dtype(choice.name).itemsize,
         context=limit,
         device="cpu",
     )

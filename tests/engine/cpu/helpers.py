@@ -138,7 +138,7 @@ def in_order(cache: np.ndarray) -> np.ndarray:
     positions, features = np.arange(capacity)[:, None], np.arange(head_dim)[None]
     lanes = positions % 16
     within = 16 * features + lanes
-    if cache.dtype != np.float32:
+    if cache.dtype == np.uint16:
         paired = 16 * (features & ~1) + 2 * lanes + features % 2
         within = np.where(features < head_dim // 2 * 2, paired, within)
     at = (positions - lanes) * head_dim + within

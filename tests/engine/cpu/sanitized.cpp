@@ -222,7 +222,7 @@ struct Shown {
 };
 
 // All logits of some prefills and single tokens, of two rows; every other step is looked into.
-static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, bool bfloat16) {
+static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, CacheKind cache) {
   state = 1;  // the same weights each time
   Small small(kind, mixture, met);
   std::vector<float> all;
@@ -232,7 +232,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
   std::vector<void *> keys, values;
   for (int i = 0; i < 2 * m.layers; i++) {
     const LayerWeights &w = m.layer[i % m.layers];
-    caches.emplace_back((size_t)batch * w.kv_heads * capacity * w.head_dim * (bfloat16 ? 2 : 4));
+    caches.emplace_back((size_t)batch * w.kv_heads * capacity * w.head_dim * (cache == CACHE_FLOAT32 ? 4 : 2));
     (i < m.layers ? keys : values).push_back(nullptr);
   }
   for (int i = 0; i < m.layers; i++) keys[i] = caches[i].data(), values[i] = caches[m.layers + i].data();
@@ -248,7 +248,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
     }
     for (int i = 0; i < (int)tokens.size(); i += 3) wanted.push_back(i);
     std::vector<float> logits(wanted.size() * m.vocab);
-    Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, bfloat16, 200,
+    Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, cache, 200,
                  tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data(), nullptr};
     Shown shown(m, call.count / 3, call.count);
     if ((probed = !probed)) call.probe = &shown.probe;
@@ -293,13 +293,14 @@ int main() {
     quantise_all(name);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) products(name, kind);
     for (int32_t kind = 0; kernels_kind_name(kind); kind++) for (int threads = 1; threads < 5; threads += 2) {
-      const bool mixture = kind % 2, halves = kind > 0;
+      const bool mixture = kind % 2;
+      const CacheKind cache = !kind ? CACHE_FLOAT32 : kind / 2 % 2 ? CACHE_FLOAT16 : CACHE_BFLOAT16;
       const int32_t met = threads == 1 ? MET_FLOATS : kind % 3 ? MET_WORDS : MET_BYTES;
-      const bool rounded = halves || (met != MET_FLOATS && kind > 0);  // keys and values are, too
-      compare(run(name, kind, mixture, met, threads, halves), run("portable", kind, mixture, met, 2, halves), rounded);
+      const bool rounded = cache != CACHE_FLOAT32 || (met != MET_FLOATS && kind > 0);  // keys and values are, too
+      compare(run(name, kind, mixture, met, threads, cache), run("portable", kind, mixture, met, 2, cache), rounded);
     }
-    std::thread other([name] { run(name, kind_of("q8_0"), false, MET_WORDS, 3, true); });
-    run(name, kind_of("q4_k"), true, MET_WORDS, 3, true);
+    std::thread other([name] { run(name, kind_of("q8_0"), false, MET_WORDS, 3, CACHE_BFLOAT16); });
+    run(name, kind_of("q4_k"), true, MET_WORDS, 3, CACHE_FLOAT16);
     other.join();
     puts(name);
   }

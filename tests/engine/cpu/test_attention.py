@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.model.angles import angles, slopes
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
 from gptcli.engine.state.keys_values import KeysValues
-from tests.engine.cpu import reference
+from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import Session, every_set, in_order, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model, small_parameters
 
@@ -48,6 +49,17 @@ specs = st.builds(
 rows = st.lists(st.tuples(st.integers(0, 150), st.integers(0, 20)), min_size=1, max_size=3)
 
 
+#: What a cache may be: numpy has no bfloat16, and holds its bits.
+every_cache = pytest.mark.parametrize(
+    "dtype", [np.float32, np.uint16, np.float16], ids=["float32", "bfloat16", "float16"]
+)
+
+
+def held(numbers: np.ndarray, dtype: Any) -> np.ndarray:
+    """Numbers as a cache of such a dtype has them."""
+    return as_bfloat16(numbers) if dtype is np.uint16 else numbers.astype(dtype)
+
+
 class Stage:
     """One stage of a model's only layer, for tokens that come after others in their rows."""
 
@@ -62,8 +74,7 @@ class Stage:
         self.kept.keys, self.kept.values = (self.cache(shape, dtype) for _ in range(2))
 
     def cache(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        numbers = self.random.normal(size=shape).astype(np.float32)
-        return numbers if dtype is np.float32 else (numbers.view(np.uint32) >> 16).astype(dtype)
+        return held(self.random.normal(size=shape).astype(np.float32), dtype)
 
     def run(self, stage: int, qkv: list[np.ndarray]) -> list[np.ndarray]:
         """qkv, each (tokens, heads, head_dim), before → after the stage, and what it gathered."""
@@ -107,11 +118,8 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
     """softmax(q kᵀ) v, one token and one head at a time, float64."""
     spec, out = stage.spec, np.zeros(queries.shape)
     steep = slopes(spec.heads).astype(np.float64) * (spec.alibi or 0)
-    wide = [
-        (a.astype(np.uint32) << 16).view(np.float32) if a.dtype == np.uint16 else a
-        for a in (in_order(stage.kept.keys), stage.kept.values)
-    ]
-    keys, values = (a.astype(np.float64) for a in wide)
+    cached = in_order(stage.kept.keys), stage.kept.values
+    keys, values = (as_float32(a).astype(np.float64) for a in cached)
     for token, (row, at) in enumerate(zip(stage.rows, stage.positions, strict=True)):
         first = max(0, at + 1 - (spec.each_layer[0].window or at + 1))
         seen = slice(first, at + 1)
@@ -129,7 +137,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
 
 @pytest.mark.slow
 @every_set
-@pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
+@every_cache
 @settings(max_examples=60, deadline=None)
 @given(spec=specs, pieces=rows, threads=st.integers(1, 3))
 def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
@@ -147,7 +155,7 @@ def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
 @pytest.mark.parametrize("over", [None, "head", "each_head", "width"])
 @pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (21, 6), (64, 64), (80, 32)])
-@pytest.mark.parametrize("dtype", [np.float32, np.uint16], ids=["float32", "bfloat16"])
+@every_cache
 def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtype, instructions):
     """Catches a head's weight used for another, pairs taken wrongly, a key in another's place."""
     rope = Rope(10000.0, dim, interleaved=interleaved)
@@ -178,12 +186,29 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
     caches = (in_order(stage.kept.keys), stage.kept.values)
     for cache, before, part in zip(caches, kept, (1, 2), strict=True):
-        numbers = after[part]
-        if dtype is np.uint16:
-            numbers = reference.stored(numbers.reshape(1, -1), "BFLOAT16").reshape(numbers.shape)
-            numbers = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-        before[stage.rows, :, stage.positions] = numbers
+        before[stage.rows, :, stage.positions] = held(after[part], dtype)
         np.testing.assert_array_equal(cache, before)
+
+
+@every_set
+@pytest.mark.parametrize("head_dim", [32, 21])
+def test_keys_and_values_beyond_halves(head_dim, instructions):
+    """Catches a finite number that becomes an infinity, or halves that are not the nearest."""
+    spec = dataclasses.replace(SPEC, head_dim=head_dim, each_layer=(LayerSpec(),))
+    stage = Stage(small_model(instructions, spec=spec), [(3, 40)], np.float16)
+    edges = [65504, 65519.99, 65520, 7e4, 3e38, 2**-14, 2**-24, 2**-25, 1.5 * 2**-24, 0]
+    # Halfway between two halves, where the even one is the nearest.
+    edges += [1 + 2**-11, 1 + 3 * 2**-11, np.inf, np.nan]
+    qkv = stage.random_qkv()
+    for part in qkv[1:]:
+        part *= np.exp2(stage.random.uniform(-30, 20, part.shape))
+        part.flat[: 2 * len(edges)] = [sign * x for x in edges for sign in (1, -1)]
+        stage.random.shuffle(part.reshape(-1))
+    stage.run(PLACE_HEADS, qkv)
+    for cache, part in zip((in_order(stage.kept.keys), stage.kept.values), qkv[1:], strict=True):
+        nearest = np.clip(part, -65504, 65504).astype(np.float16)
+        expected = np.where(np.isfinite(part), nearest, np.float16(np.nan))
+        np.testing.assert_array_equal(cache[0, :, 3:43].swapaxes(0, 1), expected)
 
 
 MB = 1 << 20

@@ -172,21 +172,37 @@ def test_trees_are_those_of_torch():
     close([joint for _, joint in ours], [joint for _, joint in theirs])
 
 
-def test_a_cache_of_bfloat16_is_held_as_its_bits():
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("float32", np.float32),
+        ("float16", np.float32),
+        ("bfloat16", np.uint16),
+        *((name, np.float16) for name in ("int8", "int4", "q4_k+q6_k+bfloat16", "float8+bfloat16")),
+    ],
+)
+def test_what_keys_and_values_are_kept_in(name, dtype):
+    """Catches weights of few bits beside keys and values that are rounded without need."""
+    runner = numpy_llama.runner(GOLDENS / "llama/tied", name)
+    assert runner.facts.itemsize == np.dtype(dtype).itemsize
+    assert {each.keys.dtype for each in runner.new_state().layers} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(("name", "bits"), [("bfloat16", 8), ("int4", 11)])
+def test_a_cache_of_two_bytes(name, bits):
     """Catches bits that are copied as numbers when the cache grows, or rows are picked."""
     case = "llama/tied"
-    runner, row = numpy_llama.runner(GOLDENS / case, "bfloat16"), rows_of(case)[0]
-    assert (runner.facts.itemsize, runner.facts.dtype) == (2, "bfloat16")
+    runner, row = numpy_llama.runner(GOLDENS / case, name), rows_of(case)[0]
+    assert (runner.facts.itemsize, runner.facts.dtype) == (2, name)
     _, logits = begin(PrefixCache(runner), [list(row), list(row), [*row[:8], 3]])
-    cache = runner.new_state()
-    assert cache.layers[0].keys.dtype == np.uint16
-    alone = runner.all_logits(row, cache)[-1]
+    alone = runner.all_logits(row, runner.new_state())[-1]
     exact = whole(case)[0][-1].numpy()
     largest = np.abs(exact).max()
     # A key's last bit may fall otherwise, since sums in another order are not quite the same.
-    np.testing.assert_allclose(logits[:2], np.stack([alone, alone]), atol=2**-8 * largest, rtol=0)
-    # Eight bits of each key and value.
-    assert 0 < np.abs(alone - exact).max() < 2**-6 * largest
+    apart = 2.0**-bits * largest
+    np.testing.assert_allclose(logits[:2], np.stack([alone, alone]), atol=apart, rtol=0)
+    # So many bits of each key and value.
+    assert 0 < np.abs(alone - exact).max() < 4 * apart
 
 
 @pytest.mark.parametrize("at", range(5))

@@ -10,7 +10,7 @@ from gptcli.engine.cpu.run.key_groups import keys_of
 from tests.engine.cpu import helpers
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.float16])
 @pytest.mark.parametrize("head_dim", [1, 2, 5, 8])
 @pytest.mark.parametrize("length", [1, 16, 19, 48])
 def test_keys_stand_position_by_position(dtype, head_dim, length):

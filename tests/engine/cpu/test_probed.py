@@ -9,6 +9,7 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.runner import KernelRunner
+from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import CASES, Recorder, rows_of, runner_of
@@ -88,17 +89,19 @@ def test_only_what_is_wanted_is_shown(point):
         assert mine[:3] == other[:3] and np.array_equal(mine[3], other[3])
 
 
-def test_keys_are_as_the_cache_rounds_them():
+@pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", 8), ("int4", 11)])
+def test_keys_are_as_the_cache_rounds_them(dtype, bits):
     """Catches keys that are not those which the queries meet, or those of other positions."""
     exact, rounded = Recorder(range(40), ("keys",)), Recorder(range(40), ("keys",))
-    for dtype, recorder in (("float32", exact), ("bfloat16", rounded)):
-        runner = small_runner(SETS[0], "float32")
-        runner = KernelRunner(runner.model, SPEC, dtype, SPEC.context)
+    model = small_runner(SETS[0], "float32").model
+    for name, recorder in (("float32", exact), (dtype, rounded)):
+        runner = KernelRunner(model, SPEC, name, SPEC.context)
         runner.prefill([TEXT[:40]], runner.new_state(), probe=recorder)
     first, other = exact.shown[0][3], rounded.shown[0][3]
     assert not np.array_equal(first, other)
-    np.testing.assert_allclose(other, first, rtol=2**-8, atol=1e-9)
-    assert not (np.ascontiguousarray(other).view(np.uint32) & 0xFFFF).any()
+    np.testing.assert_allclose(other, first, rtol=2.0**-bits, atol=2**-24)
+    name = "BFLOAT16" if bits == 8 else "FLOAT16"
+    assert np.array_equal(other, reference.stored(other, name))
 
 
 @every_set

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 7
+VERSION = 8
 
 
 class Kind(IntEnum):
@@ -48,6 +48,14 @@ class Kind(IntEnum):
 Form = Kind
 #: The kinds that are floats, and what numpy calls their numbers.
 FLOATS = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float16"}
+
+
+class CacheKind(IntEnum):
+    """What keys and values are kept as; see source/cache.h. Named as the `Kind` of these floats."""
+
+    FLOAT32 = 0
+    BFLOAT16 = 1
+    FLOAT16 = 2
 
 
 class Met(IntEnum):
@@ -172,7 +180,7 @@ class Call(c.Structure):
     _fields_ = (
         *(
             (name, c.c_int32)
-            for name in ("count", "wanted_count", "batch", "capacity", "bfloat16_cache", "angles")
+            for name in ("count", "wanted_count", "batch", "capacity", "cache_kind", "angles")
         ),
         *(
             (name, c.c_void_p)

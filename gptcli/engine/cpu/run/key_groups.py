@@ -18,7 +18,7 @@ def keys_of(keys: NDArray[Any], length: int) -> NDArray[np.float32]:
     batch, heads, _, d = keys.shape
     count = -(-length // KEY_GROUP)
     groups = keys[:, :, : count * KEY_GROUP].reshape(batch, heads, count, d * KEY_GROUP)
-    # Features stand alone, or in bfloat16 as pairs; where their number is odd, the last one alone.
+    # In bfloat16, features stand as pairs, and where their number is odd the last one alone.
     paired = d - d % 2 if keys.dtype == np.uint16 else 0
     pairs = groups[..., : paired * KEY_GROUP].reshape(batch, heads, count, -1, KEY_GROUP, 2)
     alone = groups[..., paired * KEY_GROUP :].reshape(batch, heads, count, -1, KEY_GROUP)

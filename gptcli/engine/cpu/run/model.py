@@ -26,6 +26,8 @@ __all__ = ["KernelModel", "covers"]
 
 #: Places and ids, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
+#: What numpy calls the numbers of each kind of cache.
+_CACHES = {np.dtype(abi.FLOATS[abi.Kind[each.name]]): each for each in abi.CacheKind}
 #: Positions by which the table of angles grows.
 GROWTH = 1024
 _KEYS, _VALUES = attrgetter("keys"), attrgetter("values")
@@ -227,7 +229,7 @@ class KernelModel:
             raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
         batch, _, capacity, _ = layers[0].keys.shape
         dtype = layers[0].keys.dtype
-        if dtype not in (np.float32, np.uint16):
+        if dtype not in _CACHES:
             raise ValueError(f"keys and values cannot be {dtype}")
         for layer, sizes in zip(layers, self.spec.shapes, strict=True):
             shape = (batch, sizes.kv_heads, capacity, sizes.head_dim)
@@ -240,7 +242,7 @@ class KernelModel:
         self._call.keys = c.addressof(placed.keys)
         self._call.values = c.addressof(placed.values)
         self._call.batch, self._call.capacity = batch, capacity
-        self._call.bfloat16_cache = dtype == np.uint16
+        self._call.cache_kind = _CACHES[dtype]
         self._placed = placed
 
 

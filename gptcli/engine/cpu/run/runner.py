@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
     from gptcli.engine.state.keys_values import KeysValues
 
-#: The dtypes whose keys and values are float32.
-WIDE = ("float32", "float16")
+#: What numpy calls keys and values where weights are floats; bfloat16 is held as uint16.
+_CACHES = {"float32": "float32", "float16": "float32", "bfloat16": "uint16"}
 #: Ids and places, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
+
+
+def cache_dtype(name: str) -> np.dtype[Any]:
+    """What a model keeps keys and values in, by what its dtype is called.
+
+    float32 where the weights are float32 or float16, bfloat16 where they are, as torch does. Beside
+    quantised weights float16: of two bytes it rounds eight times as finely as bfloat16, which would
+    be most of what is rounded there.
+    """
+    return np.dtype(_CACHES.get(name, "float16"))
 
 
 class PackedModel(Protocol):
@@ -88,8 +98,7 @@ class PackedModel(Protocol):
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for; notices: of its packing.
 
-    Keys and values are float32 where the weights are, or float16, which has more digits than
-    bfloat16; else bfloat16, held as the uint16 of its bits.
+    Keys and values are of `cache_dtype`.
     """
 
     def __init__(
@@ -105,7 +114,7 @@ class KernelRunner:
         self.spec = spec
         self._dtype_name = dtype_name
         self.limit = limit
-        self._like = np.empty(0, np.float32 if dtype_name in WIDE else np.uint16)
+        self._like = np.empty(0, cache_dtype(dtype_name))
 
     @cached_property
     def facts(self) -> RunnerFacts:

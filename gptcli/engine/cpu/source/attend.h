@@ -21,8 +21,7 @@ static inline int first_stretch(const Item &item, int window) {
 static inline int end_stretch(const Item &item) { return (item.position + item.count - 1) / STRETCH + 1; }
 
 static inline void attend_one(const Step &s, const Scratch &own, const Unit &u, float *partial) {
-  if (s.call->bfloat16_cache) attend_stretch<uint16_t>(s, own, u, partial);
-  else attend_stretch<float>(s, own, u, partial);
+  as_cached(s.call->cache_kind, [&](auto number) { attend_stretch<decltype(number)>(s, own, u, partial); });
 }
 
 // place: of a stretch in its round; behind them, at s.round, is what is merged so far.

@@ -11,20 +11,25 @@ static inline Seen seen_from(int position, int window) {
   return {window && position + 1 > window ? position + 1 - window : 0, position + 1};
 }
 
-// Values are float32, or bfloat16 in uint16_t.
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
-static inline Floats load_cached(const uint16_t *at, int n) { return load_bfloat16_part(at, n); }
+static inline Floats load_cached(const CachedBFloat16 *at, int n) { return load_bfloat16_part(&at->bits, n); }
+static inline Floats load_cached(const CachedFloat16 *at, int n) { return load_half_part(&at->bits, n); }
 
 // Features i and i + 1 of a key group; see cache.h.
 static inline void two_features(const float *group, int i, Floats &one, Floats &other) {
   one = load(group + 16 * i), other = load(group + 16 * i + 16);
 }
-static inline void two_features(const uint16_t *group, int i, Floats &one, Floats &other) {
+static inline void two_features(const CachedFloat16 *group, int i, Floats &one, Floats &other) {
+  one = load_half(&group[16 * i].bits), other = load_half(&group[16 * i + 16].bits);
+}
+static inline void two_features(const CachedBFloat16 *group, int i, Floats &one, Floats &other) {
   const Ints both = load_ints(group + 16 * i);
   one = as_floats(shift_left<16>(both)), other = as_floats(both & splat_int((int32_t)0xffff0000));
 }
+// The last feature, where their number is odd.
 static inline Floats last_feature(const float *group, int i) { return load(group + 16 * i); }
-static inline Floats last_feature(const uint16_t *group, int i) { return load_bfloat16(group + 16 * i); }
+static inline Floats last_feature(const CachedFloat16 *group, int i) { return load_half(&group[16 * i].bits); }
+static inline Floats last_feature(const CachedBFloat16 *group, int i) { return load_bfloat16(&group[16 * i].bits); }
 
 // A key group as float32.
 template <class T>

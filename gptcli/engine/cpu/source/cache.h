@@ -1,17 +1,48 @@
-// The layout of the KV cache: for each layer (batch, kv_heads, capacity, head_dim) numbers.
+// The KV cache: for each layer (batch, kv_heads, capacity, head_dim) numbers of one type.
 //
 // Values stand position by position. Keys stand in groups of 16 positions, so that the scores of
 // 16 positions are sums of whole vectors; a key group takes the memory of its 16 positions:
 //
-//   float32    for each feature: 16 positions
-//   bfloat16   for each pair of features: 16 × (even, odd), as weights do in kinds/; where
-//              head_dim is odd, the last feature by itself: 16 positions
+//   float32, float16   for each feature: 16 positions
+//   bfloat16           for each pair of features: 16 × (even, odd), as weights do in kinds/; where
+//                      head_dim is odd, the last feature by itself: 16 positions
 //
 // So a capacity is a multiple of 16.
 #pragma once
 
-static inline int float32_key_at(int feature, int lane) { return 16 * feature + lane; }
-static inline int bfloat16_key_at(int feature, int lane, int head_dim) {
+struct CachedBFloat16 { uint16_t bits; };
+struct CachedFloat16 { uint16_t bits; };
+
+// use(a number of the type that is cached)
+template <class Use>
+static inline void as_cached(int32_t kind, Use use) {
+  if (kind == CACHE_BFLOAT16) use(CachedBFloat16{});
+  else if (kind == CACHE_FLOAT16) use(CachedFloat16{});
+  else use(float{});
+}
+
+// Where a feature's number is, from its key group on.
+static inline int key_at(const float *, int feature, int lane, int) { return 16 * feature + lane; }
+static inline int key_at(const CachedFloat16 *, int feature, int lane, int) { return 16 * feature + lane; }
+static inline int key_at(const CachedBFloat16 *, int feature, int lane, int head_dim) {
   if (feature == head_dim - 1 && feature % 2 == 0) return 16 * feature + lane;
   return 16 * (feature & ~1) + 2 * lane + feature % 2;
+}
+
+// Numbers as the cache has them.
+static inline void rounded_to(float *to, const float *x, int n) { memcpy(to, x, n * sizeof(float)); }
+static inline void rounded_to(CachedBFloat16 *to, const float *x, int n) {
+  for (int i = 0; i < n; i++) to[i].bits = float_to_bfloat16(x[i]);
+}
+// What is beyond the range of halves becomes the last of them: a finite number stays finite. What is
+// not finite becomes no number, also an infinity.
+static inline void rounded_to(CachedFloat16 *to, const float *x, int n) {
+  for (int i = 0; i < n; i += 16) {
+    const int lanes = n - i < 16 ? n - i : 16;
+    const Floats all = load_part(x + i, lanes);
+    const Floats near = min(splat(65504.0f), max(splat(-65504.0f), all));
+    uint16_t halves[16];
+    store_half(halves, fma(all, splat(0.0f), near));
+    memcpy(to + i, halves, lanes * sizeof(uint16_t));
+  }
 }

@@ -42,23 +42,22 @@ static inline int64_t cached_at(const Call &c, const LayerWeights &w, int token,
 }
 
 // values[row, h, position] = x[h], for all heads.
-static inline void keep_value(const Call &c, const LayerWeights &w, void *cache, int token, const float *x) {
+template <class T>
+static inline void keep_value(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim;
-  for (int h = 0; h < w.kv_heads; h++, x += d) {
-    const int64_t at = cached_at(c, w, token, h, c.positions[token]);
-    if (!c.bfloat16_cache) memcpy((float *)cache + at, x, d * sizeof(float));
-    else for (int i = 0; i < d; i++) ((uint16_t *)cache)[at + i] = float_to_bfloat16(x[i]);
-  }
+  for (int h = 0; h < w.kv_heads; h++, x += d) rounded_to(cache + cached_at(c, w, token, h, c.positions[token]), x, d);
 }
 
 // The same for keys, a lane of the position's key group.
-static inline void keep_key(const Call &c, const LayerWeights &w, void *cache, int token, const float *x) {
+template <class T>
+static inline void keep_key(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim, position = c.positions[token], lane = position % 16;
   for (int h = 0; h < w.kv_heads; h++, x += d) {
-    const int64_t at = cached_at(c, w, token, h, position - lane);
-    for (int i = 0; i < d; i++) {
-      if (!c.bfloat16_cache) ((float *)cache)[at + float32_key_at(i, lane)] = x[i];
-      else ((uint16_t *)cache)[at + bfloat16_key_at(i, lane, d)] = float_to_bfloat16(x[i]);
+    T *group = cache + cached_at(c, w, token, h, position - lane), some[16];
+    for (int i = 0; i < d; i += 16) {
+      const int n = d - i < 16 ? d - i : 16;
+      rounded_to(some, x + i, n);
+      for (int j = 0; j < n; j++) group[key_at(group, i + j, lane, d)] = some[j];
     }
   }
 }
@@ -81,7 +80,10 @@ static void place_heads(const Step &s, const Team &team, int layer) {
         rotate(k + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
       }
     }
-    keep_key(*s.call, w, s.call->keys[layer], (int)t, k);
-    keep_value(*s.call, w, s.call->values[layer], (int)t, q + values_at(w));
+    as_cached(s.call->cache_kind, [&](auto number) {
+      using T = decltype(number);
+      keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);
+      keep_value(*s.call, w, (T *)s.call->values[layer], (int)t, q + values_at(w));
+    });
   }
 }

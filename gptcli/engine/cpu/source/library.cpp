@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {7,
+static const int32_t SIZES[] = {8,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(LayerWeights),
@@ -73,6 +73,7 @@ API void kernels_end_threads() { pool_close(); }
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
   if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
+  if (call.cache_kind < CACHE_FLOAT32 || call.cache_kind > CACHE_FLOAT16) return false;
   for (int32_t i = 0; i < call.count; i++) {
     const int32_t at = call.positions[i];
     if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= call.batch) return false;

@@ -70,10 +70,13 @@ struct Squares {
   double *head;  // of the tokens that logits are wanted of
 };
 
+// What keys and values are kept as.
+enum CacheKind : int32_t { CACHE_FLOAT32 = 0, CACHE_BFLOAT16 = 1, CACHE_FLOAT16 = 2 };
+
 // One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
 // says.
 struct Call {
-  int32_t count, wanted_count, batch, capacity, bfloat16_cache, angles;  // angles: rows of cos, sin
+  int32_t count, wanted_count, batch, capacity, cache_kind, angles;  // angles: rows of cos, sin
   const int32_t *tokens, *rows, *positions;  // (count)
   const int32_t *wanted;                     // (wanted_count), which tokens have logits, ascending
   void *const *keys, *const *values;         // (layers)

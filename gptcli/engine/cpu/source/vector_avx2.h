@@ -100,6 +100,16 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
 }
+static inline Floats load_half_part(const uint16_t *p, int n) {
+  if (n >= 16) return load_half(p);
+  uint16_t padded[16] = {};
+  for (int i = 0; i < n; i++) padded[i] = p[i];
+  return load_half(padded);
+}
+static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128((__m128i *)p + 1, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
+}
 // The sign is in all bits of the upper bytes: of these only the highest stays.
 static inline Floats load_float8(const uint8_t *p) {
   const __m256i bytes = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));

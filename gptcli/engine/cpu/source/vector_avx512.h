@@ -66,6 +66,12 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
 }
+static inline Floats load_half_part(const uint16_t *p, int n) {
+  return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes_below(n), p))};
+}
+static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT));
+}
 // The sign is in all bits of the upper bytes: of these only the highest stays.
 static inline Floats load_float8(const uint8_t *p) {
   const __m256i bytes = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));

@@ -100,6 +100,15 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return floats([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
 }
+static inline Floats load_half_part(const uint16_t *p, int n) {
+  if (n >= 16) return load_half(p);
+  uint16_t padded[16] = {};
+  for (int i = 0; i < n; i++) padded[i] = p[i];
+  return load_half(padded);
+}
+static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
+  FOUR(i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.v[i])));
+}
 // The sign is in all bits of the upper bytes: of these only the highest stays.
 static inline Floats load_float8(const uint8_t *p) {
   const int8x16_t bytes = vld1q_s8((const int8_t *)p);

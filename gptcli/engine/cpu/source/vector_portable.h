@@ -89,6 +89,14 @@ static inline Floats load_half(const uint16_t *p) {
   for (int i = 0; i < 16; i++) r.v[i] = half_to_float(p[i]);
   return r;
 }
+static inline Floats load_half_part(const uint16_t *p, int n) {
+  Floats r = splat(0);
+  for (int i = 0; i < n; i++) r.v[i] = half_to_float(p[i]);
+  return r;
+}
+static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
+  for (int i = 0; i < 16; i++) p[i] = float_to_half(x.v[i]);
+}
 // Sixteen floats of e4m3, each over 256.
 static inline Floats load_float8(const uint8_t *p) {
   Floats r;
