@@ -61,6 +61,9 @@ static inline Ints operator&(Ints x, Ints y) { return {_mm256_and_si256(x.a, y.a
 template <int N> static inline Ints shift_left(Ints x) {
   return {_mm256_slli_epi32(x.a, N), _mm256_slli_epi32(x.b, N)};
 }
+template <int N> static inline Ints shift_signed_right(Ints x) { return {_mm256_srai_epi32(x.a, N), _mm256_srai_epi32(x.b, N)}; }
+// Of each half of a lane.
+template <int N> static inline Ints shift_halves_right(Ints x) { return {_mm256_srli_epi16(x.a, N), _mm256_srli_epi16(x.b, N)}; }
 template <int N> static inline Ints shift_right(Ints x) {
   return {_mm256_srli_epi32(x.a, N), _mm256_srli_epi32(x.b, N)};
 }

@@ -46,6 +46,9 @@ static inline Ints operator-(Ints a, Ints b) { return {_mm512_sub_epi32(a.v, b.v
 static inline Ints operator|(Ints a, Ints b) { return {_mm512_or_si512(a.v, b.v)}; }
 static inline Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 template <int N> static inline Ints shift_left(Ints a) { return {_mm512_slli_epi32(a.v, N)}; }
+template <int N> static inline Ints shift_signed_right(Ints a) { return {_mm512_srai_epi32(a.v, N)}; }
+// Of each half of a lane.
+template <int N> static inline Ints shift_halves_right(Ints a) { return {_mm512_srli_epi16(a.v, N)}; }
 template <int N> static inline Ints shift_right(Ints a) { return {_mm512_srli_epi32(a.v, N)}; }
 static inline Floats as_floats(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
 static inline Ints as_ints(Floats a) { return {_mm512_castps_si512(a.v)}; }

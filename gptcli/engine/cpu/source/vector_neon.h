@@ -67,6 +67,11 @@ static inline Ints operator&(Ints a, Ints b) { return ints([&](int i) { return v
 template <int N> static inline Ints shift_left(Ints a) {
   return ints([&](int i) { return vshlq_n_s32(a.v[i], N); });
 }
+template <int N> static inline Ints shift_signed_right(Ints a) { return ints([&](int i) { return vshrq_n_s32(a.v[i], N); }); }
+// Of each half of a lane.
+template <int N> static inline Ints shift_halves_right(Ints a) {
+  return ints([&](int i) { return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(a.v[i]), N)); });
+}
 template <int N> static inline Ints shift_right(Ints a) {
   if constexpr (N == 0) return a;  // no such instruction
   else

@@ -48,6 +48,11 @@ static inline Ints operator-(Ints a, Ints b) { return {a.v - b.v}; }
 static inline Ints operator&(Ints a, Ints b) { return {a.v & b.v}; }
 static inline Ints operator|(Ints a, Ints b) { return {a.v | b.v}; }
 template <int N> static inline Ints shift_left(Ints a) { return {a.v << N}; }
+template <int N> static inline Ints shift_signed_right(Ints a) { return {a.v >> N}; }
+// Of each half of a lane.
+template <int N> static inline Ints shift_halves_right(Ints a) {
+  return {(LaneInts)((LaneBits)a.v >> N & (LaneBits)(LaneInts{} + (int32_t)((0xffffu >> N) * 0x00010001u)))};
+}
 template <int N> static inline Ints shift_right(Ints a) { return {(LaneInts)((LaneBits)a.v >> N)}; }
 static inline Floats as_floats(Ints a) { return {(LaneFloats)a.v}; }
 static inline Ints as_ints(Floats a) { return {(LaneInts)a.v}; }

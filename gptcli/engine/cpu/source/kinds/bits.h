@@ -31,10 +31,13 @@ template <int N, int AT, int TO = 0> static inline Ints of_lanes(Ints x) { retur
 template <int N, int AT, int TO> static inline Ints of_halves(Ints x) { return moved<AT, TO>(x) & splat_int((((1 << N) - 1) << TO) * 0x00010001); }
 template <int N, int AT, int TO> static inline Ints of_bytes(Ints x) { return moved<AT, TO>(x) & splat_int((((1 << N) - 1) << TO) * 0x01010101); }
 
+// What a pair is raised by where it is taken as it stands: each fourth alike, see Bits::raised.
+constexpr int raised_by(int i) { return i % 4 < 3 ? 4 * (i % 4) : 0; }
+
 // N bits: those of 8 / N following vectors share bytes, the first the lowest of each.
 template <int N>
 struct Bits {
-  static constexpr int SHARING = 8 / N, BYTES = 512 / SHARING;
+  static constexpr int SHARING = 8 / N, BYTES = 512 / SHARING, BITS = N, LOW = N;
   // FROM: the lowest of their bits.
   template <int FROM = 0>
   static void put(const uint64_t *codes, uint8_t *chunk, int lane) {
@@ -55,6 +58,14 @@ struct Bits {
     constexpr int vector = vector_of_pair(I);
     return of_halves<N, N *(vector % SHARING) + (odd_pair(I) ? 8 : 0), TO>(load_ints(chunk + 64 * (vector / SHARING)));
   }
+  // Of four bits, pair I times 2^raised_by(I), for half of the work: it stays where it stands.
+  template <int I> static Ints raised(const uint8_t *chunk) {
+    constexpr int vector = vector_of_pair(I), at = 4 * (vector % 2) + (odd_pair(I) ? 8 : 0);
+    static_assert(at == 4 * (I % 4), "");
+    const Ints all = load_ints(chunk + 64 * (vector / 2));
+    if constexpr (at == 12) return shift_halves_right<12>(all);
+    else return of_halves<4, at, at>(all);
+  }
 };
 
 // The low N bits of a code, and behind them the M others.
@@ -62,7 +73,7 @@ template <int N, int M>
 struct Joined {
   using Low = Bits<N>;
   using High = Bits<M>;
-  static constexpr int BYTES = Low::BYTES + High::BYTES;
+  static constexpr int BYTES = Low::BYTES + High::BYTES, BITS = N + M, LOW = N;
   static void put(const uint64_t *codes, uint8_t *chunk, int lane) {
     Low::put(codes, chunk, lane);
     High::template put<N>(codes, chunk + Low::BYTES, lane);
@@ -72,5 +83,8 @@ struct Joined {
   }
   template <int I> static Ints pair(const uint8_t *chunk) {
     return Low::template pair<I>(chunk) | High::template pair<I, N>(chunk + Low::BYTES);
+  }
+  template <int I> static Ints raised(const uint8_t *chunk) {
+    return Low::template raised<I>(chunk) | High::template pair<I, N + raised_by(I)>(chunk + Low::BYTES);
   }
 };

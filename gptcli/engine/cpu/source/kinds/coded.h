@@ -115,9 +115,21 @@ struct Coded {
         each<GROUPS>([&](auto g) {
           constexpr int EACH = Words::VECTORS / GROUPS;
           Ints part = splat_int(-B::OFFSET * sum_of<B::GROUP>(row, at, g));
-          each<EACH>([&](auto i) {
-            part = dot_words(part, pair<EACH * g.value + i.value>(chunk), row.x[at * Words::VECTORS + EACH * g + i]);
-          });
+          // Sums of what is raised alike have zeros below, and fit into 32 bits.
+          constexpr bool RAISED = !B::TABLE && B::Codes::LOW == 4 &&
+                                  (int64_t)EACH / 4 * 2 * 32767 * ((1 << B::Codes::BITS) - 1) << 8 <= INT32_MAX;
+          if constexpr (!RAISED) {
+            each<EACH>([&](auto i) {
+              part = dot_words(part, pair<EACH * g.value + i.value>(chunk), row.x[at * Words::VECTORS + EACH * g + i]);
+            });
+          } else {
+            Ints raised[3] = {part, splat_int(0), splat_int(0)};
+            each<EACH>([&](auto i) {
+              constexpr int I = EACH * g.value + i.value, by = raised_by(I) / 4;
+              raised[by] = dot_words(raised[by], B::Codes::template raised<I>(chunk), row.x[at * Words::VECTORS + I]);
+            });
+            part = raised[0] + shift_signed_right<4>(raised[1]) + shift_signed_right<8>(raised[2]);
+          }
           if constexpr (B::MINIMUMS) total = fma(minimums[c * GROUPS + g], splat(scaled_sum<B::GROUP>(row, at, g)), total);
           total = fma(to_floats(part), scales[c * GROUPS + g] * splat(row.scales[at]), total);
         });
