@@ -32,6 +32,11 @@ class GptcliError(Exception):
         return f"{line} ({self.hint})" if self.hint else line
 
 
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """The reason of bytes that are no text, with the first of them and its place."""
+    return f"is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+
+
 class UsageError(GptcliError):
     """A flag, an argument or a setting that cannot be."""
 

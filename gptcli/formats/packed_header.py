@@ -13,11 +13,19 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import BinaryIO
 
+#: How the name of the note ends that vouches for such a file.
+NOTE = ".seen"
 _MAGIC = b"GPTPACK\0"
 #: Where the weights begin: whole pages of any system, and room for the longest path.
 BEGIN = 1 << 15
+
+
+def note(path: Path) -> Path:
+    """Where stamps stand that vouch for a file; when it was changed, the file was last used."""
+    return path.with_name(path.name + NOTE)
 
 
 def encode(said: Mapping[str, str]) -> bytes:

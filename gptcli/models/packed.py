@@ -17,7 +17,7 @@ from gptcli.formats import packed_header
 from gptcli.formats.model_files import CONFIG
 from gptcli.models import disk
 
-_NOTE, _TOKENIZER = ".seen", ".tokenizer"
+_TOKENIZER = ".tokenizer"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def remove(found: Iterable[PackedCopy]) -> int:
             with suppress(FileNotFoundError):  # another removal was faster
                 copy.path.unlink()
                 freed += copy.size
-            _note(copy.path).unlink(missing_ok=True)
+            packed_header.note(copy.path).unlink(missing_ok=True)
     return freed
 
 
@@ -72,7 +72,7 @@ def _found(paths: Iterable[Path]) -> list[PackedCopy]:
     for path in sorted(paths):
         # A file may go while it is looked at; pipes are none of ours.
         with suppress(OSError):
-            if path.suffix != _NOTE and path.is_file():
+            if path.suffix != packed_header.NOTE and path.is_file():
                 found.append(_copy(path))
     return found
 
@@ -83,14 +83,10 @@ def _copy(path: Path) -> PackedCopy:
     stat, directory = path.stat(), said.get("directory")
     used = stat.st_mtime
     with suppress(OSError):
-        used = max(used, _note(path).stat().st_mtime)
+        used = max(used, packed_header.note(path).stat().st_mtime)
     return PackedCopy(path, Path(directory) if directory else None, stat.st_size, used)
 
 
 def _stem(path: Path) -> str:
     """The name that all files of a model begin with."""
     return path.name.removesuffix(path.suffix)
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(path.name + _NOTE)

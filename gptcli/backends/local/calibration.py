@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptcli.errors import InputError
+from gptcli.errors import InputError, not_utf8
 
 if TYPE_CHECKING:
     from gptcli.engine.model.spec import ModelSpec
@@ -46,5 +46,4 @@ def _beginning(file: Path) -> str:
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(data[:_BYTES], final=whole)
     except UnicodeDecodeError as error:
-        reason = f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise InputError(str(file), reason) from None
+        raise InputError(str(file), not_utf8(error)) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import Spoken, checked
-from gptcli.errors import InputError, UsageError
+from gptcli.errors import InputError, UsageError, not_utf8
 
 #: More than any context holds, and little enough to read at once.
 _LARGEST = 256 << 20
@@ -93,8 +93,7 @@ def _text(subject: str, data: bytes, verbatim: bool) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        reason = f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise InputError(subject, reason) from None
+        raise InputError(subject, not_utf8(error)) from None
     if verbatim:
         return text
     return text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")

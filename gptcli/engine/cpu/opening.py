@@ -22,15 +22,13 @@ from gptcli.engine.cpu.binding.library import (
     open_library,
 )
 from gptcli.engine.cpu.packing import packed_file
-from gptcli.engine.cpu.packing.chosen import DTYPES, chosen_kinds, kinds_of
-from gptcli.engine.cpu.packing.kinds import Changed
+from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, chosen_kinds, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.notices import rounded_anew
 from gptcli.engine.cpu.packing.origin import Origin, origin_of, packed_path
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
@@ -56,19 +54,11 @@ _SMALL = 1 << 26
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True)
-class KernelChoice:
-    """Which kernels, and the kinds of the weights; name: what to call the dtype.
-
-    changed: what is not kept as it is stored, where weights are to be kept so. grids: see
-    `packed_file.grids_of`; texts: see `rounding_for`.
-    """
+@dataclass(frozen=True, kw_only=True)
+class KernelChoice(Chosen):
+    """Which kernels, and the kinds of the weights; texts: see `rounding_for`."""
 
     library: Library
-    name: str
-    kinds: Kinds
-    changed: Changed | None = None
-    grids: str | None = None
     texts: Texts = ()
 
     def bytes(self, spec: ModelSpec) -> int:
@@ -95,8 +85,8 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
         raise UsageError("--calibration", reason)
     threads = compute.threads or default_threads()
     packed, notices = _packed(described, choice, limit, threads)
-    if choice.name in QUANTISED:
-        notices = [*notices, *rounded_anew(described, choice.kinds, packed.changed)]
+    place = str(described.stored.place)
+    notices = [*notices, *rounded_anew(place, choice.rounded, packed.changed)]
     model = KernelModel(
         packed,
         choice.library,
@@ -105,7 +95,7 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
         met=MET[compute.met_as],
     )
     if choice.changed is not None:
-        notices = [*notices, *choice.changed.notices(str(described.stored.place))]
+        notices = [*notices, *choice.changed.notices(place)]
     return KernelRunner(model, described.spec, choice.name, limit, notices)
 
 
@@ -125,20 +115,17 @@ def choose(
         reason = covers(spec)
     except KernelsUnavailableError as error:
         reason = str(error)
-    if reason is None:
-        check_counts(config.subject, spec, described.stored)
     if reason is not None:
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
         return None
+    check_counts(config.subject, spec, described.stored)
     path = packed_path(described.directory, dtype, texts)
     known = packed_file.grids_of(path, origin_of(described)) if dtype == "int4" else None
     chosen = chosen_kinds(dtype, described, library, known)
     if chosen is None:
         return None
-    return KernelChoice(
-        library, chosen.name, chosen.kinds, chosen.changed, chosen.grids, tuple(texts)
-    )
+    return KernelChoice(**vars(chosen), library=library, texts=tuple(texts))
 
 
 def _packed(

@@ -30,13 +30,11 @@ class DequantisedSource:
     def __init__(self, checkpoint: Checkpoint, packed: QuantisedTensors) -> None:
         self._checkpoint, self._packed = checkpoint, packed
         self.tensors = {
-            name: checkpoint.tensors.get(name)
-            or SourceTensor(name, stored.file, stored.shape, FLOATS.get(stored.kind))
+            name: SourceTensor(name, stored.file, stored.shape, FLOATS[stored.kind])
+            if name in packed.weights
+            else checkpoint.tensors[name]
             for name, stored in packed.tensors.items()
         }
-        for name in packed.weights:
-            stored = packed.tensors[name]
-            self.tensors[name] = SourceTensor(name, stored.file, stored.shape, FLOATS[stored.kind])
 
     @property
     def place(self) -> Path:

@@ -30,13 +30,14 @@ class Chosen:
     """The kinds of a model and what to call them.
 
     changed: see `kept_kinds`, where all is to be kept; grids: those of the weights, where they were
-    looked for.
+    looked for; rounded: what is stored in few bits and becomes other blocks, see `_anew`.
     """
 
     name: str
     kinds: Kinds
     changed: Changed | None = None
     grids: str | None = None
+    rounded: tuple[str, ...] = ()
 
 
 def chosen_kinds(
@@ -103,10 +104,11 @@ def smaller_kinds(dtype: str, parameters: Parameters, spec: ModelSpec, library: 
         own[section.name] = old if held else new
     head = own[EMBEDDING if spec.tied else UNEMBEDDING]
     ordered = kept.ordered if stay else frozenset()
-    return Chosen(dtype, replace(asked, head=head, own=own, ordered=ordered))
+    kinds = replace(asked, head=head, own=own, ordered=ordered)
+    return Chosen(dtype, kinds, rounded=_anew(parameters, kinds, spec))
 
 
-def anew(parameters: Parameters, kinds: Kinds, spec: ModelSpec) -> list[str]:
+def _anew(parameters: Parameters, kinds: Kinds, spec: ModelSpec) -> tuple[str, ...]:
     """What is stored in less than 8 bits and becomes other blocks, in the words of the format."""
     found: dict[str, None] = {}
     for section, new in _with_kinds(spec, kinds):
@@ -114,7 +116,7 @@ def anew(parameters: Parameters, kinds: Kinds, spec: ModelSpec) -> list[str]:
         floats = old in FLOATS or form in _DTYPES
         if not floats and old not in (new, *_EIGHT) and new not in FLOATS:
             found[form] = None
-    return list(found)
+    return tuple(found)
 
 
 def _with_kinds(spec: ModelSpec, kinds: Kinds) -> Iterator[tuple[Section, Kind]]:

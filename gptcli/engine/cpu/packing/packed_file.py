@@ -28,7 +28,6 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,11 +41,11 @@ from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import Parameter, pack_into
 from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.sections import Kinds, sections
-from gptcli.engine.cpu.packing.writing import Writing, reserve_disk
+from gptcli.engine.cpu.packing.writing import writing
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError
 from gptcli.formats import packed_header
-from gptcli.formats.packed_header import BEGIN
+from gptcli.formats.packed_header import BEGIN, note
 
 #: So long after a file was written the system has most likely brought it to the disk by itself.
 _ON_DISK_SECONDS = 120
@@ -86,12 +85,8 @@ def make(
     if grids is not None:
         said["grids"] = grids
     with atomic.replacing(path, flushed=identity.boot() is None) as file:
-        reserve_disk(file, BEGIN + size)
-        file.seek(BEGIN)
-        with ThreadPoolExecutor(1) as thread:
-            into = Writing(file, thread)
+        with writing(file, BEGIN, size) as into:
             pack_into(into, spec, kinds, parameters, library, threads=threads, rounding=rounding)
-            into.end(size)
         if not _same(origin):
             raise ModelError(str(origin.directory), "was changed while it was being read")
         if rounding is not None:
@@ -128,11 +123,8 @@ def for_once(
     """Weights packed into a file that has no name and goes when they go. Raises as `make`."""
     size = places(spec, kinds, library)[1]
     with tempfile.TemporaryFile(dir=directory) as file:
-        reserve_disk(file, size)
-        with ThreadPoolExecutor(1) as thread:
-            into = Writing(file, thread)
+        with writing(file, 0, size) as into:
             pack_into(into, spec, kinds, parameters, library, threads=threads, rounding=rounding)
-            into.end(size)
         file.flush()
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return PackedWeights(spec, kinds, library, np.frombuffer(mapped, dtype=np.uint8))
@@ -218,11 +210,6 @@ def _number(text: str | None) -> float:
         return float(text or 0)
     except ValueError:
         return 0.0
-
-
-def note(path: Path) -> Path:
-    """Where stamps stand that vouch for a file."""
-    return path.with_name(f"{path.name}.seen")
 
 
 def _stamp(path: Path, file: BinaryIO, origin: Origin) -> str:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
 
 from gptcli.engine.cpu.packing.memory import Bytes, reserve
+from gptcli.engine.cpu.packing.pack import Target
 
 
-class Writing:
+@contextlib.contextmanager
+def writing(file: BinaryIO, begin: int, size: int) -> Iterator[Target]:
+    """Where packed weights of so many bytes go, from byte `begin` of a file on.
+
+    They are in the file when the block ends. Raises OSError where there is no room for them, before
+    any is packed, or where they cannot be written.
+    """
+    _reserve(file, begin + size)
+    file.seek(begin)
+    with ThreadPoolExecutor(1) as thread:
+        into = _Writing(file, thread)
+        yield into
+        into.end(size)
+
+
+class _Writing:
     """See Target: two pieces of memory, of which one is written while the other is filled.
 
     Mapping the file instead takes several times as long, a fault for each of its pages, and a full
@@ -56,7 +74,7 @@ class Writing:
         self._at = first + len(piece)
 
 
-def reserve_disk(file: BinaryIO, size: int) -> None:
+def _reserve(file: BinaryIO, size: int) -> None:
     """Room on the disk, before the work: OSError where there is none. Makes writing faster, too."""
     if hasattr(os, "posix_fallocate"):
         try:

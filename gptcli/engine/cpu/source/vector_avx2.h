@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "activations.h"
+#include "padded.h"
 
 struct Floats { __m256 a, b; };
 struct Ints { __m256i a, b; };
@@ -103,12 +104,7 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
 }
-static inline Floats load_half_part(const uint16_t *p, int n) {
-  if (n >= 16) return load_half(p);
-  uint16_t padded[16] = {};
-  for (int i = 0; i < n; i++) padded[i] = p[i];
-  return load_half(padded);
-}
+static inline Floats load_half_part(const uint16_t *p, int n) { return load_padded(p, n, load_half); }
 static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
   _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128((__m128i *)p + 1, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
@@ -124,12 +120,7 @@ static inline Floats load_bfloat16(const uint16_t *p) {
   const __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p + 1));
   return as_floats(shift_left<16>(Ints{low, high}));
 }
-static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
-  if (n >= 16) return load_bfloat16(p);
-  uint16_t padded[16] = {};
-  for (int i = 0; i < n; i++) padded[i] = p[i];
-  return load_bfloat16(padded);
-}
+static inline Floats load_bfloat16_part(const uint16_t *p, int n) { return load_padded(p, n, load_bfloat16); }
 
 static inline Ints load_smalls(const uint8_t *p) {
   const __m128i bytes = _mm_loadu_si128((const __m128i *)p);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "activations.h"
+#include "padded.h"
 
 struct Floats { float32x4_t v[4]; };
 struct Ints { int32x4_t v[4]; };
@@ -105,12 +106,7 @@ static inline Floats only(Floats x, int first, int end, float other) {
 static inline Floats load_half(const uint16_t *p) {
   return floats([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))); });
 }
-static inline Floats load_half_part(const uint16_t *p, int n) {
-  if (n >= 16) return load_half(p);
-  uint16_t padded[16] = {};
-  for (int i = 0; i < n; i++) padded[i] = p[i];
-  return load_half(padded);
-}
+static inline Floats load_half_part(const uint16_t *p, int n) { return load_padded(p, n, load_half); }
 static inline void store_half(uint16_t *p, Floats x) {  // to the nearest, ties to even
   FOUR(i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.v[i])));
 }
@@ -126,12 +122,7 @@ static inline Floats load_float8(const uint8_t *p) {
 static inline Floats load_bfloat16(const uint16_t *p) {
   return floats([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
 }
-static inline Floats load_bfloat16_part(const uint16_t *p, int n) {
-  if (n >= 16) return load_bfloat16(p);
-  uint16_t padded[16] = {};
-  for (int i = 0; i < n; i++) padded[i] = p[i];
-  return load_bfloat16(padded);
-}
+static inline Floats load_bfloat16_part(const uint16_t *p, int n) { return load_padded(p, n, load_bfloat16); }
 
 static inline Ints load_smalls(const uint8_t *p) {
   const uint16x8_t low = vmovl_u8(vld1_u8(p)), high = vmovl_u8(vld1_u8(p + 8));
