@@ -11,8 +11,10 @@ from itertools import cycle, islice
 from typing import Any, TypeVar
 
 from gptcli.backends.base import refuse
+from gptcli.backends.one_by_one import one_by_one
 from gptcli.errors import InputError
 from gptcli.text.stop import StopMatcher
+from gptcli.types.batch import BatchRequest
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage
 from gptcli.types.question import Question
@@ -30,11 +32,13 @@ class EchoBackend:
             return _completed(_last_message(question))  # type: ignore[return-value]
         if isinstance(question, Request):
             return _completed(question)  # type: ignore[return-value]
+        if isinstance(question, BatchRequest):
+            return one_by_one(self.answer, question)  # type: ignore[return-value]
         return refuse("echo", question, "since it is no model", "choose one with -m")
 
     def supports(self, kind: type[Question[Any]]) -> bool:
         """See Backend.supports."""
-        return kind in (Request, ChatRequest)
+        return kind in (Request, ChatRequest, BatchRequest)
 
     def close(self) -> None:
         """See Backend.close."""

@@ -41,6 +41,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "AttentionRequest": ("attention", "answer"),
     "LensRequest": ("lens", "answer"),
     "BenchRequest": ("bench", "answer"),
+    "BatchRequest": ("batch", "answer"),
 }
 
 
