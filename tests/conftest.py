@@ -27,7 +27,7 @@ MODEL_FIXTURES = {"shared_data_dir"}
 #: Nothing listens here.
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
-ON_REQUEST = ("install", "sanitizer", "browser", "faults")
+ON_REQUEST = ("install", "sanitizer", "browser", "faults", "servers")
 #: Left out where `-m` says something and does not name it: a short loop is short.
 SLOW = "slow"
 
@@ -78,7 +78,7 @@ def own_home(
     home = next(homes)
     home.mkdir()
     for name in list(os.environ):
-        if name.startswith(("GPTCLI_", "HF_", "XDG_")) and name != "GPTCLI_TEST_CACHE":
+        if name.startswith(("GPTCLI_", "HF_", "XDG_", "OPENAI_")) and name != "GPTCLI_TEST_CACHE":
             monkeypatch.delenv(name)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "OLLAMA_MODELS", "LLAMA_CACHE"):
         monkeypatch.delenv(name, raising=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gptcli.backends import Backend, open_backend
+from gptcli.backends import Backend, open_backend, settled
 from gptcli.errors import UsageError
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.ui.terminal.messages import Messages
@@ -22,4 +22,4 @@ def open_for(
         raise UsageError("--calibration", "needs --dtype int4 or int8, which round")
     if compute.adapter_apart and not compute.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
-    return watch(open_backend(compute, weights=weights), messages)
+    return watch(open_backend(settled(compute), weights=weights), messages)

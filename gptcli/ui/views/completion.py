@@ -189,7 +189,8 @@ def _token(info: TokenInfo) -> dict[str, Any]:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    total = usage.prompt_tokens + usage.completion_tokens
+    counts = (usage.prompt_tokens, usage.completion_tokens)
+    total = None if None in counts else sum(count or 0 for count in counts)
     uncertain = [
         {"index": each.index, "position": each.position, "probability": each.probability}
         | _token(each.token)
@@ -203,6 +204,11 @@ def _usage(usage: Usage) -> dict[str, Any]:
             **(
                 {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
                 if usage.reused_tokens
+                else {}
+            ),
+            **(
+                {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
+                if usage.reasoning_tokens
                 else {}
             ),
         },
