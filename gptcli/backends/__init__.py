@@ -14,7 +14,16 @@ from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import Offered
 
-__all__ = ["ECHO", "Backend", "cpu", "free_memory", "offered", "open_backend", "settled"]
+__all__ = [
+    "ECHO",
+    "Backend",
+    "cpu",
+    "free_memory",
+    "is_elsewhere",
+    "offered",
+    "open_backend",
+    "settled",
+]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -73,6 +82,11 @@ def settled(compute: Compute) -> Compute:
             raise UsageError("--model", f"is needed: which one of {place.url}?", hint)
         (model,) = listed
     return replace(compute, model=model, by_hand=compute.by_hand | {"model"})
+
+
+def is_elsewhere(compute: Compute) -> bool:
+    """Whether a server is to answer."""
+    return place_of(compute, named=False) is not None
 
 
 def offered(compute: Compute) -> tuple[Offered, ...]:
