@@ -28,8 +28,10 @@ def completion_body(model: RemoteModel, request: Request) -> dict[str, Any]:
         raise model.refuse("--samples", "gives one completion at a time")
     body = _common(model, request)
     body |= {"prompt": request.prompt} | ({"n": request.samples} if request.samples > 1 else {})
-    if request.max_new_tokens is not None:
-        body["max_tokens"] = request.max_new_tokens
+    if request.max_new_tokens is not None or server.endless == "-1":
+        body["max_tokens"] = -1 if request.max_new_tokens is None else request.max_new_tokens
+    if request.special and server.special:
+        body[server.special] = True
     if request.logprobs is not None:
         check_rivals(model, "--logprobs", request.logprobs, server.logprobs)
         body["logprobs"] = max(request.logprobs, 1)

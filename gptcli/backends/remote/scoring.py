@@ -51,7 +51,7 @@ def check(model: RemoteModel, question: Question[Any]) -> None:
 
 
 def scored(model: RemoteModel, texts: Sequence[str]) -> list[Scored]:
-    """Each text by itself, in order; a token is drawn and thrown away. No text is empty."""
+    """Each text by itself, in order; vLLM draws a token, which is thrown away. No text is empty."""
     found: list[Scored] = []
     for some in batched_texts(texts):
         found += _asked(model, some)
@@ -89,13 +89,12 @@ def _asked(model: RemoteModel, texts: Sequence[str]) -> list[Scored]:
     body: dict[str, Any] = {
         "model": model.place.model,
         "prompt": list(texts),
-        "max_tokens": 1,
         "temperature": 0,
     }
     if model.server.scores == "prompt_logprobs":
-        body |= {"prompt_logprobs": 1, "return_token_ids": True}
+        body |= {"max_tokens": 1, "prompt_logprobs": 1, "return_token_ids": True}
     else:
-        body |= {"echo": True, "logprobs": 1}
+        body |= {"max_tokens": 0, "echo": True, "logprobs": 1}
     said = read.mapping(model.link.post("/completions", body))
     rows = [read.mapping(each) for each in read.rows(said.get("choices"), "choices")]
     rows.sort(key=lambda row: read.index(row.get("index", 0), len(texts)))
@@ -141,25 +140,27 @@ def _of_prompt(
 
 
 def _of_echo(read: Reader, row: Mapping[str, Any], pieces: Sequence[Token]) -> Scored:
-    """OpenAI's: the prompt's tokens stand before those that were drawn."""
+    """OpenAI's: nothing was drawn, so that all tokens are the prompt's."""
     said = read.mapping(row.get("logprobs"), "without logprobs")
     values = read.rows(said.get("token_logprobs"), "token_logprobs")
     rivals = said.get("top_logprobs")
     rivals = rivals if isinstance(rivals, list) else [None] * len(values)
-    drawn = 1 if row.get("finish_reason") == "length" else 0
-    put = len(values) - len(pieces) - drawn
+    put = len(values) - len(pieces)
     if put < 0 or len(rivals) != len(values):
         raise read.wrong("that cuts the text in another way than /tokenize does")
     tokens = []
-    places = zip(pieces, values[put:], rivals[put:], strict=False)
-    for token, value, others in places:
-        if value is None:
+    for place, token in enumerate(pieces, put):
+        value, others = values[place], rivals[place]
+        if value is None and not place:
             tokens.append(TokenScore(token))
             continue
-        logprob, best, top = read.logprob(value), None, None
+        # JSON has no infinity.
+        logprob = -math.inf if value is None else read.logprob(value)
+        best, top = None, None
         if isinstance(others, dict) and others:
-            top = max(read.logprob(each) for each in others.values())
-            name = next(n for n, each in others.items() if read.logprob(each) == top)
+            known = [(read.logprob(v), n) for n, v in others.items() if v is not None]
+            # max keeps the first of equals, which is the likelier to the server.
+            top, name = max(known, key=lambda pair: pair[0], default=(-math.inf, ""))
             best = token if top <= logprob else Token(None, read.spelled(name)[1])
         rank = 1 if top is not None and top <= logprob else None
         tokens.append(TokenScore(token, logprob, rank, best, top))

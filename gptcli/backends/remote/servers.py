@@ -18,12 +18,14 @@ class Server:
     title: for sentences. owner: what its list of models says who owns them. sampling: our settings
     and its fields for them; what is not there it would ignore. more: fields of every request.
     bias, samples: whether it takes `logit_bias` and `n`. completions: whether it continues texts.
-    limit: its field for the most tokens of an answer in a chat. endless: whether a text goes on to
-    its end where no limit is said. logprobs, chat_logprobs: of how many rivals it tells at most, 0
-    where it tells no log-probability at all. scores: how it is asked for the log-probabilities of a
-    prompt: by `prompt_logprobs`, by `echo` with `logprobs`, or not at all. cutting: whose
-    `/tokenize` and `/detokenize` it has. ids: whether a prompt may be token ids. lists: whether its
-    list of models is whole, so that a name that is not there need not be asked for.
+    limit: its field for the most tokens of an answer in a chat. endless: how a text is asked for
+    that goes on to its end: without a limit, by -1, or not at all. logprobs, chat_logprobs: of how
+    many rivals it tells at most, 0 where it tells no log-probability at all. scores: how it is
+    asked for the log-probabilities of a prompt: by `prompt_logprobs`, by `echo` with `logprobs`, or
+    not at all. cutting: whose `/tokenize` and `/detokenize` it has. ids: whether it takes token ids
+    as a prompt and tells those of what may come. special: its field for control tokens in a prompt
+    to be obeyed, nothing where they always are. lists: whether its list of models is whole, so that
+    a name that is not there need not be asked for.
     """
 
     title: str
@@ -34,12 +36,13 @@ class Server:
     samples: bool = True
     completions: bool = True
     limit: str = "max_tokens"
-    endless: bool = False
+    endless: Literal["", "unsaid", "-1"] = ""
     logprobs: int = 5
     chat_logprobs: int = 20
     scores: Literal["", "prompt_logprobs", "echo"] = ""
     cutting: Literal["", "vllm", "llama-server"] = ""
     ids: bool = False
+    special: str = ""
     lists: bool = False
 
 
@@ -67,7 +70,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             "llama-server",
             owner="llamacpp",
             sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
-            endless=True,
+            endless="unsaid",
             logprobs=1000,
             chat_logprobs=1000,
             cutting="llama-server",
@@ -79,7 +82,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             owner="library",
             bias=False,
             samples=False,
-            endless=True,
+            endless="unsaid",
             logprobs=0,
             chat_logprobs=20,
         ),
@@ -88,7 +91,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             owner="organization_owner",
             sampling=_with(top_k="top_k", repeat_penalty="repeat_penalty"),
             samples=False,
-            endless=True,
+            endless="unsaid",
             logprobs=0,
             chat_logprobs=0,
         ),
@@ -96,11 +99,12 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             "gptcli serve",
             owner="gptcli",
             sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
-            endless=False,
-            logprobs=20,
+            endless="-1",
+            logprobs=100,
+            chat_logprobs=100,
             scores="echo",
-            cutting="vllm",
-            ids=True,
+            cutting="llama-server",
+            special="special",
             lists=True,
         ),
         # Whatever else speaks the language: nothing but what is in it.

@@ -46,7 +46,7 @@ def decoded(model: RemoteModel, request: DecodeRequest) -> Tokens:
 def control_names(model: RemoteModel, text: str, subject: str) -> tuple[Notice, ...]:
     """What to say of a text that holds what looks like a control token, which servers obey."""
     named = _CONTROL.search(text)
-    if named is None:
+    if named is None or model.server.special:
         return ()
     reason = f"{named[0]} may be a control token to {model.answered_by}, and then is obeyed"
     return (Notice(subject, reason),)

@@ -44,7 +44,8 @@ def answer(model: RemoteModel, request: TreeRequest) -> Tree:
     server = model.server
     if not (server.ids and server.cutting):
         # As text, a path might be cut into other tokens than those it is made of.
-        refuse(model.answered_by, request, "as it takes no token ids", "gptcli top-k asks it once")
+        why = "as it does not take and tell token ids"
+        refuse(model.answered_by, request, why, "gptcli top-k looks one token ahead")
     check_rivals(model, "--width", request.width, server.logprobs)
     if not request.min_p and request.nodes > MAX_NODES:
         reason = f"would make {request.nodes:,} nodes, and {MAX_NODES:,} are allowed"

@@ -58,7 +58,7 @@ def _abilities(server: Server) -> str:
         ),
         "`/tokenize`": bool(server.cutting),
         "prompts of token ids": server.ids,
-        "texts without a limit (`-n -1`)": server.endless,
+        "texts without a limit (`-n -1`)": bool(server.endless),
     }
     return "; ".join([", ".join(flags), *(what for what, can in told.items() if can)])
 

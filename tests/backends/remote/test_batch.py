@@ -184,9 +184,7 @@ def test_an_error_among_the_queries_comes_last():
 @pytest.mark.slow
 def test_ctrl_c_ends_at_once():
     """Catches a process that waits for its server."""
-    said = Said(
-        [b'data: {"choices":[{"text":"ab"}]}\n\n'] * 100, kind="text/event-stream", pause=0.3
-    )
+    said = stream(*[choice("ab")] * 100, pause=0.3)
     with serving(lambda a: MODELS if a.method == "GET" else said) as served:
         argv = [sys.executable, "-m", "gptcli", "complete", "--base-url", served.url, "hi"]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
