@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.model]
 GREEDY = SamplingWish(temperature=0.0, repeat_penalty=1.0)
 TOKENS = 16
 EXACT, ROUNDED = 1e-3, 2e-2
+HALF = "\ufffd"
 BOTH = ("vllm", "llama_server")
 
 
@@ -89,11 +90,16 @@ def test_fifty_prompts(here, there, questions):
     asked = questions()
     ours, our_tokens = answers(here, asked)
     theirs, their_tokens = answers(there, asked)
-    assert theirs == ours
+    # Of half a character at the end servers tell nothing, or U+FFFD as this machine does.
+    assert {k: v.rstrip(HALF) for k, v in theirs.items()} == {
+        k: v.rstrip(HALF) for k, v in ours.items()
+    }
     furthest = 0.0
     for key in ours:
-        pairs = list(zip(our_tokens[key], their_tokens[key], strict=True))
-        assert [a.bytes for a, _ in pairs] == [b.bytes for _, b in pairs]
+        pairs = list(zip(our_tokens[key], their_tokens[key], strict=False))
+        assert len(pairs) >= len(our_tokens[key]) - ours[key].endswith(HALF)
+        for a, b in pairs:
+            assert a.bytes == b.bytes or HALF in a.token
         furthest = max([furthest, *(abs(a.logprob - b.logprob) for a, b in pairs)])
     assert furthest <= EXACT
 
@@ -170,15 +176,15 @@ def test_next_tokens_trees_and_cuts(here, there):
     request = TreeRequest(PROMPTS[0], depth=3, width=3)
     ours, theirs = (each.answer(request) for each in (here, there))
     assert ours.prompt_tokens == theirs.prompt_tokens
-    assert paths(ours.children) == pytest.approx(paths(theirs.children), abs=1e-4)
+    assert paths(ours.children) == pytest.approx(paths(theirs.children), abs=EXACT)
 
 
 def paths(nodes, before=()):
-    """Joint probabilities by path."""
+    """Log-probabilities by path."""
     found = {}
     for node in nodes:
         path = (*before, node.token.id)
-        found[path] = math.exp(node.joint_logprob)
+        found[path] = node.logprob
         found |= paths(node.children, path)
     return found
 

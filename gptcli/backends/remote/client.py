@@ -7,6 +7,7 @@ that neither a key nor a prompt goes where nobody sent it.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -85,6 +86,11 @@ class _Held(openai.DefaultHttpxClient):
     def __init__(self, place: Place) -> None:
         super().__init__(follow_redirects=False)
         self._keyless, self._openai = place.key is None, place.url == OPENAI_URL
+
+    def __del__(self) -> None:
+        # A command asks and is done: its connections go with it.
+        with suppress(Exception):
+            self.close()
 
     def send(self, request: httpx2.Request, **more: Any) -> httpx2.Response:
         """As the client's own."""
