@@ -176,9 +176,7 @@ class Journal:
         self._file.seek(self._size)
         try:
             while left:
-                left = left[
-                    os.pwrite(self._file.fileno(), left, self._size + len(data) - len(left)) :
-                ]
+                left = left[self._file.write(left) :]
         except OSError:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)

@@ -51,7 +51,7 @@ def run_batch(
     rows = _begun(rows_as_they_come(environment, path, kind, faults=True))
     backend = open_for(job.compute, messages)
     settings = settings_of(job.command, (job.compute, job.sampling, *job.groups), job.more)
-    settings |= {"content": content(job.compute), "shard": str(batch.shard or Shard())}
+    settings["content"] = content(job.compute)
     started = time.monotonic()
     asked = _Asking(environment, batch, job, messages, backend, rows, settings)
     if out is None:
@@ -113,7 +113,9 @@ class _Asking:
         """Results in a journal, and at the end in a file."""
         wish = self.job.sampling
         new = seed_of(wish)
-        journal = open_journal(out, self.settings, wish.seed, new, resume=self.batch.resume)
+        # A share's results are those of the whole, at other places.
+        told = self.settings | {"--shard": str(self._shard)}
+        journal = open_journal(out, told, wish.seed, new, resume=self.batch.resume)
         with closing(journal):
             self.seed = journal.seed
             results = Kept(
@@ -147,11 +149,12 @@ class _Asking:
         self.messages.info(f"{journal.out}: {view.summary(run.tally, before)}")
 
     def _asked(self) -> AskedRows:
-        shard = self.batch.shard or Shard()
-        settings = digest(self.settings)
-        return AskedRows(
-            self.rows, self.job.dialect(self.seed), shard, settings=settings, seed=self.seed
-        )
+        dialect, settings = self.job.dialect(self.seed), digest(self.settings)
+        return AskedRows(self.rows, dialect, self._shard, settings=settings, seed=self.seed)
+
+    @property
+    def _shard(self) -> Shard:
+        return self.batch.shard or Shard()
 
     def _run(
         self,

@@ -61,6 +61,10 @@ EXAMPLES = (
         "A base model: a transcript with names, ended before it speaks for you.",
         'gptcli chat -m gpt2 --user-name Alice --assistant-name Bob "Hello, who are you?"',
     ),
+    (
+        "OpenAI's batch files: requests in, their results out.",
+        "gptcli chat --batch requests.jsonl -o output.jsonl",
+    ),
     ("For a program.", 'gptcli chat --json --temp 0 "Say hello."'),
 )
 

@@ -54,6 +54,10 @@ EXAMPLES = (
         'gptcli complete --temp 0 --fail-below 0.3 "The capital of France is"',
     ),
     ("A prompt that ends within a word.", 'gptcli complete --heal -n 5 "The capital of Fran"'),
+    (
+        "A file of prompts, a result for each; after whatever stopped it, the same once more.",
+        "gptcli complete --batch prompts.jsonl -o results.jsonl --resume",
+    ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 

@@ -110,7 +110,7 @@ def few_shot(
             temperature="How boldly to draw an answer. Default: 0, always the most probable token."
         ),
     ],
-    batch: Batch,
+    batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
         TextOutput,
         but(

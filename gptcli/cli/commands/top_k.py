@@ -50,7 +50,7 @@ def top_k(
     modes: Modes,
     compute: Compute,
     sampling: SamplingWish,
-    batch: Batch,
+    batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
         Output,
         but(

@@ -41,14 +41,12 @@ class Batch:
         *("-o", "--output"),
         metavar="OUT",
         panel=_PANEL,
-        brief="Write the results of --batch to a file.",
     )
     resume: bool = option(
         False,
         "Go on where a run with the same rows and settings was stopped, by whatever; rows that were"
         " errors, or are others now, are run again.",
         panel=_PANEL,
-        brief="Go on where a run was stopped.",
     )
     fail_fast: bool = option(
         False, "Stop at the first row that is an error, instead of telling of it.", panel=_PANEL
