@@ -24,7 +24,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.input.lines import STDIN
 from gptcli.cli.input.rows import kind_of, rows_as_they_come
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
 from gptcli.types.events import Notice
 from gptcli.types.rows import Row
@@ -49,18 +49,18 @@ def run_batch(
         raise UsageError("--resume", f"{out} is no file that can be gone on with")
     kind = batch.batch_format or kind_of(path) or "lines"
     rows = _begun(rows_as_they_come(environment, path, kind, faults=True))
-    backend = open_for(job.compute, messages)
     settings = settings_of(job.command, (job.compute, job.sampling, *job.groups), job.more)
-    settings["content"] = content(job.compute)
-    started = time.monotonic()
-    asked = _Asking(environment, batch, job, messages, backend, rows, settings)
-    if out is None:
-        run = asked.streamed(environment.data())
-    elif stream:
-        with out.open("w", encoding="utf-8", newline="") as file:
-            run = asked.streamed(DataWriter(file))
-    else:
-        run = asked.kept(out)
+    with closing(open_many(job.compute, batch, messages)) as backend:
+        settings["content"] = content(job.compute)
+        started = time.monotonic()
+        asked = _Asking(environment, batch, job, messages, backend, rows, settings)
+        if out is None:
+            run = asked.streamed(environment.data())
+        elif stream:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                run = asked.streamed(DataWriter(file))
+        else:
+            run = asked.kept(out)
     if stats:
         taken = time.monotonic() - started
         messages.report(view.stats_lines(run.tally, taken, job.compute.model, asked.seed))

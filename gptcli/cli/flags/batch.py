@@ -66,6 +66,21 @@ class Batch:
         limit=Limit(1, 4096),
     )
 
+    ray: str | None = option(
+        None,
+        "Answer on a Ray cluster: HOST:PORT, ray://HOST:PORT, auto for the one of this machine, or"
+        " local for a new one. Each worker opens the model, or asks the endpoint, by itself.",
+        metavar="ADDRESS",
+        panel=_PANEL,
+    )
+    workers: int | None = option(
+        None,
+        "With --ray: how many. Default: one for each GPU, or without any for each machine.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(1, 4096),
+    )
+
     @property
     def wanted(self) -> bool:
         """Whether there is a file of rows. Raises UsageError where only the rest is given."""
@@ -75,6 +90,8 @@ class Batch:
                     raise UsageError(f"--{key_of(field.name)}", "needs --batch FILE")
         elif self.resume and self.to_stdout:
             raise UsageError("--resume", "needs -o FILE, which is what it goes on with")
+        elif self.workers is not None and self.ray is None:
+            raise UsageError("--workers", "needs --ray ADDRESS")
         return self.batch is not None
 
     @property
