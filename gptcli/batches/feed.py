@@ -88,7 +88,8 @@ class Feed:
 
     done: whether a row is answered already. tell: is given the outcome of a row that asks nothing.
     ordered: rows are given in their order, and no more are open than WINDOW until `told`; else the
-    longest of so many come first.
+    longest of so many come first. ready: whether something has come of a pipe that was about to be
+    waited for.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Feed:
         done: Callable[[AskedRow], bool],
         tell: Callable[[Outcome], None],
         ordered: bool,
+        ready: Callable[[], bool] = lambda: False,
     ) -> None:
         self.failed: GptcliError | None = None
         self._rows = iter(rows)
@@ -105,7 +107,8 @@ class Feed:
         self._held: list[tuple[int, int, AskedRow]] = []
         self._open: dict[int, AskedRow] = {}
         self._untold = 0
-        self._over = False
+        self._ready = ready
+        self._over = self._dry = False
         self._turn = threading.Lock()
         self._room = threading.Condition()
 
@@ -141,6 +144,10 @@ class Feed:
         while not self._over and len(self._held) < (1 if self._ordered else WINDOW):
             if self._ordered and not self._has_room(wait=wait):
                 return
+            # The next step would wait.
+            if self._dry and not wait and not self._ready():
+                return
+            self._dry = False
             try:
                 asked = next(self._rows, self)
             except GptcliError as error:
@@ -151,7 +158,8 @@ class Feed:
                 self._over = True
                 return
             if asked is None:
-                if self._held or not wait:
+                self._dry = True
+                if self._held:
                     return
                 continue
             assert isinstance(asked, AskedRow)

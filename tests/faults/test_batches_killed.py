@@ -14,7 +14,6 @@ import pytest
 from tests.faults.disk import FULL, KILLED, Disk
 from tests.faults.processes import GPTCLI
 
-GOLDEN = Path(__file__).parents[1] / "goldens" / "llama" / "tied"
 #: Some rows are none, so that a run which nothing stops ends with this.
 ERRORS = 4
 
@@ -107,9 +106,9 @@ def test_echo_is_killed_and_goes_on(tmp_path, rows, times):
 
 
 @pytest.mark.faults
-def test_a_model_is_killed_and_goes_on(tmp_path):
+def test_a_model_is_killed_and_goes_on(base_model, tmp_path):
     """Catches an answer that depends on what was answered before it, or beside it."""
-    check_killed(Runs(tmp_path, str(GOLDEN), 1000), 50)
+    check_killed(Runs(tmp_path, str(base_model), 1000), 50)
 
 
 @pytest.mark.slow

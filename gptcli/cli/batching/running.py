@@ -22,7 +22,7 @@ from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import content, settings_of
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.input.lines import STDIN
+from gptcli.cli.input.lines import STDIN, is_waiting
 from gptcli.cli.input.rows import kind_of, rows_as_they_come
 from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
@@ -152,6 +152,11 @@ class _Asking:
         dialect, settings = self.job.dialect(self.seed), digest(self.settings)
         return AskedRows(self.rows, dialect, self._shard, settings=settings, seed=self.seed)
 
+    def _ready(self) -> bool:
+        """Whether more has come of stdin; what else could be waited for cannot be asked."""
+        stdin = str(self.batch.batch) == STDIN
+        return stdin and not is_waiting(self.environment.stdin_buffer)
+
     @property
     def _shard(self) -> Shard:
         return self.batch.shard or Shard()
@@ -165,7 +170,7 @@ class _Asking:
         before: int = 0,
     ) -> Run:
         run = Run(results, fail_fast=self.batch.fail_fast)
-        feed = _feed(rows, run, results, done=done)
+        feed = _feed(rows, run, results, done=done, ready=self._ready)
         heard = _Heard(self.messages)
         total = _total(self.batch, self.messages)
         with counting_rows(str(self.batch.batch), total, self.messages) as show:
@@ -176,9 +181,16 @@ class _Asking:
         return run
 
 
-def _feed(rows: AskedRows, run: Run, results: Results, *, done: Callable[[AskedRow], bool]) -> Feed:
+def _feed(
+    rows: AskedRows,
+    run: Run,
+    results: Results,
+    *,
+    done: Callable[[AskedRow], bool],
+    ready: Callable[[], bool] = lambda: False,
+) -> Feed:
     ordered = isinstance(results, InOrder)
-    feed = Feed(rows, done=done, tell=run.add, ordered=ordered)
+    feed = Feed(rows, done=done, tell=run.add, ordered=ordered, ready=ready)
     run.stop = feed.stop
     if isinstance(results, InOrder):
         results.told = feed.told

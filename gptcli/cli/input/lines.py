@@ -113,7 +113,7 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
     while True:
         end = held.find(b"\n") + 1
         if not end and len(held) < longest:
-            if _is_waiting(file):
+            if is_waiting(file):
                 yield None
             # read1 gives what has come; it is not in IO, but every binary file that we open has it.
             piece = cast(bytes, file.read1(_PIECE))  # type: ignore[attr-defined]
@@ -127,7 +127,8 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
         held = held[end:]
 
 
-def _is_waiting(file: IO[bytes]) -> bool:
+def is_waiting(file: IO[bytes]) -> bool:
+    """Whether nothing has come of a pipe; of other files False, as they need not be waited for."""
     try:
         return not select.select([file.fileno()], [], [], 0)[0]
     except (OSError, ValueError):
