@@ -27,7 +27,7 @@ def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
     """A backend for many rows: that which `open_for` opens, or many on a cluster."""
     if batch.ray is None:
         return open_for(compute, messages)
-    from gptcli.backends.on_ray import RayBackend
+    from gptcli.backends.cluster.driver import RayBackend
 
     _check(compute)
     return RayBackend(compute, batch.ray, batch.workers)

@@ -1,25 +1,17 @@
-"""Many machines: questions go to workers on a Ray cluster, each with a backend of its own.
-
-A worker keeps a batch of its own running, and is given more as its answers come, so that it is
-never without. What a worker had that is lost is asked again of another: answers depend on nothing
-but their questions, so that nobody can tell. Machines need gptcli, ray and the model, as this one.
-"""
+"""The side of a cluster that has the questions: it fills workers up, and replaces lost ones."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import queue
-import socket
-import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gptcli.backends.base import Backend, refuse
-from gptcli.errors import GptcliError, NetworkError, ResourceError, UsageError
+from gptcli.backends.base import refuse
+from gptcli.backends.cluster.connection import connected
+from gptcli.backends.cluster.worker import Found, Worker
+from gptcli.errors import NetworkError, ResourceError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.compute import Compute
 from gptcli.types.question import Question
@@ -32,75 +24,6 @@ _AHEAD = 64
 _MOST_TRIES = 3
 #: Workers that are lost one after the other without an answer: then there is no use in others.
 _MOST_LOST = 8
-_SECONDS = 10.0
-#: Ray asks nobody whether it may tell its makers how it is used; this tells it not to.
-_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-
-#: (key, the parts of the answer, the error that ended it).
-_Found = tuple[int, list[Any], GptcliError | None]
-
-
-class Worker:
-    """A backend in a process of its own; Ray runs its methods in threads."""
-
-    def __init__(self, compute: Compute, directory: str) -> None:
-        """directory: where the command was given, so that paths mean the same if they are there."""
-        with contextlib.suppress(OSError):
-            os.chdir(directory)
-        from gptcli.backends import open_backend
-
-        opening = open_backend(compute)
-        try:
-            while True:
-                next(opening)
-        except StopIteration as end:
-            self._backend: Backend = end.value
-        self._incoming = _Incoming()
-        self._found: queue.SimpleQueue[_Found | BaseException] = queue.SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def ask(self, asked: list[Asked]) -> None:
-        """Add questions to those that are being answered."""
-        for each in asked:
-            self._incoming.put(each)
-
-    def found(self) -> list[_Found]:
-        """The answers that have come; waits for one."""
-        first = self._found.get()
-        found = [first]
-        while not self._found.empty():
-            found.append(self._found.get())
-        for each in found:
-            if isinstance(each, BaseException):
-                raise each
-        return found  # type: ignore[return-value]
-
-    def _run(self) -> None:
-        parts: dict[int, list[Any]] = {}
-        try:
-            for event in self._backend.answer(BatchRequest(self._incoming)):
-                if isinstance(event, Told):
-                    parts.setdefault(event.key, []).append(event.part)
-                else:
-                    self._found.put((event.key, parts.pop(event.key, []), event.error))
-        except BaseException as error:
-            self._found.put(error)
-
-
-class _Incoming:
-    """Questions as the driver sends them; there is no end of them but the worker's."""
-
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Asked] = queue.SimpleQueue()
-
-    def put(self, asked: Asked) -> None:
-        self._queue.put(asked)
-
-    def take(self, *, wait: bool) -> Asked | Gone | None:
-        try:
-            return self._queue.get(block=wait)
-        except queue.Empty:
-            return None
 
 
 @dataclass
@@ -120,7 +43,7 @@ class RayBackend:
 
         Raises UsageError where ray is not installed, NetworkError where no cluster is there.
         """
-        self._ray = _connected(address)
+        self._ray = connected(address)
         gpus = 0 if compute.device == "cpu" else int(self._ray.cluster_resources().get("GPU", 0))
         nodes = sum(bool(node["Alive"]) for node in self._ray.nodes())
         self._count = workers or gpus or nodes
@@ -167,7 +90,7 @@ class RayBackend:
             for call in ready:
                 place = pending[call]
                 try:
-                    found: list[_Found] = self._ray.get(call)
+                    found: list[Found] = self._ray.get(call)
                 except self._ray.exceptions.RayTaskError as raised:
                     # Our own error, as it was raised there.
                     raise raised.cause from None
@@ -233,34 +156,3 @@ class RayBackend:
                 reason = f"the worker was lost {_MOST_TRIES} times while it was answered"
                 yield Ended(key, ResourceError("--ray", reason))
         self._places[self._places.index(place)] = self._new()
-
-
-def _connected(address: str) -> Any:
-    """The ray library, connected. Raises UsageError and NetworkError."""
-    os.environ.update(_ENVIRONMENT)
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray", "needs pip install 'gptcli[ray]'") from None
-    _check_there(address)
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address == "local":
-        quiet["include_dashboard"] = False
-    try:
-        ray.init(address=address, ignore_reinit_error=True, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = f"no cluster: {str(error).splitlines()[0][:200]}"
-        raise NetworkError(f"--ray {address}", reason) from None
-    return ray
-
-
-def _check_there(address: str) -> None:
-    """Raise NetworkError where nobody listens: Ray itself tries for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not (colon and port.isdigit()):
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NetworkError(f"--ray {address}", f"nobody answers: {reason}") from None
