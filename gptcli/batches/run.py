@@ -21,13 +21,16 @@ from gptcli.errors import (
 )
 from gptcli.types.batch import BatchRequest, Told
 from gptcli.types.choose import Choices
-from gptcli.types.completion import Usage
+from gptcli.types.completion import Chunk, Usage
 from gptcli.types.few_shot import FewShotUsage
 from gptcli.types.next_tokens import Distribution
 from gptcli.types.score import Score
 
 #: Errors of the network, or numbers that are not finite, one after the other: then it is all rows'.
 _IN_VAIN = 16
+
+#: After so many pieces of text whoever watches is told.
+_PIECES = 32
 
 #: A result as a line of text, without its end.
 Render = Callable[[Outcome], str]
@@ -113,6 +116,9 @@ class Run:
     def __init__(self, results: Results, *, fail_fast: bool = False) -> None:
         self.tally = Tally()
         self.stop: Callable[[], None] = lambda: None
+        #: How many pieces of text have come, also of rows that are not done, and who wants to know.
+        self.pieces = 0
+        self.moved: Callable[[], None] = lambda: None
         self._results, self._fail_fast = results, fail_fast
         self._lock = threading.RLock()
         self._in_vain = 0
@@ -137,6 +143,7 @@ class Run:
                 if self._results.stopped_by is not None:
                     break
                 if isinstance(event, Told):
+                    self._count(event.part)
                     parts.setdefault(event.key, []).append(event.part)
                     continue
                 asked = feed.ended(event.key)
@@ -152,6 +159,12 @@ class Run:
         error = self._results.stopped_by or feed.failed
         if error is not None:
             raise error
+
+    def _count(self, part: object) -> None:
+        if isinstance(part, Chunk):
+            self.pieces += 1
+            if self.pieces % _PIECES == 0:
+                self.moved()
 
     def _check(self, outcome: Outcome) -> None:
         """Raise an error that other rows would have as well."""

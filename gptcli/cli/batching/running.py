@@ -174,10 +174,11 @@ class _Asking:
         heard = _Heard(self.messages)
         total = _total(self.batch, self.messages)
         with counting_rows(str(self.batch.batch), total, self.messages) as show:
+            tally = run.tally
+            run.moved = lambda: show(before + tally.done, run.pieces or tally.prompt_tokens)
             for outcome in run.outcomes(self.backend, feed, self.batch.parallel):
                 heard.hear(outcome)
-                tally = run.tally
-                show(before + tally.done, tally.prompt_tokens + tally.completion_tokens)
+                run.moved()
         return run
 
 

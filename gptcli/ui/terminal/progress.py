@@ -65,7 +65,7 @@ def counting_rows(
 ) -> Iterator[Callable[[int, int], None]]:
     """Rows done, tokens a second and the time that is left, on a terminal; elsewhere nothing.
 
-    Call it with how many rows are done, and how many tokens that took, whenever that has changed.
+    Call it with how many rows are done, and how many tokens have come, whenever that has changed.
     """
     if not _animated(messages):
         yield lambda rows, tokens: None

@@ -246,6 +246,14 @@ def test_what_cannot_be(tmp_path, monkeypatch, flags, code, part):
     assert {path.name for path in tmp_path.iterdir()} == {"r", "empty", "twice.csv"}
 
 
+def test_a_cluster_needs_its_library(tmp_path, monkeypatch):
+    """Catches a traceback where ray is not installed."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    rows = str(write(tmp_path / "r.jsonl", ROWS))
+    done = run(*ECHO, "--batch", rows, "--ray", "auto")
+    assert_one_line(done, 2, "--ray: needs pip install 'gptcli[ray]'")
+
+
 def test_every_command_asks_as_it_does_alone(chat_model, tmp_path):
     """Catches a command whose rows are asked otherwise than its one text."""
     model = ("-m", str(chat_model), "--seed", "4")
