@@ -12,12 +12,13 @@ from typing import Any
 
 from gptcli.backends import Backend
 from gptcli.batches.asked import AskedRow, Outcome
-from gptcli.batches.feed import AskedRows, Feed
+from gptcli.batches.feed import AskedRows
 from gptcli.batches.journal import Journal
 from gptcli.batches.keys import digest
 from gptcli.batches.resuming import open_journal
 from gptcli.batches.run import InOrder, Kept, Results, Run
 from gptcli.batches.shard import Shard
+from gptcli.cli.batching.answers import Heard, feed_of
 from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import content, settings_of
 from gptcli.cli.environment import Environment
@@ -26,7 +27,6 @@ from gptcli.cli.input.lines import STDIN, is_waiting
 from gptcli.cli.input.rows import kind_of, rows_as_they_come
 from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
-from gptcli.types.events import Notice
 from gptcli.types.rows import Row
 from gptcli.types.sampling import seed_of
 from gptcli.ui.data.writer import DataWriter
@@ -66,25 +66,6 @@ def run_batch(
         messages.report(view.stats_lines(run.tally, taken, job.compute.model, asked.seed))
     if run.tally.first is not None:
         raise _of_rows(run)
-
-
-def answered(
-    rows: Iterator[Row | None], job: Job, backend: Backend, messages: Messages
-) -> Iterator[Outcome]:
-    """Answers in the order of the rows, as soon as those before are there, up to the first error,
-    which is raised: what the older ways to ask for many rows give.
-    """
-    told: list[Outcome] = []
-    results = InOrder(told.append, fail_fast=True)
-    run = Run(results, fail_fast=True)
-    seed = seed_of(job.sampling)
-    asked = AskedRows(rows, job.dialect(seed), Shard(), settings="", seed=seed)
-    feed = _feed(asked, run, results, done=lambda _: False)
-    heard = _Heard(messages)
-    for outcome in run.outcomes(backend, feed, None):
-        heard.hear(outcome)
-        yield from told
-        told.clear()
 
 
 @dataclass
@@ -170,8 +151,8 @@ class _Asking:
         before: int = 0,
     ) -> Run:
         run = Run(results, fail_fast=self.batch.fail_fast)
-        feed = _feed(rows, run, results, done=done, ready=self._ready)
-        heard = _Heard(self.messages)
+        feed = feed_of(rows, run, results, done=done, ready=self._ready)
+        heard = Heard(self.messages)
         total = _total(self.batch, self.messages)
         with counting_rows(str(self.batch.batch), total, self.messages) as show:
             tally = run.tally
@@ -180,39 +161,6 @@ class _Asking:
                 heard.hear(outcome)
                 run.moved()
         return run
-
-
-def _feed(
-    rows: AskedRows,
-    run: Run,
-    results: Results,
-    *,
-    done: Callable[[AskedRow], bool],
-    ready: Callable[[], bool] = lambda: False,
-) -> Feed:
-    ordered = isinstance(results, InOrder)
-    feed = Feed(rows, done=done, tell=run.add, ordered=ordered, ready=ready)
-    run.stop = feed.stop
-    if isinstance(results, InOrder):
-        results.told = feed.told
-    return feed
-
-
-class _Heard:
-    """Notices that come with answers, each told once."""
-
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
-        self._told: set[Notice] = set()
-
-    def hear(self, outcome: Outcome) -> None:
-        """Tell what is new."""
-        for part in outcome.parts:
-            found = [part] if isinstance(part, Notice) else getattr(part, "notices", ())
-            for notice in found:
-                if notice not in self._told:
-                    self._told.add(notice)
-                    self._messages.notices([notice])
 
 
 def _check(out: Path, rows: Path, *, resume: bool) -> None:

@@ -23,7 +23,7 @@ def run(
     totals: bool,
 ) -> None:
     """A result for each text, as they come, without a key, up to the first error."""
-    from gptcli.cli.batching import looks, running
+    from gptcli.cli.batching import answers, looks
 
     try:
         first = next(lines)
@@ -32,5 +32,5 @@ def run(
     # Not before the first line is known to be good: a model takes a while to open.
     job = looks.scores(request, compute, totals=totals)
     backend, writer = open_for(compute, messages), environment.data()
-    for outcome in running.answered(chain([first], lines), job, backend, messages):
+    for outcome in answers.answered(chain([first], lines), job, backend, messages):
         writer.json({"line": outcome.asked.row.number} | job.body(request, outcome.parts))

@@ -68,11 +68,11 @@ class Look:
 
     def _many(self, rows: Iterable[tuple[str, str]]) -> None:
         """Older ways to ask for --batch: results have no keys, or are a table."""
-        from gptcli.cli.batching import looks, running
+        from gptcli.cli.batching import answers, looks
 
         job = looks.looks(self.request, self.compute, stages=self.modes.stages)
         numbered = (Row(name, n, {"": text}) for n, (name, text) in enumerate(rows, 1))
-        outcomes = running.answered(numbered, job, self._backend, self.messages)
+        outcomes = answers.answered(numbered, job, self._backend, self.messages)
         if self.json:
             writer = self.environment.data()
             for outcome in outcomes:
