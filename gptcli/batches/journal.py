@@ -5,7 +5,7 @@ beside its place, in the order of the input, renames it, and removes the journal
 not there, and the same bytes whether a run was stopped or not; a reader of a half-done run looks
 into the journal.
 
-    {"gptcli_batch": 1, "seed": …, "settings": {…}}
+    {"gptcli_batch": 1, "seed": …, "said": …, "settings": {…}}
     PLACE SIGN KEY CRC RESULT        for each row; SIGN is + for an answer and - for an error
 
 Each record goes to the system in one write, so that a killed process loses nothing that it had
@@ -44,7 +44,8 @@ class Journal:
 
     def __init__(self, out: Path, file: BinaryIO, path: Path) -> None:
         self.out, self.path = out, path
-        self.seed = 0
+        #: The run's seed, and whether it was asked for.
+        self.seed, self.said = 0, False
         #: How many answers were there when it was opened, and how many of them are of no use.
         self.found = self.changed = 0
         #: Whether these are those of an output that was finished, and how many came since.
@@ -54,10 +55,10 @@ class Journal:
         self._size = 0
         self._synced = time.monotonic()
 
-    def begin(self, seed: int, settings: Mapping[str, Any]) -> None:
+    def begin(self, seed: int, settings: Mapping[str, Any], *, said: bool) -> None:
         """Write the head of a new one, over whatever was there."""
-        self.seed = seed
-        head = {_FORM: _FORM_NUMBER, "seed": seed, "settings": settings}
+        self.seed, self.said = seed, said
+        head = {_FORM: _FORM_NUMBER, "seed": seed, "said": said, "settings": settings}
         with self._writing():
             self._file.truncate(0)
             self._put(json.dumps(head).encode() + b"\n")
@@ -75,7 +76,7 @@ class Journal:
             head = _head(reader.readline(_LONGEST_HEAD), self.path)
             if head is None:
                 return None
-            self.seed, end = head["seed"], reader.tell()
+            self.seed, self.said, end = head["seed"], bool(head["said"]), reader.tell()
             for line in reader:
                 record = _record(line)
                 if record is None:
@@ -203,7 +204,9 @@ def _head(line: bytes, path: Path) -> dict[str, Any] | None:
     try:
         head = json.loads(line)
         if head[_FORM] == _FORM_NUMBER and isinstance(head["seed"], int):
-            return {"seed": head["seed"], "settings": dict(head["settings"])}
+            return {name: head[name] for name in ("seed", "said")} | {
+                "settings": dict(head["settings"])
+            }
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise InputError(str(path), "is no journal of a batch")

@@ -48,7 +48,7 @@ def _open(
 ) -> None:
     before = journal.recover()
     if before is None:
-        journal.begin(new_seed if seed is None else seed, settings)
+        journal.begin(new_seed if seed is None else seed, settings, said=seed is not None)
         if journal.out.exists():
             # It came while the journal was taken, or is to be checked and completed.
             if not resume:

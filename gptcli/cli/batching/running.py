@@ -80,10 +80,11 @@ class _Asking:
     rows: Iterator[Row | None]
     settings: dict[str, Any]
     seed: int = 0
+    said: bool = False
 
     def streamed(self, writer: DataWriter) -> Run:
         """Results in order, to a stream."""
-        self.seed = seed_of(self.job.sampling)
+        self.seed, self.said = seed_of(self.job.sampling), self.job.sampling.seed is not None
         results = InOrder(
             lambda outcome: writer.json_text(view.line(outcome, self.job.body)),
             fail_fast=self.batch.fail_fast,
@@ -98,7 +99,7 @@ class _Asking:
         told = self.settings | {"--shard": str(self._shard)}
         journal = open_journal(out, told, wish.seed, new, resume=self.batch.resume)
         with closing(journal):
-            self.seed = journal.seed
+            self.seed, self.said = journal.seed, journal.said
             results = Kept(
                 journal,
                 lambda outcome: view.line(outcome, self.job.body),
@@ -130,7 +131,9 @@ class _Asking:
         self.messages.info(f"{journal.out}: {view.summary(run.tally, before)}")
 
     def _asked(self) -> AskedRows:
-        dialect, settings = self.job.dialect(self.seed), digest(self.settings)
+        # A seed that was asked for is a setting as others are, also of results that are whole.
+        settings = digest([self.settings, self.seed if self.said else None])
+        dialect = self.job.dialect(self.seed)
         return AskedRows(self.rows, dialect, self._shard, settings=settings, seed=self.seed)
 
     def _ready(self) -> bool:
