@@ -113,6 +113,9 @@ class _Asking:
                     done=lambda asked: journal.has(asked.place, asked.key),
                     before=journal.found,
                 )
+            except (KeyboardInterrupt, SystemExit):
+                self.messages.info(f"{out}: {view.stopped(journal.added, journal.path.name)}")
+                raise
             except GptcliError as error:
                 hint = f"{journal.path.name} has what was done, --resume goes on"
                 hint = f"{error.hint}; {hint}" if error.hint else hint

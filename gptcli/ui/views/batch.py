@@ -83,8 +83,14 @@ def alone(form: CompletionObject, parts: tuple[Any, ...]) -> dict[str, Any]:
 def summary(tally: Tally, found: int) -> str:
     """`998 rows, 2 of them errors; 500 were done before`."""
     errors = f", {tally.errors} of them errors" if tally.errors else ""
-    before = f"; {found} were done before" if found else ""
+    before = f"; {found} {'was' if found == 1 else 'were'} done before" if found else ""
     return f"{counted(tally.done, 'row')}{errors}{before}"
+
+
+def stopped(rows: int, journal: str) -> str:
+    """What is left of a run that was told to stop."""
+    were = "was done, and is" if rows == 1 else "were done, and are"
+    return f"{counted(rows, 'row')} {were} in {journal}, --resume goes on"
 
 
 def stats_lines(tally: Tally, taken: float, model: str, seed: int) -> list[str]:

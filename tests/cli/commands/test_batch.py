@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -369,6 +370,30 @@ def test_a_second_run_on_one_output_is_refused(tmp_path):
         child.stdin.close()
         assert child.wait(60) == 0
     assert len(results(out)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_stop_says_how_to_go_on(tmp_path, number):
+    """Catches results that a signal takes away, and a person who does not know that they are."""
+    out = tmp_path / "o.jsonl"
+    command = [*GPTCLI, *ECHO, "--batch", "-", "-o", str(out), "--resume"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, text=True, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None and child.stderr is not None
+        child.stdin.write("one\n")
+        child.stdin.flush()
+        journal = tmp_path / "o.jsonl.journal"
+        while not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
+            assert child.poll() is None
+        child.send_signal(number)
+        said = f"gptcli: {out}: 1 row was done, and is in o.jsonl.journal, --resume goes on\n"
+        assert child.stderr.read() == said
+        assert child.wait(60) == -number
+    done = run(*ECHO, "--batch", "-", "-o", str(out), "--resume", stdin=b"one\ntwo\n")
+    assert done.err == f"gptcli: {out}: 1 row; 1 was done before\n"
+    assert texts(results(out)) == [[" one one one"], [" two two two"]]
 
 
 def test_stats(tmp_path):
