@@ -33,6 +33,7 @@ OTHER_THINGS = {
     "--max-new-tokens": "the same",
     "--n-predict": "the same",
     "--max-tokens": "the same",
+    "--batch": "rows of a file, or how many bench decodes together",
     "--all": "every token on a terminal, or models of other tools too",
 }
 
