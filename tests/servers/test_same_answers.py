@@ -94,14 +94,18 @@ def test_fifty_prompts(here, there, questions):
     assert {k: v.rstrip(HALF) for k, v in theirs.items()} == {
         k: v.rstrip(HALF) for k, v in ours.items()
     }
-    furthest = 0.0
     for key in ours:
-        pairs = list(zip(our_tokens[key], their_tokens[key], strict=False))
-        assert len(pairs) >= len(our_tokens[key]) - ours[key].endswith(HALF)
-        for a, b in pairs:
-            assert a.bytes == b.bytes or HALF in a.token
-        furthest = max([furthest, *(abs(a.logprob - b.logprob) for a, b in pairs)])
-    assert furthest <= EXACT
+        coming = iter(their_tokens[key])
+        following = next(coming, None)
+        for token in our_tokens[key]:
+            if following is None or following.id != token.id:
+                # llama-server streams no token that is less than a character.
+                assert HALF in token.token
+                continue
+            assert following.logprob == pytest.approx(token.logprob, abs=EXACT)
+            assert following.bytes == token.bytes or HALF in token.token
+            following = next(coming, None)
+        assert following is None
 
 
 @pytest.mark.parametrize("there", ["vllm_bfloat16"], indirect=True)

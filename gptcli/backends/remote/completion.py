@@ -13,7 +13,7 @@ from gptcli.backends.remote.remote_model import RemoteModel
 from gptcli.backends.remote.tokens import control_names
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.completion import Chunk, Event, Request, Usage
+from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage
 from gptcli.types.events import Notice
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
@@ -44,6 +44,8 @@ class Streamed:
         self._read = Reader(model.place)
         self._finished: set[int] = set()
         self._thought = self._spoke = False
+        #: Tokens without bytes, by choice, until what comes next tells whether they ended it.
+        self._held: dict[int, tuple[TokenInfo, ...]] = {}
         #: What each choice took, and under None what all took together, where that is told.
         self._took: dict[int | None, Mapping[str, Any]] = {}
 
@@ -77,9 +79,7 @@ class Streamed:
             text = self._text(choice)
             tokens = () if self._most is None else self._read.tokens(choice, self._most)
             reason = self._read.reason(choice.get("finish_reason"))
-            if reason == "stop" and tokens and not text.endswith(tokens[-1].token or "\0"):
-                # The one that ended the text is no part of it.
-                tokens = tokens[:-1]
+            tokens = self._of_the_text(index, text, tokens, reason)
             if index in self._finished:
                 if text or tokens:
                     raise self._read.wrong("that goes on after its end")
@@ -90,6 +90,21 @@ class Streamed:
                 yield Chunk(text, index, tokens, reason)
         if isinstance(took, dict) and not rows:
             self._took[None] = took
+
+    def _of_the_text(
+        self, index: int, text: str, tokens: tuple[TokenInfo, ...], reason: str | None
+    ) -> tuple[TokenInfo, ...]:
+        """The tokens of a piece, less the one that ended the text, which is no part of it.
+
+        It comes with its reason, or before it, without bytes, as half a character may as well.
+        """
+        held = self._held.pop(index, ())
+        if not reason and not text and tokens and not any(each.bytes for each in tokens):
+            self._held[index] = (*held, *tokens)
+            return ()
+        if reason == "stop" and tokens:
+            return (*held, *tokens[: None if text.endswith(tokens[-1].token or "\0") else -1])
+        return tokens if reason == "stop" and not text else (*held, *tokens)
 
     def _text(self, choice: Mapping[str, Any]) -> str:
         if isinstance(self._request, Request):

@@ -167,6 +167,45 @@ def test_samples_are_told_apart_and_their_costs_added():
     assert found["usage"] == {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 8}
 
 
+def with_tokens(text, *tokens, reason=None):
+    content = [{"id": n, "token": name, "logprob": -1.0} for n, name in tokens]
+    row = {"index": 0, "text": text, "finish_reason": reason}
+    return {"choices": [row | {"logprobs": {"content": content} if content else None}]}
+
+
+@pytest.mark.parametrize(
+    ("events", "ids"),
+    [
+        # The end token with its reason, named; before it, without bytes; half a character.
+        ([with_tokens("a", (1, "a")), with_tokens("", (2, "<e>"), reason="stop")], [1]),
+        (
+            [with_tokens("a", (1, "a")), with_tokens("", (2, "")), with_tokens("", reason="stop")],
+            [1],
+        ),
+        (
+            [with_tokens("", (1, "")), with_tokens("é", (2, "é")), with_tokens("", reason="stop")],
+            [1, 2],
+        ),
+        ([with_tokens("a", (1, "a"), (2, "<e>"), reason="stop")], [1]),
+        (
+            [
+                with_tokens("a", (1, "a")),
+                with_tokens("", (2, "")),
+                with_tokens("", reason="length"),
+            ],
+            [1, 2],
+        ),
+    ],
+)
+def test_what_ends_a_text_is_no_token_of_it(events, ids):
+    """Catches an end token among those of the text, and half a character that is lost for one."""
+    _, done = asked_of(
+        "llamacpp", "complete", "--json", "--logprobs", "1", "hi", said=stream(*events, DONE)
+    )
+    (found,) = json.loads(done.text)["choices"]
+    assert [each["id"] for each in found["logprobs"]["content"]] == ids
+
+
 def test_every_server_has_a_name_of_its_own():
     """Catches two that say they are the same."""
     owners = [each.owner for each in SERVERS.values() if each.owner]
