@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: What stands in a table for what nobody told.
+UNKNOWN = "–"
+
 
 def size(count: float) -> str:
     """Bytes, in decimal units: 269 MB."""
@@ -12,9 +15,9 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def counted(count: int, name: str) -> str:
+def counted(count: int | None, name: str) -> str:
     """1 message, 2 messages."""
-    return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{UNKNOWN if count is None else count} {name}{'' if count == 1 else 's'}"
 
 
 def seconds(value: float) -> str:
@@ -35,8 +38,10 @@ def millions(count: int) -> str:
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """A probability: 61.23%, 0.05%, <0.01%; 0% is nothing at all."""
+    if share is None:
+        return UNKNOWN
     if 0 < share < 5e-5:
         return "<0.01%"
     return f"{share * 100:.2f}%" if share else "0%"

@@ -78,7 +78,7 @@ def own_home(
     home = next(homes)
     home.mkdir()
     for name in list(os.environ):
-        if name.startswith(("GPTCLI_", "HF_", "XDG_")) and name != "GPTCLI_TEST_CACHE":
+        if name.startswith(("GPTCLI_", "HF_", "XDG_", "OPENAI_")) and name != "GPTCLI_TEST_CACHE":
             monkeypatch.delenv(name)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "OLLAMA_MODELS", "LLAMA_CACHE"):
         monkeypatch.delenv(name, raising=False)

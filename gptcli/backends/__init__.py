@@ -1,14 +1,29 @@
-"""Places to run: `local`, the engine of this machine, and `echo`, a fake for tests of the rest."""
+"""Places to run: `local`, the engine of this machine, `remote`, servers that speak OpenAI's
+language, and `echo`, a fake for tests of the rest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from gptcli.backends.base import Backend
+from gptcli.backends.place import place_of, unencrypted
+from gptcli.errors import UsageError
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
+from gptcli.types.models import Offered
 
-__all__ = ["ECHO", "Backend", "cpu", "free_memory", "open_backend"]
+__all__ = [
+    "ECHO",
+    "Backend",
+    "cpu",
+    "free_memory",
+    "is_elsewhere",
+    "offered",
+    "open_backend",
+    "settled",
+]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -23,10 +38,16 @@ def open_backend(
     `weights` these are read when a question needs them. Raises the errors of
     `gptcli.models.obtain` and of the engine.
     """
-    if compute.model == ECHO:
+    if compute.model == ECHO and compute.base_url is None:
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()
+    place = place_of(compute)
+    if place is not None:
+        from gptcli.backends.remote import RemoteBackend
+
+        yield from unencrypted(place)
+        return RemoteBackend(place)
     from gptcli import models
 
     model = yield from models.obtain(compute.model, free_memory)
@@ -38,6 +59,44 @@ def open_backend(
     if weights:
         yield from (*opened.described.notices, *opened.runner.notices)
     return LocalBackend(opened)
+
+
+def settled(compute: Compute) -> Compute:
+    """With the model that answers, where the command line names a server alone.
+
+    That is the one of its endpoint's table, else the only one that it lists. Raises UsageError
+    where there is none such, and NetworkError.
+    """
+    if compute.base_url is None or "model" in compute.by_hand:
+        return compute
+    place = place_of(compute, named=False)
+    assert place is not None
+    model = place.model
+    if not model:
+        from gptcli.backends.remote import offered
+
+        listed = [each.name for each in offered(place)]
+        if len(listed) != 1:
+            shown = ", ".join(listed[:8]) + (" …" if len(listed) > 8 else "")
+            hint = f"it has: {shown}" if shown else "it lists none"
+            raise UsageError("--model", f"is needed: which one of {place.url}?", hint)
+        (model,) = listed
+    return replace(compute, model=model, by_hand=compute.by_hand | {"model"})
+
+
+def is_elsewhere(compute: Compute) -> bool:
+    """Whether a server is to answer."""
+    return place_of(compute, named=False) is not None
+
+
+def offered(compute: Compute) -> tuple[Offered, ...]:
+    """The models that a server lists. Raises UsageError where none is named, and NetworkError."""
+    place = place_of(compute, named=False)
+    if place is None:
+        raise UsageError("--base-url", "names no server")
+    from gptcli.backends.remote import offered as listed
+
+    return listed(place)
 
 
 def free_memory() -> int | None:

@@ -181,15 +181,15 @@ class Run:
 
 
 def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
-    """How many tokens an answer read and wrote."""
+    """How many tokens an answer read and wrote; what a server does not tell counts as none."""
     for part in reversed(parts):
         if isinstance(part, Usage | FewShotUsage):
-            return part.prompt_tokens, part.completion_tokens
+            return part.prompt_tokens or 0, part.completion_tokens or 0
         if isinstance(part, Score):
             totals = part.totals
             return part.context_tokens + totals.scored + totals.unscored, 0
         if isinstance(part, Distribution):
-            return part.prompt_tokens, 0
+            return part.prompt_tokens or 0, 0
         if isinstance(part, Choices):
-            return part.prompt_tokens + sum(len(each.tokens) for each in part.ranked), 0
+            return (part.prompt_tokens or 0) + sum(len(each.tokens) for each in part.ranked), 0
     return 0, 0

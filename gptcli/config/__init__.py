@@ -5,8 +5,9 @@ flag, variable, key of the user file, limit, help, manual and completion all fol
 """
 
 from gptcli.config.check import check, number_of
+from gptcli.config.endpoints import Endpoint, checked_url
 from gptcli.config.limit import MOST, Limit
-from gptcli.config.load import Stored, load
+from gptcli.config.load import Stored, endpoints, load
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
 from gptcli.config.places import (
     data_dir,
@@ -18,11 +19,14 @@ from gptcli.config.places import (
 
 __all__ = [
     "MOST",
+    "Endpoint",
     "Limit",
     "Option",
     "Stored",
     "check",
+    "checked_url",
     "data_dir",
+    "endpoints",
     "kept_tokenizer",
     "key_of",
     "load",

@@ -6,6 +6,8 @@ The user file is `config.toml` in the user's configuration directory (on Linux
     model = "gpt2"
     temperature = 0.7
     max-new-tokens = 100
+
+Only endpoints are tables in it (see `config.endpoints`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gptcli.config.check import check
+from gptcli.config.endpoints import TABLE, Endpoint, endpoints_of
 from gptcli.config.option import key_of, option_of, options_of, variable_of
 from gptcli.config.places import user_file
 from gptcli.errors import InputError, UsageError
@@ -38,6 +41,9 @@ def load(
     }
     found: dict[str, object] = {}
     for key, value in _read(path).items():
+        if key == TABLE:
+            endpoints_of(value, path)
+            continue
         name = key.replace("-", "_")
         if name not in homes:
             known = ", ".join(map(key_of, homes))
@@ -50,6 +56,12 @@ def load(
             found.pop(newer, None)
         found[name] = _checked(variable_of(name), homes[name], name, text)
     return found
+
+
+def endpoints(path: Path | None = None) -> dict[str, Endpoint]:
+    """The endpoints of the user's file, by name. Raises as `load` does."""
+    path = path or user_file()
+    return endpoints_of(_read(path).get(TABLE, {}), path)
 
 
 def _checked(subject: str, group: type, name: str, value: object) -> object:

@@ -27,7 +27,8 @@ class Option:
     setting: the environment and the user's file can say it as well; older_for: the field that says
     the same today, of which what is stored counts less than this flag; argument: it stands without
     a flag; act: called as soon as the flag is met, before all others, with what the command line
-    knows of the command.
+    knows of the command; secret: the value is read from the file that the flag names, or from
+    stdin for -, and is never shown.
     """
 
     help: str
@@ -44,6 +45,7 @@ class Option:
     older_for: str = ""
     argument: bool = False
     act: Callable[[Any], None] | None = None
+    secret: bool = False
 
 
 def option(default: Any, text: str, *names: str, **more: Any) -> Any:

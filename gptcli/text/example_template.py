@@ -38,6 +38,11 @@ class ExampleTemplate:
         parts += [self.render(example) for example in examples]
         return self._separator.join([*parts, self.open(query)])
 
+    def answer(self, query: str, output: str) -> str:
+        """An output as it follows the document, with the space that was left to it."""
+        rest = self.render(Example(query, output))[len(self.open(query)) :]
+        return rest[: len(rest) - len(rest.lstrip(" \t"))] + output
+
     @property
     def border(self) -> str:
         """What stands after an output where another example follows."""
@@ -60,6 +65,11 @@ class ExampleTemplate:
         return tuple(
             each for each in fit if not any(other in each for other in fit if other != each)
         )
+
+
+def begins_another(labels: Sequence[str]) -> bool:
+    """Whether one of the labels is how another one begins."""
+    return any(a != b and b.startswith(a) for a in labels for b in labels)
 
 
 def unescape(text: str) -> str:

@@ -14,11 +14,12 @@ from gptcli.types.sampling import Sampling, SamplingWish
 class TokenInfo:
     """A token with its log-probability (natural log) under the model's raw distribution.
 
-    `token` is its text, U+FFFD where its bytes are no whole character; `bytes` are exact.
+    `token` is its text, U+FFFD where its bytes are no whole character; `bytes` are exact. `id` is
+    None where a server does not tell it.
     """
 
     token: str
-    id: int
+    id: int | None
     logprob: float
     bytes: bytes
     top_logprobs: tuple[TokenInfo, ...] = ()
@@ -84,17 +85,19 @@ class Usage:
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     reused_tokens of the prompt were in the KV cache already. adapters are named as given.
-    activations: as in `types.token.Source`.
+    activations, server: as in `types.token.Source`. What a server does not tell is None: how many
+    tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
+    the server counts them, and reasoning_tokens of an answer were thought, not said.
     """
 
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     model: str
     device: str
-    dtype: str
+    dtype: str | None
     seed: int
     samples: int
-    sampling: Sampling
+    sampling: Sampling | SamplingWish
     prompt_seconds: float
     decode_seconds: float
     peak_memory: int | None = None
@@ -102,6 +105,8 @@ class Usage:
     reused_tokens: int = 0
     adapters: tuple[str, ...] = ()
     activations: str | None = None
+    reasoning_tokens: int = 0
+    server: str | None = None
 
 
 Event = Chunk | Notice | PromptPiece | Usage

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptcli.config import MOST, Limit, option
+from gptcli.config import MOST, Limit, checked_url, option
 from gptcli.config.check import one_of
 from gptcli.types.models import AdapterRef
+from gptcli.types.secret import Secret
 
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"
@@ -20,15 +21,24 @@ QUANTISED = ("int8", "int4")
 CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
 #: What weights of 8 and fewer bits meet activations as.
 ACTIVATIONS = ("auto", "int8", "int16", "float32")
+#: The fields that are about a server.
+REMOTE = ("base_url", "api_key_file", "timeout")
 _SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
 _SHORT |= {"fp16": "float16", "half": "float16"}
-_PANEL = "Model"
+_PANEL, _REMOTE = "Model", "Remote"
+#: The endpoint that is there without a table: at OPENAI_BASE_URL, else OpenAI itself.
+OPENAI = "openai"
 
 
 def _device(text: str) -> str:
     if text not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", text):
         raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {text!r}")
     return text
+
+
+def _base_url(text: str) -> str:
+    """A URL, or the name of an endpoint."""
+    return text if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", text) else checked_url(text)
 
 
 def _dtype(text: str) -> str:
@@ -40,7 +50,8 @@ class Compute:
     """The model, what is added to it, and how and where it runs.
 
     Adapters belong to one model, so that no setting names them. None: as many threads as there
-    are cores, as much context as the model has.
+    are cores, as much context as the model has. by_hand: the fields that the command line gave,
+    which are refused where they cannot be obeyed, as settings for this machine are not.
     """
 
     model: str = option(
@@ -140,6 +151,33 @@ class Compute:
         limit=Limit(1, MOST),
         setting=True,
     )
+
+    base_url: str | None = option(
+        None,
+        "Ask a server that speaks OpenAI's language for its model MODEL: its address, as"
+        " http://127.0.0.1:8000/v1, or the name of an endpoint of your settings, or"
+        f" {OPENAI}, which is the address in OPENAI_BASE_URL, else OpenAI itself. See"
+        " gptcli-remote(7).",
+        metavar="URL|NAME",
+        panel=_REMOTE,
+        parse=_base_url,
+    )
+    api_key_file: Secret | None = option(
+        None,
+        "The server's key is the first line of this file; - is stdin. Default: OPENAI_API_KEY, or"
+        " what the endpoint says.",
+        metavar="FILE",
+        panel=_REMOTE,
+        secret=True,
+    )
+    timeout: float | None = option(
+        None,
+        "Give up where nothing comes from the server for S seconds. Default: 600.",
+        metavar="S",
+        panel=_REMOTE,
+        limit=Limit(0, 86_400, above=True),
+    )
+    by_hand: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def met_as(self) -> str:

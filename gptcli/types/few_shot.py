@@ -125,7 +125,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class FewShotUsage:
-    """What all the answers took. Seconds are wall-clock, computed_tokens what was really run."""
+    """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
+
+    server, dtype, sampling: as in Usage, where a server answered.
+    """
 
     queries: int
     prompt_tokens: int
@@ -134,11 +137,12 @@ class FewShotUsage:
     seconds: float
     model: str
     device: str
-    dtype: str
+    dtype: str | None
     seed: int
-    sampling: Sampling
+    sampling: Sampling | SamplingWish
     adapters: tuple[str, ...] = ()
     activations: str | None = None
+    server: str | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

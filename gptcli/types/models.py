@@ -101,3 +101,21 @@ class Offer:
     def name_of(self, variant: OfferedVariant) -> str:
         """What --model takes for a variant."""
         return f"{self.name}:{variant.name}" if variant.name else self.name
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model in a server's list. owner: who has it, as the server says; created: in seconds since
+    1970; context: in tokens; None for what it does not say. aliases: other names of it.
+    """
+
+    name: str
+    owner: str = ""
+    created: int | None = None
+    context: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names."""
+        return (self.name, *self.aliases)

@@ -48,19 +48,20 @@ class Candidate:
     rank: 1 is the token with the highest raw logit; of equals, the lowest id comes first.
     logit, logprob and probability are the model's own, before the sampler. drawn is the
     probability with which the sampler draws it. cut_by names the stage that took it away.
-    stages and at_temperatures follow those of the Distribution. ends: it ends the text.
+    stages and at_temperatures follow those of the Distribution. ends: it ends the text. A server
+    tells logprob and probability alone: logit, drawn and ends are None.
     """
 
     rank: int
     token: Token
-    logit: float
+    logit: float | None
     logprob: float
     probability: float
-    drawn: float
+    drawn: float | None
     cut_by: str | None = None
     stages: tuple[AtStage, ...] = ()
     at_temperatures: tuple[float, ...] = ()
-    ends: bool = False
+    ends: bool | None = False
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,19 @@ class Whole:
 @dataclass(frozen=True)
 class Distribution:
     """What follows a prompt. `stages` names the sampler's stages that ran; the first is "logits",
-    the raw ones, and the last gives what is drawn from. `notices` are about the prompt.
+    the raw ones, and the last gives what is drawn from. `notices` are about the prompt. What a
+    server does not tell is None: the sizes, all but the likeliest tokens, and so both spreads.
     """
 
     source: Source
     prompt: str
-    prompt_tokens: int
-    vocabulary: int
-    sampling: Sampling
+    prompt_tokens: int | None
+    vocabulary: int | None
+    sampling: Sampling | SamplingWish
     stages: tuple[str, ...]
     candidates: tuple[Candidate, ...]
-    raw: Spread
-    drawn: Spread
+    raw: Spread | None
+    drawn: Spread | None
     temperatures: tuple[tuple[float, Spread], ...] = ()
     whole: Whole | None = None
     notices: tuple[Notice, ...] = ()
@@ -114,7 +116,7 @@ class Distribution:
     @property
     def drawn_mass(self) -> float:
         """How probable it is that one of the candidates is drawn."""
-        return sum(each.drawn for each in self.candidates)
+        return sum(each.drawn or 0.0 for each in self.candidates)
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ class Walk(Protocol):
         """A token, drawn as a completion with the same settings and seed would; not yet taken."""
         ...
 
-    def take(self, token: int) -> None:
-        """Append a token, by its id. Raises ValueError where there is no room."""
+    def take(self, token: int | None) -> None:
+        """Append a token, by its id. Raises ValueError where there is no room, or no id."""
         ...
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Token:
-    """A token: its id, its exact bytes, and whether it is a control token."""
+    """A token: its id, its exact bytes, and whether it is a control token.
 
-    id: int
+    id: None where a server does not tell it; bytes then are those of what it calls the token.
+    """
+
+    id: int | None
     bytes: bytes
     special: bool = False
 
@@ -24,10 +27,13 @@ class Source:
     """Which model computed the numbers, on what, in which precision, with which adapters.
 
     activations: what they are rounded to where they meet the weights, None where dtype says it.
+    server: which one computed them, where it was not this machine: device is "remote" then, and
+    dtype None, since nobody says it.
     """
 
     model: str
     device: str
-    dtype: str
+    dtype: str | None
     adapters: tuple[str, ...] = ()
     activations: str | None = None
+    server: str | None = None

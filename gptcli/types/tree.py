@@ -38,13 +38,13 @@ class TreeRequest(Question["Tree"]):
 class Node:
     """A token after its path: natural log-probabilities of itself there, and of path and token.
 
-    ends: it is an end token; nothing follows.
+    ends: it is an end token; nothing follows. None where a server does not tell.
     """
 
     token: Token
     logprob: float
     joint_logprob: float
-    ends: bool
+    ends: bool | None
     children: tuple[Node, ...]
 
 
@@ -54,6 +54,6 @@ class Tree:
 
     request: TreeRequest
     children: tuple[Node, ...]
-    prompt_tokens: int
+    prompt_tokens: int | None
     source: Source
     notices: tuple[Notice, ...] = ()

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from gptcli.backends.echo import EchoBackend
-from gptcli.backends.local import LocalBackend, few_shot, few_shot_labels
+from gptcli.backends.local import LocalBackend, few_shot
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
+from gptcli.backends.shares import CONTENT_FREE
 from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.chat import ChatForm
@@ -214,7 +215,7 @@ def test_labels_are_worth_what_a_forward_over_each_says(backend, model, calibrat
         mass = sum(map(math.exp, logprobs))
         return logprobs, [math.exp(each) / mass for each in logprobs]
 
-    free = [shares(text)[1] for text in few_shot_labels.CONTENT_FREE]
+    free = [shares(text)[1] for text in CONTENT_FREE]
     base = [sum(column) / len(free) for column in zip(*free, strict=True)]
     for answer in answers:
         logprobs, plain = shares(answer.input)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
+from gptcli.backends.shares import calibrated_choices, shares
 from gptcli.errors import InputError
 from gptcli.text.continuation import split_continuation
 from gptcli.text.cut import own_bytes
@@ -103,36 +104,14 @@ def _tokens(
     return tuple(ScoredToken(model.token(token), logprob) for token, logprob in pairs)
 
 
-def shares(totals: Sequence[float]) -> list[float]:
-    """softmax: what each is of all, where some are less than float64 holds as probabilities."""
-    best = max(totals)
-    if best == -math.inf:
-        return [1 / len(totals)] * len(totals)
-    weights = [math.exp(total - best) for total in totals]
-    total = math.fsum(weights)
-    return [weight / total for weight in weights]
-
-
 def _calibrated(
     model: OpenModel, request: ChooseRequest, calibrate: str, found: list[Choice]
 ) -> list[Choice]:
-    """The choices with what they are worth beyond what they are worth after `calibrate`.
-
-    log p(choice | prompt) - log p(choice | calibrate): the domain-conditional pointwise mutual
-    information of Holtzman et al., arXiv:2104.08315; a text without content as in contextual
-    calibration, Zhao et al., arXiv:2102.09690.
-    """
+    """The choices with what they are worth beyond `calibrate`."""
     space = request.prompt[len(request.prompt.rstrip()) :]
     texts = [space + choice.text for choice in found]
     cut = _cut(model, request, calibrate.rstrip(), texts, "--calibrate")
-    totals = [
-        choice.logprob - math.fsum(logprobs)
-        for choice, logprobs in zip(found, _logprobs(model, cut), strict=True)
-    ]
-    return [
-        replace(choice, calibrated=total, calibrated_probability=share)
-        for choice, total, share in zip(found, totals, shares(totals), strict=True)
-    ]
+    return calibrated_choices(found, list(map(math.fsum, _logprobs(model, cut))))
 
 
 def _notices(model: OpenModel, request: ChooseRequest, cut: _Cut) -> Iterator[Notice]:

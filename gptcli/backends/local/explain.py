@@ -63,8 +63,10 @@ def answer(model: OpenModel, request: ExplainRequest) -> Iterator[Round]:
         yield found
         if found.drawn.ends:
             return
-        walk.take(found.drawn.token.id)
-        ids.append(found.drawn.token.id)
+        token = found.drawn.token.id
+        assert token is not None
+        walk.take(token)
+        ids.append(token)
 
 
 class _Rounds:

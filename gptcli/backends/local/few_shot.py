@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
+from gptcli.backends.chosen_examples import ChosenExamples
 from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.few_shot_labels import Labels, reused
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
@@ -15,11 +15,9 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
-from gptcli.text.similarity import Similarity
 from gptcli.types.chat import ChatDocument
 from gptcli.types.few_shot import (
     Answer,
-    Example,
     FewShotDocumentRequest,
     FewShotEvent,
     FewShotQueries,
@@ -67,14 +65,10 @@ class FewShot:
         self._prompts = prompts_for(model, request)
         self._prefix = PrefixCache(model.runner)
         self._sampling = model.sampling(request.sampling, self._prompts.ends)
-        self._similarity = Similarity([example.input for example in request.examples])
+        self._examples = ChosenExamples(request)
         self._labels = Labels(self._prefix, self._prompts, request)
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
-        examples = list(request.examples)
-        if request.order == "random":
-            random.Random(request.order_seed).shuffle(examples)
-        self._chosen = tuple(examples[: request.shots])
 
     def answers(self, queries: Iterable[Query | None], seed: int) -> Iterator[FewShotEvent]:
         """See FewShotQueries."""
@@ -113,7 +107,7 @@ class FewShot:
 
     def document(self, query: Query) -> ChatDocument:
         """The document that would be continued for a query."""
-        examples = self._examples(query.text)
+        examples = self._examples.before(query.text)
         document = self._prompts.document(examples, query.text)
         self._model.check_length(len(document.ids) + 1, query.subject)
         return viewed(
@@ -124,13 +118,6 @@ class FewShot:
             form=self._prompts.description,
             ends=self._prompts.ends,
         )
-
-    def _examples(self, query: str) -> tuple[Example, ...]:
-        if self._request.order != "similar":
-            return self._chosen
-        examples = self._request.examples
-        most = len(examples) if self._request.shots is None else self._request.shots
-        return tuple(examples[place] for place in self._similarity.pick(query, most))
 
     def _batches(self, queries: Iterable[Query | None]) -> Iterator[list[AskedPrompt]]:
         """Queries that run together: as many as fit, or as have come where more are waited for.
@@ -164,7 +151,7 @@ class FewShot:
     def _prompt(self, index: int, query: Query) -> AskedPrompt:
         """Raises ContextError where it does not fit."""
         text, subject = query.text, query.subject
-        examples = self._examples(text)
+        examples = self._examples.before(text)
         if self._request.labels:
             ids, labels = self._prompts.labelled(examples, text, self._request.labels)
             prompt = AskedPrompt(index, query, examples, ids, labels)

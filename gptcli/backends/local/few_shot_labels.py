@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gptcli.backends.local.choose import shares
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, Prompts
-from gptcli.types.few_shot import Answer, Example, FewShotRequest, LabelShare
+from gptcli.backends.shares import (
+    CONTENT_FREE,
+    best_label,
+    calibrated_labels,
+    label_shares,
+    mean_shares,
+)
+from gptcli.types.few_shot import Answer, Example, FewShotRequest
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.prefix import PrefixCache
-
-#: Inputs without content, as in contextual calibration (Zhao et al., arXiv:2102.09690).
-CONTENT_FREE = ("N/A", "[MASK]", "")
 
 
 @dataclass
@@ -48,25 +51,19 @@ class Labels:
         found = logprobs_after(self._prefix, [prompt.ids for prompt in batch], rows)
         kept = [reused(self._prefix, place) for place in range(len(batch))]
         for prompt, logprobs, reused_tokens in zip(batch, found, kept, strict=True):
-            labels = self._shares([sum(each) for each in logprobs])
+            labels = label_shares(self._request.labels, [sum(each) for each in logprobs])
             if self._request.calibrate:
-                labels = _calibrated(labels, self.calibration.means[prompt.examples])
-            # max keeps the first of equals.
-            best = max(labels, key=lambda label: label.share)
+                labels = calibrated_labels(labels, self.calibration.means[prompt.examples])
             yield Answer(
                 index=prompt.index,
                 input=prompt.query.text,
-                text=best.label,
+                text=best_label(labels),
                 finish_reason="label",
                 prompt_tokens=len(prompt.ids),
                 reused_tokens=reused_tokens,
                 completion_tokens=0,
                 shares=tuple(labels),
             )
-
-    def _shares(self, totals: Sequence[float]) -> list[LabelShare]:
-        triples = zip(self._request.labels, totals, shares(totals), strict=True)
-        return [LabelShare(*triple) for triple in triples]
 
     def _calibrate(self, batch: Sequence[AskedPrompt]) -> None:
         """Learn what labels are worth after each set of examples of this batch."""
@@ -89,28 +86,12 @@ class Labels:
         known.computed += sum(
             len(ids) - reused(self._prefix, place) for place, (ids, _) in enumerate(asked)
         )
-        every = [shares([sum(each) for each in logprobs]) for logprobs in found]
+        every = [[sum(each) for each in logprobs] for logprobs in found]
         for place, examples in enumerate(missing):
             rows = every[place * len(CONTENT_FREE) : (place + 1) * len(CONTENT_FREE)]
-            means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-            known.means[examples] = means
+            known.means[examples] = mean_shares(rows)
 
 
 def reused(prefix: PrefixCache, place: int) -> int:
     """How many tokens of a batch's prompt were there: the first computes what the others share."""
     return prefix.shared if place else prefix.reused
-
-
-def _calibrated(labels: list[LabelShare], without: Sequence[float]) -> list[LabelShare]:
-    """p(label | query) / p(label | no content), as shares of their sum.
-
-    The winner is that of contextual calibration with W = diag(p)⁻¹ (Zhao et al.,
-    arXiv:2102.09690), which then takes a softmax where these are divided by their sum.
-    """
-    smallest = 1e-12
-    weights = [
-        each.probability / max(base, smallest) for each, base in zip(labels, without, strict=True)
-    ]
-    total = sum(weights) or 1.0
-    pairs = zip(labels, weights, strict=True)
-    return [replace(each, calibrated=weight / total) for each, weight in pairs]

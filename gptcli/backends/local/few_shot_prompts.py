@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gptcli.backends.chosen_examples import as_messages
 from gptcli.backends.local.chat import LocalChat, after
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError
 from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.continuation import split_continuation
-from gptcli.text.example_template import ExampleTemplate
+from gptcli.text.example_template import ExampleTemplate, begins_another
 from gptcli.types.chat import ChatForm, Message, Role
 from gptcli.types.few_shot import Example, FewShotForm, FewShotRequest, Query
 
@@ -69,11 +70,6 @@ class Prompts(Protocol):
         ...
 
 
-def begins_another(labels: Sequence[str]) -> bool:
-    """Whether one of the labels is how another one begins."""
-    return any(a != b and b.startswith(a) for a in labels for b in labels)
-
-
 def prompts_for(model: OpenModel, request: FewShotRequest) -> Prompts:
     """The way that the request's form names."""
     if request.form.chat is None:
@@ -116,13 +112,11 @@ class TextPrompts:
     ) -> tuple[list[int], list[list[int]]]:
         """See Prompts. The space before the answer goes over to the labels."""
         text = self._template.document(self._form.instruction, examples, query)
-        opened = self._template.open(query)
         border = self._template.border if begins_another(labels) else ""
         split = []
         for label in labels:
-            rest = self._template.render(Example(query, label))[len(opened) :]
-            gap = rest[: len(rest) - len(rest.lstrip(" \t"))]
-            before, own = split_continuation(self._model.tokenizer, text, gap + label + border)
+            answer = self._template.answer(query, label)
+            before, own = split_continuation(self._model.tokenizer, text, answer + border)
             split.append((before, self._up_to_the_first(own, border)))
         # As in `choose`: all labels are compared from the same place.
         place = min(len(before) for before, _ in split)
@@ -203,7 +197,4 @@ class ChatPrompts:
         return list(document.ids), rows
 
     def _messages(self, examples: Sequence[Example], query: str) -> list[Message]:
-        messages = [Message("system", self._instruction)] if self._instruction else []
-        for example in examples:
-            messages += [Message("user", example.input), Message("assistant", example.output)]
-        return [*messages, Message("user", query)]
+        return as_messages(self._instruction, examples, query)

@@ -124,10 +124,10 @@ class LocalWalk:
         (token,) = draw(self._here()[-1].logits[None], self._generators)
         return self._candidates([token])[0]
 
-    def take(self, token: int) -> None:
-        """Append a token. Raises ValueError where there is no room."""
-        if self.room <= 0:
-            raise ValueError("the context is full")
+    def take(self, token: int | None) -> None:
+        """Append a token. Raises ValueError where there is no room, or no id."""
+        if self.room <= 0 or token is None:
+            raise ValueError("the context is full" if token is not None else "no token")
         self._here()
         self._history.generated.append(token)
         self._stages = None

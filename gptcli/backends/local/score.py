@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gptcli.backends.joining import joining
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
@@ -149,10 +150,7 @@ def _notices(model: OpenModel, request: ScoreRequest, scored: int) -> tuple[Noti
     text = request.context[len(request.context.rstrip()) :] + request.text
     # What is scored beyond the text, and the spaces that go over to it by rule, is the context's.
     moved = scored - len(text.encode())
-    if request.context and moved > 0:
-        last = "byte is" if moved == 1 else f"{moved} bytes are"
-        what = f"joins the text within a token; its last {last} scored with it"
-        found.append(Notice("--context", what))
+    found += joining(request.context, moved)
     if not request.special:
         plain = plain_control_token(model.tokenizer, request.context + request.text)
         found += [replace(notice, subject=request.subject) for notice in plain]

@@ -11,13 +11,13 @@ from gptcli.cli.exports import Exports
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError
 from gptcli.types.attention import Attention, AttentionRequest, Over
-from gptcli.types.compute import Compute
 from gptcli.ui.views import attention as view
 
 #: (what it is for, the command), for the man page.
@@ -79,7 +79,7 @@ def attention(
     source: Source,
     heads: Heads,
     inside: Inside,
-    compute: Compute,
+    compute: Here,
     output: Annotated[
         Output,
         but(

@@ -13,7 +13,7 @@ from gptcli.config import MOST, Limit, option
 from gptcli.config.check import one_of
 from gptcli.evaluation.bench_process import processes
 from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, MEASURES, Benchmark, BenchRequest
-from gptcli.types.compute import Compute
+from gptcli.types.compute import REMOTE, Compute
 from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import bench as view
 
@@ -116,7 +116,7 @@ class Measuring:
 
 def bench(
     environment: Environment,
-    compute: Annotated[Compute, but(adapter=None, adapter_apart=None)],
+    compute: Annotated[Compute, but(adapter=None, adapter_apart=None, **dict.fromkeys(REMOTE))],
     measuring: Measuring,
     output: Annotated[
         Output,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from gptcli import config
-from gptcli.backends import ECHO
+from gptcli.backends import ECHO, settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
@@ -18,6 +18,7 @@ from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.session import goes_on, lasting
@@ -25,7 +26,6 @@ from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.compute import Compute
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
@@ -94,7 +94,7 @@ def chat(
     chatting: Chat,
     writing: ChatWriting,
     generation: Generation,
-    compute: Compute,
+    compute: Anywhere,
     sampling: SamplingWish,
     batch: Batch,
     output: Annotated[
@@ -144,6 +144,7 @@ def chat(
         if found is not None:
             request = restored(request, found, said)
             compute = goes_on(compute, found, said, messages)
+        compute = settled(compute)
         keeping.held_with(lasting(compute.model), compute.adapter)
         backend = Timed(lambda: open_for(compute, messages))
         if scene is not None:

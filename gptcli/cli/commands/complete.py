@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from gptcli.backends import settled
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
 from gptcli.types.completion import Request, Uncertain
-from gptcli.types.compute import Compute
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import stats as stats_lines
@@ -96,7 +97,7 @@ def complete(
     source: Source,
     generation: Generation,
     completing: Completing,
-    compute: Compute,
+    compute: Anywhere,
     sampling: SamplingWish,
     batch: Batch,
     output: Annotated[
@@ -140,6 +141,7 @@ def complete(
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     begun = time.perf_counter()
+    compute = settled(compute)
     backend = open_for(compute, messages)
     ready = time.perf_counter() - begun
     view = _view(environment, request, completing, output, compute.model)

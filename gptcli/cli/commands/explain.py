@@ -11,13 +11,13 @@ from gptcli.cli.exports import Exports
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
-from gptcli.types.compute import Compute
 from gptcli.types.explain import ExplainRequest
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.words import LANGUAGES, Words
@@ -101,7 +101,7 @@ def explain(
         ),
     ],
     inside: Inside,
-    compute: Compute,
+    compute: Here,
     sampling: Annotated[SamplingWish, but(temperature={"brief": ""})],
     output: Annotated[
         Output,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, cast
 
-from gptcli.backends import Backend
+from gptcli.backends import Backend, settled
 from gptcli.cli.commands.few_shot_answers import answer
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
@@ -157,6 +157,7 @@ def few_shot(
         stop=generation.stop,
         seed=seed,
     )
+    compute = settled(compute)
     ways = (source.named, many.queries is not None, evaluation.evaluate is not None)
     if sum(ways) > 1:
         raise UsageError("QUERY", "one of QUERY, --queries and --evaluate can be given")

@@ -10,12 +10,12 @@ from gptcli.cli.exports import Exports
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
-from gptcli.types.compute import Compute
 from gptcli.types.lens import LensRequest
 from gptcli.ui.views import lens as view
 
@@ -57,7 +57,7 @@ def lens(
         ),
     ],
     inside: Inside,
-    compute: Compute,
+    compute: Here,
     output: Annotated[
         Output,
         but(

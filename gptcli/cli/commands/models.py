@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from gptcli import models
 from gptcli.backends import free_memory
 from gptcli.cli.commands.models_clean import clean
 from gptcli.cli.commands.models_convert import convert
+from gptcli.cli.commands.models_list import list_models
 from gptcli.cli.commands.models_merge import merge
 from gptcli.cli.commands.models_search import search
 from gptcli.cli.commands.models_show import families, show
@@ -24,20 +24,13 @@ from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError
 from gptcli.ui.terminal.progress import watch
-from gptcli.ui.terminal.tables import Column
-from gptcli.ui.views.printing import fitted, table
+from gptcli.ui.views.printing import table
 from gptcli.units import size
 
-_LISTED = (
-    Column("model", style="bold"),
-    Column("on this disk", right=True, keep=4),
-    Column("packed", right=True, keep=3),
-    Column("last use", keep=1),
-    Column("source", keep=2, shrink=True, least=16),
-)
 EXAMPLES = (
     ("Which names there are, and what is on this disk.", "gptcli models list"),
     ("Those of Ollama, LM Studio and llama.cpp too.", "gptcli models list --all"),
+    ("What a server has.", "gptcli models list --base-url http://127.0.0.1:8000/v1"),
     ("What the hub has that runs here.", "gptcli models search qwen3 gguf"),
     ("Fetch a model before it is needed.", "gptcli models pull smollm2"),
     ("A GGUF file of the hub.", "gptcli models pull Qwen/Qwen3-4B-GGUF:Q8_0"),
@@ -63,18 +56,6 @@ class ModelArguments:
 
     names: tuple[str, ...] = option(
         ..., "Names, as for pull.", metavar="MODEL", argument=True, completer="model"
-    )
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Which models are listed."""
-
-    everywhere: bool = option(
-        False,
-        "Also those that Ollama, LM Studio and llama.cpp keep, which run from where they are.",
-        "--all",
-        brief="Also those of Ollama, LM Studio and llama.cpp.",
     )
 
 
@@ -107,71 +88,6 @@ def group(context: typer.Context) -> None:
     of others so that they start at once; models of the Hugging Face hub in its own cache (HF_HOME).
     """
     explain_group(context)
-
-
-def list_models(
-    environment: Environment,
-    which: Listing,
-    output: Annotated[
-        Output, but(quiet=None, json="Print a JSON array: an object for each model.")
-    ],
-) -> None:
-    """List short names and the models on this disk.
-
-    What the CPU kernels keep of a model, packed, is told beside it, and when that was last used;
-    also of directories of your own.
-
-    In a pipe: name, size in bytes (empty where it is not here), source, path, bytes that are
-    packed, last use; tab-separated.
-    """
-    entries = models.listing(everywhere=which.everywhere)
-    if output.json:
-        found = [
-            {
-                "name": entry.name,
-                "installed": entry.installed,
-                "bytes": entry.size,
-                "path": None if entry.path is None else str(entry.path),
-                "source": entry.source,
-                "packed_bytes": entry.packed,
-                "last_used": _moment(entry.used) or None,
-            }
-            for entry in entries
-        ]
-        environment.data().json(found)
-        return
-    if environment.on_terminal:
-        rows = [
-            (
-                e.name,
-                size(e.size) if e.size else "" if e.packed else "not here",
-                size(e.packed) if e.packed else "",
-                _moment(e.used)[:10],
-                e.source,
-            )
-            for e in entries
-        ]
-        fitted(environment.stdout, _LISTED, rows)
-        return
-    exact = [
-        (
-            e.name,
-            str(e.size or "") if e.installed else "",
-            e.source,
-            str(e.path or ""),
-            str(e.packed or ""),
-            _moment(e.used),
-        )
-        for e in entries
-    ]
-    table(environment.stdout, (), exact)
-
-
-def _moment(seconds: float | None) -> str:
-    """2026-11-28T07:14:18Z, or nothing."""
-    if seconds is None:
-        return ""
-    return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def pull(

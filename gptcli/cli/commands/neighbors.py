@@ -10,12 +10,12 @@ from gptcli.cli.exports import Exports
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Special, checked
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
-from gptcli.types.compute import Compute
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.ui.views import neighbors as view
 
@@ -84,7 +84,7 @@ def neighbors(
     rows: Annotated[Rows, but(rows="How many neighbours to show. Default: 10.")],
     special: Special,
     inside: Annotated[Inside, but(window=None)],
-    compute: Compute,
+    compute: Here,
     output: Annotated[
         Output,
         but(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from gptcli.backends import Backend
+from gptcli.backends import Backend, is_elsewhere
 from gptcli.cli.environment import Environment
 from gptcli.cli.opening import open_for
 from gptcli.errors import UsageError
@@ -40,6 +40,8 @@ def run(
     json: bool,
 ) -> None:
     """Compare each dtype and print what was found, also where one of them fails."""
+    if is_elsewhere(compute):
+        raise UsageError(_FLAG, "rounds weights of this machine, and a server is to answer")
     backend = open_for(replace(compute, dtype="float32"), messages, dtypes=dtypes)
     found: list[DtypeComparison] = []
     try:

@@ -15,7 +15,7 @@ from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
-from gptcli.types.compute import Compute
+from gptcli.types.compute import REMOTE, Compute
 from gptcli.types.tokens import DecodeRequest, TokensRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import tokens as view
@@ -70,7 +70,7 @@ def tokens(
         ),
     ],
     cutting: Cutting,
-    compute: Annotated[Compute, only("model")],
+    compute: Annotated[Compute, only("model", *REMOTE)],
     output: Annotated[
         Output,
         but(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gptcli.backends import Backend
+from gptcli.backends import Backend, is_elsewhere
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.input.prompt_rows import prompts
 from gptcli.cli.opening import open_for
-from gptcli.errors import ContextError
+from gptcli.errors import ContextError, UsageError
 from gptcli.evaluation.comparison import compare
 from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest, Step, Walk, WalkRequest
@@ -43,6 +43,8 @@ class Look:
     def run(self, *, subject: str) -> None:
         """Look in the way that was asked for, and print what is seen."""
         modes = self.modes
+        if modes.stages and is_elsewhere(self.compute):
+            raise UsageError("--stages", "a server tells nothing of its sampler")
         if modes.lines or modes.jsonl:
             kind = "jsonl" if modes.jsonl else "lines"
             self._many(prompts(self.request.prompt, subject, kind))

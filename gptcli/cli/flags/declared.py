@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import typer
 
 from gptcli.cli.flags import completers
+from gptcli.cli.flags.secrets import secret_in
 from gptcli.config import Option, key_of
 from gptcli.config.check import checked
 from gptcli.errors import UsageError
@@ -34,7 +35,7 @@ def declared(hint: Any, field: Field[Any], option: Option, default: Any = MISSIN
     value = field.default if default is MISSING else default
     if value is MISSING:
         value = ...
-    elif option.setting or option.parse is not None or value == ():
+    elif option.setting or option.parse or option.secret or value == ():
         # Nothing was said: what is stored has a word, too, and Typer knows no value but its own.
         value = None
     kind = _type_of(hint, option, nothing=value is None)
@@ -74,7 +75,7 @@ def _type_of(hint: Any, option: Option, *, nothing: bool) -> Any:
     if get_origin(plain) is tuple and not option.joined:
         plain = list[Path if get_args(plain)[0] is Path else str]  # type: ignore[misc]
     else:
-        plain = str if option.parse is not None or plain in (int, float) else plain
+        plain = str if option.parse is not None or option.secret or plain in (int, float) else plain
     return plain | None if nothing else plain
 
 
@@ -86,6 +87,8 @@ def _callback(field: Field[Any], option: Option) -> Callable[..., Any]:
             return value
         if option.act is not None:
             option.act(context)
+        if option.secret:
+            return secret_in(context.obj, flag, value)
         try:
             if isinstance(value, list):
                 return tuple(checked(field, option, each) for each in value)

@@ -10,7 +10,7 @@ Beside groups it may ask for the Environment, for Given, and for Typer's context
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from inspect import Parameter, Signature
 from typing import Any, get_args, get_type_hints
 
@@ -69,7 +69,7 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(
             **{name: known[hint] for name, hint in hints.items() if hint in _OURS},
-            **{name: _built(*each, given, stored) for name, each in groups.items()},
+            **{n: _built(*each, given, stored, known[Given]) for n, each in groups.items()},
         )
 
     parameters = [Parameter("typer_context", HOW, annotation=typer.Context)]
@@ -101,10 +101,19 @@ def _group(hint: Any) -> tuple[type, list[Declared]]:
 
 
 def _built(
-    group: type, shown: list[Declared], given: Mapping[str, Any], stored: Mapping[str, object]
+    group: type,
+    shown: list[Declared],
+    given: Mapping[str, Any],
+    stored: Mapping[str, object],
+    by_hand: Given,
 ) -> Any:
-    """The group, from flags before what is stored before defaults, which left-out fields have."""
-    values = {}
+    """The group, from flags before what is stored before defaults, which left-out fields have.
+
+    One that has a field `by_hand` is told which of its fields the command line gave.
+    """
+    values: dict[str, Any] = {}
+    if any(each.name == "by_hand" for each in fields(group)):
+        values["by_hand"] = by_hand & {each.field.name for each in shown}
     newer = {each.option.older_for for each in shown if given[each.field.name] is not None}
     for each in shown:
         name, value = each.field.name, given[each.field.name]

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gptcli.backends.local import families
+from gptcli.backends.remote.servers import SERVERS, Server
 from gptcli.cli.manual import roff
+from gptcli.config import key_of
 from gptcli.models import aliases
 from gptcli.models.gguf import families as architectures
 
@@ -36,11 +38,38 @@ def _architectures() -> str:
     return ", ".join(f"`{name}`" for name in architectures.supported())
 
 
+def _servers() -> str:
+    return "\n".join(f"- {each.title}: {_abilities(each)}." for each in SERVERS.values())
+
+
+def _abilities(server: Server) -> str:
+    """What a server can do, in words."""
+    flags = [f"`--{key_of(name)}`" for name in server.sampling]
+    flags += ["`--logit-bias`"] if server.bias else []
+    flags += ["`--samples`"] if server.samples else []
+    scored = {
+        "texts": server.logprobs,
+        "answers in chats": server.chat_logprobs,
+        "prompts": server.scores,
+    }
+    told = {
+        f"log-probabilities of {', '.join(n for n, can in scored.items() if can)}": any(
+            scored.values()
+        ),
+        "`/tokenize`": bool(server.cutting),
+        "prompts of token ids": server.ids,
+        "texts without a limit (`-n -1`)": bool(server.endless),
+    }
+    return "; ".join([", ".join(flags), *(what for what, can in told.items() if can)])
+
+
 #: What a source names in braces, and what gives the Markdown that takes its place.
 FACTS: Mapping[str, Callable[[], str]] = {
     "families": _families,
     "short_names": _short_names,
     "architectures": _architectures,
+    "servers": _servers,
+    "server_names": lambda: ", ".join(SERVERS),
     "scalings": lambda: ", ".join(families.SCALINGS),
 }
 

@@ -9,14 +9,19 @@ from typing import Any
 from gptcli.types.token import Token
 
 
-def number(value: float) -> str:
-    """As many digits as float32 has."""
-    return f"{value:.9g}"
+def number(value: float | None) -> str:
+    """As many digits as float32 has; nothing for what is not known."""
+    return "" if value is None else f"{value:.9g}"
 
 
 def finite(value: float | None) -> float | None:
     """JSON has no infinities: they become null."""
     return None if value is None or not math.isfinite(value) else value
+
+
+def id_text(token: Token, unknown: str = "") -> str:
+    """A token's id, where it is known."""
+    return unknown if token.id is None else str(token.id)
 
 
 def token_json(token: Token) -> dict[str, Any]:

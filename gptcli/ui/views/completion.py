@@ -206,7 +206,8 @@ def _token(info: TokenInfo) -> dict[str, Any]:
 
 def usage_json(usage: Usage) -> dict[str, Any]:
     """What a request took, and what was used for it."""
-    total = usage.prompt_tokens + usage.completion_tokens
+    counts = (usage.prompt_tokens, usage.completion_tokens)
+    total = None if None in counts else sum(count or 0 for count in counts)
     uncertain = [
         {"index": each.index, "position": each.position, "probability": each.probability}
         | _token(each.token)
@@ -220,6 +221,11 @@ def usage_json(usage: Usage) -> dict[str, Any]:
             **(
                 {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
                 if usage.reused_tokens
+                else {}
+            ),
+            **(
+                {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
+                if usage.reasoning_tokens
                 else {}
             ),
         },

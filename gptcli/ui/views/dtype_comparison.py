@@ -75,7 +75,7 @@ def _dtype(each: DtypeComparison) -> dict[str, Any]:
 
 def _terminal_row(each: DtypeComparison) -> list[str | Cell]:
     return [
-        each.source.dtype,
+        each.source.dtype or "",
         each.source.activations or "",
         f"{each.divergence:.3g}",
         f"{each.divergence_99:.3g}",
@@ -86,7 +86,7 @@ def _terminal_row(each: DtypeComparison) -> list[str | Cell]:
 
 def _data_row(each: DtypeComparison) -> list[str | Cell]:
     return [
-        each.source.dtype,
+        each.source.dtype or "",
         each.source.activations or "",
         number(each.divergence),
         number(each.divergence_99),

@@ -137,7 +137,7 @@ def rows(found: Round) -> Iterator[Row]:
         yield ("round", "stage", "layer", "position", "token", "name", "value")
 
     def row(
-        stage: str, name: str, value: float, *, layer: int | str = "", at: int | str = "",
+        stage: str, name: str, value: float | None, *, layer: int | str = "", at: int | str = "",
         token: bytes = b"",
     ) -> Row:  # fmt: skip
         return (str(found.number), stage, str(layer), str(at), token, name, number(value))

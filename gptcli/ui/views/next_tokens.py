@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from gptcli.types.next_tokens import AtStage, Candidate, Distribution, Spread
-from gptcli.ui.data.values import finite, number, token_json
+from gptcli.ui.data.values import finite, id_text, number, token_json
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
@@ -15,7 +15,7 @@ from gptcli.ui.views.printing import banded, blank, caption, fitted
 from gptcli.ui.views.sampling import as_json as sampling_json
 from gptcli.ui.views.sampling import in_words, stage_head
 from gptcli.ui.views.source import where
-from gptcli.units import percent
+from gptcli.units import UNKNOWN, percent
 
 Table = tuple[list[Column], list[list[str | Cell]]]
 _TOKEN = Column("token", shrink=True, least=8, style="bold")
@@ -59,8 +59,8 @@ def _terminal_row(candidate: Candidate, length: int) -> list[str | Cell]:
     return [
         str(candidate.rank),
         token_cell(candidate),
-        str(candidate.token.id),
-        f"{candidate.logit:.2f}",
+        id_text(candidate.token, UNKNOWN),
+        UNKNOWN if candidate.logit is None else f"{candidate.logit:.2f}",
         f"{candidate.logprob:.3f}",
         percent(candidate.probability),
         drawn_cell(candidate),
@@ -124,16 +124,29 @@ def _sums(stream: TextIO, distribution: Distribution) -> None:
         Column("drawn", right=True, shrink=True, least=8),
     ]
     spreads = (distribution.raw, distribution.drawn)
+    drawn = None if distribution.drawn is None else distribution.drawn_mass
     rows: list[list[str | Cell]] = [
-        ["entropy", *(f"{each.entropy:.2f} bits" for each in spreads)],
+        ["entropy", *(f"{bits(each)} bits" for each in spreads)],
         ["choices (2^entropy)", *map(_choices, spreads)],
-        ["mass shown", percent(distribution.raw_mass), percent(distribution.drawn_mass)],
-        ["tokens above 0%", *(str(each.tokens) for each in spreads)],
+        ["mass shown", percent(distribution.raw_mass), percent(drawn)],
+        ["tokens above 0%", *(UNKNOWN if s is None else str(s.tokens) for s in spreads)],
     ]
     fitted(stream, columns, rows)
 
 
-def _choices(spread: Spread) -> str:
+def bits(spread: Spread | None) -> str:
+    """The entropy, for people."""
+    return UNKNOWN if spread is None else f"{spread.entropy:.2f}"
+
+
+def entropy(spread: Spread | None) -> float | None:
+    """The entropy in bits."""
+    return None if spread is None else spread.entropy
+
+
+def _choices(spread: Spread | None) -> str:
+    if spread is None:
+        return UNKNOWN
     return f"{spread.choices:.1f}" if spread.choices < 1000 else f"{spread.choices:.0f}"
 
 
@@ -146,7 +159,7 @@ def data_table(distribution: Distribution, *, stages: bool = False) -> Table:
     rows: list[list[str | Cell]] = []
     for each in distribution.candidates:
         row: list[str | Cell] = [str(each.rank), Cell("", data=each.token.bytes)]
-        row.append(str(each.token.id))
+        row.append(id_text(each.token))
         row += map(number, (each.logit, each.logprob, each.probability, *each.at_temperatures))
         if stages:
             row += [number(stage.probability) for stage in each.stages[1:]]
@@ -171,8 +184,8 @@ def numbers_json(found: Distribution, *, stages: bool = False) -> dict[str, Any]
     numbers: dict[str, Any] = {
         "vocabulary": found.vocabulary,
         "stages": list(found.stages),
-        "raw": _spread(found.raw, found.raw_mass),
-        "drawn": _spread(found.drawn, found.drawn_mass),
+        "raw": found.raw and _spread(found.raw, found.raw_mass),
+        "drawn": found.drawn and _spread(found.drawn, found.drawn_mass),
         "top_logprobs": [candidate_json(found, each, stages=stages) for each in found.candidates],
     }
     if found.temperatures:

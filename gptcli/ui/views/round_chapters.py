@@ -227,7 +227,7 @@ def _draw(found: Round, words: Words, seed: int) -> Chapter:
             visible(each.token.bytes),
             percent(each.probability),
             words.label("cut", stage=each.cut_by) if each.cut_by else drawn_cell(each).text,
-            Meter(0.0 if each.cut_by else each.drawn),
+            Meter(0.0 if each.cut_by else each.drawn or 0.0),
         )
         for each in candidates
     )

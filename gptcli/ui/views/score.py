@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from gptcli.types.dtype_comparison import DtypeComparison
 from gptcli.types.score import Score, ScoreRows, TokenScore, Totals
-from gptcli.ui.data.values import finite, logprob_json
+from gptcli.ui.data.values import finite, id_text, logprob_json
 from gptcli.ui.data.writer import DataWriter, Row
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
 from gptcli.ui.terminal.tables import Cell, Column
@@ -15,7 +15,7 @@ from gptcli.ui.terminal.visible import neutral, visible
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.surprisal import Palette
-from gptcli.units import counted, percent
+from gptcli.units import UNKNOWN, counted, percent
 
 _COLUMNS = (
     Column("#", right=True, keep=2, style="dim"),
@@ -65,7 +65,7 @@ def data_fields(each: TokenScore | None) -> list[str | bytes]:
     """Token, id and bits for programs, empty where there is none."""
     if each is None:
         return ["", "", ""]
-    return [each.token.bytes, str(each.token.id), exact_number(each.bits)]
+    return [each.token.bytes, id_text(each.token), exact_number(each.bits)]
 
 
 def exact_number(value: float | None) -> str:
@@ -97,7 +97,7 @@ def _row(place: int, each: TokenScore, palette: Palette) -> list[str | Cell]:
     return [
         str(place),
         visible(each.token.bytes),
-        str(each.token.id),
+        id_text(each.token, UNKNOWN),
         palette.cell(each),
         "" if each.logprob is None else f"{each.logprob:.3f}",
         "" if each.rank is None else str(each.rank),
@@ -135,7 +135,8 @@ def totals_of(score: ScoreRows) -> list[tuple[str, str]]:
     windows = [(name, str(value)) for name, value in windows_json(score).items()]
     rows += [("context_tokens", str(score.context_tokens)), *windows]
     said = source.fields(score.source)
-    return rows + [(n, v if isinstance(v, str) else ", ".join(v)) for n, v in said.items()]
+    told = {name: value for name, value in said.items() if value is not None}
+    return rows + [(n, v if isinstance(v, str) else ", ".join(v)) for n, v in told.items()]
 
 
 _TOTALS = (

@@ -19,8 +19,13 @@ class Computed(Protocol):
         ...
 
     @property
-    def dtype(self) -> str:
-        """The precision it ran in."""
+    def dtype(self) -> str | None:
+        """The precision it ran in, None where a server does not say."""
+        ...
+
+    @property
+    def server(self) -> str | None:
+        """See `types.token.Source`."""
         ...
 
     @property
@@ -40,14 +45,17 @@ def fields(of: Computed) -> dict[str, Any]:
 
 
 def run(of: Computed) -> dict[str, Any]:
-    """`device`, `dtype`, and `activations` and `adapters` where there is something to tell."""
+    """`device` and `dtype`; `server`, `activations`, `adapters` where there is one to tell."""
     found: dict[str, Any] = {"device": of.device, "dtype": of.dtype}
+    found |= {"server": of.server} if of.server else {}
     found |= {"activations": of.activations} if of.activations else {}
     return found | ({"adapters": list(of.adapters)} if of.adapters else {})
 
 
 def precision(of: Computed) -> str:
-    """`int8 with int8 activations on cpu`."""
+    """`int8 with int8 activations on cpu`, `vLLM at http://127.0.0.1:8000/v1`."""
+    if of.server:
+        return of.server
     rounded = f" with {of.activations} activations" if of.activations else ""
     return f"{of.dtype}{rounded} on {of.device}"
 

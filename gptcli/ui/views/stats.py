@@ -14,13 +14,15 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     prompt = f"prompt: {counted(usage.prompt_tokens, 'token')}"
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"
-    if usage.completion_tokens and usage.prompt_seconds > 0:
+    if usage.completion_tokens and usage.prompt_seconds > 0 and usage.prompt_tokens is not None:
         rate = (usage.prompt_tokens - usage.reused_tokens) / usage.prompt_seconds
         prompt += f", first token after {seconds(usage.prompt_seconds)} ({rate:.1f} tokens/s)"
     found.append(prompt)
     generated = f"generated: {counted(usage.completion_tokens, 'token')}"
+    if usage.reasoning_tokens:
+        generated += f" ({usage.reasoning_tokens} of them thought, not said)"
     # The first token of each sample comes from the prompt's logits, so decoding did not make it.
-    decoded = usage.completion_tokens - usage.samples
+    decoded = (usage.completion_tokens or 0) - usage.samples
     if decoded > 0 and usage.decode_seconds > 0:
         rate = decoded / usage.decode_seconds
         generated += f" in {seconds(usage.decode_seconds)} ({rate:.1f} tokens/s)"

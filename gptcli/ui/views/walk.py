@@ -9,12 +9,12 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gptcli.types.next_tokens import Candidate, Step
-from gptcli.ui.data.values import number
+from gptcli.ui.data.values import id_text, number
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.visible import isolated, one_line, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
-from gptcli.ui.views.next_tokens import candidate_json, numbers_json, token_cell
+from gptcli.ui.views.next_tokens import bits, candidate_json, entropy, numbers_json, token_cell
 from gptcli.ui.views.sampling import as_json as sampling_json
 from gptcli.units import percent
 
@@ -56,9 +56,9 @@ def as_data(stream: TextIO, steps: Iterable[Step]) -> Iterator[Step]:
             writer.rows([heads])
         taken = step.taken
         row: list[str | bytes] = [str(step.number), taken.token.bytes]
-        row += [str(taken.token.id), str(taken.rank)]
+        row += [id_text(taken.token), str(taken.rank)]
         row += map(number, (taken.logit, taken.logprob, taken.probability, taken.drawn))
-        row.append(number(step.distribution.raw.entropy))
+        row.append(number(entropy(step.distribution.raw)))
         for each in step.distribution.candidates:
             row += [each.token.bytes, number(each.probability), number(each.drawn)]
         writer.rows([row])
@@ -79,7 +79,7 @@ def _cells(step: Step) -> list[tuple[str, str]]:
         (str(taken.rank), "dim"),
         (percent(taken.probability), "cyan"),
         (percent(taken.drawn), "green"),
-        (f"{distribution.raw.entropy:.2f}", ""),
+        (bits(distribution.raw), ""),
         (others, "dim"),
     ]
 

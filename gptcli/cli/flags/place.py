@@ -1,0 +1,15 @@
+"""Where a command's model may be: here alone, or on a server as well."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from gptcli.cli.flags.flatten import but
+from gptcli.types.compute import REMOTE, Compute
+
+#: For what takes the model itself, which no server shows.
+Here = Annotated[Compute, but(**dict.fromkeys(REMOTE))]
+#: For what is asked of servers most: the short help tells of it.
+Anywhere = Annotated[
+    Compute, but(base_url={"brief": "Ask a server instead: its address, or its name."})
+]

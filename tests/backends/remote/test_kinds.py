@@ -1,0 +1,174 @@
+"""What answers is found out, and each kind of server is asked in its own words."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gptcli.backends.remote.servers import SERVERS
+from tests.backends.remote.serving import DONE, GOOD, as_json, choice, serving, stream
+from tests.cli.helpers import run
+
+
+def models(owner):
+    return as_json({"data": [{"id": "m", "owned_by": owner}]})
+
+
+def asked_of(owner, *argv, other=None, said=GOOD):
+    """The body that a server of this owner gets, and how the command ended."""
+
+    def answer(asked):
+        if asked.path == "/v1/models":
+            return models(owner) if owner else as_json({"error": {"message": "none"}}, 404)
+        if asked.method == "GET":
+            return (other or {}).get(asked.path) or as_json({}, 404)
+        return said
+
+    with serving(answer) as served:
+        done = run(*argv[:1], "--base-url", served.url, "-m", "m", "--seed", "1", *argv[1:])
+    return (served.posted() or [None])[-1], done
+
+
+@pytest.mark.parametrize(
+    ("owner", "other", "title"),
+    [
+        ("vllm", {}, "vLLM"),
+        ("llamacpp", {}, "llama-server"),
+        ("library", {}, "ollama"),
+        ("organization_owner", {}, "LM Studio"),
+        ("gptcli", {}, "gptcli serve"),
+        ("somebody", {}, "the server"),
+        ("", {"/api/version": as_json({"version": "0.40"})}, "ollama"),
+        ("", {"/props": as_json({"total_slots": 1})}, "llama-server"),
+        ("", {"/props": as_json({"else": 1})}, "the server"),
+    ],
+)
+def test_what_answers(owner, other, title):
+    """Catches a server that is taken for another, and so asked for what it would ignore."""
+    _, done = asked_of(owner, "complete", "--stats", "hi", other=other)
+    assert done.code == 0, done.err
+    assert f"({title} at http://127.0.0.1" in done.err
+
+
+def test_the_settings_name_what_does_not_say_itself():
+    """Catches a proxy behind which nothing can be asked for."""
+    file = Path(os.environ["XDG_CONFIG_HOME"]) / "gptcli" / "config.toml"
+    file.parent.mkdir(parents=True)
+    with serving(lambda a: models("proxy") if a.method == "GET" else GOOD) as served:
+        for name, code in (("vllm", 0), ("other", 2), ("vlm", 2)):
+            file.write_text(f'[endpoint.x]\nbase-url = "{served.url}"\nserver = "{name}"')
+            done = run("complete", "-m", "x/m", "--top-k", "3", "hi")
+            assert done.code == code, done.err
+    assert "server: must be one of openai, vllm" in done.err
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        ("vllm", {"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1}),
+        ("llamacpp", {"top_k": 5, "min_p": 0.1, "repeat_penalty": 1.1}),
+        ("gptcli", {"top_k": 5, "min_p": 0.1, "repeat_penalty": 1.1}),
+    ],
+)
+def test_the_sampler_in_their_words(owner, names):
+    """Catches a field that a server does not know, which it would pass over."""
+    flags = ("--top-k", "5", "--min-p", "0.1", "--repeat-penalty", "1.1", "--top-p", "0.9")
+    body, done = asked_of(owner, "complete", *flags, "hi")
+    assert done.code == 0, done.err
+    assert body.items() >= (names | {"top_p": 0.9}).items()
+
+
+@pytest.mark.parametrize("flag", ["--top-k", "--min-p", "--repeat-penalty"])
+@pytest.mark.parametrize("owner", ["somebody", "library"])
+def test_what_would_be_ignored(owner, flag):
+    """Catches a flag that has no effect."""
+    body, done = asked_of(owner, "complete", flag, "1", "hi")
+    assert (done.code, body) == (2, None)
+    assert f"{flag}: " in done.err and "has no such setting" in done.err
+
+
+@pytest.mark.parametrize(
+    ("owner", "field"),
+    [("llamacpp", None), ("library", None), ("gptcli", -1)],
+)
+def test_a_text_without_a_limit(owner, field):
+    """Catches a text that ends after the 16 tokens that OpenAI gives unasked."""
+    body, done = asked_of(owner, "complete", "-n", "-1", "hi")
+    assert done.code == 0, done.err
+    assert body.get("max_tokens") == field
+
+
+def test_control_tokens():
+    """Catches a server that is not told what --special asks for, or that nobody warns of."""
+    body, done = asked_of("gptcli", "complete", "--special", "<|im_end|>")
+    assert body["special"] is True and not done.err
+    body, done = asked_of("gptcli", "complete", "<|im_end|>")
+    assert "special" not in body and not done.err
+    body, done = asked_of("vllm", "complete", "<|im_end|>")
+    assert "<|im_end|> may be a control token to vLLM" in done.err
+
+
+def test_a_chat_that_thinks_for_too_long():
+    """Catches thoughts that are printed as an answer, and silence without a word."""
+    thought = {"choices": [{"index": 0, "delta": {"reasoning_content": "Hm."}}]}
+    ended = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+    _, done = asked_of("vllm", "chat", "hi", said=stream(thought, ended, DONE))
+    assert (done.code, done.text) == (0, "\n")
+    assert "ended while the model was thinking" in done.err
+
+
+def test_scores_by_echo():
+    """Catches scores that stand one off behind a BOS token, and an impossible token that JSON
+    cannot have a number for.
+    """
+    pieces = [{"id": 5, "piece": "a"}, {"id": 6, "piece": [230]}, {"id": 7, "piece": "b"}]
+    logprobs = {
+        "tokens": ["<s>", "a", "bytes:\\xe6", "b"],
+        "token_logprobs": [None, -1.0, None, -0.5],
+        "top_logprobs": [None, {"a": -1.0, "x": -2.0}, {"bytes:\\x97": -0.1}, {"b": -0.5, "c": -3}],
+    }
+    row = {"index": 0, "text": "a?b", "finish_reason": "length", "logprobs": logprobs}
+
+    def answer(asked):
+        if asked.method == "GET":
+            return models("gptcli")
+        if asked.path == "/tokenize":
+            return as_json({"tokens": pieces if asked.body["content"] else []})
+        assert asked.body["echo"] is True and asked.body["max_tokens"] == 0
+        return as_json({"choices": [row]})
+
+    with serving(answer) as served:
+        done = run("score", "--base-url", served.url, "-m", "m", "--json", "a?b")
+    assert done.code == 0, done.err
+    found = json.loads(done.text)
+    assert found["context_tokens"] == 1
+    assert [each["logprob"] for each in found["tokens"]] == [-1.0, None, -0.5]
+    assert [each["bits"] is None for each in found["tokens"]] == [False, True, False]
+    assert [each["rank"] for each in found["tokens"]] == [1, None, 1]
+    assert found["tokens"][1]["top_logprobs"][0]["bytes"] == [0x97]
+
+
+def test_samples_are_told_apart_and_their_costs_added():
+    """Catches texts of one sample in another, and the last one's usage for that of all."""
+    took = {"prompt_tokens": 4, "completion_tokens": 2}
+    said = stream(
+        choice("a", index=1),
+        choice("b"),
+        choice("c", "stop", index=1) | {"usage": took},
+        choice("d", "length") | {"usage": took},
+        DONE,
+    )
+    _, done = asked_of("llamacpp", "complete", "--samples", "2", "--json", "hi", said=said)
+    found = json.loads(done.text)
+    assert [each["text"] for each in found["choices"]] == ["bd", "ac"]
+    assert found["usage"] == {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 8}
+
+
+def test_every_server_has_a_name_of_its_own():
+    """Catches two that say they are the same."""
+    owners = [each.owner for each in SERVERS.values() if each.owner]
+    assert len(set(owners)) == len(owners)
+    assert len({each.title for each in SERVERS.values()}) == len(SERVERS)
