@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gptcli.backends import Backend, open_backend
+from gptcli.backends import Backend, open_backend, settled
 from gptcli.cli.flags.batch import Batch
 from gptcli.errors import UsageError
 from gptcli.types.compute import QUANTISED, Compute
@@ -20,7 +20,7 @@ def open_for(
     dtypes: others that it will be asked to run in.
     """
     _check(compute, dtypes)
-    return watch(open_backend(compute, weights=weights), messages)
+    return watch(open_backend(settled(compute), weights=weights), messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
@@ -30,7 +30,7 @@ def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
     from gptcli.backends.cluster.driver import RayBackend
 
     _check(compute)
-    return RayBackend(compute, batch.ray, batch.workers)
+    return RayBackend(settled(compute), batch.ray, batch.workers)
 
 
 def _check(compute: Compute, dtypes: Collection[str] = ()) -> None:
