@@ -29,7 +29,8 @@ FLOORS = {
         {"backends"},
         {"chat", "few_shot", "evaluation"},
         {"ui"},
-        {"cli", "server"},
+        {"server"},
+        {"cli"},
         {"__main__"},
     ),
     "gptcli.engine": (
@@ -74,6 +75,10 @@ HEAVY = {
     "safetensors",
     "numpy",
     "gguf",
+    "starlette",
+    "uvicorn",
+    "sse_starlette",
+    "prometheus_client",
 }
 #: Libraries that a room must not know.
 LIBRARIES = {
@@ -89,6 +94,7 @@ LIBRARIES = {
     "few_shot": {"torch", "rich", "typer"},
     "evaluation": {"torch", "rich", "typer"},
     "ui": {"torch", "typer"},
+    "server": {"torch", "rich", "typer"},
     "cli": {"torch"},
 }
 LONGEST = 260
