@@ -1,14 +1,20 @@
-"""Places to run: `local`, the engine of this machine, and `echo`, a fake for tests of the rest."""
+"""Places to run: `local`, the engine of this machine, `served`, that of a server of ours that runs
+already, and `echo`, a fake for tests of the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
 
 from gptcli.backends.base import Backend
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 
-__all__ = ["ECHO", "Backend", "cpu", "free_memory", "open_backend"]
+if TYPE_CHECKING:
+    from gptcli.backends.served.backend import ServedBackend
+
+__all__ = ["ECHO", "Backend", "cpu", "find_server", "free_memory", "open_backend"]
 
 #: The model name that stands for the echo backend.
 ECHO = "echo"
@@ -38,6 +44,16 @@ def open_backend(
     if weights:
         yield from (*opened.described.notices, *opened.runner.notices)
     return LocalBackend(opened)
+
+
+def find_server(compute: Compute, elsewhere: Callable[[], Backend]) -> ServedBackend | None:
+    """The server of ours that runs for this model and these settings, None where there is none.
+
+    elsewhere: opens what answers in its place, where it cannot, or is gone.
+    """
+    from gptcli.backends import served
+
+    return served.find(compute, elsewhere)
 
 
 def free_memory() -> int | None:

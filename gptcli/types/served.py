@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gptcli.types.compute import Compute
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 
@@ -72,3 +73,17 @@ class Status:
     leaves_after: float | None
     log: str | None = None
     address: str | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a server in the background is started with.
+
+    settings: those of `compute` that are not the usual ones, in words. log: its file.
+    idle_seconds: without a question, after which it leaves; None for never.
+    """
+
+    compute: Compute
+    settings: str
+    log: str
+    idle_seconds: float | None

@@ -1,28 +1,21 @@
 """A server of our own as a place to run: what it answers is what this process would answer.
 
 Where it is, `place` says; it is asked through a socket that belongs to this user alone. Nothing
-heavy is imported here: that a process with a warm server starts fast is what all of it is for.
+heavy is imported: that a process with a warm server starts fast is what all of it is for. One
+without pays for a look at a directory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from gptcli.backends.base import Backend
-from gptcli.backends.served.connection import Connection, GoneError
-from gptcli.backends.served.crossing import STREAMS, crossing, whole
-from gptcli.errors import NetworkError
-from gptcli.types.batch import BatchRequest
-from gptcli.types.completion import Request, Usage
-from gptcli.types.question import Question
+from gptcli.backends.served import place
 
 if TYPE_CHECKING:
+    from gptcli.backends.base import Backend
+    from gptcli.backends.served.backend import ServedBackend
     from gptcli.types.compute import Compute
-    from gptcli.types.served import Greeting
-
-A = TypeVar("A")
 
 
 def find(compute: Compute, elsewhere: Callable[[], Backend]) -> ServedBackend | None:
@@ -30,114 +23,18 @@ def find(compute: Compute, elsewhere: Callable[[], Backend]) -> ServedBackend | 
 
     elsewhere: opens the place for what it cannot answer, and for when it is gone.
     """
-    from gptcli.backends.served import place
-
     socket = place.socket_of(compute)
-    if socket is None:
+    if socket is None or not socket.exists():
         return None
+    from gptcli.backends.served.backend import ServedBackend
+    from gptcli.backends.served.connection import Connection, GoneError
+    from gptcli.backends.served.standing import still_stands
+
     try:
         connection = Connection(socket)
     except GoneError:
         return None
-    from gptcli.backends.served.standing import still_stands
-
     if not still_stands(compute.model, connection.greeting):
         connection.close()
         return None
     return ServedBackend(connection, elsewhere)
-
-
-class ServedBackend:
-    """A connection to a server, and the place that stands in for it.
-
-    Of what a question came to nothing of, since the server was gone or busy before it said a word,
-    the other place never knows. After the first word a server that is gone is an error.
-    """
-
-    def __init__(self, connection: Connection, elsewhere: Callable[[], Backend]) -> None:
-        self._socket = connection.path
-        self.greeting: Greeting = connection.greeting
-        self._free: Connection | None = connection
-        self._open_elsewhere = elsewhere
-        self._elsewhere: Backend | None = None
-        self._asked = 0
-
-    def answer(self, question: Question[A]) -> A:
-        """See Backend.answer."""
-        if isinstance(question, BatchRequest):
-            from gptcli.backends.one_by_one import one_by_one
-
-            return one_by_one(self.answer, question)  # type: ignore[return-value]
-        if type(question).__name__ in STREAMS:
-            return self._events(question)  # type: ignore[return-value]
-        there = crossing(question).there
-        if there is None:
-            return self._here().answer(question)
-        try:
-            found: A = whole(there, self._parts(there))
-        except _UntouchedError:
-            return self._here().answer(question)
-        return found
-
-    def supports(self, kind: type[Question[Any]]) -> bool:
-        """See Backend.supports: what the server does not answer the other place does."""
-        from gptcli.backends.local import ANSWERS
-
-        return kind.__name__ in ANSWERS
-
-    def close(self) -> None:
-        """See Backend.close."""
-        if self._free is not None:
-            self._free.close()
-            self._free = None
-        if self._elsewhere is not None:
-            self._elsewhere.close()
-
-    def _here(self) -> Backend:
-        if self._elsewhere is None:
-            self._elsewhere = self._open_elsewhere()
-        return self._elsewhere
-
-    def _events(self, question: Question[Any]) -> Iterator[Any]:
-        crossed = crossing(question)
-        if crossed.there is None:
-            yield from self._here().answer(crossed.here)
-            return
-        begins = self._begins(question)
-        try:
-            for part in self._parts(crossed.there):
-                # What another process left in the server's memory is not this one's.
-                mine = begins and isinstance(part, Usage)
-                yield replace(part, reused_tokens=0) if mine else part
-        except _UntouchedError:
-            yield from self._here().answer(crossed.here)
-            return
-        if crossed.error is not None:
-            raise crossed.error
-
-    def _begins(self, question: Question[Any]) -> bool:
-        """Whether in a process of its own nothing would have been computed before."""
-        self._asked += 1
-        return self._asked == 1 or isinstance(question, Request)
-
-    def _parts(self, question: Question[Any]) -> Iterator[Any]:
-        """What the server answers, part by part. Leaving it closes the connection."""
-        connection, self._free = self._free, None
-        begun = False
-        try:
-            connection = connection or Connection(self._socket)
-            for part in connection.ask(question):
-                begun = True
-                yield part
-            self._free, connection = connection, None
-        except GoneError as error:
-            if not begun:
-                raise _UntouchedError from None
-            raise NetworkError("server", f"{error} in the middle of an answer") from None
-        finally:
-            if connection is not None:
-                connection.close()
-
-
-class _UntouchedError(Exception):
-    """Nothing of an answer has come, and nothing will."""

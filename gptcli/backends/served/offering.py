@@ -10,7 +10,8 @@ from gptcli.backends.local import LocalBackend
 from gptcli.backends.served.standing import states_of
 from gptcli.formats.gguf import index
 from gptcli.models import hub_cache
-from gptcli.models.resolve import Foreign, Repo, resolve
+from gptcli.models.hub_cache import Repo
+from gptcli.models.resolve import Foreign, resolve
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.served import Greeting
@@ -23,9 +24,10 @@ def offered(
 
     Files that change while they are read are noticed by the states of before.
     """
-    backend = yield from open_backend(compute, weights=False)
+    told: list[Notice] = []
+    backend = yield from _noted(open_backend(compute, weights=False), told)
     if not isinstance(backend, LocalBackend):
-        return backend, Greeting(())
+        return backend, Greeting((), notices=tuple(told))
     model = backend.model
     reference = resolve(compute.model)
     files = [model.path, *index.files_of(model.path)]
@@ -39,7 +41,21 @@ def offered(
     of_weights = (*model.described.notices, *model.runner.notices)
     yield from of_weights
     path = str(model.path) if by_name else None
-    return backend, Greeting(stands_on, path, of_weights=tuple(of_weights))
+    return backend, Greeting(stands_on, path, tuple(told), of_weights)
+
+
+def _noted(
+    task: Generator[Progress | Notice, None, Backend], told: list[Notice]
+) -> Generator[Progress | Notice, None, Backend]:
+    while True:
+        try:
+            step = next(task)
+        except StopIteration as ended:
+            found: Backend = ended.value
+            return found
+        if isinstance(step, Notice):
+            told.append(step)
+        yield step
 
 
 def _ref(repo: Repo) -> Path | None:

@@ -8,19 +8,14 @@ are still those, the server's greeting tells (`standing`).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import socket
 import stat
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import gptcli
 from gptcli import config
 from gptcli.errors import ResourceError
-from gptcli.formats import wire
 from gptcli.types.compute import DEFAULT_MODEL, Compute
 
 _END = ".sock"
@@ -39,12 +34,14 @@ def directory() -> Path:
     given = os.environ.get("XDG_RUNTIME_DIR", "")
     if Path(given).is_absolute():
         return Path(given) / "gptcli"
+    import tempfile
+
     return Path(tempfile.gettempdir()) / f"gptcli-{os.geteuid()}"
 
 
 def socket_of(compute: Compute) -> Path | None:
     """The socket that a server for this would have; None where there can be none."""
-    place = directory() if hasattr(socket, "AF_UNIX") else None
+    place = directory() if hasattr(os, "geteuid") else None
     if place is None or not _is_ours_alone(place):
         return None
     return place / f"{name_of(compute)}{_END}"
@@ -59,7 +56,7 @@ def sockets() -> list[Path]:
 def make(compute: Compute) -> Path:
     """The same for a server that is about to be one. Raises ResourceError."""
     place = directory()
-    if not hasattr(socket, "AF_UNIX"):
+    if not hasattr(os, "geteuid"):
         raise ResourceError("server", "this system has no sockets of one user alone")
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,9 +73,12 @@ def make(compute: Compute) -> Path:
 
 def name_of(compute: Compute) -> str:
     """What stands for a gptcli, a model and settings, as 16 hex digits."""
-    asked = replace(
-        compute, activations=compute.met_as, exact_activations=None, no_server=False
-    )
+    import hashlib
+    import json
+
+    from gptcli.formats import wire
+
+    asked = replace(compute, activations=compute.met_as, exact_activations=None, no_server=False)
     said = [
         gptcli.__version__,
         str(Path(__file__).parents[2]),

@@ -72,12 +72,13 @@ def decode(said: Any) -> Any:
     return _ANY.read(said)
 
 
-def _made(kind: type) -> Way:
+def _made(kind: Any) -> Way:
     """A dataclass, known by the hint; what is derived from it says its name."""
 
     def write(value: Any) -> Any:
-        if type(value) is kind:
-            return _parts(kind).write(value)
+        own: Any = type(value)
+        if own is kind:
+            return _parts(own).write(value)
         if not isinstance(value, kind):
             raise wrong(kind.__name__, value)
         return _ANY.write(value)
@@ -185,7 +186,7 @@ def _is_known(kind: Any) -> bool:
 
 
 def _write_any(value: Any) -> Any:
-    kind = type(value)
+    kind: Any = type(value)
     if isinstance(value, errors.GptcliError):
         # One that only another room knows is to others what it is derived from.
         known = next(each for each in kind.__mro__ if each.__module__ == errors.__name__)
@@ -207,7 +208,7 @@ def _read_any(said: Any) -> Any:
 
 
 @cache
-def _class_of(tag: str) -> type:
+def _class_of(tag: str) -> Any:
     """The class of a name. Only modules of one room are looked for."""
     found = _TAG.fullmatch(tag)
     if found is None:
@@ -220,7 +221,6 @@ def _class_of(tag: str) -> type:
     kind = vars(module).get(name)
     if not _is_known(kind) or kind.__module__ != module.__name__:
         raise wrong("class", tag)
-    assert isinstance(kind, type)
     return kind
 
 
