@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gptcli.errors import GptcliError
 from gptcli.formats import wire
@@ -35,7 +35,7 @@ class Connection:
         """Connects, and hears the greeting. Raises GoneError."""
         self.path = path
         self._socket = socket.socket(socket.AF_UNIX)
-        self._file = self._socket.makefile("rb")
+        self._file: BinaryIO = self._socket.makefile("rb")
         try:
             self._socket.settimeout(GREETS)
             self._socket.connect(os.fspath(path))
@@ -78,6 +78,10 @@ class Connection:
         """Hang up; the server stops what it is doing for us."""
         self._file.close()
         self._socket.close()
+
+    def __del__(self) -> None:
+        # Commands end without closing what they ask: that is this connection's to do.
+        self.close()
 
     def _line(self) -> Any:
         """What the next line says; empty ones are signs of life."""

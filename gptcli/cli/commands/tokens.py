@@ -70,7 +70,7 @@ def tokens(
         ),
     ],
     cutting: Cutting,
-    compute: Annotated[Compute, only("model")],
+    compute: Annotated[Compute, only("model", "no_server")],
     output: Annotated[
         Output,
         but(

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
-
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING, TypeVar
 
 from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import one_line
 from gptcli.units import size
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn, TaskID
 
 T = TypeVar("T")
 
@@ -48,6 +39,8 @@ def watch_steps(
 def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[], None]]:
     """A task of `total` steps: a bar on a terminal, one line elsewhere. Call it after each step."""
     if _animated(messages):
+        from rich.progress import Progress as Bars
+
         with Bars(
             *_steps(), console=messages.console, transient=True, disable=messages.quiet
         ) as bars:
@@ -60,10 +53,18 @@ def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[]
 
 def _animated(messages: Messages) -> bool:
     # Not what Rich takes for a terminal: FORCE_COLOR asks for colour in a pipe, not for animation.
-    return messages.console.file.isatty() and not messages.console.is_dumb_terminal
+    return messages.on_terminal and not messages.console.is_dumb_terminal
 
 
 def _bytes() -> tuple[ProgressColumn, ...]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     return (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -74,6 +75,8 @@ def _bytes() -> tuple[ProgressColumn, ...]:
 
 
 def _steps() -> tuple[ProgressColumn, ...]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
     return (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -87,6 +90,8 @@ def _with_bars(
     messages: Messages,
     columns: Sequence[ProgressColumn],
 ) -> T:
+    from rich.progress import Progress as Bars
+
     # Nothing is drawn before the first step, so that a task without steps shows nothing.
     bars = Bars(*columns, console=messages.console, transient=True, disable=messages.quiet)
     shown: dict[str, TaskID] = {}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gptcli.types.completion import Chunk, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import source
 from gptcli.ui.views.sampling import as_json
+
+if TYPE_CHECKING:
+    from gptcli.ui.terminal.writer import TerminalWriter
 
 Event = Chunk | Notice | Usage
 
