@@ -33,6 +33,8 @@ OTHER_THINGS = {
     "--max-new-tokens": "the same",
     "--n-predict": "the same",
     "--max-tokens": "the same",
+    "--stop": "texts that end an answer, or servers that are ended",
+    "--status": "of models, told by exit code, or of servers",
     "--all": "every token on a terminal, or models of other tools too",
 }
 

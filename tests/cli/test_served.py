@@ -1,8 +1,7 @@
-"""Commands with a server running: they use it by themselves, and nobody can tell but by the clock."""
+"""Commands use a server that runs by themselves, and nobody can tell but by the clock."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -56,7 +55,20 @@ COMMANDS = [
     ["tokens", "--decode", "100,200"],
     ["tokens", "--decode", "100000"],
     ["few-shot", "--seed", "1", "--example", "cat", "cats", "--json", "mat"],
-    ["few-shot", "--example", "cat", "a", "--example", "dog", "b", "--label", "a", "--label", "b", "mat"],
+    [
+        "few-shot",
+        "--example",
+        "cat",
+        "a",
+        "--example",
+        "dog",
+        "b",
+        "--label",
+        "a",
+        "--label",
+        "b",
+        "mat",
+    ],
     ["few-shot", "--example", "cat", "cats", "--show-prompt", "mat"],
     ["explain", "--seed", "1", PROMPT],
     ["explain", "--json", "--seed", "1", PROMPT],
