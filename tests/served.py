@@ -54,7 +54,7 @@ class Server:
         return door
 
     def status(self) -> Status:
-        return Status(1, "tiny", "", 0.0, None, self.desk.open, 0.0, None)
+        return Status(1, "", "tiny", "", 0.0, None, self.desk.open, 0.0, None)
 
     def shut(self) -> None:
         """Close every door that is open."""

@@ -28,7 +28,7 @@ from gptcli.server.door import Door
 from gptcli.server.log import Log
 from gptcli.server.place import Place
 from gptcli.types.events import Notice
-from gptcli.types.served import Greeting, Launch, Over, Status
+from gptcli.types.served import Busy, Greeting, Launch, Over, Status
 
 #: Seconds between looks at whether it is time to leave, and which a last answer has to stop in.
 _LOOK, _LAST = 2.0, 5.0
@@ -57,7 +57,8 @@ def main(argument: str) -> None:
 def _serve(launch: Launch, told: _Teller) -> None:
     own = Place(place.make(launch.compute))
     if not own.take():
-        raise ResourceError("server", "another one for the same is about to begin")
+        told.tell(Busy("another one has its place"))
+        return
     try:
         task = offered(launch.compute)
         while True:
@@ -82,7 +83,7 @@ async def _run(
     desk = Desk(backend, report=lambda error: traceback.print_exception(error))
     desk.start()
     since = time.time()
-    door = Door(desk, greeting, lambda: status_of(launch, desk, since))
+    door = Door(desk, greeting, lambda: status_of(launch, own, desk, since))
     await door.open(own.socket)
     told.tell(Over())
     told.close()
@@ -103,10 +104,11 @@ async def _run(
     await desk.close()
 
 
-def status_of(launch: Launch, desk: Desk, since: float) -> Status:
+def status_of(launch: Launch, own: Place, desk: Desk, since: float) -> Status:
     """How the server is."""
     return Status(
         pid=os.getpid(),
+        socket=str(own.socket),
         model=launch.compute.model,
         settings=launch.settings,
         since=since,

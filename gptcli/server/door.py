@@ -123,11 +123,11 @@ class _Call:
                 if not task.done():
                     task.cancel()
             await asyncio.wait({gone, answering, living})
-        if gone.cancelled() and not answering.cancelled():
-            await self._say(answering.result())
-            return True
-        # Nothing is said to us before an answer is over.
-        return False
+        if answering.cancelled() or answering.exception() is not None or not gone.cancelled():
+            # Nothing is said to us before an answer is over: they have hung up.
+            return False
+        await self._say(answering.result())
+        return True
 
     async def _answer(self, question: Any) -> Over | Busy | GptcliError:
         """Tell the parts; what is left to be said when that is done."""

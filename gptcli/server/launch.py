@@ -22,7 +22,7 @@ from gptcli.formats import wire
 from gptcli.server.place import Place
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
-from gptcli.types.served import Greeting, Launch, Over, Status, StatusRequest
+from gptcli.types.served import Busy, Greeting, Launch, Over, Status, StatusRequest
 
 #: What the process begins with: the places of modules, and not the working directory.
 _BEGIN = (
@@ -31,6 +31,8 @@ _BEGIN = (
 )
 #: Seconds in which a server that was told to leave is gone, and between looks at whether it is.
 _LEAVES, _LOOK = 15.0, 0.05
+#: Seconds between looks at what another process is about to begin.
+_WAIT = 0.2
 #: Bytes of a line that a process says of itself.
 _LONGEST = 1 << 24
 
@@ -44,19 +46,22 @@ def start(
     no server. Closing the generator ends what was begun.
     """
     socket = place.make(compute)
-    running = _look(socket)
-    if running is not None and still_stands(compute.model, running[1]):
-        return running[0], False
-    if running is not None:
-        end([running[0]])
     log = config.data_dir() / "servers" / f"{socket.stem}.log"
-    said = _settings(compute)
-    launch = Launch(compute, said, str(log), idle_seconds)
-    yield from _launch(launch)
-    found = _look(socket)
-    if found is None:
-        raise ResourceError("server", "was ready and is gone", f"its log is {log}")
-    return found[0], True
+    launch = Launch(compute, _settings(compute), str(log), idle_seconds)
+    new = False
+    while True:
+        running = _look(socket)
+        if running is not None and (new or still_stands(compute.model, running[1])):
+            return running[0], new
+        if new:
+            raise ResourceError("server", "was ready and is gone", f"its log is {log}")
+        if running is not None:
+            end([running[0]])
+        elif not _is_free(socket):
+            yield Progress("waiting for another gptcli that is about to serve the same", 0)
+            time.sleep(_WAIT)
+            continue
+        new = yield from _launch(launch)
 
 
 def running() -> list[Status]:
@@ -67,7 +72,7 @@ def running() -> list[Status]:
         if seen is not None:
             found.append(seen[0])
         else:
-            _clear(socket)
+            _is_free(socket)
     return sorted(found, key=lambda each: each.since)
 
 
@@ -78,7 +83,8 @@ def end(servers: Sequence[Status]) -> None:
             os.kill(each.pid, signal.SIGTERM)
     until = time.monotonic() + _LEAVES
     for each in servers:
-        while _lives(each.pid):
+        # A process that is gone may be listed until its parent has looked; its lock is not held.
+        while not _is_free(Path(each.socket)):
             if time.monotonic() > until:
                 raise ResourceError("server", f"process {each.pid} does not end")
             time.sleep(_LOOK)
@@ -98,25 +104,20 @@ def _look(socket: Path) -> tuple[Status, Greeting] | None:
     return (found, connection.greeting) if isinstance(found, Status) else None
 
 
-def _clear(socket: Path) -> None:
+def _is_free(socket: Path) -> bool:
+    """Whether no process has a socket's place; what is left over of one is removed."""
     own = Place(socket)
-    with contextlib.suppress(OSError):
-        if own.take():
-            own.leave()
-
-
-def _lives(pid: int) -> bool:
-    # One that was started by this process has to be waited for.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+        if not own.take():
+            return False
+    except OSError:
+        return True
+    own.leave()
     return True
 
 
-def _launch(launch: Launch) -> Generator[Progress | Notice, None, None]:
+def _launch(launch: Launch) -> Generator[Progress | Notice, None, bool]:
+    """Start the process, until it is ready; False where another one was faster."""
     argument = wire.line(launch).decode(errors="surrogateescape")
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", _BEGIN, json.dumps(children.search_path()), argument],
@@ -133,6 +134,8 @@ def _launch(launch: Launch) -> Generator[Progress | Notice, None, None]:
                 told = wire.value(line)
                 if isinstance(told, GptcliError):
                     raise told
+                if isinstance(told, Busy):
+                    return False
                 if isinstance(told, Over):
                     ready = True
                     break
@@ -147,6 +150,7 @@ def _launch(launch: Launch) -> Generator[Progress | Notice, None, None]:
         raise ResourceError("server", "ended before it was ready", f"its log is {launch.log}")
     # It is nobody's child, as far as this process is concerned.
     process.returncode = 0
+    return True
 
 
 def _settings(compute: Compute) -> str:

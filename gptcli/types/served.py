@@ -58,12 +58,14 @@ class StatusRequest(Question["Status"]):
 class Status:
     """A server: its process, its model and settings in words, and how it is.
 
-    since: when it was ready, in seconds since 1970; memory: bytes that it holds in main memory,
-    None where the system does not tell; open: questions under way; idle_seconds: for how long
-    there was none, and leaves_after: after how many it leaves, None for never. log: its file.
+    socket: where it listens. since: when it was ready, in seconds since 1970; memory: bytes that
+    it holds in main memory, None where the system does not tell; open: questions under way;
+    idle_seconds: for how long there was none, and leaves_after: after how many it leaves, None for
+    never. log: its file. address: that of its HTTP, where it has one.
     """
 
     pid: int
+    socket: str
     model: str
     settings: str
     since: float
