@@ -123,7 +123,10 @@ class _Call:
                 if not task.done():
                     task.cancel()
             await asyncio.wait({gone, answering, living})
-        if answering.cancelled() or answering.exception() is not None or not gone.cancelled():
+        failed = None if answering.cancelled() else answering.exception()
+        if failed is not None and not isinstance(failed, OSError):
+            raise failed
+        if answering.cancelled() or failed is not None or not gone.cancelled():
             # Nothing is said to us before an answer is over: they have hung up.
             return False
         await self._say(answering.result())
