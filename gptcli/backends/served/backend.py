@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
+#: Questions at once where nobody says how many: as many as a server's engine takes.
+_MOST = 64
+
 
 class ServedBackend:
     """A connection to a server, and the place that stands in for it.
@@ -30,26 +34,27 @@ class ServedBackend:
     def __init__(self, connection: Connection, elsewhere: Callable[[], Backend]) -> None:
         self._socket = connection.path
         self.greeting: Greeting = connection.greeting
-        self._free: Connection | None = connection
+        self._free = [connection]
         self._open_elsewhere = elsewhere
         self._elsewhere: Backend | None = None
+        self._one = threading.Lock()
         self._asked = 0
 
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer."""
         if isinstance(question, BatchRequest):
-            from gptcli.backends.one_by_one import one_by_one
+            from gptcli.backends.side_by_side import side_by_side
 
-            return one_by_one(self.answer, question)  # type: ignore[return-value]
+            return side_by_side(self.answer, question, _MOST)  # type: ignore[return-value]
         if type(question).__name__ in STREAMS:
             return self._events(question)  # type: ignore[return-value]
         there = crossing(question).there
         if there is None:
-            return self._here().answer(question)
+            return self._here(question)
         try:
             found: A = whole(there, self._parts(there))
         except _UntouchedError:
-            return self._here().answer(question)
+            return self._here(question)
         return found
 
     def supports(self, kind: type[Question[Any]]) -> bool:
@@ -60,13 +65,20 @@ class ServedBackend:
 
     def close(self) -> None:
         """See Backend.close."""
-        if self._free is not None:
-            self._free.close()
-            self._free = None
+        while self._free:
+            self._free.pop().close()
         if self._elsewhere is not None:
             self._elsewhere.close()
 
-    def _here(self) -> Backend:
+    def _here(self, question: Question[A]) -> A:
+        """What the other place answers. It takes one caller at a time, of many threads, too."""
+        if threading.current_thread() is threading.main_thread():
+            return self._opened().answer(question)
+        with self._one:
+            found = self._opened().answer(question)
+            return iter(list(found)) if isinstance(found, Iterator) else found  # type: ignore[return-value]
+
+    def _opened(self) -> Backend:
         if self._elsewhere is None:
             self._elsewhere = self._open_elsewhere()
         return self._elsewhere
@@ -74,7 +86,7 @@ class ServedBackend:
     def _events(self, question: Question[Any]) -> Iterator[Any]:
         crossed = crossing(question)
         if crossed.there is None:
-            yield from self._here().answer(crossed.here)
+            yield from self._here(crossed.here)
             return
         begins = self._begins(question)
         try:
@@ -83,7 +95,7 @@ class ServedBackend:
                 mine = begins and isinstance(part, Usage)
                 yield replace(part, reused_tokens=0) if mine else part
         except _UntouchedError:
-            yield from self._here().answer(crossed.here)
+            yield from self._here(crossed.here)
             return
         if crossed.error is not None:
             raise crossed.error
@@ -95,14 +107,14 @@ class ServedBackend:
 
     def _parts(self, question: Question[Any]) -> Iterator[Any]:
         """What the server answers, part by part. Leaving it closes the connection."""
-        connection, self._free = self._free, None
-        begun = False
+        connection, begun = self._any(), False
         try:
             connection = connection or Connection(self._socket)
             for part in connection.ask(question):
                 begun = True
                 yield part
-            self._free, connection = connection, None
+            self._free.append(connection)
+            connection = None
         except GoneError as error:
             if not begun:
                 raise _UntouchedError from None
@@ -110,6 +122,13 @@ class ServedBackend:
         finally:
             if connection is not None:
                 connection.close()
+
+    def _any(self) -> Connection | None:
+        """A connection that nobody uses, where there is one."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
 
 
 class _UntouchedError(Exception):

@@ -43,7 +43,7 @@ class Steps(EchoBackend):
 
     def __init__(self) -> None:
         self.step = threading.Semaphore(0)
-        self.given, self.closed = 0, threading.Event()
+        self.given, self.closed, self.over = 0, threading.Event(), threading.Event()
 
     def answer(self, question: Any) -> Any:
         if isinstance(question, Request) and question.prompt.startswith("steps"):
@@ -52,8 +52,9 @@ class Steps(EchoBackend):
 
     def _steps(self) -> Iterator[Chunk]:
         try:
-            while True:
-                assert self.step.acquire(timeout=10)
+            while not self.over.is_set():
+                if not self.step.acquire(timeout=0.05):
+                    continue
                 self.given += 1
                 yield Chunk(str(self.given))
         finally:
@@ -78,7 +79,7 @@ def server(steps: Steps, directory: Path) -> Iterator[Server]:
     found = Server(steps)
     found.open(directory / "s")
     yield found
-    steps.step.release(1000)
+    steps.over.set()
     found.close()
 
 
@@ -248,24 +249,50 @@ def test_rows_of_a_text_come_as_they_are_scored(chat_model, directory):
     server.close()
 
 
-def test_many_questions_at_once(server, directory):
-    """Catches a batch that a server is asked as one, which no line can say."""
+class Prompts:
+    """So many questions, all there from the beginning."""
 
-    class Three:
-        def __init__(self) -> None:
-            self.left = [Asked(n, Request(f"p{n}", max_new_tokens=1)) for n in range(3)]
+    def __init__(self, *prompts: str) -> None:
+        self.left = [Asked(n, Request(each, max_new_tokens=1)) for n, each in enumerate(prompts)]
 
-        def take(self, *, wait: bool) -> Asked | Gone | None:
-            return self.left.pop(0) if self.left else None
+    def take(self, *, wait: bool) -> Asked | Gone | None:
+        return self.left.pop(0) if self.left else None
 
-    told = list(backend_at(directory / "s", forbidden).answer(BatchRequest(Three())))
+
+def test_many_questions_are_with_the_server_at_once(server, steps, directory):
+    """Catches a batch that is asked one by one, which the server's engine could do together."""
+    told = backend_at(directory / "s", forbidden).answer(BatchRequest(Prompts("steps", "steps")))
+    watched = threading.Event()
+
+    def watch() -> None:
+        while server.desk.open < 2 and not watched.wait(0.01):
+            pass
+        steps.step.release(1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert isinstance(next(told), Told)
+    assert server.desk.open == 2
+    watched.set()
+    watcher.join()
+    told.close()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_each_of_many_is_answered_under_its_key(runs, server, directory):
+    """Catches a batch that a server's end takes with it: the rest is answered here."""
+    backend = backend_at(directory / "s", forbidden if runs else Here)
+    if not runs:
+        server.shut()
+    told = list(backend.answer(BatchRequest(Prompts("a", "b", "c"))))
     words = {
         each.key: each.part.text
         for each in told
-        if isinstance(each, Told) and each.part and isinstance(each.part, Chunk) and each.part.text
+        if isinstance(each, Told) and isinstance(each.part, Chunk) and each.part.text
     }
-    assert words == {0: " p0", 1: " p1", 2: " p2"}
+    assert words == ({0: " a", 1: " b", 2: " c"} if runs else dict.fromkeys(range(3), "here"))
     assert sorted(each.key for each in told if isinstance(each, Ended)) == [0, 1, 2]
+    assert not [each for each in told if isinstance(each, Ended) and each.error]
 
 
 def test_what_others_left_in_memory_is_not_reused_by_a_first_question(directory):
