@@ -18,8 +18,7 @@ from gptcli.types.chat import (
     ChatRequest,
     Message,
 )
-from gptcli.types.completion import Chunk, Usage
-from gptcli.types.events import Notice
+from gptcli.types.completion import Chunk, Event, Usage
 from gptcli.types.next_tokens import Distribution
 
 
@@ -106,7 +105,7 @@ class Talk:
                 return text
         raise UsageError("conversation", "has no message that could be taken back")
 
-    def ask(self, text: str) -> Iterator[Chunk | Notice | Usage]:
+    def ask(self, text: str) -> Iterator[Event]:
         """Say something; the answer as it comes. Once it is over, or stopped, both are kept.
 
         Where nothing was answered, because of an error or because it was stopped before a word,

@@ -20,7 +20,7 @@ from gptcli.errors import UsageError
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
-    *("explain", "neighbors", "attention", "lens", "bench"),
+    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
 )
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
 GROUPS = ("sessions", "models")

@@ -42,6 +42,27 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class PromptPiece:
+    """The next tokens of the prompt, each with how expected it was after those before it.
+
+    logprob is None for a token with nothing before it, which no model can expect.
+    """
+
+    tokens: tuple[PromptToken, ...]
+
+
+@dataclass(frozen=True)
+class PromptToken:
+    """A token of the prompt; see TokenInfo, and PromptPiece for its logprob."""
+
+    token: str
+    id: int
+    logprob: float | None
+    bytes: bytes
+    top_logprobs: tuple[TokenInfo, ...] = ()
+
+
+@dataclass(frozen=True)
 class Uncertain:
     """Why a completion ended as "uncertain": the token, and its place in the text, from 1.
 
@@ -83,7 +104,7 @@ class Usage:
     activations: str | None = None
 
 
-Event = Chunk | Notice | Usage
+Event = Chunk | Notice | PromptPiece | Usage
 
 
 @dataclass(frozen=True)
@@ -94,6 +115,8 @@ class Request(Question[Iterator[Event]]):
     stop: texts at which the completion ends; they are not part of it.
     samples: how many completions of the same prompt; sample i uses seed + i.
     logprobs: None for none, else how many alternatives to give beside each drawn token.
+    prompt_logprobs: the same of each token of the prompt, in pieces before the first chunk.
+    ids: the prompt in tokens, instead of a text.
     special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
     heal: where the prompt ends within a token, go back to where that begins (see text.healing).
     fail_below: end a completion, without the token, where the raw probability of the one that was
@@ -112,3 +135,5 @@ class Request(Question[Iterator[Event]]):
     special: bool = False
     heal: bool = False
     fail_below: float | None = None
+    prompt_logprobs: int | None = None
+    ids: tuple[int, ...] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from gptcli.types.completion import Chunk, TokenInfo, Usage
+from gptcli.types.completion import Chunk, Event, PromptPiece, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
@@ -14,15 +14,13 @@ from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import source
 from gptcli.ui.views.sampling import as_json
 
-Event = Chunk | Notice | Usage
-
 
 def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usage]:
-    """The events but the notices, which go to stderr as they come."""
+    """The chunks and the usage; notices go to stderr as they come."""
     for event in events:
         if isinstance(event, Notice):
             messages.notices([event])
-        else:
+        elif not isinstance(event, PromptPiece):
             yield event
 
 
