@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.paged_state import PagedState
+from gptcli.engine.state.pages import PAGE
 from gptcli.errors import UsageError
 from gptcli.types.events import Notice
 
@@ -71,6 +73,21 @@ class Runner(Protocol):
 
     def new_state(self, batch: int = 1) -> ModelState:
         """An empty state for `batch` rows."""
+        ...
+
+    def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:
+        """A state of rows that come and go, of at most so many pages together.
+
+        size: positions of a page; for the kernels, a multiple of PAGE.
+        """
+        ...
+
+    def run(self, rows: Sequence[Sequence[int]], state: PagedState, wanted: Sequence[int]) -> Array:
+        """Append ids to every row of the state, to none less than one; logits (wanted, vocab).
+
+        wanted: rising places among all ids, row after row. A row's numbers are the same whatever
+        runs beside it as far as the device does its sums in the same order.
+        """
         ...
 
     def prefill(

@@ -53,7 +53,7 @@ def says(
 
     def script(answer: str, *, limit: int | None = None, form: ChatForm | None = None):
         ids: Iterator[int] = iter(backend._open.tokenizer.encode(answer, special=True))
-        monkeypatch.setattr("gptcli.engine.asking.generate.next_ids", lambda *_: [next(ids)])
+        monkeypatch.setattr("gptcli.engine.asking.draws.next_ids", lambda *_: [next(ids)])
         request = ChatRequest(
             (Message("user", "hi"),), form=form or ChatForm(), max_new_tokens=limit
         )

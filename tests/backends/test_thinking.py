@@ -69,7 +69,7 @@ def talk(model: Path, monkeypatch: pytest.MonkeyPatch):
         tokens = backend._open.tokenizer.encode(answer, special=True)
         ids: Iterator[int] = iter(tokens)
         found.request = replace(found.request, max_new_tokens=len(tokens))
-        monkeypatch.setattr("gptcli.engine.asking.generate.next_ids", lambda *_: [next(ids)])
+        monkeypatch.setattr("gptcli.engine.asking.draws.next_ids", lambda *_: [next(ids)])
         list(found.ask(text))
 
     found.says = says  # type: ignore[attr-defined]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
+from gptcli.engine.asking.draws import Draws
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.torch.runner import TorchRunner
@@ -83,6 +84,18 @@ class Recorder:
         return {(point, layer): array for point, layer, _, array in self.shown}
 
 
+def drawn(
+    prefix: PrefixCache,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    *,
+    end_ids: Collection[int] = (),
+    **flags: Any,
+) -> Generation:
+    """Samples of prompts, with what `prefix` keeps."""
+    return Generation(prefix, prompts, Draws(sampling, end_ids=frozenset(end_ids), **flags))
+
+
 def generate(
     runner: TorchRunner,
     prompt: Sequence[int],
@@ -92,7 +105,7 @@ def generate(
     **flags: Any,
 ) -> Generation:
     """Samples of one prompt, with nothing kept from before."""
-    return Generation(PrefixCache(runner), [prompt] * samples, sampling, **flags)
+    return drawn(PrefixCache(runner), [prompt] * samples, sampling, **flags)
 
 
 def copy_case(

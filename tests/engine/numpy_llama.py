@@ -64,6 +64,8 @@ class NumpyLlama:
         layers: Sequence[KeysValues],
         wanted: np.ndarray,
         shown: object = None,
+        *,
+        table: np.ndarray | None = None,
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))
         places = list(zip(rows, positions, strict=True))
@@ -79,9 +81,12 @@ class NumpyLlama:
             )
             query, key = turned(query, rope, positions), turned(key, rope, positions)
             for token, (row, position) in enumerate(places):
-                store(held.keys, row, position, key[token])
-                store(held.values, row, position, value[token])
-            pairs = [(seen(held.keys, *place), seen(held.values, *place)) for place in places]
+                store(held.keys, row, position, key[token], table)
+                store(held.values, row, position, value[token], table)
+            pairs = [
+                (seen(held.keys, *place, table), seen(held.values, *place, table))
+                for place in places
+            ]
             gathered = np.stack([attended(query[i], *pair) for i, pair in enumerate(pairs)])
             stream = stream + self._linear(gathered, at + "attention.out")
             read = self._norm(stream, at + "mlp_norm")
@@ -118,13 +123,20 @@ def attended(query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndar
     return np.concatenate(found)
 
 
-def store(cache: np.ndarray, row: int, position: int, numbers: np.ndarray) -> None:
+Table = np.ndarray | None
+
+
+def store(cache: np.ndarray, row: int, position: int, numbers: np.ndarray, table: Table) -> None:
+    if table is not None:
+        size = cache.shape[2]
+        row, position = table[row, position // size], position % size
     cache[row, :, position] = bits(numbers) if cache.dtype == np.uint16 else numbers
 
 
-def seen(cache: np.ndarray, row: int, position: int) -> np.ndarray:
+def seen(cache: np.ndarray, row: int, position: int, table: Table) -> np.ndarray:
     """What a token at this position sees, (kv_heads, positions, head_dim)."""
-    numbers = cache[row, :, : position + 1]
+    pages = [cache[row]] if table is None else [cache[page] for page in table[row]]
+    numbers = np.concatenate(pages, axis=1)[:, : position + 1]
     return floats(numbers) if cache.dtype == np.uint16 else numbers.astype(np.float32)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.completion import Completion
+from gptcli.backends.local.drawing import Begin, Pause, alone, unpaused
 from gptcli.backends.local.next_tokens import LocalWalk
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
@@ -74,7 +75,11 @@ class LocalChat:
         return {token for token in found if token is not None and token not in within}
 
     def answer(self, request: ChatRequest) -> Iterator[Event]:
-        """The answer, event by event."""
+        """The answer, event by event; turns that were computed before are not computed again."""
+        return unpaused(self.events(request, alone(self._prefix)))
+
+    def events(self, request: ChatRequest, begin: Begin) -> Generator[Event | Pause, None, None]:
+        """The answer, drawn as `begin` says."""
         if not request.messages or request.messages[-1].role != "user":
             raise InputError("conversation", "does not end with a message of the user")
         form = self.form(request.form)
@@ -84,14 +89,14 @@ class LocalChat:
             self._model,
             Request(
                 prompt="",
+                ids=tuple(document.ids),
                 sampling=request.sampling,
                 max_new_tokens=request.max_new_tokens,
                 stop=(*request.stop, *form.stops),
                 seed=request.seed,
                 logprobs=request.logprobs,
             ),
-            ids=document.ids,
-            prefix=self._prefix,
+            begin,
             ends=self.ends(form),
             channels=None if isinstance(form, Transcript) else self._channels,
         )
@@ -177,7 +182,7 @@ def after(
     return model.encode_part(messages[-1].content)
 
 
-def _begun(events: Iterator[Event]) -> Iterator[Event]:
+def _begun(events: Iterator[Event | Pause]) -> Iterator[Event | Pause]:
     """The events of a transcript's answer, which begins with the space after the name."""
     begun, left_out = False, 0
     for event in events:

@@ -8,41 +8,51 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
+from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.sample import Sample
+from gptcli.errors import InputError
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
-from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Uncertain, Usage
+from gptcli.types.completion import (
+    Chunk,
+    Event,
+    PromptPiece,
+    PromptToken,
+    Request,
+    TokenInfo,
+    Uncertain,
+    Usage,
+)
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.generate import Drawn
-    from gptcli.engine.asking.prefix import PrefixCache
+    from gptcli.engine.asking.draws import Drawn, Read
 
 
 def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
-    yield from Completion(model, request).events()
+    from gptcli.engine.asking.prefix import PrefixCache
+
+    begin = alone(PrefixCache(model.runner))
+    yield from unpaused(Completion(model, request, begin).events())
 
 
 class Completion:
     """One request under way.
 
-    ids: the prompt in tokens, where that is more than a text; the request's prompt is empty then.
-    prefix: the KV cache of prompts before, whose beginnings need not be computed again. ends:
-    tokens that end the text beside those of the model's files. channels: those of an answer, of
-    which one is shown.
+    begin: how its texts are drawn. ends: tokens that end the text beside those of the model's
+    files. channels: those of an answer, of which one is shown.
     """
 
     def __init__(
         self,
         model: OpenModel,
         request: Request,
+        begin: Begin,
         *,
-        ids: Sequence[int] | None = None,
-        prefix: PrefixCache | None = None,
         ends: Collection[int] = (),
         channels: Channels | None = None,
     ) -> None:
@@ -52,10 +62,8 @@ class Completion:
         self.tokenizer = model.tokenizer
         self.sampling = model.sampling(request.sampling, ends)
         self.end_ids = model.defaults.end_ids | frozenset(ends)
-        self.prompt = (
-            model.encode(request.prompt, special=request.special) if ids is None else list(ids)
-        )
-        self._prefix = prefix
+        self.prompt = self._ids()
+        self._begin = begin
         room = self.runner.limit - len(self.prompt)
         wanted = request.max_new_tokens
         self.limit = room if wanted is None else min(wanted, room)
@@ -69,36 +77,40 @@ class Completion:
         self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
         self.uncertain: list[Uncertain] = []
 
-    def events(self) -> Generator[Event, None, None]:
+    def events(self) -> Generator[Event | Pause, None, None]:
         """Everything the request gives, in order."""
-        from gptcli.engine.asking.generate import Generation
-        from gptcli.engine.asking.prefix import PrefixCache
+        from gptcli.engine.asking.draws import Draws
 
         yield from self._prompt_notices()
         judged = self.request.fail_below is not None
         logprobs = 0 if judged and self.request.logprobs is None else self.request.logprobs
         healing = self.healing
-        prefix = self._prefix or PrefixCache(self.runner)
-        generation = Generation(
-            prefix,
-            [self.prompt if healing is None else healing.ids] * self.request.samples,
+        draws = Draws(
             self.sampling,
-            max_new_tokens=self.limit if healing is None else self._draws(healing),
+            self.limit if healing is None else self._draws(healing),
             end_ids=self.end_ids,
             seed=self.request.seed,
             logprobs=logprobs,
             constraint=None if healing is None else self._fits,
+            prompt_logprobs=self.request.prompt_logprobs,
         )
+        prompt = self.prompt if healing is None else healing.ids
+        drawing = self._begin(prompt, draws, self.request.samples)
         start = time.perf_counter()
         first = last = start
-        for step in generation:
+        for some in drawing.reads():
+            yield PromptPiece(tuple(map(self._read, some))) if some else PAUSE
+        for step in drawing:
+            if not step:
+                yield PAUSE
+                continue
             last = time.perf_counter()
             first = last if first == start else first
             for drawn in step:
                 sample = self.samples[drawn.sample]
                 chunk = self._chunk(sample, drawn)
                 if sample.finish_reason or sample.tokens >= self.limit:
-                    generation.stop(drawn.sample)
+                    drawing.stop(drawn.sample)
                 if chunk.text or chunk.tokens or chunk.finish_reason:
                     yield chunk
         for index, sample in enumerate(self.samples):
@@ -118,10 +130,21 @@ class Completion:
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.facts.device),
             uncertain=tuple(self.uncertain),
-            reused_tokens=prefix.reused if self.limit > 0 else 0,
+            reused_tokens=drawing.reused,
             adapters=self.model.adapters,
             activations=self.model.source.activations,
         )
+
+    def _ids(self) -> list[int]:
+        """The prompt in tokens. Raises as `OpenModel.encode` does."""
+        request, model = self.request, self.model
+        if request.ids is None:
+            return model.encode(request.prompt, special=request.special)
+        if not request.ids:
+            raise InputError("prompt", "has no tokens")
+        model.check_vocabulary(request.ids, "prompt")
+        model.check_length(len(request.ids))
+        return list(request.ids)
 
     def _check_memory(self) -> None:
         """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
@@ -193,6 +216,11 @@ class Completion:
         if self.tokenizer.is_special(token) and not self.request.special:
             return b""
         return self.tokenizer.bytes_of(token)
+
+    def _read(self, read: Read) -> PromptToken:
+        data = self.tokenizer.bytes_of(read.id)
+        top = tuple(self._info(each.id, each.logprob) for each in read.top)
+        return PromptToken(data.decode(errors="replace"), read.id, read.logprob, data, top)
 
     def _info(self, token: int, logprob: float, top: tuple[TokenInfo, ...] = ()) -> TokenInfo:
         data = self.tokenizer.bytes_of(token)

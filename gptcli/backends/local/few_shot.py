@@ -165,6 +165,7 @@ class FewShot:
 
     def _free(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
         """Texts, in order, each as soon as those before it are done."""
+        from gptcli.engine.asking.draws import Draws
         from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
@@ -173,10 +174,12 @@ class FewShot:
         generation = Generation(
             self._prefix,
             [prompt.ids for prompt in batch],
-            self._sampling,
-            max_new_tokens=min(self._request.max_new_tokens, max(rooms)),
-            end_ids=self._prompts.ends,
-            seed=self._request.seed + batch[0].index,
+            Draws(
+                self._sampling,
+                min(self._request.max_new_tokens, max(rooms)),
+                end_ids=frozenset(self._prompts.ends),
+                seed=self._request.seed + batch[0].index,
+            ),
         )
         shown = 0
         for step in generation:

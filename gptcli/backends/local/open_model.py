@@ -147,6 +147,13 @@ class OpenModel:
             reason = f"its tokenizer gives token {beyond}, for which it has no embedding"
             raise ModelError(self.name, f"{reason} ({subject})")
 
+    def check_vocabulary(self, ids: Sequence[int], subject: str) -> None:
+        """Raise InputError for ids that a user gave and that are no tokens of the model."""
+        vocab = self.runner.spec.vocab
+        beyond = next((token for token in ids if not 0 <= token < vocab), None)
+        if beyond is not None:
+            raise InputError(subject, f"{beyond} is no token; the vocabulary has {vocab}")
+
     def check_length(self, tokens: int, subject: str = "prompt") -> None:
         """Raise ContextError where that many tokens are more than the context in use."""
         if tokens > self.runner.limit:

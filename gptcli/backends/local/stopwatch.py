@@ -11,7 +11,7 @@ from gptcli.types.bench import BATCH_PROMPT
 from gptcli.types.sampling import Sampling
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.generate import Drawn
+    from gptcli.engine.asking.draws import Drawn
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.runner import Runner
 
@@ -88,12 +88,13 @@ class Stopwatch:
     def _steps(
         self, prompts: list[list[int]], new_tokens: int, prefix: PrefixCache | None = None
     ) -> Iterator[list[Drawn]]:
+        from gptcli.engine.asking.draws import Draws
         from gptcli.engine.asking.generate import Generation
         from gptcli.engine.asking.prefix import PrefixCache
 
-        greedy = Sampling(temperature=0)
+        greedy = Draws(Sampling(temperature=0), new_tokens)
         held = PrefixCache(self._runner) if prefix is None else prefix
-        return iter(Generation(held, prompts, greedy, max_new_tokens=new_tokens))
+        return iter(Generation(held, prompts, greedy))
 
     def _prompt(self, tokens: int, first: int = 0) -> list[int]:
         """Prompts with different firsts have no beginning in common that is computed once."""

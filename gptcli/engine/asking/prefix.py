@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
@@ -49,6 +49,16 @@ class PrefixCache:
         logits = self.runner.decode([token], self.state, probe=probe)
         self.ids.append(token)
         return logits
+
+    def expected(self, prompt: Sequence[int]) -> Iterator[Array]:
+        """Logits after every token of a prompt but the last, in parts; the state then holds those.
+
+        Each part is (at most HEAD_ROWS, vocab). Nothing that was held before is used.
+        """
+        self._go_back(0)
+        if len(prompt) > 1:
+            yield from self.runner.logits_in_parts(prompt[:-1], self.state)
+            self.ids = list(prompt[:-1])
 
     def copies(self, ids: Sequence[int], rows: int) -> ModelState:
         """A state of so many rows that all hold exactly these ids, computed where they are not."""

@@ -9,11 +9,11 @@ import copy
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from gptcli.engine.arrays import Array, indices, namespace
+from gptcli.engine.arrays import Array, indices
 from gptcli.engine.host.memory import LEAST_TOKENS
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.layer_state import LayerState
 
@@ -36,13 +36,11 @@ class Snapshot:
     fits: bool = True
 
 
-class ModelState:
+class ModelState(ForwardState):
     """The states of all layers, for rows each of its own length, up to `limit` tokens.
 
-    A forward reserves room, lets every layer take in its tokens, and advances. In between,
-    `under_way` tells how many tokens of each row these are: rows may be padded, and padding is
-    nothing that a layer may keep. like: an array of the kind and on the device that the forward
-    computes with. group: the tokens that some layer keeps together; a capacity has whole groups.
+    like: an array of the kind and on the device that the forward computes with. group: the tokens
+    that some layer keeps together; a capacity has whole groups.
     """
 
     def __init__(
@@ -54,10 +52,9 @@ class ModelState:
         limit: int,
         group: int = 1,
     ) -> None:
-        #: Of whatever kind each is: what a forward does with it, the layer itself knows.
-        self.layers: list[Any] = list(layers)
+        self.layers = list(layers)
         self.limit = limit
-        self.lengths = [0] * batch
+        self._lengths = [0] * batch
         #: Tokens per row that every layer has room for.
         self.capacity = 0
         self.under_way: list[int] | None = None
@@ -66,14 +63,9 @@ class ModelState:
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
     @property
-    def batch(self) -> int:
-        """How many rows there are."""
-        return len(self.lengths)
-
-    @property
-    def uniform(self) -> bool:
-        """Whether all rows are equally long."""
-        return len(set(self.lengths)) <= 1
+    def lengths(self) -> list[int]:
+        """See ForwardState."""
+        return self._lengths
 
     @property
     def bytes(self) -> int:
@@ -107,18 +99,9 @@ class ModelState:
             self._grows = False
         self.under_way = counts
 
-    def positions(self, time: int, device: Any) -> Array:
-        """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""
-        xp = namespace(self._like)
-        if self.uniform:
-            start = self.lengths[0]
-            return xp.arange(start, start + time, dtype=xp.int64, device=device)
-        starts = xp.asarray(self.lengths, dtype=xp.int64, device=device)
-        return starts[:, None] + xp.arange(time, dtype=xp.int64, device=device)
-
     def advance(self, counts: list[int]) -> None:
-        """Count the tokens that every layer has now taken in, row by row."""
-        self.lengths = [n + count for n, count in zip(self.lengths, counts, strict=True)]
+        """See ForwardState."""
+        self._lengths = [n + count for n, count in zip(self.lengths, counts, strict=True)]
         self.under_way = None
 
     def can_truncate(self, lengths: Sequence[int]) -> bool:
@@ -140,7 +123,7 @@ class ModelState:
         self._go_back(after)
         for layer in self.layers:
             layer.truncate(before, after)
-        self.lengths, self.under_way = after, None
+        self._lengths, self.under_way = after, None
         return True
 
     def clear(self) -> None:
@@ -169,13 +152,13 @@ class ModelState:
                 layer.truncate(self.lengths, snapshot.lengths)
             else:
                 self.layers[index] = kept.picked(every)
-        self.lengths, self.under_way = list(snapshot.lengths), None
+        self._lengths, self.under_way = list(snapshot.lengths), None
         return True
 
     def pick(self, rows: list[int]) -> None:
         """Keep these rows only, in this order; a row may be named more than once."""
         self._snapshots = weakref.WeakSet()
-        self.lengths = [self.lengths[row] for row in rows]
+        self._lengths = [self._lengths[row] for row in rows]
         index = self._rows(rows)
         for at, layer in enumerate(self.layers):
             self.layers[at] = layer.picked(index)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
-from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.layers import Layer, Norm
 from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
@@ -65,13 +65,13 @@ class Decoder(nn.Module):
     def forward(
         self,
         ids: Tensor,
-        state: ModelState,
+        state: ForwardState,
         counts: list[int] | None = None,
         probe: Probe | None = None,
     ) -> Tensor:
         """The residual stream after the last layer, (batch, time, width), before the final norm.
 
-        ids: (batch, time), appended to `state`, which must have room (`ModelState.reserve`).
+        ids: (batch, time), appended to `state`, which must have room (`ForwardState.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
         Probe points: "embedding", those of each Layer, "stream" after each. The start that a probe
         is told is that of the first row.

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
-from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.rope import Rotation, rotate
@@ -59,7 +59,7 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         layer: int,
-        state: ModelState,
+        state: ForwardState,
         mask: Tensor | None,
         turn: Rotation | None,
         probe: Probe | None = None,
@@ -128,7 +128,7 @@ class Layer(nn.Module):
         self,
         stream: Tensor,
         layer: int,
-        state: ModelState,
+        state: ForwardState,
         mask: Tensor | None,
         turn: Rotation | None,
         probe: Probe | None,

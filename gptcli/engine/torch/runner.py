@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
@@ -12,7 +14,10 @@ from torch import Tensor
 from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
+from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.paged_state import PagedState
+from gptcli.engine.state.pages import PAGE
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.types.events import Notice
 
@@ -69,6 +74,35 @@ class TorchRunner:
     def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
         return new_state(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+
+    def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:
+        """See Runner."""
+        weight = self.decoder.embedding.weight
+        return PagedState(self.spec, weight, limit=self.limit, pages=pages, size=size)
+
+    @torch.inference_mode()
+    def run(
+        self, rows: Sequence[Sequence[int]], state: PagedState, wanted: Sequence[int]
+    ) -> Tensor:
+        """See Runner. Rows of one id run together, the others one by one: nothing is padded."""
+        held, ends = state.rows, list(accumulate(map(len, rows)))
+        single = [at for at, row in enumerate(rows) if len(row) == 1]
+        groups = [single, *([at] for at, row in enumerate(rows) if len(row) > 1)]
+        streams: dict[int, Tensor] = {}
+        try:
+            for group in filter(None, groups):
+                state.rows = [held[at] for at in group]
+                pieces = [rows[at] for at in group]
+                found = self._forward(pieces, [len(piece) for piece in pieces], state, None)
+                streams |= zip(group, found, strict=True)
+        finally:
+            state.rows = held
+        places = [(bisect_right(ends, place), place) for place in wanted]
+        picked = [streams[at][place - ends[at]] for at, place in places]  # from the row's end
+        return self.decoder.logits(torch.stack(picked)) if picked else self._no_logits()
+
+    def _no_logits(self) -> Tensor:
+        return torch.empty((0, self.spec.vocab), dtype=torch.float32, device=self.device)
 
     @torch.inference_mode()
     def prefill(
@@ -170,7 +204,7 @@ class TorchRunner:
         self,
         pieces: Sequence[Sequence[int]],
         counts: list[int],
-        state: ModelState,
+        state: ForwardState,
         probe: Probe | None,
     ) -> Tensor:
         widest = max(counts)

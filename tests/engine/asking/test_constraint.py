@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gptcli.engine.asking.generate import only
+from gptcli.engine.asking.draws import only
 from gptcli.types.sampling import Sampling
 from tests.engine.helpers import generate, rows_of, runner_of
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from gptcli.engine.asking.generate import Alternative, Drawn
+from gptcli.engine.asking.draws import Alternative, Drawn
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
 from tests.engine.helpers import generate, rows_of, runner_of

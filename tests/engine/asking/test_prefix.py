@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache, begin, common_length
 from gptcli.types.sampling import Sampling
-from tests.engine.helpers import generate, rows_of, runner_of
+from tests.engine.helpers import drawn, generate, rows_of, runner_of
 
 every_case = pytest.mark.parametrize("case", ["gpt2/tied", "llama/tied", "mistral/window"])
 WARM = Sampling(temperature=1.3, top_k=20)
@@ -39,7 +38,7 @@ def test_an_answer_is_kept_too(case):
     runner, (a, b) = runner_of(case), rows_of(case)
     prefix, ids = PrefixCache(runner), list(a[:6])
     for turn in range(3):
-        steps = list(Generation(prefix, [ids], WARM, max_new_tokens=5, seed=turn))
+        steps = list(drawn(prefix, [ids], WARM, max_new_tokens=5, seed=turn))
         assert steps == list(generate(runner, ids, WARM, max_new_tokens=5, seed=turn))
         assert prefix.state.lengths == [len(prefix.ids)]
         before = len(ids)
@@ -75,9 +74,9 @@ def test_an_interruption_leaves_it_usable(case, at, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(of, at, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                for _ in Generation(prefix, [a[:9]], WARM, max_new_tokens=20):
+                for _ in drawn(prefix, [a[:9]], WARM, max_new_tokens=20):
                     pass
-        again = list(Generation(prefix, [a[:9]], WARM, max_new_tokens=4, seed=3))
+        again = list(drawn(prefix, [a[:9]], WARM, max_new_tokens=4, seed=3))
         assert again == list(generate(runner, a[:9], WARM, max_new_tokens=4, seed=3))
 
 
@@ -142,7 +141,7 @@ def test_generation_of_several_prompts_is_each_alone(case):
     """Catches a sample that draws otherwise in company: seeds, padding, rows that leave."""
     runner, (a, b) = runner_of(case), rows_of(case)
     prompts = [[*a[:5], *b[:6]], list(a[:8]), list(a[:6])]
-    together = list(Generation(PrefixCache(runner), prompts, WARM, max_new_tokens=7, seed=11))
+    together = list(drawn(PrefixCache(runner), prompts, WARM, max_new_tokens=7, seed=11))
     for row, prompt in enumerate(prompts):
         ours = [drawn.id for step in together for drawn in step if drawn.sample == row]
         alone = generate(runner, prompt, WARM, max_new_tokens=7, seed=11 + row)

@@ -222,12 +222,15 @@ struct Shown {
 };
 
 // All logits of some prefills and single tokens, of two rows; every other step is looked into.
-static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, CacheKind cache) {
+// Keys and values stand in one piece, or in pages that are not in order.
+static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, CacheKind cache,
+                              bool paged = false) {
   state = 1;  // the same weights each time
   Small small(kind, mixture, met);
   std::vector<float> all;
   const Model &m = small.model;
-  const int capacity = 160, batch = 2;
+  const int capacity = paged ? 64 : 160, batch = paged ? 6 : 2;
+  const int32_t table[2][3] = {{4, 1, 5}, {0, 2, 3}};
   std::vector<std::vector<char>> caches;
   std::vector<void *> keys, values;
   for (int i = 0; i < 2 * m.layers; i++) {
@@ -250,6 +253,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
     std::vector<float> logits(wanted.size() * m.vocab);
     Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, cache, 200,
                  tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data(), nullptr};
+    if (paged) call.table = table[0], call.table_rows = 2, call.row_pages = 3;
     Shown shown(m, call.count / 3, call.count);
     if ((probed = !probed)) call.probe = &shown.probe;
     if (kernels_forward(opened, &call) != 0) abort();
@@ -300,7 +304,8 @@ int main() {
       compare(run(name, kind, mixture, met, threads, cache), run("portable", kind, mixture, met, 2, cache), rounded);
     }
     std::thread other([name] { run(name, kind_of("q8_0"), false, MET_WORDS, 3, CACHE_BFLOAT16); });
-    run(name, kind_of("q4_k"), true, MET_WORDS, 3, CACHE_FLOAT16);
+    const std::vector<float> whole = run(name, kind_of("q4_k"), true, MET_WORDS, 3, CACHE_FLOAT16);
+    if (run(name, kind_of("q4_k"), true, MET_WORDS, 3, CACHE_FLOAT16, true) != whole) abort();
     other.join();
     puts(name);
   }

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from gptcli.engine.asking import continuations, scoring
-from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import Branch, TreeGrower
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.types.sampling import Sampling
 from tests.engine import numpy_llama
-from tests.engine.helpers import GOLDENS, rows_of, runner_of, whole
+from tests.engine.helpers import GOLDENS, drawn, rows_of, runner_of, whole
 
 CASES = ["llama/tied", "llama/untied", "llama/biases", "llama/head_dim", "llama/one_kv_head"]
 every_case = pytest.mark.parametrize("case", [*CASES, "llama/sharded"])
@@ -110,7 +109,7 @@ def test_the_same_seed_draws_the_same_text_as_through_torch(wish, logprobs):
     prompts = [list(a[:9]), list(b[:4]), list(a[:11])]
 
     def steps(runner):
-        generation = Generation(
+        generation = drawn(
             PrefixCache(runner),
             prompts,
             wish,
@@ -213,15 +212,15 @@ def test_an_interruption_leaves_the_prefix_usable(monkeypatch, at):
     prefix, forward = PrefixCache(runner), runner.model.forward
     prefix.prefill(row[:4])
 
-    def interrupted(*given):
-        logits = forward(*given)
+    def interrupted(*given, **more):
+        logits = forward(*given, **more)
         if len(runner.model.calls) == 2 + at:
             raise KeyboardInterrupt
         return logits
 
     monkeypatch.setattr(runner.model, "forward", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        for _ in Generation(prefix, [list(row[:9])], WISHES[0], max_new_tokens=9):
+        for _ in drawn(prefix, [list(row[:9])], WISHES[0], max_new_tokens=9):
             pass
     monkeypatch.undo()
     close(prefix.prefill(row[:15])[0], whole(case)[0][14])

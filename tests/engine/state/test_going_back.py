@@ -12,13 +12,12 @@ from gptcli.engine.arrays import host, log_softmax, softmax
 from gptcli.engine.asking import prefix as module
 from gptcli.engine.asking import scoring
 from gptcli.engine.asking.continuations import logprobs_after
-from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.tree import TreeGrower
 from gptcli.engine.runner import Runner
 from gptcli.types.sampling import Sampling
-from tests.engine.helpers import GOLDENS, rows_of
+from tests.engine.helpers import GOLDENS, drawn, rows_of
 from tests.engine.state.recurrent import RecurrentKernels, RecurrentRunner
 
 MODELS = {
@@ -147,7 +146,7 @@ def test_turns_and_several_prompts(name):
     prefix = PrefixCache(runner)
 
     def generated(held: PrefixCache, prompts, seed: int):
-        found = Generation(held, prompts, WARM, max_new_tokens=4, seed=seed, logprobs=0)
+        found = drawn(held, prompts, WARM, max_new_tokens=4, seed=seed, logprobs=0)
         return [[(d.sample, d.id) for d in step] for step in found]
 
     turns = [
@@ -239,7 +238,7 @@ def test_an_interruption_leaves_it_usable(name, at, monkeypatch):
             patch.setattr(of, at, interrupted)
             try:
                 prefix.prefill((*A[:4], *B[:2]))
-                for _ in Generation(prefix, [A[:9]], WARM, max_new_tokens=8):
+                for _ in drawn(prefix, [A[:9]], WARM, max_new_tokens=8):
                     pass
             except KeyboardInterrupt:
                 pass

@@ -188,6 +188,7 @@ class Call(c.Structure):
         ),
         ("probe", c.POINTER(Copies)),
         ("squares", c.POINTER(Squares)),
+        *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
     )
 
 

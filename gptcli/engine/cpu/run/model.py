@@ -16,6 +16,7 @@ from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
 from gptcli.engine.cpu.run.model_struct import Weights
+from gptcli.engine.cpu.run.packed_model import Ids
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelModel", "covers"]
 
-#: Places and ids, as lists or as arrays.
-Ids = Sequence[int] | NDArray[np.int32]
 #: What numpy calls the numbers of each kind of cache.
 _CACHES = {np.dtype(abi.FLOATS[abi.Kind[each.name]]): each for each in abi.CacheKind}
 #: Positions by which the table of angles grows.
@@ -106,6 +105,7 @@ class KernelModel:
         wanted: Ids,
         shown: abi.Copies | None = None,
         squares: abi.Squares | None = None,
+        table: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
@@ -113,14 +113,17 @@ class KernelModel:
         stands there. Its key and value are written to that place in each layer's, which are laid
         out as source/cache.h says; it sees what stands before it in its row, other tokens of this
         call included. wanted: indices below n. shown: where to copy what a probe wants to see.
-        squares: what those of all that matrices read are added to. Raises ValueError for what does
-        not fit and for a model that was closed, MemoryError.
+        squares: what those of all that matrices read are added to. table: (rows, pages), where the
+        layers' arrays are pages: which of them hold each row's positions. Raises ValueError for
+        what does not fit and for a model that was closed, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
+        if table is not None and (table.dtype != np.int32 or not table.flags.c_contiguous):
+            raise ValueError("a table of pages must be a contiguous array of int32")
         self._move_weights()
         needed = int(max(positions)) + 1
         if needed > call.angles:
@@ -136,6 +139,8 @@ class KernelModel:
         call.logits = logits.ctypes.data
         call.probe = None if shown is None else c.pointer(shown)
         call.squares = None if squares is None else c.pointer(squares)
+        call.table = None if table is None else table.ctypes.data
+        call.table_rows, call.row_pages = (0, 0) if table is None else table.shape
         result = self.library.functions.kernels_forward(self._opened, c.byref(call))
         _check(result, count, "a token, row or position is outside of the model or the cache")
         return logits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,19 @@ from numpy.typing import NDArray
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.norm import normed
+from gptcli.engine.cpu.run.packed_model import PackedModel
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.paged_state import PagedState
+from gptcli.engine.state.pages import PAGE
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
-    from gptcli.engine.cpu.binding import abi
-    from gptcli.engine.cpu.packing.memory import PackedWeights
     from gptcli.engine.probe import Probe
-    from gptcli.engine.state.keys_values import KeysValues
 
 #: What numpy calls keys and values where weights are floats; bfloat16 is held as uint16.
 _CACHES = {"float32": "float32", "float16": "float32", "bfloat16": "uint16"}
-#: Ids and places, as lists or as arrays.
-Ids = Sequence[int] | NDArray[np.int32]
 
 
 def cache_dtype(name: str) -> np.dtype[Any]:
@@ -38,62 +36,6 @@ def cache_dtype(name: str) -> np.dtype[Any]:
     be most of what is rounded there.
     """
     return np.dtype(_CACHES.get(name, "float16"))
-
-
-class PackedModel(Protocol):
-    """Weights that the kernels have packed, and their forward."""
-
-    threads: int
-
-    @property
-    def instructions(self) -> str:
-        """The set of instructions in use."""
-        ...
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights that a token of one row reads."""
-        ...
-
-    def memory_reader(self, size: int) -> Callable[[], None]:
-        """What reads `size` bytes of memory, by as many threads as run the model."""
-        ...
-
-    @property
-    def packed(self) -> PackedWeights:
-        """The weights."""
-        ...
-
-    @property
-    def activations(self) -> str | None:
-        """What activations are where they meet the weights, where the dtype does not say it."""
-        ...
-
-    def forward(
-        self,
-        tokens: Ids,
-        rows: Ids,
-        positions: Ids,
-        layers: Sequence[KeysValues],
-        wanted: Ids,
-        shown: abi.Copies | None = None,
-    ) -> NDArray[np.float32]:
-        """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
-
-        Each token has a row of the state and a position there; those of a row stand together, in
-        order, without gaps. Their keys and values are written into those of `layers`, where those
-        of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
-        where to copy what a probe wants to see.
-        """
-        ...
-
-    def embeddings(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Rows of the embedding, (n, width), for n ids."""
-        ...
-
-    def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (n, vocab) of streams (n, width), before the final norm."""
-        ...
 
 
 class KernelRunner:
@@ -140,6 +82,17 @@ class KernelRunner:
     def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
         return new_state(self.spec, batch, self._like, limit=self.limit, group=KEY_GROUP)
+
+    def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:
+        """See Runner."""
+        return PagedState(self.spec, self._like, limit=self.limit, pages=pages, size=size)
+
+    def run(
+        self, rows: Sequence[Sequence[int]], state: PagedState, wanted: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """See Runner. At most CHUNK tokens go through at once."""
+        parts = list(self._parts(rows, state, np.array(wanted, np.int64), CHUNK))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def prefill(
         self,
@@ -218,7 +171,7 @@ class KernelRunner:
     def _parts(
         self,
         rows: Sequence[Sequence[int]],
-        state: ModelState,
+        state: ModelState | PagedState,
         wanted: NDArray[np.int64],
         most: int,
         probe: Probe | None = None,
@@ -255,9 +208,10 @@ class KernelRunner:
                 state.layers,
                 (here - start).astype(np.int32),
                 None if shown is None else shown.struct,
+                table=state.table,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.
             state.advance(taken)
-            if shown is not None:
+            if shown is not None and isinstance(state, ModelState):
                 shown.show(state)
             yield logits

@@ -146,7 +146,7 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int64_t stride = head_stride(w), step = partial_stride(w);
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
-  const int64_t at = (((int64_t)u.item.row * w.kv_heads + u.kv_head) * s.call->capacity + begin) * d;
+  const int64_t at = cached_at(*s.call, w, u.item.row, u.kv_head, begin);
   const T *keys = (const T *)s.call->keys[u.layer] + at, *values = (const T *)s.call->values[u.layer] + at;
   for (int base = begin; base < end; base += 16) {
     const T *group = keys + (int64_t)(base - begin) * d;

@@ -7,8 +7,14 @@
 //   bfloat16           for each pair of features: 16 × (even, odd), as weights do in kinds/; where
 //                      head_dim is odd, the last feature by itself: 16 positions
 //
-// So a capacity is a multiple of 16.
+// So a capacity is a multiple of 16; that of a page, of the 64 positions that attention takes at once.
 #pragma once
+
+// Where a row's key or value of a head and position begins: counted in numbers.
+static inline int64_t cached_at(const Call &c, const LayerWeights &w, int row, int head, int position) {
+  const int64_t page = c.table ? c.table[(int64_t)row * c.row_pages + position / c.capacity] : row;
+  return ((page * w.kv_heads + head) * c.capacity + (c.table ? position % c.capacity : position)) * w.head_dim;
+}
 
 struct CachedBFloat16 { uint16_t bits; };
 struct CachedFloat16 { uint16_t bits; };

@@ -36,16 +36,11 @@ static inline void rotate(float *x, const float *cos, const float *sin, int dim,
   }
 }
 
-// Where a token's key or value begins, for one head: counted in numbers.
-static inline int64_t cached_at(const Call &c, const LayerWeights &w, int token, int head, int position) {
-  return (((int64_t)c.rows[token] * w.kv_heads + head) * c.capacity + position) * w.head_dim;
-}
-
 // values[row, h, position] = x[h], for all heads.
 template <class T>
 static inline void keep_value(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim;
-  for (int h = 0; h < w.kv_heads; h++, x += d) rounded_to(cache + cached_at(c, w, token, h, c.positions[token]), x, d);
+  for (int h = 0; h < w.kv_heads; h++, x += d) rounded_to(cache + cached_at(c, w, c.rows[token], h, c.positions[token]), x, d);
 }
 
 // The same for keys, a lane of the position's key group.
@@ -53,7 +48,7 @@ template <class T>
 static inline void keep_key(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim, position = c.positions[token], lane = position % 16;
   for (int h = 0; h < w.kv_heads; h++, x += d) {
-    T *group = cache + cached_at(c, w, token, h, position - lane), some[16];
+    T *group = cache + cached_at(c, w, c.rows[token], h, position - lane), some[16];
     for (int i = 0; i < d; i += 16) {
       const int n = d - i < 16 ? d - i : 16;
       rounded_to(some, x + i, n);

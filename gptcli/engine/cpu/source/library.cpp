@@ -74,10 +74,16 @@ API void kernels_end_threads() { pool_close(); }
 static bool sound(const Model &m, const Call &call) {
   if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
   if (call.cache_kind < CACHE_FLOAT32 || call.cache_kind > CACHE_FLOAT16) return false;
+  if (call.table && (call.capacity < STRETCH || call.capacity % STRETCH)) return false;
+  const int64_t rows = call.table ? call.table_rows : call.batch;
+  const int64_t places = call.table ? (int64_t)call.row_pages * call.capacity : call.capacity;
   for (int32_t i = 0; i < call.count; i++) {
     const int32_t at = call.positions[i];
-    if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= call.batch) return false;
-    if (at < 0 || at >= call.capacity || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
+    if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= rows) return false;
+    if (at < 0 || at >= places || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
+  }
+  for (int64_t i = 0; call.table && i < rows * call.row_pages; i++) {
+    if (call.table[i] < 0 || call.table[i] >= call.batch) return false;
   }
   for (int32_t i = 0; i < call.wanted_count; i++) if (call.wanted[i] < 0 || call.wanted[i] >= call.count) return false;
   if (call.probe && (call.probe->first < 0 || call.probe->end > call.count)) return false;

@@ -74,7 +74,8 @@ struct Squares {
 enum CacheKind : int32_t { CACHE_FLOAT32 = 0, CACHE_BFLOAT16 = 1, CACHE_FLOAT16 = 2 };
 
 // One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
-// says.
+// says, where the table is null. With a table these are `batch` pages of `capacity` positions, of
+// which each of its rows has some: position p is in page table[row][p / capacity].
 struct Call {
   int32_t count, wanted_count, batch, capacity, cache_kind, angles;  // angles: rows of cos, sin
   const int32_t *tokens, *rows, *positions;  // (count)
@@ -83,4 +84,6 @@ struct Call {
   float *logits;                             // (wanted_count, vocab)
   const Copies *probe;                        // or null
   const Squares *squares;                     // or null
+  const int32_t *table;                       // (table_rows, row_pages), or null
+  int32_t table_rows, row_pages;
 };

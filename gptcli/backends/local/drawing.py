@@ -1,0 +1,66 @@
+"""How a completion's texts are drawn: alone, or beside those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol
+
+from gptcli.types.completion import Event
+
+if TYPE_CHECKING:
+    from gptcli.engine.asking.draws import Drawn, Draws, Read
+    from gptcli.engine.asking.prefix import PrefixCache
+
+
+class Drawing(Protocol):
+    """Texts that are drawn: see `engine.asking.generate.Generation`.
+
+    A list is empty where there is nothing yet, and others are to go on first.
+    """
+
+    @property
+    def reused(self) -> int:
+        """How many tokens of the prompt were computed before."""
+        ...
+
+    def reads(self) -> Iterator[list[Read]]:
+        """What the model had expected of the prompt, where that is asked for."""
+        ...
+
+    def __iter__(self) -> Iterator[list[Drawn]]:
+        """The steps."""
+        ...
+
+    def stop(self, sample: int) -> None:
+        """End a sample."""
+        ...
+
+
+#: Begins to draw: (prompt, how, how many samples).
+Begin = Callable[[Sequence[int], "Draws", int], Drawing]
+
+
+class Pause:
+    """Stands among events where there is nothing yet, for who lets several go on in turn."""
+
+
+PAUSE = Pause()
+
+
+def unpaused(events: Generator[Event | Pause, None, None]) -> Iterator[Event]:
+    """The events of a drawing that is alone. Closed at once where the caller stops."""
+    with closing(events):
+        for event in events:
+            if not isinstance(event, Pause):
+                yield event
+
+
+def alone(prefix: PrefixCache) -> Begin:
+    """Draws at once, with what `prefix` keeps of prompts before; there is no pause then."""
+    from gptcli.engine.asking.generate import Generation
+
+    def begin(prompt: Sequence[int], draws: Draws, samples: int) -> Drawing:
+        return Generation(prefix, [prompt] * samples, draws)
+
+    return begin

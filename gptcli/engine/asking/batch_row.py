@@ -1,0 +1,57 @@
+"""A text in a running batch: what of it has run, what is still to run, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gptcli.engine.asking.draws import Text
+from gptcli.engine.asking.joined import Joined
+from gptcli.engine.state.pages import PagedRow
+
+
+@dataclass(eq=False)
+class Row:
+    """A text in the batch.
+
+    ids: what stands in its row and what is still to run there. told: of how many tokens of the
+    prompt it was told how expected they were; None where nobody asks. leader: the sample that
+    reads the prompt for this one too. placed: it holds the pages that are known of its beginning.
+    """
+
+    joined: Joined
+    text: Text
+    ids: list[int]
+    told: int | None = None
+    leader: Row | None = None
+    row: PagedRow = field(default_factory=PagedRow)
+    placed: bool = False
+    known: int = 0  # pages that the pool knows
+    drawn: int = 0
+
+    @property
+    def due(self) -> int:
+        """How many tokens have not run yet."""
+        return len(self.ids) - self.row.length
+
+    @property
+    def reads(self) -> bool:
+        """Whether the logits of the prompt's own tokens are still wanted."""
+        return self.told is not None and self.told < len(self.text.history.prompt)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens of a row that run in one step; logits are wanted from number `wanted` of them on."""
+
+    row: Row
+    start: int
+    ids: list[int]
+    wanted: int
+
+
+def whole(row: Row, size: int) -> int:
+    """How many tokens of whole pages, of `size` each, a row may take from others.
+
+    Its last token always runs, and all of a prompt whose logits are wanted: these are not kept.
+    """
+    return 0 if row.reads else (len(row.ids) - 1) // size * size

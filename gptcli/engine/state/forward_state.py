@@ -1,0 +1,59 @@
+"""What a forward sees of the tokens before it: rows of unequal length, and a state per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gptcli.engine.arrays import Array, namespace
+
+
+class ForwardState:
+    """Rows that a forward appends to.
+
+    It reserves room, lets every layer take in its tokens, and advances. In between, `under_way`
+    tells how many tokens of each row these are: rows may be padded, and padding is nothing that a
+    layer may keep. table: see the kernels' `forward`, None where rows stand in one piece.
+    """
+
+    #: Of whatever kind each is: what a forward does with it, the layer itself knows.
+    layers: list[Any]
+    under_way: list[int] | None
+    _like: Array
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """How many tokens each row has."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> Array | None:
+        """Which pages hold each row, (rows, pages), int32."""
+        return None
+
+    @property
+    def batch(self) -> int:
+        """How many rows there are."""
+        return len(self.lengths)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all rows are equally long."""
+        return len(set(self.lengths)) <= 1
+
+    def reserve(self, counts: list[int]) -> None:
+        """Make room for `counts[row]` more tokens in each row."""
+        raise NotImplementedError
+
+    def advance(self, counts: list[int]) -> None:
+        """Count the tokens that every layer has now taken in, row by row."""
+        raise NotImplementedError
+
+    def positions(self, time: int, device: Any) -> Array:
+        """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""
+        xp = namespace(self._like)
+        if self.uniform:
+            start = self.lengths[0]
+            return xp.arange(start, start + time, dtype=xp.int64, device=device)
+        starts = xp.asarray(self.lengths, dtype=xp.int64, device=device)
+        return starts[:, None] + xp.arange(time, dtype=xp.int64, device=device)
