@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gptcli.backends.base import Backend
+from gptcli.server.admission import Admission, Gate
 from gptcli.server.answering import LEFT
 from gptcli.server.chats import chats
 from gptcli.server.completions import completions
 from gptcli.server.desk import Desk
 from gptcli.server.embeddings import embeddings
-from gptcli.server.guard import Door, Guard
 from gptcli.server.problems import ProblemError, problem_of
 from gptcli.server.service import Service, service_of
 from gptcli.server.tally import tally_of
@@ -33,7 +33,7 @@ def application(
     backend: Backend,
     model: str,
     *,
-    door: Door = Door(),  # noqa: B008 (a frozen value)
+    admission: Admission = Admission(),  # noqa: B008 (a frozen value)
     log: Callable[[str], None] = lambda _: None,
     desk: Desk | None = None,
 ) -> Starlette:
@@ -59,7 +59,7 @@ def application(
     app = Starlette(
         routes=[*ROUTES, Route("/metrics", told_metrics)],
         lifespan=lifespan,
-        middleware=[Middleware(Watch, log, metrics), Middleware(Guard, door)],
+        middleware=[Middleware(Watch, log, metrics), Middleware(Gate, admission)],
         exception_handlers={HTTPException: _told},
     )
     app.state.service = Service(model, desk, backend.supports)

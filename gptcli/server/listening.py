@@ -55,9 +55,11 @@ def on_path(path: Path) -> Iterator[socket.socket]:
             os.umask(before)
         made = path.stat().st_ino
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except BaseException as error:
         listener.close()
-        raise ResourceError(str(path), _reason(error)) from None
+        if isinstance(error, OSError):
+            raise ResourceError(str(path), _reason(error)) from None
+        raise
     try:
         yield listener
     finally:

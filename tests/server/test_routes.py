@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
+from gptcli.server.admission import Admission, is_loopback
 from gptcli.server.desk import Desk
-from gptcli.server.guard import Door, is_loopback
 from tests.server.clients import CHAT, COMPLETIONS, client_of, local, post, refused, say
 
 EMBEDDINGS = "/v1/embeddings"
@@ -209,7 +209,7 @@ def test_pages_of_other_sites_are_refused(headers, status):
 
 def test_a_token_is_asked_for():
     """Catches a door that opens to any word, or to a part of the right one."""
-    with client_of(door=Door(TOKEN)) as client:
+    with client_of(admission=Admission(TOKEN)) as client:
         for shown in (
             None,
             "",

@@ -23,7 +23,7 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True)
-class Door:
+class Admission:
     """How requests are checked. token: what clients have to show; None for nothing."""
 
     token: str | None = None
@@ -51,17 +51,17 @@ class Door:
             )
 
 
-class Guard:
-    """The app behind its door."""
+class Gate:
+    """The app, for those who are admitted."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app, self._admission = app, admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http":
             try:
-                self._door.check(scope)
+                self._admission.check(scope)
             except ProblemError as problem:
                 await problem.response()(scope, receive, send)
                 return
