@@ -38,13 +38,19 @@ class Running(uvicorn.Server):
         self._service: Service = app.state.service
         self._grace = grace
         logger = logging.getLogger("uvicorn.error")
-        logger.handlers, logger.propagate = [_Lines(log)], False
+        logger.handlers, logger.propagate = [_Lines(self._told)], False
+        self._log = log
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Told by a signal to end."""
         # It knows Ctrl-C alone as a second one.
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)
+
+    def _told(self, line: str) -> None:
+        # Of what a second signal breaks off nobody wants to hear.
+        if not self.force_exit:
+            self._log(line)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: what is open has some time, then it is told that it is over."""
