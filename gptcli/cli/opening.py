@@ -20,12 +20,17 @@ def open_for(
     `weights`, and what it raises: see `open_backend`. dtypes: others that it will be asked to run
     in.
     """
+    check(compute, dtypes)
+    found = None if compute.no_server else _served(compute, messages, weights=weights)
+    return found or watch(open_backend(compute, weights=weights), messages)
+
+
+def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
+    """Raise UsageError for settings that do not go together; dtypes: see `open_for`."""
     if compute.calibration is not None and not {compute.dtype, *dtypes} & {*QUANTISED}:
         raise UsageError("--calibration", "needs --dtype int4 or int8, which round")
     if compute.adapter_apart and not compute.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
-    found = None if compute.no_server else _served(compute, messages, weights=weights)
-    return found or watch(open_backend(compute, weights=weights), messages)
 
 
 def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend | None:

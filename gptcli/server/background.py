@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ from gptcli.backends.served.offering import offered
 from gptcli.backends.served.standing import still_stands
 from gptcli.errors import GptcliError, ResourceError
 from gptcli.formats import wire
+from gptcli.server import status
 from gptcli.server.desk import Desk
 from gptcli.server.door import Door
 from gptcli.server.log import Log
 from gptcli.server.place import Place
 from gptcli.types.events import Notice
-from gptcli.types.served import Busy, Greeting, Launch, Over, Status
+from gptcli.types.served import Busy, Greeting, Launch, Over
 
 #: Seconds between looks at whether it is time to leave, and which a last answer has to stop in.
 _LOOK, _LAST = 2.0, 5.0
@@ -82,8 +84,12 @@ async def _run(
         loop.add_signal_handler(number, leave.set)
     desk = Desk(backend, report=lambda error: traceback.print_exception(error))
     desk.start()
-    since = time.time()
-    door = Door(desk, greeting, lambda: status_of(launch, own, desk, since))
+    first = replace(
+        status.begun(launch.compute, own.socket),
+        leaves_after=launch.idle_seconds,
+        log=launch.log,
+    )
+    door = Door(desk, greeting, lambda: status.now(first, desk))
     await door.open(own.socket)
     told.tell(Over())
     told.close()
@@ -102,31 +108,6 @@ async def _run(
     # An engine that cannot be stopped at once must not keep the process.
     loop.call_later(_LAST, os._exit, 0)
     await desk.close()
-
-
-def status_of(launch: Launch, own: Place, desk: Desk, since: float) -> Status:
-    """How the server is."""
-    return Status(
-        pid=os.getpid(),
-        socket=str(own.socket),
-        model=launch.compute.model,
-        settings=launch.settings,
-        since=since,
-        memory=_memory(),
-        open=desk.open,
-        idle_seconds=desk.idle_seconds,
-        leaves_after=launch.idle_seconds,
-        log=launch.log,
-    )
-
-
-def _memory() -> int | None:
-    """Bytes of main memory that this process holds."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _note(text: str) -> None:

@@ -12,15 +12,21 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gptcli.backends.served import place
 from gptcli.backends.served.connection import ALIVE, LONGEST_QUESTION, other
-from gptcli.errors import GptcliError
+from gptcli.errors import GptcliError, ResourceError
 from gptcli.formats import wire
-from gptcli.server.desk import BrokenError, BusyError, Desk, SlowError
+from gptcli.server import status
+from gptcli.server.answers import SlowError
+from gptcli.server.desk import BrokenError, BusyError, Desk
+from gptcli.server.place import Place
+from gptcli.types.compute import Compute
 from gptcli.types.question import Question
 from gptcli.types.served import Busy, Greeting, Over, Status, StatusRequest
 
@@ -33,8 +39,9 @@ SHORT = ("Request", "ChatRequest", "FewShotQueries", "ScoreEventsRequest")
 class Door:
     """Answers at a socket, by a desk that was started on the running event loop."""
 
-    def __init__(self, desk: Desk, greeting: Greeting, status: Callable[[], Status]) -> None:
-        self._desk, self._greeting, self._status = desk, greeting, status
+    def __init__(self, desk: Desk, greeting: Greeting, how: Callable[[], Status]) -> None:
+        """how: it is, at the moment."""
+        self._desk, self._greeting, self._how = desk, greeting, how
         self._server: asyncio.AbstractServer | None = None
         self._callers: set[asyncio.Task[None]] = set()
 
@@ -70,7 +77,7 @@ class Door:
         try:
             who = other(writer.get_extra_info("socket"))
             if who in (None, os.geteuid()) and len(self._callers) <= _CALLERS:
-                await _Call(self._desk, self._status, reader, writer).serve(self._greeting)
+                await _Call(self._desk, self._how, reader, writer).serve(self._greeting)
         except (OSError, asyncio.CancelledError):
             # Whoever called is gone, or we are.
             pass
@@ -79,17 +86,47 @@ class Door:
             writer.close()
 
 
+@asynccontextmanager
+async def beside(
+    desk: Desk, compute: Compute, greeting: Greeting, address: str
+) -> AsyncIterator[None]:
+    """A door for as long as another server runs, where no other process has the place for it.
+
+    address: that of the other's HTTP.
+    """
+    own = _taken(compute)
+    if own is None:
+        yield
+        return
+    first = replace(status.begun(compute, own.socket), address=address)
+    door = Door(desk, greeting, lambda: status.now(first, desk))
+    try:
+        with suppress(OSError):
+            await door.open(own.socket)
+        yield
+    finally:
+        await door.close()
+        own.leave()
+
+
+def _taken(compute: Compute) -> Place | None:
+    with suppress(ResourceError, OSError):
+        own = Place(place.make(compute))
+        return own if own.take() else None
+    return None
+
+
 class _Call:
     """One connection."""
 
     def __init__(
         self,
         desk: Desk,
-        status: Callable[[], Status],
+        how: Callable[[], Status],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._desk, self._status = desk, status
+        self._desk, self._how = desk, how
         self._reader, self._writer = reader, writer
         self._last = 0.0
 
@@ -106,7 +143,7 @@ class _Call:
                 await self._say(Busy(f"does not understand that: {error}"))
                 return
             if isinstance(question, StatusRequest):
-                await self._say(self._status())
+                await self._say(self._how())
                 await self._say(Over())
             elif not await self._answered(question):
                 return

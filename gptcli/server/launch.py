@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import fields
 from pathlib import Path
 
-from gptcli import children, config
+from gptcli import children, config, signals
 from gptcli.backends.served import place
 from gptcli.backends.served.connection import Connection, GoneError
 from gptcli.backends.served.standing import still_stands
@@ -30,7 +29,7 @@ _BEGIN = (
     " from gptcli.server.background import main; main(sys.argv[2])"
 )
 #: Seconds in which a server that was told to leave is gone, and between looks at whether it is.
-_LEAVES, _LOOK = 15.0, 0.05
+_LEAVES, _LOOK = 40.0, 0.05
 #: Seconds between looks at what another process is about to begin.
 _WAIT = 0.2
 #: Bytes of a line that a process says of itself.
@@ -47,7 +46,7 @@ def start(
     """
     socket = place.make(compute)
     log = config.data_dir() / "servers" / f"{socket.stem}.log"
-    launch = Launch(compute, _settings(compute), str(log), idle_seconds)
+    launch = Launch(compute, str(log), idle_seconds)
     new = False
     while True:
         running = _look(socket)
@@ -119,16 +118,19 @@ def _is_free(socket: Path) -> bool:
 def _launch(launch: Launch) -> Generator[Progress | Notice, None, bool]:
     """Start the process, until it is ready; False where another one was faster."""
     argument = wire.line(launch).decode(errors="surrogateescape")
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _BEGIN, json.dumps(children.search_path()), argument],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
+    process: subprocess.Popen[bytes] | None = None
     ready = False
     try:
+        # A signal must not come between a process and our knowing of it.
+        with signals.held():
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _BEGIN, json.dumps(children.search_path()), argument],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
         with process.stdout as said:
             while line := said.readline(_LONGEST):
                 told = wire.value(line)
@@ -143,7 +145,7 @@ def _launch(launch: Launch) -> Generator[Progress | Notice, None, bool]:
     except wire.WireError as error:
         raise ResourceError("server", f"said what is none of our words ({error})") from None
     finally:
-        if not ready:
+        if process is not None and not ready:
             process.terminate()
             process.wait()
     if not ready:
@@ -151,18 +153,3 @@ def _launch(launch: Launch) -> Generator[Progress | Notice, None, bool]:
     # It is nobody's child, as far as this process is concerned.
     process.returncode = 0
     return True
-
-
-def _settings(compute: Compute) -> str:
-    """The settings that are not the usual ones, as flags."""
-    usual, said = Compute(), []
-    for each in fields(compute):
-        value = getattr(compute, each.name)
-        if each.name in ("model", "no_server") or value == getattr(usual, each.name):
-            continue
-        flag = f"--{config.key_of(each.name)}"
-        if each.name == "adapter":
-            said += [f"{flag} {adapter.name}" for adapter in value]
-        else:
-            said.append(flag if value is True else f"{flag} {value}")
-    return " ".join(said)

@@ -81,11 +81,9 @@ class Status:
 class Launch:
     """What a server in the background is started with.
 
-    settings: those of `compute` that are not the usual ones, in words. log: its file.
-    idle_seconds: without a question, after which it leaves; None for never.
+    log: its file. idle_seconds: without a question, after which it leaves; None for never.
     """
 
     compute: Compute
-    settings: str
     log: str
     idle_seconds: float | None

@@ -42,6 +42,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "AttentionRequest": ("attention", "answer"),
     "LensRequest": ("lens", "answer"),
     "BenchRequest": ("bench", "answer"),
+    "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 

@@ -7,11 +7,16 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.background import Background
 from gptcli.cli.flags.flatten import Given
 from gptcli.cli.flags.output import Output
+from gptcli.cli.opening import check
+from gptcli.config import key_of
 from gptcli.errors import UsageError
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views import servers as view
 from gptcli.units import counted
+
+#: Options of a server that speaks HTTP.
+_OF_HTTP = ("host", "port", "socket", "token_file", "parallel", "queue")
 
 
 def tend(
@@ -25,7 +30,12 @@ def tend(
     from gptcli.server import launch
 
     messages = output.messages(environment)
+    other = next((flag for flag in _OF_HTTP if flag in given), None)
+    if other is not None:
+        flag = f"--{key_of(other)}"
+        raise UsageError(flag, "is about HTTP, which a server in the foreground speaks")
     if asked.background:
+        check(compute)
         if output.json:
             raise UsageError("--json", "needs --status")
         if compute.model == ECHO:

@@ -45,10 +45,10 @@ class Background:
     )
 
     @property
-    def any(self) -> bool:
+    def asked(self) -> bool:
         """Whether anything of this is asked for. Raises UsageError for what excludes another."""
-        asked = {"--background": self.background, "--status": self.status, "--stop": self.stop}
-        given = [flag for flag, is_given in asked.items() if is_given]
+        said = {"--background": self.background, "--status": self.status, "--stop": self.stop}
+        given = [flag for flag, is_given in said.items() if is_given]
         if len(given) > 1:
             raise UsageError(given[0], f"cannot be combined with {given[1]}")
         if self.idle_timeout is not None and not self.background:

@@ -10,6 +10,7 @@ ENVIRONMENT = (
         "When gptcli is installed: 0 does not compile the CPU kernels, 1 makes it an error where"
         " they cannot be.",
     ),
+    ("GPTCLI_SERVE_TOKEN", "The token that gptcli serve asks for, where no --token-file names it."),
     ("HF_HOME", "Where the Hugging Face hub's cache and token live."),
     ("HF_HUB_OFFLINE", "1: models are not looked for on the network."),
     ("HF_TOKEN", "Gives access to models of the Hugging Face hub that ask for it."),
@@ -28,7 +29,8 @@ FILES = (
     (
         "~/.local/share/gptcli/",
         "The default model, packed weights and tokenizers, and logs of servers in the background."
-        " XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is ~/Library/Application Support/gptcli.",
+        " XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is ~/Library/Application"
+        " Support/gptcli.",
         "",
     ),
 )

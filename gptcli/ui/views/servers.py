@@ -19,6 +19,7 @@ _COLUMNS = (
     Column("memory", right=True, keep=3),
     Column("open", right=True, keep=1),
     Column("idle", right=True, keep=2),
+    Column("address", shrink=True, least=12, keep=1),
 )
 
 
@@ -64,6 +65,7 @@ def _row(each: Status) -> list[str | Cell]:
         Cell("" if memory is None else size(memory), data="" if memory is None else str(memory)),
         str(each.open),
         Cell("" if each.open else _minutes(each.idle_seconds), data=f"{each.idle_seconds:.0f}"),
+        each.address or "",
     ]
 
 
