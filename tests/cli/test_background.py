@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.helpers import run
+from tests.cli.helpers import Done, run
+from tests.faults.processes import wait_for
+from tests.server.processes import serving
 
 pytestmark = pytest.mark.slow
 PROMPT = "the cat sat on"
@@ -44,8 +46,8 @@ def model(chat_model: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve(model: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    return lambda *argv: gptcli("serve", "-m", str(model), *argv)
+def serve(model: Path) -> Callable[..., Done]:
+    return lambda *argv: run("serve", "-m", str(model), *argv)
 
 
 def gptcli(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -79,7 +81,7 @@ def gone(pid: int, seconds: float = 10) -> bool:
 
 def test_a_server_is_started_used_seen_and_ended(serve, model, runtime):
     """Catches a server that holds the terminal, that nobody finds, or that never ends."""
-    begun = serve("--background")
+    begun = gptcli("serve", "-m", str(model), "--background")
     assert (begun.returncode, begun.stdout) == (0, "") and "leaves after 15 min" in begun.stderr
     (one,) = listed()
     assert one["model"] == str(model) and one["leaves_after"] == 900 and one["memory"] > 1 << 20
@@ -98,7 +100,7 @@ def test_a_server_is_started_used_seen_and_ended(serve, model, runtime):
     assert done.stdout == here.stdout != ""
     assert not HEAVY & {*done.stderr.split()}
     again = serve("--background")
-    assert again.returncode == 0 and "runs already" in again.stderr
+    assert again.code == 0 and "runs already" in again.err
     assert [each["pid"] for each in listed()] == [one["pid"]]
     assert "m\t" in run("serve", "--status").text
     ended = gptcli("serve", "--stop")
@@ -109,13 +111,13 @@ def test_a_server_is_started_used_seen_and_ended(serve, model, runtime):
 
 def test_one_of_several_is_ended_by_its_model(serve, tiny_model, model):
     for argv in (["--background"], ["--background", "--dtype", "float32"]):
-        assert serve(*argv).returncode == 0
-    assert gptcli("serve", "--background", "-m", str(tiny_model)).returncode == 0
+        assert serve(*argv).code == 0
+    assert run("serve", "--background", "-m", str(tiny_model)).code == 0
     assert {each["settings"] for each in listed()} == {"", "--dtype float32"}
-    assert "ended 2 servers" in serve("--stop").stderr
+    assert "ended 2 servers" in serve("--stop").err
     (left,) = listed()
     assert left["model"] == str(tiny_model)
-    assert "no such server" in serve("--stop").stderr
+    assert "no such server" in serve("--stop").err
 
 
 def test_one_that_was_killed_is_replaced(serve, model, runtime):
@@ -125,9 +127,9 @@ def test_one_that_was_killed_is_replaced(serve, model, runtime):
     os.kill(one["pid"], signal.SIGKILL)
     assert gone(one["pid"])
     assert list(runtime.glob("gptcli/*.sock"))
-    done = gptcli("complete", "-m", str(model), "--seed", "1", "-n", "3", PROMPT)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert serve("--background").returncode == 0
+    done = run("complete", "-m", str(model), "--seed", "1", "-n", "3", PROMPT)
+    assert (done.code, done.err) == (0, "")
+    assert serve("--background").code == 0
     (other,) = listed()
     assert other["pid"] != one["pid"]
     os.kill(other["pid"], signal.SIGKILL)
@@ -157,7 +159,7 @@ def test_one_whose_files_are_others_leaves_and_is_replaced(serve, model):
     serve("--background")
     (one,) = listed()
     (model / "config.json").touch()
-    assert serve("--background").returncode == 0
+    assert serve("--background").code == 0
     (other,) = listed()
     assert other["pid"] != one["pid"] and gone(one["pid"])
     (model / "config.json").touch()
@@ -173,13 +175,15 @@ def test_one_whose_files_are_others_leaves_and_is_replaced(serve, model):
         (["-m", "echo"], 2, "--background: is of no use for echo"),
         (["--json"], 2, "--json: needs --status"),
         (["--status"], 2, "--background: cannot be combined with --status"),
+        (["--port", "0"], 2, "--port: is about HTTP"),
+        (["--calibration", "x"], 2, "--calibration: needs --dtype"),
     ],
 )
 def test_why_not_is_told(argv, code, words):
     """Catches a start that fails in silence, where nobody sees it."""
-    done = gptcli("serve", "--background", *argv)
-    assert (done.returncode, done.stdout) == (code, "")
-    (line,) = done.stderr.splitlines()
+    done = run("serve", "--background", *argv)
+    assert (done.code, done.out) == (code, b"")
+    (line,) = done.err.splitlines()
     assert line.startswith(f"gptcli: error: {words}")
     assert listed() == []
 
@@ -188,8 +192,8 @@ def test_a_broken_model_is_told_by_the_one_who_asked(serve, model):
     (model / "model.safetensors").unlink()
     (model / "model.safetensors").write_bytes(b"\x00" * 100)
     done = serve("--background")
-    assert done.returncode == 3 and "model.safetensors" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.code == 3 and "model.safetensors" in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 def test_an_interrupted_start_leaves_nothing(model):
@@ -261,3 +265,38 @@ def test_a_variable_keeps_a_process_from_it(serve, model, monkeypatch):
     time.sleep(0.2)
     assert run("complete", "-m", str(model), "-n", "1", PROMPT).code == 0
     assert listed()[0]["idle_seconds"] > before
+
+
+def test_one_in_the_foreground_is_used_too(model, tmp_path):
+    """Catches a server that speaks HTTP alone, and one that two processes think theirs."""
+    pytest.importorskip("uvicorn")
+    with serving(tmp_path / "log", model=str(model)) as found:
+        assert wait_for(listed, 20)
+        (one,) = listed()
+        assert one["pid"] == found.process.pid and one["leaves_after"] is None
+        assert one["address"] == f"{found.base}/v1"
+        here = run("complete", "-m", str(model), "--seed", "1", "-n", "5", "--no-server", PROMPT)
+        time.sleep(0.3)
+        assert listed()[0]["idle_seconds"] > 0.3
+        before = time.monotonic()
+        assert run("complete", "-m", str(model), "--seed", "1", "-n", "5", PROMPT).out == here.out
+        assert listed()[0]["idle_seconds"] < time.monotonic() - before
+        assert "runs already" in run("serve", "-m", str(model), "--background").err
+        assert "ended 1 server" in run("serve", "--stop").err
+        assert gone(one["pid"])
+
+
+def test_what_it_says_is_kept_and_never_more_than_so_much(tmp_path):
+    """Catches a log that fills a disk, and one that others may read."""
+    log = tmp_path / "logs" / "x.log"
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom gptcli.server.log import Log\n"
+        f"Log(Path({str(log)!r}), 1000)\n"
+        "for n in range(300): os.write(1 + n % 2, b'%09d\\n' % n); time.sleep(0.001)\n"
+        "time.sleep(0.3)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    files = sorted(log.parent.iterdir())
+    assert [each.name for each in files] == ["x.log", "x.old"]
+    assert all(each.stat().st_size <= 1000 and not each.stat().st_mode & 0o077 for each in files)
+    assert log.read_text().endswith("000000299\n")
