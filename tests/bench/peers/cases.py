@@ -41,6 +41,7 @@ MEASURES = {
     "prefill": RATE,
     "batch": RATE,
     "start": SECONDS,
+    "served": SECONDS,
     "memory": PEAK,
     "long": TIME,
     "avx2": RATE,

@@ -84,7 +84,7 @@ class PythonPeer:
     def measure(self, case: Case, places: Places) -> Measure | None:
         """None for a dtype that it does not have, or whose weights were not made."""
         find = self._library.weights.get(case.dtype)
-        if find is None or not find(places).exists() or case.measure in ("long", "avx2"):
+        if find is None or not find(places).exists() or case.measure in ("long", "avx2", "served"):
             return None
         job = self._job(case, find(places), places.checkpoint / "tokenizer.json")
         if case.measure == "start":

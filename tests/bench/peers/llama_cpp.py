@@ -70,7 +70,7 @@ class LlamaCpp:
             return None if program is None else self._bench(program, model, case)
         if case.measure == "batch" and programs.batched_bench is not None:
             return _batch(programs.batched_bench, model)
-        if case.measure in ("start", "memory") and programs.completion is not None:
+        if case.measure in ("start", "served", "memory") and programs.completion is not None:
             return _complete(programs.completion, model, case)
         return None
 
@@ -112,11 +112,11 @@ def _batch(program: Path, model: list[str]) -> Measure:
 
 
 def _complete(program: Path, model: list[str], case: Case) -> Measure:
-    new = 1 if case.measure == "start" else MEMORY_NEW
+    new = MEMORY_NEW if case.measure == "memory" else 1
     # At its best: without a warm-up, and with a KV cache no larger than such a completion needs,
     # where it would else hold one for the model's whole context from the start.
     least = ["-no-cnv", "--no-warmup", "-c", str(_CONTEXT)]
     command = [str(program), *model, "-p", PROMPT, "-n", str(new), "--temp", "0", *least]
-    if case.measure == "start":
-        return lambda: run(command).seconds
-    return lambda: float(run(command).peak)
+    if case.measure == "memory":
+        return lambda: float(run(command).peak)
+    return lambda: run(command).seconds

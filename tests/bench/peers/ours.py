@@ -57,8 +57,10 @@ class Gptcli:
             variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
             read = self._read if case.measure == "read" else _rate
             return lambda: read(case, self._run(command, variables).output)
+        if case.measure == "served":
+            return lambda: self._served(model)
         new = 1 if case.measure == "start" else MEMORY_NEW
-        command = ["complete", *model, "-n", str(new), "--temp", "0", PROMPT]
+        command = ["complete", *model, "--no-server", "-n", str(new), "--temp", "0", PROMPT]
         if case.measure == "start":
             return lambda: self._run(command).seconds
         return lambda: float(self._run(command).peak)
@@ -83,6 +85,13 @@ class Gptcli:
         rate = _rate(case, output)
         self._bandwidth[case] = _figure(case, output, "read_bandwidth_bytes_per_second")
         return rate * float(_line(output)["decode"][0]["read_bytes_per_token"])
+
+    def _served(self, model: list[str]) -> float:
+        """Seconds of a process through a server that is there, and has answered before."""
+        command = ["complete", *model, "-n", "1", "--temp", "0", PROMPT]
+        self._run(["serve", "--background", "--idle-timeout", "1", *model])
+        self._run(command)
+        return self._run(command).seconds
 
     def _run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> Finished:
         data = {"GPTCLI_DATA_DIR": str(self._data)}

@@ -22,6 +22,8 @@ _OF_FILES = {"smollm2": 1.25, "gemma": 1.25, "llama-1b": 1.15, "qwen3-4b": 1.15}
 _SHARE = {"llama-1b": 0.85, "qwen3-4b": 0.85}
 #: peer → at most so many times the seconds to its first token.
 _START = {"llama.cpp": 2.5, "transformers": 0.2}
+#: The same of a process whose server is there, against a peer's cold one.
+_SERVED = {"llama.cpp": 0.6}
 _DEFAULT_MODEL = "smollm2"
 
 
@@ -57,6 +59,8 @@ def target(model: str, case: Case, other: str) -> Target | None:
         return Target(_SHARE[model], at_least=True) if model in _SHARE else None
     if model == _DEFAULT_MODEL and case.measure == "start" and other in _START:
         return Target(_START[other], at_least=False)
+    if model == _DEFAULT_MODEL and case.measure == "served" and other in _SERVED:
+        return Target(_SERVED[other], at_least=False)
     if model == _DEFAULT_MODEL and case.measure == "avx2":
         return Target(1.0, at_least=True)
     return _BOUNDS.get(other)
