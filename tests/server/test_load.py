@@ -33,7 +33,7 @@ MALFORMED_BODIES = (
     b'{"prompt": "a", "temperature": "hot"}',
     b'{"prompt": "a", "no_such_field": 1}',
     b'{"messages": [{"role": "nobody"}]}',
-    b'{"prompt": "' + b"the cat " * 2000 + b'"}',
+    b'{"prompt": "' + b"the cat " * 6000 + b'"}',
     b"\xff\xfe",
     b"[" * 5000,
 )
