@@ -40,6 +40,7 @@ MEASURES = {
     "decode": RATE,
     "prefill": RATE,
     "batch": RATE,
+    "served": RATE,
     "start": SECONDS,
     "memory": PEAK,
     "long": TIME,
