@@ -24,6 +24,7 @@ class _Choice:
     texts: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     tokens: list[TokenInfo] = field(default_factory=list)
+    ending: TokenInfo | None = None
     finish_reason: str | None = None
 
 
@@ -90,6 +91,7 @@ class Reply:
         choice = self._choices[index]
         self._write(index, choice, chunk)
         choice.tokens += chunk.tokens
+        choice.ending = chunk.ending
         choice.finish_reason = chunk.finish_reason
         if not self._stream:
             return []
@@ -156,7 +158,8 @@ class CompletionReply(Reply):
     def _said(self, index: int, choice: _Choice) -> dict[str, Any]:
         found: dict[str, Any] = {"text": "".join(choice.texts), "logprobs": None}
         if self._logprobs:
-            self._logprobs[index].add(choice.tokens)
+            # The end token too: who counts tokens of prompt and answer relies on each.
+            self._logprobs[index].add([*choice.tokens, *filter(None, [choice.ending])])
             found["logprobs"] = self._logprobs[index].taken()
         return found
 
@@ -177,6 +180,7 @@ class ChatReply(Reply):
         ]
 
     def _write(self, index: int, choice: _Choice, chunk: Chunk) -> None:
+        choice.thoughts += [chunk.thinking] if chunk.thinking else []
         thoughts = self._thoughts[index]
         if thoughts is None:
             choice.texts.append(chunk.text)

@@ -176,6 +176,19 @@ def test_the_prompts_numbers_are_those_of_score(tiny, backend, new):
             assert (own == max(top.values())) == (each.rank == 1)
 
 
+def test_an_end_token_has_its_place_in_the_lists(tiny):
+    """Catches lists that are an entry short, of which lm_eval then reads the wrong ones."""
+    body = {"echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
+    ids = post(tiny, "/tokenize", content="the cat sat")["tokens"]
+    told = post(tiny, COMPLETIONS, prompt=ids, logit_bias={"0": 100}, **body)
+    (choice,) = told["choices"]
+    assert (choice["text"], choice["finish_reason"]) == ("the cat sat", "stop")
+    assert len(choice["logprobs"]["tokens"]) == len(ids) + 1
+    assert choice["logprobs"]["tokens"][-1] == "<|end|>"
+    assert choice["logprobs"]["token_logprobs"][-1] < 0
+    assert told["usage"]["completion_tokens"] == 0
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

@@ -22,8 +22,17 @@ def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usag
     for event in events:
         if isinstance(event, Notice):
             messages.notices([event])
-        elif not isinstance(event, PromptPiece):
+        elif not isinstance(event, PromptPiece) and not _only_thought(event):
             yield event
+
+
+def _only_thought(event: Chunk | Usage) -> bool:
+    """Whether it holds nothing that is shown."""
+    return (
+        isinstance(event, Chunk)
+        and bool(event.thinking)
+        and not (event.text or event.tokens or event.finish_reason)
+    )
 
 
 def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
