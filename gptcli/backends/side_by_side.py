@@ -9,7 +9,7 @@ from queue import Empty, Full, Queue
 from typing import Any
 
 from gptcli.errors import GptcliError
-from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
+from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Incoming, Told
 
 #: Seconds between looks for new questions while answers are awaited.
 _LOOK = 0.02
@@ -25,18 +25,21 @@ def side_by_side(
     answer: of one question; called in several threads at once. most: how many where the request
     does not say.
     """
-    run = _Run(answer, request, request.most or most)
+    run = Run(answer, request.incoming, request.most or most)
     try:
         yield from run.answers()
     finally:
         run.stop()
 
 
-class _Run:
-    """Questions under way. The threads end with the process: nothing waits for a slow place."""
+class Run:
+    """Questions under way. The threads end with the process: nothing waits for a slow place.
 
-    def __init__(self, answer: Callable[[Any], Any], request: BatchRequest, most: int) -> None:
-        self._answer, self._incoming, self._most = answer, request.incoming, most
+    answer: of one question; called in several threads at once, `most` of them.
+    """
+
+    def __init__(self, answer: Callable[[Any], Any], incoming: Incoming, most: int) -> None:
+        self._answer, self._incoming, self._most = answer, incoming, most
         self._told: Queue[Told | Ended | BaseException] = Queue(_PARTS)
         self._waiting: deque[Asked] = deque()
         #: Who is answered, and what says that the asker has left.
