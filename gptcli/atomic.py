@@ -132,6 +132,33 @@ def alone(path: Path, seconds: float) -> Iterator[None]:
         yield
 
 
+def take(path: Path) -> BinaryIO:
+    """A file to add to, made where it is not there, this process's alone until it is closed.
+
+    Whoever holds it may remove or rename it meanwhile. Raises BlockingIOError where another process
+    has it, and other OSErrors. Where a file system knows no locks, nobody is kept out.
+    """
+    while True:
+        # Not what a link that somebody has put there points to.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        file = open(os.open(path, flags, 0o666), "r+b", buffering=0)  # noqa: PTH123, SIM115
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    return file
+            if fcntl is None or _is_at(file.fileno(), path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        # Its last holder was done with it, and has removed it.
+        file.close()
+
+
 def sweep(directory: Path) -> None:
     """Remove what processes that are gone have left in a directory on their way to a name there."""
     try:
@@ -186,8 +213,13 @@ def _hold(descriptor: int, part: Path) -> bool:
     # A file system without locks: then sweeps go by age.
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return _is_at(descriptor, part)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has that name."""
     try:
-        return os.path.samestat(os.fstat(descriptor), part.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
 

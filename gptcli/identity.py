@@ -52,11 +52,27 @@ def stamp_of(files: Sequence[tuple[str, BinaryIO]]) -> str:
         (name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
         for (name, _), s in zip(files, stats, strict=True)
     ]
+    return _sampled(said, [file for _, file in files], [stat.st_size for stat in stats])
+
+
+def sample(files: Iterable[Path]) -> str:
+    """Names, sizes and a sample of files, the same on every machine; 32 hex digits.
+
+    Raises OSError.
+    """
+    with contextlib.ExitStack() as held:
+        found = [(file.name, held.enter_context(file.open("rb"))) for file in files]
+        sizes = [os.fstat(file.fileno()).st_size for _, file in found]
+        said = [(name, size) for (name, _), size in zip(found, sizes, strict=True)]
+        return _sampled(said, [file for _, file in found], sizes)
+
+
+def _sampled(said: object, files: Sequence[BinaryIO], sizes: Sequence[int]) -> str:
     found = hashlib.sha256(repr(said).encode(errors="surrogateescape"))
-    total = sum(stat.st_size for stat in stats)
-    for (_, file), stat in zip(files, stats, strict=True):
+    total = sum(sizes)
+    for file, size in zip(files, sizes, strict=True):
         first = max(_BEGINNING // len(files), _LEAST)
-        for begin, length in [(0, first), *_pages(first, stat.st_size, total)]:
+        for begin, length in [(0, first), *_pages(first, size, total)]:
             file.seek(begin)
             found.update(file.read(length))
     return found.hexdigest()[:32]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator
 
 from gptcli.backends import Backend, find_server, open_backend
+from gptcli.cli.flags.batch import Batch
 from gptcli.errors import UsageError
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice, Progress
@@ -25,8 +26,18 @@ def open_for(
     return found or watch(open_backend(compute, weights=weights), messages)
 
 
+def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
+    """A backend for many rows: that which `open_for` opens, or many on a cluster."""
+    if batch.ray is None:
+        return open_for(compute, messages)
+    from gptcli.backends.cluster.driver import RayBackend
+
+    check(compute)
+    return RayBackend(compute, batch.ray, batch.workers)
+
+
 def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
-    """Raise UsageError for settings that do not go together; dtypes: see `open_for`."""
+    """Raise UsageError for options that do not go together; dtypes: see `open_for`."""
     if compute.calibration is not None and not {compute.dtype, *dtypes} & {*QUANTISED}:
         raise UsageError("--calibration", "needs --dtype int4 or int8, which round")
     if compute.adapter_apart and not compute.adapter:

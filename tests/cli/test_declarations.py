@@ -35,6 +35,7 @@ OTHER_THINGS = {
     "--max-tokens": "the same",
     "--stop": "texts that end an answer, or servers that are ended",
     "--status": "of models, told by exit code, or of servers",
+    "--batch": "rows of a file, or how many bench decodes together",
     "--all": "every token on a terminal, or models of other tools too",
 }
 

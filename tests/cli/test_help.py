@@ -62,7 +62,9 @@ def test_flags_are_grouped_by_panels() -> None:
     """Catches options under no heading, or how to print before what to print."""
     text = run("complete", "--help").text
     headings = [line for line in text.split("\n") if line.endswith(":") and line[:1].isalpha()]
-    assert headings == ["Arguments:", "Options:", "Model:", "Sampling:", "Output:", "Examples:"]
+    assert headings == [
+        *("Arguments:", "Options:", "Model:", "Sampling:", "Many rows:", "Output:", "Examples:")
+    ]
 
 
 def test_json_says_what_shape_it_has() -> None:

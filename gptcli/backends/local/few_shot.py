@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 
 from gptcli.backends.local.chat_document import viewed
@@ -30,7 +31,8 @@ from gptcli.types.few_shot import (
 
 def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
     """See FewShotQueries. Raises ContextError for a query that does not fit with its examples."""
-    yield from FewShot(model, request.request).answers(request.queries)
+    few_shot = model.kept(_Last).of(request.request)
+    yield from few_shot.answers(request.queries, request.request.seed)
 
 
 def document(model: OpenModel, request: FewShotDocumentRequest) -> ChatDocument:
@@ -38,8 +40,24 @@ def document(model: OpenModel, request: FewShotDocumentRequest) -> ChatDocument:
     return FewShot(model, request.request).document(request.query)
 
 
+class _Last:
+    """The examples that were asked after last: who asks row by row has them computed once."""
+
+    def __init__(self, model: OpenModel) -> None:
+        self._model = model
+        self._found: tuple[FewShotRequest, FewShot] | None = None
+
+    def of(self, request: FewShotRequest) -> FewShot:
+        """Those of a request, whatever its seed."""
+        wanted = replace(request, seed=0)
+        if self._found is None or self._found[0] != wanted:
+            self._found = None
+            self._found = (wanted, FewShot(self._model, wanted))
+        return self._found[1]
+
+
 class FewShot:
-    """Examples, and the model that is to go on with them."""
+    """Examples, and the model that is to go on with them; the seed is each answer's own."""
 
     def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
         from gptcli.engine.asking.prefix import PrefixCache
@@ -58,14 +76,14 @@ class FewShot:
             random.Random(request.order_seed).shuffle(examples)
         self._chosen = tuple(examples[: request.shots])
 
-    def answers(self, queries: Iterable[Query | None]) -> Iterator[FewShotEvent]:
+    def answers(self, queries: Iterable[Query | None], seed: int) -> Iterator[FewShotEvent]:
         """See FewShotQueries."""
         start = time.perf_counter()
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
         try:
             for batch in self._batches(queries):
-                for answer in self._answers(batch):
+                for answer in self._answers(batch, seed):
                     found += 1
                     prompt_tokens += answer.prompt_tokens
                     computed += answer.prompt_tokens - answer.reused_tokens
@@ -82,7 +100,7 @@ class FewShot:
             model=self._model.name,
             device=self._model.source.device,
             dtype=self._model.source.dtype,
-            seed=self._request.seed,
+            seed=seed,
             sampling=self._sampling,
             adapters=self._model.adapters,
             activations=self._model.source.activations,
@@ -90,8 +108,8 @@ class FewShot:
         if failed is not None:
             raise failed
 
-    def _answers(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
-        return self._labels.answers(batch) if self._request.labels else self._free(batch)
+    def _answers(self, batch: Sequence[AskedPrompt], seed: int) -> Iterator[Answer]:
+        return self._labels.answers(batch) if self._request.labels else self._free(batch, seed)
 
     def document(self, query: Query) -> ChatDocument:
         """The document that would be continued for a query."""
@@ -163,7 +181,7 @@ class FewShot:
         self._model.check_ids(ids, subject)
         return prompt
 
-    def _free(self, batch: Sequence[AskedPrompt]) -> Iterator[Answer]:
+    def _free(self, batch: Sequence[AskedPrompt], seed: int) -> Iterator[Answer]:
         """Texts, in order, each as soon as those before it are done."""
         from gptcli.engine.asking.draws import Draws
         from gptcli.engine.asking.generate import Generation
@@ -178,7 +196,7 @@ class FewShot:
                 self._sampling,
                 min(self._request.max_new_tokens, max(rooms)),
                 end_ids=frozenset(self._prompts.ends),
-                seed=self._request.seed + batch[0].index,
+                seed=seed + batch[0].index,
             ),
         )
         shown = 0

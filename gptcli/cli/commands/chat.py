@@ -13,6 +13,7 @@ from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
@@ -29,7 +30,14 @@ from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import stats as stats_lines
-from gptcli.ui.views.completion import AsChatJson, AsText, CompletionView, OnTerminal, chunks
+from gptcli.ui.views.completion import (
+    AsJson,
+    AsText,
+    ChatObject,
+    CompletionView,
+    OnTerminal,
+    chunks,
+)
 from gptcli.ui.views.completion import at_once as when_done
 from gptcli.units import counted
 
@@ -52,6 +60,10 @@ EXAMPLES = (
     (
         "A base model: a transcript with names, ended before it speaks for you.",
         'gptcli chat -m gpt2 --user-name Alice --assistant-name Bob "Hello, who are you?"',
+    ),
+    (
+        "OpenAI's batch files: requests in, their results out.",
+        "gptcli chat --batch requests.jsonl -o output.jsonl",
     ),
     ("For a program.", 'gptcli chat --json --temp 0 "Say hello."'),
 )
@@ -84,6 +96,7 @@ def chat(
     generation: Generation,
     compute: Compute,
     sampling: SamplingWish,
+    batch: Batch,
     output: Annotated[
         TextOutput,
         but(
@@ -110,8 +123,17 @@ def chat(
         logprobs=output.logprobs,
         drop_oldest=chatting.on_overflow == "drop-oldest",
     )
-    if output.logprobs is not None and not output.json:
+    if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
+    if batch.wanted:
+        from gptcli.cli.batching import running, texts
+
+        not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
+        batch.refuse(source, **not_here, stream=output.stream)
+        request = replace(request, messages=with_system((), _system(environment, chatting)))
+        job = texts.chats(request, (generation, chatting, writing), compute)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
+        return
     spoken = _spoken(environment, source)
     scene = _system(environment, chatting)
     session = chatting.session
@@ -170,13 +192,9 @@ def _view(
     environment: Environment, model: str, request: ChatRequest, output: TextOutput
 ) -> CompletionView:
     if output.json:
-        return AsChatJson(
-            environment.data(),
-            model=model,
-            seed=request.seed,
-            lines=bool(output.stream),
-            logprobs=request.logprobs is not None,
-        )
+        lines, logprobs = bool(output.stream), request.logprobs is not None
+        form = ChatObject(model=model, seed=request.seed, lines=lines, logprobs=logprobs)
+        return AsJson(environment.data(), form, lines=lines)
     if environment.on_terminal:
         return OnTerminal(environment.terminal(), samples=1, echo="")
     return AsText(environment.data(), separator="\n", echo="")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.source import Source, checked
@@ -81,6 +82,7 @@ def choose(
     source: Source,
     choosing: Choosing,
     compute: Compute,
+    batch: Batch,
     output: Annotated[
         Output,
         but(
@@ -98,18 +100,25 @@ def choose(
     prompt) - log p(choice | TEXT), the pointwise mutual information of arXiv:2104.08315. To a
     pipe go tab-separated values under a line of heads.
     """
-    texts = _choices(choosing.choice, choosing.choices_file, environment)
+    texts = _choices(choosing.choice, choosing.choices_file, environment, least=not batch.batch)
     calibrate = choosing.calibrate
     if calibrate is not None and not checked(calibrate, "--calibrate").strip():
         raise UsageError("--calibrate", "must not be empty")
     request = ChooseRequest(
-        prompt=read_prompt(environment, source),
+        prompt="" if batch.wanted else read_prompt(environment, source),
         choices=texts,
         by=cast(By, choosing.by),
         calibrate=calibrate,
         special=source.special,
     )
     messages = output.messages(environment)
+    if batch.wanted:
+        from gptcli.cli.batching import looks, running
+
+        batch.refuse(source, winner=choosing.winner)
+        job = looks.choices(request, compute)
+        running.run_batch(environment, batch, job, messages, stats=False)
+        return
     found = open_for(compute, messages).answer(request)
     messages.notices(found.notices)
     if output.json:
@@ -122,8 +131,12 @@ def choose(
         view.show(found, environment.stdout)
 
 
-def _choices(given: Sequence[str], file: Path | None, environment: Environment) -> tuple[str, ...]:
-    """The choices of the command line and of the file; at least two, none empty, none twice."""
+def _choices(
+    given: Sequence[str], file: Path | None, environment: Environment, *, least: bool
+) -> tuple[str, ...]:
+    """The choices of the command line and of the file; none empty, none twice, and at least two
+    unless rows may have their own.
+    """
     seen: set[str] = set()
     for text in given:
         if not checked(text, "--choice"):
@@ -139,7 +152,7 @@ def _choices(given: Sequence[str], file: Path | None, environment: Environment) 
             raise InputError(str(file), f"line {number}: {text!r} is given twice")
         seen.add(text)
     texts = (*given, *lines)
-    if len(texts) < 2:
+    if least and len(texts) < 2:
         reason = f"at least two choices are needed, not {len(texts)}"
         raise UsageError("--choice", reason, "give it once for each, or use --choices-file")
     return texts

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.output import TextOutput
@@ -21,7 +22,14 @@ from gptcli.types.compute import Compute
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import stats as stats_lines
-from gptcli.ui.views.completion import AsJson, AsText, CompletionView, OnTerminal, chunks
+from gptcli.ui.views.completion import (
+    AsJson,
+    AsText,
+    CompletionObject,
+    CompletionView,
+    OnTerminal,
+    chunks,
+)
 from gptcli.ui.views.completion import at_once as when_done
 
 #: (what it is for, the command), for the man page.
@@ -46,6 +54,10 @@ EXAMPLES = (
         'gptcli complete --temp 0 --fail-below 0.3 "The capital of France is"',
     ),
     ("A prompt that ends within a word.", 'gptcli complete --heal -n 5 "The capital of Fran"'),
+    (
+        "A file of prompts, a result for each; after whatever stopped it, the same once more.",
+        "gptcli complete --batch prompts.jsonl -o results.jsonl --resume",
+    ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 
@@ -86,6 +98,7 @@ def complete(
     completing: Completing,
     compute: Compute,
     sampling: SamplingWish,
+    batch: Batch,
     output: Annotated[
         TextOutput,
         but(
@@ -101,12 +114,12 @@ def complete(
     newlines in this order: files, stdin, argument. Output to a pipe or a file is exactly the
     completion; several samples each end with a newline there, or with NUL (-0).
     """
-    if output.logprobs is not None and not output.json:
+    if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     request = Request(
-        prompt=read_prompt(environment, source),
+        prompt="" if batch.wanted else read_prompt(environment, source),
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -118,6 +131,14 @@ def complete(
         fail_below=completing.fail_below,
     )
     messages = output.messages(environment)
+    if batch.wanted:
+        from gptcli.cli.batching import running, texts
+
+        not_here = {"fail_below": completing.fail_below, "null": completing.null}
+        batch.refuse(source, **not_here, stream=output.stream)
+        job = texts.completions(request, (generation, completing), compute, echo=completing.echo)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
+        return
     begun = time.perf_counter()
     backend = open_for(compute, messages)
     ready = time.perf_counter() - begun
@@ -139,14 +160,11 @@ def _view(
 ) -> CompletionView:
     samples, echoed = request.samples, request.prompt if completing.echo else ""
     if output.json:
-        return AsJson(
-            environment.data(),
-            model=model,
-            seed=request.seed,
-            lines=bool(output.stream),
-            echo=echoed,
-            logprobs=request.logprobs is not None,
+        lines, logprobs = bool(output.stream), request.logprobs is not None
+        form = CompletionObject(
+            model=model, seed=request.seed, lines=lines, echo=echoed, logprobs=logprobs
         )
+        return AsJson(environment.data(), form, lines=lines)
     if environment.on_terminal and not completing.null:
         return OnTerminal(environment.terminal(), samples=samples, echo=echoed)
     separator = "\0" if completing.null else "\n" if samples > 1 else ""

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Annotated, cast
 
 from gptcli.backends import Backend
+from gptcli.cli.commands.few_shot_answers import answer
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import Generation
@@ -23,20 +25,14 @@ from gptcli.errors import UsageError
 from gptcli.evaluation.few_shot import plan, run
 from gptcli.types.compute import Compute
 from gptcli.types.evaluation import Match
-from gptcli.types.events import Notice
 from gptcli.types.few_shot import (
-    Answer,
     FewShotDocumentRequest,
-    FewShotEvent,
-    FewShotQueries,
     FewShotRequest,
-    FewShotUsage,
     Order,
     Query,
     Report,
 )
 from gptcli.types.sampling import SamplingWish, seed_of
-from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import evaluation as evaluation_view
@@ -114,6 +110,7 @@ def few_shot(
             temperature="How boldly to draw an answer. Default: 0, always the most probable token."
         ),
     ],
+    batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
         TextOutput,
         but(
@@ -164,6 +161,8 @@ def few_shot(
     if sum(ways) > 1:
         raise UsageError("QUERY", "one of QUERY, --queries and --evaluate can be given")
     if evaluation.evaluate is not None:
+        if batch.wanted:
+            raise UsageError("--evaluate", "cannot be combined with --batch")
         if output.show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
         planned = plan(request, orders=evaluation.orders, leave_one_out=evaluation.leave_one_out)
@@ -175,53 +174,25 @@ def few_shot(
         _report(environment, watch_steps(task, messages, told=True), request, compute, output)
         return
     evaluation.check()
+    if batch.wanted:
+        from gptcli.cli.batching import looks, running
+
+        batch.refuse(source, queries=many.queries, show_prompt=output.show_prompt)
+        job = looks.queries(request, given.input_field, sampling, (generation,), compute)
+        messages = output.messages(environment)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
+        return
     asked = queries_of(environment, source, many, given.input_field)
     backend = open_for(compute, output.messages(environment))
     if output.show_prompt:
         _show_document(environment, backend, request, asked, output)
     else:
-        _answer(environment, backend, request, asked, compute.model, output, many=not source.named)
+        answer(environment, backend, request, asked, compute.model, output, many=not source.named)
 
 
 def _bold_only_on_demand(wish: SamplingWish) -> SamplingWish:
     """An answer is asked for, not a variety of them: the most probable one by default."""
     return wish if wish.temperature is not None else replace(wish, temperature=0.0)
-
-
-def _answer(
-    environment: Environment,
-    backend: Backend,
-    request: FewShotRequest,
-    asked: Iterator[Query | None],
-    model: str,
-    output: TextOutput,
-    *,
-    many: bool,
-) -> None:
-    messages = output.messages(environment)
-    usage: list[FewShotUsage] = []
-    answers = _answers(backend.answer(FewShotQueries(request, asked)), messages, usage)
-    if output.json:
-        writer = environment.data()
-        for answer in answers:
-            writer.json(view.as_json(answer, model, request.seed))
-    else:
-        view.show(answers, environment.stdout, many=many)
-    if output.stats:
-        messages.report(view.stats_lines(usage[0]))
-
-
-def _answers(
-    events: Iterator[FewShotEvent], messages: Messages, usage: list[FewShotUsage]
-) -> Iterator[Answer]:
-    """The answers among the events; notices are told, what it took is put aside."""
-    for event in events:
-        if isinstance(event, Answer):
-            yield event
-        elif isinstance(event, Notice):
-            messages.notices([event])
-        else:
-            usage.append(event)
 
 
 def _show_document(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from gptcli.backends import Backend
-from gptcli.cli.commands import score_dtypes
+from gptcli.cli.commands import score_dtypes, score_lines
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.scoring import Scoring
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_file, read_prompt
-from gptcli.cli.input.prompt_rows import TextRow, texts
+from gptcli.cli.input.prompt_rows import texts
 from gptcli.cli.opening import open_for
-from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
 from gptcli.types.compute import Compute
@@ -52,85 +52,6 @@ EXAMPLES = (
 _EXAMPLE = 'gptcli score "To be or not to be"'
 
 
-@dataclass(frozen=True)
-class Scoring:
-    """What a text is scored after and beside, and what is told of it."""
-
-    context: str = option(
-        "",
-        "What stands before the text: it is read, and not scored. Spaces at its end belong to the"
-        " text.",
-        metavar="PREFIX",
-        brief="What stands before the text, not scored.",
-    )
-    diff: str | None = option(
-        None,
-        "Line the text up with another one.",
-        metavar="OTHER",
-        brief="Line the text up with another one.",
-    )
-    diff_file: Path | None = option(None, "Line it up with the text of a file.", metavar="FILE")
-    jsonl: bool = option(
-        False,
-        'Read JSON lines, objects with "text" and perhaps "context", from -f or stdin, and print'
-        " one object for each.",
-        brief='Read objects with "text", a line each.',
-    )
-    compare_dtype: tuple[str, ...] = option(
-        (),
-        "What these dtypes cost against float32 over the text of a file, which TEXT names then: KL"
-        " divergence (mean and 99th percentile), perplexity, and how often both find the same token"
-        " most probable.",
-        metavar="DTYPE,…",
-        parse=score_dtypes.dtypes_of,
-        joined=True,
-        completer="dtypes",
-    )
-    stride: int | None = option(
-        None,
-        "Where a text is longer than the context, begin each window N tokens after the one before."
-        " Default: half the context.",
-        metavar="N",
-        limit=Limit(1, MOST),
-    )
-    table: bool = option(
-        False,
-        "Numbers instead of coloured text.",
-        panel="Output",
-        brief="Numbers instead of coloured text.",
-    )
-    totals: bool = option(
-        False,
-        "Only perplexity and the other totals; with JSON, no tokens.",
-        panel="Output",
-        brief="Only perplexity and the other totals.",
-    )
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is another text to line up with."""
-        return self.diff is not None or self.diff_file is not None
-
-    def check(self, *, json: bool) -> None:
-        """Raise UsageError where flags contradict each other."""
-        if self.diff is not None and self.diff_file is not None:
-            raise UsageError("--diff-file", "cannot be combined with --diff")
-        if str(self.diff_file) == "-":
-            raise UsageError("--diff-file", "must be a file: stdin is for the first text")
-        if self.jsonl and self.paired:
-            raise UsageError("--jsonl", "cannot be combined with --diff")
-        if self.jsonl and self.context:
-            raise UsageError("--context", 'is a key of each line with --jsonl: {"context": "…"}')
-        if self.jsonl and self.table:
-            raise UsageError("--table", "cannot be combined with --jsonl")
-        if json and self.table:
-            raise UsageError("--table", "cannot be combined with --json")
-        if self.table and self.totals:
-            raise UsageError("--table", "cannot be combined with --totals")
-        if self.paired and self.totals and not json:
-            raise UsageError("--totals", "cannot be combined with --diff, but for --json")
-
-
 def score(
     environment: Environment,
     given: Given,
@@ -143,6 +64,7 @@ def score(
     ],
     scoring: Scoring,
     compute: Compute,
+    batch: Batch,
     output: Annotated[
         Output,
         but(
@@ -173,6 +95,16 @@ def score(
     """
     scoring.check(json=output.json)
     messages = output.messages(environment)
+    if batch.wanted:
+        from gptcli.cli.batching import looks, running
+
+        scoring.check_many("--batch")
+        batch.refuse(source)
+        context = checked(scoring.context, "--context")
+        plain = ScoreRequest("", context, scoring.stride, source.special)
+        job = looks.scores(plain, compute, totals=scoring.totals)
+        running.run_batch(environment, batch, job, messages, stats=False)
+        return
     dtypes = scoring.compare_dtype
     if dtypes:
         others = {"--jsonl": scoring.jsonl, "--diff": scoring.diff is not None}
@@ -184,8 +116,9 @@ def score(
     if scoring.jsonl:
         if source.prompt_option is not None:
             raise UsageError("--prompt", "is a text, but --jsonl reads files or stdin")
+        plain = ScoreRequest("", "", scoring.stride, source.special)
         lines = texts(environment, source)
-        _score_lines(environment, lines, scoring, compute, messages, special=source.special)
+        score_lines.run(environment, lines, plain, compute, messages, totals=scoring.totals)
         return
     first = ScoreRequest(
         text=read_prompt(environment, source, what="text", example=_EXAMPLE),
@@ -237,22 +170,3 @@ def _print_score(
         pairs(environment.stdout, view.totals_of(found))
     else:
         view.show(environment.stdout, found, table=scoring.table)
-
-
-def _score_lines(
-    environment: Environment,
-    lines: Iterator[TextRow],
-    scoring: Scoring,
-    compute: Compute,
-    messages: Messages,
-    *,
-    special: bool,
-) -> None:
-    writer = environment.data()
-    backend = None
-    for line in lines:
-        # Not before the first line is known to be good: a model takes a while to open.
-        backend = backend or open_for(compute, messages)
-        request = ScoreRequest(line.text, line.context, scoring.stride, special, line.subject)
-        found = _scored(backend, request, messages)
-        writer.json({"line": line.number} | view.as_json(found, tokens=not scoring.totals))

@@ -9,7 +9,6 @@ from dataclasses import replace
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.opening import open_for
-from gptcli.config import check as known
 from gptcli.errors import UsageError
 from gptcli.types.compute import Compute
 from gptcli.types.dtype_comparison import DtypeComparison, DtypeComparisonRequest
@@ -19,17 +18,6 @@ from gptcli.ui.terminal.progress import counting
 from gptcli.ui.views import dtype_comparison as view
 
 _FLAG = "--compare-dtype"
-
-
-def dtypes_of(text: str) -> tuple[str, ...]:
-    """The dtypes by their long names. Raises ValueError for what is none, or is named twice."""
-    found: list[str] = []
-    for part in text.split(","):
-        name = str(known(Compute, "dtype", part.strip()))
-        if name in found:
-            raise ValueError(f"names {name} twice")
-        found.append(name)
-    return tuple(found)
 
 
 def check(others: Mapping[str, bool]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from gptcli.cli.commands.top_k_modes import Look
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.flags.output import Output
@@ -49,6 +50,7 @@ def top_k(
     modes: Modes,
     compute: Compute,
     sampling: SamplingWish,
+    batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
         Output,
         but(
@@ -73,7 +75,7 @@ def top_k(
         sampling = replace(sampling, temperature=0.0)
     modes.check(environment, json=output.json)
     request = NextTokensRequest(
-        prompt=read_prompt(environment, source),
+        prompt="" if batch.wanted else read_prompt(environment, source),
         sampling=sampling,
         rows=rows.rows,
         temperatures=modes.temperatures,
@@ -82,6 +84,14 @@ def top_k(
         special=source.special,
     )
     messages = output.messages(environment)
+    if batch.wanted:
+        from gptcli.cli.batching import looks, running
+
+        modes.check_many("--batch")
+        batch.refuse(source)
+        job = looks.looks(request, compute, stages=modes.stages)
+        running.run_batch(environment, batch, job, messages, stats=False)
+        return
     look = Look(environment, modes, request, compute, messages, json=output.json)
     look.run(subject=_subject(source.file))
 

@@ -13,7 +13,8 @@ from gptcli.cli.opening import open_for
 from gptcli.errors import ContextError
 from gptcli.evaluation.comparison import compare
 from gptcli.types.compute import Compute
-from gptcli.types.next_tokens import Distribution, NextTokensRequest, Step, Walk, WalkRequest
+from gptcli.types.next_tokens import NextTokensRequest, Step, Walk, WalkRequest
+from gptcli.types.rows import Row
 from gptcli.types.sampling import seed_of
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import comparison as comparison_view
@@ -66,18 +67,19 @@ class Look:
             table_view.show(self.environment.stdout, found, stages=self.modes.stages)
 
     def _many(self, rows: Iterable[tuple[str, str]]) -> None:
-        backend = self._backend
+        """Older ways to ask for --batch: results have no keys, or are a table."""
+        from gptcli.cli.batching import answers, looks
 
-        def distributions() -> Iterator[Distribution]:
-            for subject, prompt in rows:
-                yield backend.answer(replace(self.request, prompt=prompt, subject=subject))
-
+        job = looks.looks(self.request, self.compute, stages=self.modes.stages)
+        numbered = (Row(name, n, {"": text}) for n, (name, text) in enumerate(rows, 1))
+        outcomes = answers.answered(numbered, job, self._backend, self.messages)
         if self.json:
             writer = self.environment.data()
-            for found in distributions():
-                writer.json(table_view.as_json(found, stages=self.modes.stages))
+            for outcome in outcomes:
+                writer.json(job.body(self.request, outcome.parts))
         else:
-            prompt_lines.show(self.environment.stdout, distributions())
+            distributions = (outcome.parts[0] for outcome in outcomes)
+            prompt_lines.show(self.environment.stdout, distributions)
 
     def _compare(self) -> None:
         backend, request, other_model = self._backend, self.request, self.modes.compare_model

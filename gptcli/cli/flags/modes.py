@@ -97,8 +97,9 @@ class Modes:
         """Whether distributions are set beside each other."""
         return bool(self.compare or self.compare_model)
 
-    def check(self, environment: Environment, *, json: bool) -> None:
-        """Raise UsageError for flags that do not go together."""
+    @property
+    def _ways(self) -> list[str]:
+        """The flags of those ways in which several prompts, or places, are looked at."""
         ways = {
             "--lines": self.lines,
             "--jsonl": self.jsonl,
@@ -107,7 +108,16 @@ class Modes:
             "--compare": bool(self.compare),
             "--compare-model": self.compare_model is not None,
         }
-        given = [flag for flag, on in ways.items() if on]
+        return [flag for flag, on in ways.items() if on]
+
+    def check_many(self, flag: str) -> None:
+        """Raise UsageError for another way beside a flag that is one."""
+        for other in self._ways:
+            raise UsageError(other, f"cannot be combined with {flag}")
+
+    def check(self, environment: Environment, *, json: bool) -> None:
+        """Raise UsageError for flags that do not go together."""
+        given = self._ways
         if len(given) > 1 and given != ["--compare", "--compare-model"]:
             raise UsageError(given[1], f"cannot be combined with {given[0]}")
         columns = {"--stages": self.stages, "--temperatures": bool(self.temperatures)}

@@ -10,11 +10,12 @@ from typing import Any
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.prompt import read_file
-from gptcli.cli.input.rows import Row, known_kind, read_rows
+from gptcli.cli.input.rows import known_kind, read_rows
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot.presets import preset_text
 from gptcli.text.example_template import ExampleTemplate
 from gptcli.types.few_shot import Example
+from gptcli.types.rows import Row
 
 _TEXTS = ("instruction", "template", "separator")
 

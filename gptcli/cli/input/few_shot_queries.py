@@ -11,9 +11,10 @@ from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import Given
 from gptcli.cli.input.lines import STDIN
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.input.rows import Row, kind_of, known_kind, read_rows, rows_as_they_come
+from gptcli.cli.input.rows import kind_of, known_kind, read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.types.few_shot import Expected, Query
+from gptcli.types.rows import Row
 
 _EXAMPLE = 'gptcli few-shot --preset translate "Good evening."'
 

@@ -20,11 +20,15 @@ _PIECE = 1 << 16
 
 @dataclass(frozen=True)
 class Line:
-    """A line with its end; `subject` names it in errors, `number` counts from 1."""
+    """A line with its end; `subject` names it in errors, `number` counts from 1.
+
+    fault: why it is no text; it has none then.
+    """
 
     subject: str
     number: int
     text: str
+    fault: InputError | None = None
 
 
 #: None wherever a pipe is about to be waited for.
@@ -39,27 +43,43 @@ def lines_of_text(text: str, name: str) -> Lines:
         yield Line(f"{name}: line {number}", number, line)
 
 
-def lines_of_file(environment: Environment, path: Path, longest: int = LONGEST) -> Lines:
+def lines_of_file(
+    environment: Environment, path: Path, longest: int = LONGEST, *, faults: bool = False
+) -> Lines:
     """The lines of a file, or of stdin for `-`, of at most `longest` bytes each.
 
     Raises InputError, at the line at which it is found, for what cannot be read, is longer, or is
-    not UTF-8.
+    not UTF-8; with `faults` the last two come as lines with a fault, and others follow.
     """
     name = name_of(path)
     try:
         with _opened(environment, path) as file:
-            number = 0
+            number, whole = 0, True
             for line in pieces(file, longest + 1):
                 if line is None:
                     yield None
                     continue
+                begins, whole = whole, line.endswith(b"\n")
+                if not begins:
+                    # What is left of a line that was too long.
+                    continue
                 number += 1
-                subject = f"{name}: line {number}"
-                if len(line) > longest:
-                    raise InputError(subject, f"is longer than {longest >> 20} MiB")
-                yield Line(subject, number, _decoded(line, subject, first=number == 1))
+                found = _line(f"{name}: line {number}", number, line, longest)
+                if found.fault is not None and not faults:
+                    raise found.fault
+                yield found
     except OSError as error:
         raise InputError(name, error.strerror or str(error)) from None
+
+
+def _line(subject: str, number: int, line: bytes, longest: int) -> Line:
+    if len(line) > longest:
+        fault = InputError(subject, f"is longer than {longest >> 20} MiB")
+        return Line(subject, number, "", fault)
+    try:
+        return Line(subject, number, _decoded(line, subject, first=number == 1))
+    except InputError as error:
+        return Line(subject, number, "", error)
 
 
 def name_of(path: Path) -> str:
@@ -93,7 +113,7 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
     while True:
         end = held.find(b"\n") + 1
         if not end and len(held) < longest:
-            if _is_waiting(file):
+            if is_waiting(file):
                 yield None
             # read1 gives what has come; it is not in IO, but every binary file that we open has it.
             piece = cast(bytes, file.read1(_PIECE))  # type: ignore[attr-defined]
@@ -107,7 +127,8 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
         held = held[end:]
 
 
-def _is_waiting(file: IO[bytes]) -> bool:
+def is_waiting(file: IO[bytes]) -> bool:
+    """Whether nothing has come of a pipe; of other files False, as they need not be waited for."""
     try:
         return not select.select([file.fileno()], [], [], 0)[0]
     except (OSError, ValueError):

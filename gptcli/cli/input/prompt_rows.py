@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.cli.environment import Environment
@@ -11,19 +10,10 @@ from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.lines import STDIN, lines_of_file, lines_of_text
 from gptcli.cli.input.rows import rows_of
 from gptcli.errors import InputError, UsageError
+from gptcli.types.rows import Row
 
 #: Bytes of a line: longer than any text that a context holds many times over.
 _LONGEST = 64 << 20
-
-
-@dataclass(frozen=True)
-class TextRow:
-    """A text to be scored and its context; `subject` names the line in errors, `number` counts."""
-
-    subject: str
-    number: int
-    text: str
-    context: str
 
 
 def prompts(text: str, subject: str, kind: str) -> Iterator[tuple[str, str]]:
@@ -45,18 +35,15 @@ def prompts(text: str, subject: str, kind: str) -> Iterator[tuple[str, str]]:
         raise InputError(subject, "is empty")
 
 
-def texts(environment: Environment, source: Spoken) -> Iterator[TextRow]:
-    """JSON objects with "text" and perhaps "context", as they come; stdin where no file is named.
+def texts(environment: Environment, source: Spoken) -> Iterator[Row | None]:
+    """JSON objects of texts, as they come; stdin where no file is named.
 
-    Other keys are left alone. Raises InputError with the number of a line that is no such object,
-    after the lines before it.
+    None wherever a pipe is about to be waited for. Raises InputError with the number of a line that
+    is no object, after the lines before it.
     """
     if source.prompt not in (None, STDIN):
         raise UsageError("--jsonl", "reads files (-f) or stdin, so there can be no text as well")
     if not source.file and source.prompt is None and environment.interactive:
         raise UsageError("--jsonl", "needs a file (-f) or a pipe to read from")
     for file in source.file or (Path(STDIN),):
-        for row in rows_of(lines_of_file(environment, file, _LONGEST), "jsonl"):
-            if row is not None:
-                text, context = row.fixed("text"), row.fixed("context", "")
-                yield TextRow(row.subject, row.number, text, context)
+        yield from rows_of(lines_of_file(environment, file, _LONGEST), "jsonl")

@@ -8,59 +8,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.lines import LONGEST, Line, Lines, lines_of_file, name_of
 from gptcli.errors import InputError, UsageError
+from gptcli.types.rows import Row
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row; `subject` names it in errors, `number` is that of its first line, from 1.
-
-    A plain line's text is under the empty name.
-    """
-
-    subject: str
-    number: int
-    values: dict[str, Any]
-
-    def text(self, field: str, flag: str) -> str:
-        """The text under a name. Numbers and truth values are the text that JSON has for them.
-
-        Raises InputError, which names the flag that chooses the column, where there is none.
-        """
-        if field not in self.values:
-            known = ", ".join(map(repr, self.values)) or "none"
-            raise InputError(
-                self.subject, f"has no {field!r}, but {known}", f"{flag} names another"
-            )
-        value = self.values[field]
-        if isinstance(value, bool | int | float):
-            return json.dumps(value)
-        if not isinstance(value, str):
-            raise InputError(self.subject, f"{field!r} is not a text")
-        return self._whole(value, repr(field))
-
-    def fixed(self, field: str, default: str | None = None) -> str:
-        """The text under a name that no flag changes. Raises InputError where there is none."""
-        value = self.values.get(field, default)
-        if not isinstance(value, str):
-            raise InputError(self.subject, f'has no "{field}" that is a text')
-        return self._whole(value, f'"{field}"')
-
-    def _whole(self, value: str, name: str) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InputError(self.subject, f"{name} holds half of a surrogate pair") from None
-        return value
+#: Empty lines that are held to see whether anything comes after them.
+_MANY = 1000
 
 
 def kind_of(path: Path) -> str | None:
@@ -86,24 +46,51 @@ def read_rows(environment: Environment, path: Path, kind: str) -> Iterator[Row]:
     return (row for row in rows_as_they_come(environment, path, kind) if row is not None)
 
 
-def rows_as_they_come(environment: Environment, path: Path, kind: str) -> Iterator[Row | None]:
-    """As `read_rows`, with None wherever a pipe is about to be waited for."""
+def rows_as_they_come(
+    environment: Environment, path: Path, kind: str, *, faults: bool = False
+) -> Iterator[Row | None]:
+    """As `read_rows`, with None wherever a pipe is about to be waited for; `faults`: as below."""
     found = False
-    for row in rows_of(lines_of_file(environment, path), kind):
+    for row in rows_of(lines_of_file(environment, path, faults=faults), kind, faults=faults):
         found = found or row is not None
         yield row
     if not found:
         raise InputError(name_of(path), "is empty")
 
 
-def rows_of(lines: Lines, kind: str, *, spaces: bool = False) -> Iterator[Row | None]:
+def rows_of(
+    lines: Lines, kind: str, *, spaces: bool = False, faults: bool = False
+) -> Iterator[Row | None]:
     """The rows of lines, perhaps none; None where the lines have one.
 
     kind: lines, jsonl, csv or tsv. spaces: plain lines that have nothing but spaces are rows too.
+    faults: what is no row comes as a Row with a fault, in its place, and others follow; else the
+    first raises its InputError.
     """
     if kind == "lines":
-        return _plain(lines, spaces)
-    return _objects(lines) if kind == "jsonl" else _table(lines, _DELIMITERS[kind])
+        rows = _plain(lines, spaces)
+    elif kind == "jsonl":
+        rows = _objects(lines)
+    else:
+        rows = _table(lines, _DELIMITERS[kind])
+    return rows if faults else _sound(rows)
+
+
+def _sound(rows: Iterator[Row | None]) -> Iterator[Row | None]:
+    for row in rows:
+        if row is not None and row.fault is not None:
+            raise row.fault
+        yield row
+
+
+def _row(line: Line, values: Callable[[], dict[str, Any]]) -> Row:
+    """The row that begins with a line, whatever is wrong with it."""
+    try:
+        if line.fault is not None:
+            raise line.fault
+        return Row(line.subject, line.number, values())
+    except InputError as error:
+        return Row(line.subject, line.number, {}, error)
 
 
 def _objects(lines: Lines) -> Iterator[Row | None]:
@@ -111,8 +98,8 @@ def _objects(lines: Lines) -> Iterator[Row | None]:
     for line in lines:
         if line is None:
             yield None
-        elif line.text.strip():
-            yield Row(line.subject, line.number, _object(line))
+        elif line.fault is not None or line.text.strip():
+            yield _row(line, lambda line=line: _object(line))  # type: ignore[misc]
 
 
 def _object(line: Line) -> dict[str, Any]:
@@ -138,23 +125,26 @@ def _unique(subject: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
 
 
 def _plain(lines: Lines, spaces: bool) -> Iterator[Row | None]:
-    """A row for each line; empty ones are errors, unless nothing comes after them."""
-    empty: str | None = None
+    """A row for each line; empty ones are faults, unless nothing comes after them."""
+    empty: list[Line] = []
     for line in lines:
         if line is None:
             yield None
             continue
         text = line.text.removesuffix("\n").removesuffix("\r")
-        if not (text if spaces else text.strip()):
-            empty = empty or line.subject
-            continue
-        if empty is not None:
-            raise InputError(empty, "is empty")
-        yield Row(line.subject, line.number, {"": text})
+        if line.fault is None and not (text if spaces else text.strip()):
+            empty.append(line)
+            if len(empty) < _MANY:
+                continue
+        for each in empty:
+            yield Row(each.subject, each.number, {}, InputError(each.subject, "is empty"))
+        if line not in empty:
+            yield _row(line, lambda text=text: {"": text})  # type: ignore[misc]
+        empty.clear()
 
 
 def _table(lines: Lines, delimiter: str) -> Iterator[Row | None]:
-    """Rows under the heads of the first one."""
+    """Rows under the heads of the first one. Raises InputError for heads that are none."""
     heads: list[str] | None = None
     for each in _records(lines, delimiter):
         if each is None:
@@ -162,18 +152,26 @@ def _table(lines: Lines, delimiter: str) -> Iterator[Row | None]:
             continue
         begun, cells = each
         if heads is None:
+            if begun.fault is not None:
+                raise begun.fault
             heads = cells
             twice = next((head for head in heads if heads.count(head) > 1), None)
             if twice is not None:
                 raise InputError(begun.subject, f"has the column {twice!r} twice")
             continue
-        if len(cells) != len(heads):
-            raise InputError(begun.subject, f"has {len(cells)} cells under {len(heads)} heads")
-        yield Row(begun.subject, begun.number, dict(zip(heads, cells, strict=True)))
+        yield _row(begun, lambda begun=begun, heads=heads, cells=cells: _under(begun, heads, cells))  # type: ignore[misc]
+
+
+def _under(begun: Line, heads: list[str], cells: list[str]) -> dict[str, Any]:
+    if len(cells) != len(heads):
+        raise InputError(begun.subject, f"has {len(cells)} cells under {len(heads)} heads")
+    return dict(zip(heads, cells, strict=True))
 
 
 def _records(lines: Lines, delimiter: str) -> Iterator[tuple[Line, list[str]] | None]:
-    """The cells of each record that has any, with the line that it begins on."""
+    """The cells of each record that has any, with the line that it begins on; its faults are that
+    line's.
+    """
     held: list[str] = []
     begun: Line | None = None
     quotes, size = 0, 0
@@ -182,25 +180,31 @@ def _records(lines: Lines, delimiter: str) -> Iterator[tuple[Line, list[str]] | 
             yield None
             continue
         begun = begun or line
+        begun = replace(begun, fault=begun.fault or line.fault)
         held.append(line.text)
         quotes += line.text.count('"')
         size += len(line.text)
         if size > LONGEST:
             reason = f"has a quote that is not closed within {LONGEST >> 20} MiB"
-            raise InputError(begun.subject, reason)
+            begun = replace(begun, fault=InputError(begun.subject, reason))
         # A quote within quotes is doubled, so that an odd number of them leaves a cell open.
-        if quotes % 2 == 0:
-            cells = _cells(held, begun, delimiter)
-            if cells:
-                yield begun, cells
+        if quotes % 2 == 0 or begun.fault is not None:
+            yield from _record(held, begun, delimiter)
             held, begun, quotes, size = [], None, 0, 0
     if begun is not None:
-        yield begun, _cells(held, begun, delimiter)
+        yield from _record(held, begun, delimiter)
 
 
-def _cells(lines: list[str], begun: Line, delimiter: str) -> list[str]:
+def _record(lines: list[str], begun: Line, delimiter: str) -> Iterator[tuple[Line, list[str]]]:
     csv.field_size_limit(LONGEST)
     try:
-        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+        if begun.fault is not None:
+            raise begun.fault
+        cells = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        raise InputError(begun.subject, str(error)) from None
+        yield replace(begun, fault=InputError(begun.subject, str(error))), []
+    except InputError:
+        yield begun, []
+    else:
+        if cells:
+            yield begun, cells

@@ -36,6 +36,15 @@ def _escape(match: re.Match[str]) -> str:
     return _SHORT.get(match[0]) or "".join(f"\\x{byte:02x}" for byte in match[0].encode())
 
 
+def json_line(value: Any) -> str:
+    """JSON in UTF-8, but for halves of surrogate pairs; on one line, without its end.
+
+    Raises ValueError for NaN and infinities.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, allow_nan=False) if _has_surrogates(text) else text
+
+
 class DataWriter:
     """Writes UTF-8 whatever the locale, and newlines as they are."""
 
@@ -64,10 +73,7 @@ class DataWriter:
 
     def json(self, value: Any) -> None:
         """One line of JSON. Raises ValueError for NaN and infinities, which JSON has not."""
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        if _has_surrogates(text):
-            text = json.dumps(value, allow_nan=False)
-        self.json_text(text)
+        self.json_text(json_line(value))
 
     def json_text(self, text: str) -> None:
         """One line of JSON that is written already."""

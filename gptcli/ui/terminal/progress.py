@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -49,6 +50,34 @@ def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[]
     else:
         messages.info(_in_all(Progress(label, 0, total)))
         yield lambda: None
+
+
+@contextmanager
+def counting_rows(
+    label: str, total: int | None, messages: Messages
+) -> Iterator[Callable[[int, int], None]]:
+    """Rows done, tokens a second and the time that is left, on a terminal; elsewhere nothing.
+
+    Call it with how many rows are done, and how many tokens have come, whenever that has changed.
+    """
+    if not _animated(messages):
+        yield lambda rows, tokens: None
+        return
+    from rich.progress import Progress as Bars
+    from rich.progress import TextColumn
+
+    text = TextColumn("{task.fields[rate]}", markup=False)
+    begun = time.monotonic()
+    with Bars(
+        *_steps(), text, console=messages.console, transient=True, disable=messages.quiet
+    ) as bars:
+        task = bars.add_task(one_line(label), total=total, rate="")
+
+        def show(rows: int, tokens: int) -> None:
+            rate = tokens / max(time.monotonic() - begun, 1e-3)
+            bars.update(task, completed=rows, rate=f"{rate:.0f} tokens/s")
+
+        yield show
 
 
 def _animated(messages: Messages) -> bool:

@@ -129,34 +129,28 @@ class AsText:
         return usage
 
 
-class AsJson:
-    """OpenAI's completion object: one when all is done, or (`lines`) one for each piece."""
+class CompletionObject:
+    """OpenAI's completion object: whole, or (`lines`) one for each piece."""
 
     def __init__(
-        self, writer: DataWriter, *, model: str, seed: int, lines: bool, echo: str, logprobs: bool
+        self, *, model: str, seed: int, lines: bool = False, echo: str = "", logprobs: bool
     ) -> None:
-        self._writer, self._lines, self._echo, self._logprobs = writer, lines, echo, logprobs
-        self._head: dict[str, Any] = {"object": "text_completion", "model": model, "seed": seed}
+        self._lines, self._echo, self._logprobs = lines, echo, logprobs
+        self.head: dict[str, Any] = {"object": "text_completion", "model": model, "seed": seed}
 
-    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
-        """See CompletionView."""
-        choices: list[dict[str, Any]] = []
-        begun: set[int] = set()
-        usage = None
-        for event in events if self._lines else at_once(events):
+    def whole(self, events: Iterable[Chunk | Usage]) -> tuple[dict[str, Any], Usage | None]:
+        """All of it, and the Usage that came last."""
+        choices, usage = [], None
+        for event in at_once(events):
             if isinstance(event, Usage):
                 usage = event
-                self._writer.json(self._head | {"choices": choices} | _usage(usage))
-                continue
-            choice = self._choice(event, first=event.index not in begun)
-            begun.add(event.index)
-            if self._lines:
-                self._writer.json(self._head | {"choices": [choice]})
             else:
-                choices.append(choice)
-        return usage
+                choices.append(self.choice(event, first=True))
+        told = {} if usage is None else usage_json(usage)
+        return self.head | {"choices": choices} | told, usage
 
-    def _choice(self, chunk: Chunk, *, first: bool) -> dict[str, Any]:
+    def choice(self, chunk: Chunk, *, first: bool) -> dict[str, Any]:
+        """A piece; first: of its completion."""
         content = [token(info) for info in chunk.tokens]
         return {
             **self._said((self._echo if first else "") + chunk.text, first=first),
@@ -169,20 +163,44 @@ class AsJson:
         return {"text": text}
 
 
-class AsChatJson(AsJson):
-    """OpenAI's chat completion: one when all is done, or (`lines`) a chunk for each piece."""
+class ChatObject(CompletionObject):
+    """OpenAI's chat completion: whole, or (`lines`) a chunk for each piece."""
 
-    def __init__(
-        self, writer: DataWriter, *, model: str, seed: int, lines: bool, logprobs: bool
-    ) -> None:
-        super().__init__(writer, model=model, seed=seed, lines=lines, echo="", logprobs=logprobs)
-        self._head["object"] = "chat.completion.chunk" if lines else "chat.completion"
+    def __init__(self, *, model: str, seed: int, lines: bool = False, logprobs: bool) -> None:
+        super().__init__(model=model, seed=seed, lines=lines, logprobs=logprobs)
+        self.head["object"] = "chat.completion.chunk" if lines else "chat.completion"
 
     def _said(self, text: str, *, first: bool) -> dict[str, Any]:
         role = {"role": "assistant"}
         if self._lines:
             return {"delta": (role if first else {}) | {"content": text}}
         return {"message": role | {"content": text}}
+
+
+class AsJson:
+    """An object: one when all is done, or (`lines`) one for each piece."""
+
+    def __init__(self, writer: DataWriter, form: CompletionObject, *, lines: bool) -> None:
+        self._writer, self._form, self._lines = writer, form, lines
+
+    def show(self, events: Iterable[Chunk | Usage]) -> Usage | None:
+        """See CompletionView."""
+        if not self._lines:
+            value, usage = self._form.whole(events)
+            if usage is not None:
+                self._writer.json(value)
+            return usage
+        begun: set[int] = set()
+        usage = None
+        for event in events:
+            if isinstance(event, Usage):
+                usage = event
+                self._writer.json(self._form.head | {"choices": []} | usage_json(usage))
+                continue
+            choice = self._form.choice(event, first=event.index not in begun)
+            begun.add(event.index)
+            self._writer.json(self._form.head | {"choices": [choice]})
+        return usage
 
 
 def token(info: TokenInfo) -> dict[str, Any]:
@@ -197,7 +215,8 @@ def _token(info: TokenInfo) -> dict[str, Any]:
     return {"token": info.token, "id": info.id, "logprob": logprob, "bytes": list(info.bytes)}
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """What a request took, and what was used for it."""
     total = usage.prompt_tokens + usage.completion_tokens
     uncertain = [
         {"index": each.index, "position": each.position, "probability": each.probability}

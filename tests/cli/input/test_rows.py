@@ -15,8 +15,9 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.lines import lines_of_file, lines_of_text, pieces
 from gptcli.cli.input.prompt_rows import prompts, texts
-from gptcli.cli.input.rows import Row, read_rows, rows_as_they_come, rows_of
+from gptcli.cli.input.rows import read_rows, rows_as_they_come, rows_of
 from gptcli.errors import InputError
+from gptcli.types.rows import Row
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
 
 #: Nothing is read from it here.

@@ -1,0 +1,1 @@
+"""Many rows: each becomes a question, its answer a row of results, whatever happens in between."""

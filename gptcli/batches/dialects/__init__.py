@@ -1,0 +1,1 @@
+"""How rows ask: a file for each kind of question."""

@@ -1,0 +1,59 @@
+"""What a row is known by: a digest of all that makes its result what it is; and seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gptcli.batches.asked import Wanted
+from gptcli.types.few_shot import FewShotQueries
+from gptcli.types.question import Question
+
+#: What a question calls itself in an error makes no answer.
+_NAMES = frozenset(("subject",))
+
+
+def key_of(settings: str, line: int, wanted: Wanted) -> str:
+    """16 hex digits: of the row's place, name and question, and of the `settings` of the run.
+
+    The seed counts where the row says it: else it comes from the run's seed and the row's line.
+    """
+    question = wanted.question if wanted.seeded else seeded(wanted.question, 0)
+    said = [settings, line, wanted.id, wanted.openai, wanted.form, wanted.seeded]
+    return digest([*said, question])
+
+
+def digest(value: Any) -> str:
+    """16 hex digits of plain values: dataclasses, sequences, texts, numbers."""
+    text = json.dumps(_plain(value), ensure_ascii=True, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def row_seed(run: int, line: int) -> int:
+    """The seed of a row that says none: of its own, wherever and after whatever it is run."""
+    found = hashlib.sha256(f"{run}:{line}".encode()).digest()
+    return int.from_bytes(found[:4], "big")
+
+
+def seeded(question: Question[Any], seed: int) -> Question[Any]:
+    """The question with another seed; the same where it draws nothing."""
+    if isinstance(question, FewShotQueries):
+        return replace(question, request=replace(question.request, seed=seed))
+    if is_dataclass(question) and any(each.name == "seed" for each in fields(question)):
+        found: Question[Any] = replace(question, seed=seed)
+        return found
+    return question
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        said = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return [type(value).__name__, {n: v for n, v in said.items() if n not in _NAMES}]
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return str(value) if isinstance(value, Path) else value

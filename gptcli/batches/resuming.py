@@ -1,0 +1,93 @@
+"""Beginning a batch, or going on with one that was stopped, where that is what it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gptcli import atomic
+from gptcli.batches.journal import Journal, told
+from gptcli.errors import ResourceError, UsageError
+
+
+def open_journal(
+    out: Path, settings: Mapping[str, Any], seed: int | None, new_seed: int, *, resume: bool
+) -> Journal:
+    """The journal of an output, new or to go on with.
+
+    seed: the run's, where it was said; new_seed: else that of a new run. Raises UsageError where
+    the output or a journal is there and is not to be resumed, or was made with other settings;
+    ResourceError where another process writes it, or it cannot be written.
+    """
+    if out.exists() and not resume:
+        raise UsageError(str(out), "is there already", "--resume checks and completes it")
+    path = out.with_name(f"{out.name}.journal")
+    with told(path):
+        try:
+            file = atomic.take(path)
+        except BlockingIOError:
+            raise ResourceError(str(out), "is being written by another process") from None
+    journal = Journal(out, file, path)
+    try:
+        _open(journal, settings, seed, new_seed, resume=resume)
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
+def _open(
+    journal: Journal,
+    settings: Mapping[str, Any],
+    seed: int | None,
+    new_seed: int,
+    *,
+    resume: bool,
+) -> None:
+    before = journal.recover()
+    if before is None:
+        journal.begin(new_seed if seed is None else seed, settings, said=seed is not None)
+        if journal.out.exists():
+            # It came while the journal was taken, or is to be checked and completed.
+            if not resume:
+                journal.remove()
+                raise UsageError(str(journal.out), "is there already")
+            journal.adopt(_adopted(journal))
+        return
+    name = str(journal.out)
+    if not resume:
+        reason = f"a run of it was not finished, and has left {journal.path.name}"
+        raise UsageError(name, reason, "--resume goes on with it; removing that begins anew")
+    if seed is not None and seed != journal.seed:
+        reason = f"was begun with --seed {journal.seed}, not {seed}"
+        raise UsageError(name, reason, f"removing {journal.path.name} begins anew")
+    for setting in dict.fromkeys((*before, *settings)):
+        old, new = before.get(setting), settings.get(setting)
+        if old != new:
+            reason = f"was begun with {setting} {_shown(old)}, not {_shown(new)}"
+            raise UsageError(name, reason, f"removing {journal.path.name} begins anew")
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _adopted(journal: Journal) -> Iterator[tuple[int, str, str, bool]]:
+    """(place, key, result, whether it is an error) of each row of an output that was finished."""
+    try:
+        with journal.out.open("rb") as file:
+            for place, line in enumerate(file):
+                found = json.loads(line)
+                answer = found.get("response") or {}
+                failed = bool(found.get("error")) or answer.get("status_code", 200) != 200
+                key = found["id"].removeprefix("batch_req_") if answer else found.get("key")
+                yield place, "" if failed else f"{int(key, 16):016x}", line.decode()[:-1], failed
+    except OSError as error:
+        journal.remove()
+        raise ResourceError(str(journal.out), error.strerror or str(error)) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        journal.remove()
+        raise UsageError(str(journal.out), "is no output of a batch, to be resumed") from None

@@ -1,0 +1,1 @@
+"""`--batch`: rows in, questions asked, results out, for every command that has it."""

@@ -1,0 +1,50 @@
+"""What a batch is run with, of all that changes an answer: to be told apart from another run's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gptcli.backends import ECHO
+from gptcli.config import key_of, options_of
+from gptcli.errors import GptcliError
+from gptcli.types.compute import Compute
+from gptcli.types.models import AdapterRef
+
+#: How fast it runs, or where, not what it says; the seed of a run has a place of its own.
+_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed"))
+
+
+def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The command and its options by their flags, as JSON has them; None where nothing was said."""
+    found: dict[str, Any] = {"command": command}
+    for group in groups:
+        for field, _ in options_of(type(group)):
+            if field.name not in _WITHOUT_EFFECT:
+                found[f"--{key_of(field.name)}"] = _plain(getattr(group, field.name))
+    return found | more
+
+
+def content(compute: Compute) -> list[str]:
+    """Digests of the model's files and of its adapters', where they are on this disk."""
+    if compute.model == ECHO:
+        return []
+    from gptcli import models
+    from gptcli.models.content import content_of
+
+    try:
+        found = models.find(compute.model)
+    except GptcliError:
+        # No name of a model here: of another place.
+        found = None
+    places = [] if found is None else [found.path]
+    return [content_of(place) for place in (*places, *(each.path for each in compute.adapter))]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.name if isinstance(value, AdapterRef) else value
