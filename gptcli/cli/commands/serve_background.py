@@ -20,11 +20,7 @@ _OF_HTTP = ("host", "port", "socket", "token_file", "parallel", "queue")
 
 
 def tend(
-    environment: Environment,
-    asked: Background,
-    compute: Compute,
-    output: Output,
-    given: Given,
+    environment: Environment, asked: Background, compute: Compute, output: Output, given: Given
 ) -> None:
     """Start one, list those there are, or end them."""
     from gptcli.server import launch
