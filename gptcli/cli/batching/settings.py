@@ -12,8 +12,8 @@ from gptcli.errors import GptcliError
 from gptcli.types.compute import Compute
 from gptcli.types.models import AdapterRef
 
-#: How fast it runs, not what it says; the seed of a run has a place of its own.
-_WITHOUT_EFFECT = frozenset(("threads", "seed"))
+#: How fast it runs, or where, not what it says; the seed of a run has a place of its own.
+_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed"))
 
 
 def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> dict[str, Any]:
