@@ -67,7 +67,10 @@ def _round(port: int, tokens: int) -> float:
 def _ask(port: int, prompt: str, tokens: int) -> int:
     """How many tokens a stream says it has, 0 where it fails."""
     body = {
-        "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True,
+        "prompt": prompt,
+        "max_tokens": tokens,
+        "temperature": 0,
+        "stream": True,
         "stream_options": {"include_usage": True},
         "logit_bias": {str(end): -100 for end in ENDS},
     }
