@@ -36,6 +36,8 @@ async def completions(request: HttpRequest) -> Response:
     logprobs = fields.whole("logprobs", Limit(0, TOP))
     echo = fields.flag("echo")
     special = fields.flag("special")
+    # vLLM's word for it.
+    by_id = fields.flag("return_tokens_as_token_ids")
     limit = new_tokens(fields, "max_tokens", default=DEFAULT_NEW_TOKENS)
     fields.done()
     questions = [
@@ -60,6 +62,7 @@ async def completions(request: HttpRequest) -> Response:
         questions=len(questions),
         echo=await _texts(service, given) if echo else None,
         logprobs=logprobs is not None,
+        by_id=by_id,
     )
     return await answered(request, service.desk, questions, reply, stream=asked.stream)
 

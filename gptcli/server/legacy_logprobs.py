@@ -1,9 +1,9 @@
 r"""Log-probabilities as /v1/completions tells them: four lists, an entry a token.
 
-`tokens` are their texts, where that is no whole character `bytes:\xe2\x80`; `token_logprobs` theirs
-(natural, null for a token with nothing before it); `top_logprobs` the likeliest texts at that place
-with theirs, the token's own among them; `text_offset` where in the choice's `text` each begins, in
-characters.
+`tokens` are their texts, where that is no whole character `bytes:\xe2\x80`, or all by their ids,
+`token_id:5`; `token_logprobs` theirs (natural, null for a token with nothing before it, -9999 for
+minus infinity, which JSON has not); `top_logprobs` the likeliest at that place with theirs, the
+token's own among them; `text_offset` where in the choice's `text` each begins, in characters.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from typing import Any
 from gptcli.types.completion import PromptToken, TokenInfo
 from gptcli.types.score import characters_of
 
+#: What OpenAI's own server and others write for it.
+_LEAST = -9999.0
+
 
 class LegacyLogprobs:
-    """Those of one choice, as its tokens come."""
+    """Those of one choice, as its tokens come. by_id: tokens are named so."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_id: bool = False) -> None:
+        self._named = _by_id if by_id else _name
         self._at = 0
         self._tokens: list[TokenInfo | PromptToken] = []
 
@@ -34,23 +38,26 @@ class LegacyLogprobs:
             offsets.append(self._at)
             self._at += characters_of(each.bytes)
         found = {
-            "tokens": [_name(each) for each in self._tokens],
+            "tokens": list(map(self._named, self._tokens)),
             "token_logprobs": [_number(each.logprob) for each in self._tokens],
-            "top_logprobs": [_top(each) for each in self._tokens],
+            "top_logprobs": list(map(self._top, self._tokens)),
             "text_offset": offsets,
         }
         self._tokens = []
         return found
 
+    def _top(self, token: TokenInfo | PromptToken) -> dict[str, float | None] | None:
+        if token.logprob is None:
+            return None
+        found: dict[str, float | None] = {}
+        for each in (*token.top_logprobs, token):
+            # Of two tokens of one text the likelier, which comes first.
+            found.setdefault(self._named(each), _number(each.logprob))
+        return found
 
-def _top(token: TokenInfo | PromptToken) -> dict[str, float | None] | None:
-    if token.logprob is None:
-        return None
-    found: dict[str, float | None] = {}
-    for each in (*token.top_logprobs, token):
-        # Of two tokens of one text the likelier, which comes first.
-        found.setdefault(_name(each), _number(each.logprob))
-    return found
+
+def _by_id(token: TokenInfo | PromptToken) -> str:
+    return f"token_id:{token.id}"
 
 
 def _name(token: TokenInfo | PromptToken) -> str:
@@ -61,5 +68,4 @@ def _name(token: TokenInfo | PromptToken) -> str:
 
 
 def _number(logprob: float | None) -> float | None:
-    # JSON has no infinity.
-    return None if logprob is None or not math.isfinite(logprob) else logprob
+    return _LEAST if logprob == -math.inf else logprob

@@ -129,7 +129,10 @@ class Reply:
 
 
 class CompletionReply(Reply):
-    """`text_completion`. echo: the prompts' texts, one a question; None does not tell them."""
+    """`text_completion`. echo: the prompts' texts, one a question; None does not tell them.
+
+    by_id: tokens among log-probabilities are named by their ids.
+    """
 
     kind, prefix = "text_completion", "cmpl"
 
@@ -142,10 +145,11 @@ class CompletionReply(Reply):
         questions: int,
         echo: Sequence[str | None] | None,
         logprobs: bool,
+        by_id: bool,
     ) -> None:
         samples = wishes.samples
         super().__init__(model, wishes, tally, samples=samples, choices=questions * samples)
-        self._logprobs = [LegacyLogprobs() for _ in self._choices] if logprobs else []
+        self._logprobs = [LegacyLogprobs(by_id=by_id) for _ in self._choices] if logprobs else []
         for index, choice in enumerate(self._choices):
             said = echo[index // samples] if echo else None
             choice.texts += [said] if said else []

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from gptcli.backends.local import LocalBackend
-from gptcli.types.completion import Chunk, Request
+from gptcli.server.legacy_logprobs import LegacyLogprobs
+from gptcli.types.completion import Chunk, Request, TokenInfo
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
 from tests.server.clients import COMPLETIONS, client_of, local, post, refused, streamed
@@ -174,6 +175,23 @@ def test_the_prompts_numbers_are_those_of_score(tiny, backend, new):
         ):
             assert own == pytest.approx(each.logprob, abs=1e-4)
             assert (own == max(top.values())) == (each.rank == 1)
+
+
+def test_tokens_can_be_named_by_their_ids(tiny):
+    """Catches two tokens of one text, such as parts of characters, of which one is lost."""
+    ids = post(tiny, "/tokenize", content="the cat sat")["tokens"]
+    body = {"prompt": ids, "echo": True, "logprobs": 5, "max_tokens": 0}
+    told = post(tiny, COMPLETIONS, **body, return_tokens_as_token_ids=True)
+    logprobs = told["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == [f"token_id:{each}" for each in ids]
+    assert all(5 <= len(top) <= 6 for top in logprobs["top_logprobs"][1:])
+
+
+def test_what_is_impossible_is_the_number_that_others_write(tiny):
+    """Catches JSON without a number where clients compute with one."""
+    told = LegacyLogprobs()
+    told.add([TokenInfo("a", 5, float("-inf"), b"a")])
+    assert told.taken()["token_logprobs"] == [-9999.0]
 
 
 def test_an_end_token_has_its_place_in_the_lists(tiny):
