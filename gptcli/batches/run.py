@@ -181,7 +181,7 @@ class Run:
 
 
 def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
-    """How many tokens an answer read and wrote; what a server does not tell counts as none."""
+    """How many tokens an answer read and wrote, as far as a server tells."""
     for part in reversed(parts):
         if isinstance(part, Usage | FewShotUsage):
             return part.prompt_tokens or 0, part.completion_tokens or 0

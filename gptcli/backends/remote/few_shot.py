@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from gptcli.backends.chosen_examples import ChosenExamples, as_messages
 from gptcli.backends.remote.answers import answered
@@ -42,10 +43,8 @@ def answer(model: RemoteModel, request: FewShotQueries) -> Iterator[FewShotEvent
 
 
 @dataclass(frozen=True)
-class _Asking(Question[Answer]):
+class _Asking:
     """A query, the how manieth it is, and the examples before it."""
-
-    asks = "learn from examples"
 
     index: int
     query: Query
@@ -225,5 +224,6 @@ class _Incoming:
                 return None
             asking = self._few_shot.asking(self._next, query)
             self._next += 1
-            return Asked(asking.index, asking)
+            # A question of this file's own, which nobody else is asked.
+            return Asked(asking.index, cast(Question[Answer], asking))
         return None

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gptcli.backends import ECHO
+from gptcli.backends import ECHO, is_elsewhere
 from gptcli.config import key_of, options_of
 from gptcli.errors import GptcliError
 from gptcli.types.compute import Compute
 from gptcli.types.models import AdapterRef
 
-#: How fast it runs, or where, not what it says; the seed of a run has a place of its own.
-_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed"))
+#: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
+#: own.
+_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed", "api_key_file", "timeout"))
 
 
 def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> di
 
 def content(compute: Compute) -> list[str]:
     """Digests of the model's files and of its adapters', where they are on this disk."""
-    if compute.model == ECHO:
+    if compute.model == ECHO or is_elsewhere(compute):
         return []
     from gptcli import models
     from gptcli.models.content import content_of

@@ -131,7 +131,7 @@ def chat(
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
         batch.refuse(source, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
-        job = texts.chats(request, (generation, chatting, writing), compute)
+        job = texts.chats(request, (generation, chatting, writing), settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     spoken = _spoken(environment, source)

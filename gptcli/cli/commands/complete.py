@@ -132,6 +132,7 @@ def complete(
         fail_below=completing.fail_below,
     )
     messages = output.messages(environment)
+    compute = settled(compute)
     if batch.wanted:
         from gptcli.cli.batching import running, texts
 
@@ -141,7 +142,6 @@ def complete(
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     begun = time.perf_counter()
-    compute = settled(compute)
     backend = open_for(compute, messages)
     ready = time.perf_counter() - begun
     view = _view(environment, request, completing, output, compute.model)

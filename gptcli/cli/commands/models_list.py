@@ -9,11 +9,11 @@ from typing import Annotated
 from gptcli import models
 from gptcli.backends import offered
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import There
 from gptcli.config import option
 from gptcli.errors import UsageError
-from gptcli.types.compute import REMOTE, Compute
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.views import offered as offered_view
 from gptcli.ui.views.printing import fitted, table
@@ -43,13 +43,7 @@ class Listing:
 def list_models(
     environment: Environment,
     which: Listing,
-    remote: Annotated[
-        Compute,
-        only(
-            *REMOTE[1:],
-            base_url="List what a server has instead: its address, or the name of an endpoint.",
-        ),
-    ],
+    remote: There,
     output: Annotated[
         Output, but(quiet=None, json="Print a JSON array: an object for each model.")
     ],

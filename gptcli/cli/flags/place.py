@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.flatten import but, only
 from gptcli.types.compute import REMOTE, Compute
 
 #: For what takes the model itself, which no server shows.
@@ -12,4 +12,12 @@ Here = Annotated[Compute, but(**dict.fromkeys(REMOTE))]
 #: For what is asked of servers most: the short help tells of it.
 Anywhere = Annotated[
     Compute, but(base_url={"brief": "Ask a server instead: its address, or its name."})
+]
+#: For what is asked of servers alone.
+There = Annotated[
+    Compute,
+    only(
+        *REMOTE[1:],
+        base_url="List what a server has instead: its address, or the name of an endpoint.",
+    ),
 ]

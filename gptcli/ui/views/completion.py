@@ -216,7 +216,7 @@ def _token(info: TokenInfo) -> dict[str, Any]:
 
 
 def usage_json(usage: Usage) -> dict[str, Any]:
-    """What a request took, and what was used for it."""
+    """What a request took, and what was used for it; null for what a server does not tell."""
     counts = (usage.prompt_tokens, usage.completion_tokens)
     total = None if None in counts else sum(count or 0 for count in counts)
     uncertain = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -215,3 +216,24 @@ def test_stats_tell_what_is_charged():
     assert f"model: m (vLLM at {served.url})" in done.err
     assert '"reasoning_tokens": 5' in done.text
     assert '"cached_tokens": 8' in done.text
+
+
+def test_rows_of_a_file(tmp_path, monkeypatch):
+    """Catches rows that are asked twice after a resumption, and a key that is kept beside them."""
+    key = "sk-secret-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    rows, out, file = tmp_path / "rows.txt", tmp_path / "out.jsonl", tmp_path / "key"
+    rows.write_text("a\nb\nc\n")
+    file.write_text(key)
+    with serving(Crowd()) as served:
+        argv = ("complete", "--base-url", served.url, "--batch", str(rows), "-o", str(out))
+        done = run(*argv, "--seed", "1", "--api-key-file", str(file))
+        assert done.code == 0, done.err
+        assert len(served.posted()) == 3
+        found = [json.loads(line)["choices"][0]["text"] for line in out.read_text().splitlines()]
+        assert found == ["aa", "bb", "cc"]
+        again = run(*argv, "--seed", "1", "--resume")
+        assert again.code == 0, again.err
+        assert len(served.posted()) == 3
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path != file]
+    assert not [path for path in kept if key.encode() in path.read_bytes()]
