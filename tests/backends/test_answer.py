@@ -32,8 +32,11 @@ def questions() -> dict[str, type]:
 
 
 def test_every_question_is_in_the_table_of_the_local_backend():
-    """Catches a question that nobody answers, and an answer to a question that is no more."""
-    assert questions().keys() == ANSWERS.keys()
+    """Catches a question that nobody answers, and an answer to a question that is no more.
+
+    How a server is, only the server can tell.
+    """
+    assert questions().keys() - {"StatusRequest"} == ANSWERS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
