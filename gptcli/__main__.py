@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,13 +12,19 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+#: What may have something to put in order before a process ends.
+_HEAVY = frozenset({"torch", "numpy", "prompt_toolkit", "matplotlib", "ray", "openai", "uvicorn"})
+
+
 def run() -> None:
     """Run the command line and exit with its code, or by the signal that ended it."""
+    # What is imported stays: until a command runs (`cli.guard`) nobody looks for what does not.
+    gc.disable()
     try:
         _leave_working_directory()
         from gptcli import signals
 
-        sys.exit(_run(signals))
+        _exit(_run(signals))
     except KeyboardInterrupt:
         # It came before the boundary stood, or after it was left.
         sys.exit(130)
@@ -37,6 +44,17 @@ def _run(signals: ModuleType) -> int:
             _settle(stream)
     signals.leave_by(code)
     return code
+
+
+def _exit(code: int) -> None:
+    """Exit; Python takes all it has apart before, which takes longer than many a small command."""
+    import atexit
+    import threading
+
+    if threading.active_count() == 1 and not _HEAVY & sys.modules.keys():
+        atexit._run_exitfuncs()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _leave_working_directory() -> None:

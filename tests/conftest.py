@@ -85,6 +85,8 @@ def own_home(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GPTCLI_DATA_DIR", str(home / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    # No server that happens to run is used.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     if not any(map(request.node.get_closest_marker, ("model", "install"))):
         monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -1,11 +1,12 @@
-"""Places to run: `local`, the engine of this machine, `remote`, servers that speak OpenAI's
-language, and `echo`, a fake for tests of the rest.
+"""Places to run: `local`, the engine of this machine, `served`, that of a server of ours that runs
+already, `remote`, servers that speak OpenAI's language, and `echo`, a fake for tests of the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gptcli.backends.base import Backend
 from gptcli.backends.place import place_of, unencrypted
@@ -14,10 +15,14 @@ from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import Offered
 
+if TYPE_CHECKING:
+    from gptcli.backends.served.backend import ServedBackend
+
 __all__ = [
     "ECHO",
     "Backend",
     "cpu",
+    "find_server",
     "free_memory",
     "is_elsewhere",
     "offered",
@@ -97,6 +102,16 @@ def offered(compute: Compute) -> tuple[Offered, ...]:
     from gptcli.backends.remote import offered as listed
 
     return listed(place)
+
+
+def find_server(compute: Compute, elsewhere: Callable[[], Backend]) -> ServedBackend | None:
+    """The server of ours that runs for this model and these settings, None where there is none.
+
+    elsewhere: opens what answers in its place, where it cannot, or is gone.
+    """
+    from gptcli.backends import served
+
+    return served.find(compute, elsewhere)
 
 
 def free_memory() -> int | None:

@@ -16,7 +16,15 @@ from gptcli.errors import InputError
 from gptcli.text.stop import StopMatcher
 from gptcli.types.batch import BatchRequest
 from gptcli.types.chat import ChatRequest
-from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage
+from gptcli.types.completion import (
+    Chunk,
+    Event,
+    PromptPiece,
+    PromptToken,
+    Request,
+    TokenInfo,
+    Usage,
+)
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling
 
@@ -59,6 +67,13 @@ def _completed(request: Request) -> Iterator[Event]:
     words = [f" {word}" for word in re.findall(r"\S+", request.prompt)]
     if not words:
         raise InputError("prompt", "is empty")
+    if request.prompt_logprobs is not None:
+        yield PromptPiece(
+            tuple(
+                PromptToken(word, words.index(word), 0.0 if at else None, word.encode())
+                for at, word in enumerate(words)
+            )
+        )
     limit = len(words) if request.max_new_tokens is None else request.max_new_tokens
     count = 0
     for index in range(request.samples):

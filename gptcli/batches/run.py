@@ -191,5 +191,5 @@ def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
         if isinstance(part, Distribution):
             return part.prompt_tokens or 0, 0
         if isinstance(part, Choices):
-            return part.prompt_tokens + sum(len(each.tokens) for each in part.ranked), 0
+            return (part.prompt_tokens or 0) + sum(len(each.tokens) for each in part.ranked), 0
     return 0, 0

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gptcli import __version__
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags import words
 from gptcli.cli.flags.flatten import flattened
 from gptcli.cli.guard import guarded
 from gptcli.config import option
@@ -20,7 +21,7 @@ from gptcli.errors import UsageError
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
-    *("explain", "neighbors", "attention", "lens", "bench"),
+    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
 )
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
 GROUPS = ("sessions", "models")
@@ -52,6 +53,7 @@ def app() -> TyperGroup:
     whole.callback(invoke_without_command=True, add_help_option=False)(_read(gptcli))
     found = typer.main.get_command(whole)
     assert isinstance(found, TyperGroup)
+    words.stay(found)
     found.commands = _Table({file.replace("_", "-"): file for file in (*COMMANDS, *GROUPS, HELP)})
     return found
 
@@ -117,6 +119,7 @@ def _command(name: str, file: str) -> Command:
     made = typer.main.get_command(tool)
     assert isinstance(made, TyperCommand | TyperGroup)
     made.name = name
+    words.stay(made)
     return made
 
 

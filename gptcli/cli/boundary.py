@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import cast
@@ -62,6 +60,8 @@ def _run(argv: list[str], environment: Environment) -> int:
 
 def _report(error: BaseException, argv: Sequence[str], environment: Environment) -> int:
     if environment.variables.get("GPTCLI_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
     known = _known(error, argv)
     if known is None:
@@ -120,6 +120,8 @@ def _usage(error: typer.TyperException, argv: Sequence[str]) -> UsageError:
     hint = f"see {where} --help"
     if near := getattr(error, "possibilities", None):
         # Of those that Typer has, what differs by more than a slip of the hand says nothing.
+        import difflib
+
         message = getattr(error, "message", message)
         near = difflib.get_close_matches(getattr(error, "option_name", ""), near, n=2, cutoff=0.75)
         hint = f"did you mean {' or '.join(near)}?; {hint}" if near else hint

@@ -6,13 +6,15 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from gptcli.errors import InputError, UsageError
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.stream import with_variables
-from gptcli.ui.terminal.writer import TerminalWriter
+
+if TYPE_CHECKING:
+    from gptcli.ui.terminal.writer import TerminalWriter
 
 
 class Environment:
@@ -85,6 +87,8 @@ class Environment:
 
     def terminal(self) -> TerminalWriter:
         """stdout, for people."""
+        from gptcli.ui.terminal.writer import TerminalWriter
+
         return TerminalWriter(self.stdout)
 
     def page(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,10 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        if not gc.isenabled():
+            # `__main__` had it wait: what is there by now is there to stay.
+            gc.freeze()
+            gc.enable()
         try:
             command(*args, **kwargs)
         except OSError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 
-from gptcli.backends import Backend, open_backend, settled
+from gptcli.backends import Backend, find_server, is_elsewhere, open_backend, settled
 from gptcli.cli.flags.batch import Batch
 from gptcli.errors import UsageError
 from gptcli.types.compute import QUANTISED, Compute
+from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
 
@@ -15,12 +16,15 @@ from gptcli.ui.terminal.progress import watch
 def open_for(
     compute: Compute, messages: Messages, *, weights: bool = True, dtypes: Collection[str] = ()
 ) -> Backend:
-    """The backend that was asked for. `weights`, and what it raises: see `open_backend`.
+    """The backend that was asked for: a server's that runs, else one of this process.
 
-    dtypes: others that it will be asked to run in.
+    `weights`, and what it raises: see `open_backend`. dtypes: others that it will be asked to run
+    in.
     """
-    _check(compute, dtypes)
-    return watch(open_backend(settled(compute), weights=weights), messages)
+    check(compute, dtypes)
+    alone = compute.no_server or is_elsewhere(compute)
+    found = None if alone else _served(compute, messages, weights=weights)
+    return found or watch(open_backend(settled(compute), weights=weights), messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
@@ -29,13 +33,41 @@ def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
         return open_for(compute, messages)
     from gptcli.backends.cluster.driver import RayBackend
 
-    _check(compute)
+    check(compute)
     return RayBackend(settled(compute), batch.ray, batch.workers)
 
 
-def _check(compute: Compute, dtypes: Collection[str] = ()) -> None:
-    """Raise UsageError for options that do not go together."""
+def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
+    """Raise UsageError for options that do not go together; dtypes: see `open_for`."""
     if compute.calibration is not None and not {compute.dtype, *dtypes} & {*QUANTISED}:
         raise UsageError("--calibration", "needs --dtype int4 or int8, which round")
     if compute.adapter_apart and not compute.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
+
+
+def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend | None:
+    """The server's, with what opening the model here would have told; None where there is none."""
+
+    def elsewhere() -> Backend:
+        # What it tells was told.
+        return watch(_untold(open_backend(compute, weights=weights)), messages)
+
+    found = find_server(compute, elsewhere)
+    if found is not None:
+        messages.notices(found.greeting.notices)
+        if weights:
+            messages.notices(found.greeting.of_weights)
+    return found
+
+
+def _untold(
+    task: Generator[Progress | Notice, None, Backend],
+) -> Generator[Progress, None, Backend]:
+    while True:
+        try:
+            step = next(task)
+        except StopIteration as ended:
+            found: Backend = ended.value
+            return found
+        if isinstance(step, Progress):
+            yield step

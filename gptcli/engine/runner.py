@@ -132,6 +132,10 @@ class Runner(Protocol):
         """What streams (n, width), before the final norm, are read out as, (n, vocab)."""
         ...
 
+    def normed(self, streams: Array) -> Array:
+        """Streams (n, width) behind the final norm, which the head reads; float32."""
+        ...
+
     def embeddings(self, ids: Sequence[int]) -> Array:
         """Rows of the input embedding, (ids, width), float32; perhaps views of the weights."""
         ...

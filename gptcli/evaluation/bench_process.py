@@ -60,7 +60,7 @@ def completion(compute: Compute) -> list[str]:
     }
     given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
     # -P: a directory gptcli where we stand is not taken for this one.
-    return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", *given]
+    return [sys.executable, "-P", "-m", "gptcli", "complete", "--quiet", "--no-server", *given]
 
 
 def _launch(command: list[str]) -> dict[str, Any]:

@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from gptcli.backends.base import Backend
-from gptcli.errors import GptcliError
+from gptcli.server.answers import Answer, Answers
 from gptcli.server.crossing import Line, Mailbox
 from gptcli.types.batch import Asked, BatchRequest, Ended, Told
 from gptcli.types.question import Question
 
 #: How many questions may be open at a desk, those under way and those that wait.
 PLACES = 256
-#: How many parts of an answer may wait to be taken: more than a context of most models has.
-UNREAD = 1 << 16
+#: How many parts of an answer may wait to be taken: a few MB.
+UNREAD = 1 << 14
 
 
 class BusyError(Exception):
@@ -33,10 +31,6 @@ class BusyError(Exception):
 
 class BrokenError(Exception):
     """The engine failed by a bug while this was open. The bug itself was reported."""
-
-
-class SlowError(Exception):
-    """The asker took so little of the answer that it was stopped."""
 
 
 class Desk:
@@ -81,15 +75,16 @@ class Desk:
 
     def ask(self, question: Question[Any]) -> Answer:
         """The answer, to be taken part by part. Raises BusyError."""
-        return self.ask_all([question])[0]
+        return self.ask_all([question]).each[0]
 
-    def ask_all(self, questions: Sequence[Question[Any]]) -> list[Answer]:
+    def ask_all(self, questions: Sequence[Question[Any]]) -> Answers:
         """The answers to all of them, or none is asked: raises BusyError."""
         if self._incoming.over or not self._thread.is_alive():
             raise BusyError("the server is closing")
         if len(self._open) + self._incoming.leaving + len(questions) > self._places:
             raise BusyError(f"{self._places} requests are open")
-        return [self._asked(question) for question in questions]
+        came = asyncio.Event()
+        return Answers([self._asked(question, came) for question in questions], came)
 
     async def close(self) -> None:
         """Take no more questions, let go of those that are open, and wait for the engine's thread.
@@ -104,9 +99,9 @@ class Desk:
         while self._thread.is_alive():
             await asyncio.sleep(0.01)
 
-    def _asked(self, question: Question[Any]) -> Answer:
+    def _asked(self, question: Question[Any], came: asyncio.Event) -> Answer:
         self._last_key += 1
-        answer = Answer(self._last_key, self._leave, self._unread)
+        answer = Answer(self._last_key, self._leave, self._unread, came)
         self._open[answer.key] = answer
         self._incoming.put(Asked(answer.key, question))
         return answer
@@ -151,78 +146,3 @@ class Desk:
                 self._report(failed)
                 # What fails at once must not do so in a circle.
                 self._incoming.wait_anew()
-
-
-class Answer:
-    """The parts of one answer, in their order, each to be taken once.
-
-    Taking raises the errors of `gptcli.errors` as the engine did, SlowError, BrokenError and
-    BusyError. Leave by `aclose`, or by using it as a context: the engine then stops its work.
-    """
-
-    def __init__(self, key: int, leave: Callable[[Answer], None], unread: int) -> None:
-        self.key = key
-        self._leave, self._most = leave, unread
-        self._parts: deque[Any] = deque()
-        self._came = asyncio.Event()
-        self._over = False
-        self._error: Exception | None = None
-
-    def __aiter__(self) -> Answer:
-        return self
-
-    async def __anext__(self) -> Any:
-        while not self._parts and not self._over:
-            self._came.clear()
-            try:
-                await self._came.wait()
-            except BaseException:
-                self._leave(self)
-                raise
-        if self._parts:
-            return self._parts.popleft()
-        if self._error is not None:
-            raise self._error
-        raise StopAsyncIteration
-
-    async def whole(self) -> Any:
-        """The only part, of a question that is not answered by an iterator."""
-        async with self:
-            return await anext(self)
-
-    async def aclose(self) -> None:
-        """Leave; without effect where the answer is over."""
-        self._leave(self)
-        self._over = True
-        self._came.set()
-
-    async def __aenter__(self) -> Answer:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def put(self, part: Any) -> bool:
-        """Take in a part; False where too many wait, which ends the answer."""
-        if len(self._parts) >= self._most:
-            self.fail(SlowError(f"{self._most} parts of the answer were not taken"))
-            return False
-        self._parts.append(part)
-        self._came.set()
-        return True
-
-    def end(self, error: GptcliError | None) -> None:
-        """Nothing more will come; what came before an error can still be taken."""
-        self._over, self._error = True, error
-        self._came.set()
-
-    def fail(self, error: Exception) -> None:
-        """The same at once: what was not taken is lost."""
-        self._parts.clear()
-        self._over, self._error = True, error
-        self._came.set()

@@ -55,9 +55,12 @@ class ChannelReader:
         self._seen = True
         #: Whether a message that is not for the user was begun, and none that is came after.
         self.withheld = False
+        #: What the last token added to a message that is not for the user.
+        self.thought = b""
 
     def feed(self, token: int, data: bytes) -> bytes:
         """What a token adds to the answer; `data` are its bytes, none for a control token."""
+        self.thought = b""
         match self._marks.get(token):
             case "message":
                 named = bytes(self._header or b"").split(maxsplit=1)[:1]
@@ -74,4 +77,6 @@ class ChannelReader:
                     self._header += data
                 elif self._seen:
                     return data
+                else:
+                    self.thought = data
         return b""

@@ -32,7 +32,9 @@ class Chunk:
     finish_reason is set on the last chunk of a completion: "stop" (an end token or a stop string),
     "length" (the token limit or the context was reached) or "uncertain" (see Request.fail_below).
     marks: [start, end) of added tokens that were written, in the completion's whole text, which
-    may have ended before them.
+    may have ended before them. ending: the end token that was drawn, where log-probabilities were
+    asked for; it is no part of the text. thinking: what the model wrote for itself, in a channel
+    that is not the answer's; no part of the text either.
     """
 
     text: str
@@ -40,6 +42,8 @@ class Chunk:
     tokens: tuple[TokenInfo, ...] = ()
     finish_reason: str | None = None
     marks: tuple[tuple[int, int], ...] = ()
+    ending: TokenInfo | None = None
+    thinking: str = ""
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,13 @@ class Compute:
         limit=Limit(1, MOST),
         setting=True,
     )
+    no_server: bool = option(
+        False,
+        "Compute in this process, also where a server runs for this model and these settings"
+        " (gptcli serve --background).",
+        panel=_PANEL,
+        setting=True,
+    )
 
     base_url: str | None = option(
         None,

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
@@ -185,6 +186,20 @@ class ScoredText:
     surplus: Surplus = Surplus()
 
 
+def told(text: ScoredText) -> dict[str, Any]:
+    """How a text was run, for another class that tells it too."""
+    return {each.name: getattr(text, each.name) for each in fields(ScoredText)}
+
+
+@dataclass(frozen=True)
+class ScoreEventsRequest(Question["Iterator[ScoredText | TokenScore]"]):
+    """The same as it happens: how the text is run, then its tokens."""
+
+    asks = "score a text"
+
+    text: ScoreRequest
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score(ScoredText):
     """A scored text. At least one token is scored.
@@ -225,5 +240,4 @@ class ScoreRows(ScoredText):
 
     def whole(self) -> Score:
         """The text when it is scored. None of its tokens may have been given yet."""
-        told = {each.name: getattr(self, each.name) for each in fields(ScoredText)}
-        return Score(tokens=tuple(self.rows), **told)
+        return Score(tokens=tuple(self.rows), **told(self))

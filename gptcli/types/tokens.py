@@ -12,12 +12,16 @@ from gptcli.types.token import Token
 
 @dataclass(frozen=True)
 class TokensRequest(Question["Tokens"]):
-    """A text to be cut; special: names of control tokens in it become these. No weights needed."""
+    """A text to be cut; special: names of control tokens in it become these. No weights needed.
+
+    begun: with what the model expects before every text (a BOS token).
+    """
 
     asks = "cut a text into tokens"
 
     text: str
     special: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,18 @@ def questions() -> dict[str, type]:
     """Every class of questions that the rooms know, by name."""
     for module in pkgutil.iter_modules(types.__path__):
         import_module(f"gptcli.types.{module.name}")
-    return {kind.__name__: kind for kind in Question.__subclasses__()}
+    kinds = (
+        kind for kind in Question.__subclasses__() if kind.__module__.startswith("gptcli.types")
+    )
+    return {kind.__name__: kind for kind in kinds}
 
 
 def test_every_question_is_in_the_table_of_the_local_backend():
-    """Catches a question that nobody answers, and an answer to a question that is no more."""
-    assert questions().keys() == ANSWERS.keys()
+    """Catches a question that nobody answers, and an answer to a question that is no more.
+
+    How a server is, only the server can tell.
+    """
+    assert questions().keys() - {"StatusRequest"} == ANSWERS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))

@@ -74,6 +74,22 @@ def test_the_answer_is_what_the_final_channel_says(says):
     assert says(answer) == ("Yes.", "stop", [])
 
 
+def test_what_is_thought_is_told_beside_it(backend, says, monkeypatch):
+    """Catches thinking that is lost, or holds names of channels."""
+    told: list[Chunk] = []
+    answer = backend.answer
+
+    def noted(question):
+        for event in answer(question):
+            told.extend([event] if isinstance(event, Chunk) else [])
+            yield event
+
+    monkeypatch.setattr(backend, "answer", noted)
+    says(f"{THOUGHT}<|channel|>final<|message|>Yes.<|return|>")
+    assert "".join(chunk.thinking for chunk in told) == "Hm."
+    assert not any(chunk.text and chunk.thinking for chunk in told)
+
+
 def test_an_answer_cut_short_in_thought_says_so(says):
     """Catches an empty answer without a word."""
     text, reason, notices = says(THOUGHT, limit=4)

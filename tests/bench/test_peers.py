@@ -134,7 +134,12 @@ def test_gptcli_is_asked_for_one_figure_at_a_time(asked, tmp_path):
     assert asked[-1][1]["GPTCLI_CPU_FEATURES"] == "avx2"
     assert gptcli.measure(Case("long", "int8", 2, 8000), places)() == 1 / 50
     assert gptcli.measure(Case("start", "int8", 2), places)() == 1.25
-    assert asked[-1][0][3] == "complete"
+    assert asked[-1][0][3] == "complete" and "--no-server" in asked[-1][0]
+    assert gptcli.measure(Case("warm", "int8", 2), places)() == 1.25
+    served = [command for command, _ in asked[-3:]]
+    assert [command[3] for command in served] == ["serve", "complete", "complete"]
+    # The same settings, by which the server is found.
+    assert all(" ".join(served[0][-6:]) in " ".join(command) for command in served[1:])
     assert gptcli.measure(Case("memory", "int8", 2), places)() == 7 << 20
 
 

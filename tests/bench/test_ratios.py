@@ -89,6 +89,8 @@ def test_targets_bind_the_way_they_are_meant():
     start = target("smollm2", Case("start", "bfloat16", 2), "llama.cpp")
     assert start is not None and str(start) == "≤ 2.5"
     assert start.met(2.5) and not start.met(2.51)
+    warm = target("smollm2", Case("warm", "bfloat16", 2), "llama.cpp")
+    assert warm is not None and str(warm) == "≤ 0.6"
     assert target("smollm2", Case("decode", "int4", 2, 16), "openvino") is None
     assert target("gpt2-124m", Case("decode", "int4", 1, 16), "llama.cpp") is None
     assert target("llama-1b", Case("start", "int4", 2), "llama.cpp") is None

@@ -33,7 +33,10 @@ OTHER_THINGS = {
     "--max-new-tokens": "the same",
     "--n-predict": "the same",
     "--max-tokens": "the same",
+    "--stop": "texts that end an answer, or servers that are ended",
+    "--status": "of models, told by exit code, or of servers",
     "--batch": "rows of a file, or how many bench decodes together",
+    "--parallel": "rows of a batch, or texts of a server, at once",
     "--all": "every token on a terminal, or models of other tools too",
 }
 

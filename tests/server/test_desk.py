@@ -11,7 +11,8 @@ import pytest
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.errors import InputError
-from gptcli.server.desk import BrokenError, BusyError, Desk, SlowError
+from gptcli.server.answers import SlowError
+from gptcli.server.desk import BrokenError, BusyError, Desk
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.completion import Chunk, Request, Usage
 
@@ -138,7 +139,7 @@ def test_a_full_desk_says_so_and_who_leaves_makes_room():
     backend = Stepwise()
 
     async def work(desk: Desk) -> None:
-        first, second = desk.ask_all([Request("a"), Request("b")])
+        first, second = desk.ask_all([Request("a"), Request("b")]).each
         with pytest.raises(BusyError):
             desk.ask_all([Request("c"), Request("d")])
         third = desk.ask(Request("c"))
@@ -164,7 +165,7 @@ def test_a_bug_fails_what_is_open_and_nothing_after():
 
     async def work(desk: Desk) -> str:
         asked = desk.ask_all([Request("bug"), Request("waits behind it")])
-        for answer in asked:
+        for answer in asked.each:
             with pytest.raises(BrokenError):
                 await anext(answer)
         return await text(desk, "on again", max_new_tokens=2)

@@ -25,6 +25,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "WalkRequest": ("next_tokens", "walk"),
     "ScoreRequest": ("score", "answer"),
     "ScoreRowsRequest": ("score", "rows"),
+    "ScoreEventsRequest": ("score", "events"),
     "DtypeComparisonRequest": ("dtype_comparison", "answer"),
     "ChooseRequest": ("choose", "answer"),
     "TreeRequest": ("tree", "answer"),
@@ -41,6 +42,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "AttentionRequest": ("attention", "answer"),
     "LensRequest": ("lens", "answer"),
     "BenchRequest": ("bench", "answer"),
+    "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 
@@ -50,6 +52,11 @@ class LocalBackend:
 
     def __init__(self, model: OpenModel) -> None:
         self._open = model
+
+    @property
+    def model(self) -> OpenModel:
+        """What is open."""
+        return self._open
 
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer."""

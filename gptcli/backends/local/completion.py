@@ -16,6 +16,7 @@ from gptcli.errors import InputError
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
+from gptcli.text.stream import TextStream
 from gptcli.types.completion import (
     Chunk,
     Event,
@@ -75,6 +76,7 @@ class Completion:
         stops = (*request.stop, *model.defaults.stops)
         self.samples = [Sample(stops, skip=taken) for _ in range(request.samples)]
         self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
+        self.thoughts = [TextStream() for _ in self.readers]
         self.uncertain: list[Uncertain] = []
 
     def events(self) -> Generator[Event | Pause, None, None]:
@@ -111,7 +113,7 @@ class Completion:
                 chunk = self._chunk(sample, drawn)
                 if sample.finish_reason or sample.tokens >= self.limit:
                     drawing.stop(drawn.sample)
-                if chunk.text or chunk.tokens or chunk.finish_reason:
+                if chunk.text or chunk.tokens or chunk.finish_reason or chunk.thinking:
                     yield chunk
         for index, sample in enumerate(self.samples):
             if sample.finish_reason is None:
@@ -183,22 +185,25 @@ class Completion:
         """What one drawn token adds to its sample."""
         if self._is_uncertain(sample, drawn):
             return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
-        if drawn.ends:
-            return Chunk(sample.finish("stop"), drawn.sample, finish_reason="stop")
         infos: tuple[TokenInfo, ...] = ()
         if drawn.logprob is not None and self.request.logprobs is not None:
             top = tuple(self._info(each.id, each.logprob) for each in drawn.top)
             infos = (self._info(drawn.id, drawn.logprob, top),)
-        data = self._visible_bytes(drawn.id)
+        if drawn.ends:
+            ending = infos[0] if infos else None
+            text = sample.finish("stop")
+            return Chunk(text, drawn.sample, finish_reason="stop", ending=ending)
+        data, thought = self._visible_bytes(drawn.id), ""
         if self.readers:
             data = self.readers[drawn.sample].feed(drawn.id, data)
+            thought = self.thoughts[drawn.sample].feed(self.readers[drawn.sample].thought)
         before = sample.fed
         text = sample.feed(data)
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
         seen = name is not None and data == name.encode() and sample.fed - before >= len(name)
         marks = ((sample.fed - len(name), sample.fed),) if name and seen else ()
-        return Chunk(text, drawn.sample, infos, sample.finish_reason, marks)
+        return Chunk(text, drawn.sample, infos, sample.finish_reason, marks, thinking=thought)
 
     def _is_uncertain(self, sample: Sample, drawn: Drawn) -> bool:
         """Whether the token is less probable than is allowed; if so, it is noted."""

@@ -15,12 +15,15 @@ from gptcli.text.cut import own_bytes
 from gptcli.types.events import Notice
 from gptcli.types.score import (
     Score,
+    ScoredText,
+    ScoreEventsRequest,
     ScoreRequest,
     ScoreRows,
     ScoreRowsRequest,
     Surplus,
     TokenScore,
     characters_of,
+    told,
 )
 from gptcli.types.token import Token
 
@@ -50,6 +53,13 @@ def rows(model: OpenModel, request: ScoreRowsRequest) -> ScoreRows:
         notices=planned.notices,
         surplus=planned.surplus,
     )
+
+
+def events(model: OpenModel, request: ScoreEventsRequest) -> Iterator[ScoredText | TokenScore]:
+    """The same, how the text is run first. Raises as `rows` does, before the first."""
+    found = rows(model, ScoreRowsRequest(request.text))
+    yield ScoredText(**told(found))
+    yield from found.rows
 
 
 def _rows(model: OpenModel, planned: Plan) -> Iterator[TokenScore]:

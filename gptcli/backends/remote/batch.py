@@ -2,126 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from queue import Empty, Full, Queue
-from typing import Any
+from collections.abc import Iterator
 
 from gptcli.backends.remote.answers import answered
 from gptcli.backends.remote.remote_model import RemoteModel
-from gptcli.errors import GptcliError
-from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Incoming, Told
-
-#: Seconds between looks for new questions while answers are awaited.
-_LOOK = 0.02
-#: How many questions wait here, and how many parts of answers.
-_AHEAD, _PARTS = 64, 1024
+from gptcli.backends.side_by_side import side_by_side
+from gptcli.types.batch import BatchRequest, Ended, Told
 
 
 def answer(model: RemoteModel, request: BatchRequest) -> Iterator[Told | Ended]:
     """See BatchRequest. At most `most` questions are with the server, or what its place says."""
-    most = request.most or model.place.concurrency
-    run = Run(lambda question: answered(model, question), request.incoming, most)
-    try:
-        yield from run.answers()
-    finally:
-        run.stop()
-
-
-class Run:
-    """Questions under way. The threads end with the process: nothing waits for a slow server.
-
-    answer: of one question; called in several threads at once.
-    """
-
-    def __init__(self, answer: Callable[[Any], Any], incoming: Incoming, most: int) -> None:
-        self._answer, self._incoming, self._most = answer, incoming, most
-        self._told: Queue[Told | Ended | BaseException] = Queue(_PARTS)
-        self._waiting: deque[Asked] = deque()
-        #: Who is answered, and what says that the asker has left.
-        self._open: dict[int, threading.Event] = {}
-        #: Threads that run, those of askers who left included.
-        self._busy = 0
-        self._over = threading.Event()
-
-    def answers(self) -> Iterator[Told | Ended]:
-        """The answers as they come, until no more questions do."""
-        while True:
-            self._look()
-            if not (self._waiting or self._open):
-                # Only where nothing is under way is there all the time in the world.
-                came = self._incoming.take(wait=True)
-                if came is None:
-                    return
-                self._note(came)
-            while self._waiting and self._busy < self._most:
-                self._begin(self._waiting.popleft())
-            try:
-                told = self._told.get(timeout=_LOOK)
-            except Empty:
-                continue
-            if isinstance(told, BaseException):
-                raise told
-            wanted = told.key in self._open
-            if isinstance(told, Ended):
-                self._busy -= 1
-                self._open.pop(told.key, None)
-            if wanted:
-                yield told
-
-    def stop(self) -> None:
-        """Whoever asked for all of it has left."""
-        self._over.set()
-        for left in self._open.values():
-            left.set()
-
-    def _look(self) -> None:
-        while len(self._waiting) < _AHEAD:
-            came = self._incoming.take(wait=False)
-            if came is None:
-                return
-            self._note(came)
-
-    def _note(self, came: Asked | Gone) -> None:
-        if isinstance(came, Asked):
-            self._waiting.append(came)
-            return
-        self._waiting = deque(each for each in self._waiting if each.key != came.key)
-        left = self._open.pop(came.key, None)
-        if left is not None:
-            left.set()
-
-    def _begin(self, asked: Asked) -> None:
-        left = self._open[asked.key] = threading.Event()
-        self._busy += 1
-        threading.Thread(target=self._work, args=(asked, left), daemon=True).start()
-
-    def _work(self, asked: Asked, left: threading.Event) -> None:
-        """One question, in a thread."""
-        try:
-            found = self._answer(asked.question)
-            parts = found if isinstance(found, Iterator) else iter((found,))
-            try:
-                for part in parts:
-                    if left.is_set():
-                        break
-                    self._put(Told(asked.key, part))
-            finally:
-                # What is not asked for any more is hung up on.
-                close = getattr(parts, "close", None)
-                if close is not None:
-                    close()
-            self._put(Ended(asked.key))
-        except GptcliError as error:
-            self._put(Ended(asked.key, error))
-        except BaseException as error:
-            self._put(error)
-
-    def _put(self, told: Told | Ended | BaseException) -> None:
-        while not self._over.is_set():
-            try:
-                return self._told.put(told, timeout=1.0)
-            except Full:
-                continue
-        return None
+    return side_by_side(
+        lambda question: answered(model, question), request, model.place.concurrency
+    )

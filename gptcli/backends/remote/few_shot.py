@@ -9,7 +9,6 @@ from typing import cast
 
 from gptcli.backends.chosen_examples import ChosenExamples, as_messages
 from gptcli.backends.remote.answers import answered
-from gptcli.backends.remote.batch import Run
 from gptcli.backends.remote.choose import rows_after
 from gptcli.backends.remote.remote_model import RemoteModel
 from gptcli.backends.remote.scoring import check, total
@@ -20,6 +19,7 @@ from gptcli.backends.shares import (
     label_shares,
     mean_shares,
 )
+from gptcli.backends.side_by_side import Run
 from gptcli.config import MOST
 from gptcli.errors import GptcliError
 from gptcli.text.example_template import ExampleTemplate, begins_another

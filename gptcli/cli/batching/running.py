@@ -51,7 +51,7 @@ def run_batch(
     rows = _begun(rows_as_they_come(environment, path, kind, faults=True))
     settings = settings_of(job.command, (job.compute, job.sampling, *job.groups), job.more)
     with closing(open_many(job.compute, batch, messages)) as backend:
-        settings["content"] = content(job.compute)
+        settings["the model's files"] = content(job.compute)
         started = time.monotonic()
         asked = _Asking(environment, batch, job, messages, backend, rows, settings)
         if out is None:

@@ -12,8 +12,9 @@ from gptcli.errors import GptcliError
 from gptcli.types.compute import Compute
 from gptcli.types.models import AdapterRef
 
-#: How fast it runs and who may ask, not what it says; the seed of a run has a place of its own.
-_WITHOUT_EFFECT = frozenset(("threads", "seed", "api_key_file", "timeout"))
+#: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
+#: own.
+_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed", "api_key_file", "timeout"))
 
 
 def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -77,19 +77,22 @@ EXAMPLES = (
 )
 
 
+_OneQuery = Annotated[
+    Spoken,
+    but(
+        prompt={"metavar": "QUERY", "help": "The input to be answered; - is all of stdin."},
+        prompt_option="The input, for scripts.",
+        file={
+            "help": "Read the input, one for all of it, from a file; - is stdin. Repeatable.",
+            "brief": "",
+        },
+    ),
+]
+
+
 def few_shot(
     environment: Environment,
-    source: Annotated[
-        Spoken,
-        but(
-            prompt={"metavar": "QUERY", "help": "The input to be answered; - is all of stdin."},
-            prompt_option="The input, for scripts.",
-            file={
-                "help": "Read the input, one for all of it, from a file; - is stdin. Repeatable.",
-                "brief": "",
-            },
-        ),
-    ],
+    source: _OneQuery,
     many: Queries,
     examples: Examples,
     writing: ExampleWriting,

@@ -82,7 +82,7 @@ class Verifying:
 
 
 def group(context: typer.Context) -> None:
-    """List, find, fetch, describe, check, convert, merge and remove models.
+    """List, find, fetch, show, check, convert, merge and remove models.
 
     The default model lives in gptcli's data directory (GPTCLI_DATA_DIR moves it), with what is kept
     of others so that they start at once; models of the Hugging Face hub in its own cache (HF_HOME).

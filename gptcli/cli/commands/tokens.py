@@ -70,7 +70,7 @@ def tokens(
         ),
     ],
     cutting: Cutting,
-    compute: Annotated[Compute, only("model", *REMOTE)],
+    compute: Annotated[Compute, only("model", "no_server", *REMOTE)],
     output: Annotated[
         Output,
         but(

@@ -10,9 +10,11 @@ ENVIRONMENT = (
         "When gptcli is installed: 0 does not compile the CPU kernels, 1 makes it an error where"
         " they cannot be.",
     ),
+    ("GPTCLI_SERVE_TOKEN", "The token that gptcli serve asks for, where no --token-file names it."),
     ("HF_HOME", "Where the Hugging Face hub's cache and token live."),
     ("HF_HUB_OFFLINE", "1: models are not looked for on the network."),
     ("HF_TOKEN", "Gives access to models of the Hugging Face hub that ask for it."),
+    ("XDG_RUNTIME_DIR", "Where the sockets of servers in the background are."),
     ("NO_COLOR", "Not empty: no colours."),
     ("FORCE_COLOR", "Not empty: colours even where the output is no terminal."),
     ("COLUMNS", "How wide help and tables are."),
@@ -26,8 +28,9 @@ FILES = (
     ),
     (
         "~/.local/share/gptcli/",
-        "The default model, packed weights and tokenizers. XDG_DATA_HOME and GPTCLI_DATA_DIR move"
-        " it; on macOS it is ~/Library/Application Support/gptcli.",
+        "The default model, packed weights and tokenizers, and logs of servers in the background."
+        " XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is ~/Library/Application"
+        " Support/gptcli.",
         "",
     ),
 )

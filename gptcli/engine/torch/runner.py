@@ -179,6 +179,12 @@ class TorchRunner:
         return self.decoder.logits(streams)
 
     @torch.inference_mode()
+    def normed(self, streams: Tensor) -> Tensor:
+        """See Runner."""
+        found: Tensor = self.decoder.final_norm(streams)
+        return found.float()
+
+    @torch.inference_mode()
     def embeddings(self, ids: Sequence[int]) -> Tensor:
         """See Runner."""
         rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)

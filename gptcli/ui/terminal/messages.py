@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TextIO
-
-from rich.text import Text
+from functools import cached_property
+from typing import TYPE_CHECKING, TextIO
 
 from gptcli.types.events import Notice
 from gptcli.ui.terminal.visible import one_line
-from gptcli.ui.terminal.writer import plain_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Messages:
@@ -17,7 +18,19 @@ class Messages:
 
     def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = plain_console(stream, soft_wrap=True)
+        self._stream = stream
+
+    @cached_property
+    def console(self) -> Console:
+        """What draws the lines. Most commands have none to draw, and do without Rich."""
+        from gptcli.ui.terminal.writer import plain_console
+
+        return plain_console(self._stream, soft_wrap=True)
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person sees the lines as they come."""
+        return self._stream.isatty()
 
     def error(self, text: str) -> None:
         """`gptcli: error: <subject>: <reason>`."""
@@ -40,6 +53,8 @@ class Messages:
 
     def always(self, text: str) -> None:
         """Something that was asked for, so that `quiet` does not matter."""
+        from rich.text import Text
+
         self.console.print(Text(f"gptcli: {one_line(text)}"))
 
     def report(self, lines: Iterable[str]) -> None:
@@ -52,6 +67,8 @@ class Messages:
         self.console.print()
 
     def _line(self, kind: str, text: str, style: str) -> None:
+        from rich.text import Text
+
         line = Text("gptcli: ")
         line.append(f"{kind}:", style=style)
         line.append(f" {one_line(text)}")

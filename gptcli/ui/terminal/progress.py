@@ -5,24 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
-
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING, TypeVar
 
 from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import one_line
 from gptcli.units import size
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn, TaskID
 
 T = TypeVar("T")
 
@@ -49,6 +40,8 @@ def watch_steps(
 def counting(label: str, total: int, messages: Messages) -> Iterator[Callable[[], None]]:
     """A task of `total` steps: a bar on a terminal, one line elsewhere. Call it after each step."""
     if _animated(messages):
+        from rich.progress import Progress as Bars
+
         with Bars(
             *_steps(), console=messages.console, transient=True, disable=messages.quiet
         ) as bars:
@@ -70,6 +63,9 @@ def counting_rows(
     if not _animated(messages):
         yield lambda rows, tokens: None
         return
+    from rich.progress import Progress as Bars
+    from rich.progress import TextColumn
+
     text = TextColumn("{task.fields[rate]}", markup=False)
     begun = time.monotonic()
     with Bars(
@@ -86,10 +82,18 @@ def counting_rows(
 
 def _animated(messages: Messages) -> bool:
     # Not what Rich takes for a terminal: FORCE_COLOR asks for colour in a pipe, not for animation.
-    return messages.console.file.isatty() and not messages.console.is_dumb_terminal
+    return messages.on_terminal and not messages.console.is_dumb_terminal
 
 
 def _bytes() -> tuple[ProgressColumn, ...]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     return (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -100,6 +104,8 @@ def _bytes() -> tuple[ProgressColumn, ...]:
 
 
 def _steps() -> tuple[ProgressColumn, ...]:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
     return (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -113,6 +119,8 @@ def _with_bars(
     messages: Messages,
     columns: Sequence[ProgressColumn],
 ) -> T:
+    from rich.progress import Progress as Bars
+
     # Nothing is drawn before the first step, so that a task without steps shows nothing.
     bars = Bars(*columns, console=messages.console, transient=True, disable=messages.quiet)
     shown: dict[str, TaskID] = {}

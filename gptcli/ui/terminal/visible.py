@@ -6,8 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-
-from rich.cells import cell_len
+from functools import cache
 
 # C0 but newline and tab, DEL, C1, surrogates, line and paragraph separators, and what takes no room
 # and so could reorder text or hide some in it: Unicode's Default_Ignorable_Code_Point and the
@@ -40,13 +39,30 @@ _WRITTEN = (
 )
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 _LONGEST_WRITTEN = 9
-_FOUND = re.compile(f"(?P<written>{_WRITTEN})|[{_UNSAFE}]")
-#: The same but for what `isolated` puts around a text: in a line these two change nothing else.
-_FOUND_BUT_ISOLATES = re.compile(
-    f"(?P<written>{_WRITTEN})|[{_UNSAFE}]".replace("\u2060-\u206f", "\u2060-\u2067\u206a-\u206f")
-)
-#: Nothing is to be spelled out, or looked at more closely, in a text without these.
-_HARMLESS = re.compile(f"[^{_UNSAFE}]*")
+
+
+@cache
+def _found(*, isolates: bool = False) -> re.Pattern[str]:
+    """What is looked at. Made when it is first needed: most of what starts writes no text of such.
+
+    isolates: without what `isolated` puts around a text: in a line these two change nothing else.
+    """
+    found = f"(?P<written>{_WRITTEN})|[{_UNSAFE}]"
+    if isolates:
+        found = found.replace("\u2060-\u206f", "\u2060-\u2067\u206a-\u206f")
+    return re.compile(found)
+
+
+@cache
+def _harmless() -> re.Pattern[str]:
+    """Nothing is to be spelled out, or looked at more closely, in such a text."""
+    return re.compile(f"[^{_UNSAFE}]*")
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 class Neutral:
@@ -54,14 +70,15 @@ class Neutral:
 
     def __init__(self, *, isolates: bool = False) -> None:
         """isolates: what `isolated` sets may pass."""
-        self._found = _FOUND_BUT_ISOLATES if isolates else _FOUND
+        self._isolates = isolates
         self._open = ""
 
     def __call__(self, text: str) -> str:
         """The next piece."""
         before, whole = len(self._open), self._open + text
-        shown = _spelled_out(self._found, whole)[before:]
-        *_, last = None, *self._found.finditer(whole, max(len(whole) - _LONGEST_WRITTEN, 0))
+        found = _found(isolates=self._isolates)
+        shown = _spelled_out(found, whole)[before:]
+        *_, last = None, *found.finditer(whole, max(len(whole) - _LONGEST_WRITTEN, 0))
         ends = last is not None and last["written"] and last.end() == len(whole)
         self._open = last[0] if last is not None and ends else ""
         return shown
@@ -69,7 +86,7 @@ class Neutral:
 
 def neutral(text: str) -> str:
     """The text with whatever a terminal would obey, or hide, spelled out, but newline and tab."""
-    return _spelled_out(_FOUND, text)
+    return _spelled_out(_found(), text)
 
 
 def unseen() -> Iterator[str]:
@@ -89,13 +106,13 @@ def one_line(text: str) -> str:
 
 def in_json(text: str) -> str:
     """A text in JSON, whose strings say the same, with such characters spelled as JSON does it."""
-    return _spelled_out(_FOUND, text, _json_escape)
+    return _spelled_out(_found(), text, _json_escape)
 
 
 def _spelled_out(
     found: re.Pattern[str], text: str, spell: Callable[[int], str] | None = None
 ) -> str:
-    if _HARMLESS.fullmatch(text):
+    if _harmless().fullmatch(text):
         return text
     spell = spell or _escape
     return found.sub(lambda match: match["written"] or spell(ord(match[0])), text)
@@ -133,7 +150,7 @@ def _sign(character: str) -> str:
     hidden = category[0] in "CM" or category in ("Zl", "Zp", "Zs")
     # Two of these make a flag, to which terminals give two cells, or four.
     hidden = hidden or "\U0001f1e6" <= character <= "\U0001f1ff"
-    if hidden or cell_len(character) == 0:
+    if hidden or _cells(character) == 0:
         code = ord(character)
         return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
     return character
@@ -151,11 +168,11 @@ def isolated(text: str) -> str:
 
 def shortened(text: str, width: int) -> str:
     """The text in at most `width` cells, the end cut off and marked with … where it is longer."""
-    if cell_len(text) <= width:
+    if _cells(text) <= width:
         return text
     kept, used = "", 0
     for character in text:
-        used += cell_len(character)
+        used += _cells(character)
         if used > width - 1:
             break
         kept += character
@@ -164,11 +181,11 @@ def shortened(text: str, width: int) -> str:
 
 def ending(text: str, width: int) -> str:
     """The text in at most `width` cells, its beginning cut off and marked with … where longer."""
-    if cell_len(text) <= width:
+    if _cells(text) <= width:
         return text
     kept, used = "", 0
     for character in reversed(text):
-        used += cell_len(character)
+        used += _cells(character)
         if used > width - 1:
             break
         kept = character + kept

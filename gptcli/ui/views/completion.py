@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gptcli.types.completion import Chunk, Event, PromptPiece, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.writer import TerminalWriter
 from gptcli.ui.views import source
 from gptcli.ui.views.sampling import as_json
+
+if TYPE_CHECKING:
+    from gptcli.ui.terminal.writer import TerminalWriter
 
 
 def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usage]:
@@ -20,8 +22,17 @@ def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usag
     for event in events:
         if isinstance(event, Notice):
             messages.notices([event])
-        elif not isinstance(event, PromptPiece):
+        elif not isinstance(event, PromptPiece) and not _only_thought(event):
             yield event
+
+
+def _only_thought(event: Chunk | Usage) -> bool:
+    """Whether it holds nothing that is shown."""
+    return (
+        isinstance(event, Chunk)
+        and bool(event.thinking)
+        and not (event.text or event.tokens or event.finish_reason)
+    )
 
 
 def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:

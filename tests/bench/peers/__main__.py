@@ -59,6 +59,7 @@ def arguments() -> argparse.Namespace:
     add("--llama-bench-avx2", type=Path, metavar="FILE", help="of a build without AVX-512")
     add("--llama-batched-bench", type=Path, metavar="FILE")
     add("--llama-completion", type=Path, metavar="FILE")
+    add("--llama-server", type=Path, metavar="FILE")
     add("--peer-python", type=Path, default=Path(sys.executable), metavar="FILE")
     given = parser.parse_args()
     for name, known in (("peers", _PEERS), ("measures", MEASURES)):
@@ -100,6 +101,7 @@ def main() -> None:
         given.llama_completion,
         given.llama_batched_bench,
         given.llama_bench_avx2,
+        given.llama_server,
     )
     everyone: list[Peer] = [LlamaCpp(programs, given.new_tokens)]
     everyone += [PythonPeer(each, given.peer_python, given.new_tokens) for each in LIBRARIES]

@@ -14,6 +14,7 @@ from tests.bench.weights.places import Places, is_file_type
 ALLOWED, ALLOWED_OF_FILE = "weights + KV + 150 MB", "file + KV + 120 MB"
 BANDWIDTH = "read bandwidth"
 ITSELF = f"itself at {SHORT}"
+IN_PROCESS = "in-process"
 #: Bits of a weight: a group of 32 has a scale of 16 bits, that of int4 also a minimum.
 _BITS = {"float32": 32.0, "bfloat16": 16.0, "int8": 8 + 16 / 32, "int4": 4 + 32 / 32}
 #: Bytes that a process without torch may hold beside weights and KV cache, and beside a file's.
@@ -29,6 +30,8 @@ def sides(case: Case, places: Places, ours: Gptcli) -> Iterator[Side]:
         yield Side(ALLOWED_OF_FILE if is_file_type(case.dtype) else ALLOWED, lambda: bound)
     if case.measure == "read":
         yield Side(BANDWIDTH, ours.bandwidth(case))
+    if case.measure == "served":
+        yield Side(IN_PROCESS, ours.in_process(case, places))
     if case.measure == "long":
         short = Case("long", case.dtype, case.threads, SHORT)
         yield Side(ITSELF, ours.measure(short, places))

@@ -24,6 +24,8 @@ from tests.bench.peers.workers.job import Job
 from tests.bench.weights.places import Places
 
 _ROOT = Path(__file__).parents[3]
+#: Measures of programs, which libraries are not.
+_NOT_THEIRS = ("long", "avx2", "warm", "served")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class PythonPeer:
     def measure(self, case: Case, places: Places) -> Measure | None:
         """None for a dtype that it does not have, or whose weights were not made."""
         find = self._library.weights.get(case.dtype)
-        if find is None or not find(places).exists() or case.measure in ("long", "avx2"):
+        if find is None or not find(places).exists() or case.measure in _NOT_THEIRS:
             return None
         job = self._job(case, find(places), places.checkpoint / "tokenizer.json")
         if case.measure == "start":

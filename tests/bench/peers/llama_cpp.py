@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.peers import clients
 from tests.bench.peers.cases import (
     BATCH,
     BATCH_NEW,
@@ -37,6 +38,7 @@ class Programs:
     completion: Path | None = None
     batched_bench: Path | None = None
     bench_avx2: Path | None = None
+    server: Path | None = None
 
 
 class LlamaCpp:
@@ -51,6 +53,7 @@ class LlamaCpp:
         """Nothing: a build does not know its release. Raises MeasureError without programs."""
         programs = self._programs
         given = [programs.bench, programs.completion, programs.bench_avx2, programs.batched_bench]
+        given.append(programs.server)
         paths = [path for path in given if path is not None]
         if not paths:
             raise MeasureError("no path to llama-bench was given")
@@ -70,7 +73,9 @@ class LlamaCpp:
             return None if program is None else self._bench(program, model, case)
         if case.measure == "batch" and programs.batched_bench is not None:
             return _batch(programs.batched_bench, model)
-        if case.measure in ("start", "memory") and programs.completion is not None:
+        if case.measure == "served" and programs.server is not None:
+            return _serve(programs.server, model)
+        if case.measure in ("start", "warm", "memory") and programs.completion is not None:
             return _complete(programs.completion, model, case)
         return None
 
@@ -111,12 +116,19 @@ def _batch(program: Path, model: list[str]) -> Measure:
     return lambda: batch_rate(run(command).output)
 
 
+def _serve(program: Path, model: list[str]) -> Measure:
+    # Room for each client's prompt and text, and no page for browsers.
+    context = BATCH * 4 * (BATCH_PROMPT + BATCH_NEW)
+    command = [str(program), *model, "-np", str(BATCH), "-c", str(context), "--no-webui"]
+    return lambda: clients.rate(command)
+
+
 def _complete(program: Path, model: list[str], case: Case) -> Measure:
-    new = 1 if case.measure == "start" else MEMORY_NEW
+    new = MEMORY_NEW if case.measure == "memory" else 1
     # At its best: without a warm-up, and with a KV cache no larger than such a completion needs,
     # where it would else hold one for the model's whole context from the start.
     least = ["-no-cnv", "--no-warmup", "-c", str(_CONTEXT)]
     command = [str(program), *model, "-p", PROMPT, "-n", str(new), "--temp", "0", *least]
-    if case.measure == "start":
-        return lambda: run(command).seconds
-    return lambda: float(run(command).peak)
+    if case.measure == "memory":
+        return lambda: float(run(command).peak)
+    return lambda: run(command).seconds

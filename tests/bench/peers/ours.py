@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcli import __version__
+from tests.bench.peers import clients
 from tests.bench.peers.cases import (
     BATCH,
     MEMORY_NEW,
@@ -37,6 +38,10 @@ class Gptcli:
         self._data, self._new = data, new_tokens
         self._bandwidth: dict[Case, float] = {}
 
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {"GPTCLI_DATA_DIR": str(self._data)}
+
     def version(self) -> str:
         """Its own number."""
         return __version__
@@ -57,8 +62,13 @@ class Gptcli:
             variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
             read = self._read if case.measure == "read" else _rate
             return lambda: read(case, self._run(command, variables).output)
+        if case.measure == "served":
+            served = [sys.executable, "-m", "gptcli", "serve", "-q", *model]
+            return lambda: clients.rate(served, self._variables)
+        if case.measure == "warm":
+            return lambda: self._through_server(model)
         new = 1 if case.measure == "start" else MEMORY_NEW
-        command = ["complete", *model, "-n", str(new), "--temp", "0", PROMPT]
+        command = ["complete", *model, "--no-server", "-n", str(new), "--temp", "0", PROMPT]
         if case.measure == "start":
             return lambda: self._run(command).seconds
         return lambda: float(self._run(command).peak)
@@ -66,6 +76,12 @@ class Gptcli:
     def warm(self, places: Places, dtype: str) -> None:
         """Packs the weights, so that no round pays for it. Raises MeasureError."""
         self._run(["complete", *_model(places, dtype), "-n", "1", PROMPT])
+
+    def in_process(self, case: Case, places: Places) -> Measure:
+        """What `served` measures, without a server."""
+        worker = [sys.executable, "-m", "tests.bench.peers.workers.in_process"]
+        command = [*worker, *_model(places, case.dtype), "--threads", str(case.threads)]
+        return lambda: float(_line(run(command, self._variables).output)["tokens_per_second"])
 
     def bandwidth(self, case: Case) -> Measure:
         """Bytes per second that the last process to measure a case of `read` read of memory."""
@@ -84,9 +100,16 @@ class Gptcli:
         self._bandwidth[case] = _figure(case, output, "read_bandwidth_bytes_per_second")
         return rate * float(_line(output)["decode"][0]["read_bytes_per_token"])
 
+    def _through_server(self, model: list[str]) -> float:
+        """Seconds of a process through a server that is there, and has answered before."""
+        command = ["complete", *model, "-n", "1", "--temp", "0", PROMPT]
+        self._run(["serve", "--background", "--idle-timeout", "1", *model])
+        self._run(command)
+        return self._run(command).seconds
+
     def _run(self, arguments: list[str], variables: Mapping[str, str] | None = None) -> Finished:
-        data = {"GPTCLI_DATA_DIR": str(self._data)}
-        return run([sys.executable, "-m", "gptcli", *arguments], {**data, **(variables or {})})
+        added = {**self._variables, **(variables or {})}
+        return run([sys.executable, "-m", "gptcli", *arguments], added)
 
 
 def _model(places: Places, dtype: str) -> list[str]:

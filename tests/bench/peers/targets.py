@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench.peers.bounds import ALLOWED, ALLOWED_OF_FILE, BANDWIDTH, ITSELF
+from tests.bench.peers.bounds import ALLOWED, ALLOWED_OF_FILE, BANDWIDTH, IN_PROCESS, ITSELF
 from tests.bench.peers.cases import Case
 from tests.bench.weights.places import is_file_type
 
@@ -22,6 +22,8 @@ _OF_FILES = {"smollm2": 1.25, "gemma": 1.25, "llama-1b": 1.15, "qwen3-4b": 1.15}
 _SHARE = {"llama-1b": 0.85, "qwen3-4b": 0.85}
 #: peer → at most so many times the seconds to its first token.
 _START = {"llama.cpp": 2.5, "transformers": 0.2}
+#: The same of a process whose server is there, against a peer's cold one.
+_WARM = {"llama.cpp": 0.6}
 _DEFAULT_MODEL = "smollm2"
 
 
@@ -42,7 +44,7 @@ class Target:
 
 #: Of sides that are no peers, for any model.
 _BOUNDS = dict.fromkeys((ALLOWED, ALLOWED_OF_FILE), Target(1.0, at_least=False))
-_BOUNDS |= {ITSELF: Target(1.5, at_least=False)}
+_BOUNDS |= {ITSELF: Target(1.5, at_least=False), IN_PROCESS: Target(0.95, at_least=True)}
 
 
 def target(model: str, case: Case, other: str) -> Target | None:
@@ -53,10 +55,14 @@ def target(model: str, case: Case, other: str) -> Target | None:
     if case.measure == "decode" and other == "llama.cpp":
         ratio = _DECODE.get((model, case.depth, case.threads), {}).get(case.dtype)
         return None if ratio is None else Target(ratio, at_least=True)
+    if model == _DEFAULT_MODEL and case.measure == "served" and other == "llama.cpp":
+        return Target(1.2, at_least=True)
     if other == BANDWIDTH:
         return Target(_SHARE[model], at_least=True) if model in _SHARE else None
     if model == _DEFAULT_MODEL and case.measure == "start" and other in _START:
         return Target(_START[other], at_least=False)
+    if model == _DEFAULT_MODEL and case.measure == "warm" and other in _WARM:
+        return Target(_WARM[other], at_least=False)
     if model == _DEFAULT_MODEL and case.measure == "avx2":
         return Target(1.0, at_least=True)
     return _BOUNDS.get(other)

@@ -199,6 +199,20 @@ def test_an_unfinished_run_notices_what_changed(tmp_path):
     assert [{k: v for k, v in row.items() if k != "key"} for row in results(out)] == strip
 
 
+def test_a_model_that_was_changed_is_noticed(chat_model, tmp_path):
+    """Catches an output of which half is another model's."""
+    model, out = tmp_path / "m", tmp_path / "o"
+    model.mkdir()
+    for file in chat_model.iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    rows = write(tmp_path / "r.jsonl", [{"prompt": "the cat"}, "bad"])
+    flags = ("complete", "-m", str(model), "-n", "1", "--batch", str(rows), "-o", str(out))
+    assert run(*flags, "--fail-fast").code == 4
+    config = model / "config.json"
+    config.write_text(config.read_text().replace("}", ', "rope_theta": 9999.0}'))
+    assert_one_line(run(*flags, "--resume"), 2, "was begun with the model's files [")
+
+
 def test_shards_are_the_lines_of_the_whole(tmp_path):
     """Catches a row that is in no share, or in two, or answered otherwise in one."""
     rows = write(tmp_path / "r.jsonl", [*ROWS, "bad", *ROWS[1:]])

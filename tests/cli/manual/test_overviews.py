@@ -30,7 +30,7 @@ WIDEST = 80 - 7 - 4 - 1
 
 def test_each_source_is_a_page() -> None:
     """A source that is not found, or a page that the README names and nobody writes."""
-    named = ("formats", "models", "performance", "remote")
+    named = ("formats", "models", "performance", "remote", "serve")
     assert set(NAMES) == {f"man7/gptcli-{name}.7" for name in named}
 
 

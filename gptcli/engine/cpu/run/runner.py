@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
+from gptcli.engine.cpu.run.norm import normed
 from gptcli.engine.cpu.run.packed_model import PackedModel
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
@@ -147,6 +148,12 @@ class KernelRunner:
     def logits_of_streams(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
         """See Runner."""
         return self.model.unembed(streams)
+
+    def normed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See Runner."""
+        norm, packed = self.spec.norm, self.model.packed
+        bias = packed.vector("final_norm.bias") if norm.bias else None
+        return normed(streams, norm, packed.vector("final_norm.weight"), bias)
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """See Runner."""

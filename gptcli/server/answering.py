@@ -1,0 +1,156 @@
+"""From questions to an HTTP answer: whole, or event by event, stopped where the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
+
+from sse_starlette import EventSourceResponse
+from sse_starlette.sse import AppStatus, SendTimeoutError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from gptcli.server.answers import Answers
+from gptcli.server.desk import Desk
+from gptcli.server.problems import ProblemError, problem_of
+from gptcli.server.tally import tally_of
+from gptcli.types.question import Question
+
+#: Seconds for the first part of a stream, before which an error still has its own status.
+FIRST = 10.0
+#: Seconds in which a client must take a piece of a stream.
+SEND_TIMEOUT = 30.0
+#: Seconds between comments that keep a stream alive while nothing comes.
+PING = 15
+#: Never seen by anybody: the client is gone.
+LEFT = 499
+
+T = TypeVar("T")
+
+# Streams go on to their end when the server is told to leave; `running` sees to it.
+AppStatus.enable_automatic_graceful_drain = False
+
+
+class Reply(Protocol):
+    """How answers look in one of OpenAI's languages; takes their parts as they come.
+
+    What it gives are the events of a stream; a whole answer has none.
+    """
+
+    def take(self, question: int, part: Any) -> list[dict[str, Any]]:
+        """The events that a part of the answer to a question makes."""
+        ...
+
+    def last(self) -> list[dict[str, Any]]:
+        """The events that end the stream."""
+        ...
+
+    def whole(self) -> dict[str, Any]:
+        """All of it, after the last part."""
+        ...
+
+
+async def answered(
+    request: Request, desk: Desk, questions: Sequence[Question[Any]], reply: Reply, *, stream: bool
+) -> Response:
+    """Ask them all at once, and answer as `reply` says. Raises what `problem_of` knows."""
+    answers = desk.ask_all(questions)
+    try:
+        if not stream:
+            await unless_left(request, _all(answers, reply))
+            return JSONResponse(reply.whole())
+        try:
+            await unless_left(request, asyncio.wait_for(answers.news(), FIRST))
+        except TimeoutError:
+            begun = []
+        else:
+            # What has failed by now has a status of its own.
+            begun = _events(answers, reply)
+        return _Stream(_sent(request, answers, reply, begun), ping=PING, send_timeout=SEND_TIMEOUT)
+    except BaseException:
+        await answers.aclose()
+        raise
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives. Where the client leaves before, it is cancelled: ProblemError 499."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ProblemError(LEFT, "the client has left")
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    """Until the client is gone; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _events(answers: Answers, reply: Reply) -> list[dict[str, Any]]:
+    """Those of all that has come."""
+    return [event for part in answers.take() for event in reply.take(*part)]
+
+
+async def _parts(
+    answers: Answers, reply: Reply, begun: list[dict[str, Any]]
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """Events as they come, many at a time where they come faster than they go."""
+    try:
+        yield begun
+        while not answers.over:
+            await answers.news()
+            yield _events(answers, reply)
+        # An error that came last is raised here.
+        yield [*_events(answers, reply), *reply.last()]
+    finally:
+        await answers.aclose()
+
+
+async def _all(answers: Answers, reply: Reply) -> None:
+    async for _ in _parts(answers, reply, []):
+        pass
+
+
+async def _sent(
+    request: Request, answers: Answers, reply: Reply, begun: list[dict[str, Any]]
+) -> AsyncGenerator[bytes, None]:
+    """The lines of a stream; an error becomes its last event."""
+    try:
+        async with aclosing(_parts(answers, reply, begun)) as parts:
+            async for events in parts:
+                if events:
+                    yield b"".join(map(_line, events))
+        yield b"data: [DONE]\n\n"
+    except Exception as error:
+        problem = problem_of(error)
+        tally_of(request.scope).failed = problem.message
+        yield _line(problem.content)
+        if problem.status == 500:
+            raise
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(event, allow_nan=False).encode() + b"\n\n"
+
+
+class _Stream(EventSourceResponse):
+    """Server-sent events; a client that does not take them is left."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            tally_of(scope).failed = f"took nothing for {SEND_TIMEOUT:g} s"
+            # Nothing more can be said to it: the connection is closed by whoever sees this.
+            raise ConnectionAbortedError from None
