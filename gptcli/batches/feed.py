@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gptcli.batches.asked import AskedRow, Dialect, Id, Outcome
 from gptcli.batches.dialects import openai
-from gptcli.batches.keys import key_of, row_seed, seeded
+from gptcli.batches.keys import content_of, key_of, row_seed, seeded
 from gptcli.batches.shard import Shard
 from gptcli.batches.values import id_of
 from gptcli.errors import GptcliError, InputError
@@ -48,10 +48,10 @@ class AskedRows:
                 yield None
                 continue
             # Of every shard's rows, so that all shards agree on which of two is the second.
-            fault = row.fault or self._named_twice(row)
+            asked = self._asked(row, row.fault or self._named_twice(row))
             if self._shard.has(index):
+                yield replace(asked, place=self.count)
                 self.count += 1
-                yield self._asked(row, fault)
             index += 1
 
     def _named_twice(self, row: Row) -> InputError | None:
@@ -65,22 +65,23 @@ class AskedRows:
         return InputError(row.subject, f"has the id {found!r:.60}, as line {first} has")
 
     def _asked(self, row: Row, fault: GptcliError | None) -> AskedRow:
-        place, line = self.count - 1, openai.is_line(row)
+        """What a row asks; its place is told later."""
+        line, bare = openai.is_line(row), replace(row, values={})
         if fault is None:
             try:
                 wanted = self._dialect.wanted(row)
             except InputError as error:
                 fault = error
             else:
-                key = key_of(self._settings, row.number, wanted)
+                content = content_of(wanted)
                 if not wanted.seeded:
-                    seed = row_seed(self._seed, row.number)
+                    seed = row_seed(self._seed, content)
                     wanted = replace(wanted, question=seeded(wanted.question, seed))
-                bare = replace(row, values={})
-                return AskedRow(place, bare, wanted, key, wanted.id, openai=line)
+                key = key_of(self._settings, row.number, content)
+                return AskedRow(0, bare, wanted, key, wanted.id, openai=line)
         name = row.values.get("custom_id" if line else "id")
         named = name if isinstance(name, str | int) and not isinstance(name, bool) else None
-        return AskedRow(place, replace(row, values={}), None, "", named, fault, line)
+        return AskedRow(0, bare, None, "", named, fault, line)
 
 
 class Feed:

@@ -16,14 +16,15 @@ from gptcli.types.question import Question
 _NAMES = frozenset(("subject",))
 
 
-def key_of(settings: str, line: int, wanted: Wanted) -> str:
-    """16 hex digits: of the row's place, name and question, and of the `settings` of the run.
-
-    The seed counts where the row says it: else it comes from the run's seed and the row's line.
-    """
+def content_of(wanted: Wanted) -> str:
+    """16 hex digits: of a row's name and question. The seed counts where the row says it."""
     question = wanted.question if wanted.seeded else seeded(wanted.question, 0)
-    said = [settings, line, wanted.id, wanted.openai, wanted.form, wanted.seeded]
-    return digest([*said, question])
+    return digest([wanted.id, wanted.openai, wanted.form, wanted.seeded, question])
+
+
+def key_of(settings: str, line: int, content: str) -> str:
+    """16 hex digits: of a row's place and content, and of the `settings` of the run."""
+    return digest([settings, line, content])
 
 
 def digest(value: Any) -> str:
@@ -32,9 +33,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def row_seed(run: int, line: int) -> int:
-    """The seed of a row that says none: of its own, wherever and after whatever it is run."""
-    found = hashlib.sha256(f"{run}:{line}".encode()).digest()
+def row_seed(run: int, content: str) -> int:
+    """The seed of a row that says none: of its own, wherever it stands and whatever runs first."""
+    found = hashlib.sha256(f"{run}:{content}".encode()).digest()
     return int.from_bytes(found[:4], "big")
 
 

@@ -10,7 +10,9 @@ from gptcli.batches.asked import Dialect, Wanted
 from gptcli.batches.dialects.chat import Chats
 from gptcli.batches.dialects.completion import Completions
 from gptcli.batches.dialects.others import Chosen, NextTokens, Queries, Scores
-from gptcli.batches.keys import key_of, row_seed, seeded
+from gptcli.batches.feed import AskedRows
+from gptcli.batches.keys import content_of, key_of, row_seed, seeded
+from gptcli.batches.shard import Shard
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.choose import ChooseRequest
@@ -194,38 +196,47 @@ def test_the_others():
         labelled.wanted(row(input="c", temperature=1))
 
 
-def test_keys_tell_rows_apart():
+def test_rows_are_known_by_what_they_hold():
     """Catches a row that is taken for another, and one that is not known again."""
     base = PROMPTS.wanted(row(prompt="a"))
-    known = key_of("s", 3, base)
-    assert known == key_of("s", 3, PROMPTS.wanted(row(prompt="a", comment=1)))
-    assert known == key_of("s", 3, Wanted(seeded(base.question, 5)))
+    known = content_of(base)
+    assert known == content_of(PROMPTS.wanted(row(prompt="a", comment=1)))
+    assert known == content_of(Wanted(seeded(base.question, 5)))
     others = [
-        key_of("s", 4, base),
-        key_of("t", 3, base),
         *(
-            key_of("s", 3, PROMPTS.wanted(row(prompt="a") if not more else row(prompt="a", **more)))
+            content_of(PROMPTS.wanted(row(prompt="a", **more)))
             for more in ({"id": 1}, {"id": "1"}, {"seed": 0}, {"seed": 1}, {"n": 2}, {"top_k": 1})
         ),
-        key_of("s", 3, PROMPTS.wanted(row(prompt="b"))),
-        key_of("s", 3, PROMPTS.wanted(line({"prompt": "a"}))),
+        content_of(PROMPTS.wanted(row(prompt="b"))),
+        content_of(PROMPTS.wanted(line({"prompt": "a"}))),
     ]
     assert len({known, *others}) == len(others) + 1
+    keys = {key_of(*each) for each in (("s", 3, "a"), ("t", 3, "a"), ("s", 4, "a"), ("s", 3, "b"))}
+    assert len(keys) == 4
     queries = Queries(FewShotRequest((Example("a", "b"),)), "input")
     first, second = (
         queries.wanted(Row(name, 3, {"input": "c"})) for name in ("x: line 3", "y: line 3")
     )
     # A file that has got another name has the same rows.
-    assert key_of("s", 3, first) == key_of("s", 3, second)
+    assert content_of(first) == content_of(second)
 
 
-def test_seeds_are_of_the_run_and_the_line():
-    """Catches a row whose draw depends on how many stand before it, or on another's seed."""
-    seeds = {row_seed(run, at) for run in range(20) for at in range(20)}
-    assert len(seeds) == 400
+def test_seeds_are_of_the_run_and_what_a_row_holds():
+    """Catches a row whose draw depends on what stands around it, or on another's seed."""
+    seeds = {row_seed(run, text) for run in range(20) for text in "abcdefgh"}
+    assert len(seeds) == 20 * 8
     assert all(0 <= seed < 2**32 for seed in seeds)
+
+    def drawn(*prompts: str, shard: Shard) -> dict[str, int]:
+        rows = (Row(f"line {at}", at, {"": text}) for at, text in enumerate(prompts, 1))
+        asked = AskedRows(rows, PROMPTS, shard, settings="s", seed=7)
+        return {each.wanted.question.prompt: each.wanted.question.seed for each in asked}
+
+    whole = drawn("a", "b", "c", shard=Shard())
+    assert whole == drawn("c", "b", "a", shard=Shard()) and len(set(whole.values())) == 3
+    assert drawn("a", "b", "c", shard=Shard(2, 2)) == {"b": whole["b"]}
     # Written down, since outputs that are resumed by a later version hang on it.
-    assert row_seed(1, 1) == 0xD6B5915C
+    assert row_seed(1, "a") == 0x4162FDDD
     question = FewShotQueries(FewShotRequest(()), (Query("q", "a"),))
     again = seeded(question, 9)
     assert isinstance(again, FewShotQueries) and again.request.seed == 9
