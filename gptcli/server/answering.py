@@ -22,6 +22,9 @@ from gptcli.types.question import Question
 
 #: Seconds for the first part of a stream, before which an error still has its own status.
 FIRST = 10.0
+#: Seconds between pieces of a stream: what comes in between goes in one. Nobody sees it, and a
+#: piece for each token of each client would take a core from those who compute.
+PACE = 0.03
 #: Seconds in which a client must take a piece of a stream.
 SEND_TIMEOUT = 30.0
 #: Seconds between comments that keep a stream alive while nothing comes.
@@ -131,6 +134,7 @@ async def _sent(
             async for events in parts:
                 if events:
                     yield b"".join(map(_line, events))
+                    await asyncio.sleep(PACE)
         yield b"data: [DONE]\n\n"
     except Exception as error:
         problem = problem_of(error)

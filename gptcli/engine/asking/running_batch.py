@@ -110,8 +110,10 @@ class RunningBatch:
             drawing += ready
             places += [at - 1] * len(ready)
         if drawing:
-            picked = namespace(logits).take(logits, indices(places, logits), axis=0)
-            self._draw(drawing, picked)
+            # Mostly all of them, in order: a copy would take longer than drawing does.
+            if places != list(range(len(logits))):
+                logits = namespace(logits).take(logits, indices(places, logits), axis=0)
+            self._draw(drawing, logits)
 
     def _pieces(self) -> list[Piece]:
         """What runs next: a token of each text that draws, and slices of prompts."""

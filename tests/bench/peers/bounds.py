@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gptcli.formats.safetensors import stored
-from tests.bench.peers.cases import MEMORY_NEW, SHORT, Case, Side
+from tests.bench.peers.cases import MANY, MEMORY_NEW, SHORT, Case, Side
 from tests.bench.peers.ours import Gptcli
 from tests.bench.weights import sizes
 from tests.bench.weights.places import Places, is_file_type
@@ -15,6 +15,7 @@ ALLOWED, ALLOWED_OF_FILE = "weights + KV + 150 MB", "file + KV + 120 MB"
 BANDWIDTH = "read bandwidth"
 ITSELF = f"itself at {SHORT}"
 IN_PROCESS = "in-process"
+ONE_BY_ONE = "one by one"
 #: Bits of a weight: a group of 32 has a scale of 16 bits, that of int4 also a minimum.
 _BITS = {"float32": 32.0, "bfloat16": 16.0, "int8": 8 + 16 / 32, "int4": 4 + 32 / 32}
 #: Bytes that a process without torch may hold beside weights and KV cache, and beside a file's.
@@ -32,6 +33,8 @@ def sides(case: Case, places: Places, ours: Gptcli) -> Iterator[Side]:
         yield Side(BANDWIDTH, ours.bandwidth(case))
     if case.measure == "served":
         yield Side(IN_PROCESS, ours.in_process(case, places))
+    if case.measure == "many":
+        yield Side(ONE_BY_ONE, ours.in_process(case, places, MANY, most=1))
     if case.measure == "long":
         short = Case("long", case.dtype, case.threads, SHORT)
         yield Side(ITSELF, ours.measure(short, places))

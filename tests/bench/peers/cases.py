@@ -13,6 +13,8 @@ OURS = "gptcli"
 NEW_TOKENS = 128
 PROMPT_TOKENS = 512
 BATCH, BATCH_PROMPT, BATCH_NEW = 16, 16, 64
+#: Prompts that run side by side, against the same one by one.
+MANY = 64
 #: A whole process completes this, for one token where its start is timed.
 PROMPT = "The capital of France is"
 MEMORY_NEW = 64
@@ -40,6 +42,7 @@ MEASURES = {
     "decode": RATE,
     "prefill": RATE,
     "batch": RATE,
+    "many": RATE,
     "served": RATE,
     "start": SECONDS,
     "warm": SECONDS,

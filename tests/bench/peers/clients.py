@@ -16,12 +16,20 @@ from tests.bench.peers.cases import BATCH, BATCH_NEW, MeasureError
 
 #: Seconds until a server has to be ready, and for all its answers.
 _READY, _PATIENCE = 120.0, 600.0
-#: One of about as many tokens for each client, none the beginning of another.
-PROMPTS = [
-    f"{number} reasons why a cat of that age sleeps so much are these:" for number in range(BATCH)
-]
 #: Tokens that would end a text before all are drawn: those of the default model.
 ENDS = (0, 2)
+
+
+def prompts_of(count: int) -> list[str]:
+    """Prompts of about as many tokens each, none the beginning of another."""
+    return [
+        f"{number} reasons why a cat of that age sleeps so much are these:"
+        for number in range(count)
+    ]
+
+
+#: One for each client.
+PROMPTS = prompts_of(BATCH)
 
 
 def rate(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:

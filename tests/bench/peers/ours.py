@@ -12,6 +12,7 @@ from gptcli import __version__
 from tests.bench.peers import clients
 from tests.bench.peers.cases import (
     BATCH,
+    MANY,
     MEMORY_NEW,
     NEW_TOKENS,
     OURS,
@@ -62,6 +63,8 @@ class Gptcli:
             variables = {"GPTCLI_CPU_FEATURES": "avx2"} if case.measure == "avx2" else {}
             read = self._read if case.measure == "read" else _rate
             return lambda: read(case, self._run(command, variables).output)
+        if case.measure == "many":
+            return self.in_process(case, places, MANY)
         if case.measure == "served":
             served = [sys.executable, "-m", "gptcli", "serve", "-q", *model]
             return lambda: clients.rate(served, self._variables)
@@ -77,10 +80,13 @@ class Gptcli:
         """Packs the weights, so that no round pays for it. Raises MeasureError."""
         self._run(["complete", *_model(places, dtype), "-n", "1", PROMPT])
 
-    def in_process(self, case: Case, places: Places) -> Measure:
-        """What `served` measures, without a server."""
+    def in_process(
+        self, case: Case, places: Places, prompts: int = BATCH, *, most: int | None = None
+    ) -> Measure:
+        """What `served` measures, without a server; at most so many prompts run at once."""
         worker = [sys.executable, "-m", "tests.bench.peers.workers.in_process"]
         command = [*worker, *_model(places, case.dtype), "--threads", str(case.threads)]
+        command += ["--prompts", str(prompts), *(["--most", str(most)] if most else [])]
         return lambda: float(_line(run(command, self._variables).output)["tokens_per_second"])
 
     def bandwidth(self, case: Case) -> Measure:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench.peers.bounds import ALLOWED, ALLOWED_OF_FILE, BANDWIDTH, IN_PROCESS, ITSELF
+from tests.bench.peers.bounds import (
+    ALLOWED,
+    ALLOWED_OF_FILE,
+    BANDWIDTH,
+    IN_PROCESS,
+    ITSELF,
+    ONE_BY_ONE,
+)
 from tests.bench.peers.cases import Case
 from tests.bench.weights.places import is_file_type
 
@@ -57,6 +64,8 @@ def target(model: str, case: Case, other: str) -> Target | None:
         return None if ratio is None else Target(ratio, at_least=True)
     if model == _DEFAULT_MODEL and case.measure == "served" and other == "llama.cpp":
         return Target(1.2, at_least=True)
+    if model == _DEFAULT_MODEL and other == ONE_BY_ONE:
+        return Target(5.0, at_least=True) if case.dtype == "bfloat16" else None
     if other == BANDWIDTH:
         return Target(_SHARE[model], at_least=True) if model in _SHARE else None
     if model == _DEFAULT_MODEL and case.measure == "start" and other in _START:

@@ -1,4 +1,4 @@
-"""The clients' prompts without a server: a JSON line with new tokens per second.
+"""Prompts as the clients' without a server, side by side: a JSON line with new tokens per second.
 
 `python -m tests.bench.peers.workers.in_process ARGUMENT...`, of `gptcli complete` for the model.
 """
@@ -14,18 +14,20 @@ from gptcli.types.batch import Asked, BatchRequest, Told
 from gptcli.types.completion import Request, Usage
 from gptcli.types.compute import Compute
 from gptcli.types.sampling import SamplingWish
-from tests.bench.peers.cases import BATCH_NEW
-from tests.bench.peers.clients import ENDS, PROMPTS
+from tests.bench.peers.cases import BATCH, BATCH_NEW
+from tests.bench.peers.clients import ENDS, prompts_of
 from tests.tasks import ended
 
 
 class _All:
     """Everything at once."""
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, prompts: int, tokens: int) -> None:
         bias = tuple((str(end), -100.0) for end in ENDS)
         wish = SamplingWish(temperature=0.0, logit_bias=bias)
-        asked = [Request(each, sampling=wish, max_new_tokens=tokens) for each in PROMPTS]
+        asked = [
+            Request(each, sampling=wish, max_new_tokens=tokens) for each in prompts_of(prompts)
+        ]
         self._left = [Asked(key, each) for key, each in enumerate(asked)]
 
     def take(self, *, wait: bool) -> Asked | None:
@@ -37,15 +39,18 @@ def main() -> None:
     parser.add_argument("-m", dest="model", required=True)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)
-    given = parser.parse_args()
-    backend = ended(open_backend(Compute(**vars(given))))
+    parser.add_argument("--prompts", type=int, default=BATCH)
+    parser.add_argument("--most", type=int, help="how many run at once")
+    given = vars(parser.parse_args())
+    prompts, most = given.pop("prompts"), given.pop("most")
+    backend = ended(open_backend(Compute(**given)))
     for tokens in (8, BATCH_NEW):
         start = time.perf_counter()
-        events = list(backend.answer(BatchRequest(_All(tokens))))
+        events = list(backend.answer(BatchRequest(_All(prompts, tokens), most)))
         seconds = time.perf_counter() - start
     usages = [each.part for each in events if isinstance(each, Told)]
     drawn = sum(each.completion_tokens for each in usages if isinstance(each, Usage))
-    assert drawn == BATCH_NEW * len(PROMPTS), drawn
+    assert drawn == BATCH_NEW * prompts, drawn
     print(json.dumps({"tokens_per_second": drawn / seconds}))
 
 
