@@ -22,9 +22,10 @@ from gptcli.types.question import Question
 
 #: Seconds for the first part of a stream, before which an error still has its own status.
 FIRST = 10.0
-#: Seconds between pieces of a stream: what comes in between goes in one. Nobody sees it, and a
-#: piece for each token of each client would take a core from those who compute.
-PACE = 0.03
+#: Seconds between pieces of a stream for each question that is open, and at most: what comes in
+#: between goes in one. Nobody sees it, and a piece for each token of each client would take a core
+#: from those who compute.
+PACE, MOST_PACE = 0.004, 0.06
 #: Seconds in which a client must take a piece of a stream.
 SEND_TIMEOUT = 30.0
 #: Seconds between comments that keep a stream alive while nothing comes.
@@ -73,7 +74,8 @@ async def answered(
         else:
             # What has failed by now has a status of its own.
             begun = _events(answers, reply)
-        return _Stream(_sent(request, answers, reply, begun), ping=PING, send_timeout=SEND_TIMEOUT)
+        sent = _sent(request, desk, answers, reply, begun)
+        return _Stream(sent, ping=PING, send_timeout=SEND_TIMEOUT)
     except BaseException:
         await answers.aclose()
         raise
@@ -126,7 +128,7 @@ async def _all(answers: Answers, reply: Reply) -> None:
 
 
 async def _sent(
-    request: Request, answers: Answers, reply: Reply, begun: list[dict[str, Any]]
+    request: Request, desk: Desk, answers: Answers, reply: Reply, begun: list[dict[str, Any]]
 ) -> AsyncGenerator[bytes, None]:
     """The lines of a stream; an error becomes its last event."""
     try:
@@ -134,7 +136,7 @@ async def _sent(
             async for events in parts:
                 if events:
                     yield b"".join(map(_line, events))
-                    await asyncio.sleep(PACE)
+                    await answers.rest(min(PACE * desk.open, MOST_PACE))
         yield b"data: [DONE]\n\n"
     except Exception as error:
         problem = problem_of(error)

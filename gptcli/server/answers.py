@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -31,6 +32,8 @@ class Answer:
         #: Set when there is news, of this answer or of one that was asked for with it.
         self.came = came
         self._over = False
+        #: Set when nothing more will come.
+        self.ended = asyncio.Event()
         self._error: Exception | None = None
 
     def __aiter__(self) -> Answer:
@@ -72,6 +75,7 @@ class Answer:
         """Leave; without effect where the answer is over."""
         self._leave(self)
         self._over = True
+        self.ended.set()
         self.came.set()
 
     async def __aenter__(self) -> Answer:
@@ -97,12 +101,14 @@ class Answer:
     def end(self, error: GptcliError | None) -> None:
         """Nothing more will come; what came before an error can still be taken."""
         self._over, self._error = True, error
+        self.ended.set()
         self.came.set()
 
     def fail(self, error: Exception) -> None:
         """The same at once: what was not taken is lost."""
         self._parts.clear()
         self._over, self._error = True, error
+        self.ended.set()
         self.came.set()
 
 
@@ -121,6 +127,13 @@ class Answers:
     async def news(self) -> None:
         """Until there is something to take, or an end to see, that `take` has not met."""
         await self._came.wait()
+
+    async def rest(self, seconds: float) -> None:
+        """Until some time has passed, or all are over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for each in self.each:
+                    await each.ended.wait()
 
     def take(self) -> list[tuple[int, Any]]:
         """All that has come: the number of an answer, and a part of it. Raises as taking does."""
