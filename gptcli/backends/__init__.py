@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gptcli.backends.base import Backend
 from gptcli.backends.place import place_of, unencrypted
-from gptcli.errors import UsageError
+from gptcli.errors import NetworkError, UsageError
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import Offered
@@ -82,9 +82,13 @@ def settled(compute: Compute) -> Compute:
 
         listed = [each.name for each in offered(place)]
         if len(listed) != 1:
+            if not listed:
+                reason = "lists no models, as a server that speaks OpenAI's language does"
+                raise NetworkError(place.url, reason, "a base URL mostly ends in /v1; -m names one")
             shown = ", ".join(listed[:8]) + (" …" if len(listed) > 8 else "")
-            hint = f"it has: {shown}" if shown else "it lists none"
-            raise UsageError("--model", f"is needed: which one of {place.url}?", hint)
+            raise UsageError(
+                "--model", f"is needed: which one of {place.url}?", f"it has: {shown}"
+            )
         (model,) = listed
     return replace(compute, model=model, by_hand=compute.by_hand | {"model"})
 

@@ -104,7 +104,7 @@ def test_a_server_is_started_used_seen_and_ended(serve, model, runtime):
     assert [each["pid"] for each in listed()] == [one["pid"]]
     assert "m\t" in run("serve", "--status").text
     ended = gptcli("serve", "--stop")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "gptcli: ended 1 server\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "gptcli: ended 1 server in the background\n")
     assert gone(one["pid"], 1) and listed() == []
     assert not list(runtime.glob("gptcli/*.sock"))
 
@@ -117,7 +117,7 @@ def test_one_of_several_is_ended_by_its_model(serve, tiny_model, model):
     assert "ended 2 servers" in serve("--stop").err
     (left,) = listed()
     assert left["model"] == str(tiny_model)
-    assert "no such server" in serve("--stop").err
+    assert "ended no server in the background" in serve("--stop").err
 
 
 def test_one_that_was_killed_is_replaced(serve, model, runtime):
@@ -282,8 +282,9 @@ def test_one_in_the_foreground_is_used_too(model, tmp_path):
         assert run("complete", "-m", str(model), "--seed", "1", "-n", "5", PROMPT).out == here.out
         assert listed()[0]["idle_seconds"] < time.monotonic() - before
         assert "runs already" in run("serve", "-m", str(model), "--background").err
-        assert "ended 1 server" in run("serve", "--stop").err
-        assert gone(one["pid"])
+        # Somebody sits before it, and programs may be in the middle of something.
+        kept = f"process {one['pid']} at {found.base}/v1 is in the foreground and goes on"
+        assert kept in run("serve", "--stop").err and listed()[0]["pid"] == one["pid"]
 
 
 def test_what_it_says_is_kept_and_never_more_than_so_much(tmp_path):

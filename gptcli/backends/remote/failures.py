@@ -13,7 +13,9 @@ from gptcli.errors import ContextError, GptcliError, ModelError, NetworkError
 _LONGEST = 300
 #: In how many ways servers say that a prompt does not fit.
 _TOO_LONG = re.compile(
-    r"context[ _](length|size|window)|maximum context|max_model_len|too (long|many tokens)", re.I
+    r"context[ _](length|size|window)|maximum context|more than the context|max_model_len"
+    r"|too (long|many tokens)",
+    re.I,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from gptcli.backends import is_elsewhere
 from gptcli.cli.commands.serve_background import tend
 from gptcli.cli.commands.serve_http import serve_http
 from gptcli.cli.environment import Environment
@@ -11,7 +12,8 @@ from gptcli.cli.flags.background import Background
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.serving import Serving
-from gptcli.types.compute import Compute
+from gptcli.errors import UsageError
+from gptcli.types.compute import REMOTE, Compute
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -35,7 +37,7 @@ def serve(
     environment: Environment,
     serving: Serving,
     background: Background,
-    compute: Annotated[Compute, but(no_server=None)],
+    compute: Annotated[Compute, but(no_server=None, **dict.fromkeys(REMOTE))],
     output: Annotated[Output, but(json="With --status: a JSON array, an object for each server.")],
     given: Given,
 ) -> None:
@@ -50,6 +52,9 @@ def serve(
     what they would without it, only sooner; --no-server, or GPTCLI_NO_SERVER, keeps one from it.
     They come by a socket that only you can open. --background starts a server for them alone.
     """
+    if is_elsewhere(compute):
+        reason = "is answered by a server already: what is served is a model of this machine"
+        raise UsageError(f"--model {compute.model}", reason)
     if background.asked:
         tend(environment, background, compute, output, given)
     else:

@@ -51,8 +51,13 @@ def tend(
     if output.json:
         raise UsageError("--json", "needs --status")
     meant = [each for each in running if "model" not in given or each.model == compute.model]
-    if not meant:
-        messages.info("no such server is running")
-        return
-    launch.end(meant)
-    messages.info(f"ended {counted(len(meant), 'server')}")
+    ended = [each for each in meant if each.address is None]
+    launch.end(ended)
+    if ended or not meant:
+        many = counted(len(ended), "server") if ended else "no server"
+        messages.info(f"ended {many} in the background")
+    for each in meant:
+        if each.address is not None:
+            # Programs may be in the middle of something, and somebody sits before it.
+            where = f"process {each.pid} at {each.address}"
+            messages.info(f"{where} is in the foreground and goes on; Ctrl-C there ends it")

@@ -25,15 +25,16 @@ class Background:
     )
     status: bool = option(
         False,
-        "List those that run.",
+        "List those that other commands use: in the background, and for each model and its settings"
+        " one in the foreground.",
         panel=_PANEL,
         brief="List those that run.",
     )
     stop: bool = option(
         False,
-        "End those that run, with --model those of one model.",
+        "End those in the background, with --model those of one model.",
         panel=_PANEL,
-        brief="End those that run.",
+        brief="End those in the background.",
     )
     idle_timeout: float | None = option(
         None,

@@ -41,7 +41,7 @@ def in_words(sampling: Sampling | SamplingWish) -> str:
         parts = [f"{key_of(name)} {value:g}" for name, value in said.items() if value is not None]
         count = len(sampling.logit_bias)
         parts += [f"a bias on {count} token{'s' if count > 1 else ''}"] if count else []
-        return ", ".join([*parts, "else the server's own"])
+        return ", ".join([*parts, "else the server's own"]) if parts else "the server's own"
     parts = []
     if sampling.rules.names:
         parts.append(f"the model's own {', '.join(sampling.rules.names)}")

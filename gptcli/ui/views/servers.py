@@ -19,7 +19,7 @@ _COLUMNS = (
     Column("memory", right=True, keep=3),
     Column("open", right=True, keep=1),
     Column("idle", right=True, keep=2),
-    Column("address", shrink=True, least=12, keep=1),
+    Column("address", keep=3),
 )
 
 
