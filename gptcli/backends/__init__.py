@@ -79,10 +79,11 @@ def settled(compute: Compute) -> Compute:
     model = place.model
     if not model:
         from gptcli.backends.remote import offered
+        from gptcli.backends.remote.failures import said
 
         listed = [each.name for each in offered(place)]
         if len(listed) != 1:
-            shown = ", ".join(listed[:8]) + (" …" if len(listed) > 8 else "")
+            shown = said(", ".join(listed[:8]), place) + (" …" if len(listed) > 8 else "")
             hint = f"it has: {shown}" if shown else "it lists none"
             raise UsageError("--model", f"is needed: which one of {place.url}?", hint)
         (model,) = listed

@@ -22,6 +22,13 @@ MOST, LONGEST_LINE = 256 << 20, 64 << 20
 #: Seconds for a connection to come about.
 _CONNECT = 15.0
 _REDIRECTS = 5
+#: What a server is told beside its question and the key.
+_HEADERS = frozenset(
+    (
+        *("host", "connection", "accept", "accept-encoding", "content-type", "content-length"),
+        "user-agent",
+    )
+)
 
 
 class Link:
@@ -85,7 +92,7 @@ class _Held(openai.DefaultHttpxClient):
 
     def __init__(self, place: Place) -> None:
         super().__init__(follow_redirects=False)
-        self._keyless, self._openai = place.key is None, place.url == OPENAI_URL
+        self._key, self._openai = place.key, place.url == OPENAI_URL
 
     def __del__(self) -> None:
         # A command asks and is done: its connections go with it.
@@ -120,11 +127,12 @@ class _Held(openai.DefaultHttpxClient):
         """Leave out what tells of this machine and this user beyond the question."""
         request.headers["accept-encoding"] = "identity"
         for name in list(request.headers):
-            own = name.startswith(("openai-", "idempotency-")) and not self._openai
-            if name.startswith("x-stainless-") or own:
+            # Also those of OPENAI_CUSTOM_HEADERS, which may hold what is OpenAI's alone to see.
+            if name.startswith("x-stainless-") or not (name in _HEADERS or self._openai):
                 del request.headers[name]
-        if self._keyless:
-            request.headers.pop("authorization", None)
+        request.headers.pop("authorization", None)
+        if self._key is not None:
+            request.headers["authorization"] = f"Bearer {self._key.reveal()}"
 
 
 class _Bounded(httpx2.SyncByteStream):

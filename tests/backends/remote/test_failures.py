@@ -254,3 +254,13 @@ def test_numbers_that_are_none():
             done = complete(served.url, "--json", "--logprobs", "1")
         assert done.code == 7
         assert "log-probabilities are no numbers" in done.err
+
+
+def test_a_key_among_the_names_of_models(monkeypatch):
+    """Catches a key in a hint: a server can call its models whatever it likes."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    models = as_json({"data": [{"id": name, "owned_by": "vllm"} for name in ("a", KEY)]})
+    with serving(replying(GOOD, models)) as served:
+        for flags in (("-m", "m"), ()):
+            done = run("complete", "--base-url", served.url, *flags, "hi")
+            assert "it has: a, (the key)" in done.err
