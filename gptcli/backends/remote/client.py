@@ -16,6 +16,7 @@ import openai
 from gptcli import __version__
 from gptcli.backends.place import OPENAI_URL, Place
 from gptcli.backends.remote.failures import broken, failure
+from gptcli.errors import UsageError
 
 #: Bytes of one answer, and of one line of it, on which a stream's events are.
 MOST, LONGEST_LINE = 256 << 20, 64 << 20
@@ -35,8 +36,21 @@ class Link:
     """A server under its base URL."""
 
     def __init__(self, place: Place) -> None:
+        """Raises UsageError where the environment names proxies or certificates that are none."""
         self.place = place
-        self._client = openai.OpenAI(
+        try:
+            self._client = self._made(place)
+        except (httpx2.InvalidURL, ImportError, ValueError):
+            # Theirs may show a password of the proxy.
+            reason = "names no proxy that can be used: http://HOST:PORT is one"
+            raise UsageError("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY", reason) from None
+        except OSError as error:
+            name = error.filename or "SSL_CERT_FILE or SSL_CERT_DIR"
+            raise UsageError(str(name), error.strerror or "holds no certificates") from None
+
+    @staticmethod
+    def _made(place: Place) -> openai.OpenAI:
+        return openai.OpenAI(
             # The client cannot be without one; `_Held` takes it away again.
             api_key=place.key.reveal() if place.key else "none",
             base_url=place.url,
