@@ -1,9 +1,10 @@
-r"""Log-probabilities as /v1/completions tells them: four lists, an entry a token.
+r"""Log-probabilities as /v1/completions tells them: lists with an entry a token.
 
 `tokens` are their texts, where that is no whole character `bytes:\xe2\x80`, or all by their ids,
 `token_id:5`; `token_logprobs` theirs (natural, null for a token with nothing before it, -9999 for
 minus infinity, which JSON has not); `top_logprobs` the likeliest at that place with theirs, the
 token's own among them; `text_offset` where in the choice's `text` each begins, in characters.
+Beside what OpenAI has, `token_ids`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class LegacyLogprobs:
             "token_logprobs": [_number(each.logprob) for each in self._tokens],
             "top_logprobs": list(map(self._top, self._tokens)),
             "text_offset": offsets,
+            "token_ids": [each.id for each in self._tokens],
         }
         self._tokens = []
         return found

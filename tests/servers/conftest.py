@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -62,6 +63,18 @@ def llama_server(float32_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -
         *("-ctk", "f32", "-ctv", "f32", "-fa", "off"),
     ]
     with _running(command, port, tmp_path_factory.mktemp("llama"), {}) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def own(plain_default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """gptcli's own in float32: its base URL."""
+    port, home = free_port(), tmp_path_factory.mktemp("own")
+    # Called as the others call it.
+    (home / NAME).symlink_to(plain_default_model)
+    command = [sys.executable, "-m", "gptcli", "serve", "-m", str(home / NAME)]
+    command += ["--dtype", "float32", "--port", str(port)]
+    with _running(command, port, home, {"GPTCLI_DATA_DIR": str(home / "data")}) as url:
         yield url
 
 

@@ -64,8 +64,7 @@ def after(
         "temperature": 1,
         "logprobs": most,
     }
-    if model.server.cutting == "vllm":
-        # Without this it tells their texts alone, in which half a character is lost.
+    if model.server.named_by_id:
         body["return_tokens_as_token_ids"] = True
     said = read.mapping(model.link.post("/completions", body))
     found: list[list[tuple[Token, float]] | None] = [None] * len(prompts)

@@ -121,6 +121,8 @@ class Reader:
         rivals = said.get("top_logprobs") or [{}] * len(names)
         if not (isinstance(rivals, list) and len(names) == len(values) == len(rivals)):
             raise self.wrong("whose tokens and log-probabilities are not as many")
+        # gptcli's own server tells them beside the texts.
+        ids = said["token_ids"] if isinstance(said.get("token_ids"), list) else ids
         ids = ids if len(ids) == len(names) else [None] * len(names)
         found = []
         for name, value, token, others in zip(names, values, ids, rivals, strict=True):

@@ -23,9 +23,10 @@ class Server:
     many rivals it tells at most, 0 where it tells no log-probability at all. scores: how it is
     asked for the log-probabilities of a prompt: by `prompt_logprobs`, by `echo` with `logprobs`, or
     not at all. cutting: whose `/tokenize` and `/detokenize` it has. ids: whether it takes token ids
-    as a prompt and tells those of what may come. special: its field for control tokens in a prompt
-    to be obeyed, nothing where they always are. lists: whether its list of models is whole, so that
-    a name that is not there need not be asked for.
+    as a prompt and tells those of what may come; named_by_id: whether it has to be asked to name
+    tokens so, since their texts alone lose half a character. special: its field for control tokens
+    in a prompt to be obeyed, nothing where they always are. lists: whether its list of models is
+    whole, so that a name that is not there need not be asked for.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Server:
     scores: Literal["", "prompt_logprobs", "echo"] = ""
     cutting: Literal["", "vllm", "llama-server"] = ""
     ids: bool = False
+    named_by_id: bool = False
     special: str = ""
     lists: bool = False
 
@@ -64,6 +66,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             scores="prompt_logprobs",
             cutting="vllm",
             ids=True,
+            named_by_id=True,
             lists=True,
         ),
         "llama-server": Server(
@@ -104,6 +107,8 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             chat_logprobs=100,
             scores="echo",
             cutting="llama-server",
+            ids=True,
+            named_by_id=True,
             special="special",
             lists=True,
         ),
