@@ -104,7 +104,11 @@ def test_a_server_is_started_used_seen_and_ended(serve, model, runtime):
     assert [each["pid"] for each in listed()] == [one["pid"]]
     assert "m\t" in run("serve", "--status").text
     ended = gptcli("serve", "--stop")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "gptcli: ended 1 server in the background\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        0,
+        "",
+        "gptcli: ended 1 server in the background\n",
+    )
     assert gone(one["pid"], 1) and listed() == []
     assert not list(runtime.glob("gptcli/*.sock"))
 
