@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class Limit:
     def reason(self, value: float) -> str | None:
         """Why `value` is out of range, or None if it is in it. NaN and infinities are out."""
         too_low = value <= self.low if self.above else value < self.low
-        # Compared, not converted: a whole number may be too large for a float. NaN compares false.
-        if -math.inf < value < math.inf and not too_low and value <= self.high:
+        # Compared, not converted: a whole number may be too large for a float, which is what all
+        # are reckoned in. NaN compares false.
+        if -_LARGEST <= value <= _LARGEST and not too_low and value <= self.high:
             return None
         # Spelt out, such a number may fill pages.
         shown = "a number that large" if abs(value) >= 1e40 else value

@@ -19,7 +19,6 @@ from gptcli.server.problems import ProblemError
 
 #: Answered to anybody who gets this far: it tells nothing.
 _OPEN = frozenset({"/health"})
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Admission:
     def _check_names(self, headers: Headers, *, local: bool) -> None:
         host = headers.get("host", "")
         # No page reaches a socket of the file system, and none knows the token.
-        if not (local or self.token is not None or _without_port(host) in _LOOPBACK_NAMES):
+        if not (local or self.token is not None or is_loopback(_without_port(host))):
             raise ProblemError(403, "the Host is not this machine's loopback", code="wrong_host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             raise ProblemError(
                 403, "requests of pages of other sites are refused", code="wrong_origin"
             )
@@ -85,5 +84,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _without_port(host: str) -> str:
+    """A name, or an address without the brackets that those with colons stand in."""
     name, colon, port = host.lower().rpartition(":")
-    return name if colon and port.isdecimal() else host.lower()
+    found = name if colon and port.isdecimal() else host.lower()
+    return found[1:-1] if found.startswith("[") and found.endswith("]") else found
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from gptcli.backends.base import Backend
 from gptcli.server.admission import Admission, Gate
 from gptcli.server.answering import LEFT
+from gptcli.server.body import Held
 from gptcli.server.chats import chats
 from gptcli.server.completions import completions
 from gptcli.server.desk import Desk
@@ -61,7 +62,7 @@ def application(
     app = Starlette(
         routes=[*ROUTES, Route("/metrics", told_metrics)],
         lifespan=lifespan,
-        middleware=[Middleware(Watch, log, metrics), Middleware(Gate, admission)],
+        middleware=[Middleware(Watch, log, metrics), Middleware(Gate, admission), Middleware(Held)],
         exception_handlers={HTTPException: _told},
     )
     app.state.service = Service(model, desk, backend.supports)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gptcli.config import Limit
 from gptcli.errors import ModelError
@@ -19,6 +20,9 @@ from gptcli.server.problems import ProblemError, invalid
 
 #: Bytes of a body: more than a million ids.
 LIMIT = 8 << 20
+#: Bytes of all bodies together, each from its begin to the end of its answer: what was made of them
+#: is many times as large.
+HELD = 4 * LIMIT
 #: Seconds for a body to arrive in.
 PATIENCE = 30.0
 #: Fields of OpenAI's and of servers like it that say nothing about the answer.
@@ -49,6 +53,32 @@ async def read(request: Request, limit: int = LIMIT, patience: float = PATIENCE)
         return Fields(bounded_json.parse(bytes(body), "body"))
     except ModelError as error:
         raise invalid(None, str(error)) from None
+
+
+class Held:
+    """The app, with what it holds of requests bounded: ProblemError 503 for whoever reads more."""
+
+    def __init__(self, app: ASGIApp, most: int = HELD) -> None:
+        self._app, self._most = app, most
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        mine = 0
+
+        async def counted() -> Message:
+            nonlocal mine
+            message = await receive()
+            came = len(message.get("body", b""))
+            mine, self._held = mine + came, self._held + came
+            if self._held > self._most:
+                raise ProblemError(503, "too much is being read already", code="overloaded")
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._held -= mine
 
 
 class Fields:

@@ -9,12 +9,21 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from gptcli.errors import ContextError, GptcliError, InputError, ResourceError, UsageError
+from gptcli.errors import (
+    ContextError,
+    GptcliError,
+    InputError,
+    NonFiniteError,
+    ResourceError,
+    UsageError,
+)
 from gptcli.server.answers import SlowError
 from gptcli.server.desk import BrokenError, BusyError
 
 #: Seconds after which a client may try again where all places are taken.
 RETRY_AFTER = 2
+#: Stages of the sampler that can spoil what the model said, by what the request asks of them.
+_STAGES = {"repeat-penalty": "repeat_penalty", "logit-bias": "logit_bias"}
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 
@@ -66,6 +75,8 @@ def problem_of(error: Exception) -> ProblemError:
             return invalid(_param(error), str(error), "context_length_exceeded")
         case UsageError() | InputError():
             return invalid(_param(error), str(error))
+        case NonFiniteError() if error.subject in _STAGES:
+            return invalid(_STAGES[error.subject], str(error))
         case ResourceError():
             return ProblemError(503, str(error), code="out_of_memory")
         case GptcliError():

@@ -11,12 +11,16 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from gptcli.server.connections import Bounded
 from gptcli.server.service import Service
 
 #: Seconds that open answers have when the server is told to end.
 GRACE = 30.0
 #: Seconds that an idle connection stays open.
 _KEEP_ALIVE = 30
+
+#: Connections that are taken before any of them is looked at.
+_AT_ONCE = 128
 
 
 class Running(uvicorn.Server):
@@ -26,6 +30,8 @@ class Running(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="asyncio",
+            http=Bounded,
+            backlog=_AT_ONCE,
             ws="none",
             lifespan="on",
             log_config=None,

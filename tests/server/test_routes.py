@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
+from gptcli.server import body
 from gptcli.server.admission import Admission, is_loopback
 from gptcli.server.desk import Desk
 from tests.server.clients import CHAT, COMPLETIONS, client_of, local, post, refused, say
@@ -181,12 +182,33 @@ def test_a_bug_is_told_as_one_and_nothing_of_it():
     assert "bug: the engine: ZeroDivisionError: inside" in lines
 
 
+def test_numbers_that_nothing_can_be_reckoned_with_are_the_askers_fault(tiny):
+    """Catches a whole number beyond every float, which broke all answers that were under way."""
+    for name in ("repeat_penalty", "temperature"):
+        error = refused(tiny, COMPLETIONS, prompt="a", **{name: 10**400})
+        assert error["message"].endswith("not a number that large")
+    error = refused(tiny, COMPLETIONS, prompt="a", repeat_penalty=1e-320)
+    assert error["param"] == "repeat_penalty"
+
+
+def test_bodies_are_bounded_together(monkeypatch):
+    """Catches memory for as many of the largest bodies as there are connections."""
+    monkeypatch.setattr(body.Held.__init__, "__defaults__", (3000,))
+    with client_of() as client:
+        response = client.post(COMPLETIONS, json={"prompt": "a" * 3000})
+        assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+        for _ in range(3):
+            post(client, COMPLETIONS, prompt="a" * 2000, max_tokens=1)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 200),
         ({"host": "127.0.0.1:8080"}, 200),
         ({"host": "[::1]:80"}, 200),
+        ({"host": "[::1]"}, 200),
+        ({"host": "127.8.8.8:80"}, 200),
         ({"host": "localhost", "origin": "http://localhost"}, 200),
         ({"host": "evil.example"}, 403),
         ({"host": "127.0.0.1.evil.example"}, 403),
@@ -194,6 +216,8 @@ def test_a_bug_is_told_as_one_and_nothing_of_it():
         ({"host": ""}, 403),
         ({"host": "localhost", "origin": "http://evil.example"}, 403),
         ({"host": "localhost", "origin": "null"}, 403),
+        ({"host": "localhost", "origin": "http://["}, 403),
+        ({"host": "[127.0.0.1].evil.example"}, 403),
         ({"host": "localhost:1", "origin": "http://localhost:2"}, 403),
     ],
 )

@@ -20,6 +20,9 @@ from gptcli.engine.state.pages import (
     scattered,
 )
 
+#: What share of the pages stays that no row has.
+_IDLE = 8
+
 
 class PagedState(ForwardState):
     """See ForwardState. `rows` may be others at each forward; `limit`: tokens of a row at most.
@@ -32,7 +35,9 @@ class PagedState(ForwardState):
     ) -> None:
         self._like = like
         self.limit = limit
-        self.pool = PagePool(spec.shapes, like, pages, size)
+        # Of what nobody has, the longest text there can be, or an eighth of all.
+        idle = max(-(-limit // size), pages // _IDLE)
+        self.pool = PagePool(spec.shapes, like, pages, size, idle=idle)
         self.layers = [PagedLayer(layer, self) for layer in self.pool.layers]
         self.rows: list[PagedRow] = []
         self.under_way: list[int] | None = None

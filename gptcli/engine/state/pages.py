@@ -3,7 +3,7 @@
 Memory follows what is used, not the longest row. A page that is full is known by its tokens and
 all before them, so that another row that begins alike takes it instead of computing it; it stays
 when no row has it any more, until its memory is wanted (as PagedAttention has it,
-arXiv:2309.06180).
+arXiv:2309.06180), or too many stay so: a process that lives long must not hold all that it may.
 """
 
 from __future__ import annotations
@@ -69,11 +69,17 @@ class _Known:
 class PagePool:
     """The pages of all layers, at most `most` for rows, each of `size` positions.
 
-    like: see KeysValues.
+    like: see KeysValues. idle: how many stay that no row has; None for all.
     """
 
     def __init__(
-        self, shapes: Sequence[LayerShape], like: Array, most: int, size: int = PAGE
+        self,
+        shapes: Sequence[LayerShape],
+        like: Array,
+        most: int,
+        size: int = PAGE,
+        *,
+        idle: int | None = None,
     ) -> None:
         self.layers = [LayerPages(shape, like, size) for shape in shapes]
         self.size = size
@@ -86,6 +92,7 @@ class PagePool:
         self._known: dict[int, tuple[_Known, int]] = {}
         self._found: dict[_Known, int] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()
+        self._most_idle = most if idle is None else idle
         self._numbers = 0
 
     @property
@@ -100,8 +107,7 @@ class PagePool:
         if self._free:
             page = self._free.pop()
         elif self._idle:
-            page, _ = self._idle.popitem(last=False)
-            self._forget(page)
+            page = self._oldest()
         else:
             raise NoPagesError
         if page in self._used:
@@ -130,6 +136,8 @@ class PagePool:
             else:
                 self._free.append(page)
         row.pages, row.length = [], 0
+        while len(self._idle) > self._most_idle:
+            self._free.append(self._oldest())
 
     def remember(self, row: PagedRow, ids: Sequence[int], first: int) -> None:
         """Know the full pages of a row that holds `ids`, from its page `first` on."""
@@ -194,9 +202,12 @@ class PagePool:
         self._free += reversed(range(max(self.made, NO_PAGE + 1), self.made + count))
         self.made += count
 
-    def _forget(self, page: int) -> None:
+    def _oldest(self) -> int:
+        """The page that has been idle for longest, of which nothing is known from then on."""
+        page, _ = self._idle.popitem(last=False)
         known, _ = self._known.pop(page)
         del self._found[known]
+        return page
 
 
 def _grown(old: Array, pages: int) -> Array:

@@ -106,3 +106,16 @@ def test_any_order_of_rows_keeps_each_as_it_is():
             assert keys(some, row) == ids
         used = {page for row, _ in held for page in row.pages}
         assert some.left == 24 - len(used) and NO_PAGE not in used
+
+
+def test_few_pages_that_nobody_has_stay():
+    """Catches a process that comes to hold all the memory it may, though one row runs at a time."""
+    pages = PagePool(SHAPES, np.empty(0, np.float32), 100, 4, idle=3)
+    for first in range(0, 400, 8):
+        ids = list(range(first, first + 8))
+        row = filled(pages, ids)
+        pages.give(row)
+        assert pages.known(ids) == 8
+    assert pages.made <= 17
+    # The beginning of a text stays for longer than its end.
+    assert pages.known(list(range(384, 392))) == 4
