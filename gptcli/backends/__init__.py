@@ -79,16 +79,15 @@ def settled(compute: Compute) -> Compute:
     model = place.model
     if not model:
         from gptcli.backends.remote import offered
+        from gptcli.backends.remote.failures import said
 
         listed = [each.name for each in offered(place)]
         if len(listed) != 1:
             if not listed:
                 reason = "lists no models, as a server that speaks OpenAI's language does"
                 raise NetworkError(place.url, reason, "a base URL mostly ends in /v1; -m names one")
-            shown = ", ".join(listed[:8]) + (" …" if len(listed) > 8 else "")
-            raise UsageError(
-                "--model", f"is needed: which one of {place.url}?", f"it has: {shown}"
-            )
+            shown = said(", ".join(listed[:8]), place) + (" …" if len(listed) > 8 else "")
+            raise UsageError("--model", f"is needed: which one of {place.url}?", f"it has: {shown}")
         (model,) = listed
     return replace(compute, model=model, by_hand=compute.by_hand | {"model"})
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 import zlib
 from array import array
@@ -35,6 +36,10 @@ _SYNC_SECONDS = 1.0
 _DONE, _FAILED = b"+", b"-"
 #: Of a row that is none there is no question to make a key of.
 _NO_KEY = "0" * 16
+#: Rows are begun out of their order, so that one may be far ahead of those that are done.
+_AHEAD = 1 << 24
+_NUMBER, _DIGEST = re.compile(rb"[0-9]{1,15}"), re.compile(rb"[0-9a-f]{16}")
+_BEGINS = f'{{"{_FORM}": {_FORM_NUMBER}, '.encode()
 #: A head is some settings; a file that begins with more is none of ours.
 _LONGEST_HEAD = 1 << 20
 
@@ -79,7 +84,7 @@ class Journal:
             self.seed, self.said, end = head["seed"], bool(head["said"]), reader.tell()
             for line in reader:
                 record = _record(line)
-                if record is None:
+                if record is None or record[0] > len(self._at) + _AHEAD:
                     break
                 place, failed, key = record
                 self._note(place, end, key, failed=failed)
@@ -100,7 +105,7 @@ class Journal:
             return False
         if self._keys[place] == int(key or _NO_KEY, 16):
             return True
-        if self.adopted and not self.added:
+        if self.needless:
             reason = f"is finished, and its result {place + 1} was asked for otherwise"
             raise UsageError(str(self.out), reason, "another input, or other settings")
         self.changed += 1
@@ -121,11 +126,16 @@ class Journal:
         self.added += 1
 
     def adopt(self, records: Iterable[tuple[int, str, str, bool]]) -> None:
-        """Take over the (place, key, result, whether it is an error) of an output."""
+        """Take over the (place, key, result, whether it is an error) of an output.
+
+        What is here already is newer: then taking it over was stopped, and is gone on with.
+        """
+        self.adopted = not self._at
         for place, key, result, failed in records:
-            self.add(place, key, result, failed=failed)
-            self.found += not failed
-        self.adopted, self.added = True, 0
+            if place >= len(self._at) or self._at[place] < 0:
+                self.add(place, key, result, failed=failed)
+                self.found += not failed
+        self.added = 0
 
     def finish(self, rows: int) -> None:
         """Write OUT, of so many rows, and remove the journal. Raises ResourceError."""
@@ -139,6 +149,11 @@ class Journal:
                         file.write(result)
             self.remove()
 
+    @property
+    def needless(self) -> bool:
+        """Whether the output has all of it."""
+        return self.adopted and not self.added
+
     def remove(self) -> None:
         """Remove the file; nothing is added to it any more."""
         self.path.unlink(missing_ok=True)
@@ -148,8 +163,7 @@ class Journal:
         """Bring what was added to the disk, and let go of the file."""
         if self._file.closed:
             return
-        if self.adopted and not self.added:
-            # The output itself has all of it.
+        if self.needless:
             self.remove()
             return
         # What cannot be flushed was told where it was written, or will be found out by checksums.
@@ -199,7 +213,9 @@ def told(path: Path) -> Iterator[None]:
 
 def _head(line: bytes, path: Path) -> dict[str, Any] | None:
     """The head, None where the file ends before one does, as after a power failure."""
-    if not line.strip(b"\0") or (b"\n" not in line and len(line) < _LONGEST_HEAD):
+    begun = line.rstrip(b"\0")
+    ours = begun[: len(_BEGINS)] == _BEGINS[: len(begun)]
+    if ours and b"\n" not in line and len(line) < _LONGEST_HEAD:
         return None
     try:
         head = json.loads(line)
@@ -217,6 +233,8 @@ def _record(line: bytes) -> tuple[int, bool, int] | None:
     try:
         place, sign, key, check, data = line.split(b" ", 4)
         if not line.endswith(b"\n") or sign not in (_DONE, _FAILED):
+            return None
+        if not (_NUMBER.fullmatch(place) and _DIGEST.fullmatch(key)):
             return None
         if zlib.crc32(b" ".join((place, sign, key)) + data[:-1]) != int(check, 16):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from gptcli import atomic
 from gptcli.batches.journal import Journal, told
 from gptcli.errors import ResourceError, UsageError
+
+_KEY = re.compile("[0-9a-f]{16}")
 
 
 def open_journal(
@@ -54,7 +57,11 @@ def _open(
             if not resume:
                 journal.remove()
                 raise UsageError(str(journal.out), "is there already")
-            journal.adopt(_adopted(journal))
+            try:
+                journal.adopt(_adopted(journal.out))
+            except BaseException:
+                journal.remove()
+                raise
         return
     name = str(journal.out)
     if not resume:
@@ -68,6 +75,9 @@ def _open(
         if old != new:
             reason = f"was begun with {setting} {_shown(old)}, not {_shown(new)}"
             raise UsageError(name, reason, f"removing {journal.path.name} begins anew")
+    if journal.out.exists():
+        # Its results were being taken over, or it was just written.
+        journal.adopt(_adopted(journal.out))
 
 
 def _shown(value: Any) -> str:
@@ -75,19 +85,19 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _adopted(journal: Journal) -> Iterator[tuple[int, str, str, bool]]:
+def _adopted(out: Path) -> Iterator[tuple[int, str, str, bool]]:
     """(place, key, result, whether it is an error) of each row of an output that was finished."""
     try:
-        with journal.out.open("rb") as file:
+        with out.open("rb") as file:
             for place, line in enumerate(file):
                 found = json.loads(line)
                 answer = found.get("response") or {}
                 failed = bool(found.get("error")) or answer.get("status_code", 200) != 200
                 key = found["id"].removeprefix("batch_req_") if answer else found.get("key")
-                yield place, "" if failed else f"{int(key, 16):016x}", line.decode()[:-1], failed
+                if not failed and not _KEY.fullmatch(key):
+                    raise ValueError
+                yield place, "" if failed else key, line.decode().rstrip("\n"), failed
     except OSError as error:
-        journal.remove()
-        raise ResourceError(str(journal.out), error.strerror or str(error)) from None
+        raise ResourceError(str(out), error.strerror or str(error)) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        journal.remove()
-        raise UsageError(str(journal.out), "is no output of a batch, to be resumed") from None
+        raise UsageError(str(out), "is no output of a batch, to be resumed") from None

@@ -30,6 +30,7 @@ _SAMPLING = tuple(f.name for f in fields(SamplingWish))
 SETTINGS = frozenset((*_SAMPLING, "max_tokens", "stop", "n", "logprobs", *_ALIASES))
 #: As much as OpenAI's ids, many times over.
 _LONGEST_ID = 1024
+_LONGEST_NUMBER = 100
 
 
 class Values:
@@ -135,6 +136,9 @@ def texts_of(row: Row, name: str, value: object) -> tuple[str, ...]:
 
 def _whole(value: object, limit: Limit) -> int:
     if isinstance(value, str):
+        # Python reads no more than some thousands of digits, and says so in its own way.
+        if len(value) > _LONGEST_NUMBER:
+            raise ValueError(f"must be a whole number, not {value!r:.40}")
         value = number_of(value, whole=True)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

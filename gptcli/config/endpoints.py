@@ -57,6 +57,8 @@ def checked_url(text: str) -> str:
         raise ValueError("is no URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_one:
         raise ValueError("must be a URL as http://127.0.0.1:8000/v1 or https://… is")
+    if not all(0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
+        raise ValueError("must be a URL of a host that can be")
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be a URL of plain characters, without spaces")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:

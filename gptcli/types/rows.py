@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from gptcli.errors import InputError
+
+#: How many of its names an error about a row lists.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Row:
         Raises InputError, which names the flag that chooses the column, where there is none.
         """
         if field not in self.values:
-            known = ", ".join(map(repr, self.values)) or "none"
+            known = ", ".join(map(repr, islice(self.values, _NAMED))) or "none"
+            known += " …" if len(self.values) > _NAMED else ""
             raise InputError(
                 self.subject, f"has no {field!r}, but {known}", f"{flag} names another"
             )
@@ -52,3 +58,13 @@ class Row:
         except UnicodeEncodeError:
             raise InputError(self.subject, f"{name} holds half of a surrogate pair") from None
         return value
+
+
+def given_twice(names: Iterable[str]) -> str | None:
+    """The first name that was there before, None where all are different."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

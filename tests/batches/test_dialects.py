@@ -80,6 +80,7 @@ def test_cells_of_tables_are_texts_and_may_be_empty():
         ({"n": 10**30}, '"n" must be from 1'),
         ({"max_tokens": 1, "max_new_tokens": 2}, 'says "max_tokens" twice'),
         ({"max_tokens": [1]}, '"max_tokens" must be a whole number'),
+        pytest.param({"max_tokens": "9" * 5000}, '"max_tokens" must be a whole number', id="long"),
         ({"stop": [""]}, '"stop" must be a text'),
         ({"stop": ["\ud800"]}, '"stop"'),
         ({"logit_bias": {"5": "x"}}, '"logit_bias" must be an object'),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from gptcli.batches.journal import Journal
@@ -157,3 +159,60 @@ def test_an_output_that_is_whole(tmp_path):
     with pytest.raises(UsageError, match="is no output of a batch"):
         opened(out, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
+
+
+def test_no_record_of_a_stranger_is_a_bug(tmp_path):
+    """Catches numbers that are believed: a place that takes all memory, a key that is no digest."""
+    out, whole = tmp_path / "o", filled(tmp_path / "o")
+    path = tmp_path / "o.journal"
+    for head in (
+        f"-1 + {KEYS[0]}",
+        f"+3 + {KEYS[0]}",
+        f"{10**10} + {KEYS[0]}",
+        f"{10**30} + {KEYS[0]}",
+        f"3 + {'f' * 20}",
+        "3 + -5",
+    ):
+        check = zlib.crc32(head.encode() + b"{}")
+        path.write_bytes(whole + f"{head} {check:08x} {{}}\n".encode())
+        journal = opened(out, resume=True)
+        assert known(journal) == [True, True, True]
+        journal.close()
+        assert path.read_bytes() == whole
+    path.unlink()
+    for key in ("f" * 40, "-5", "0x1"):
+        out.write_text(f'{{"line": 1, "key": "{key}"}}\n')
+        with pytest.raises(UsageError, match="is no output of a batch"):
+            opened(out, resume=True)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["notes", "{", '{"gptcli_batch": 2', "\0a"])
+def test_a_file_of_a_journal_s_name(tmp_path, text):
+    """Catches somebody's file without an end of line, taken for a journal that was torn."""
+    path = tmp_path / "o.journal"
+    path.write_text(text)
+    if text == "{":
+        opened(tmp_path / "o").close()
+        return
+    with pytest.raises(InputError, match="is no journal"):
+        opened(tmp_path / "o")
+    assert path.read_text() == text
+
+
+def test_an_output_that_was_being_taken_over(tmp_path):
+    """Catches answers that are lost where a run that completes an output is stopped at once."""
+    out, path = tmp_path / "o", tmp_path / "o.journal"
+    lines = [f'{{"line": {n}, "key": "{key}"}}' for n, key in enumerate(KEYS)]
+    # Editors leave the last end of line out.
+    out.write_text("\n".join(['{"line": 9, "error": {"message": "m"}}', *lines]))
+    journal = opened(out, resume=True)
+    journal.add(0, KEYS[1], RESULTS[1], failed=False)
+    journal.close()
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*whole[:3], whole[-1]]))
+    journal = opened(out, resume=True)
+    assert journal.has(0, KEYS[1]) and all(journal.has(n + 1, key) for n, key in enumerate(KEYS))
+    journal.finish(4)
+    assert out.read_text().split("\n") == [RESULTS[1], *lines, ""]
+    assert not path.exists()

@@ -16,20 +16,41 @@ import openai
 from gptcli import __version__
 from gptcli.backends.place import OPENAI_URL, Place
 from gptcli.backends.remote.failures import broken, failure
+from gptcli.errors import UsageError
 
 #: Bytes of one answer, and of one line of it, on which a stream's events are.
 MOST, LONGEST_LINE = 256 << 20, 64 << 20
 #: Seconds for a connection to come about.
 _CONNECT = 15.0
 _REDIRECTS = 5
+#: What a server is told beside its question and the key.
+_HEADERS = frozenset(
+    (
+        *("host", "connection", "accept", "accept-encoding", "content-type", "content-length"),
+        "user-agent",
+    )
+)
 
 
 class Link:
     """A server under its base URL."""
 
     def __init__(self, place: Place) -> None:
+        """Raises UsageError where the environment names proxies or certificates that are none."""
         self.place = place
-        self._client = openai.OpenAI(
+        try:
+            self._client = self._made(place)
+        except (httpx2.InvalidURL, ImportError, ValueError):
+            # Theirs may show a password of the proxy.
+            reason = "names no proxy that can be used: http://HOST:PORT is one"
+            raise UsageError("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY", reason) from None
+        except OSError as error:
+            name = error.filename or "SSL_CERT_FILE or SSL_CERT_DIR"
+            raise UsageError(str(name), error.strerror or "holds no certificates") from None
+
+    @staticmethod
+    def _made(place: Place) -> openai.OpenAI:
+        return openai.OpenAI(
             # The client cannot be without one; `_Held` takes it away again.
             api_key=place.key.reveal() if place.key else "none",
             base_url=place.url,
@@ -85,7 +106,7 @@ class _Held(openai.DefaultHttpxClient):
 
     def __init__(self, place: Place) -> None:
         super().__init__(follow_redirects=False)
-        self._keyless, self._openai = place.key is None, place.url == OPENAI_URL
+        self._key, self._openai = place.key, place.url == OPENAI_URL
 
     def __del__(self) -> None:
         # A command asks and is done: its connections go with it.
@@ -120,11 +141,12 @@ class _Held(openai.DefaultHttpxClient):
         """Leave out what tells of this machine and this user beyond the question."""
         request.headers["accept-encoding"] = "identity"
         for name in list(request.headers):
-            own = name.startswith(("openai-", "idempotency-")) and not self._openai
-            if name.startswith("x-stainless-") or own:
+            # Also those of OPENAI_CUSTOM_HEADERS, which may hold what is OpenAI's alone to see.
+            if name.startswith("x-stainless-") or not (name in _HEADERS or self._openai):
                 del request.headers[name]
-        if self._keyless:
-            request.headers.pop("authorization", None)
+        request.headers.pop("authorization", None)
+        if self._key is not None:
+            request.headers["authorization"] = f"Bearer {self._key.reveal()}"
 
 
 class _Bounded(httpx2.SyncByteStream):

@@ -38,6 +38,8 @@ def failure(error: Exception, place: Place) -> GptcliError:
         return broken(place, f"broke off: {said(error.message, place)}")
     if isinstance(error, openai.OpenAIError):
         return broken(place, said(str(error), place))
+    if isinstance(error, UnicodeEncodeError):
+        return broken(place, "cannot be asked: a header is no plain text")
     if isinstance(error, ValueError | RecursionError):
         return broken(place, "sent what is not valid JSON")
     return broken(place, f"broke off: {said(str(error) or type(error).__name__, place)}")

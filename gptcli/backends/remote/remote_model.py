@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gptcli.backends.place import OPENAI_URL, Place
+from gptcli.backends.remote.failures import said
 from gptcli.backends.remote.servers import SERVERS, SIGNS, Server, by_owner
 from gptcli.errors import ModelError, NetworkError, UsageError
 from gptcli.types.models import Offered
@@ -54,7 +55,8 @@ class RemoteModel:
         found = self._found
         names = [name for each in found.models for name in each.names]
         if found.server.lists and names and self.place.model not in names:
-            shown = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+            shown = said(", ".join(names[:_NAMED]), self.place)
+            shown += " …" if len(names) > _NAMED else ""
             raise ModelError(
                 self.place.model, f"is no model of {self.place.url}", f"it has: {shown}"
             )
@@ -90,13 +92,13 @@ class RemoteModel:
             if "_found" in self.__dict__:
                 found: _Found = self.__dict__["_found"]
                 return found
-            said = self.place.server
-            if said is not None and said not in SERVERS:
+            named = self.place.server
+            if named is not None and named not in SERVERS:
                 known = ", ".join(SERVERS)
-                raise UsageError("server", f"must be one of {known}, not {said!r}")
+                raise UsageError("server", f"must be one of {known}, not {named!r}")
             models = self._listed()
             owners = {each.owner for each in models}
-            server = SERVERS[said] if said else None
+            server = SERVERS[named] if named else None
             if server is None and self.place.url == OPENAI_URL:
                 server = SERVERS["openai"]
             if server is None and len(owners) == 1:

@@ -10,7 +10,7 @@ from gptcli.errors import InputError
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.few_shot import FewShotQueries, FewShotRequest, Query
 from gptcli.types.next_tokens import NextTokensRequest
-from gptcli.types.rows import Row
+from gptcli.types.rows import Row, given_twice
 from gptcli.types.score import ScoreRequest
 
 
@@ -64,10 +64,10 @@ class Chosen:
             choices = texts_of(row, "choices", row.values["choices"])
         if len(choices) < 2:
             raise InputError(row.subject, f"at least two choices are needed, not {len(choices)}")
-        for text in choices:
-            if not text or choices.count(text) > 1:
-                why = f"{text!r} is given twice" if text else "one is empty"
-                raise InputError(row.subject, f'"choices": {why}')
+        twice = given_twice(choices)
+        if "" in choices or twice is not None:
+            why = "one is empty" if "" in choices else f"{twice!r:.60} is given twice"
+            raise InputError(row.subject, f'"choices": {why}')
         question = replace(self.default, prompt=prompt, choices=choices)
         return Wanted(question, id_of(row), own="choices" in row.values)
 

@@ -114,9 +114,13 @@ class _Asking:
                     before=journal.found,
                 )
             except (KeyboardInterrupt, SystemExit):
-                self.messages.info(f"{out}: {view.stopped(journal.added, journal.path.name)}")
+                if not journal.needless:
+                    text = view.stopped(journal.added, journal.path.name)
+                    self.messages.info(f"{out}: {text}")
                 raise
             except GptcliError as error:
+                if journal.needless:
+                    raise
                 hint = f"{journal.path.name} has what was done, --resume goes on"
                 hint = f"{error.hint}; {hint}" if error.hint else hint
                 raise type(error)(error.subject, error.reason, hint) from None

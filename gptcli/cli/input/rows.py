@@ -15,7 +15,7 @@ from typing import Any
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.lines import LONGEST, Line, Lines, lines_of_file, name_of
 from gptcli.errors import InputError, UsageError
-from gptcli.types.rows import Row
+from gptcli.types.rows import Row, given_twice
 
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -105,8 +105,12 @@ def _objects(lines: Lines) -> Iterator[Row | None]:
 def _object(line: Line) -> dict[str, Any]:
     try:
         value = json.loads(line.text, object_pairs_hook=_unique(line.subject))
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise InputError(line.subject, f"is not JSON: {error}") from None
+    except RecursionError:
+        raise InputError(line.subject, "is JSON that is nested too deeply") from None
+    except ValueError:
+        raise InputError(line.subject, "is JSON with a number of too many digits") from None
     if not isinstance(value, dict):
         raise InputError(line.subject, "is not a JSON object")
     return value
@@ -116,9 +120,8 @@ def _unique(subject: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise InputError(subject, f"has the key {twice!r} twice")
+            twice = given_twice(key for key, _ in pairs)
+            raise InputError(subject, f"has the key {twice!r:.60} twice")
         return found
 
     return made
@@ -155,9 +158,9 @@ def _table(lines: Lines, delimiter: str) -> Iterator[Row | None]:
             if begun.fault is not None:
                 raise begun.fault
             heads = cells
-            twice = next((head for head in heads if heads.count(head) > 1), None)
+            twice = given_twice(heads)
             if twice is not None:
-                raise InputError(begun.subject, f"has the column {twice!r} twice")
+                raise InputError(begun.subject, f"has the column {twice!r:.60} twice")
             continue
         yield _row(begun, lambda begun=begun, heads=heads, cells=cells: _under(begun, heads, cells))  # type: ignore[misc]
 

@@ -217,12 +217,12 @@ class RunningBatch:
     def _draw(self, rows: Sequence[Row], logits: Array) -> None:
         at = 0
         for joined, group in groupby(rows, lambda row: row.joined):
-            some = list(group)
+            some, drawn = list(group), list[Drawn]()
             try:
-                drawn = draw_rows([row.text for row in some], logits[at : at + len(some)])
+                if some[0].placed:  # no error of another sample has just ended these
+                    drawn = draw_rows([row.text for row in some], logits[at : at + len(some)])
             except GptcliError as error:
                 self._fail(joined, error)
-                drawn = []
             for row, token in zip(some, drawn, strict=False):
                 self._drawn(row, token)
             at += len(some)

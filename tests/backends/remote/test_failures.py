@@ -254,3 +254,37 @@ def test_numbers_that_are_none():
             done = complete(served.url, "--json", "--logprobs", "1")
         assert done.code == 7
         assert "log-probabilities are no numbers" in done.err
+
+
+def test_a_key_among_the_names_of_models(monkeypatch):
+    """Catches a key in a hint: a server can call its models whatever it likes."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    models = as_json({"data": [{"id": name, "owned_by": "vllm"} for name in ("a", KEY)]})
+    with serving(replying(GOOD, models)) as served:
+        for flags in (("-m", "m"), ()):
+            done = run("complete", "--base-url", served.url, *flags, "hi")
+            assert "it has: a, (the key)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("HTTP_PROXY", "foo://me:pass-word@127.0.0.1:1", "names no proxy that can be used"),
+        ("HTTP_PROXY", "http://127.0.0.1:pass-word", "names no proxy that can be used"),
+        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE or SSL_CERT_DIR: No such file"),
+    ],
+)
+def test_an_environment_that_cannot_be(name, value, part, monkeypatch):
+    """Catches a bug that is none of ours, and a password of a proxy in it."""
+    monkeypatch.setenv(name, value)
+    done = complete("https://127.0.0.1:9")
+    assert (done.code, done.text) == (2, ""), done.err
+    assert part in done.err and "pass-word" not in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "."])
+def test_hosts_that_cannot_be(host):
+    """Catches a name that no system looks up, told as an answer that is no JSON."""
+    done = complete(f"http://{host}/v1")
+    assert done.code == 2 and "--base-url: must be a URL" in done.err, done.err

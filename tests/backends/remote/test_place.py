@@ -210,9 +210,13 @@ def test_nothing_is_told_but_the_question(monkeypatch):
     """Catches headers that tell of this machine, and names of an account that are not theirs."""
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-mine")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer other\nX-Gateway: mine")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
     with serving(replying(GOOD)) as served:
         run("complete", "--base-url", served.url, "-m", "m", "--seed", "3", "hi")
     headers = served.asked[-1].headers
+    assert headers["authorization"] == "Bearer sk-mine"
+    assert "x-gateway" not in headers
     assert headers["user-agent"].startswith("gptcli/")
     assert not [name for name in headers if name.startswith(("x-stainless", "openai-"))]
     assert served.posted() == [

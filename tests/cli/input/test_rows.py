@@ -105,6 +105,30 @@ def test_a_key_that_is_given_twice_is_an_error(line, tmp_path):
             list(read())
 
 
+def test_what_is_wrong_with_a_long_row_is_said_at_once(tmp_path):
+    """Catches time that grows with the square of a row, and messages as long as it is, or
+    Python's own.
+    """
+    names = [f"k{n}" for n in range(100_000)]
+    pairs = ",".join(f'"{name}":1' for name in names)
+    for kind, written, reason in (
+        ("jsonl", f'{{{pairs},"k99999":2}}', "has the key 'k99999' twice"),
+        ("csv", f"{','.join(names)}\n1", "has 1 cells under 100000 heads"),
+        ("csv", f"{','.join(names)},k99999\n1", "has the column 'k99999' twice"),
+        ("jsonl", f'{{"x": {"9" * 5000}}}', "is JSON with a number of too many digits"),
+        ("jsonl", "[" * 100_000, "is JSON that is nested too deeply"),
+    ):
+        path = tmp_path / "long"
+        path.write_text(written)
+        with pytest.raises(InputError) as caught:
+            list(read_rows(AROUND, path, kind))
+        assert caught.value.reason == reason
+    row = Row("r", 1, dict.fromkeys(names, 1))
+    with pytest.raises(InputError) as caught:
+        row.text("input", "--input-field")
+    assert len(caught.value.reason) < 300
+
+
 def test_a_text_and_a_file_have_the_same_rows(tmp_path):
     """Catches a second rule for ends of lines, empty ones, or where a row came from."""
     for kind, written in (

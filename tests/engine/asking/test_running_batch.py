@@ -206,6 +206,33 @@ def test_an_error_ends_its_own_text(monkeypatch):
     assert ids_of(gathered(good)) == ids_of(alone(runner, b[:6], Draws(GREEDY, 3))[1])
 
 
+def test_an_error_of_one_sample_ends_those_that_stand_apart():
+    """Catches a sample that is drawn after another has ended it: samples part where one gave up its
+    pages.
+    """
+    runner = runner_of("llama/tied")
+    a, b = rows_of("llama/tied")[:2]
+    failing: list[bool] = []
+
+    def constraint(_):
+        if failing:
+            failing.clear()
+            raise NonFiniteError("logits", "are none")
+
+    batch = RunningBatch(runner, pages=60, page_size=4)
+    bad = batch.join(a[:5], Draws(GREEDY, 2, constraint=constraint), 2)
+    good = batch.join(b[:6], Draws(GREEDY, 4))
+    batch.step()
+    first, second, other = batch._running
+    batch._running = [first, other, second]
+    failing.append(True)
+    while not batch.idle:
+        batch.step()
+    with pytest.raises(NonFiniteError):
+        list(bad)
+    assert ids_of(gathered(good)) == ids_of(alone(runner, b[:6], Draws(GREEDY, 4))[1])
+
+
 def test_a_text_that_never_fits_says_so():
     """Catches a batch that puts a text back and takes it again for ever."""
     runner = runner_of("llama/tied")
