@@ -114,7 +114,7 @@ def test_a_model_is_killed_and_goes_on(base_model, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [KILLED, FULL])
 @pytest.mark.parametrize(
-    "every", [pytest.param(5, id="few"), pytest.param(1, id="all", marks=pytest.mark.faults)]
+    "every", [pytest.param(11, id="few"), pytest.param(1, id="all", marks=pytest.mark.faults)]
 )
 def test_a_disk_that_fails_at_any_write(tmp_path, how, every):
     """Catches half a record, or half an output, that is taken for a whole one; and what was done

@@ -145,7 +145,9 @@ def test_parts_that_make_much_of_little(number: int, attempt: Callable[[str, byt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize(
+    "block", [0, *(pytest.param(block, marks=pytest.mark.faults) for block in range(1, 4))]
+)
 def test_mutants_through_the_tool(block: int, tiny_model: Path, tmp_path: Path) -> None:
     """What only a whole process shows: a core, a panic's own words, a traceback."""
     codes = []

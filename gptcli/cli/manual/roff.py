@@ -67,7 +67,7 @@ def prose(text: str, *, marks: bool = False) -> list[str]:
         wrapped = textwrap.wrap(escaped, _WIDTH, break_long_words=False, break_on_hyphens=False)
         # Only a sentence's own end may look like one.
         lines += [re.sub(r"([.!?])$", r"\1\\&", line) for line in wrapped[:-1]] + wrapped[-1:]
-    return [text_line(line) for line in lines]
+    return [text_line(line.replace(_GLUE, " ")) for line in lines]
 
 
 def _prose_word(word: str) -> str:
@@ -81,14 +81,16 @@ def _marked(word: str) -> str:
     for match in _MARKS.finditer(word):
         escaped += _prose_word(word[end : match.start()])
         code, page, section = match.groups()
-        escaped += bold(code.replace(_GLUE, " ")) if code else f"{bold(page)}({section})"
+        # Still glued: also a line ends beside code, not within.
+        typed = bold(code.replace(_GLUE, " ")).replace(" ", _GLUE) if code else ""
+        escaped += typed if code else f"{bold(page)}({section})"
         end = match.end()
     return escaped + _prose_word(word[end:])
 
 
 def inline(text: str) -> str:
     """Part of a line, with the marks that `prose` may have. No newlines."""
-    return " ".join(_marked(word) for word in _glued(text).split(" "))
+    return " ".join(map(_marked, _glued(text).split(" "))).replace(_GLUE, " ")
 
 
 def _glued(text: str) -> str:

@@ -141,7 +141,7 @@ def test_json_lines(score, tmp_path):
         (b'{"text": "t"}', "one token with nothing before it"),
         (b'{"text": "\\ud800"}', "surrogate"),
         (b'{"text": "\xff"}', "is not UTF-8 at byte 11"),
-        (b"[" * 100_000, "is not JSON"),
+        (b"[" * 100_000, "is JSON that is nested too deeply"),
     ],
     ids=lambda value: str(value)[:20],
 )

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gptcli.backends.local import families
@@ -117,6 +117,7 @@ def test_marked_prose_survives(text: str) -> None:
     assert " ".join(shown(line) for line in lines) == words(text)
 
 
+@example("\\" * 38 + ". \\")
 @given(st.text(st.sampled_from("ab.-\\' "), min_size=1).filter(str.strip))
 def test_what_is_typed_is_bold_and_whole(text: str) -> None:
     """Code that a sentence's end splits, whose hyphens are typographic, or that loses a space."""

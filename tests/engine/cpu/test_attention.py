@@ -138,7 +138,7 @@ def attended(stage: Stage, queries: np.ndarray, sinks: np.ndarray | None) -> np.
 @pytest.mark.slow
 @every_set
 @every_cache
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(spec=specs, pieces=rows, threads=st.integers(1, 3))
 def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
     """Catches a wrong mask, tail, share, merge or head in any shape, also of long contexts."""
