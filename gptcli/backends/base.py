@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from gptcli.errors import UsageError
@@ -30,6 +31,17 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of what is held: memory, connections. Nothing is asked afterwards."""
         ...
+
+
+def parts_of(answer: Any) -> Generator[Any, None, None]:
+    """The parts of an answer as they come, or the whole of one that has none.
+
+    What is not asked for any more is not computed any more: closing this closes the answer.
+    """
+    if isinstance(answer, Iterator):
+        yield from answer
+    else:
+        yield answer
 
 
 def refuse(place: str, question: Question[Any], why: str, hint: str | None = None) -> NoReturn:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
+from gptcli.backends.base import parts_of
 from gptcli.errors import GptcliError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Incoming, Told
 
@@ -63,18 +65,11 @@ class _Queue:
 
 def _answered(answer: Callable[[Any], Any], asked: Asked, queue: _Queue) -> Iterator[Told | Ended]:
     try:
-        found = answer(asked.question)
-        parts = found if isinstance(found, Iterator) else iter((found,))
-        try:
+        with closing(parts_of(answer(asked.question))) as parts:
             for part in parts:
                 if queue.left(asked.key):
                     return
                 yield Told(asked.key, part)
-        finally:
-            # What is not asked for any more is not computed any more.
-            close = getattr(parts, "close", None)
-            if close is not None:
-                close()
     except GptcliError as error:
         yield Ended(asked.key, error)
         return

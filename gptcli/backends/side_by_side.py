@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from queue import Empty, Full, Queue
 from typing import Any
 
+from gptcli.backends.base import parts_of
 from gptcli.errors import GptcliError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Incoming, Told
 
@@ -103,18 +105,11 @@ class Run:
     def _work(self, asked: Asked, left: threading.Event) -> None:
         """One question, in a thread."""
         try:
-            found = self._answer(asked.question)
-            parts = found if isinstance(found, Iterator) else iter((found,))
-            try:
+            with closing(parts_of(self._answer(asked.question))) as parts:
                 for part in parts:
                     if left.is_set():
                         break
                     self._put(Told(asked.key, part))
-            finally:
-                # What is not asked for any more is hung up on.
-                close = getattr(parts, "close", None)
-                if close is not None:
-                    close()
             self._put(Ended(asked.key))
         except GptcliError as error:
             self._put(Ended(asked.key, error))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gptcli.backends import Backend
+from gptcli.backends.base import parts_of
 from gptcli.batches.asked import Outcome
 from gptcli.batches.feed import Feed
 from gptcli.batches.journal import Journal
@@ -137,8 +139,8 @@ class Run:
         Raises what cannot be one row's fault, and what has stopped the results.
         """
         parts: dict[int, list[Any]] = {}
-        events = backend.answer(BatchRequest(feed, most))
-        try:
+        # What is not wanted any more is not computed any more.
+        with closing(parts_of(backend.answer(BatchRequest(feed, most)))) as events:
             for event in events:
                 if self._results.stopped_by is not None:
                     break
@@ -151,11 +153,6 @@ class Run:
                 self._check(outcome)
                 self.add(outcome)
                 yield outcome
-        finally:
-            # What is not wanted any more is not computed any more.
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()
         error = self._results.stopped_by or feed.failed
         if error is not None:
             raise error

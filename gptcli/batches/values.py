@@ -127,6 +127,14 @@ def id_of(row: Row, name: str = "id") -> Id:
     return row.whole(found, f'"{name}"') if isinstance(found, str) else found
 
 
+def prompt_of(row: Row) -> str:
+    """The `prompt`, or a plain line. Raises InputError where there is none."""
+    found = row.fixed("" if "" in row.values else "prompt")
+    if not found:
+        raise InputError(row.subject, "is empty")
+    return found
+
+
 def texts_of(row: Row, name: str, value: object) -> tuple[str, ...]:
     """A list of texts. Raises InputError for anything else."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection
 
-from gptcli.backends import Backend, find_server, is_elsewhere, open_backend, settled
+from gptcli.backends import Backend, find_server, open_backend, settled
 from gptcli.cli.flags.batch import Batch
 from gptcli.errors import UsageError
+from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
-from gptcli.types.events import Notice, Progress
+from gptcli.types.events import Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
 
@@ -22,8 +23,7 @@ def open_for(
     in.
     """
     check(compute, dtypes)
-    alone = compute.no_server or is_elsewhere(compute)
-    found = None if alone else _served(compute, messages, weights=weights)
+    found = None if compute.no_server else _served(compute, messages, weights=weights)
     return found or watch(open_backend(settled(compute), weights=weights), messages)
 
 
@@ -50,7 +50,9 @@ def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend |
 
     def elsewhere() -> Backend:
         # What it tells was told.
-        return watch(_untold(open_backend(compute, weights=weights)), messages)
+        opening = open_backend(compute, weights=weights)
+        untold = seen(opening, lambda step: step if isinstance(step, Progress) else None)
+        return watch(untold, messages)
 
     found = find_server(compute, elsewhere)
     if found is not None:
@@ -58,16 +60,3 @@ def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend |
         if weights:
             messages.notices(found.greeting.of_weights)
     return found
-
-
-def _untold(
-    task: Generator[Progress | Notice, None, Backend],
-) -> Generator[Progress, None, Backend]:
-    while True:
-        try:
-            step = next(task)
-        except StopIteration as ended:
-            found: Backend = ended.value
-            return found
-        if isinstance(step, Progress):
-            yield step

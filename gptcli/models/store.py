@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gptcli import atomic, config, identity
 from gptcli.errors import ModelError
 from gptcli.models import disk, manifest
+from gptcli.tasks import seen
 from gptcli.types.events import Progress
 from gptcli.types.models import ModelDir
 
@@ -95,7 +97,8 @@ def sound(found: ModelDir | None) -> Generator[Progress, None, ModelDir | None]:
     done, total = 0, sum(stored.size for stored in made.files.values())
     for name, stored in made.files.items():
         digest = disk.sha256(found.path / name, f"checking {found.path.name}")
-        if (yield from _part_of(digest, done, total)) != stored.sha256:
+        of_all = partial(_of_all, done, total)
+        if (yield from seen(digest, of_all)) != stored.sha256:
             return None
         done += stored.size
     if _state(found.path) == (what, stamp):
@@ -103,16 +106,9 @@ def sound(found: ModelDir | None) -> Generator[Progress, None, ModelDir | None]:
     return found
 
 
-def _part_of(
-    work: Generator[Progress, None, str], done: int, total: int
-) -> Generator[Progress, None, str]:
-    """Work that is a part of more, before which so much was done."""
-    while True:
-        try:
-            step = next(work)
-        except StopIteration as ended:
-            return str(ended.value)
-        yield Progress(step.label, done + step.done, total)
+def _of_all(done: int, total: int, step: Progress) -> Progress:
+    """A step of work that is a part of more, before which so much was done."""
+    return Progress(step.label, done + step.done, total)
 
 
 def remove(name: str) -> int | None:

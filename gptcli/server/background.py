@@ -29,6 +29,7 @@ from gptcli.server.desk import Desk
 from gptcli.server.door import Door
 from gptcli.server.log import Log
 from gptcli.server.place import Place
+from gptcli.tasks import ended
 from gptcli.types.events import Notice
 from gptcli.types.served import Busy, Greeting, Launch, Over
 
@@ -62,13 +63,7 @@ def _serve(launch: Launch, told: _Teller) -> None:
         told.tell(Busy("another one has its place"))
         return
     try:
-        task = offered(launch.compute)
-        while True:
-            try:
-                told.tell(next(task))
-            except StopIteration as ended:
-                backend, greeting = ended.value
-                break
+        backend, greeting = ended(offered(launch.compute), told.tell)
         # From here on no name is looked up: what the shell was in may go.
         os.chdir("/")
         asyncio.run(_run(launch, own, backend, greeting, told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ class _Choice:
     finish_reason: str | None = None
 
 
-class Reply:
+class Reply(ABC):
     """What both have in common: the head, the choices' numbers, usage, notices.
 
     samples: how many answers each question gets by itself, `choices` how many there are in all.
@@ -65,8 +66,6 @@ class Reply:
             self._tally.prompt_tokens += part.prompt_tokens or 0
             self._tally.completion_tokens += part.completion_tokens or 0
             return []
-        if isinstance(part, PromptPiece):
-            return self._prompt(question * self._samples, part)
         assert isinstance(part, Chunk)
         return self._grow(question * self._samples + part.index, part)
 
@@ -83,9 +82,6 @@ class Reply:
             for index, choice in enumerate(self._choices)
         ]
         return self._head | {"choices": choices, "usage": self._usage()} | self._told()
-
-    def _prompt(self, first: int, piece: PromptPiece) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def _grow(self, index: int, chunk: Chunk) -> list[dict[str, Any]]:
         choice = self._choices[index]
@@ -105,9 +101,9 @@ class Reply:
     def _write(self, index: int, choice: _Choice, chunk: Chunk) -> None:
         choice.texts.append(chunk.text)
 
+    @abstractmethod
     def _said(self, index: int, choice: _Choice) -> dict[str, Any]:
         """What a choice holds, in the language of the kind."""
-        raise NotImplementedError
 
     def _told(self) -> dict[str, Any]:
         """What a user should know, where there is something."""
@@ -154,9 +150,14 @@ class CompletionReply(Reply):
             said = echo[index // samples] if echo else None
             choice.texts += [said] if said else []
 
-    def _prompt(self, first: int, piece: PromptPiece) -> list[dict[str, Any]]:
+    def take(self, question: int, part: Any) -> list[dict[str, Any]]:
+        """See answering.Reply."""
+        if not isinstance(part, PromptPiece):
+            return super().take(question, part)
+        self._tally.part_came()
+        first = question * self._samples
         for logprobs in self._logprobs[first : first + self._samples]:
-            logprobs.add(piece.tokens)
+            logprobs.add(part.tokens)
         return []
 
     def _said(self, index: int, choice: _Choice) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def made(hint: Any, depth: int = 0) -> st.SearchStrategy[Any]:
             return st.just(())
         return st.lists(made(inside[0], depth + 1), max_size=2).map(tuple)
     if origin is frozenset:
-        return st.frozensets(made(inside[0]), max_size=2)
+        # In the order in which they are written: a repr tells which came first.
+        found = st.frozensets(made(inside[0]), max_size=2)
+        return found.map(lambda some: frozenset(sorted(some)))
     if origin is Mapping:
         return st.dictionaries(made(inside[0]), made(inside[1]), max_size=2)
     if origin in (Union, python_types.UnionType):

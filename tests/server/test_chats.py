@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.backends.local import LocalBackend
@@ -20,18 +19,6 @@ from tests.server.clients import CHAT, client_of, local, post, refused, say, str
 @pytest.fixture(scope="module")
 def backend(chat_model: Path) -> LocalBackend:
     return local(chat_model)
-
-
-@pytest.fixture(scope="module")
-def tiny(backend: LocalBackend) -> Iterator[TestClient]:
-    with client_of(backend) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def echo() -> Iterator[TestClient]:
-    with client_of() as client:
-        yield client
 
 
 def test_answers_are_those_of_the_command_line(tiny, backend):

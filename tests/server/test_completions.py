@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from starlette.testclient import TestClient
 
 from gptcli.backends.local import LocalBackend
 from gptcli.server.legacy_logprobs import LegacyLogprobs
 from gptcli.types.completion import Chunk, Request, TokenInfo
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
-from tests.server.clients import COMPLETIONS, client_of, local, post, refused, streamed
+from tests.server.clients import COMPLETIONS, post, refused, streamed
 
 PROMPT = "the cat sat on"
-
-
-@pytest.fixture(scope="module")
-def backend(tiny_model: Path) -> LocalBackend:
-    return local(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def tiny(backend: LocalBackend) -> Iterator[TestClient]:
-    with client_of(backend) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def echo() -> Iterator[TestClient]:
-    with client_of() as client:
-        yield client
 
 
 def alone(backend: LocalBackend, prompt: str = PROMPT, **more) -> list[str]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 
 from gptcli.backends.echo import EchoBackend
-from gptcli.backends.local import LocalBackend
 from gptcli.server import body
 from gptcli.server.admission import Admission, is_loopback
 from gptcli.server.desk import Desk
@@ -19,17 +15,6 @@ from tests.server.clients import CHAT, COMPLETIONS, client_of, local, post, refu
 
 EMBEDDINGS = "/v1/embeddings"
 TOKEN = "a token of 24 characters"
-
-
-@pytest.fixture(scope="module")
-def backend(tiny_model: Path) -> LocalBackend:
-    return local(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def tiny(backend: LocalBackend) -> Iterator[TestClient]:
-    with client_of(backend) as client:
-        yield client
 
 
 def test_models_are_listed_as_openai_does(tiny):

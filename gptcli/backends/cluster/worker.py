@@ -10,6 +10,7 @@ from typing import Any
 
 from gptcli.backends.base import Backend
 from gptcli.errors import GptcliError
+from gptcli.tasks import ended
 from gptcli.types.batch import Asked, BatchRequest, Gone, Told
 from gptcli.types.compute import Compute
 
@@ -26,12 +27,7 @@ class Worker:
             os.chdir(directory)
         from gptcli.backends import open_backend
 
-        opening = open_backend(compute)
-        try:
-            while True:
-                next(opening)
-        except StopIteration as end:
-            self._backend: Backend = end.value
+        self._backend: Backend = ended(open_backend(compute))
         self._incoming = _Incoming()
         self._found: queue.SimpleQueue[Found | BaseException] = queue.SimpleQueue()
         threading.Thread(target=self._run, daemon=True).start()

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gptcli.backends.base import parts_of
 from gptcli.backends.local.chat import LocalChat
 from gptcli.backends.local.completion import Completion
 from gptcli.backends.local.drawing import PAUSE, Drawing, Pause
@@ -108,8 +109,7 @@ class _Batch:
         from gptcli.backends.local import LocalBackend
 
         yield PAUSE
-        found = LocalBackend(self._model).answer(question)
-        for part in found if isinstance(found, Iterator) else iter((found,)):
+        for part in parts_of(LocalBackend(self._model).answer(question)):
             yield part
             yield PAUSE
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gptcli.backends.place import place_of
 from gptcli.backends.served import place
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def find(compute: Compute, elsewhere: Callable[[], Backend]) -> ServedBackend | 
     elsewhere: opens the place for what it cannot answer, and for when it is gone.
     """
     socket = place.socket_of(compute)
-    if socket is None or not socket.exists():
+    if socket is None or not socket.exists() or place_of(compute, named=False) is not None:
         return None
     from gptcli.backends.served.backend import ServedBackend
     from gptcli.backends.served.connection import Connection, GoneError

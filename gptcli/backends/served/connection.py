@@ -99,18 +99,9 @@ class Connection:
 
 def other(connected: socket.socket) -> int | None:
     """The user on the other side of a Unix socket; None where the system does not tell."""
-    return _other(connected, 1)
-
-
-def other_process(connected: socket.socket) -> int | None:
-    """The process on the other side, as `other`."""
-    return _other(connected, 0)
-
-
-def _other(connected: socket.socket, place: int) -> int | None:
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None
     # struct ucred of Linux: process, user, group.
-    found = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, option, 12))
-    return int(found[place])
+    _, user, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, option, 12))
+    return int(user)

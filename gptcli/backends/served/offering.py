@@ -12,6 +12,7 @@ from gptcli.formats.gguf import index
 from gptcli.models import hub_cache
 from gptcli.models.hub_cache import Repo
 from gptcli.models.resolve import Foreign, resolve
+from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.served import Greeting
@@ -25,7 +26,15 @@ def offered(
     Files that change while they are read are noticed by the states of before.
     """
     told: list[Notice] = []
-    backend = yield from _noted(open_backend(compute, weights=False), told)
+
+    def note(step: Progress | Notice) -> Progress | Notice:
+        if isinstance(step, Notice):
+            told.append(step)
+        return step
+
+    opening = open_backend(compute, weights=False)
+    noted: Generator[Progress | Notice, None, Backend] = seen(opening, note)
+    backend = yield from noted
     if not isinstance(backend, LocalBackend):
         return backend, Greeting((), notices=tuple(told))
     model = backend.model
@@ -42,20 +51,6 @@ def offered(
     yield from of_weights
     path = str(model.path) if by_name else None
     return backend, Greeting(stands_on, path, tuple(told), of_weights)
-
-
-def _noted(
-    task: Generator[Progress | Notice, None, Backend], told: list[Notice]
-) -> Generator[Progress | Notice, None, Backend]:
-    while True:
-        try:
-            step = next(task)
-        except StopIteration as ended:
-            found: Backend = ended.value
-            return found
-        if isinstance(step, Notice):
-            told.append(step)
-        yield step
 
 
 def _ref(repo: Repo) -> Path | None:

@@ -8,8 +8,7 @@ from typing import Any
 
 from gptcli.batches.asked import Id, Wanted
 from gptcli.batches.dialects import openai
-from gptcli.batches.values import Values, id_of
-from gptcli.errors import InputError
+from gptcli.batches.values import Values, id_of, prompt_of
 from gptcli.types.completion import Request
 from gptcli.types.rows import Row
 
@@ -31,9 +30,7 @@ class Completions:
 
     def _wanted(self, row: Row, name: Id, said: Mapping[str, Any], *, openai: bool) -> Wanted:
         values = Values(row, said)
-        prompt = replace(row, values=dict(said)).fixed("" if "" in said else "prompt")
-        if not prompt:
-            raise InputError(row.subject, "is empty")
+        prompt = prompt_of(replace(row, values=dict(said)))
         default = self.default
         question = replace(
             default,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gptcli.batches.asked import Wanted
-from gptcli.batches.values import SETTINGS, Values, id_of, texts_of
+from gptcli.batches.values import SETTINGS, Values, id_of, prompt_of, texts_of
 from gptcli.errors import InputError
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.few_shot import FewShotQueries, FewShotRequest, Query
@@ -39,9 +39,7 @@ class NextTokens:
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        prompt = row.fixed("" if "" in row.values else "prompt")
-        if not prompt:
-            raise InputError(row.subject, "is empty")
+        prompt = prompt_of(row)
         values = Values(row)
         sampling = values.sampling(self.default.sampling)
         question = replace(self.default, prompt=prompt, sampling=sampling, subject=row.subject)
@@ -56,9 +54,7 @@ class Chosen:
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        prompt = row.fixed("" if "" in row.values else "prompt")
-        if not prompt:
-            raise InputError(row.subject, "is empty")
+        prompt = prompt_of(row)
         choices = self.default.choices
         if row.values.get("choices") is not None:
             choices = texts_of(row, "choices", row.values["choices"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 from gptcli.engine.arrays import Array, namespace
 
 
-class ForwardState:
+class ForwardState(ABC):
     """Rows that a forward appends to.
 
     It reserves room, lets every layer take in its tokens, and advances. In between, `under_way`
@@ -22,9 +23,9 @@ class ForwardState:
     _like: Array
 
     @property
+    @abstractmethod
     def lengths(self) -> Sequence[int]:
         """How many tokens each row has."""
-        raise NotImplementedError
 
     @property
     def table(self) -> Array | None:
@@ -41,13 +42,13 @@ class ForwardState:
         """Whether all rows are equally long."""
         return len(set(self.lengths)) <= 1
 
+    @abstractmethod
     def reserve(self, counts: list[int]) -> None:
         """Make room for `counts[row]` more tokens in each row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, counts: list[int]) -> None:
         """Count the tokens that every layer has now taken in, row by row."""
-        raise NotImplementedError
 
     def positions(self, time: int, device: Any) -> Array:
         """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""

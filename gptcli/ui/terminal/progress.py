@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from gptcli.tasks import ended
 from gptcli.types.events import Notice, Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import one_line
@@ -124,25 +125,23 @@ def _with_bars(
     # Nothing is drawn before the first step, so that a task without steps shows nothing.
     bars = Bars(*columns, console=messages.console, transient=True, disable=messages.quiet)
     shown: dict[str, TaskID] = {}
+
+    def show(step: Progress | Notice) -> None:
+        if isinstance(step, Notice):
+            messages.notices([step])
+            return
+        if not shown:
+            bars.start()
+        total = None if step.total is None else float(step.total)
+        label = one_line(step.label)
+        if label not in shown:
+            shown[label] = bars.add_task(label, total=total)
+        bars.update(shown[label], completed=step.done, total=total)
+
     try:
-        while True:
-            step = next(task)
-            if isinstance(step, Notice):
-                messages.notices([step])
-                continue
-            if not shown:
-                bars.start()
-            total = None if step.total is None else float(step.total)
-            label = one_line(step.label)
-            if label not in shown:
-                shown[label] = bars.add_task(label, total=total)
-            bars.update(shown[label], completed=step.done, total=total)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+        return ended(task, show)
     finally:
         bars.stop()
-        task.close()
 
 
 def _in_bytes(step: Progress) -> str:
@@ -160,16 +159,12 @@ def _with_lines(
 ) -> T:
     """line: what is said of a task's first step, if anything."""
     shown: set[str] = set()
-    try:
-        while True:
-            step = next(task)
-            if isinstance(step, Notice):
-                messages.notices([step])
-            elif line is not None and step.label not in shown:
-                shown.add(step.label)
-                messages.info(line(step))
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    finally:
-        task.close()
+
+    def show(step: Progress | Notice) -> None:
+        if isinstance(step, Notice):
+            messages.notices([step])
+        elif line is not None and step.label not in shown:
+            shown.add(step.label)
+            messages.info(line(step))
+
+    return ended(task, show)

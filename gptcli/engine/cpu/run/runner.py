@@ -16,6 +16,7 @@ from gptcli.engine.cpu.run.norm import normed
 from gptcli.engine.cpu.run.packed_model import PackedModel
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
+from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
@@ -171,7 +172,7 @@ class KernelRunner:
     def _parts(
         self,
         rows: Sequence[Sequence[int]],
-        state: ModelState | PagedState,
+        state: ForwardState,
         wanted: NDArray[np.int64],
         most: int,
         probe: Probe | None = None,
@@ -212,6 +213,6 @@ class KernelRunner:
             )
             # Counted call by call, so that an interruption leaves what was stored before it.
             state.advance(taken)
-            if shown is not None and isinstance(state, ModelState):
+            if shown is not None:
                 shown.show(state)
             yield logits

@@ -12,7 +12,7 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.run.key_groups import keys_of
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Point, Probe
-from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.forward_state import ForwardState
 
 #: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
@@ -43,7 +43,7 @@ class Shown:
                 if point != "keys":
                     setattr(layer, point, self._address(point, index))
 
-    def show(self, state: ModelState) -> None:
+    def show(self, state: ForwardState) -> None:
         """Hand over what was filled, in the order of the forward; `state` has the keys."""
         order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
         for point, layer in [("embedding", -1), *order] if self._positions else ():
