@@ -2,9 +2,10 @@
 
 The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
 attention.{query, key, value, out, query_norm, key_norm}, attention_post_norm, mlp_norm,
-mlp.{gate, up, down} or mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm}, final_norm,
-unembedding; each with .weight and, where the spec says so, .bias; and, by themselves,
-layers.{i}.attention.sinks and head_bias.
+mlp.{gate, up, down} or mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out,
+shared.{gate, up, down}, shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight
+and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
+layers.{i}.mlp.correction and head_bias.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ class Rule:
 
     packed: the numbers are stored in another form, in tensors of their own: "mxfp4" in
     `<stored>_blocks` and `<stored>_scales`.
+
+    exact: float32 whatever dtype the model runs in. one_row: a vector that is stored as a matrix
+    of one row.
     """
 
     stored: str
@@ -39,6 +43,8 @@ class Rule:
     layers: tuple[int, ...] | None = None
     members: int = 1
     packed: Literal["mxfp4"] | None = None
+    exact: bool = False
+    one_row: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:

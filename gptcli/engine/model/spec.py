@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from gptcli.engine.model.experts import Experts
+
 NormKind = Literal["layernorm", "rmsnorm"]
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu"]
 
@@ -114,21 +116,6 @@ class HeadNorm:
 
     norm: NormSpec
     over: Literal["head", "each_head", "width"]
-
-
-@dataclass(frozen=True)
-class Experts:
-    """A mixture of `count` MLPs of `hidden` features, `chosen` of which each token goes through.
-
-    A router gives each token a probability for every expert (softmax over all of them); those of
-    the chosen weigh their outputs, divided by their sum where `normalised`.
-    """
-
-    count: int
-    chosen: int
-    hidden: int
-    normalised: bool
-    router_bias: bool = False
 
 
 @dataclass(frozen=True)

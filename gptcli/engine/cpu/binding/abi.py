@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 8
+VERSION = 9
 
 
 class Kind(IntEnum):
@@ -109,8 +109,9 @@ class LayerWeights(c.Structure):
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("query", "key", "value", "out")),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
+        *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
         ("attention_scale", c.c_float),
@@ -126,7 +127,9 @@ class Model(c.Structure):
             for name in (
                 *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
-                *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
+                *("experts", "chosen", "expert_hidden", "normalised"),
+                *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
+                "parallel",
                 *("positions_count", "met", "head_layernorm"),
             )
         ),
@@ -134,7 +137,8 @@ class Model(c.Structure):
             (name, c.c_float)
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
-                *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
+                *("up_offset", "router_softcap", "share_scale"),
+                *("residual_scale", "embedding_scale", "logit_scale"),
                 "final_softcap",
             )
         ),
@@ -165,7 +169,10 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("attention", "out", "mlp", "down"))
+    _fields_ = tuple(
+        (name, c.c_void_p)
+        for name in ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum")
+    )
 
 
 class Squares(c.Structure):

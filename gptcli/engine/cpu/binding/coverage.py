@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.experts import Experts, Groups, SharedExpert
 from gptcli.engine.model.spec import (
     DynamicScaling,
-    Experts,
     HeadNorm,
     LayerShape,
     LayerSpec,
@@ -22,6 +22,8 @@ from gptcli.engine.model.spec import (
     YarnScaling,
 )
 
+#: As source/mlp.h has room for.
+MOST_GROUPS, MOST_GROUP_BEST = 256, 8
 #: What the kernels know of a spec. A field that is added to it is not known here until somebody
 #: writes it into the kernels: a model that uses it goes through torch.
 _KNOWN: dict[type, set[str]] = {
@@ -37,7 +39,12 @@ _KNOWN: dict[type, set[str]] = {
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset"},
     HeadNorm: {"norm", "over"},
-    Experts: {"count", "chosen", "hidden", "normalised", "router_bias"},
+    Experts: {
+        *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
+        *("correction", "groups", "scale", "on_input", "latent", "shared"),
+    },
+    Groups: {"count", "chosen", "best"},
+    SharedExpert: {"hidden", "gated"},
     LinearScaling: {"factor"},
     Llama3Scaling: {"factor", "low_freq_factor", "high_freq_factor", "original_context"},
     YarnScaling: {
@@ -61,6 +68,14 @@ def covers(spec: ModelSpec) -> str | None:
         return f"they do not know the activation {spec.activation}"
     if spec.head_norm is not None and spec.head_norm.over not in OVER_HEADS:
         return f"they do not know a norm over {spec.head_norm.over}"
+    experts = spec.experts
+    if experts is not None and experts.score not in ("softmax", "sigmoid"):
+        return f"they do not know a router of {experts.score}"
+    if experts is not None and experts.on_input and spec.mlp_bias:
+        return "they do not know shares of what is read before biases"
+    groups = experts.groups if experts is not None else None
+    if groups is not None and (groups.count > MOST_GROUPS or groups.best > MOST_GROUP_BEST):
+        return f"they do not know {groups.count} groups by the best {groups.best}"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None

@@ -15,6 +15,7 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.spec import ModelSpec, Rope
 from gptcli.formats.bfloat16 import as_bfloat16
 
@@ -77,9 +78,14 @@ class Weights:
                     self._matrix(matrix, f"{at}.mlp.experts.{number}.{name}")
                 setattr(layer, f"experts_{name}", c.addressof(matrices))
                 self._experts.append(matrices)
-        else:
+            self._point(layer, "correction", f"{at}.mlp.correction")
+            for name in ("latent_in", "latent_out", "shared_gate"):
+                if f"{at}.mlp.{name}.weight" in self.packed.places:
+                    self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+        if not this.mixture or (spec.experts is not None and spec.experts.shared is not None):
+            whole = f"{at}.mlp.shared" if this.mixture else f"{at}.mlp"
             for name in into:
-                self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+                self._matrix(getattr(layer, name), f"{whole}.{name}")
         self._point(layer, "sinks", f"{at}.attention.sinks")
         layer.window = this.window or 0
         rope: Rope | None = this.rope
@@ -121,9 +127,12 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 
 def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     layers = (abi.LayerWeights * spec.layers)()
-    for layer, shape in zip(layers, spec.shapes, strict=True):
+    shared = spec.experts.shared if spec.experts is not None else None
+    for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=True):
         layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
         layer.head_dim, layer.hidden = shape.head_dim, shape.hidden
+        if this.mixture and shared is not None:
+            layer.hidden = shared.hidden
         scale = spec.attention_scale
         layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
     return layers
@@ -141,8 +150,7 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.head_eps = spec.head_norm.norm.eps
         model.head_layernorm = spec.head_norm.norm.kind == "layernorm"
     if spec.experts is not None:
-        model.experts, model.chosen = spec.experts.count, spec.experts.chosen
-        model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised
+        _route(model, spec.experts)
     model.parallel = abi.PARALLEL[spec.blocks]
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0
@@ -151,6 +159,16 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
     return model
+
+
+def _route(model: abi.Model, experts: Experts) -> None:
+    model.experts, model.chosen, model.expert_hidden = experts.count, experts.chosen, experts.hidden
+    model.normalised, model.share_scale = experts.normalised, experts.scale
+    model.sigmoid, model.router_softcap = experts.score == "sigmoid", experts.router_softcap or 0.0
+    if experts.groups is not None:
+        model.groups, model.groups_chosen = experts.groups.count, experts.groups.chosen
+        model.group_best = experts.groups.best
+    model.on_input, model.latent = experts.on_input, experts.latent or 0
 
 
 def _rounded(number: float, kind: Kind) -> float:
