@@ -38,7 +38,11 @@ ATTENTION = ["q_proj", "v_proj"]
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
+    "ernie4_5_moe": ATTENTION,
+    "glm4_moe": ATTENTION,
+    "minimax_m2": ATTENTION,
     "mixtral": ATTENTION,
+    "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
     "qwen3_moe": ATTENTION,
 }
 

@@ -66,19 +66,24 @@ def torch_logits(spec: ModelSpec, parameters: dict[str, np.ndarray]) -> np.ndarr
     return runner.all_logits(TEXT, runner.new_state()).numpy()
 
 
+CHANGES = {
+    "serial": {},
+    "parallel": {"blocks": "parallel_one_norm"},
+    "ungated": {"gated": False, "activation": "relu"},
+}
+
+
 @every_set
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"blocks": "parallel_one_norm"}, {"gated": False, "activation": "relu"}],
-    ids=["serial", "parallel", "ungated"],
+    ("way", "changes"),
+    [*((way, "serial") for way in WAYS), ("all", "parallel"), ("all", "ungated")],
 )
 def test_equals_torch(way, changes, instructions):
     """Catches experts, groups or shares that are others, and what is beside them left out.
 
     In chunks: of one token, which each thread reads by itself, and of several.
     """
-    spec = spec_of(way, **changes)
+    spec = spec_of(way, **CHANGES[changes])
     parameters = parameters_of(spec)
     expected = torch_logits(spec, parameters)
     apart = 12 * 2**-23 * np.abs(expected).max()

@@ -76,7 +76,7 @@ def one_token_at_a_time(mixture: Mixture, x: torch.Tensor) -> torch.Tensor:
 def test_there_are_mixtures():
     """Catches a list that finds none."""
     families = {case.split("/")[0] for case in MIXTURES}
-    assert families == {"mixtral", "qwen3_moe", "gpt_oss"}
+    assert families >= {"mixtral", "qwen3_moe", "gpt_oss", "qwen2_moe", "glm4_moe", "minimax_m2"}
 
 
 @pytest.mark.parametrize("case", MIXTURES)
