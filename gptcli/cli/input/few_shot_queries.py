@@ -36,7 +36,7 @@ def queries_of(
             raise InputError("query", "is empty")
         return iter((Query("query", text),))
     if queries is None:
-        if environment.interactive:
+        if environment.interactive or environment.stdin_is_for is not None:
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
     return _rows(environment, queries, told_kind(queries, kind, "--queries"), field)
