@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,8 @@ BOUNDS = Bounds(samples=4096, stops=MOST, stop_length=MOST, top=1000, biases=MOS
 _USERS = "x_"
 #: As much as OpenAI's ids, many times over.
 _LONGEST_ID = 1024
+#: Characters of a column's name, as a message tells it.
+_LONGEST_HEAD = 80
 
 
 @contextmanager
@@ -72,6 +75,14 @@ def fields_of(row: Row, *texts: str) -> Fields:
 
 def _is_users(name: str) -> bool:
     return name in HARMLESS or name.startswith(_USERS)
+
+
+def slips(heads: Iterable[str]) -> Iterator[str]:
+    """What to tell of columns that are left alone, and are called much as a setting is."""
+    for name in heads:
+        near = difflib.get_close_matches(name[:_LONGEST_HEAD], sorted(SETTINGS), n=1, cutoff=0.8)
+        if near and name not in SETTINGS:
+            yield f"the column {name[:_LONGEST_HEAD]} is left alone; did you mean {near[0]}?"
 
 
 def has_settings(fields: Fields) -> bool:

@@ -265,6 +265,9 @@ def test_the_others():
     assert (question.request.max_new_tokens, question.request.seed) == (5, 3)
     with pytest.raises(InputError, match='"n": can only be 1'):
         queries.wanted(row(input="c", n=2))
+    # A column of the input may be called as a setting is, which it is not then.
+    found = Queries(request, "n").wanted(row(n="c", output="d"))
+    assert (found.question.queries[0].text, found.own) == ("c", False)
     labelled = Queries(FewShotRequest((Example("a", "b"),), labels=("b", "c")), "input")
     with pytest.raises(InputError, match='"temperature": draws nothing'):
         labelled.wanted(row(input="c", temperature=1))

@@ -109,9 +109,9 @@ class Queries:
         default = self.default
         with own.told_of(row):
             fields = own.fields_of(row, self.field, self.output)
-            says = own.has_settings(fields)
             for name in ("", self.field, self.output):
                 fields.take(name)
+            says = own.has_settings(fields)
             if default.labels:
                 for name in own.SETTINGS:
                     fields.only(name, (), "draws nothing where labels are compared")

@@ -15,6 +15,7 @@ from gptcli.batches.asked import AskedRow, Outcome
 from gptcli.batches.feed import AskedRows
 from gptcli.batches.journal import Journal
 from gptcli.batches.keys import digest
+from gptcli.batches.own import slips
 from gptcli.batches.resuming import open_journal
 from gptcli.batches.run import InOrder, Kept, Results, Run
 from gptcli.batches.shard import Shard
@@ -23,8 +24,9 @@ from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import content, settings_of
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.input.lines import STDIN, is_waiting
-from gptcli.cli.input.rows import Tolerant, rows_as_they_come, told_kind
+from gptcli.cli.input.kinds import told_kind
+from gptcli.cli.input.lines import STDIN, is_waiting, name_of
+from gptcli.cli.input.rows import Tolerant, rows_as_they_come
 from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
 from gptcli.types.rows import Row
@@ -51,6 +53,8 @@ def run_batch(
     kind = told_kind(path, batch.batch_format, "--batch")
     reading = Tolerant(job.dialect(0).columns)
     rows = _begun(rows_as_they_come(environment, path, kind, reading))
+    for slip in slips(reading.heads):
+        messages.hint(f"{name_of(path)}: {slip}")
     settings = settings_of(job.command, (job.compute, job.sampling, *job.groups), job.more)
     with closing(open_many(job.compute, batch, messages)) as backend:
         settings["the model's files"] = content(job.compute)
@@ -65,7 +69,7 @@ def run_batch(
             run = asked.kept(out)
     if reading.empty:
         lines = counted(reading.empty, "empty line")
-        messages.hint(f"{path}: {lines} passed over")
+        messages.hint(f"{name_of(path)}: {lines} passed over")
     if stats:
         taken = time.monotonic() - started
         messages.report(view.stats_lines(run.tally, taken, job.compute.model, asked.seed))

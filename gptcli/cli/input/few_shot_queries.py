@@ -9,9 +9,10 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Queries
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import Given
+from gptcli.cli.input.kinds import known_kind, told_kind
 from gptcli.cli.input.lines import STDIN
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.input.rows import known_kind, read_rows, rows_as_they_come, told_kind
+from gptcli.cli.input.rows import read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.types.few_shot import Expected, Query
 from gptcli.types.rows import Row

@@ -16,10 +16,9 @@ from typing import Any
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.lines import LONGEST, Line, Lines, lines_of_file, name_of
-from gptcli.errors import InputError, UsageError
+from gptcli.errors import InputError
 from gptcli.types.rows import Row, given_twice
 
-_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Empty lines that are held to see whether anything comes after them.
 _MANY = 1000
@@ -27,32 +26,6 @@ _MANY = 1000
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 #: How many of its columns an error about a table lists.
 _NAMED = 20
-
-
-def kind_of(path: Path) -> str | None:
-    """jsonl, csv or tsv by the name of a file, None for any other."""
-    return _BY_SUFFIX.get(path.suffix.lower())
-
-
-def told_kind(path: Path, said: str | None, flag: str) -> str:
-    """The kind that was said, else that of the name, else lines.
-
-    Raises UsageError for the name of a JSON file, which as lines would be texts of JSON.
-    """
-    if said is None and path.suffix.lower() == ".json":
-        hint = f"jq -c '.[]' {path} >rows.jsonl makes rows of an array; if it has an object on each"
-        hint += f" line: {flag}-format jsonl"
-        raise UsageError(flag, f"{path} may be one JSON value, not a row a line", hint)
-    return said or kind_of(path) or "lines"
-
-
-def known_kind(path: Path, flag: str, more: tuple[str, ...] = ()) -> str:
-    """The kind of a file by its name. Raises UsageError for a name that tells none."""
-    kind = kind_of(path)
-    if kind is None:
-        known = ", ".join((*_BY_SUFFIX, *more))
-        raise UsageError(flag, f"{path} ends in none of {known}")
-    return kind
 
 
 def read_rows(environment: Environment, path: Path, kind: str) -> Iterator[Row]:
@@ -81,11 +54,12 @@ def rows_as_they_come(
 class Tolerant:
     """How the rows of a batch are read: what is none does not stop those after it.
 
-    columns: of these a table must have one. empty: how many empty lines among plain ones were
-    passed over, so far.
+    columns: of these a table must have one; heads: those that it has. empty: how many empty lines
+    among plain ones were passed over, so far.
     """
 
     columns: tuple[str, ...]
+    heads: tuple[str, ...] = ()
     empty: int = 0
 
 
@@ -103,7 +77,7 @@ def rows_of(
     elif kind == "jsonl":
         rows = _objects(lines)
     else:
-        rows = _table(lines, _DELIMITERS[kind], batch.columns if batch else ())
+        rows = _table(lines, _DELIMITERS[kind], batch)
     return _sound(rows) if batch is None else rows
 
 
@@ -184,9 +158,9 @@ def _plain(lines: Lines, spaces: bool, batch: Tolerant | None) -> Iterator[Row |
         empty.clear()
 
 
-def _table(lines: Lines, delimiter: str, columns: tuple[str, ...]) -> Iterator[Row | None]:
+def _table(lines: Lines, delimiter: str, batch: Tolerant | None) -> Iterator[Row | None]:
     """Rows under the heads of the first one. Raises InputError for heads that are none, or have
-    none of the columns, where there are any.
+    none of the columns that a batch needs.
     """
     heads: list[str] | None = None
     for each in _records(lines, delimiter):
@@ -201,9 +175,11 @@ def _table(lines: Lines, delimiter: str, columns: tuple[str, ...]) -> Iterator[R
             twice = given_twice(heads)
             if twice is not None:
                 raise InputError(begun.subject, f"has the column {twice!r:.60} twice")
-            if columns and not set(columns) & set(heads):
-                wanted, there = " or ".join(columns), ", ".join(heads[:_NAMED])
-                raise InputError(begun.subject, f"has no column {wanted}, but {there:.500}")
+            if batch is not None:
+                batch.heads = tuple(heads)
+                if not set(batch.columns) & set(heads):
+                    wanted, there = " or ".join(batch.columns), ", ".join(heads[:_NAMED])
+                    raise InputError(begun.subject, f"has no column {wanted}, but {there:.500}")
             continue
         yield _row(begun, partial(_under, begun, heads, cells), table=True)
 

@@ -61,12 +61,12 @@ def drawing(fields: Fields, default: Drawing, bounds: Bounds = BOUNDS) -> Drawin
     """Take them; `default` has what is not said, but for a seed. Raises FieldError."""
     for name, allowed, why in _NOT_HERE:
         fields.only(name, allowed, why)
-    ends = fields.has("stop")
+    ends, stop = fields.has("stop"), fields.texts("stop", bounds.stops, bounds.stop_length)
     return Drawing(
         sampling=sampling(fields, default.sampling, bounds),
         seed=fields.whole("seed", _limit("seed")),
         samples=fields.whole("n", Limit(1, bounds.samples)) or default.samples,
-        stop=fields.texts("stop", bounds.stops, bounds.stop_length) if ends else default.stop,
+        stop=stop if ends else default.stop,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from gptcli.config import Limit
@@ -22,6 +23,8 @@ HARMLESS = frozenset(
 )
 #: Characters of a name that nobody knows, as an error tells it.
 _NAMED = 80
+#: How many fields are looked at for one that was meant.
+_LOOKED_AT = 1000
 
 
 class FieldError(InputError):
@@ -73,7 +76,7 @@ class Fields:
         """A text that has to be there."""
         value = self.text(name)
         if value is None:
-            near = difflib.get_close_matches(name, self._given, n=1)
+            near = difflib.get_close_matches(name, islice(self._given, _LOOKED_AT), n=1)
             raise self.invalid(name, "is missing" + (f', but "{near[0]}" is there' if near else ""))
         return value
 

@@ -161,6 +161,10 @@ def test_what_a_user_gets_wrong_first(tmp_path, monkeypatch):
     bad, good = results(done)
     assert bad["error"]["message"] == '"temprature": is not known here (did you mean temperature?)'
     assert good["line"] == 2
+    Path("r.csv").write_text("prompt,temprature,note,seed\none,0,mine,1\n")
+    done = run(*ECHO, "--batch", "-", "--batch-format", "csv", stdin=Path("r.csv").read_bytes())
+    told = "gptcli: hint: stdin: the column temprature is left alone; did you mean temperature?\n"
+    assert (done.code, done.err) == (0, told)
     Path("r.txt").write_text("one\n\n\ntwo\n\n")
     done = run(*ECHO, "--batch", "r.txt")
     assert [row["line"] for row in results(done)] == [1, 4]
