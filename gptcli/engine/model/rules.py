@@ -20,7 +20,8 @@ class Rule:
     into: one of our names, or several that the tensor is cut into along its output features, in
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
-    rows at its beginning are not used.
+    rows at its beginning are not used. either: where only so its shape fits, it is stored the other
+    way than `transpose` says.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -39,6 +40,7 @@ class Rule:
     layers: tuple[int, ...] | None = None
     members: int = 1
     packed: Literal["mxfp4"] | None = None
+    either: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
