@@ -9,6 +9,7 @@ layers.{i}.attention.sinks and head_bias.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,18 +50,37 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Part of a checkpoint that does not run: what it is, and its stored names.
+
+    stored: a regular expression of names without their prefix.
+    """
+
+    what: str
+    stored: str
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a family.
 
     prefix: what checkpoints may put before the stored names ("transformer."), with or without;
     other_prefixes: others that may stand there instead. ignored: regular expressions of stored
-    names that are left out on purpose.
+    names that are left out on purpose, as nothing that runs needs them; beside: what is left out
+    and would do something, of which users are told.
     """
 
     rules: tuple[Rule, ...]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
     other_prefixes: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def left_out(self) -> re.Pattern[str]:
+        """What stored names match, without prefix, that are left out for either reason."""
+        names = (*self.ignored, *(each.stored for each in self.beside))
+        return re.compile("|".join(names) or r"(?!)")
 
     def bare(self, name: str) -> str:
         """A stored name without its prefix."""

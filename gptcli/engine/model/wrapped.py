@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.rules import Beside, Rules
 from gptcli.engine.model.spec import ModelSpec
 
 
@@ -28,10 +28,14 @@ def rules(text: Rules, *others: str) -> Rules:
     Newer checkpoints put `model.language_model.` before its names, older ones `model.` or
     `language_model.model.`, and before those of the others `model.` or nothing.
     """
-    beside = rf"({'|'.join(others)})\..*"
     return replace(
         text,
         prefix="model.language_model.",
-        ignored=(*text.ignored, beside),
+        beside=(sight(*others),),
         other_prefixes=("language_model.model.", text.prefix),
     )
+
+
+def sight(*modules: str) -> Beside:
+    """What sees images, of these modules."""
+    return Beside("what sees images", rf"({'|'.join(modules)})\..*")

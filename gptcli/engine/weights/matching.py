@@ -127,7 +127,7 @@ def place(
             placement = Placement(_fitting(layout, found, shapes), found)
             _check(placement, shapes)
             placed.append(placement)
-    ignored = re.compile("|".join(rules.ignored) or r"(?!)")
+    ignored = rules.left_out
     for name, stored in by_name.items():
         if not ignored.fullmatch(name):
             reason = f"tensor {stored.name} is not part of a model as config.json describes it"

@@ -4,7 +4,9 @@ five layers with a window and a rope of their own for each that sees everything.
 
 from __future__ import annotations
 
-from gptcli.engine.model import llama_names
+from dataclasses import replace
+
+from gptcli.engine.model import llama_names, wrapped
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import gemma, gemma2
 from gptcli.engine.model.rope_fields import by_sight
@@ -58,9 +60,7 @@ def spec(config: ConfigFields) -> ModelSpec:
 
 def rules(spec: ModelSpec) -> Rules:
     """The same names for the text model of a checkpoint that also sees: those are left out."""
-    return llama_names.rules(
-        spec,
-        mlp_norm="pre_feedforward_layernorm",
-        ignored=(r"(vision_tower|multi_modal_projector)\..*",),
-        other_prefixes=("language_model.model.",),
+    found = llama_names.rules(
+        spec, mlp_norm="pre_feedforward_layernorm", other_prefixes=("language_model.model.",)
     )
+    return replace(found, beside=(wrapped.sight("vision_tower", "multi_modal_projector"),))

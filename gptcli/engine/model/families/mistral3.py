@@ -9,7 +9,6 @@ from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Mistral Small 3.1 and 3.2, Magistral Small: text only"
-LEFT_OUT = "what sees images"
 _TEXTS = {"mistral": mistral.spec, "ministral": ministral.spec}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gptcli.engine.model.families import qwen2_vl
 
 SUPPORTS = "Qwen2.5-VL 3B, 7B, 32B and 72B and models made of them: text only"
-LEFT_OUT = qwen2_vl.LEFT_OUT
 
 spec = qwen2_vl.spec
 rules = qwen2_vl.rules

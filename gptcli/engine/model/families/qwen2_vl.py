@@ -16,7 +16,6 @@ from gptcli.engine.model.size_fields import rms_norm
 from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Qwen2-VL 2B, 7B and 72B, QVQ: text only"
-LEFT_OUT = "what sees images"
 
 
 def spec(config: ConfigFields) -> ModelSpec:

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from gptcli.engine.model import wrapped
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import llama, qwen2_vl
+from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.size_fields import alike
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
 SUPPORTS = "Qwen3-VL 2B, 4B, 8B and 32B: text only"
-LEFT_OUT = qwen2_vl.LEFT_OUT
 
 
 def spec(config: ConfigFields) -> ModelSpec:

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names, wrapped
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import qwen2_vl, qwen3_vl
+from gptcli.engine.model.families import qwen3_vl
 from gptcli.engine.model.rules import Rule, Rules
 from gptcli.engine.model.size_fields import head_dim, mixture
 from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Qwen3-VL 30B-A3B and 235B-A22B: text only"
-LEFT_OUT = qwen2_vl.LEFT_OUT
 
 
 def spec(config: ConfigFields) -> ModelSpec:
