@@ -11,9 +11,6 @@ from gptcli.engine.model.experts import Experts, Groups, SharedExpert
 from gptcli.engine.model.size_fields import mixture
 from gptcli.engine.model.spec import LayerSpec
 
-#: The last layer of a checkpoint that guesses further tokens is stored behind all others.
-NEXT_TOKENS = "what guesses more than the next token"
-
 
 def corrected(config: ConfigFields, **defaults: Any) -> Experts:
     """Sigmoids, and a correction by which the best are chosen in the best groups by their two best.

@@ -38,7 +38,7 @@ _KNOWN: dict[type, set[str]] = {
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset"},
-    HeadNorm: {"norm", "over"},
+    HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
         *("correction", "groups", "scale", "on_input", "latent", "shared"),

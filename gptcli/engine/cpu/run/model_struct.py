@@ -149,6 +149,7 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.norm_over_heads = abi.OVER_HEADS[spec.head_norm.over]
         model.head_eps = spec.head_norm.norm.eps
         model.head_layernorm = spec.head_norm.norm.kind == "layernorm"
+        model.norm_after_rope = spec.head_norm.after_rope
     if spec.experts is not None:
         _route(model, spec.experts)
     model.parallel = abi.PARALLEL[spec.blocks]

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4 };
+enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4, RELU_SQUARED = 5 };
 
 enum Over : int32_t { NO_NORM = 0, EACH_HEAD_ALIKE = 1, EACH_HEAD = 2, ALL_HEADS = 3 };
 
@@ -43,6 +43,7 @@ struct Model {
   int32_t sigmoid, groups, groups_chosen, group_best, on_input, latent;  // groups 0: none; latent 0: the width
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t positions_count, met, head_layernorm;  // met: one of Met
+  int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float router_softcap, share_scale;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none

@@ -6,16 +6,15 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.expert_fields import NEXT_TOKENS, none_or
+from gptcli.engine.model.expert_fields import none_or
 from gptcli.engine.model.experts import SharedExpert
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.rules import Rules, next_tokens
 from gptcli.engine.model.size_fields import alike, mixture, rms_norm
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 SUPPORTS = "ERNIE 4.5 21B-A3B and 300B-A47B"
-LEFT_OUT = NEXT_TOKENS
 OTHER_NAMES = {"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"}
 
 
@@ -66,4 +65,4 @@ def rules(spec: ModelSpec) -> Rules:
         spec, correction="moe_statics.e_score_correction_bias", exact=True
     )
     mlp = [replace(rule, one_row=rule.stored.endswith("e_score_correction_bias")) for rule in mlp]
-    return llama_names.rules(spec, mlp=mlp, ignored=(r"mtp_.*",))
+    return replace(llama_names.rules(spec, mlp=mlp), beside=(next_tokens(r"mtp_.*"),))

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.expert_fields import NEXT_TOKENS, after_dense, corrected
+from gptcli.engine.model.expert_fields import after_dense, corrected
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.rules import Rules, next_tokens
 from gptcli.engine.model.size_fields import alike, rms_norm
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
 SUPPORTS = "GLM-4.5, GLM-4.5-Air, GLM-4.6 and GLM-4.7"
-LEFT_OUT = NEXT_TOKENS
 OTHER_NAMES = {"num_local_experts": "n_routed_experts"}
 
 
@@ -37,4 +36,6 @@ def spec(config: ConfigFields) -> ModelSpec:
 def rules(spec: ModelSpec) -> Rules:
     """One more layer may be stored, which guesses the token after the next."""
     mlp = llama_names.mixed_rules(spec, exact=True)
-    return llama_names.rules(spec, mlp=mlp, ignored=(rf"layers\.{spec.layers}\..*",))
+    return replace(
+        llama_names.rules(spec, mlp=mlp), beside=(next_tokens(rf"layers\.{spec.layers}\..*"),)
+    )
