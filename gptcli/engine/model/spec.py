@@ -97,13 +97,23 @@ class NormSpec:
     """LayerNorm (arXiv:1607.06450) or RMSNorm (arXiv:1910.07467).
 
     offset: the stored weight is what is added to 1. The weight multiplies in float32, before the
-    result is rounded to the model's dtype.
+    result is rounded to the model's dtype. weightless: there is none.
     """
 
     kind: NormKind
     eps: float
     bias: bool = False
     offset: bool = False
+    weightless: bool = False
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Queries, times 1 + scale * ln(1 + (position + first) // length) (arXiv:2501.19399)."""
+
+    scale: float
+    length: int
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,14 +154,17 @@ class LayerSpec:
     """What may differ from layer to layer.
 
     rope: None for no rotation here; window: how many tokens back attention sees (itself
-    included), None for all of them; mixture: its MLP is the spec's `experts`; shape: sizes of its
-    own, None for those of the model.
+    included), None for all of them; chunk: it sees nothing before the last multiple of this;
+    mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`.
     """
 
     rope: Rope | None = None
     window: int | None = None
     mixture: bool = False
     shape: LayerShape | None = None
+    chunk: int | None = None
+    temperature: Temperature | None = None
+    normed_heads: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

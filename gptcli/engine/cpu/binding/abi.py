@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 9
+VERSION = 10
 
 
 class Kind(IntEnum):
@@ -114,8 +114,9 @@ class LayerWeights(c.Structure):
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
         *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
-        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
-        ("attention_scale", c.c_float),
+        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
+        *((name, c.c_int32) for name in ("sharpened_first", "sharpened_length")),
+        *((name, c.c_float) for name in ("attention_scale", "sharpened_scale")),
     )
 
 

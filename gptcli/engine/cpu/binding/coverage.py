@@ -19,6 +19,7 @@ from gptcli.engine.model.spec import (
     ModelSpec,
     NormSpec,
     Rope,
+    Temperature,
     YarnScaling,
 )
 
@@ -34,10 +35,13 @@ _KNOWN: dict[type, set[str]] = {
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
         *("residual_scale", "embedding_norm", "embedding_scale", "logit_scale", "final_softcap"),
     },
-    LayerSpec: {"rope", "window", "mixture", "shape"},
+    LayerSpec: {
+        *("rope", "window", "mixture", "shape", "chunk", "temperature", "normed_heads"),
+    },
+    Temperature: {"scale", "length", "first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
-    NormSpec: {"kind", "eps", "bias", "offset"},
+    NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
@@ -76,6 +80,8 @@ def covers(spec: ModelSpec) -> str | None:
     groups = experts.groups if experts is not None else None
     if groups is not None and (groups.count > MOST_GROUPS or groups.best > MOST_GROUP_BEST):
         return f"they do not know {groups.count} groups by the best {groups.best}"
+    if spec.norm.weightless:
+        return "they do not know norms of the stream without weights"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None

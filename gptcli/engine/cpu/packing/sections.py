@@ -125,7 +125,7 @@ def _layer(
         yield from _norm(spec, f"{at}.attention_norm", spec.width)
     for name, rows in (("query", inner), ("key", shared), ("value", shared)):
         yield from _linear(f"{attention}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
-    if spec.head_norm is not None:
+    if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
         for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
             yield from _head_norm(spec.head_norm, f"{attention}.{name}", heads, shape.head_dim)
     if spec.sinks:
