@@ -116,6 +116,19 @@ VISION: Fields = {
     "vision_use_head": False,
 }
 
+QWEN3_5: Fields = WIDE | {
+    "layer_types": ["linear_attention", FULL],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 12,
+    "linear_conv_kernel_dim": 4,
+}
+LFM2: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "block_multiple_of": 8,
+}
+
 CASES: dict[str, Case] = {
     "gpt2/tied": Case("gpt2", GPT2),
     "gpt2/untied": Case("gpt2", GPT2 | UNTIED),
@@ -462,5 +475,33 @@ CASES: dict[str, Case] = {
             "num_experts_per_tok": 1,
         },
         packed=True,
+    ),
+    "qwen3_5_text/plain": Case("qwen3_5_text", QWEN3_5),
+    "qwen3_5_text/options": Case(
+        "qwen3_5_text",
+        QWEN3_5
+        | TIED
+        | {
+            "layer_types": [FULL, "linear_attention"],
+            "linear_num_value_heads": 2,
+            "linear_value_head_dim": 18,
+            "linear_conv_kernel_dim": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+            "partial_rotary_factor": 0.5,
+        },
+    ),
+    "lfm2/plain": Case("lfm2", LFM2),
+    "lfm2/options": Case(
+        "lfm2",
+        LFM2
+        | UNTIED
+        | {
+            "conv_bias": True,
+            "conv_L_cache": 4,
+            "block_auto_adjust_ff_dim": False,
+            "norm_eps": 1e-3,
+            "layer_types": [FULL, "conv", "conv"],
+        },
     ),
 }

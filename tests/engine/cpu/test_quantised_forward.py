@@ -18,7 +18,7 @@ from torch import nn
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import Kinds
-from gptcli.engine.model.spec import Rope
+from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import (

@@ -10,7 +10,8 @@ import pytest
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import family_of, read_spec, supported
-from gptcli.engine.model.spec import LayerSpec, LinearScaling, ModelSpec, Rope
+from gptcli.engine.model.rotations import LinearScaling, Rope
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.errors import ModelError
 from tests.engine.helpers import CASES, GOLDENS
 from tests.golden_cases import CASES as MADE

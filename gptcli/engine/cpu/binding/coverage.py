@@ -7,20 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, OVER_HEADS, PARALLEL
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
-    Experts,
-    HeadNorm,
-    LayerShape,
-    LayerSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
-    ModelSpec,
-    NormSpec,
     Rope,
     YarnScaling,
 )
+from gptcli.engine.model.spec import Experts, HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
 
 #: What the kernels know of a spec. A field that is added to it is not known here until somebody
 #: writes it into the kernels: a model that uses it goes through torch.

@@ -15,7 +15,8 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
-from gptcli.engine.model.spec import ModelSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 
 

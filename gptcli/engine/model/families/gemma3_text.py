@@ -8,9 +8,10 @@ from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import gemma, gemma2
 from gptcli.engine.model.rope_fields import rope
+from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.size_fields import FULL, SLIDING, by_kind, sizes
-from gptcli.engine.model.spec import HeadNorm, ModelSpec, Rope
+from gptcli.engine.model.spec import HeadNorm, ModelSpec
 
 SUPPORTS = "Gemma 3 1B and 270M, text only as they are"
 _SIZES = {
