@@ -123,6 +123,7 @@ QWEN3_5: Fields = WIDE | {
     "linear_key_head_dim": 10,
     "linear_value_head_dim": 12,
     "linear_conv_kernel_dim": 4,
+    "rms_norm_eps": 1e-4,
 }
 LFM2: Fields = SMALL | {
     "layer_types": ["conv", FULL],
@@ -307,7 +308,7 @@ CASES: dict[str, Case] = {
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
         "gemma",
-        GEMMA | UNTIED | {"attention_bias": True, "num_key_value_heads": 1, "rms_norm_eps": 1e-3},
+        GEMMA | UNTIED | {"attention_bias": True, "num_key_value_heads": 1, "rms_norm_eps": 1e-2},
     ),
     "gemma2/capped": Case(
         "gemma2",
@@ -416,7 +417,7 @@ CASES: dict[str, Case] = {
     "olmo2/untied": Case("olmo2", SMALL),
     "olmo2/options": Case(
         "olmo2",
-        SMALL | TIED | {"attention_bias": True, "num_key_value_heads": 4, "rms_norm_eps": 1e-3},
+        SMALL | TIED | {"attention_bias": True, "num_key_value_heads": 4, "rms_norm_eps": 1e-2},
     ),
     "stablelm/untied": Case("stablelm", SMALL | {"num_attention_heads": 2}),
     "stablelm/options": Case(
@@ -491,6 +492,27 @@ CASES: dict[str, Case] = {
             "partial_rotary_factor": 0.5,
         },
     ),
+    "qwen3_5/vision": Case(
+        "qwen3_5",
+        {
+            "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-2},
+            "vision_config": {
+                "model_type": "qwen3_5_vision",
+                "depth": 1,
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_heads": 1,
+                "patch_size": 2,
+                "temporal_patch_size": 1,
+                "out_hidden_size": 16,
+                "num_position_embeddings": 4,
+            },
+            "image_token_id": 60,
+            "video_token_id": 59,
+            "vision_start_token_id": 58,
+            "vision_end_token_id": 57,
+        },
+    ),
     "lfm2/plain": Case("lfm2", LFM2),
     "lfm2/options": Case(
         "lfm2",
@@ -501,7 +523,8 @@ CASES: dict[str, Case] = {
             "conv_L_cache": 4,
             "block_auto_adjust_ff_dim": False,
             "norm_eps": 1e-3,
-            "layer_types": [FULL, "conv", "conv"],
+            "num_hidden_layers": 3,
+            "layer_types": ["conv", "conv", FULL],
         },
     ),
 }

@@ -67,6 +67,7 @@ class NumpyLlama:
         shown: object = None,
         *,
         table: np.ndarray | None = None,
+        slots=None,
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))
         places = list(zip(rows, positions, strict=True))

@@ -16,6 +16,7 @@ class Row:
     ids: what stands in its row and what is still to run there. told: of how many tokens of the
     prompt it was told how expected they were; None where nobody asks. leader: the sample that
     reads the prompt for this one too. placed: it holds the pages that are known of its beginning.
+    cuts: where a slice of the prompt is to end, rising.
     """
 
     joined: Joined
@@ -26,6 +27,7 @@ class Row:
     row: PagedRow = field(default_factory=PagedRow)
     placed: bool = False
     known: int = 0  # pages that the pool knows
+    cuts: list[int] = field(default_factory=list)
     drawn: int = 0
 
     @property

@@ -130,6 +130,7 @@ class RunningBatch:
             start, most = row.row.length, min(row.due, room)
             if row.reads:
                 most = min(most, HEAD_ROWS)
+            most = min([most, *(cut - start for cut in row.cuts if cut > start)])
             ids = row.ids[start : start + most]
             none = len(ids) - (len(ids) == row.due)
             pieces.append(Piece(row, start, ids, 0 if row.reads else none))
@@ -159,6 +160,18 @@ class RunningBatch:
         row.row = self._state.pool.begin(row.ids[: whole(row, self._size)])
         row.known, row.placed = len(row.row.pages), True
         row.joined.reused = max(row.joined.reused, row.row.length)
+        row.cuts = self._cuts(row)
+
+    def _cuts(self, row: Row) -> list[int]:
+        """Where states have to be kept that cannot go back: at the ends of pages of the prompt.
+
+        There where it parts from others that wait, and behind its last whole page.
+        """
+        if self._state.pool.slots is None:
+            return []
+        others = [other.ids for other in self._running if not other.placed and other is not row]
+        shared = {common_length(row.ids, ids) // self._size * self._size for ids in others}
+        return sorted(shared | {(len(row.ids) - 1) // self._size * self._size})
 
     def _holds(self, row: Row) -> bool:
         return row in self._running or row in self._waiting

@@ -194,6 +194,11 @@ class ModelSpec:
         return self.heads // self.kv_heads
 
     @cached_property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that have attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
+
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)

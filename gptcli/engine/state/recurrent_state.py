@@ -43,9 +43,14 @@ class RecurrentState:
 
     def truncate(self, before: Sequence[int], after: Sequence[int]) -> None:
         """See LayerState."""
-        for row, length in enumerate(after):
-            if length == 0:
-                self.inputs[row], self.memory[row] = 0, 0
+        if 0 not in after:
+            return
+        # New arrays: those of torch that came out of a forward cannot be changed in place.
+        xp = namespace(self.inputs)
+        stays = xp.asarray([length > 0 for length in after], device=self.inputs.device)
+        none = xp.zeros((), dtype=xp.float32, device=self.inputs.device)
+        self.inputs = xp.where(stays[:, None, None], self.inputs, none)
+        self.memory = xp.where(stays[:, None, None, None], self.memory, none)
 
     def picked(self, rows: Array) -> Self:
         """See LayerState."""
