@@ -308,7 +308,7 @@ CASES: dict[str, Case] = {
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
         "gemma",
-        GEMMA | UNTIED | {"attention_bias": True, "num_key_value_heads": 1, "rms_norm_eps": 1e-2},
+        GEMMA | UNTIED | {"attention_bias": True, "num_key_value_heads": 1, "rms_norm_eps": 1e-3},
     ),
     "gemma2/capped": Case(
         "gemma2",
@@ -417,7 +417,7 @@ CASES: dict[str, Case] = {
     "olmo2/untied": Case("olmo2", SMALL),
     "olmo2/options": Case(
         "olmo2",
-        SMALL | TIED | {"attention_bias": True, "num_key_value_heads": 4, "rms_norm_eps": 1e-2},
+        SMALL | TIED | {"attention_bias": True, "num_key_value_heads": 4, "rms_norm_eps": 1e-3},
     ),
     "stablelm/untied": Case("stablelm", SMALL | {"num_attention_heads": 2}),
     "stablelm/options": Case(
@@ -492,10 +492,10 @@ CASES: dict[str, Case] = {
             "partial_rotary_factor": 0.5,
         },
     ),
-    "qwen3_5/vision": Case(
+    "qwen3_5/wrapped": Case(
         "qwen3_5",
         {
-            "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-2},
+            "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
             "vision_config": {
                 "model_type": "qwen3_5_vision",
                 "depth": 1,
