@@ -580,9 +580,9 @@ CASES: dict[str, Case] = {
     ),
     "olmo3/options": Case(
         "olmo3",
-        WIDE
+        SMALL
         | TIED
-        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "attention_bias": True}
+        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "rms_norm_eps": 1e-3}
         | {"rope_parameters": {FULL: YARN, SLIDING: {"rope_type": "default", "rope_theta": 500.0}}},
     ),
     "olmoe/plain": Case("olmoe", MIXTURE),
