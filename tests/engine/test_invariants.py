@@ -1,6 +1,6 @@
 """One model, many ways through it: the numbers must not depend on the way.
 
-Every test runs on every golden checkpoint, so on every family and option of the decoder.
+Every test runs on every golden checkpoint that is no repetition: on every option of the decoder.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.engine.helpers import CASES, GOLDENS, Recorder, rows_of, runner_of, whole
+from tests.engine.helpers import GOLDENS, WAYS, Recorder, rows_of, runner_of, whole
 from tests.opening import load
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
 NEAR = {"rtol": 0, "atol": 2e-5}
 
-every_case = pytest.mark.parametrize("case", CASES)
+every_case = pytest.mark.parametrize("case", WAYS)
 #: What is added up.
 POINTS = ("embedding", "attention", "mlp", "stream")
 

@@ -23,12 +23,12 @@ from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.attention import attend_written_out
 from tests.engine.cpu.helpers import SETS, kernels_of
-from tests.engine.helpers import CASES, GOLDENS, rows_of, runner_of, whole
+from tests.engine.helpers import GOLDENS, WAYS, rows_of, runner_of, whole
 from tests.golden_cases import CASES as MADE
 from tests.opening import load
 
 NEAR = {"rtol": 0, "atol": 1e-5}
-every_case = pytest.mark.parametrize("case", CASES)
+every_case = pytest.mark.parametrize("case", WAYS)
 both = pytest.mark.parametrize("through", ["torch", *["kernels"] * bool(SETS)])
 
 
@@ -85,7 +85,7 @@ def probed(runner: Runner, row, positions: range, chunk: int = 512):
 
 def test_four_kinds_of_attention_are_among_the_cases():
     """Catches goldens without what makes attention differ, with which the tests would say less."""
-    specs = {case: runner_of(case).spec for case in CASES}
+    specs = {case: runner_of(case).spec for case in WAYS}
     assert any(spec.group > 1 for spec in specs.values())
     assert any(each.window for spec in specs.values() for each in spec.each_layer)
     assert any(spec.blocks != "serial" for spec in specs.values())
@@ -95,7 +95,7 @@ def test_four_kinds_of_attention_are_among_the_cases():
     assert any(spec.alibi for spec in specs.values())
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if MADE[case].attention == "eager"])
+@pytest.mark.parametrize("case", [case for case in WAYS if MADE[case].attention == "eager"])
 @pytest.mark.parametrize("chunk", [512, 7])
 @both
 def test_attention_weights_equal_transformers(case, chunk, through):

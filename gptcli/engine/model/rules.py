@@ -10,6 +10,7 @@ layers.{i}.mixer.{step_bias, decay_log, skip} and head_bias.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,8 @@ class Rule:
     into: one of our names, or several that the tensor is cut into along its output features, in
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
-    rows at its beginning are not used.
+    rows at its beginning are not used. either: where only so its shape fits, it is stored the other
+    way than `transpose` says.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -43,6 +45,7 @@ class Rule:
     members: int = 1
     between: bool = False
     packed: Literal["mxfp4"] | None = None
+    either: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -51,18 +54,37 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Part of a checkpoint that does not run: what it is, and its stored names.
+
+    stored: a regular expression of names without their prefix.
+    """
+
+    what: str
+    stored: str
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a family.
 
     prefix: what checkpoints may put before the stored names ("transformer."), with or without;
     other_prefixes: others that may stand there instead. ignored: regular expressions of stored
-    names that are left out on purpose.
+    names that are left out on purpose, as nothing that runs needs them; beside: what is left out
+    and would do something, of which users are told.
     """
 
     rules: tuple[Rule, ...]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
     other_prefixes: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def left_out(self) -> re.Pattern[str]:
+        """What stored names match, without prefix, that are left out for either reason."""
+        names = (*self.ignored, *(each.stored for each in self.beside))
+        return re.compile("|".join(names) or r"(?!)")
 
     def bare(self, name: str) -> str:
         """A stored name without its prefix."""

@@ -10,7 +10,7 @@ from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope
 
 NormKind = Literal["layernorm", "rmsnorm"]
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu"]
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class NormSpec:
 
 @dataclass(frozen=True)
 class HeadNorm:
-    """A norm of queries and of keys, before RoPE.
+    """A norm of queries and of keys, before RoPE, or behind it where `after_rope`.
 
     over: "head", each head by itself with one weight for all of them; "each_head", the same with
     a weight for each head; "width", all heads together.
@@ -37,6 +37,7 @@ class HeadNorm:
 
     norm: NormSpec
     over: Literal["head", "each_head", "width"]
+    after_rope: bool = False
 
 
 @dataclass(frozen=True)

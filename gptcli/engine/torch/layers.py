@@ -63,6 +63,7 @@ class Attention(nn.Module):
         self.query_norm = _head_norm(spec.head_norm, shape.heads, shape.head_dim)
         self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
         self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
+        self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(
@@ -75,11 +76,14 @@ class Attention(nn.Module):
         probe: Probe | None = None,
     ) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
-        q = self._heads(self.query(x), self.query_norm)  # (b, h, t, d)
-        k = self._heads(self.key(x), self.key_norm)  # (b, kv_heads, t, d)
+        norms = self.query_norm, self.key_norm
+        before, behind = ((None, None), norms) if self.norm_after_rope else (norms, (None, None))
+        q = self._heads(self.query(x), before[0])  # (b, h, t, d)
+        k = self._heads(self.key(x), before[1])  # (b, kv_heads, t, d)
         v = self._heads(self.value(x), None)
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
+        q, k = self._normed(q, behind[0]), self._normed(k, behind[1])
         keys, values = state.layers[layer].append(k, v, state.lengths)
         if probe is not None:
             probe("queries", layer, q, state.lengths[0])
@@ -105,6 +109,10 @@ class Attention(nn.Module):
             whole = over is not None and over.over == "width"
             x = norm(x) if whole else norm(x.view(heads))
         return x.view(heads).transpose(1, 2)
+
+    def _normed(self, x: Tensor, norm: Norm | None) -> Tensor:
+        """The norm of heads that were made already, (b, h, t, d)."""
+        return x if norm is None else self._heads(x.transpose(1, 2).flatten(2), norm)
 
 
 def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:

@@ -1,4 +1,4 @@
-"""The compiled forward against the torch decoder, on every golden checkpoint."""
+"""The compiled forward against the torch decoder, on golden checkpoints of every option."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.engine.cpu.helpers import Session, every_set, model_of, needs_kernels, parameters_of
-from tests.engine.helpers import CASES, rows_of, runner_of, whole
+from tests.engine.helpers import WAYS, rows_of, runner_of, whole
 
 pytestmark = needs_kernels
-every_case = pytest.mark.parametrize("case", CASES)
+every_case = pytest.mark.parametrize("case", WAYS)
 
 
 def session(case: str, instructions: str, batch: int = 1, **flags) -> Session:

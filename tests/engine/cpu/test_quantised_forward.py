@@ -30,10 +30,10 @@ from tests.engine.cpu.helpers import (
     parameters_of,
 )
 from tests.engine.cpu.small import SPEC, small_model
-from tests.engine.helpers import CASES, rows_of, runner_of
+from tests.engine.helpers import WAYS, rows_of, runner_of
 
 pytestmark = needs_kernels
-every_case = pytest.mark.parametrize("case", CASES)
+every_case = pytest.mark.parametrize("case", WAYS)
 #: The bodies and heads that are offered; tables stay float32, so that only one thing differs.
 MIXTURES = {
     "bfloat16": Kinds(Kind.BFLOAT16, Kind.BFLOAT16, Kind.FLOAT32),

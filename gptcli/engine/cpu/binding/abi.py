@@ -75,7 +75,8 @@ class Needs(IntFlag):
     SUMS = 8
 
 
-ACTIVATIONS = {"gelu": 0, "gelu_tanh": 1, "quick_gelu": 2, "relu": 3, "silu": 4}
+_ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "relu_squared")
+ACTIVATIONS = {name: number for number, name in enumerate(_ACTIVATIONS)}
 OVER_HEADS = {"head": 1, "each_head": 2, "width": 3}
 GATES = {"sigmoid": 0, "softplus": 1}
 PARALLEL = {"serial": 0, "parallel": 1, "parallel_one_norm": 2}
@@ -161,6 +162,7 @@ class Model(c.Structure):
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
                 *("positions_count", "met", "head_layernorm", "gate_activation"),
+                "norm_after_rope",
             )
         ),
         *(

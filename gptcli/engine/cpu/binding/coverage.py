@@ -54,7 +54,7 @@ _KNOWN: dict[type, set[str]] = {
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset"},
-    HeadNorm: {"norm", "over"},
+    HeadNorm: {"norm", "over", "after_rope"},
     Experts: {"count", "chosen", "hidden", "normalised", "router_bias"},
     LinearScaling: {"factor"},
     Llama3Scaling: {"factor", "low_freq_factor", "high_freq_factor", "original_context"},

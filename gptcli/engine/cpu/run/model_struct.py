@@ -199,6 +199,7 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.norm_over_heads = abi.OVER_HEADS[spec.head_norm.over]
         model.head_eps = spec.head_norm.norm.eps
         model.head_layernorm = spec.head_norm.norm.kind == "layernorm"
+        model.norm_after_rope = spec.head_norm.after_rope
     if spec.experts is not None:
         model.experts, model.chosen = spec.experts.count, spec.experts.chosen
         model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised

@@ -65,6 +65,10 @@ static inline Floats activated(Floats x, int32_t activation) {
       return x * sigmoid(splat(1.702f) * x);
     case RELU:  // F.relu(x)
       return max(splat(0.0f), x);
+    case RELU_SQUARED: {  // F.relu(x).square()
+      const Floats positive = max(splat(0.0f), x);
+      return positive * positive;
+    }
     default:  // F.silu(x)
       return x * sigmoid(x);
   }

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4 };
+enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4, RELU_SQUARED = 5 };
 
 // What mixes tokens in a layer. BY_STEP, DELTA: memories that steps, or strengths, write to; see recurrence.h.
 enum Mixer : int32_t { NO_MIXER = 0, ATTENTION = 1, SHORT_CONV = 2, BY_STEP = 3, DELTA = 4 };
@@ -65,6 +65,7 @@ struct Model {
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t positions_count, met, head_layernorm;  // met: one of Met
   int32_t gate_activation;  // of attention's output gate, which is of each head where it has as many rows
+  int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   Matrix embedding;        // (vocab, width)
