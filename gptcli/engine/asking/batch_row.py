@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gptcli.engine.asking.draws import Text
 from gptcli.engine.asking.joined import Joined
+from gptcli.engine.asking.prefix import common_length
 from gptcli.engine.state.pages import PagedRow
 
 
@@ -57,3 +59,12 @@ def whole(row: Row, size: int) -> int:
     Its last token always runs, and all of a prompt whose logits are wanted: these are not kept.
     """
     return 0 if row.reads else (len(row.ids) - 1) // size * size
+
+
+def cuts(row: Row, waiting: Iterable[Sequence[int]], size: int) -> list[int]:
+    """Where a state has to be kept that cannot go back: ends of pages, of `size` each.
+
+    There where the row parts from others that wait, and behind the last whole page of its prompt.
+    """
+    shared = {common_length(row.ids, ids) // size * size for ids in waiting}
+    return sorted(shared | {(len(row.ids) - 1) // size * size})

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from gptcli.engine.arrays import Array, indices, namespace
-from gptcli.engine.asking.batch_row import Piece, Row, whole
+from gptcli.engine.asking.batch_row import Piece, Row, cuts, whole
 from gptcli.engine.asking.drawing import generators
 from gptcli.engine.asking.draws import Drawn, Draws, Read, Text, draw_rows, read
 from gptcli.engine.asking.history import History
@@ -160,18 +160,9 @@ class RunningBatch:
         row.row = self._state.pool.begin(row.ids[: whole(row, self._size)])
         row.known, row.placed = len(row.row.pages), True
         row.joined.reused = max(row.joined.reused, row.row.length)
-        row.cuts = self._cuts(row)
-
-    def _cuts(self, row: Row) -> list[int]:
-        """Where states have to be kept that cannot go back: at the ends of pages of the prompt.
-
-        There where it parts from others that wait, and behind its last whole page.
-        """
-        if self._state.pool.slots is None:
-            return []
-        others = [other.ids for other in self._running if not other.placed and other is not row]
-        shared = {common_length(row.ids, ids) // self._size * self._size for ids in others}
-        return sorted(shared | {(len(row.ids) - 1) // self._size * self._size})
+        if self._state.pool.slots is not None:
+            waiting = [other.ids for other in self._running if not other.placed]
+            row.cuts = cuts(row, waiting, self._size)
 
     def _holds(self, row: Row) -> bool:
         return row in self._running or row in self._waiting

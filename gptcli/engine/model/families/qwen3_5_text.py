@@ -14,11 +14,13 @@ from gptcli.engine.model.families import llama
 from gptcli.engine.model.llama_names import OURS, where
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence
 from gptcli.engine.model.rope_fields import rope
-from gptcli.engine.model.rules import Rule, Rules, linear
+from gptcli.engine.model.rules import Beside, Rule, Rules, linear
 from gptcli.engine.model.size_fields import FULL
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, OutputGate
 
 SUPPORTS = "Qwen3.5, Qwen3.6 and Qwen3.8, dense, text only as they are"
+#: What guesses tokens behind the next one, and is not needed for that one.
+FURTHER = Beside("what predicts further tokens", r"mtp\..*")
 LINEAR = "linear_attention"
 SIZES = {
     "num_attention_heads": 16,
@@ -76,7 +78,7 @@ def recurrence(config: ConfigFields, eps: float) -> Recurrence:
 def rules(spec: ModelSpec) -> Rules:
     """Llama's names; what predicts further tokens is left out."""
     attention = [*llama_names.attention_rules(spec), *recurrence_rules(spec)]
-    return llama_names.rules(spec, attention=attention, ignored=(r"(model\.)?mtp\..*",))
+    return replace(llama_names.rules(spec, attention=attention), beside=(FURTHER,))
 
 
 def recurrence_rules(spec: ModelSpec) -> list[Rule]:
