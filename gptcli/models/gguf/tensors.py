@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -117,21 +117,26 @@ def norms(
 
 def whole(
     sizes: Sizes,
-    per_layer: Iterable[Take | Woven],
+    per_layer: Iterable[Take | Woven] | Callable[[int], Iterable[Take | Woven]],
     *,
     embedding: str = "model.embed_tokens",
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
+    norm_source: str = "output_norm",
     head: str = "lm_head",
 ) -> tuple[Take | Woven, ...]:
-    """All takes of a model: the embedding, the layers, the last norm and the head."""
+    """All takes of a model: the embedding, the layers, the last norm and the head.
+
+    per_layer: those of every layer, or what tells those of one.
+    """
     vocabulary = (sizes.vocab, sizes.width)
     found: list[Take | Woven] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
-    parts = list(per_layer)
+    parts = [] if callable(per_layer) else list(per_layer)
     for layer in range(sizes.layers):
-        found += [_at(part, str(layer)) for part in parts]
-    found += norm(final_norm, "output_norm", sizes.width, bias=final_bias, shift=final_shift)
+        here = per_layer(layer) if callable(per_layer) else parts
+        found += [_at(part, str(layer)) for part in here]
+    found += norm(final_norm, norm_source, sizes.width, bias=final_bias, shift=final_shift)
     if not sizes.tied:
         found.append(Take(f"{head}.weight", HEAD, vocabulary))
     return tuple(found)

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 9
+VERSION = 10
 
 
 class Kind(IntEnum):
@@ -121,7 +121,8 @@ class Recurrent(c.Structure):
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "key_heads", "key_dim", "value_dim")),
-        *((name, c.c_int32) for name in ("taps", "norm_size", "norm_shared", "gate_first")),
+        *((name, c.c_int32) for name in ("by_turns", "taps", "norm_size")),
+        *((name, c.c_int32) for name in ("norm_shared", "gate_first")),
         *((name, c.c_float) for name in ("step_least", "step_most", "eps")),
         *((f"{name}_filter", c.c_void_p) for name in ("query", "key", "value")),
         *((f"{name}_bias", c.c_void_p) for name in ("query", "key", "value")),

@@ -47,7 +47,7 @@ _KNOWN: dict[type, set[str]] = {
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
-        *("filter_bias", "steps"),
+        *("filter_bias", "steps", "by_turns"),
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},

@@ -30,6 +30,7 @@ struct Norm {
 // A mixer that has a state: how it filters what it reads, and what its memories are.
 struct Recurrent {
   int32_t heads, key_heads, key_dim, value_dim;  // of memories; 0 for a short convolution
+  int32_t by_turns;  // memory h has the queries and keys of head h % key_heads, not of h · key_heads / heads
   int32_t taps, norm_size, norm_shared, gate_first;
   float step_least, step_most, eps;
   const float *query_filter, *key_filter, *value_filter;  // (taps, features rounded up to 16), or null
