@@ -144,6 +144,8 @@ def test_thoughts_are_told_apart():
         thought = "".join(each.get("reasoning_content", "") for each in deltas)
         said = "".join(each.get("content", "") for each in deltas)
         assert (thought, said) == ("hm, <b> </thin\n", "Forty-<think>two</think>.")
+        # Clients look for one of the two, and do without the other then.
+        assert not any({"content", "reasoning_content"} <= each.keys() for each in deltas)
         (plain,) = post(client, CHAT, messages=say(text), reasoning_format="none")["choices"]
         assert plain["message"] == {"role": "assistant", "content": text}
         for short in ("<think>cut of", "<thi", "plain", "  <", "a </think> b"):
