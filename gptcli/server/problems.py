@@ -72,7 +72,9 @@ def problem_of(error: Exception) -> ProblemError:
         case SlowError():
             return ProblemError(408, str(error), code="too_slow")
         case ContextError():
-            return invalid(_param(error), str(error), "context_length_exceeded")
+            # Its hint names a flag, which no client of this server has.
+            told = f"{error.subject}: {error.reason}"
+            return invalid(_param(error), told, "context_length_exceeded")
         case UsageError() | InputError():
             return invalid(_param(error), str(error))
         case NonFiniteError() if error.subject in _STAGES:
