@@ -7,8 +7,8 @@ import pytest
 from gptcli.backends.local import LocalBackend
 from gptcli.server.legacy_logprobs import LegacyLogprobs
 from gptcli.server.replies import CompletionReply
+from gptcli.server.sending import Sending
 from gptcli.server.tally import Tally
-from gptcli.server.wishes import Wishes
 from gptcli.types.completion import Chunk, Request, TokenInfo
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
@@ -101,9 +101,9 @@ def test_a_stream_is_the_whole_in_pieces(tiny):
 
 def test_tokens_that_come_faster_than_they_go_are_one_event():
     """Catches an event for each token of many clients, and one that loses what it gathers."""
-    asked = Wishes(SamplingWish(), 1, 2, (), stream=True, include_usage=False)
+    sending = Sending(seed=1, stream=True, include_usage=False)
     reply = CompletionReply(
-        "tiny", asked, Tally(), questions=1, echo=["p "], logprobs=True, by_id=False
+        "tiny", sending, Tally(), questions=1, samples=2, echo=["p "], logprobs=True, by_id=False
     )
     infos = [TokenInfo(text, number, -1.0, text.encode()) for number, text in enumerate("abc")]
     for index in (1, 0, 1, 1):
@@ -208,6 +208,15 @@ def test_an_end_token_has_its_place_in_the_lists(tiny):
     assert choice["logprobs"]["tokens"][-1] == "<|end|>"
     assert choice["logprobs"]["token_logprobs"][-1] < 0
     assert told["usage"]["completion_tokens"] == 0
+
+
+def test_a_field_that_nobody_knows_is_told_with_the_nearest(echo):
+    """Catches a slip that a program cannot tell from a value that cannot be."""
+    error = refused(echo, COMPLETIONS, prompt="a", temprature=1)
+    said = "temprature: is not known here (did you mean temperature?)"
+    assert (error["message"], error["param"]) == (said, "temprature")
+    assert error["code"] == "unsupported_parameter"
+    assert refused(echo, COMPLETIONS, prompt="a", n=0)["code"] is None
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,14 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
 def queries(
     request: FewShotRequest,
     field: str,
+    output: str,
     wish: SamplingWish,
     groups: Sequence[Any],
     compute: Compute,
 ) -> Job:
-    """Inputs, each answered after the request's examples. wish: with the seed that was said."""
+    """Inputs, each answered after the request's examples. field, output: what rows call an input,
+    and what would be due for it, which is not read. wish: with the seed that was said.
+    """
 
     def body(question: FewShotQueries, parts: tuple[Any, ...]) -> dict[str, Any]:
         answer = next(part for part in parts if isinstance(part, Answer))
@@ -77,7 +80,7 @@ def queries(
     def dialect(seed: int) -> Queries:
         # Only a random order depends on it, and all rows have the same.
         order_seed = seed if request.order == "random" else 0
-        return Queries(replace(request, order_seed=order_seed), field)
+        return Queries(replace(request, order_seed=order_seed), field, output)
 
     return Job(
         command="few-shot",
