@@ -34,7 +34,9 @@ def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
     from gptcli.backends.cluster.driver import RayBackend
 
     check(compute)
-    return RayBackend(settled(compute), batch.ray, batch.workers)
+    cluster = RayBackend(settled(compute), batch.ray, batch.workers)
+    messages.notices(cluster.notices)
+    return cluster
 
 
 def check(compute: Compute, dtypes: Collection[str] = ()) -> None:

@@ -180,8 +180,8 @@ class ScoredText:
     source: Source
     context_tokens: int
     windows: int
-    context_size: int
-    stride: int
+    context_size: int | None
+    stride: int | None
     notices: tuple[Notice, ...] = ()
     surplus: Surplus = Surplus()
 
