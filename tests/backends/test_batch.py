@@ -15,6 +15,7 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import ContextError, GptcliError, InputError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Chunk, PromptPiece, Request, Usage
 from gptcli.types.compute import Compute
 from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
@@ -22,7 +23,7 @@ from gptcli.types.models import ModelDir
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.question import Question
 from gptcli.types.sampling import SamplingWish
-from gptcli.types.score import ScoreRequest
+from gptcli.types.score import ScoreEventsRequest, ScoreRequest
 
 GREEDY, WARM = SamplingWish(temperature=0), SamplingWish(temperature=1.3, repeat_penalty=1.2)
 
@@ -77,7 +78,16 @@ QUESTIONS: dict[str, Question[Any]] = {
         (Message("user", "hello"),), ChatForm(transcript=TranscriptForm()), WARM, 15
     ),
     "score": ScoreRequest("a text to be scored"),
+    "after a context": ScoreRequest(" and more of it", "some words " * 12),
+    "windows": ScoreRequest("x y " * 300, stride=100),
+    "as it is scored": ScoreEventsRequest(ScoreRequest("some words")),
+    "nothing to score": ScoreRequest("x"),
     "top": NextTokensRequest("abc"),
+    "top drawn": NextTokensRequest("some words", WARM, 5, (0.5,), by_drawn=True, whole=True),
+    "too many": NextTokensRequest("abc", rows=99999),
+    "choice": ChooseRequest("some words", (" of", " or not", "s", " of many more letters")),
+    "calibrated": ChooseRequest("some words ", ("of", "or"), "byte", "N/A"),
+    "no choice": ChooseRequest("x" * 510, (" of", " or not")),
     "empty": Request(""),
     "too long": Request("x" * 600),
     "no token": Request("", ids=(5, 999)),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gptcli.types.completion import Event
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.draws import Drawn, Draws, Read
+    from gptcli.engine.asking.joining import Tell
     from gptcli.engine.asking.prefix import PrefixCache
+
+T = TypeVar("T")
 
 
 class Drawing(Protocol):
@@ -39,6 +42,24 @@ class Drawing(Protocol):
 
 #: Begins to draw: (prompt, how, how many samples).
 Begin = Callable[[Sequence[int], "Draws", int], Drawing]
+
+
+class Beside(Protocol):
+    """What a question may have run beside others. A list is empty where there is nothing yet."""
+
+    def draw(self, prompt: Sequence[int], draws: Draws, samples: int) -> Drawing:
+        """See Begin."""
+        ...
+
+    def look(self, ids: Sequence[int], first: int, tell: Tell[T]) -> Iterator[list[T]]:
+        """See `RunningBatch.look`."""
+        ...
+
+    def after(
+        self, prompt: Sequence[int], rows: Sequence[Sequence[int]]
+    ) -> Iterator[list[tuple[int, float]]]:
+        """See `RunningBatch.after`."""
+        ...
 
 
 class Pause:
