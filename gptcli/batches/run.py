@@ -183,11 +183,8 @@ def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
     for part in reversed(parts):
         if isinstance(part, Usage | FewShotUsage):
             return part.prompt_tokens or 0, part.completion_tokens or 0
-        if isinstance(part, Score):
-            totals = part.totals
-            return part.context_tokens + totals.scored + totals.unscored, 0
+        if isinstance(part, Score | Choices):
+            return part.read_tokens, 0
         if isinstance(part, Distribution):
             return part.prompt_tokens or 0, 0
-        if isinstance(part, Choices):
-            return (part.prompt_tokens or 0) + sum(len(each.tokens) for each in part.ranked), 0
     return 0, 0

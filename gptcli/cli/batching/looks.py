@@ -30,6 +30,7 @@ def scores(request: ScoreRequest, compute: Compute, *, totals: bool) -> Job:
         dialect=lambda _: Scores(request),
         body=lambda _, parts: score_view.as_json(parts[0], tokens=not totals),
         more={"--totals": totals, **told_of(request, "text", "subject")},
+        draws=False,
     )
 
 
@@ -42,6 +43,7 @@ def looks(request: NextTokensRequest, compute: Compute, *, stages: bool) -> Job:
         dialect=lambda _: NextTokens(request),
         body=lambda _, parts: next_tokens_view.as_json(parts[0], stages=stages),
         more={"--stages": stages, **told_of(request, "prompt", "subject", "sampling")},
+        draws=False,
     )
 
 
@@ -54,6 +56,7 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
         dialect=lambda _: Chosen(request),
         body=lambda _, parts: choose_view.as_json(parts[0]),
         more=told_of(request, "prompt"),
+        draws=False,
     )
 
 

@@ -63,8 +63,8 @@ def run_batch(
         else:
             run = asked.kept(out)
     if stats:
-        taken = time.monotonic() - started
-        messages.report(view.stats_lines(run.tally, taken, job.compute.model, asked.seed))
+        taken, seed = time.monotonic() - started, asked.seed if job.draws else None
+        messages.report(view.stats_lines(run.tally, taken, job.compute.model, seed))
     if run.tally.first is not None:
         raise _of_rows(run)
 

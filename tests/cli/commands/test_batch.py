@@ -459,6 +459,35 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(tmp_path, number):
     assert texts(results(out))[:2] == [[" one one one"], [" two two two"]]
 
 
+@pytest.mark.parametrize(
+    ("command", "row", "tokens"),
+    [
+        (("score", "--totals"), "the cat sat", 3),
+        (("top-k",), "the cat", 2),
+        (("choose", "--choice", " sat", "--choice", " sat on"), "the cat", 2 + 1 + 2),
+    ],
+)
+def test_stats_of_what_is_only_read(chat_model, tmp_path, command, row, tokens):
+    """Catches tokens that are counted otherwise alone than in a batch, and a seed of nothing."""
+    flags = ("-m", str(chat_model), "--stats", "-q")
+    rows = write(tmp_path / "r", [row, row])
+    lines = run(*command, *flags, "--batch", str(rows)).err.splitlines()
+    assert lines[1].startswith("gptcli: rows: 2 in ") and lines[1].endswith("), 0 errors")
+    assert lines[2].startswith(f"gptcli: prompts: {2 * tokens} tokens (") and len(lines) == 3
+    model, prompt = run(*command, *flags, row).err.splitlines()[-2:]
+    assert model.startswith("gptcli: model: ") and "), ready in " in model
+    assert prompt.startswith(f"gptcli: prompt: {tokens} tokens in ")
+    assert prompt.endswith(" tokens/s)")
+
+
+@pytest.mark.parametrize(
+    "flags", [("score", "--jsonl"), ("score", "--diff", "a", "b"), ("top-k", "--steps", "2", "a")]
+)
+def test_stats_are_of_one_answer(flags):
+    """Catches a flag that is taken and not obeyed."""
+    assert_one_line(run(*flags, "--stats"), 2, "cannot be combined with --stats")
+
+
 def test_stats(tmp_path):
     """Catches tokens that are counted twice, or not at all."""
     rows = write(tmp_path / "r.jsonl", [*ROWS, "bad"])
