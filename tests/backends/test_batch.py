@@ -18,7 +18,14 @@ from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Chunk, PromptPiece, Request, Usage
 from gptcli.types.compute import Compute
-from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
+from gptcli.types.few_shot import (
+    Answer,
+    Example,
+    FewShotQueries,
+    FewShotRequest,
+    FewShotUsage,
+    Query,
+)
 from gptcli.types.models import ModelDir
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.question import Question
@@ -50,6 +57,13 @@ class Coming:
 def text(number: int) -> str:
     chance = random.Random(number)
     return "".join(chance.choices("ab cd\n", k=chance.randrange(1, 60)))
+
+
+def few_shot(text: str, many: int = 1, **more: Any) -> FewShotQueries:
+    """One query after examples."""
+    examples = tuple(Example(f"a{i} b", f"b{i}") for i in range(many))
+    request = FewShotRequest(examples, **{"max_new_tokens": 9} | more)
+    return FewShotQueries(request, (Query("q", text),))
 
 
 QUESTIONS: dict[str, Question[Any]] = {
@@ -87,6 +101,12 @@ QUESTIONS: dict[str, Question[Any]] = {
     "too many": NextTokensRequest("abc", rows=99999),
     "choice": ChooseRequest("some words", (" of", " or not", "s", " of many more letters")),
     "calibrated": ChooseRequest("some words ", ("of", "or"), "byte", "N/A"),
+    "after examples": few_shot("q1", sampling=WARM, seed=5),
+    "longer examples": few_shot("a b c", many=12, sampling=GREEDY),
+    "label": few_shot("q1", labels=("b", "d, and more", "zz")),
+    "calibrated label": few_shot("q2", labels=("b", "d"), calibrate=True),
+    "label of others": few_shot("q2", many=3, labels=("b", "d"), calibrate=True, order="similar"),
+    "no room": few_shot("q" * 600),
     "no choice": ChooseRequest("x" * 510, (" of", " or not")),
     "empty": Request(""),
     "too long": Request("x" * 600),
@@ -108,6 +128,11 @@ def outcome(answer: Any) -> list[Any]:
 def timeless(part: Any) -> Any:
     if isinstance(part, Usage):
         return replace(part, prompt_seconds=0, decode_seconds=0, peak_memory=0, reused_tokens=0)
+    if isinstance(part, Answer):
+        return replace(part, reused_tokens=0)
+    if isinstance(part, FewShotUsage):
+        # Calibration is counted once more by whoever asks again with the same examples.
+        return replace(part, prompt_tokens=0, computed_tokens=0, seconds=0)
     return part
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptcli.backends.base import parts_of
-from gptcli.backends.local import choose, next_tokens, score
+from gptcli.backends.local import choose, few_shot, next_tokens, score
 from gptcli.backends.local.chat import LocalChat
 from gptcli.backends.local.completion import Completion
 from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause
@@ -18,6 +18,7 @@ from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.chat import ChatRequest
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Request
+from gptcli.types.few_shot import FewShotQueries
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.question import Question
 from gptcli.types.score import ScoreEventsRequest, ScoreRequest
@@ -57,7 +58,16 @@ _BESIDE: dict[type[Question[Any]], Callable[[OpenModel, Any, Beside], Iterator[A
     ScoreEventsRequest: score.events_beside,
     NextTokensRequest: next_tokens.beside,
     ChooseRequest: choose.beside,
+    FewShotQueries: few_shot.beside,
 }
+
+
+def _is_whole(question: FewShotQueries) -> bool:
+    """Whether it is no text that is drawn: many run together by themselves, and labels after
+    examples that are there take no longer one by one.
+    """
+    one = isinstance(question.queries, tuple) and len(question.queries) == 1
+    return bool(question.request.labels) or not one
 
 
 class _Place:
@@ -146,7 +156,7 @@ class _Batch:
         def events() -> Generator[Any, None, None]:
             # What is wrong with it shows at its first event, not here.
             answered = _BESIDE.get(type(question))
-            if answered is None:
+            if answered is None or (isinstance(question, FewShotQueries) and _is_whole(question)):
                 yield from self._whole(question)
             else:
                 yield from answered(self._model, question, place)

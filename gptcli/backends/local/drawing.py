@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gptcli.types.completion import Event
-
 if TYPE_CHECKING:
     from gptcli.engine.asking.draws import Drawn, Draws, Read
     from gptcli.engine.asking.joining import Tell
@@ -69,7 +67,7 @@ class Pause:
 PAUSE = Pause()
 
 
-def unpaused(events: Generator[Event | Pause, None, None]) -> Iterator[Event]:
+def unpaused(events: Generator[T | Pause, None, None]) -> Iterator[T]:
     """The events of a drawing that is alone. Closed at once where the caller stops."""
     with closing(events):
         for event in events:
