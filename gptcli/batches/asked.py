@@ -30,7 +30,12 @@ class Wanted:
 
 
 class Dialect(Protocol):
-    """How rows ask one kind of question."""
+    """How rows ask one kind of question. columns: of these a table must have one."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What asks, by its names."""
+        ...
 
     def wanted(self, row: Row) -> Wanted:
         """What a row asks. Raises InputError for one that is none of this dialect."""

@@ -10,8 +10,8 @@ from dataclasses import replace
 from gptcli.batches.asked import AskedRow, Dialect, Id, Outcome
 from gptcli.batches.dialects import openai
 from gptcli.batches.keys import content_of, key_of, row_seed, seeded
+from gptcli.batches.own import id_of
 from gptcli.batches.shard import Shard
-from gptcli.batches.values import id_of
 from gptcli.errors import GptcliError, InputError
 from gptcli.types.batch import Asked, Gone
 from gptcli.types.question import Question

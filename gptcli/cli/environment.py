@@ -31,6 +31,8 @@ class Environment:
         self.stdin = stdin
         self.stdout = with_variables(stdout, self.variables)
         self.stderr = with_variables(stderr, self.variables)
+        #: The flag that reads stdin, where the command line names one.
+        self.stdin_is_for: str | None = None
 
     @classmethod
     def of_process(cls) -> Environment:
@@ -45,6 +47,14 @@ class Environment:
     def interactive(self) -> bool:
         """Whether a person could type into stdin, so that nothing is to be read from it unasked."""
         return self.stdin is None or self.stdin.closed or self.stdin.isatty()
+
+    def claim_stdin(self, flag: str) -> None:
+        """Raise UsageError where stdin, which can be read once, is another flag's already."""
+        first, self.stdin_is_for = self.stdin_is_for, flag
+        if first == flag:
+            raise UsageError(flag, "- can be given once, as stdin can be read once")
+        if first is not None:
+            raise UsageError(flag, f"reads stdin, and so does {first}: only one of them can")
 
     @property
     def on_terminal(self) -> bool:

@@ -1,21 +1,15 @@
-"""A request's body: read within bounds of size and time, and its fields taken one by one.
-
-A field that nobody takes is refused by its name, unless it cannot change an answer: who asks for
-something gets it, or learns that it is not to be had.
-"""
+"""A request's body: read within bounds of size and time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gptcli.config import Limit
 from gptcli.errors import ModelError
 from gptcli.formats import json as bounded_json
+from gptcli.formats.openai.fields import Fields
 from gptcli.server.problems import ProblemError, invalid
 
 #: Bytes of a body: more than a million ids.
@@ -25,13 +19,6 @@ LIMIT = 8 << 20
 HELD = 4 * LIMIT
 #: Seconds for a body to arrive in.
 PATIENCE = 30.0
-#: Fields of OpenAI's and of servers like it that say nothing about the answer.
-HARMLESS = frozenset(
-    {
-        *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"),
-        *("prompt_cache_retention", "parallel_tool_calls", "cache_prompt", "request_id"),
-    }
-)
 
 
 async def read(request: Request, limit: int = LIMIT, patience: float = PATIENCE) -> Fields:
@@ -79,87 +66,3 @@ class Held:
             await self._app(scope, counted, send)
         finally:
             self._held -= mine
-
-
-class Fields:
-    """The fields of an object, null being as good as none. `at` is what stands before a name."""
-
-    def __init__(self, given: dict[str, Any], at: str = "") -> None:
-        self._given = {name: value for name, value in given.items() if value is not None}
-        self._at = at
-
-    def take(self, name: str) -> Any:
-        """A field of any kind, None where it is not there."""
-        return self._given.pop(name, None)
-
-    def text(self, name: str) -> str | None:
-        """A text."""
-        value = self.take(name)
-        if value is not None and not isinstance(value, str):
-            raise self.invalid(name, "must be a text")
-        return value
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """True or false."""
-        value = self.take(name)
-        if value is not None and not isinstance(value, bool):
-            raise self.invalid(name, "must be true or false")
-        return default if value is None else value
-
-    def word(self, name: str, words: Sequence[str]) -> str:
-        """One of these words, the first by default."""
-        value = self.take(name)
-        if value is not None and value not in words:
-            raise self.invalid(name, f"must be one of {', '.join(words)}")
-        return words[0] if value is None else str(value)
-
-    def number(self, name: str, limit: Limit) -> float | None:
-        """A number in this range."""
-        value = self.take(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.invalid(name, "must be a number")
-        if (reason := limit.reason(value)) is not None:
-            raise self.invalid(name, reason)
-        return value
-
-    def whole(self, name: str, limit: Limit) -> int | None:
-        """A whole number in this range."""
-        value = self.number(name, limit)
-        if value is not None and not isinstance(value, int):
-            raise self.invalid(name, "must be a whole number")
-        return value
-
-    def texts(self, name: str, most: int, longest: int) -> tuple[str, ...]:
-        """A text or a list of some, none empty."""
-        value = self.take(name)
-        found = [value] if isinstance(value, str) else [] if value is None else value
-        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            raise self.invalid(name, "must be a text or a list of texts")
-        if len(found) > most or any(not 0 < len(each) <= longest for each in found):
-            raise self.invalid(name, f"must be at most {most} texts of 1 to {longest} characters")
-        return tuple(found)
-
-    def object(self, name: str) -> Fields:
-        """The fields of a field; none where it is not there."""
-        value = self.take(name)
-        if value is not None and not isinstance(value, dict):
-            raise self.invalid(name, "must be an object")
-        return Fields(value or {}, f"{self._at}{name}.")
-
-    def only(self, name: str, allowed: Sequence[Any], why: str) -> None:
-        """Refuse a field unless it asks for what is done anyway."""
-        value = self.take(name)
-        if value is not None and value not in allowed:
-            raise self.invalid(name, why)
-
-    def done(self) -> None:
-        """Refuse what is left and matters."""
-        for name in self._given:
-            if self._at or name not in HARMLESS:
-                raise self.invalid(name[:80], "is not known here", "unsupported_parameter")
-
-    def invalid(self, name: str, message: str, code: str | None = None) -> ProblemError:
-        """The problem of a field."""
-        return invalid(f"{self._at}{name}", f"{self._at}{name}: {message}", code)

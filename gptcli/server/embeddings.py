@@ -11,9 +11,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from gptcli.config import MOST, Limit
+from gptcli.formats.openai.prompts import prompts
 from gptcli.server.answering import unless_left
 from gptcli.server.answers import Answers
-from gptcli.server.prompts import prompts
 from gptcli.server.service import fields_of, service_of
 from gptcli.server.tally import tally_of
 from gptcli.types.embedding import POOLINGS, Embedding, EmbeddingRequest

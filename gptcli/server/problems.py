@@ -17,6 +17,7 @@ from gptcli.errors import (
     ResourceError,
     UsageError,
 )
+from gptcli.formats.openai.fields import FieldError
 from gptcli.server.answers import SlowError
 from gptcli.server.desk import BrokenError, BusyError
 
@@ -73,6 +74,9 @@ def problem_of(error: Exception) -> ProblemError:
             return ProblemError(408, str(error), code="too_slow")
         case ContextError():
             return invalid(_param(error), str(error), "context_length_exceeded")
+        case FieldError():
+            code = "unsupported_parameter" if error.unknown else None
+            return invalid(error.subject, str(error), code)
         case UsageError() | InputError():
             return invalid(_param(error), str(error))
         case NonFiniteError() if error.subject in _STAGES:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gptcli.server.legacy_logprobs import LegacyLogprobs
+from gptcli.server.sending import Sending
 from gptcli.server.tally import Tally
 from gptcli.server.thoughts import Thoughts
-from gptcli.server.wishes import Wishes
 from gptcli.types.completion import Chunk, PromptPiece, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.views.completion import token as token_json
@@ -38,19 +38,19 @@ class Reply(ABC):
     kind = prefix = ""
 
     def __init__(
-        self, model: str, wishes: Wishes, tally: Tally, *, samples: int, choices: int
+        self, model: str, sending: Sending, tally: Tally, *, samples: int, choices: int
     ) -> None:
-        self._stream, self._include_usage = wishes.stream, wishes.include_usage
+        self._stream, self._include_usage = sending.stream, sending.include_usage
         self._tally, self._samples = tally, samples
         self._choices = [_Choice() for _ in range(choices)]
         self._usages: list[Usage] = []
         self._notices: list[dict[str, str]] = []
         self._head: dict[str, Any] = {
             "id": f"{self.prefix}-{uuid.uuid4().hex}",
-            "object": self.kind + (".chunk" if wishes.stream and self.prefix != "cmpl" else ""),
+            "object": self.kind + (".chunk" if sending.stream and self.prefix != "cmpl" else ""),
             "created": int(time.time()),
             "model": model,
-            "seed": wishes.seed,
+            "seed": sending.seed,
         }
 
     def take(self, question: int, part: Any) -> list[dict[str, Any]]:
@@ -135,16 +135,16 @@ class CompletionReply(Reply):
     def __init__(
         self,
         model: str,
-        wishes: Wishes,
+        sending: Sending,
         tally: Tally,
         *,
         questions: int,
+        samples: int,
         echo: Sequence[str | None] | None,
         logprobs: bool,
         by_id: bool,
     ) -> None:
-        samples = wishes.samples
-        super().__init__(model, wishes, tally, samples=samples, choices=questions * samples)
+        super().__init__(model, sending, tally, samples=samples, choices=questions * samples)
         self._logprobs = [LegacyLogprobs(by_id=by_id) for _ in self._choices] if logprobs else []
         for index, choice in enumerate(self._choices):
             said = echo[index // samples] if echo else None
@@ -175,14 +175,19 @@ class ChatReply(Reply):
     kind, prefix = "chat.completion", "chatcmpl"
 
     def __init__(
-        self, model: str, wishes: Wishes, tally: Tally, *, logprobs: bool, begun: bool | None
+        self,
+        model: str,
+        sending: Sending,
+        tally: Tally,
+        *,
+        answers: int,
+        logprobs: bool,
+        begun: bool | None,
     ) -> None:
-        super().__init__(model, wishes, tally, samples=1, choices=wishes.samples)
+        super().__init__(model, sending, tally, samples=1, choices=answers)
         self._logprobs = logprobs
         self._named: set[int] = set()
-        self._thoughts = [
-            None if begun is None else Thoughts(begun=begun) for _ in range(wishes.samples)
-        ]
+        self._thoughts = [None if begun is None else Thoughts(begun=begun) for _ in range(answers)]
 
     def _write(self, index: int, choice: _Choice, chunk: Chunk) -> None:
         choice.thoughts += [chunk.thinking] if chunk.thinking else []

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from starlette.requests import Request
 
+from gptcli.formats.openai.fields import Fields
 from gptcli.server import body
-from gptcli.server.body import Fields
 from gptcli.server.desk import Desk
 from gptcli.server.problems import ProblemError
 from gptcli.types.question import Question

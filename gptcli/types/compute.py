@@ -176,6 +176,7 @@ class Compute:
         metavar="FILE",
         panel=_REMOTE,
         secret=True,
+        stdin=True,
     )
     timeout: float | None = option(
         None,

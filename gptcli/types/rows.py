@@ -19,12 +19,14 @@ class Row:
     """A row; `subject` names it in errors, `number` is that of its first line, from 1.
 
     A plain line's text is under the empty name. fault: why it is no row, and has no values.
+    table: its values are cells of a table, all of them texts, under names that all rows share.
     """
 
     subject: str
     number: int
     values: dict[str, Any]
     fault: InputError | None = None
+    table: bool = False
 
     def text(self, field: str, flag: str) -> str:
         """The text under a name. Numbers and truth values are the text that JSON has for them.
@@ -42,21 +44,13 @@ class Row:
             return json.dumps(value)
         if not isinstance(value, str):
             raise InputError(self.subject, f"{field!r} is not a text")
-        return self.whole(value, repr(field))
+        return value
 
-    def fixed(self, field: str, default: str | None = None) -> str:
+    def fixed(self, field: str) -> str:
         """The text under a name that no flag changes. Raises InputError where there is none."""
-        value = self.values.get(field, default)
+        value = self.values.get(field)
         if not isinstance(value, str):
             raise InputError(self.subject, f'has no "{field}" that is a text')
-        return self.whole(value, f'"{field}"')
-
-    def whole(self, value: str, name: str) -> str:
-        """The value. Raises InputError, which calls it by `name`, where it is no whole text."""
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InputError(self.subject, f"{name} holds half of a surrogate pair") from None
         return value
 
 

@@ -84,6 +84,45 @@ def test_stdin_that_is_not_utf8():
     assert_one_line(run(*ECHO, stdin=b"ok \xff"), 4, "0xff at offset 3")
 
 
+ELSEWHERE = (*ECHO, "--base-url", "http://127.0.0.1:9/v1", "--api-key-file", "-")
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (
+            (*ELSEWHERE, "--batch", "-"),
+            "--batch: reads stdin, and so does --api-key-file",
+        ),
+        (
+            (*ECHO, "--batch", "-", *ELSEWHERE[3:]),
+            "--api-key-file: reads stdin, and so does --batch: only one",
+        ),
+        ((*ELSEWHERE, "-"), "and so does --api-key-file"),
+        ((*ELSEWHERE, "-f", "-"), "--file: reads stdin, and so does --api-key-file"),
+        ((*ECHO, "-f", "-", "-"), "PROMPT: reads stdin, and so does --file"),
+        ((*ECHO, "-f", "-", "-f", "-"), "--file: - can be given once"),
+        (("choose", "--choices-file", "-", "-"), "and so does --choices-file"),
+        (("choose", "--choices-file", "-", "--batch", "-"), "and so does --choices-file"),
+        (("chat", "--system-file", "-", "--transcript", "-", "a"), "and so does --system-file"),
+        (("few-shot", "--queries", "-", "--evaluate", "-"), "and so does --queries"),
+        (("tokens", "--decode", "-", "-f", "-"), "reads stdin, and so does --"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_stdin_is_read_by_one_flag(argv, part):
+    """Catches a second reader that finds nothing, and is told that stdin is closed, or empty."""
+    assert_one_line(run(*argv, stdin=b"a\nb\n"), 2, part)
+
+
+def test_a_pipe_that_a_flag_reads_is_no_prompt_as_well():
+    """Catches a pipe that is read for the prompt before the flag that names it comes to it."""
+    done = run("chat", "-m", "echo", "-n", "1", "--system-file", "-", "hi", stdin=b"Be brief.")
+    assert (done.code, done.out) == (0, b" hi\n")
+    done = run("chat", "-m", "echo", "--system-file", "-", stdin=b"Be brief.")
+    assert_one_line(done, 2, "message: is missing")
+
+
 def test_no_prompt_at_all():
     """Catches waiting for ever on a terminal; an empty pipe is an empty prompt."""
     assert_one_line(run(*ECHO, stdin=None), 2, "prompt: is missing")

@@ -75,6 +75,18 @@ def test_a_flag_is_declared_once() -> None:
     assert set(twice) == set(OTHER_THINGS), twice
 
 
+def test_what_reads_stdin_says_so() -> None:
+    """Catches a flag that takes stdin unseen, so that another one finds it empty."""
+    told = {
+        field.name: said.stdin
+        for group in groups()
+        for field, said in options_of(group)
+        if re.search(r"stdin\b", said.help) and "-" in said.help and "verbatim" not in field.name
+    }
+    assert {name for name, reads in told.items() if reads} >= {"batch", "file", "prompt", "queries"}
+    assert {name for name, reads in told.items() if not reads} == {"jsonl", "queries_format"}
+
+
 def test_every_group_with_settings_is_among_those_that_are_stored() -> None:
     """Catches a setting that a command reads and no file can say."""
     with_settings = {g for g in groups() if any(said.setting for _, said in options_of(g))}

@@ -92,6 +92,7 @@ def test_developer_is_the_system(echo):
         ([{"role": "user", "content": [{"type": "image_url"}]}], "messages[0].content[0]"),
         ([{"role": "user", "content": "x", "name": "me"}], "messages[0].name"),
         ([*say("x"), {"role": "assistant", "content": "y"}], "messages"),
+        (say(" "), "messages"),
         ([*say("x"), {"role": "system", "content": "y"}, *say("z")], "messages"),
     ],
 )
@@ -109,6 +110,7 @@ def test_conversations_that_cannot_be(echo, messages, param):
         ("top_logprobs", 3),
         ("reasoning_effort", "high"),
         ("modalities", ["text", "audio"]),
+        ("max_completion_token", 3),
         ("reasoning_format", "hidden"),
     ],
 )

@@ -186,6 +186,15 @@ def test_an_end_token_has_its_place_in_the_lists(tiny):
     assert told["usage"]["completion_tokens"] == 0
 
 
+def test_a_field_that_nobody_knows_is_told_with_the_nearest(echo):
+    """Catches a slip that a program cannot tell from a value that cannot be."""
+    error = refused(echo, COMPLETIONS, prompt="a", temprature=1)
+    said = "temprature: is not known here (did you mean temperature?)"
+    assert (error["message"], error["param"]) == (said, "temprature")
+    assert error["code"] == "unsupported_parameter"
+    assert refused(echo, COMPLETIONS, prompt="a", n=0)["code"] is None
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

@@ -31,7 +31,10 @@ from gptcli.types.few_shot import (
 def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
     """See FewShotQueries. Raises ContextError for a query that does not fit with its examples."""
     few_shot = model.kept(_Last).of(request.request)
-    yield from unpaused(few_shot.answers(request.queries, request.request.seed))
+    events: Iterator[FewShotEvent] = unpaused(
+        few_shot.answers(request.queries, request.request.seed)
+    )
+    yield from events
 
 
 def beside(

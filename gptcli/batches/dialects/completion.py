@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from gptcli.batches.asked import Id, Wanted
+from gptcli.batches import own
+from gptcli.batches.asked import Wanted
 from gptcli.batches.dialects import openai
-from gptcli.batches.values import Values, id_of, prompt_of
+from gptcli.formats.openai.completion import completions, continued
 from gptcli.types.completion import Request
 from gptcli.types.rows import Row
-
-_TEXTS = frozenset(("prompt",))
 
 
 @dataclass(frozen=True)
@@ -20,26 +17,31 @@ class Completions:
     """`prompt`, or a plain line; `default` has what a row does not say."""
 
     default: Request
+    columns = ("prompt",)
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        if openai.is_line(row):
-            name, body = openai.request_of(row, openai.COMPLETIONS, _TEXTS)
-            return self._wanted(row, name, body, openai=True)
-        return self._wanted(row, id_of(row), row.values, openai=False)
+        with own.told_of(row):
+            return self._line(row) if openai.is_line(row) else self._own(row)
 
-    def _wanted(self, row: Row, name: Id, said: Mapping[str, Any], *, openai: bool) -> Wanted:
-        values = Values(row, said)
-        prompt = prompt_of(replace(row, values=dict(said)))
-        default = self.default
-        question = replace(
-            default,
-            prompt=prompt,
-            sampling=values.sampling(default.sampling),
-            max_new_tokens=values.max_tokens(default.max_new_tokens),
-            stop=values.stop(default.stop),
-            samples=values.samples(default.samples),
-            logprobs=values.logprobs(default.logprobs),
-            seed=values.seed or 0,
-        )
-        return Wanted(question, name, seeded=values.has("seed"), own=values.any, openai=openai)
+    def _line(self, row: Row) -> Wanted:
+        name, fields = openai.request_of(row, openai.COMPLETIONS)
+        says = own.has_settings(fields)
+        found = completions(fields, self.default)
+        openai.done(fields)
+        question = found.questions[0]
+        if len(found.questions) > 1 or question.ids is not None:
+            raise fields.invalid("prompt", "must be one text in a batch")
+        if not question.prompt:
+            raise fields.invalid("prompt", "is empty")
+        return Wanted(question, name, seeded=found.seed is not None, own=says, openai=True)
+
+    def _own(self, row: Row) -> Wanted:
+        fields = own.fields_of(row, *self.columns)
+        says = own.has_settings(fields)
+        prompt = own.prompt_of(fields)
+        default = replace(self.default, sampling=own.biased(fields, self.default.sampling))
+        question, seed = continued(fields, default, own.BOUNDS)
+        fields.done()
+        name = own.id_of(row)
+        return Wanted(replace(question, prompt=prompt), name, seeded=seed is not None, own=says)

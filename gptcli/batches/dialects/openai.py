@@ -1,38 +1,23 @@
 """Lines of OpenAI's batch files: {"custom_id", "method", "url", "body"}.
 
-The form is that of https://platform.openai.com/docs/guides/batch. What a body asks for and is not
-done here is refused by name, as its answer would be another than the one that was asked for.
+The form is that of https://platform.openai.com/docs/guides/batch. What a body asks is read as the
+server reads it: see formats.openai.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gptcli.batches.asked import Id
-from gptcli.batches.values import SETTINGS, id_of
+from gptcli.batches.own import id_of
 from gptcli.errors import InputError
+from gptcli.formats.openai.fields import Fields
 from gptcli.types.rows import Row
 
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 #: Which command has a url.
 _COMMANDS = {COMPLETIONS: "complete", CHAT: "chat"}
 _LINE = frozenset(("custom_id", "method", "url", "body"))
-#: What changes no answer here: one model answers all rows.
-_WITHOUT_EFFECT = frozenset(
-    ("model", "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key")
-)
-#: What is all right as long as it asks for nothing.
-_NOTHING: dict[str, tuple[Any, ...]] = {
-    "stream": (None, False),
-    "best_of": (None, 1),
-    "suffix": (None, ""),
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
-    "modalities": (None, ["text"]),
-    "echo": (None, False),
-}
 
 
 def is_line(row: Row) -> bool:
@@ -40,11 +25,8 @@ def is_line(row: Row) -> bool:
     return {"url", "body"} <= row.values.keys()
 
 
-def request_of(row: Row, url: str, texts: frozenset[str]) -> tuple[Id, dict[str, Any]]:
-    """The custom_id and the body of a line for `url`; texts: what a body may have beside settings.
-
-    Raises InputError for what is no such line, or asks for what is not done here.
-    """
+def request_of(row: Row, url: str) -> tuple[Id, Fields]:
+    """The custom_id and the body of a line for `url`. Raises InputError for what is none."""
     for name in row.values.keys() - _LINE:
         raise InputError(row.subject, f"{name!r} is no part of a line of a batch")
     if row.values.get("method", "POST") != "POST":
@@ -60,19 +42,13 @@ def request_of(row: Row, url: str, texts: frozenset[str]) -> tuple[Id, dict[str,
     body = row.values["body"]
     if not isinstance(body, Mapping):
         raise InputError(row.subject, '"body" is no object')
-    return found, _body(row, body, texts)
+    return found, Fields(body)
 
 
-def _body(row: Row, body: Mapping[str, Any], texts: frozenset[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in body.items():
-        if name in _WITHOUT_EFFECT:
-            continue
-        if name in _NOTHING:
-            if value not in _NOTHING[name]:
-                raise InputError(row.subject, f'"{name}" is not done here')
-            continue
-        if name not in SETTINGS and name not in texts and name != "top_logprobs":
-            raise InputError(row.subject, f'"{name}" is not known here')
-        found[name] = value
-    return found
+def done(fields: Fields) -> None:
+    """Refuse what a row has no answer for. Raises FieldError."""
+    # One model answers all rows, whatever each was written for.
+    fields.text("model")
+    fields.only("stream", (False,), "a row's answer comes whole")
+    fields.only("echo", (False,), "is not done in a batch")
+    fields.done()

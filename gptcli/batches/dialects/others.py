@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gptcli.batches import own
 from gptcli.batches.asked import Wanted
-from gptcli.batches.values import SETTINGS, Values, id_of, prompt_of, texts_of
 from gptcli.errors import InputError
+from gptcli.formats.openai.drawing import Drawing, drawing, new_tokens, sampling
+from gptcli.formats.openai.fields import Fields
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.few_shot import FewShotQueries, FewShotRequest, Query
 from gptcli.types.next_tokens import NextTokensRequest
@@ -19,16 +21,17 @@ class Scores:
     """`text` and perhaps `context`, or a plain line; nothing is drawn, so nothing can be set."""
 
     default: ScoreRequest
+    columns = ("text",)
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        question = replace(
-            self.default,
-            text=row.fixed("" if "" in row.values else "text"),
-            context=row.fixed("context", self.default.context),
-            subject=row.subject,
-        )
-        return Wanted(question, id_of(row))
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns, "context")
+            text, context = own.text_of(fields, "text"), fields.text("context")
+            fields.done()
+        context = self.default.context if context is None else context
+        question = replace(self.default, text=text, context=context, subject=row.subject)
+        return Wanted(question, own.id_of(row))
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,18 @@ class NextTokens:
     """`prompt`, or a plain line, and how what follows would be drawn."""
 
     default: NextTokensRequest
+    columns = ("prompt",)
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        prompt = prompt_of(row)
-        values = Values(row)
-        sampling = values.sampling(self.default.sampling)
-        question = replace(self.default, prompt=prompt, sampling=sampling, subject=row.subject)
-        return Wanted(question, id_of(row), own=values.any)
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns)
+            says = own.has_settings(fields)
+            prompt = own.prompt_of(fields)
+            wish = sampling(fields, own.biased(fields, self.default.sampling), own.BOUNDS)
+            fields.done()
+        question = replace(self.default, prompt=prompt, sampling=wish, subject=row.subject)
+        return Wanted(question, own.id_of(row), own=says)
 
 
 @dataclass(frozen=True)
@@ -51,48 +58,78 @@ class Chosen:
     """`prompt`, or a plain line, and perhaps `choices` of its own."""
 
     default: ChooseRequest
+    columns = ("prompt",)
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
-        prompt = prompt_of(row)
-        choices = self.default.choices
-        if row.values.get("choices") is not None:
-            choices = texts_of(row, "choices", row.values["choices"])
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns, "choices")
+            prompt = own.prompt_of(fields)
+            given = _choices(fields)
+            fields.done()
+        choices = self.default.choices if given is None else given
         if len(choices) < 2:
             raise InputError(row.subject, f"at least two choices are needed, not {len(choices)}")
-        twice = given_twice(choices)
-        if "" in choices or twice is not None:
-            why = "one is empty" if "" in choices else f"{twice!r:.60} is given twice"
-            raise InputError(row.subject, f'"choices": {why}')
         question = replace(self.default, prompt=prompt, choices=choices)
-        return Wanted(question, id_of(row), own="choices" in row.values)
+        return Wanted(question, own.id_of(row), own=given is not None)
+
+
+def _choices(fields: Fields) -> tuple[str, ...] | None:
+    found = fields.take("choices")
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise fields.invalid("choices", "must be a list of texts")
+    twice = given_twice(found)
+    if "" in found or twice is not None:
+        why = "one is empty" if "" in found else f"{twice!r:.60} is given twice"
+        raise fields.invalid("choices", why)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
 class Queries:
-    """The input under `field`, or a plain line; what is drawn for it can be set."""
+    """The input under `field`, or a plain line; what is drawn for it can be set.
+
+    output: under which name rows may have what is due, as those of examples do; it is not read.
+    """
 
     default: FewShotRequest
     field: str
+    output: str = "output"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See Dialect."""
+        return (self.field,)
 
     def wanted(self, row: Row) -> Wanted:
         """See Dialect."""
         query = query_of(row, self.field)
-        values = Values(row, {n: v for n, v in row.values.items() if n != self.field})
-        values.refuse(frozenset(("n", "logprobs")), "is not done in the manner of examples")
         default = self.default
-        if default.labels:
-            values.refuse(SETTINGS, "draws nothing where labels are compared")
-        most = values.max_tokens(default.max_new_tokens)
+        with own.told_of(row):
+            fields = own.fields_of(row, self.field, self.output)
+            for name in ("", self.field, self.output):
+                fields.take(name)
+            says = own.has_settings(fields)
+            if default.labels:
+                for name in own.SETTINGS:
+                    fields.only(name, (), "draws nothing where labels are compared")
+            wish = own.biased(fields, default.sampling)
+            found = drawing(fields, Drawing(wish, None, 1, default.stop), own.BOUNDS)
+            most = new_tokens(fields, "max_tokens", default=default.max_new_tokens)
+            if found.samples != 1:
+                raise fields.invalid("n", "can only be 1 in the manner of examples")
+            fields.done()
         request = replace(
             default,
-            sampling=values.sampling(default.sampling),
+            sampling=found.sampling,
             max_new_tokens=default.max_new_tokens if most is None else most,
-            stop=values.stop(default.stop),
-            seed=values.seed or 0,
+            stop=found.stop,
+            seed=found.seed or 0,
         )
         question = FewShotQueries(request, (query,))
-        return Wanted(question, id_of(row), seeded=values.has("seed"), own=values.any)
+        return Wanted(question, own.id_of(row), seeded=found.seed is not None, own=says)
 
 
 def query_of(row: Row, field: str) -> Query:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gptcli.batches.dialects.others import Chosen, NextTokens, Queries, Scores
 from gptcli.cli.batching.job import Job
-from gptcli.cli.batching.settings import told_of
+from gptcli.cli.batching.settings import said_by
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.compute import Compute
 from gptcli.types.few_shot import Answer, FewShotQueries, FewShotRequest
@@ -29,7 +29,7 @@ def scores(request: ScoreRequest, compute: Compute, *, totals: bool) -> Job:
         sampling=SamplingWish(),
         dialect=lambda _: Scores(request),
         body=lambda _, parts: score_view.as_json(parts[0], tokens=not totals),
-        more={"--totals": totals, **told_of(request, "text", "subject")},
+        more={"--totals": totals, **said_by(request, "text", "subject")},
         draws=False,
     )
 
@@ -42,7 +42,7 @@ def looks(request: NextTokensRequest, compute: Compute, *, stages: bool) -> Job:
         sampling=request.sampling,
         dialect=lambda _: NextTokens(request),
         body=lambda _, parts: next_tokens_view.as_json(parts[0], stages=stages),
-        more={"--stages": stages, **told_of(request, "prompt", "subject", "sampling")},
+        more={"--stages": stages, **said_by(request, "prompt", "subject", "sampling")},
         draws=False,
     )
 
@@ -55,7 +55,7 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
         sampling=SamplingWish(),
         dialect=lambda _: Chosen(request),
         body=lambda _, parts: choose_view.as_json(parts[0]),
-        more=told_of(request, "prompt"),
+        more=said_by(request, "prompt"),
         draws=False,
     )
 
@@ -63,11 +63,14 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
 def queries(
     request: FewShotRequest,
     field: str,
+    output: str,
     wish: SamplingWish,
     groups: Sequence[Any],
     compute: Compute,
 ) -> Job:
-    """Inputs, each answered after the request's examples. wish: with the seed that was said."""
+    """Inputs, each answered after the request's examples. field, output: what rows call an input,
+    and what would be due for it, which is not read. wish: with the seed that was said.
+    """
 
     def body(question: FewShotQueries, parts: tuple[Any, ...]) -> dict[str, Any]:
         answer = next(part for part in parts if isinstance(part, Answer))
@@ -80,7 +83,7 @@ def queries(
     def dialect(seed: int) -> Queries:
         # Only a random order depends on it, and all rows have the same.
         order_seed = seed if request.order == "random" else 0
-        return Queries(replace(request, order_seed=order_seed), field)
+        return Queries(replace(request, order_seed=order_seed), field, output)
 
     return Job(
         command="few-shot",
@@ -89,5 +92,5 @@ def queries(
         dialect=dialect,
         body=body,
         groups=groups,
-        more=told_of(request, "seed", "order_seed", "sampling"),
+        more=said_by(request, "seed", "order_seed", "sampling"),
     )

@@ -16,6 +16,7 @@ from gptcli.batches.asked import AskedRow, Outcome
 from gptcli.batches.feed import AskedRows
 from gptcli.batches.journal import Journal
 from gptcli.batches.keys import MARK, mark_of
+from gptcli.batches.own import slips
 from gptcli.batches.resuming import open_journal
 from gptcli.batches.run import InOrder, Kept, Results, Run
 from gptcli.batches.shard import Shard
@@ -24,8 +25,9 @@ from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import content, settings_of
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.input.lines import STDIN, is_waiting
-from gptcli.cli.input.rows import kind_of, rows_as_they_come
+from gptcli.cli.input.kinds import told_kind
+from gptcli.cli.input.lines import STDIN, is_waiting, name_of
+from gptcli.cli.input.rows import Tolerant, rows_as_they_come
 from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
 from gptcli.types.rows import Row
@@ -34,6 +36,7 @@ from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import counting_rows
 from gptcli.ui.views import batch as view
+from gptcli.units import counted
 
 
 def run_batch(
@@ -48,8 +51,11 @@ def run_batch(
         _check(out, path, resume=batch.resume)
     elif batch.resume:
         raise UsageError("--resume", f"{out} is no file that can be gone on with")
-    kind = batch.batch_format or kind_of(path) or "lines"
-    rows = _begun(rows_as_they_come(environment, path, kind, faults=True))
+    kind = told_kind(path, batch.batch_format, "--batch")
+    reading = Tolerant(job.dialect(0).columns)
+    rows = _begun(rows_as_they_come(environment, path, kind, reading))
+    for slip in slips(reading.heads):
+        messages.hint(f"{name_of(path)}: {slip}")
     settings = settings_of(job.command, (job.compute, job.sampling, *job.groups), job.more)
     with closing(open_many(job.compute, batch, messages)) as backend:
         settings["the model's files"] = content(job.compute)
@@ -62,6 +68,9 @@ def run_batch(
                 run = asked.streamed(DataWriter(file))
         else:
             run = asked.kept(out)
+    if reading.empty:
+        lines = counted(reading.empty, "empty line")
+        messages.hint(f"{name_of(path)}: {lines} passed over")
     if stats:
         taken, seed = time.monotonic() - started, asked.seed if job.draws else None
         messages.report(view.stats_lines(run.tally, taken, job.compute.model, seed))

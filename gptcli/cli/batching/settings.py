@@ -31,7 +31,7 @@ def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> di
     return found | more
 
 
-def told_of(request: Any, *but: str) -> dict[str, Any]:
+def said_by(request: Any, *but: str) -> dict[str, Any]:
     """What a request says that holds for all rows, by its flags; `but`: fields that it does not.
 
     Values of several fields, as a form is, are told by a digest.

@@ -56,6 +56,7 @@ class Choosing:
         "More of them, one per line, after those of --choice; - is stdin.",
         metavar="FILE",
         brief="More of them, one per line.",
+        stdin=True,
     )
     by: str = option(
         "total",

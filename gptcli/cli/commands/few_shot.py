@@ -182,7 +182,8 @@ def few_shot(
         from gptcli.cli.batching import looks, running
 
         batch.refuse(source, queries=many.queries, show_prompt=output.show_prompt)
-        job = looks.queries(request, given.input_field, sampling, (generation,), compute)
+        names = given.input_field, given.output_field
+        job = looks.queries(request, *names, sampling, (generation,), compute)
         messages = output.messages(environment)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return

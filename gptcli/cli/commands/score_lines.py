@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from gptcli.cli.environment import Environment
@@ -22,7 +23,9 @@ def run(
     *,
     totals: bool,
 ) -> None:
-    """A result for each text, as they come, without a key, up to the first error."""
+    """A result for each text, as they come, without a key, up to the first error. What else its
+    lines hold is left alone.
+    """
     from gptcli.cli.batching import answers, looks
 
     try:
@@ -32,5 +35,11 @@ def run(
     # Not before the first line is known to be good: a model takes a while to open.
     job = looks.scores(request, compute, totals=totals)
     backend, writer = open_for(compute, messages), environment.data()
-    for outcome in answers.answered(chain([first], lines), job, backend, messages):
+    for outcome in answers.answered(map(_texts, chain([first], lines)), job, backend, messages):
         writer.json({"line": outcome.asked.row.number} | job.body(request, outcome.parts))
+
+
+def _texts(row: Row | None) -> Row | None:
+    if row is None:
+        return None
+    return replace(row, values={n: v for n, v in row.values.items() if n in ("text", "context")})

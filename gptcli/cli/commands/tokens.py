@@ -49,6 +49,7 @@ class Cutting:
         " stdin.",
         metavar="IDS",
         brief="Print the text of these ids instead.",
+        stdin=True,
     )
     everything: bool = option(
         False,

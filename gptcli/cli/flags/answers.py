@@ -22,6 +22,7 @@ class Queries:
         "Many queries: JSONL, CSV or TSV by the name, else a line each; - is stdin.",
         metavar="FILE",
         brief="Many queries, a line each; - is stdin.",
+        stdin=True,
     )
     queries_format: str | None = option(
         None,
@@ -63,6 +64,7 @@ class Evaluation:
         metavar="FILE",
         panel=_EVALUATION,
         brief="Compare answers with the outputs of a file.",
+        stdin=True,
     )
     match: str | None = option(
         None,

@@ -26,6 +26,7 @@ class Batch:
         metavar="FILE",
         panel=_PANEL,
         brief="Ask once for each row of a file; - is stdin.",
+        stdin=True,
     )
     batch_format: str | None = option(
         None,

@@ -22,7 +22,9 @@ class Chat:
         metavar="TEXT",
         brief="The system prompt.",
     )
-    system_file: Path | None = option(None, "Read the system prompt from a file.", metavar="FILE")
+    system_file: Path | None = option(
+        None, "Read the system prompt from a file; - is stdin.", metavar="FILE", stdin=True
+    )
     session: str | None = option(
         None,
         "Go on with the conversation of this name, and keep it after every turn: its messages, and"
@@ -56,6 +58,7 @@ class ChatWriting:
         'A transcript instead of a template; TOML such as user = "{user}: {content}\\n".',
         metavar="FILE",
         panel=_FORM,
+        stdin=True,
     )
     user_name: str | None = option(
         None,

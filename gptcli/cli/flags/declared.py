@@ -87,6 +87,10 @@ def _callback(field: Field[Any], option: Option) -> Callable[..., Any]:
             return value
         if option.act is not None:
             option.act(context)
+        if option.stdin:
+            for each in value if isinstance(value, list) else [value]:
+                if str(each) == "-":
+                    context.obj.claim_stdin(flag)
         if option.secret:
             return secret_in(context.obj, flag, value)
         try:

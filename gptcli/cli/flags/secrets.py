@@ -10,7 +10,7 @@ from gptcli.types.secret import KEY_FILE_LIMIT, Secret
 
 
 def secret_in(environment: Environment, flag: str, name: str) -> Secret:
-    """The key in a file, on its first line; - is stdin, which nothing else reads from then on.
+    """The key in a file, on its first line; - is stdin, which has nothing else for anyone.
 
     Raises InputError, which never shows what was read.
     """

@@ -24,7 +24,9 @@ class Special:
 class Spoken:
     """A text from an argument, an option, files or stdin."""
 
-    prompt: str | None = option(None, "The text; - reads stdin.", metavar="PROMPT", argument=True)
+    prompt: str | None = option(
+        None, "The text; - reads stdin.", metavar="PROMPT", argument=True, stdin=True
+    )
     prompt_option: str | None = option(
         None, "The text, for scripts.", *("-p", "--prompt"), metavar="TEXT"
     )
@@ -34,6 +36,7 @@ class Spoken:
         *("-f", "--file"),
         metavar="FILE",
         brief="Read it from a file, - is stdin.",
+        stdin=True,
     )
     verbatim: bool = option(False, "Keep the last newline of files and of stdin in the prompt.")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.cli.environment import Environment
+from gptcli.cli.input.kinds import known_kind
 from gptcli.cli.input.prompt import read_file
-from gptcli.cli.input.rows import known_kind, read_rows
+from gptcli.cli.input.rows import read_rows
 from gptcli.errors import InputError, UsageError
 from gptcli.few_shot.presets import preset_text
 from gptcli.text.example_template import ExampleTemplate

@@ -9,9 +9,10 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Queries
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import Given
+from gptcli.cli.input.kinds import known_kind, told_kind
 from gptcli.cli.input.lines import STDIN
 from gptcli.cli.input.prompt import read_prompt
-from gptcli.cli.input.rows import kind_of, known_kind, read_rows, rows_as_they_come
+from gptcli.cli.input.rows import read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.types.few_shot import Expected, Query
 from gptcli.types.rows import Row
@@ -36,13 +37,10 @@ def queries_of(
             raise InputError("query", "is empty")
         return iter((Query("query", text),))
     if queries is None:
-        if environment.interactive:
+        if environment.interactive or environment.stdin_is_for is not None:
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
-    if kind is None and queries.suffix.lower() == ".json":
-        hint = "if it has an object on each line: --queries-format jsonl"
-        raise UsageError("--queries", f"{queries} may be one JSON value, not a query a line", hint)
-    return _rows(environment, queries, kind or kind_of(queries) or "lines", field)
+    return _rows(environment, queries, told_kind(queries, kind, "--queries"), field)
 
 
 def _rows(environment: Environment, path: Path, kind: str, field: str) -> Iterator[Query | None]:

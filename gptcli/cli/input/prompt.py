@@ -28,7 +28,7 @@ def read_prompt(
 
     stdin is read where a `-` names it (at the place of a `-` among the files), and also where it
     is a pipe or a file (unless `piped` is false), so that `cat notes | gptcli complete "Summary:"`
-    does what it looks like.
+    does what it looks like; not where another flag is to read it.
     One newline at the end of each file and of stdin is dropped unless `verbatim`.
 
     what: the word for it in errors; example: a command that has one. Raises UsageError where
@@ -43,8 +43,8 @@ def read_prompt(
     if stdin_named:
         text = None
     parts = [_part(environment, file, verbatim) for file in source.file]
-    wanted = stdin_named or (piped and not environment.interactive)
-    if wanted and _STDIN not in map(str, source.file):
+    unasked = piped and not environment.interactive and environment.stdin_is_for is None
+    if stdin_named or unasked:
         data = environment.read_bytes(_MOST)
         # An empty stdin beside another prompt is only what a script was started with.
         if data or (not parts and text is None):

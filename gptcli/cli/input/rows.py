@@ -7,34 +7,25 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.lines import LONGEST, Line, Lines, lines_of_file, name_of
-from gptcli.errors import InputError, UsageError
+from gptcli.errors import InputError
 from gptcli.types.rows import Row, given_twice
 
-_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Empty lines that are held to see whether anything comes after them.
 _MANY = 1000
-
-
-def kind_of(path: Path) -> str | None:
-    """jsonl, csv or tsv by the name of a file, None for any other."""
-    return _BY_SUFFIX.get(path.suffix.lower())
-
-
-def known_kind(path: Path, flag: str, more: tuple[str, ...] = ()) -> str:
-    """The kind of a file by its name. Raises UsageError for a name that tells none."""
-    kind = kind_of(path)
-    if kind is None:
-        known = ", ".join((*_BY_SUFFIX, *more))
-        raise UsageError(flag, f"{path} ends in none of {known}")
-    return kind
+#: Half of a pair that is one character, which may be by itself: no text then.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+#: How many of its columns an error about a table lists.
+_NAMED = 20
 
 
 def read_rows(environment: Environment, path: Path, kind: str) -> Iterator[Row]:
@@ -47,33 +38,47 @@ def read_rows(environment: Environment, path: Path, kind: str) -> Iterator[Row]:
 
 
 def rows_as_they_come(
-    environment: Environment, path: Path, kind: str, *, faults: bool = False
+    environment: Environment, path: Path, kind: str, batch: Tolerant | None = None
 ) -> Iterator[Row | None]:
-    """As `read_rows`, with None wherever a pipe is about to be waited for; `faults`: as below."""
+    """As `read_rows`, with None wherever a pipe is about to be waited for; `batch`: as below."""
     found = False
-    for row in rows_of(lines_of_file(environment, path, faults=faults), kind, faults=faults):
+    lines = lines_of_file(environment, path, faults=batch is not None)
+    for row in rows_of(lines, kind, batch=batch):
         found = found or row is not None
         yield row
     if not found:
         raise InputError(name_of(path), "is empty")
 
 
+@dataclass
+class Tolerant:
+    """How the rows of a batch are read: what is none does not stop those after it.
+
+    columns: of these a table must have one; heads: those that it has. empty: how many empty lines
+    among plain ones were passed over, so far.
+    """
+
+    columns: tuple[str, ...]
+    heads: tuple[str, ...] = ()
+    empty: int = 0
+
+
 def rows_of(
-    lines: Lines, kind: str, *, spaces: bool = False, faults: bool = False
+    lines: Lines, kind: str, *, spaces: bool = False, batch: Tolerant | None = None
 ) -> Iterator[Row | None]:
     """The rows of lines, perhaps none; None where the lines have one.
 
     kind: lines, jsonl, csv or tsv. spaces: plain lines that have nothing but spaces are rows too.
-    faults: what is no row comes as a Row with a fault, in its place, and others follow; else the
-    first raises its InputError.
+    batch: what is no row comes as a Row with a fault, in its place, and others follow; else the
+    first raises its InputError. Empty plain lines are no rows there, and faults elsewhere.
     """
     if kind == "lines":
-        rows = _plain(lines, spaces)
+        rows = _plain(lines, spaces, batch)
     elif kind == "jsonl":
         rows = _objects(lines)
     else:
-        rows = _table(lines, _DELIMITERS[kind])
-    return rows if faults else _sound(rows)
+        rows = _table(lines, _DELIMITERS[kind], batch)
+    return _sound(rows) if batch is None else rows
 
 
 def _sound(rows: Iterator[Row | None]) -> Iterator[Row | None]:
@@ -83,12 +88,12 @@ def _sound(rows: Iterator[Row | None]) -> Iterator[Row | None]:
         yield row
 
 
-def _row(line: Line, values: Callable[[], dict[str, Any]]) -> Row:
+def _row(line: Line, values: Callable[[], dict[str, Any]], *, table: bool = False) -> Row:
     """The row that begins with a line, whatever is wrong with it."""
     try:
         if line.fault is not None:
             raise line.fault
-        return Row(line.subject, line.number, values())
+        return Row(line.subject, line.number, values(), table=table)
     except InputError as error:
         return Row(line.subject, line.number, {}, error)
 
@@ -99,7 +104,7 @@ def _objects(lines: Lines) -> Iterator[Row | None]:
         if line is None:
             yield None
         elif line.fault is not None or line.text.strip():
-            yield _row(line, lambda line=line: _object(line))  # type: ignore[misc]
+            yield _row(line, partial(_object, line))
 
 
 def _object(line: Line) -> dict[str, Any]:
@@ -113,6 +118,11 @@ def _object(line: Line) -> dict[str, Any]:
         raise InputError(line.subject, "is JSON with a number of too many digits") from None
     if not isinstance(value, dict):
         raise InputError(line.subject, "is not a JSON object")
+    if _HALF.search(line.text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InputError(line.subject, "holds half of a surrogate pair") from None
     return value
 
 
@@ -127,8 +137,8 @@ def _unique(subject: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     return made
 
 
-def _plain(lines: Lines, spaces: bool) -> Iterator[Row | None]:
-    """A row for each line; empty ones are faults, unless nothing comes after them."""
+def _plain(lines: Lines, spaces: bool, batch: Tolerant | None) -> Iterator[Row | None]:
+    """A row for each line; empty ones are faults or passed over, unless nothing comes after."""
     empty: list[Line] = []
     for line in lines:
         if line is None:
@@ -139,15 +149,19 @@ def _plain(lines: Lines, spaces: bool) -> Iterator[Row | None]:
             empty.append(line)
             if len(empty) < _MANY:
                 continue
-        for each in empty:
+        if batch is not None:
+            batch.empty += len(empty)
+        for each in empty if batch is None else ():
             yield Row(each.subject, each.number, {}, InputError(each.subject, "is empty"))
         if line not in empty:
             yield _row(line, lambda text=text: {"": text})  # type: ignore[misc]
         empty.clear()
 
 
-def _table(lines: Lines, delimiter: str) -> Iterator[Row | None]:
-    """Rows under the heads of the first one. Raises InputError for heads that are none."""
+def _table(lines: Lines, delimiter: str, batch: Tolerant | None) -> Iterator[Row | None]:
+    """Rows under the heads of the first one. Raises InputError for heads that are none, or have
+    none of the columns that a batch needs.
+    """
     heads: list[str] | None = None
     for each in _records(lines, delimiter):
         if each is None:
@@ -161,8 +175,13 @@ def _table(lines: Lines, delimiter: str) -> Iterator[Row | None]:
             twice = given_twice(heads)
             if twice is not None:
                 raise InputError(begun.subject, f"has the column {twice!r:.60} twice")
+            if batch is not None:
+                batch.heads = tuple(heads)
+                if not set(batch.columns) & set(heads):
+                    wanted, there = " or ".join(batch.columns), ", ".join(heads[:_NAMED])
+                    raise InputError(begun.subject, f"has no column {wanted}, but {there:.500}")
             continue
-        yield _row(begun, lambda begun=begun, heads=heads, cells=cells: _under(begun, heads, cells))  # type: ignore[misc]
+        yield _row(begun, partial(_under, begun, heads, cells), table=True)
 
 
 def _under(begun: Line, heads: list[str], cells: list[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.faults.processes import GPTCLI
 ECHO = ("complete", "-m", "echo", "-n", "3", "--seed", "1")
 ROWS = [
     {"id": "a", "prompt": "one two"},
-    {"prompt": "three", "max_tokens": 1, "n": 2, "seed": 9, "comment": "left alone"},
+    {"prompt": "three", "max_tokens": 1, "n": 2, "seed": 9, "x_comment": "left alone"},
     {"id": 7, "prompt": "four five six seven"},
 ]
 
@@ -99,7 +99,9 @@ def test_lines_of_openai_get_results_of_openai(tmp_path):
     assert (answer["object"], answer["choices"][0]["text"]) == ("text_completion", " one two")
     assert answer["usage"]["total_tokens"] == 4
     assert (refused["custom_id"], refused["response"]["status_code"]) == ("d", 400)
-    assert refused["response"]["body"]["error"]["message"] == '"suffix" is not done here'
+    assert refused["response"]["body"]["error"]["message"] == (
+        '"suffix": nothing is written between two texts'
+    )
     chat = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
     line |= {"url": "/v1/chat/completions", "body": chat}
     done = run("chat", "-m", "echo", "--batch", str(write(tmp_path / "c.jsonl", [line])))
@@ -133,7 +135,7 @@ def test_a_bad_row_is_an_error_row(tmp_path):
     reasons = [row["error"]["message"] if "error" in row else None for row in found]
     assert [reason is None for reason in reasons] == [True, *[False] * 5, True]
     assert reasons[2] == "has the id 1, as line 1 has"
-    assert reasons[4] == '"temperature" must be 0 or more, not -1.0'
+    assert reasons[4] == '"temperature": must be 0 or more, not -1'
     assert found[4]["error"] | {"message": ""} == {"message": "", "type": "input_error", "code": 4}
     assert run(*ECHO, "--batch", str(rows)).out == out.read_bytes()
     # Bytes that are no text, and a line that is too short for its heads.
@@ -141,6 +143,44 @@ def test_a_bad_row_is_an_error_row(tmp_path):
     table.write_bytes(b"prompt,id\none,1\n\xff,2\ntwo\nthree,3\n")
     found = results(run(*ECHO, "--batch", str(table)))
     assert ["error" in row for row in found] == [False, True, True, False]
+
+
+def test_what_a_user_gets_wrong_first(tmp_path, monkeypatch):
+    """Catches an array that is one prompt, a mistake that is told for each row, a slip that is
+    passed over, and an empty line that is a row.
+    """
+    monkeypatch.chdir(tmp_path)
+    Path("r.json").write_text('[{"prompt": "one"}]')
+    done = run(*ECHO, "--batch", "r.json")
+    assert_one_line(done, 2, "--batch: r.json may be one JSON value, not a row a line (jq -c")
+    Path("r.csv").write_text("text,id\none,1\ntwo,2\n")
+    done = run(*ECHO, "--batch", "r.csv", "-o", "o")
+    assert_one_line(done, 4, "r.csv: line 1: has no column prompt, but text, id\n")
+    assert not Path("o.journal").exists()
+    write(Path("r.jsonl"), [{"prompt": "one", "temprature": 0}, {"prompt": "two"}])
+    done = run(*ECHO, "--batch", "r.jsonl")
+    assert_one_line(done, 4, 'line 1: "temprature": is not known here (did you mean temperature?)')
+    bad, good = results(done)
+    assert bad["error"]["message"] == '"temprature": is not known here (did you mean temperature?)'
+    assert good["line"] == 2
+    Path("r.csv").write_text("prompt,temprature,note,seed\none,0,mine,1\n")
+    done = run(*ECHO, "--batch", "-", "--batch-format", "csv", stdin=Path("r.csv").read_bytes())
+    told = "gptcli: hint: stdin: the column temprature is left alone; did you mean temperature?\n"
+    assert (done.code, done.err) == (0, told)
+    Path("r.txt").write_text("one\n\n\ntwo\n\n")
+    done = run(*ECHO, "--batch", "r.txt")
+    assert [row["line"] for row in results(done)] == [1, 4]
+    assert (done.code, done.err) == (0, "gptcli: hint: r.txt: 2 empty lines passed over\n")
+
+
+def test_choices_of_a_table(chat_model, tmp_path):
+    """Catches choices that only JSON can say."""
+    table = tmp_path / "r.csv"
+    table.write_text('prompt,choices,mine\nthe cat, sat| ran,1\nthe dog,"["" a|b"", "" c""]",2\n')
+    done = run("choose", "-m", str(chat_model), "--batch", str(table))
+    assert done.code == 0, done.err
+    found = [sorted(each["text"] for each in row["choices"]) for row in results(done)]
+    assert found == [[" ran", " sat"], [" a|b", " c"]]
 
 
 def test_fail_fast_stops_and_what_was_done_stays(tmp_path):

@@ -134,9 +134,9 @@ def test_json_lines(score, tmp_path):
     [
         (b"nope", "is not JSON"),
         (b"[1]", "is not a JSON object"),
-        (b"{}", 'has no "text"'),
-        (b'{"text": 1}', 'has no "text"'),
-        (b'{"text": "a b", "context": null}', 'has no "context"'),
+        (b"{}", '"text": is missing'),
+        (b'{"text": 1}', '"text": must be a text'),
+        (b'{"text": "a b", "context": 1}', '"context": must be a text'),
         (b'{"text": ""}', "is empty"),
         (b'{"text": "t"}', "one token with nothing before it"),
         (b'{"text": "\\ud800"}', "surrogate"),

@@ -15,7 +15,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.lines import lines_of_file, lines_of_text, pieces
 from gptcli.cli.input.prompt_rows import prompts, texts
-from gptcli.cli.input.rows import read_rows, rows_as_they_come, rows_of
+from gptcli.cli.input.rows import Tolerant, read_rows, rows_as_they_come, rows_of
 from gptcli.errors import InputError
 from gptcli.types.rows import Row
 from tests.backends.test_few_shot import directory  # noqa: F401 - a fixture
@@ -142,6 +142,37 @@ def test_a_text_and_a_file_have_the_same_rows(tmp_path):
         found = list(rows_of(lines_of_file(AROUND, path), kind))
         assert found == list(rows_of(lines_of_text(written, str(path)), kind))
         assert all(each is not None and each.number for each in found)
+
+
+def test_rows_of_a_batch(tmp_path):
+    """Catches an empty line that is a row, lines that are numbered anew, and a table that is asked
+    row after row for what none of them has.
+    """
+    path = tmp_path / "rows"
+    path.write_text("\na\n \n\nb\n\n")
+    reading = Tolerant(("prompt",))
+    found = [each for each in rows_as_they_come(AROUND, path, "lines", reading) if each]
+    assert [(each.number, each.values) for each in found] == [(2, {"": "a"}), (5, {"": "b"})]
+    assert reading.empty == 3
+    path.write_text("\n" * 2500 + "a")
+    (row,) = rows_as_they_come(AROUND, path, "lines", reading)
+    assert (row.number, reading.empty) == (2501, 2503)
+    path.write_text("text,id\na,1\n")
+    with pytest.raises(InputError, match=r"rows: line 1: has no column message or prompt, but tex"):
+        list(rows_as_they_come(AROUND, path, "csv", Tolerant(("message", "prompt"))))
+    (row,) = rows_as_they_come(AROUND, path, "csv", Tolerant(("text", "prompt")))
+    assert row.table
+
+
+def test_halves_of_a_character_are_no_text(tmp_path):
+    """Catches a text that no tokenizer can take, wherever in a row it stands."""
+    path = tmp_path / "rows"
+    for line in ('{"a": ["\\ud800"]}', '{"\\uDFFF": 1}', '{"a": "\\ude00\\ud83d"}'):
+        path.write_text(line)
+        with pytest.raises(InputError, match="line 1: holds half of a surrogate pair"):
+            list(read_rows(AROUND, path, "jsonl"))
+    path.write_text('{"a": "\\ud83d\\ude00"}')
+    assert [row.values for row in read_rows(AROUND, path, "jsonl")] == [{"a": "\U0001f600"}]
 
 
 def test_prompts_of_spaces_are_prompts_and_empty_lines_at_the_end_are_none():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptcli.server.body import Fields
+from gptcli.formats.openai.fields import Fields
 
 #: How many a request may hold.
 PROMPTS = 128
@@ -13,7 +13,7 @@ Prompt = str | tuple[int, ...]
 
 
 def prompts(fields: Fields, name: str) -> list[Prompt]:
-    """Take them. Raises ProblemError."""
+    """Take them. Raises FieldError."""
     given: Any = fields.take(name)
     if isinstance(given, str):
         return [given]
