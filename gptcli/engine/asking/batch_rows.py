@@ -97,10 +97,6 @@ class BatchRows:
         try:
             self.state.reserve([len(piece.ids) for piece in pieces])
         except NoPagesError:
-            lingering = next((row for row in self.running if row.lingers), None)
-            if lingering is not None:
-                self.end(lingering)
-                return False
             last = [row for row in self.running if row.placed][-1]
             if len(pieces) == 1 and pieces[0].row is last:
                 held = [row for row in self.running if row is not last and row.row.pages]

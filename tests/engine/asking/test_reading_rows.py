@@ -86,7 +86,7 @@ def by_row(told, count):
 
 
 @every_runner
-@pytest.mark.parametrize(("pages", "most"), [(200, 64), (200, 3), (9, 64), (9, 2)])
+@pytest.mark.parametrize(("pages", "most"), [(200, 64), (200, 3), (200, 1), (9, 64), (9, 2)])
 def test_each_is_told_what_it_is_alone(runner, pages, most, monkeypatch):
     """Catches a place that is one off, numbers of another row, and rows that wait for ever for one
     that waits for them where pages are few.
@@ -164,6 +164,15 @@ def test_a_prompt_runs_once_for_all_that_follows_it(monkeypatch):
         gather(batch, [batch.after(a[:11], [b[:1], b[:3], b[1:4], b[2:5], b[3:6]])])
         assert sum(len(row) for rows in ran for row in rows) == 11 + 4 * 2
         assert batch.idle
+
+
+def test_a_prompt_gives_way_where_there_is_no_room_for_it():
+    """Catches a row that waits for pages of the one that stays for another to begin at its end."""
+    runner = runner_of("llama/tied")
+    a, b = rows_of("llama/tied")[:2]
+    batch = RunningBatch(runner, pages=3, most=2, page_size=4)
+    (found,) = gather(batch, [batch.after(a[:6], [b[:4], b[1:5]])])
+    assert list(map(len, by_row(found, 2))) == [4, 4] and batch.idle
 
 
 def test_who_leaves_has_nothing_read(monkeypatch):
