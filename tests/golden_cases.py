@@ -13,7 +13,9 @@ class Case:
     """A model_type, fields of its config, the largest shard.
 
     attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
-    many tokens are computed once more by themselves, where the length matters.
+    many tokens are computed once more by themselves, where the length matters. repeats: nothing is
+    new in it but names, sizes and how known parts go together, so its logits and its weights are
+    compared, and the many ways to compute them are those of other cases.
     """
 
     kind: str
@@ -22,6 +24,7 @@ class Case:
     attention: str = "eager"
     packed: bool = False
     short: int = 0
+    repeats: bool = False
 
 
 GPT2: Fields = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
@@ -114,6 +117,61 @@ VISION: Fields = {
     "patch_size": 4,
     "model_type": "siglip_vision_model",
     "vision_use_head": False,
+}
+PICTURES: Fields = {
+    "depth": 1,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_heads": 1,
+    "patch_size": 2,
+    "temporal_patch_size": 1,
+    "out_hidden_size": 16,
+    "num_position_embeddings": 4,
+    "deepstack_visual_indexes": [0],
+}
+SECTIONS: Fields = {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 1, 1]}
+PIXTRAL: Fields = {
+    "model_type": "pixtral",
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "head_dim": 8,
+    "image_size": 8,
+    "patch_size": 4,
+}
+#: As published, with what other kinds of scaling have.
+ALPHA: Fields = {"rope_type": "dynamic", "rope_theta": 500.0, "alpha": 20.0, "factor": 1.0}
+ALPHA |= {"beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}
+GRANITE4: Fields = SMALL | MULTIPLIERS | {"num_local_experts": 0, "num_experts_per_tok": 0}
+GRANITE4 |= {"shared_intermediate_size": 20, "layer_types": [FULL, FULL]}
+GRANITE4 |= {"position_embedding_type": "rope"}
+GRANITE4 |= {"mamba_n_heads": 4, "mamba_expand": 2}
+MIXTURE: Fields = SMALL | {"num_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 8}
+
+
+def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
+    """A text model beside one of Qwen's that sees."""
+    fields: Fields = {"text_config": text, "vision_config": PICTURES, **more}
+    if kind == "qwen2_vl":
+        fields["vision_config"] = PICTURES | {"hidden_size": 16, "embed_dim": 8}
+    ids = ("image", "video", "vision_start", "vision_end")
+    fields |= {f"{name}_token_id": 57 + at for at, name in enumerate(ids)}
+    return Case(kind, fields, repeats=repeats)
+
+
+QWEN3_5: Fields = WIDE | {
+    "layer_types": ["linear_attention", FULL],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 12,
+    "linear_conv_kernel_dim": 4,
+    "rms_norm_eps": 1e-4,
+}
+LFM2: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "block_multiple_of": 8,
 }
 
 CASES: dict[str, Case] = {
@@ -462,5 +520,158 @@ CASES: dict[str, Case] = {
             "num_experts_per_tok": 1,
         },
         packed=True,
+    ),
+    "qwen3_5_text/plain": Case("qwen3_5_text", QWEN3_5),
+    "qwen3_5_text/options": Case(
+        "qwen3_5_text",
+        QWEN3_5
+        | TIED
+        | {
+            "layer_types": [FULL, "linear_attention"],
+            "linear_num_value_heads": 2,
+            "linear_value_head_dim": 18,
+            "linear_conv_kernel_dim": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+            "partial_rotary_factor": 0.5,
+        },
+    ),
+    "qwen3_5/wrapped": Case(
+        "qwen3_5",
+        {
+            "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
+            "vision_config": {
+                "model_type": "qwen3_5_vision",
+                "depth": 1,
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_heads": 1,
+                "patch_size": 2,
+                "temporal_patch_size": 1,
+                "out_hidden_size": 16,
+                "num_position_embeddings": 4,
+            },
+            "image_token_id": 60,
+            "video_token_id": 59,
+            "vision_start_token_id": 58,
+            "vision_end_token_id": 57,
+        },
+    ),
+    "lfm2/plain": Case("lfm2", LFM2),
+    "lfm2/options": Case(
+        "lfm2",
+        LFM2
+        | UNTIED
+        | {
+            "conv_bias": True,
+            "conv_L_cache": 4,
+            "block_auto_adjust_ff_dim": False,
+            "norm_eps": 1e-3,
+            "num_hidden_layers": 3,
+            "layer_types": ["conv", "conv", FULL],
+        },
+    ),
+    "arcee/plain": Case("arcee", SMALL),
+    "arcee/options": Case(
+        "arcee", WIDE | TIED | {"attention_bias": True, "mlp_bias": True}, repeats=True
+    ),
+    "cohere2/mixed": Case(
+        "cohere2", SMALL | {"num_hidden_layers": 4, "sliding_window": 7, "logit_scale": 0.5}
+    ),
+    "cohere2/options": Case(
+        "cohere2",
+        SMALL
+        | UNTIED
+        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "attention_bias": True}
+        | {"layer_norm_eps": 1e-3, "logit_scale": 1.5},
+        repeats=True,
+    ),
+    "ernie4_5/tied": Case("ernie4_5", WIDE, repeats=True),
+    "ernie4_5/options": Case(
+        "ernie4_5",
+        WIDE | UNTIED | {"use_bias": True, "rms_norm_eps": 1e-3, "head_dim": 4},
+        repeats=True,
+    ),
+    "exaone4/mixed": Case("exaone4", SMALL | {"sliding_window_pattern": 2, "sliding_window": 7}),
+    "exaone4/all": Case(
+        "exaone4",
+        SMALL | TIED | {"sliding_window": None, "layer_types": [FULL, FULL]},
+        repeats=True,
+    ),
+    "glm4/biases": Case("glm4", WIDE),
+    "glm4/options": Case(
+        "glm4",
+        WIDE | TIED | {"attention_bias": False, "rms_norm_eps": 1e-3, "partial_rotary_factor": 1.0},
+        repeats=True,
+    ),
+    "granitemoe/untied": Case("granitemoe", SMALL | MULTIPLIERS | {"num_local_experts": 3}),
+    "granitemoehybrid/dense": Case("granitemoehybrid", GRANITE4, repeats=True),
+    "granitemoehybrid/options": Case(
+        "granitemoehybrid",
+        GRANITE4 | TIED | {"attention_bias": True, "position_embedding_type": None},
+        repeats=True,
+    ),
+    "hunyuan_v1_dense/alpha": Case(
+        "hunyuan_v1_dense",
+        WIDE | {"rope_parameters": ALPHA},
+    ),
+    "hunyuan_v1_dense/options": Case(
+        "hunyuan_v1_dense",
+        WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
+    "ministral/mixed": Case(
+        "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}, repeats=True
+    ),
+    "mistral3/vision": Case(
+        "mistral3",
+        UNTIED
+        | {"vision_config": PIXTRAL, "image_token_index": 60}
+        | {"text_config": WIDE | UNTIED | {"model_type": "mistral", "sliding_window": None}},
+        repeats=True,
+    ),
+    "nemotron/plain": Case("nemotron", WIDE),
+    "nemotron/options": Case(
+        "nemotron",
+        SMALL
+        | TIED
+        | {"attention_bias": True, "mlp_bias": True, "norm_eps": 1e-3}
+        | {"partial_rotary_factor": 1.0, "hidden_act": "relu"},
+        repeats=True,
+    ),
+    "olmo3/mixed": Case(
+        "olmo3", SMALL | {"num_hidden_layers": 4, "sliding_window": 7}, repeats=True
+    ),
+    "olmo3/options": Case(
+        "olmo3",
+        SMALL
+        | TIED
+        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "rms_norm_eps": 1e-3}
+        | {"rope_parameters": {FULL: YARN, SLIDING: {"rope_type": "default", "rope_theta": 500.0}}},
+    ),
+    "olmoe/plain": Case("olmoe", MIXTURE),
+    "olmoe/options": Case("olmoe", MIXTURE | TIED | {"norm_topk_prob": True}, repeats=True),
+    "qwen2_vl/vision": seen(
+        "qwen2_vl", SMALL | {"num_attention_heads": 2} | {"rope_parameters": SECTIONS}
+    ),
+    "qwen2_5_vl/vision": seen(
+        "qwen2_5_vl", SMALL | {"num_attention_heads": 2} | {"rope_parameters": SECTIONS}, **TIED
+    ),
+    "qwen3_vl/vision": seen("qwen3_vl", WIDE | {"rope_parameters": SECTIONS}),
+    "qwen3_vl_moe/vision": seen(
+        "qwen3_vl_moe",
+        WIDE
+        | UNTIED
+        | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
+        | {"mlp_only_layers": [0], "attention_bias": True, "rope_parameters": SECTIONS},
+    ),
+    "seed_oss/plain": Case("seed_oss", WIDE, repeats=True),
+    "seed_oss/options": Case(
+        "seed_oss",
+        WIDE
+        | TIED
+        | {"attention_bias": False, "attention_out_bias": True, "mlp_bias": True}
+        | {"rms_norm_eps": 1e-3},
+        repeats=True,
     ),
 }

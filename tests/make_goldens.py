@@ -33,12 +33,15 @@ ALSO_BFLOAT16 = {"gemma", "gemma2", "gemma3_text"}
 def randomise(model: torch.nn.Module) -> None:
     """Give every parameter values that matter: a norm of ones or a bias of zeros hides mistakes.
 
-    Norms stay around what they begin with, 1, or 0 where it is added to 1.
+    Norms stay around what they begin with, 1, or 0 where it is added to 1, and around 0 where
+    that is added although they begin with 1.
     """
+    added = float(model.config.model_type == "nemotron")
     for name, parameter in sorted(model.named_parameters()):
         noise = 0.3 * torch.randn(parameter.shape)
         is_norm = parameter.dim() == 1 and name.endswith("weight")
-        parameter.data.copy_(parameter.data + noise if is_norm else noise)
+        begun = parameter.data - added if is_norm else 0.0
+        parameter.data.copy_(begun + noise)
 
 
 def build(case: Case) -> Any:

@@ -36,10 +36,11 @@ _WHOLE = [case for case in CASES if (GOLDENS / case / "model.safetensors").exist
 BY_FAMILY = {case.split("/")[0]: case for case in sorted(_WHOLE, key=_is_tied)} | _CHOSEN
 ATTENTION = ["q_proj", "v_proj"]
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
+_TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
-    "mixtral": ATTENTION,
-    "qwen3_moe": ATTENTION,
+    **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
+    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe"), ATTENTION),
 }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
+from gptcli.engine.model.rules import Rules
 from gptcli.errors import UsageError
 from gptcli.formats import ggml_blocks, quantization
 from gptcli.formats.model_files import ModelFiles
+from gptcli.formats.stored import StoredFiles
 from gptcli.models import quantised_facts as quantised
 
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -31,6 +34,15 @@ class Dequantised:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What of a checkpoint does not run: in words, how many tensors, and their bytes."""
+
+    what: str
+    tensors: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Needs:
     """A model as it would run: its shape, and bytes of memory.
 
@@ -41,6 +53,7 @@ class Needs:
     is quantised for the CPU kernels as these have it; scratch: what it computes with beside both,
     from as many tokens as it has to have room for; available: bytes free in main memory, None
     where that is not known. dequantised: None where no weights are stored in codes, or all run so.
+    left_out: what of the files does not run.
     """
 
     parameters: int
@@ -57,6 +70,7 @@ class Needs:
     scratch: int
     available: int | None
     dequantised: Dequantised | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = None) -> Needs:
@@ -77,7 +91,7 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     if limit is not None and limit > spec.context:
         raise UsageError("--ctx-size", f"{limit} is more than the model's context, {spec.context}")
     rules = model.family.rules(spec)
-    ignored = re.compile("|".join(rules.ignored) or r"(?!)")
+    ignored = rules.left_out
     tensors = model.stored.tensors.values()
     used = [each for each in tensors if not ignored.fullmatch(rules.bare(each.name))]
     kinds = dict.fromkeys(_STORED, 0)
@@ -128,4 +142,13 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         scratch=scratch,
         available=available_bytes("cpu"),
         dequantised=changed if changed and changed.stored else None,
+        left_out=tuple(_left_out(rules, model.stored)),
     )
+
+
+def _left_out(rules: Rules, stored: StoredFiles) -> Iterator[LeftOut]:
+    for each in rules.beside:
+        names = re.compile(each.stored)
+        sizes = [t.size for t in stored.tensors.values() if names.fullmatch(rules.bare(t.name))]
+        if sizes:
+            yield LeftOut(each.what, len(sizes), sum(sizes))

@@ -48,7 +48,8 @@ def show(
     licence and source; the bytes of its weights, those of the KV cache of the context in use, and
     what it computes with, against what is free in main memory. These are told in the dtype that it
     runs in, or in the one given. What of a quantised model does not run as it is stored is told
-    with the bytes that it takes in place of those. Of a repository of the hub that is not here, the
+    with the bytes that it takes in place of those, and what of a checkpoint is left out, such as
+    what sees images. Of a repository of the hub that is not here, the
     hub tells its variants, their sizes and whether they fit; --variants asks it in any case.
     """
     found = None if asked.variants else models.find(name.name)
@@ -81,6 +82,7 @@ def show(
     vocabulary = facts.vocabulary if needed is None else needed.vocabulary
     if output.json:
         memory = None
+        left_out = [asdict(each) for each in needed.left_out] if needed else []
         if needed is not None:
             memory = {
                 "dtype": needed.dtype,
@@ -106,6 +108,7 @@ def show(
                 "dtypes": facts.dtypes,
                 **({"quantised": facts.quantised} if facts.quantised else {}),
                 "bytes": facts.size,
+                **({"left_out": left_out} if left_out else {}),
                 "memory": memory,
                 "licence": facts.licence,
                 "source": facts.source,
@@ -129,6 +132,10 @@ def show(
             memory_rows.append(("dequantised", f"{some}: {cost}"))
         elif facts.quantised:
             memory_rows.append(("dequantised", "nothing: all runs as it is stored"))
+        memory_rows += [
+            ("left out", f"{each.what} ({each.tensors} tensors, {size(each.bytes)})")
+            for each in needed.left_out
+        ]
         if needed.available is not None:
             memory_rows.append(("free", f"{size(needed.available)} of main memory"))
     rows = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.draws import Text
 from gptcli.engine.asking.joined import Joined
+from gptcli.engine.asking.prefix import common_length
 from gptcli.engine.state.pages import PagedRow
 
 
@@ -31,6 +32,7 @@ class Row:
     ids: what stands in its row and what is still to run there. text: what is drawn after them,
     None for nothing. look: what is wanted of its own tokens. leader: the row at whose end this one
     begins, and which runs that for it. placed: it holds the pages that are known of its beginning.
+    cuts: where a slice of it is to end, rising.
     """
 
     joined: Joined[Any]
@@ -41,6 +43,7 @@ class Row:
     row: PagedRow = field(default_factory=PagedRow)
     placed: bool = False
     known: int = 0  # pages that the pool knows
+    cuts: list[int] = field(default_factory=list)
     drawn: int = 0
 
     @property
@@ -81,6 +84,7 @@ class Row:
         first = max(self.wanted - start, 0)
         if self.reads:
             most = min(most, first + heads)
+        most = min([most, *(cut - start for cut in self.cuts if cut > start)])
         ids = self.ids[start : start + most]
         return Piece(self, ids, min(first, len(ids)))
 
@@ -99,3 +103,12 @@ class Piece:
     row: Row
     ids: list[int]
     wanted: int
+
+
+def cuts(row: Row, waiting: Iterable[Sequence[int]], size: int) -> list[int]:
+    """Where a state has to be kept that cannot go back: ends of pages, of `size` each.
+
+    There where the row parts from others that wait, and behind the last whole page of its prompt.
+    """
+    shared = {common_length(row.ids, ids) // size * size for ids in waiting}
+    return sorted(shared | {(len(row.ids) - 1) // size * size})

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from gptcli.engine.asking.batch_row import Piece, Row
+from gptcli.engine.asking.batch_row import Piece, Row, cuts
 from gptcli.engine.asking.joined import Joined
 from gptcli.engine.asking.prefix import common_length
 from gptcli.engine.state.paged_state import PagedState
@@ -57,6 +57,9 @@ class BatchRows:
         row.row = self.state.pool.begin(row.whole(self._size))
         row.known, row.placed = len(row.row.pages), True
         row.joined.reused = max(row.joined.reused, row.row.length)
+        if self.state.pool.slots is not None:
+            waiting = [other.ids for other in self.running if not other.placed]
+            row.cuts = cuts(row, waiting, self._size)
 
     def remember(self, row: Row) -> None:
         """Know what has just run of it, for others that begin alike."""

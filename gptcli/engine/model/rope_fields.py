@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,
@@ -43,6 +43,17 @@ def rope(
     if found[0] != found[-1]:
         raise config.bad("rope_scaling", "contradicts 'rope_parameters': one of the two must go")
     return found[0]
+
+
+def by_sight(config: ConfigFields, head_dim: int, *, near: float, wide: float) -> tuple[Rope, Rope]:
+    """The ropes of layers with a window and of those that see all, from bases of their own.
+
+    The rope scaling of a config without `rope_parameters` is that of the latter alone.
+    """
+    whole = rope(config, head_dim, theta=wide, kind=FULL)
+    if config.get("rope_parameters") is None:
+        return Rope(near, head_dim), whole
+    return rope(config, head_dim, theta=near, kind=SLIDING), whole
 
 
 def _places(config: ConfigFields, kind: str | None = None) -> list[ConfigFields]:
@@ -85,6 +96,9 @@ def _rope(
         base = fields.number("rope_theta", base)
         part = fields.number("partial_rotary_factor", part)
     dim = int(head_dim * min(part, 1))
+    if fields is not None and _kind(fields) == "dynamic" and fields.get("alpha") and dim > 2:
+        # Hunyuan's: the base grows once and for all.
+        return Rope(_grown(fields, base, dim), dim, None, interleaved)
     if part > 1 or dim % 2 or not dim:
         reason = f"must make an even number of {head_dim} features, not {part:g} of them"
         raise config.bad("partial_rotary_factor", reason)
@@ -93,6 +107,12 @@ def _rope(
         # Its formula divides by the logarithm.
         raise config.bad("rope_theta", f"must be more than 1 with yarn, not {base:g}")
     return Rope(base, dim, scaling, interleaved)
+
+
+def _grown(fields: ConfigFields, theta: float, dim: int) -> float:
+    """The base with what `alpha` makes of it (NTK-aware scaling)."""
+    grown = theta * _factor(fields, name="alpha") ** (dim / (dim - 2))
+    return ConfigFields(fields.subject, {"alpha": grown}).number("alpha")
 
 
 def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
@@ -111,7 +131,7 @@ def context(config: ConfigFields, default: int | None = None) -> int:
     if not places:
         return stated
     fields = places[0]
-    if _kind(fields) == "dynamic":
+    if _kind(fields) == "dynamic" and not fields.get("alpha"):
         return _stretched(fields, stated)
     if _kind(fields) == "yarn" and fields.get("factor") is not None:
         original = fields.count("original_max_position_embeddings", stated)
@@ -124,17 +144,18 @@ def _stretched(fields: ConfigFields, context: int) -> int:
     return ConfigFields(fields.subject, {"factor": int(context * _factor(fields))}).count("factor")
 
 
-def _factor(fields: ConfigFields, default: float | None = None) -> float:
-    factor = fields.number("factor", default)
+def _factor(fields: ConfigFields, default: float | None = None, name: str = "factor") -> float:
+    factor = fields.number(name, default)
     if factor > _MOST_FACTOR:
-        raise fields.bad("factor", f"must be at most {_MOST_FACTOR}, not {factor:g}")
+        raise fields.bad(name, f"must be at most {_MOST_FACTOR}, not {factor:g}")
     return factor
 
 
 def _kind(fields: ConfigFields) -> str:
-    # "type" is the name that configs had before transformers 4.43, "su" that of longrope.
+    # "type" is the name that configs had before transformers 4.43, "su" that of longrope; positions
+    # of images have three numbers, which are the same in a text.
     kind = fields.word("rope_type", fields.word("type", "default"))
-    return "longrope" if kind == "su" else kind
+    return {"su": "longrope", "mrope": "default"}.get(kind, kind)
 
 
 def _scaling(config: ConfigFields, fields: ConfigFields, dim: int) -> Scaling | None:

@@ -1,14 +1,16 @@
 """Weights as data: which stored tensor becomes which of the decoder's parameters.
 
 The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
-attention.{query, key, value, out, query_norm, key_norm}, attention_post_norm, mlp_norm,
-mlp.{gate, up, down} or mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm}, final_norm,
-unembedding; each with .weight and, where the spec says so, .bias; and, by themselves,
-layers.{i}.attention.sinks and head_bias.
+attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, key, value, gate,
+step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
+mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm}, final_norm, unembedding; each with
+.weight and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
+layers.{i}.mixer.{step_bias, decay_log, skip} and head_bias.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +22,15 @@ class Rule:
     into: one of our names, or several that the tensor is cut into along its output features, in
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
-    rows at its beginning are not used.
+    rows at its beginning are not used. either: where only so its shape fits, it is stored the other
+    way than `transpose` says.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
     has, the stored tensor is a stack of all members, first axis; where only the stored name has,
     ours is.
+
+    between: an axis of 1 stands between the two of ours, as in the weight of a convolution.
 
     packed: the numbers are stored in another form, in tensors of their own: "mxfp4" in
     `<stored>_blocks` and `<stored>_scales`.
@@ -38,7 +43,9 @@ class Rule:
     skip: int = 0
     layers: tuple[int, ...] | None = None
     members: int = 1
+    between: bool = False
     packed: Literal["mxfp4"] | None = None
+    either: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -47,18 +54,37 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Part of a checkpoint that does not run: what it is, and its stored names.
+
+    stored: a regular expression of names without their prefix.
+    """
+
+    what: str
+    stored: str
+
+
+@dataclass(frozen=True)
 class Rules:
     """All rules of a family.
 
     prefix: what checkpoints may put before the stored names ("transformer."), with or without;
     other_prefixes: others that may stand there instead. ignored: regular expressions of stored
-    names that are left out on purpose.
+    names that are left out on purpose, as nothing that runs needs them; beside: what is left out
+    and would do something, of which users are told.
     """
 
     rules: tuple[Rule, ...]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
     other_prefixes: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def left_out(self) -> re.Pattern[str]:
+        """What stored names match, without prefix, that are left out for either reason."""
+        names = (*self.ignored, *(each.stored for each in self.beside))
+        return re.compile("|".join(names) or r"(?!)")
 
     def bare(self, name: str) -> str:
         """A stored name without its prefix."""

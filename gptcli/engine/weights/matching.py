@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -123,15 +123,26 @@ def place(
             for name in layout.stored:
                 if name not in by_name:
                     raise ModelError(subject, f"tensor {rules.prefix}{name} is missing")
-            placement = Placement(layout, tuple(by_name.pop(name) for name in layout.stored))
+            found = tuple(by_name.pop(name) for name in layout.stored)
+            placement = Placement(_fitting(layout, found, shapes), found)
             _check(placement, shapes)
             placed.append(placement)
-    ignored = re.compile("|".join(rules.ignored) or r"(?!)")
+    ignored = rules.left_out
     for name, stored in by_name.items():
         if not ignored.fullmatch(name):
             reason = f"tensor {stored.name} is not part of a model as config.json describes it"
             raise ModelError(subject, reason)
     return placed
+
+
+def _fitting(
+    layout: Layout, stored: tuple[UnreadTensor, ...], shapes: Mapping[str, Sequence[int]]
+) -> Layout:
+    """The layout, the other way round where that is allowed and only so it fits."""
+    rule = layout.rule
+    if not rule.either or layout.shapes(shapes) == tuple(each.shape for each in stored):
+        return layout
+    return replace(layout, rule=replace(rule, transpose=not rule.transpose))
 
 
 def _check(placement: Placement, shapes: Mapping[str, Sequence[int]]) -> None:

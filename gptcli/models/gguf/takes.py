@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.formats.gguf.taken import Order
+from gptcli.formats.gguf.taken import Order, StackOrder
 
 Shape = tuple[int, ...]
 
@@ -44,13 +44,20 @@ class Take:
 class Woven:
     """A stack of matrices or vectors, each made of one of every source, whose rows take turns.
 
-    shape: of each source, the stack's length first; transpose: of each matrix after that.
+    shape: of each source, the stack's length first; transpose: of each matrix after that. above:
+    the rows of one source stand above those of the next instead.
     """
 
     name: str
     sources: tuple[str, ...]
     shape: Shape
     transpose: bool = False
+    above: bool = False
+
+    @property
+    def order(self) -> Order | None:
+        """Of the rows of all sources, None where these take turns."""
+        return StackOrder(self.shape[0], len(self.sources)) if self.above else None
 
     @property
     def stored_shape(self) -> Shape:

@@ -88,6 +88,17 @@ def test_show_says_why_a_model_does_not_run(tmp_path):
     assert found["memory"] is None and found["family"] == "mamba9"
 
 
+def test_show_tells_what_is_left_out():
+    """Catches a model that sees, of which only the text runs, and nobody says so."""
+    seeing = GOLDENS / "qwen3_vl/vision"
+    rows = rows_of(run("models", "show", str(seeing)).text)
+    assert rows["left out"] == "what sees images (27 tensors, 15 kB)"
+    (found,) = json.loads(run("models", "show", str(seeing), "--json").text)["left_out"]
+    assert found == {"what": "what sees images", "tensors": 27, "bytes": 15392}
+    plain = run("models", "show", str(GOLDENS / "llama/tied"))
+    assert "left out" not in rows_of(plain.text)
+
+
 def test_families_are_listed(monkeypatch):
     """Catches a family that no user hears of, or a page without its figures."""
     rows = [line.split("\t") for line in run("models", "families").text.splitlines()]

@@ -24,6 +24,7 @@ RUNNERS = {
     "torch": lambda: runner_of("llama/tied"),
     "stand-in": lambda: numpy_llama.runner(GOLDENS / "llama/tied"),
     "window": lambda: runner_of("mistral/window"),
+    "state": lambda: runner_of("lfm2/options"),
 }
 every_runner = pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
 

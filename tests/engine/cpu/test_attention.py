@@ -20,7 +20,8 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.model.angles import angles, slopes
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import Session, every_set, in_order, needs_kernels
@@ -152,14 +153,18 @@ def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
 
 
 @every_set
-@pytest.mark.parametrize("over", [None, "head", "each_head", "width"])
+@pytest.mark.parametrize("over", [None, "head", "each_head", "width", "behind"])
 @pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (21, 6), (64, 64), (80, 32)])
 @every_cache
 def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtype, instructions):
-    """Catches a head's weight used for another, pairs taken wrongly, a key in another's place."""
+    """Catches a head's weight used for another, pairs taken wrongly, a key in another's place.
+
+    behind: each head is normed once it has turned.
+    """
     rope = Rope(10000.0, dim, interleaved=interleaved)
-    norm = None if over is None else HeadNorm(NormSpec("rmsnorm", 1e-4), over)
+    behind, over = over == "behind", "head" if over == "behind" else over
+    norm = None if over is None else HeadNorm(NormSpec("rmsnorm", 1e-4), over, after_rope=behind)
     spec: ModelSpec = dataclasses.replace(
         SPEC, head_dim=head_dim, head_norm=norm, each_layer=(LayerSpec(rope),)
     )
@@ -169,12 +174,16 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
     after = stage.run(PLACE_HEADS, qkv)
     parameters, table = small_parameters(spec), angles(rope, 100, spec.context)
     for part, name in ((0, "query_norm"), (1, "key_norm")):
-        x = qkv[part].astype(np.float64)
-        if norm is not None:
+
+        def normed(x: np.ndarray, name: str = name) -> np.ndarray:
             weight = parameters[f"layers.0.attention.{name}.weight"]
             axes = (1, 2) if over == "width" else (2,)
             x = x / np.sqrt((x**2).mean(axis=axes, keepdims=True) + 1e-4)
-            x = x * weight.reshape((-1, head_dim) if over != "head" else (1, head_dim))
+            return x * weight.reshape((-1, head_dim) if over != "head" else (1, head_dim))
+
+        x = qkv[part].astype(np.float64)
+        if norm is not None and not behind:
+            x = normed(x)
         cos, sin = (a[stage.positions].astype(np.float64)[:, None] for a in table)
         if interleaved:
             first, second = slice(0, dim, 2), slice(1, dim, 2)
@@ -183,6 +192,7 @@ def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtyp
         turned = x.copy()
         turned[..., first] = x[..., first] * cos - x[..., second] * sin
         turned[..., second] = x[..., second] * cos + x[..., first] * sin
+        turned = normed(turned) if behind else turned
         np.testing.assert_allclose(after[part], turned, rtol=0, atol=5e-6)
     caches = (in_order(stage.kept.keys), stage.kept.values)
     for cache, before, part in zip(caches, kept, (1, 2), strict=True):

@@ -18,7 +18,7 @@ from torch import nn
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import Kinds
-from gptcli.engine.model.spec import Rope
+from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import (
@@ -30,10 +30,10 @@ from tests.engine.cpu.helpers import (
     parameters_of,
 )
 from tests.engine.cpu.small import SPEC, small_model
-from tests.engine.helpers import CASES, rows_of, runner_of
+from tests.engine.helpers import WAYS, rows_of, runner_of
 
 pytestmark = needs_kernels
-every_case = pytest.mark.parametrize("case", CASES)
+every_case = pytest.mark.parametrize("case", WAYS)
 #: The bodies and heads that are offered; tables stay float32, so that only one thing differs.
 MIXTURES = {
     "bfloat16": Kinds(Kind.BFLOAT16, Kind.BFLOAT16, Kind.FLOAT32),
@@ -149,11 +149,12 @@ def test_keys_and_values_in_two_bytes(case, dtype, name, middle, most, instructi
     whole, short = Session(model), Session(model, dtype=dtype)
     (theirs,) = whole.run([row])
     ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
-    # What enters the first layer is the same in both.
+    # What enters the first layer with keys is the same in both.
+    at = decoder.spec.attending[0]
     first = reference.stored(
-        in_order(whole.layers[0].keys).reshape(-1, decoder.spec.head_dim), name
+        in_order(whole.layers[at].keys).reshape(-1, decoder.spec.head_dim), name
     )
-    wide = as_float32(in_order(short.layers[0].keys))
+    wide = as_float32(in_order(short.layers[at].keys))
     np.testing.assert_array_equal(wide.reshape(first.shape), first)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= middle

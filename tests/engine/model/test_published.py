@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gptcli.engine.cpu.packing.sections import shapes as shapes_of
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import read_spec
+from gptcli.engine.model.rotations import Rope, YarnScaling
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, SourceTensor
 from gptcli.engine.weights.matching import place
@@ -17,10 +19,12 @@ from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredFiles
 from tests.engine.model.published import PUBLISHED, Published
 from tests.engine.model.published_configs import CONFIGS
+from tests.engine.model.published_later import LATER
 from tests.golden_cases import CASES
 
 pytestmark = pytest.mark.slow
 
+SMALL = CONFIGS | LATER
 DTYPES = {"BF16": torch.bfloat16, "U8": torch.uint8}
 
 
@@ -102,18 +106,40 @@ def test_facts_of_the_published_models():
 def test_every_family_has_a_published_config():
     """Catches a family whose real configs nobody has looked at."""
     large = {PUBLISHED[name]().config["model_type"] for name in PUBLISHED}
-    assert large | {fields["model_type"] for fields, _ in CONFIGS.values()} == {
+    assert large | {fields["model_type"] for fields, _ in SMALL.values()} == {
         case.kind for case in CASES.values()
     }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+def test_facts_of_later_models():
+    """Catches what their published fields say besides sizes."""
+    specs = {
+        name: read_spec(ConfigFields("config.json", fields))[1]
+        for name, (fields, _) in LATER.items()
+    }
+    for name, theta in (("Qwen2-VL-2B", 1e6), ("Qwen2.5-VL-7B", 1e6), ("Qwen3-VL-4B", 5e6)):
+        assert {each.rope for each in specs[name].each_layer} == {Rope(theta, 128)}, name
+    olmo = specs["Olmo-3-7B"].each_layer
+    assert [i for i, each in enumerate(olmo) if each.window is None][:3] == [3, 7, 11]
+    assert olmo[0].rope == Rope(5e5, 128)
+    assert olmo[3].rope is not None and isinstance(olmo[3].rope.scaling, YarnScaling)
+    command = specs["c4ai-command-r7b"].each_layer
+    assert command[2].rope == Rope(5e4, 128, interleaved=True) and command[2].window == 4096
+    assert command[3].rope is None and command[3].window is None
+    assert all(each.rope for each in specs["EXAONE-4.0-1.2B"].each_layer)
+    # As transformers has it: 10000 · 1000 ^ (128 / 126).
+    rope = specs["Hunyuan-0.5B"].each_layer[0].rope
+    assert rope is not None and math.isclose(rope.theta, 11158839.9, rel_tol=1e-8)
+    assert specs["Hunyuan-0.5B"].context == 32768
+    assert specs["GLM-4-9B-0414"].each_layer[0].rope == Rope(1e4, 64, interleaved=True)
+    assert specs["AFM-4.5B"].activation == "relu_squared" and not specs["AFM-4.5B"].gated
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_published_configs_make_models_of_the_published_size(name):
     """Catches a default, a bias or a tied head that real configs mean otherwise."""
-    fields, published = CONFIGS[name]
+    fields, published = SMALL[name]
     _, spec = read_spec(ConfigFields("config.json", fields))
-    with torch.device("meta"):
-        decoder = Decoder(spec)
     # The two rows of positions that OPT stores and does not use.
     spare = 2 * spec.width if fields["model_type"] == "opt" else 0
-    assert sum(p.numel() for p in decoder.parameters()) + spare == published
+    assert sum(map(math.prod, shapes_of(spec).values())) + spare == published

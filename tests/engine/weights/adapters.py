@@ -66,9 +66,10 @@ ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
 def _base(case: str) -> Any:
     import transformers
 
-    return transformers.AutoModelForCausalLM.from_pretrained(
-        GOLDENS / case, dtype=torch.float32, attn_implementation="eager"
-    )
+    config = transformers.AutoConfig.from_pretrained(GOLDENS / case)
+    sees = hasattr(config, "vision_config")
+    of = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    return of.from_pretrained(GOLDENS / case, dtype=torch.float32, attn_implementation="eager")
 
 
 def make(name: str, to: Path, seed: int = 0) -> Path:

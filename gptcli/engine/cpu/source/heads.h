@@ -57,15 +57,19 @@ static inline void keep_key(const Call &c, const LayerWeights &w, T *cache, int 
   }
 }
 
-// q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v)
+static inline void normalise_both(const Model &m, const LayerWeights &w, float *q, float *k) {
+  normalise_heads(m, q, w.heads, w.head_dim, w.query_norm);
+  normalise_heads(m, k, w.kv_heads, w.head_dim, w.key_norm);
+}
+
+// q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v); or rotated first
 static void place_heads(const Step &s, const Team &team, int layer) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer];
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
     float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w);
-    normalise_heads(m, q, w.heads, w.head_dim, w.query_norm);
-    normalise_heads(m, k, w.kv_heads, w.head_dim, w.key_norm);
+    if (!m.norm_after_rope) normalise_both(m, w, q, k);
     if (w.cos) {
       const int64_t angles = (int64_t)s.call->positions[t] * (w.rope_dim / 2);
       for (int h = 0; h < w.heads; h++) {
@@ -75,6 +79,7 @@ static void place_heads(const Step &s, const Team &team, int layer) {
         rotate(k + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
       }
     }
+    if (m.norm_after_rope) normalise_both(m, w, q, k);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
       keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);

@@ -4,13 +4,15 @@ five layers with a window and a rope of their own for each that sees everything.
 
 from __future__ import annotations
 
-from gptcli.engine.model import llama_names
+from dataclasses import replace
+
+from gptcli.engine.model import llama_names, wrapped
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import gemma, gemma2
-from gptcli.engine.model.rope_fields import rope
+from gptcli.engine.model.rope_fields import by_sight
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.size_fields import FULL, SLIDING, by_kind, sizes
-from gptcli.engine.model.spec import HeadNorm, ModelSpec, Rope
+from gptcli.engine.model.spec import HeadNorm, ModelSpec
 
 SUPPORTS = "Gemma 3 1B and 270M, text only as they are"
 _SIZES = {
@@ -36,11 +38,8 @@ def spec(config: ConfigFields) -> ModelSpec:
     config = config.over(_SIZES)
     size = sizes(config)
     layers, head_dim = config.layers("num_hidden_layers"), size["head_dim"]
-    wide = rope(config, head_dim, theta=1e6, kind=FULL)
     base = config.number("rope_local_base_freq", 10000.0)
-    near = Rope(base, head_dim)
-    if config.get("rope_parameters") is not None:
-        near = rope(config, head_dim, theta=base, kind=SLIDING)
+    near, wide = by_sight(config, head_dim, near=base, wide=1e6)
     pattern = config.count("sliding_window_pattern", 6)
     kinds = [SLIDING if (i + 1) % pattern else FULL for i in range(layers)]
     by_layer = by_kind(config, gemma2.window(config), [wide] * layers, kinds)
@@ -61,9 +60,7 @@ def spec(config: ConfigFields) -> ModelSpec:
 
 def rules(spec: ModelSpec) -> Rules:
     """The same names for the text model of a checkpoint that also sees: those are left out."""
-    return llama_names.rules(
-        spec,
-        mlp_norm="pre_feedforward_layernorm",
-        ignored=(r"(vision_tower|multi_modal_projector)\..*",),
-        other_prefixes=("language_model.model.",),
+    found = llama_names.rules(
+        spec, mlp_norm="pre_feedforward_layernorm", other_prefixes=("language_model.model.",)
     )
+    return replace(found, beside=(wrapped.sight("vision_tower", "multi_modal_projector"),))

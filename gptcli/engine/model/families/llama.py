@@ -15,13 +15,16 @@ from gptcli.engine.model.spec import LayerSpec, ModelSpec
 SUPPORTS = "Llama 1, 2 and 3, SmolLM2, TinyLlama, and all that is stored as Llama"
 
 
-def spec(config: ConfigFields) -> ModelSpec:
-    """Field names and defaults are those of transformers' LlamaConfig."""
+def spec(config: ConfigFields, layers: tuple[LayerSpec, ...] | None = None) -> ModelSpec:
+    """Field names and defaults are those of transformers' LlamaConfig.
+
+    layers: of a family where they are not alike, or turn in another way.
+    """
     size = sizes(config)
     attention_bias = config.flag("attention_bias", False)
     return ModelSpec(
         **size,
-        each_layer=alike(config, LayerSpec(rope(config, size["head_dim"]))),
+        each_layer=layers or alike(config, LayerSpec(rope(config, size["head_dim"]))),
         norm=rms_norm(config),
         activation=config.one_of("hidden_act", ACTIVATIONS, "silu"),
         gated=True,

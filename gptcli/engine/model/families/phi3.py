@@ -7,7 +7,7 @@ from dataclasses import replace
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import llama
-from gptcli.engine.model.rules import Rules, linear
+from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import rms_norm
 from gptcli.engine.model.spec import ModelSpec
 
@@ -32,15 +32,20 @@ def spec(config: ConfigFields) -> ModelSpec:
 def rules(spec: ModelSpec) -> Rules:
     """Queries, keys and values are one stored tensor, gate and up another."""
     qkv = tuple(f"layers.{{i}}.attention.{part}" for part in ("query", "key", "value"))
-    gate_up = ("layers.{i}.mlp.gate", "layers.{i}.mlp.up")
     return llama_names.rules(
         spec,
         attention=[
             *linear("layers.{i}.self_attn.qkv_proj", qkv, bias=False),
             *linear("layers.{i}.self_attn.o_proj", "layers.{i}.attention.out", bias=False),
         ],
-        mlp=[
-            *linear("layers.{i}.mlp.gate_up_proj", gate_up, bias=False),
-            *linear("layers.{i}.mlp.down_proj", "layers.{i}.mlp.down", bias=False),
-        ],
+        mlp=fused_mlp("mlp.gate_up_proj", "mlp.down_proj"),
     )
+
+
+def fused_mlp(gate_up: str, down: str) -> list[Rule]:
+    """An MLP whose gate and up are one stored tensor; both names are without the layer's."""
+    into = ("layers.{i}.mlp.gate", "layers.{i}.mlp.up")
+    return [
+        *linear(f"layers.{{i}}.{gate_up}", into, bias=False),
+        *linear(f"layers.{{i}}.{down}", "layers.{i}.mlp.down", bias=False),
+    ]

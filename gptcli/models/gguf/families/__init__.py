@@ -1,6 +1,6 @@
 """One file per architecture of GGUF: how its metadata becomes a plan of a published family.
 
-The files are named as `general.architecture`, with `_` for `-`. Keys:
+The files are named as `general.architecture`, with `_` for `-`, but for those in UNDERSCORED. Keys:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; names of tensors: `MODEL_TENSORS` in
 llama.cpp's gguf-py; what becomes of them: its convert_hf_to_gguf.py.
 """
@@ -16,16 +16,20 @@ from gptcli.formats.gguf.header import Header
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 
+#: Architectures that are spelt with `_`.
+UNDERSCORED = frozenset({"ernie4_5", "seed_oss"})
+
 
 def supported() -> list[str]:
     """Every `general.architecture` that can be converted."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return sorted(name if name in UNDERSCORED else name.replace("_", "-") for name in names)
 
 
 def plan(header: Header) -> ConversionPlan:
     """The plan of a file. Raises ModelError for what is not supported, by name."""
     path, arch = str(header.path), header.fields.get("general.architecture")
-    if not isinstance(arch, str) or "_" in arch or arch not in supported():
+    if not isinstance(arch, str) or arch not in supported():
         known = ", ".join(supported())
         raise ModelError(path, f"architecture {arch!r} is not supported (supported: {known})")
     build: Callable[[Fields], ConversionPlan] = importlib.import_module(
