@@ -80,7 +80,7 @@ class Layout:
         Not for members that are stored one by one and are a part of ours.
         """
         plain, targets = (
-            replace(self, rule=replace(self.rule, transpose=False)),
+            replace(self, rule=replace(self.rule, transpose=False, between=False)),
             self.targets[member],
         )
         count = sum(ours[target][0] for target in targets) + self.rule.skip
