@@ -40,7 +40,9 @@ _TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
-    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe"), ATTENTION),
+    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
+    **dict.fromkeys(("ernie4_5_moe", "glm4_moe"), ATTENTION),
+    "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
 }
 
 
