@@ -31,13 +31,12 @@ def weight_bytes(spec: ModelSpec, parts: Iterable[tuple[str, int]]) -> int:
 def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> float:
     """Bytes of keys and values that each of `tokens` tokens after `depth` others reads, the mean.
 
-    A token reads its own too; where attention has a window, what stands in that.
+    A token reads its own too; where attention has a window, what stands in that; and the states of
+    mixers.
     """
-    layers = [
-        (each.window, shape.kept) for each, shape in zip(spec.each_layer, spec.shapes, strict=True)
-    ]
+    layers = [(each.window, kept) for each, kept in zip(spec.each_layer, spec.kept, strict=True)]
     numbers = sum(
         sum(kept * (at if window is None else min(at, window)) for window, kept in layers)
         for at in range(depth + 1, depth + tokens + 1)
     )
-    return itemsize * numbers / tokens
+    return itemsize * numbers / tokens + spec.row_bytes

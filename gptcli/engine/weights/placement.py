@@ -48,6 +48,8 @@ class Layout:
         rule = self.rule
         parts = [tuple(ours[target]) for target in self.targets[0]]
         wanted: Shape = (sum(part[0] for part in parts) + rule.skip, *parts[0][1:])
+        if rule.between:
+            wanted = (wanted[0], 1, *wanted[1:])
         if self.gathered:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
@@ -109,6 +111,8 @@ class Layout:
         rule = self.rule
         if rule.transpose and tensor.ndim == 2 and not self.packed:
             tensor = tensor.T
+        if rule.between:
+            tensor = tensor[:, 0]
         tensor = tensor[rule.skip :]
         inner, end = tuple(tensor.shape[1:]), 0
         grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))

@@ -6,20 +6,24 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from gptcli.engine.cpu.binding.abi import ACTIVATIONS, OVER_HEADS, PARALLEL
-from gptcli.engine.model.spec import (
+from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.model.rotations import (
     DynamicScaling,
+    LinearScaling,
+    Llama3Scaling,
+    LongRopeScaling,
+    Rope,
+    YarnScaling,
+)
+from gptcli.engine.model.spec import (
     Experts,
     HeadNorm,
     LayerShape,
     LayerSpec,
-    LinearScaling,
-    Llama3Scaling,
-    LongRopeScaling,
     ModelSpec,
     NormSpec,
-    Rope,
-    YarnScaling,
+    OutputGate,
 )
 
 #: What the kernels know of a spec. A field that is added to it is not known here until somebody
@@ -30,9 +34,23 @@ _KNOWN: dict[type, set[str]] = {
         *("norm", "activation", "gated", "tied", "learned_positions", "alibi", "qkv_bias"),
         *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
-        *("residual_scale", "embedding_norm", "embedding_scale", "logit_scale", "final_softcap"),
+        *(
+            "attention_gate",
+            "residual_scale",
+            "embedding_norm",
+            "embedding_scale",
+            "logit_scale",
+            "final_softcap",
+        ),
     },
-    LayerSpec: {"rope", "window", "mixture", "shape"},
+    LayerSpec: {"rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"},
+    OutputGate: {"over", "activation"},
+    Recurrence: {
+        *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
+        *("filter_bias", "steps"),
+    },
+    ShortConv: {"inner", "taps", "bias"},
+    MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset"},
@@ -61,6 +79,8 @@ def covers(spec: ModelSpec) -> str | None:
         return f"they do not know the activation {spec.activation}"
     if spec.head_norm is not None and spec.head_norm.over not in OVER_HEADS:
         return f"they do not know a norm over {spec.head_norm.over}"
+    if any(each.mixer and each.mixer.taps > MOST_TAPS for each in spec.each_layer):
+        return f"they do not know a convolution over more than {MOST_TAPS} tokens"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None
