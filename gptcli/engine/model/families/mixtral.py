@@ -10,7 +10,7 @@ from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.size_fields import alike, mixture, rms_norm
-from gptcli.engine.model.spec import LayerSpec, ModelSpec
+from gptcli.engine.model.spec import Experts, LayerSpec, ModelSpec
 
 SUPPORTS = "Mixtral 8x7B and 8x22B"
 OTHER_NAMES = {"num_experts": "num_local_experts"}
@@ -21,18 +21,22 @@ def spec(config: ConfigFields) -> ModelSpec:
     base = llama.spec(config)
     window = config.optional_count("sliding_window")
     turned = rope(config, base.head_dim, theta=1e6)
-    experts = mixture(
-        config,
-        count=config.count("num_local_experts", 8),
-        chosen=config.count("num_experts_per_tok", 2),
-        hidden=base.hidden,
-        normalised=True,
-    )
     return replace(
         base,
         each_layer=alike(config, LayerSpec(turned, window, mixture=True)),
         norm=rms_norm(config, 1e-5),
-        experts=experts,
+        experts=experts(config, base.hidden),
+    )
+
+
+def experts(config: ConfigFields, hidden: int) -> Experts:
+    """The mixture of each layer, whose MLPs have so many features inside."""
+    return mixture(
+        config,
+        count=config.count("num_local_experts", 8),
+        chosen=config.count("num_experts_per_tok", 2),
+        hidden=hidden,
+        normalised=True,
     )
 
 
