@@ -45,6 +45,7 @@ TARGETS: dict[str, Any] = {
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
     **dict.fromkeys(("ernie4_5_moe", "glm4_moe"), ATTENTION),
     "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
+    "qwen3_5": r".*language_model.*_proj\w*",
 }
 
 

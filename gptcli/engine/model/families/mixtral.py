@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.size_fields import alike, mixture, rms_norm
-from gptcli.engine.model.spec import Experts, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 SUPPORTS = "Mixtral 8x7B and 8x22B"
 OTHER_NAMES = {"num_experts": "num_local_experts"}
