@@ -187,6 +187,20 @@ def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
     return Case(kind, fields, repeats=repeats)
 
 
+QWEN3_5: Fields = WIDE | {
+    "layer_types": ["linear_attention", FULL],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 12,
+    "linear_conv_kernel_dim": 4,
+    "rms_norm_eps": 1e-4,
+}
+LFM2: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "block_multiple_of": 8,
+}
+
 CASES: dict[str, Case] = {
     "gpt2/tied": Case("gpt2", GPT2),
     "gpt2/untied": Case("gpt2", GPT2 | UNTIED),
@@ -643,6 +657,56 @@ CASES: dict[str, Case] = {
         },
         packed=True,
     ),
+    "qwen3_5_text/plain": Case("qwen3_5_text", QWEN3_5),
+    "qwen3_5_text/options": Case(
+        "qwen3_5_text",
+        QWEN3_5
+        | TIED
+        | {
+            "layer_types": [FULL, "linear_attention"],
+            "linear_num_value_heads": 2,
+            "linear_value_head_dim": 18,
+            "linear_conv_kernel_dim": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+            "partial_rotary_factor": 0.5,
+        },
+    ),
+    "qwen3_5/wrapped": Case(
+        "qwen3_5",
+        {
+            "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
+            "vision_config": {
+                "model_type": "qwen3_5_vision",
+                "depth": 1,
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_heads": 1,
+                "patch_size": 2,
+                "temporal_patch_size": 1,
+                "out_hidden_size": 16,
+                "num_position_embeddings": 4,
+            },
+            "image_token_id": 60,
+            "video_token_id": 59,
+            "vision_start_token_id": 58,
+            "vision_end_token_id": 57,
+        },
+    ),
+    "lfm2/plain": Case("lfm2", LFM2),
+    "lfm2/options": Case(
+        "lfm2",
+        LFM2
+        | UNTIED
+        | {
+            "conv_bias": True,
+            "conv_L_cache": 4,
+            "block_auto_adjust_ff_dim": False,
+            "norm_eps": 1e-3,
+            "num_hidden_layers": 3,
+            "layer_types": ["conv", "conv", FULL],
+        },
+    ),
     "arcee/plain": Case("arcee", SMALL),
     "arcee/options": Case(
         "arcee", WIDE | TIED | {"attention_bias": True, "mlp_bias": True}, repeats=True
@@ -716,9 +780,9 @@ CASES: dict[str, Case] = {
     ),
     "olmo3/options": Case(
         "olmo3",
-        WIDE
+        SMALL
         | TIED
-        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "attention_bias": True}
+        | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "rms_norm_eps": 1e-3}
         | {"rope_parameters": {FULL: YARN, SLIDING: {"rope_type": "default", "rope_theta": 500.0}}},
     ),
     "olmoe/plain": Case("olmoe", MIXTURE),

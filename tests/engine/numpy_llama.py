@@ -12,7 +12,8 @@ import numpy as np
 
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import Described, describe
-from gptcli.engine.model.spec import ModelSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.mapping import MappedFiles
@@ -66,6 +67,7 @@ class NumpyLlama:
         shown: object = None,
         *,
         table: np.ndarray | None = None,
+        slots=None,
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))
         places = list(zip(rows, positions, strict=True))

@@ -104,8 +104,7 @@ def test_attention_weights_equal_transformers(case, chunk, through):
     runner, row = opened(case, through), rows_of(case)[0]
     _, seen, _ = probed(runner, row, range(len(row)), chunk)
     theirs, _ = oracle(case)
-    assert len(theirs) == runner.spec.layers
-    for layer, expected in enumerate(theirs):
+    for layer, expected in zip(runner.spec.attending, theirs, strict=True):
         near(seen.of(layer), expected)
 
 
@@ -115,13 +114,15 @@ def test_streams_equal_transformers(case, through):
     """Catches an embedding without its scale, positions or norm, and layers that are off by one.
 
     transformers' own float32 is up to 1.3e-5 from its float64, where streams hold numbers of 19
-    (llama/llama3). torch adds up as it does; the kernels, in another order, get the last places.
+    (llama/llama3). torch adds up as it does; the kernels, in another order, get the last places,
+    and so does torch with a mixer that goes token by token where theirs goes by stretches.
     """
     runner, row = opened(case, through), rows_of(case)[0]
     streams, _, _ = probed(runner, row, range(len(row)))
     _, theirs = oracle(case)
     largest = max(each.abs().max().item() for each in theirs)
-    atol = 1e-5 if through == "torch" else max(1e-5, 12 * 2**-23 * largest)
+    same_order = through == "torch" and not runner.spec.row_bytes
+    atol = 1e-5 if same_order else max(1e-5, 12 * 2**-23 * largest)
     for layer in range(-1, runner.spec.layers - 1):
         near(streams.after(layer), theirs[layer + 1], atol)
     # The last of theirs has been through the final norm.
@@ -171,10 +172,11 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
     window = range(9, 23)
     streams, seen, _ = probed(runner, row, window, chunk)
     every, all_seen, _ = probed(runner, row, range(len(row)), chunk)
-    for layer in range(runner.spec.layers):
+    for layer in runner.spec.attending:
         part, all_of_it = seen.of(layer), all_seen.of(layer)[:, 9:23]
         near(part, all_of_it[..., : part.shape[-1]])
         assert not all_of_it[..., part.shape[-1] :].any()
+    for layer in range(runner.spec.layers):
         assert equal(streams.mlp(layer), every.mlp(layer)[9:23])
         assert equal(streams.after(layer), every.after(layer)[9:23])
 
@@ -191,7 +193,8 @@ def test_decode_steps_are_probed_as_well(case, through):
     runner.decode([row[-1]], cache, probe=Together(streams, seen))
     every, all_seen, _ = probed(runner, row, range(len(row)))
     for layer in range(runner.spec.layers):
-        near(seen.of(layer), all_seen.of(layer)[:, -1:])
+        if layer in runner.spec.attending:
+            near(seen.of(layer), all_seen.of(layer)[:, -1:])
         near(streams.after(layer), every.after(layer)[-1:])
 
 
@@ -227,7 +230,7 @@ def test_parts_hold_every_parameter(case):
     names = {part.name for part in found}
     assert {"embedding.weight", "final_norm.weight", "attention.query.weight"} <= names
     query = next(part for part in found if part.name == "attention.query.weight")
-    assert query.layers == tuple(range(runner.spec.layers)) and query.times == runner.spec.layers
+    assert query.layers == runner.spec.attending and query.times == len(query.layers)
     assert math.prod(query.shape) == runner.spec.width * runner.spec.heads * runner.spec.head_dim
 
 

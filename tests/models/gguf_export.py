@@ -24,32 +24,51 @@ from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
 from tests.models import gguf_experts
+from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
 ARCHITECTURES = {
+    "arcee": gguf.MODEL_ARCH.ARCEE,
     "bloom": gguf.MODEL_ARCH.BLOOM,
     "cohere": gguf.MODEL_ARCH.COMMAND_R,
+    "cohere2": gguf.MODEL_ARCH.COHERE2,
+    "ernie4_5": gguf.MODEL_ARCH.ERNIE4_5,
+    "exaone4": gguf.MODEL_ARCH.EXAONE4,
     "ernie4_5_moe": gguf.MODEL_ARCH.ERNIE4_5_MOE,
     "falcon": gguf.MODEL_ARCH.FALCON,
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    "glm4": gguf.MODEL_ARCH.GLM4,
     "glm4_moe": gguf.MODEL_ARCH.GLM4_MOE,
     "gpt2": gguf.MODEL_ARCH.GPT2,
     "gpt_neox": gguf.MODEL_ARCH.GPTNEOX,
     "gpt_oss": gguf.MODEL_ARCH.GPT_OSS,
     "granite": gguf.MODEL_ARCH.GRANITE,
+    "granitemoe": gguf.MODEL_ARCH.GRANITE_MOE,
+    # Without Mamba layers and without experts.
+    "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
+    "hunyuan_v1_dense": gguf.MODEL_ARCH.HUNYUAN_DENSE,
+    "lfm2": gguf.MODEL_ARCH.LFM2,
     "llama": gguf.MODEL_ARCH.LLAMA,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
+    "mistral3": gguf.MODEL_ARCH.MISTRAL3,
     "mixtral": gguf.MODEL_ARCH.LLAMA,
+    "nemotron": gguf.MODEL_ARCH.NEMOTRON,
     "olmo2": gguf.MODEL_ARCH.OLMO2,
+    "olmo3": gguf.MODEL_ARCH.OLMO2,
+    "olmoe": gguf.MODEL_ARCH.OLMOE,
     "phi": gguf.MODEL_ARCH.PHI2,
     "phi3": gguf.MODEL_ARCH.PHI3,
     "qwen2": gguf.MODEL_ARCH.QWEN2,
+    "qwen2_vl": gguf.MODEL_ARCH.QWEN2VL,
     "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
+    "qwen3_5_text": gguf.MODEL_ARCH.QWEN35,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
+    "qwen3_vl": gguf.MODEL_ARCH.QWEN3VL,
+    "seed_oss": gguf.MODEL_ARCH.SEED_OSS,
     "smollm3": gguf.MODEL_ARCH.SMOLLM3,
     "stablelm": gguf.MODEL_ARCH.STABLELM,
     "starcoder2": gguf.MODEL_ARCH.STARCODER2,
@@ -57,6 +76,7 @@ ARCHITECTURES = {
 #: What llama-quantize takes where rows are not of whole blocks of 256.
 OF_SHORT_ROWS = {Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q8_0}
 PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
+PERMUTED |= {"arcee", "granitemoe", "granitemoehybrid", "mistral3"}
 
 
 def export(
@@ -73,7 +93,10 @@ def export(
     largest: tensors in a part, 0 for all. as_numbers: what blocks hold, as float32.
     """
     config = json.loads((directory / "config.json").read_text())
-    state = Numbers(load(directory))
+    stored = load(directory)
+    if "text_config" in config:
+        config, stored = text_alone(config), text_tensors(stored)
+    state = Numbers(stored)
     name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
     writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
@@ -103,6 +126,23 @@ def export(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def text_alone(config: dict[str, Any]) -> dict[str, Any]:
+    """A model of text and images as its text model; how many layers images are added to."""
+    seen = config["vision_config"].get("deepstack_visual_indexes", [])
+    text = config["text_config"] | {"model_type": config["model_type"]}
+    return text | {"tie_word_embeddings": config["tie_word_embeddings"], "deepstack": len(seen)}
+
+
+def text_tensors(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the text, without what stands before their names."""
+    others = ("visual.", "vision_tower.", "multi_modal_projector.")
+    return {
+        name.replace("language_model.", ""): tensor
+        for name, tensor in tensors.items()
+        if not name.removeprefix("model.").startswith(others)
+    }
 
 
 def quantised(array: np.ndarray, kind: Kind) -> np.ndarray:
@@ -157,16 +197,42 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
     if kind in OWN_SETTINGS:
         OWN_SETTINGS[kind](writer, config)
         return
-    common(writer, config)
+    common(writer, scaled_once(config) if kind == "hunyuan_v1_dense" else config)
     if kind in PERMUTED:
         writer.add_vocab_size(config["vocab_size"])
         width, heads = config["hidden_size"], config["num_attention_heads"]
         writer.add_rope_dimension_count(config.get("head_dim") or width // heads)
-    if kind == "granite":
+    if kind in ("granite", "granitemoe", "granitemoehybrid"):
         writer.add_attention_scale(config["attention_multiplier"])
         writer.add_embedding_scale(config["embedding_multiplier"])
         writer.add_residual_scale(config["residual_multiplier"])
         writer.add_logit_scale(config["logits_scaling"])
+    if kind == "granitemoehybrid":
+        writer.add_expert_shared_feed_forward_length(config["shared_intermediate_size"])
+        writer.add_ssm_conv_kernel(config["mamba_d_conv"])
+        writer.add_ssm_state_size(config["mamba_d_state"])
+        writer.add_ssm_group_count(config["mamba_n_groups"])
+        writer.add_ssm_inner_size(config["mamba_expand"] * config["hidden_size"])
+        writer.add_ssm_time_step_rank(config["mamba_n_heads"])
+        writer.add_rope_scaling_finetuned(True)
+    if kind in ("exaone4", "olmo3", "cohere2") and config["sliding_window"] is not None:
+        writer.add_sliding_window(config["sliding_window"])
+        if kind != "cohere2":
+            near = [each == "sliding_attention" for each in config["layer_types"]]
+            writer.add_sliding_window_pattern(near)
+    if kind in ("qwen2_vl", "qwen3_vl"):
+        sections = config["rope_parameters"]["mrope_section"]
+        writer.add_rope_dimension_sections([*sections, 0])
+    if kind == "qwen3_vl":
+        writer.add_num_deepstack_layers(config["deepstack"])
+    if kind == "glm4":
+        writer.add_rope_dimension_count(int(_partial(config) * config["head_dim"]))
+    if kind == "olmo3" and config["rope_parameters"]["full_attention"]["rope_type"] == "yarn":
+        # As older converters did.
+        factor = config["rope_parameters"]["full_attention"]["factor"]
+        writer.add_rope_scaling_attn_factors(0.1 * math.log(factor) + 1)
+    if kind == "qwen3_5_text":
+        mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
     if kind in gguf_experts.SETTINGS:
@@ -174,14 +240,24 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
     if kind == "gpt_oss":
         writer.add_sliding_window(config["sliding_window"])
         writer.add_expert_feed_forward_length(config["intermediate_size"])
-    if kind == "cohere":
+    if kind in ("cohere", "cohere2"):
         writer.add_logit_scale(config["logit_scale"])
         writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if kind == "cohere2":
+        writer.add_vocab_size(config["vocab_size"])
+        writer.add_rope_dimension_count(config["hidden_size"] // config["num_attention_heads"])
     if kind == "gemma3_text":
         writer.add_key_length(config["head_dim"])
         writer.add_value_length(config["head_dim"])
         if config["sliding_window"] is not None:
             writer.add_sliding_window(config["sliding_window"])
+
+
+def scaled_once(config: dict[str, Any]) -> dict[str, Any]:
+    """Hunyuan's NTK scaling as a base."""
+    rope, dim = config["rope_parameters"], config["head_dim"]
+    theta = rope["rope_theta"] * rope.get("alpha", 1.0) ** (dim / (dim - 2))
+    return config | {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
 
 
 def common(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
@@ -322,6 +398,14 @@ def _phi3(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         writer.add_rope_scaling_attn_factors(factor)
 
 
+def _nemotron(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    common(writer, config)
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_layer_norm_eps(config["norm_eps"])
+    writer.add_rope_dimension_count(int(_partial(config) * width) // heads)
+
+
 def _gemma(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -345,6 +429,8 @@ OWN_SETTINGS = {
     "gemma2": _gemma,
     "gpt2": _gpt2,
     "gpt_neox": _neox,
+    "lfm2": mixers.lfm2,
+    "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
     "stablelm": _stablelm,
@@ -476,6 +562,19 @@ def _woven(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
     return [(name, array)]
 
 
+def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Granite's pairs of gate and up, of its experts and of the MLP beside them."""
+    layer = re.search(r"layers\.(\d+)\.", name)
+    if layer is None or "_linear" not in name:
+        return _permuted(config, name, array)
+    kind = "_exps" if "sparse" in name else ""
+    at = f"blk.{layer[1]}.ffn_{{}}{kind}.weight"
+    if "output_linear" in name:
+        return [(at.format("down"), array)]
+    gate, up = np.split(array, 2, axis=-2)
+    return [(at.format("gate"), gate), (at.format("up"), up)]
+
+
 CHANGES = {
     "bloom": _headwise,
     "falcon": _grouped,
@@ -485,5 +584,10 @@ CHANGES = {
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,
+    "lfm2": mixers.short_conv,
+    "qwen3_5_text": mixers.delta,
+    "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
+    "granitemoe": _split,
+    "granitemoehybrid": _split,
 }

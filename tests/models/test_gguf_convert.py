@@ -212,7 +212,7 @@ def test_other_architectures_are_named(tmp_path: Path, turn) -> None:
     writer.write_tensors_to_file()
     writer.close()
     with pytest.raises(
-        ModelError, match=r"'mamba' is not supported \(supported: bloom, command-r, "
+        ModelError, match=r"'mamba' is not supported \(supported: arcee, bloom, cohere2, "
     ):
         turn(tmp_path / "x.gguf")
 

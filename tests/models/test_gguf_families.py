@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,6 +61,11 @@ LINEAR = {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6}
 NEAR = {"rope_type": "default", "rope_theta": 10000.0}
 FALCON = {**SIZES, "multi_query": True, "parallel_attn": True, "alibi": False, "bias": False}
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
+
+#: Those that are only told by their logits, see test_gguf_goldens.
+BY_LOGITS = {"arcee", "cohere2", "ernie4_5", "exaone4", "glm4", "granitemoe", "granitemoehybrid"}
+BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "seed_oss"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl"}
 
 #: case → (model_type, fields of its config)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -299,8 +305,28 @@ def test_fused_queries_of_old_phi_files(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
 
 
+def test_qwen3_moe_that_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches keys of images that make a text model unknown, and settings read as another's."""
+    arch = gguf.MODEL_ARCH.QWEN3VLMOE
+    monkeypatch.setitem(gguf_export.ARCHITECTURES, "qwen3_moe", arch)
+    checkpoint("qwen3 moe", tmp_path / "published")
+
+    def seen(writer: gguf.GGUFWriter) -> None:
+        add_tokenizer(writer)
+        writer.add_rope_dimension_sections([8, 4, 4, 0])
+        writer.add_num_deepstack_layers(3)
+
+    gguf_export.export(tmp_path / "published", tmp_path / "x.gguf", seen)
+    back = imported(tmp_path / "x.gguf", tmp_path / "out")
+    found, wanted = gguf_export.load(back), gguf_export.load(tmp_path / "published")
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+    config = json.loads((back / "config.json").read_text())
+    assert (config["model_type"], config["norm_topk_prob"]) == ("qwen3_moe", True)
+
+
 def test_every_architecture_is_tested() -> None:
     """Catches a new architecture without a round trip."""
     known = {gguf.MODEL_ARCH_NAMES[arch] for arch in gguf_export.ARCHITECTURES.values()}
-    assert known == set(families.supported())
-    assert {kind for kind, _ in CASES.values()} == set(gguf_export.ARCHITECTURES)
+    assert known | {"qwen3vlmoe"} == set(families.supported())
+    assert {kind for kind, _ in CASES.values()} | BY_LOGITS == set(gguf_export.ARCHITECTURES)

@@ -22,7 +22,10 @@ from gptcli.models.gguf import model as gguf_model
 from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
+from tests.engine.helpers import GOLDENS, golden_of
+from tests.models import gguf_export
 from tests.models.test_gguf_blocks import in_place
+from tests.models.test_gguf_goldens import add_tokenizer
 from tests.opening import load, open_kernels
 from tests.tasks import ended
 
@@ -147,6 +150,8 @@ BROKEN = {
     "order": _tensor(QUERY, rope=7),
     "no heads": _tensor(QUERY, rope=0),
     "groups": _tensor(NAME, groups=[5, 5]),
+    "stacks": _tensor(NAME, stacks=[5, 1]),
+    "no stacks": _tensor(NAME, stacks=[0, 1]),
     "shift": _tensor(NAME, shift="one"),
 }
 
@@ -157,6 +162,19 @@ def test_an_index_that_does_not_fit(directory: Path, what: str) -> None:
     rewritten(directory, BROKEN[what])
     with pytest.raises(ModelError, match=r"gguf\.json: is not an index of gptcli's"):
         stored(directory)
+
+
+@needs_kernels
+def test_pairs_of_experts_stand_one_above_the_other(tmp_path: Path) -> None:
+    """Catches gate and up that take turns, or are taken for each other, by torch or the kernels."""
+    case = "granitemoe/untied"
+    gguf_export.export(GOLDENS / case, tmp_path / "x.gguf", add_tokenizer)
+    directory = in_place(tmp_path / "x.gguf")
+    ids, expected = (golden_of(case)[name][0] for name in ("ids", "logits"))
+    for opened in (load, open_kernels):
+        runner = opened(directory, dtype="float32")
+        ours = np.asarray(runner.all_logits(ids.tolist(), runner.new_state()))
+        assert np.abs(ours - expected.numpy()).max() <= 3e-5
 
 
 def test_a_large_tokenizer_is_packed(tmp_path: Path, write_llama, monkeypatch) -> None:

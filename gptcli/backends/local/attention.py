@@ -27,7 +27,11 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     if request.head is not None and not 0 <= request.head < spec.heads:
         raise UsageError("--head", f"must be from 0 to {spec.heads - 1}, not {request.head}")
     looked = looked_at(model, request.prompt, request.window, special=request.special)
-    layers = range(spec.layers) if request.layer is None else (request.layer,)
+    layers = spec.attending if request.layer is None else (request.layer,)
+    if request.layer is not None and request.layer not in spec.attending:
+        having = ", ".join(map(str, spec.attending)) or "none"
+        reason = f"{request.layer} has no attention, but a state that goes from token to token"
+        raise UsageError("--layer", reason, f"layers with attention: {having}")
     heads = range(spec.heads) if request.head is None else (request.head,)
     count = len(looked.positions) ** 2 * len(layers) * len(heads)
     if count > MAX_WEIGHTS:

@@ -45,6 +45,7 @@ def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
             max(2 * shape.hidden, (shape.heads + 2 * shape.kv_heads) * shape.head_dim)
             for shape in spec.shapes
         ),
+        *(2 * sum(each.mixer.parts) for each in spec.each_layer if each.mixer),
     )
     written_out = spec.sinks or spec.attention_softcap is not None
     scores = 4 * max(shape.heads for shape in spec.shapes) * tokens**2 if written_out else 0

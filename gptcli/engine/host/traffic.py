@@ -31,14 +31,15 @@ def weight_bytes(spec: ModelSpec, parts: Iterable[tuple[str, int]]) -> int:
 def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> float:
     """Bytes of keys and values that each of `tokens` tokens after `depth` others reads, the mean.
 
-    A token reads its own too; where attention has a window or chunks, what stands in these.
+    A token reads its own too; where attention has a window or chunks, what stands in these; and the
+    states of mixers.
     """
     numbers = sum(
-        shape.kept * _seen(each, at)
-        for each, shape in zip(spec.each_layer, spec.shapes, strict=True)
+        kept * _seen(each, at)
+        for each, kept in zip(spec.each_layer, spec.kept, strict=True)
         for at in range(depth + 1, depth + tokens + 1)
     )
-    return itemsize * numbers / tokens
+    return itemsize * numbers / tokens + spec.row_bytes
 
 
 def _seen(layer: LayerSpec, tokens: int) -> int:

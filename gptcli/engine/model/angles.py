@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.arrays import quiet
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gptcli.engine.model.mixers import ShortConv
 from gptcli.engine.model.rules import Rule, Rules, linear
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 OURS = "layers.{i}"
 
@@ -27,6 +29,7 @@ def rules(
 ) -> Rules:
     """The rules of a spec; what is given takes the place of Llama's own."""
     bias = spec.norm.bias
+    mixes, thinks = where(spec, lambda each: each.mixes), where(spec, lambda each: each.thinks)
     found = [
         Rule("embed_tokens.weight", "embedding.weight"),
         *(attention_rules(spec) if attention is None else attention),
@@ -36,13 +39,16 @@ def rules(
     if spec.head_norm is not None:
         found += head_norm_rules(spec) if head_norms is None else head_norms
     if spec.norms in ("before", "both"):
-        found += linear(f"layers.{{i}}.{attention_norm}", f"{OURS}.attention_norm", bias=bias)
+        before = f"layers.{{i}}.{attention_norm}"
+        found += linear(before, f"{OURS}.attention_norm", bias=bias, layers=mixes)
         if spec.blocks != "parallel_one_norm":
-            found += linear(f"layers.{{i}}.{mlp_norm}", f"{OURS}.mlp_norm", bias=bias)
+            before = f"layers.{{i}}.{mlp_norm}"
+            found += linear(before, f"{OURS}.mlp_norm", bias=bias, layers=thinks)
     if spec.norms in ("after", "both"):
         post = f"layers.{{i}}.{attention_post_norm}"
-        found += linear(post, f"{OURS}.attention_post_norm", bias=bias)
-        found += linear(f"layers.{{i}}.{mlp_post_norm}", f"{OURS}.mlp_post_norm", bias=bias)
+        found += linear(post, f"{OURS}.attention_post_norm", bias=bias, layers=mixes)
+        post = f"layers.{{i}}.{mlp_post_norm}"
+        found += linear(post, f"{OURS}.mlp_post_norm", bias=bias, layers=thinks)
     found += head(spec)
     # Older checkpoints hold the rope frequencies.
     old = r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
@@ -61,14 +67,52 @@ def spare_head(spec: ModelSpec, stored: str = "lm_head") -> tuple[str, ...]:
     return (rf"(language_model\.)?{stored}\.weight",) if spec.tied else ()
 
 
+def where(spec: ModelSpec, holds: Callable[[LayerSpec], bool]) -> tuple[int, ...] | None:
+    """The layers of which it holds, None for all."""
+    found = tuple(i for i, each in enumerate(spec.each_layer) if holds(each))
+    return None if len(found) == spec.layers else found
+
+
 def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:
-    """Every projection is stored by itself, as (out, in)."""
+    """Every projection is stored by itself, as (out, in).
+
+    Where attention has a gate of each feature, that stands behind the queries, head by head.
+    """
     theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
+    layers, bias = where(spec, lambda each: each.attends), spec.qkv_bias
+    queries, groups = f"{theirs}.q_proj", 1
+    into: str | tuple[str, ...] = f"{ours}.query"
+    if spec.attention_gate is not None and spec.attention_gate.over == "feature":
+        into, groups = (f"{ours}.query", f"{ours}.gate"), spec.heads
     return [
-        *linear(f"{theirs}.q_proj", f"{ours}.query", bias=spec.qkv_bias),
-        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=spec.qkv_bias),
-        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=spec.qkv_bias),
-        *linear(f"{theirs}.{out}", f"{ours}.out", bias=spec.out_bias),
+        *linear(queries, into, bias=bias, groups=groups, layers=layers),
+        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=bias, layers=layers),
+        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=bias, layers=layers),
+        *linear(f"{theirs}.{out}", f"{ours}.out", bias=spec.out_bias, layers=layers),
+    ]
+
+
+def filter_rules(
+    stored: str, parts: tuple[str, ...], *, bias: bool, layers: tuple[int, ...] | None
+) -> list[Rule]:
+    """The convolution of a mixer, stored as one; parts: what it goes over, in that order."""
+    ours = tuple(f"{OURS}.mixer.{part}_filter" for part in parts)
+    weights = tuple(f"{each}.weight" for each in ours)
+    found = [Rule(f"{stored}.weight", weights, layers=layers, between=True)]
+    biases = tuple(f"{each}.bias" for each in ours)
+    return [*found, Rule(f"{stored}.bias", biases, layers=layers)] if bias else found
+
+
+def short_conv_rules(spec: ModelSpec, block: str = "conv") -> list[Rule]:
+    """The short convolutions of some layers, as LFM2 stores them."""
+    layers = where(spec, lambda each: isinstance(each.mixer, ShortConv))
+    bias = any(isinstance(each.mixer, ShortConv) and each.mixer.bias for each in spec.each_layer)
+    theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.mixer"
+    into = tuple(f"{ours}.{part}" for part in ("before", "after", "value"))
+    return [
+        *linear(f"{theirs}.in_proj", into, bias=bias, layers=layers),
+        *filter_rules(f"{theirs}.conv", ("value",), bias=bias, layers=layers),
+        *linear(f"{theirs}.out_proj", f"{ours}.out", bias=bias, layers=layers),
     ]
 
 
@@ -77,9 +121,7 @@ def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm")
     if spec.head_norm is None or spec.head_norm.norm.weightless:
         return []
     theirs, ours, bias = "layers.{i}.self_attn", f"{OURS}.attention", spec.head_norm.norm.bias
-    layers = None
-    if not all(each.normed_heads for each in spec.each_layer):
-        layers = tuple(i for i, each in enumerate(spec.each_layer) if each.normed_heads)
+    layers = where(spec, lambda each: each.attends and each.normed_heads)
     return [
         *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias, layers=layers),
         *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=layers),
@@ -92,10 +134,11 @@ def mlp_rules(
     up: str = "up_proj",
     down: str = "down_proj",
     *,
+    block: str = "mlp",
     layers: tuple[int, ...] | None = None,
 ) -> list[Rule]:
     """The MLP of every layer, or of some."""
-    theirs, ours, bias = "layers.{i}.mlp", f"{OURS}.mlp", spec.mlp_bias
+    theirs, ours, bias = f"layers.{{i}}.{block}", f"{OURS}.mlp", spec.mlp_bias
     found = linear(f"{theirs}.{gate}", f"{ours}.gate", bias=bias, layers=layers)
     return [
         *(found if spec.gated else []),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,

@@ -1,11 +1,12 @@
 """Weights as data: which stored tensor becomes which of the decoder's parameters.
 
 The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
-attention.{query, key, value, out, query_norm, key_norm}, attention_post_norm, mlp_norm,
-mlp.{gate, up, down} or mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out,
-shared.{gate, up, down}, shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight
-and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
-layers.{i}.mlp.correction and head_bias.
+attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, key, value, gate,
+step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
+mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out, shared.{gate, up, down},
+shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight and, where the spec says
+so, .bias; and, by themselves, layers.{i}.attention.sinks, layers.{i}.mixer.{step_bias, decay_log,
+skip}, layers.{i}.mlp.correction and head_bias.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Rule:
     has, the stored tensor is a stack of all members, first axis; where only the stored name has,
     ours is.
 
+    between: an axis of 1 stands between the two of ours, as in the weight of a convolution.
+
     packed: the numbers are stored in another form, in tensors of their own: "mxfp4" in
     `<stored>_blocks` and `<stored>_scales`.
 
@@ -44,6 +47,7 @@ class Rule:
     skip: int = 0
     layers: tuple[int, ...] | None = None
     members: int = 1
+    between: bool = False
     packed: Literal["mxfp4"] | None = None
     exact: bool = False
     one_row: bool = False

@@ -8,7 +8,8 @@ from typing import Any
 from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.experts import Experts
-from gptcli.engine.model.spec import LayerSpec, NormSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import LayerSpec, NormSpec
 
 FULL, SLIDING = rope_fields.FULL, rope_fields.SLIDING
 #: Each expert is built before its tensors are looked for.

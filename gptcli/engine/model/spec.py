@@ -7,89 +7,11 @@ from functools import cached_property
 from typing import Literal
 
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.mixers import Mixer, state_numbers
+from gptcli.engine.model.rotations import Rope, Temperature
 
 NormKind = Literal["layernorm", "rmsnorm"]
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu"]
-
-
-@dataclass(frozen=True)
-class LinearScaling:
-    """Positions are divided by `factor` (position interpolation, arXiv:2306.15595)."""
-
-    factor: float
-
-
-@dataclass(frozen=True)
-class Llama3Scaling:
-    """Low frequencies are divided by `factor`, high ones kept, those between blended.
-
-    A frequency is low when its wavelength is longer than original_context / low_freq_factor and
-    high when shorter than original_context / high_freq_factor (Llama 3.1's published scheme).
-    """
-
-    factor: float
-    low_freq_factor: float
-    high_freq_factor: float
-    original_context: int
-
-
-@dataclass(frozen=True)
-class YarnScaling:
-    """Frequencies that turn seldom in the original context are divided by `factor`, others kept.
-
-    Between `beta_slow` and `beta_fast` turns the two are blended; `truncate` rounds these borders
-    outwards to whole features. Cosines and sines are multiplied by `attention_factor`
-    (arXiv:2309.00071).
-    """
-
-    factor: float
-    original_context: int
-    attention_factor: float
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
-    truncate: bool = True
-
-
-@dataclass(frozen=True)
-class DynamicScaling:
-    """The base grows with the context in use beyond the original one ("dynamic NTK").
-
-    `factor` says how fast. See `rope.inverse_frequencies` for which length counts.
-    """
-
-    factor: float
-    original_context: int
-
-
-@dataclass(frozen=True)
-class LongRopeScaling:
-    """Each frequency is divided by a number of its own (arXiv:2402.13753).
-
-    `short` holds where the context in use is at most the original one, `long` beyond it; cosines
-    and sines are multiplied by `attention_factor` in both.
-    """
-
-    short: tuple[float, ...]
-    long: tuple[float, ...]
-    original_context: int
-    attention_factor: float
-
-
-Scaling = LinearScaling | Llama3Scaling | YarnScaling | DynamicScaling | LongRopeScaling
-
-
-@dataclass(frozen=True)
-class Rope:
-    """Rotary positions (arXiv:2104.09864) over the first `dim` features of each head.
-
-    Feature j is paired with feature j + dim/2, as most weights for transformers are stored, or,
-    where `interleaved`, feature 2j with 2j + 1.
-    """
-
-    theta: float
-    dim: int
-    scaling: Scaling | None = None
-    interleaved: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,15 +30,6 @@ class NormSpec:
 
 
 @dataclass(frozen=True)
-class Temperature:
-    """Queries, times 1 + scale * ln(1 + (position + first) // length) (arXiv:2501.19399)."""
-
-    scale: float
-    length: int
-    first: int = 0
-
-
-@dataclass(frozen=True)
 class HeadNorm:
     """A norm of queries and of keys, before RoPE, or behind it where `after_rope`.
 
@@ -127,6 +40,14 @@ class HeadNorm:
     norm: NormSpec
     over: Literal["head", "each_head", "width"]
     after_rope: bool = False
+
+
+@dataclass(frozen=True)
+class OutputGate:
+    """What attention gathered is multiplied by: activation(gate(x)), of each feature or head."""
+
+    over: Literal["feature", "head"]
+    activation: Literal["sigmoid", "softplus"] = "sigmoid"
 
 
 @dataclass(frozen=True)
@@ -155,7 +76,9 @@ class LayerSpec:
 
     rope: None for no rotation here; window: how many tokens back attention sees (itself
     included), None for all of them; chunk: it sees nothing before the last multiple of this;
-    mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`.
+    mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
+    mixer: what it has in place of attention; mixes, thinks: whether it has attention or a mixer at
+    all, and an MLP.
     """
 
     rope: Rope | None = None
@@ -165,6 +88,14 @@ class LayerSpec:
     chunk: int | None = None
     temperature: Temperature | None = None
     normed_heads: bool = True
+    mixer: Mixer | None = None
+    mixes: bool = True
+    thinks: bool = True
+
+    @property
+    def attends(self) -> bool:
+        """Whether it has attention."""
+        return self.mixes and self.mixer is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +113,7 @@ class ModelSpec:
     Attention. attention_scale: what the products of queries and keys are multiplied by, None for
     1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
     logit that takes part in the softmax and has no value.
+    attention_gate: a gate of what it gathers, read from the stream as queries are.
 
     MLP. gated: down(activation(gate) * (up + up_offset)); gate_limit: the gate is cut off above
     it, `up` on both sides.
@@ -216,6 +148,7 @@ class ModelSpec:
     attention_scale: float | None = None
     attention_softcap: float | None = None
     sinks: bool = False
+    attention_gate: OutputGate | None = None
     experts: Experts | None = None
     gate_limit: float | None = None
     up_offset: float = 0.0
@@ -252,6 +185,22 @@ class ModelSpec:
         """How many query heads share one key/value head."""
         return self.heads // self.kv_heads
 
+    @cached_property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that have attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
+
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """How many numbers a token leaves behind in the KV cache of each layer."""
+        pairs = zip(self.each_layer, self.shapes, strict=True)
+        return tuple(shape.kept if each.attends else 0 for each, shape in pairs)
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of what a row keeps whatever its length: the states of its mixers, in float32."""
+        return 4 * sum(state_numbers(each.mixer) for each in self.each_layer if each.mixer)
+
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
-        """Bytes of keys and values for `tokens` tokens in each of `batch` rows."""
-        return sum(shape.kept for shape in self.shapes) * batch * tokens * element_size
+        """Bytes of the state of `batch` rows of `tokens` tokens each."""
+        return batch * (sum(self.kept) * tokens * element_size + self.row_bytes)

@@ -31,7 +31,7 @@ def rules(text: Rules, *others: str) -> Rules:
     return replace(
         text,
         prefix="model.language_model.",
-        beside=(sight(*others),),
+        beside=(*text.beside, sight(*others)),
         other_prefixes=("language_model.model.", text.prefix),
     )
 

@@ -18,8 +18,8 @@ class AttentionWeights:
     """A probe that computes the weights of some positions of one row, beside the pass.
 
     Fused kernels keep the weights to themselves, so they are computed once more from the queries
-    and keys of the pass. positions: whose queries; layers: which layers, None for all; first_key:
-    what goes to keys before that position is only summed up.
+    and keys of the pass. positions: whose queries; layers: which layers, None for all that have
+    attention; first_key: what goes to keys before that position is only summed up.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class AttentionWeights:
     ) -> None:
         self.positions = positions
         self._runner, self._spec = runner, runner.spec
-        self._layers = range(self._spec.layers) if layers is None else layers
+        self._layers = self._spec.attending if layers is None else layers
         self._first_key = first_key
         self._queries: tuple[Array, int] | None = None
         self._parts: dict[int, list[Array]] = {}

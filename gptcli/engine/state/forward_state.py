@@ -14,7 +14,7 @@ class ForwardState(ABC):
 
     It reserves room, lets every layer take in its tokens, and advances. In between, `under_way`
     tells how many tokens of each row these are: rows may be padded, and padding is nothing that a
-    layer may keep. table: see the kernels' `forward`, None where rows stand in one piece.
+    layer may keep. table, slots: see the kernels' `forward`, None where rows stand in one piece.
     """
 
     #: Of whatever kind each is: what a forward does with it, the layer itself knows.
@@ -30,6 +30,11 @@ class ForwardState(ABC):
     @property
     def table(self) -> Array | None:
         """Which pages hold each row, (rows, pages), int32."""
+        return None
+
+    @property
+    def slots(self) -> Array | None:
+        """Which of the mixers' states each row has, (rows,), int32; None: that of its number."""
         return None
 
     @property

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 from gptcli.engine.arrays import Array, indices
 from gptcli.engine.host.memory import LEAST_TOKENS
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerShape, ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.layer_state import LayerState
+from gptcli.engine.state.recurrent_state import RecurrentState
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
 GROWTH = LEAST_TOKENS
+#: Of a layer in which tokens do not meet.
+NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
 
 
 @dataclass(eq=False)
@@ -189,9 +192,14 @@ def new_state(
 ) -> ModelState:
     """The empty state of a model for `batch` rows, of at most `limit` tokens or its context.
 
-    like, group: see KeysValues.
+    like, group: see KeysValues; a mixer's features are padded to as much.
     """
-    layers = [KeysValues(shape, batch, like, group=group) for shape in spec.shapes]
+    layers: list[LayerState] = []
+    for each, shape in zip(spec.each_layer, spec.shapes, strict=True):
+        if each.mixer is not None:
+            layers.append(RecurrentState(each.mixer, batch, like, multiple=group))
+        else:
+            layers.append(KeysValues(shape if each.mixes else NOTHING, batch, like, group=group))
     most = min(limit or spec.context, spec.context)
     return ModelState(layers, batch, like, limit=most, group=group)
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.arrays import Array, indices
+from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.model_state import NOTHING
 from gptcli.engine.state.pages import (
     NO_PAGE,
     PAGE,
@@ -19,26 +20,47 @@ from gptcli.engine.state.pages import (
     gathered,
     scattered,
 )
+from gptcli.engine.state.slots import LayerSlots, SlotPool
 
 #: What share of the pages stays that no row has.
 _IDLE = 8
+#: How many states of mixers are kept to begin rows with, and their bytes.
+_LEAST_KEPT, _MOST_KEPT, _KEPT_BYTES = 4, 64, 512 << 20
 
 
 class PagedState(ForwardState):
     """See ForwardState. `rows` may be others at each forward; `limit`: tokens of a row at most.
 
-    The pool's pages are those of the layers; a table says which are whose.
+    The pool's pages are those of the layers; a table says which are whose. group: see `new_state`.
     """
 
     def __init__(
-        self, spec: ModelSpec, like: Array, *, limit: int, pages: int, size: int = PAGE
+        self,
+        spec: ModelSpec,
+        like: Array,
+        *,
+        limit: int,
+        pages: int,
+        size: int = PAGE,
+        group: int = 1,
     ) -> None:
         self._like = like
         self.limit = limit
         # Of what nobody has, the longest text there can be, or an eighth of all.
         idle = max(-(-limit // size), pages // _IDLE)
-        self.pool = PagePool(spec.shapes, like, pages, size, idle=idle)
-        self.layers = [PagedLayer(layer, self) for layer in self.pool.layers]
+        mixers = [each.mixer for each in spec.each_layer if each.mixer is not None]
+        slots = None
+        if mixers:
+            kept = max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // max(1, spec.row_bytes)))
+            slots = SlotPool(mixers, like, kept=kept, multiple=group)
+        pairs = zip(spec.each_layer, spec.shapes, strict=True)
+        shapes = [shape if each.attends else NOTHING for each, shape in pairs]
+        self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)
+        states = iter(slots.layers if slots is not None else ())
+        self.layers = [
+            PagedLayer(layer, self) if each.mixer is None else PagedMixer(next(states), self)
+            for each, layer in zip(spec.each_layer, self.pool.layers, strict=True)
+        ]
         self.rows: list[PagedRow] = []
         self.under_way: list[int] | None = None
         self._table: NDArray[np.int32] = np.empty((0, 1), np.int32)
@@ -53,11 +75,20 @@ class PagedState(ForwardState):
         """See ForwardState. Where a row has none, also where it is padded, stands NO_PAGE."""
         return self._table
 
+    @property
+    def slots(self) -> NDArray[np.int32] | None:
+        """See ForwardState."""
+        if self.pool.slots is None:
+            return None
+        return np.array([row.slot for row in self.rows], np.int32)
+
     def reserve(self, counts: list[int]) -> None:
         """See ForwardState. Raises NoPagesError; what was taken by then stays with the rows."""
         for row, count in zip(self.rows, counts, strict=True):
             if row.length + count > self.limit:
                 raise ValueError(f"{row.length + count} tokens, where {self.limit} are the limit")
+            if self.pool.slots is not None and row.slot is None:
+                row.slot = self.pool.slots.take()
             while len(row.pages) * self.pool.size < row.length + count:
                 row.pages.append(self.pool.take())
         widest = -(-(max(self.lengths) + max(counts)) // self.pool.size)
@@ -72,6 +103,34 @@ class PagedState(ForwardState):
         for row, count in zip(self.rows, counts, strict=True):
             row.length += count
         self.under_way = None
+
+
+class PagedMixer:
+    """See RecurrentState: what a layer's mixer reads and writes of the rows of a forward."""
+
+    def __init__(self, slots: LayerSlots, state: PagedState) -> None:
+        self._slots, self._state = slots, state
+
+    @property
+    def inputs(self) -> Array:
+        """Those of all slots."""
+        return self._slots.inputs
+
+    @property
+    def memory(self) -> Array:
+        """Those of all slots."""
+        return self._slots.memory
+
+    def read(self) -> tuple[Array, Array]:
+        """See RecurrentState."""
+        rows = indices(self._state.slots, self.inputs)
+        xp = namespace(self.inputs)
+        return xp.take(self.inputs, rows, axis=0), xp.take(self.memory, rows, axis=0)
+
+    def write(self, inputs: Array, memory: Array) -> None:
+        """See RecurrentState."""
+        rows = indices(self._state.slots, self.inputs)
+        self.inputs[rows], self.memory[rows] = inputs, memory
 
 
 class PagedLayer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from gptcli.engine.arrays import Array, indices, namespace, zeros
 from gptcli.engine.model.spec import LayerShape
+from gptcli.engine.state.slots import SlotPool
 
 #: Positions of a page: what attention of the kernels takes at once, where it may be a multiple.
 PAGE = 64
@@ -52,10 +53,11 @@ class LayerPages:
 
 @dataclass(eq=False)
 class PagedRow:
-    """A row: its pages in order, and how many tokens they hold."""
+    """A row: its pages in order, how many tokens they hold, and the slot of its mixers' states."""
 
     pages: list[int] = field(default_factory=list)
     length: int = 0
+    slot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class _Known:
 class PagePool:
     """The pages of all layers, at most `most` for rows, each of `size` positions.
 
-    like: see KeysValues. idle: how many stay that no row has; None for all.
+    like: see KeysValues. idle: how many stay that no row has; None for all. slots: the states of
+    mixers, where there are some: a row then begins where one was kept.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class PagePool:
         size: int = PAGE,
         *,
         idle: int | None = None,
+        slots: SlotPool | None = None,
     ) -> None:
+        self.slots = slots
         self.layers = [LayerPages(shape, like, size) for shape in shapes]
         self.size = size
         self.most = most + 1
@@ -136,6 +141,9 @@ class PagePool:
             else:
                 self._free.append(page)
         row.pages, row.length = [], 0
+        if self.slots is not None and row.slot is not None:
+            self.slots.give(row.slot)
+            row.slot = None
         while len(self._idle) > self._most_idle:
             self._free.append(self._oldest())
 
@@ -151,11 +159,20 @@ class PagePool:
             self._numbers += 1
             self._found[known] = row.pages[at]
             self._known[row.pages[at]] = known, self._numbers
+        if self.slots is not None and row.slot is not None and row.pages:
+            whole, rest = divmod(row.length, self.size)
+            if not rest and first < whole:
+                self.slots.keep(self._known[row.pages[whole - 1]][1], row.slot)
 
     def begin(self, ids: Sequence[int]) -> PagedRow:
         """A row that holds as many whole pages of the beginning of `ids` as are known."""
-        pages = [self.share(page) for page in self._pages_of(ids)]
-        return PagedRow(pages, len(pages) * self.size)
+        found = self._pages_of(ids)
+        slot = None
+        if self.slots is not None:
+            number = self._known[found[-1]][1] if found else 0
+            slot = self.slots.begin(number) if found else self.slots.take()
+        pages = [self.share(page) for page in found]
+        return PagedRow(pages, len(pages) * self.size, slot)
 
     def known(self, ids: Sequence[int]) -> int:
         """How many tokens of the beginning of `ids` stand in whole pages that are known."""
@@ -171,7 +188,10 @@ class PagePool:
             last = [page]
         else:
             last = []
-        return PagedRow([*map(self.share, row.pages[:whole]), *last], row.length)
+        slot = None
+        if self.slots is not None and row.slot is not None:
+            slot = self.slots.copy(row.slot)
+        return PagedRow([*map(self.share, row.pages[:whole]), *last], row.length, slot)
 
     def _pages_of(self, ids: Sequence[int]) -> list[int]:
         pages, number = list[int](), 0
@@ -181,6 +201,8 @@ class PagePool:
                 break
             pages.append(page)
             number = self._known[page][1]
+        while self.slots is not None and pages and not self.slots.has(self._known[pages[-1]][1]):
+            del pages[-1]
         return pages
 
     def _swap(self, row: PagedRow, at: int, page: int) -> None:
@@ -205,8 +227,10 @@ class PagePool:
     def _oldest(self) -> int:
         """The page that has been idle for longest, of which nothing is known from then on."""
         page, _ = self._idle.popitem(last=False)
-        known, _ = self._known.pop(page)
+        known, number = self._known.pop(page)
         del self._found[known]
+        if self.slots is not None:
+            self.slots.forget(number)
         return page
 
 

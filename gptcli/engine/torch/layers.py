@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Temperature
+from gptcli.engine.model.mixers import Recurrence
+from gptcli.engine.model.rotations import Temperature
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
 from gptcli.engine.torch.mlp import MLP, Mixture
+from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
 from gptcli.engine.torch.rope import Rotation, rotate
 
 
@@ -50,6 +55,12 @@ class Attention(nn.Module):
         self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
         self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
+        gate = spec.attention_gate
+        self.gate: nn.Linear | None = None
+        if gate is not None:
+            gates = inner if gate.over == "feature" else shape.heads
+            self.gate = nn.Linear(spec.width, gates, bias=spec.qkv_bias)
+            self.gate_activation = _GATES[gate.activation]
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
         norm = spec.head_norm if this.normed_heads else None
         self.query_norm = _head_norm(norm, shape.heads, shape.head_dim)
@@ -90,7 +101,11 @@ class Attention(nn.Module):
             )
         else:
             gathered = attend(q, keys, values, mask, scale)
-        return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        gathered = gathered.transpose(1, 2)  # (b, t, h, d)
+        if self.gate is not None:
+            gate = self.gate_activation(self.gate(x))
+            gathered = gathered * gate.view(*gathered.shape[:3], -1)
+        return self.out(gathered.flatten(2))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
         heads = (*x.shape[:-1], -1, self.head_dim)
@@ -123,8 +138,20 @@ def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:
     return Norm(spec.norm, heads * head_dim)
 
 
+#: What a gate of attention becomes before it multiplies.
+_GATES: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "softplus": F.softplus}
+
+
+def _mixer(spec: ModelSpec, this: LayerSpec) -> nn.Module | None:
+    if this.mixer is None:
+        return None
+    if isinstance(this.mixer, Recurrence):
+        return RecurrenceMixer(this.mixer, spec.width)
+    return ShortConvMixer(this.mixer, spec.width)
+
+
 class Layer(nn.Module):
-    """Attention and MLP; each reads the stream and adds its update to it."""
+    """What mixes tokens, and MLP; each that is there reads the stream and adds its update to it."""
 
     def __init__(self, spec: ModelSpec, this: LayerSpec) -> None:
         super().__init__()
@@ -132,16 +159,18 @@ class Layer(nn.Module):
         one = spec.blocks == "parallel_one_norm"
         shape = this.shape or spec.shape
         self.spec = spec
-        self.attention_norm = Norm(spec.norm, spec.width) if before else None
-        self.attention = Attention(spec, this)
-        self.attention_post_norm = Norm(spec.norm, spec.width) if after else None
-        self.mlp_norm = Norm(spec.norm, spec.width) if before and not one else None
-        self.mlp: nn.Module
-        if this.mixture and spec.experts is not None:
+        mixes, thinks = this.mixes, this.thinks
+        self.attention_norm = Norm(spec.norm, spec.width) if before and mixes else None
+        self.attention = Attention(spec, this) if this.attends else None
+        self.mixer = _mixer(spec, this)
+        self.attention_post_norm = Norm(spec.norm, spec.width) if after and mixes else None
+        self.mlp_norm = Norm(spec.norm, spec.width) if before and thinks and not one else None
+        self.mlp: nn.Module | None = None
+        if thinks and this.mixture and spec.experts is not None:
             self.mlp = Mixture(spec, spec.experts)
-        else:
+        elif thinks:
             self.mlp = MLP(spec, shape.hidden)
-        self.mlp_post_norm = Norm(spec.norm, spec.width) if after else None
+        self.mlp_post_norm = Norm(spec.norm, spec.width) if after and thinks else None
 
     def forward(
         self,
@@ -152,13 +181,23 @@ class Layer(nn.Module):
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp"."""
-        read = stream if self.attention_norm is None else self.attention_norm(stream)
-        update = self.attention(read, layer, state, mask, turn, probe)
-        update = self._finished(update, self.attention_post_norm)
-        if probe is not None:
-            probe("attention", layer, update, state.lengths[0])
-        before, stream = stream, stream + update
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
+
+        "attention" is also what a mixer adds that stands in its place.
+        """
+        before, read = stream, stream
+        if self.attention is not None or self.mixer is not None:
+            read = stream if self.attention_norm is None else self.attention_norm(stream)
+            if self.attention is not None:
+                update = self.attention(read, layer, state, mask, turn, probe)
+            elif self.mixer is not None:
+                update = self.mixer(read, layer, state)
+            update = self._finished(update, self.attention_post_norm)
+            if probe is not None:
+                probe("attention", layer, update, state.lengths[0])
+            stream = stream + update
+        if self.mlp is None:
+            return stream
         if self.spec.blocks != "parallel_one_norm":
             source = stream if self.spec.blocks == "serial" else before
             read = source if self.mlp_norm is None else self.mlp_norm(source)

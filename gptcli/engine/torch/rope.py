@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,

@@ -48,6 +48,8 @@ class Layout:
         rule = self.rule
         parts = [tuple(ours[target]) for target in self.targets[0]]
         wanted: Shape = (sum(part[0] for part in parts) + rule.skip, *parts[0][1:])
+        if rule.between:
+            wanted = (wanted[0], 1, *wanted[1:])
         if self.gathered:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
@@ -80,7 +82,7 @@ class Layout:
         Not for members that are stored one by one and are a part of ours.
         """
         plain, targets = (
-            replace(self, rule=replace(self.rule, transpose=False)),
+            replace(self, rule=replace(self.rule, transpose=False, between=False)),
             self.targets[member],
         )
         count = sum(ours[target][0] for target in targets) + self.rule.skip
@@ -111,6 +113,8 @@ class Layout:
         rule = self.rule
         if rule.transpose and tensor.ndim == 2 and not self.packed:
             tensor = tensor.T
+        if rule.between:
+            tensor = tensor[:, 0]
         if rule.one_row:
             tensor = tensor[0]
         tensor = tensor[rule.skip :]

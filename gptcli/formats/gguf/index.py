@@ -3,7 +3,7 @@
     {"files": [{"path": …, "size": …}, …], "stamp": …, "tensors": {name: {
         "shape": [rows, columns], "rows": [[file, type, count, columns, begin, end], …],
         "rope": heads, "groups": [groups, queries], "part": [first, last], "turned": true,
-        "shift": number}, …}}
+        "shift": number, "log": true}, …}}
 
 `rows` are the tensors of the files that one is made of, and what follows them, where it is there,
 is what `taken.Taken` says of it. A path is a file's name in the directory, or an absolute one,
@@ -22,7 +22,7 @@ from gptcli import config, identity
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.formats.files import refuse_special
-from gptcli.formats.gguf.taken import GgufRows, GroupOrder, Order, RopeOrder, Taken
+from gptcli.formats.gguf.taken import GgufRows, GroupOrder, Order, RopeOrder, StackOrder, Taken
 from gptcli.formats.stored import StoredFiles, StoredTensor
 
 NAME = "gguf.json"
@@ -133,12 +133,16 @@ def _entry(shape: Sequence[int], taken: Taken, files: Mapping[Path, int]) -> dic
             found["rope"] = heads
         case GroupOrder(groups, queries):
             found["groups"] = [groups, queries]
+        case StackOrder(stacks, sources):
+            found["stacks"] = [stacks, sources]
     if taken.part is not None:
         found["part"] = list(taken.part)
     if taken.turned:
         found["turned"] = True
     if taken.shift:
         found["shift"] = taken.shift
+    if taken.log:
+        found["log"] = True
     return found
 
 
@@ -150,10 +154,11 @@ def _tensor(
     part = entry.get("part")
     taken = Taken(
         sources,
-        _order(entry, sources[0].count),
+        _order(entry, sum(source.count for source in sources)),
         None if part is None else (_counted(part[0]), _counted(part[1])),
         entry.get("turned", False) is True,
         float(entry.get("shift", 0.0)),
+        entry.get("log", False) is True,
     )
     total = sum(source.count for source in sources)
     alike = {(source.count, source.columns) for source in sources}
@@ -183,6 +188,11 @@ def _order(entry: Mapping[str, Any], rows: int) -> Order | None:
         if not groups or rows % (groups * (queries + 2)):
             raise ValueError(f"{rows} rows are not {groups} groups")
         return GroupOrder(groups, queries)
+    if "stacks" in entry:
+        stacks, sources = (_counted(each) for each in entry["stacks"])
+        if not stacks or not sources or rows % (stacks * sources):
+            raise ValueError(f"{rows} rows are not {stacks} stacks of {sources}")
+        return StackOrder(stacks, sources)
     return None
 
 

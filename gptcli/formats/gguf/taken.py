@@ -75,16 +75,34 @@ class GroupOrder:
         return np.concatenate([part.reshape(self.groups, -1) for part in parts], axis=1).reshape(-1)
 
 
-Order = RopeOrder | GroupOrder
+@dataclass(frozen=True)
+class StackOrder:
+    """A stack of matrices, each made of one of every source, one above the other.
+
+    Without it the rows of the sources take turns.
+    """
+
+    stacks: int
+    sources: int
+
+    def __call__(self, rows: int) -> Numbers:
+        """The number of each of so many rows of all sources together."""
+        import numpy as np
+
+        found = np.arange(rows).reshape(self.stacks, -1, self.sources)
+        return found.swapaxes(1, 2).reshape(-1)
+
+
+Order = RopeOrder | GroupOrder | StackOrder
 
 
 @dataclass(frozen=True)
 class Taken:
     """Rows of one tensor of a file, or of several of the same shape whose rows take turns.
 
-    order: of the rows of the one, None for the file's own; part: (first, last + 1) of them that are
+    order: of the rows of all of them, None for that; part: (first, last + 1) of them that are
     taken. turned: each matrix is stored as the transpose of what its shape says. shift: is added to
-    every number.
+    every number; log: of each the logarithm of its negative is taken.
     """
 
     sources: tuple[GgufRows, ...]
@@ -92,6 +110,7 @@ class Taken:
     part: tuple[int, int] | None = None
     turned: bool = False
     shift: float = 0.0
+    log: bool = False
 
     @property
     def kind(self) -> str:
@@ -100,7 +119,7 @@ class Taken:
         Of sources that differ it is bfloat16, which none of a quantiser's own errors is below.
         """
         types = {source.type for source in self.sources}
-        if self.shift:
+        if self.shift or self.log:
             return "F32"
         if len(types) > 1:
             return "F32" if types <= PLAIN.keys() else "BF16"
@@ -135,7 +154,7 @@ class Taken:
         first, last = self.part or (0, self.count)
         if self.order is None:
             return np.arange(first, last)
-        return self.order(self.sources[0].count)[first:last]
+        return self.order(sum(source.count for source in self.sources))[first:last]
 
     def physical(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape that the rows have where the tensor has this one."""

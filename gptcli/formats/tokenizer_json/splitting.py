@@ -125,9 +125,9 @@ _BY_WAY: tuple[tuple[Splitting, str], ...] = (
     (Splitting(_DIGIT_WAY, _NFC), "command-r"),
     (
         Splitting(_splits(_LLAMA3), whole_words=True, begins=True),
-        "llama-bpe llama3 llama-v3 falcon3 lfm2",
+        "llama-bpe llama3 llama-v3 falcon3 lfm2 pixtral",
     ),
-    (Splitting(_splits(_LLAMA3)), "dbrx smaug-bpe"),
+    (Splitting(_splits(_LLAMA3)), "dbrx smaug-bpe glm4"),
     (Splitting(_splits(_QWEN2), _NFC), "qwen2"),
     (Splitting(_splits(_QWEN2)), "deepseek-r1-qwen stablelm2 megrez"),
     (Splitting(_splits(_SEED)), "seed-coder"),
@@ -138,7 +138,10 @@ _BY_WAY: tuple[tuple[Splitting, str], ...] = (
     (Splitting(_FALCON_WAY), "falcon"),
     (Splitting(_DEEPSEEK_LLM_WAY), "deepseek-llm"),
     (Splitting(_DEEPSEEK_CODER_WAY), "deepseek-coder"),
-    (Splitting(_splits(r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", _DEEPSEEK_3)), "deepseek-v3"),
+    (
+        Splitting(_splits(r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", _DEEPSEEK_3)),
+        "deepseek-v3 hunyuan-dense",
+    ),
 )
 #: `tokenizer.ggml.pre` → what it stands for.
 WAYS = {name: way for way, names in _BY_WAY for name in names.split()}

@@ -158,6 +158,17 @@ class Fields:
         if found is not None and found not in (every, flags):
             raise self.error(f"{self.arch}.{PATTERN} = {shown(found)} is not supported")
 
+    def windowed(self, layers: int, every: int) -> list[bool]:
+        """For each layer whether it has a window: as `arch.PATTERN` says, or all but the last of
+        every so many. Raises ModelError for a pattern that is none.
+        """
+        found = self.header.fields.get(f"{self.arch}.{PATTERN}", every)
+        if type(found) is int and 0 < found < _COUNT_LIMIT:
+            return [(layer + 1) % found != 0 for layer in range(layers)]
+        if not isinstance(found, list) or len(found) != layers or set(found) - {True, False}:
+            raise self.error(f"{self.arch}.{PATTERN} = {shown(found)} is not supported")
+        return [bool(each) for each in found]
+
     def _changes_nothing(self, key: str) -> bool:
         if key in _BESIDE:
             return self.get(_BESIDE[key]) is None or self._changes_nothing(_BESIDE[key])

@@ -15,12 +15,12 @@ def placed(header: Header, take: Take | Woven) -> StoredTensor:
     sources = tuple(_rows(header.tensors[source], len(take.shape)) for source in take.sources)
     match take:
         case Take():
-            taken = Taken(sources, take.order, take.part, take.transpose, take.shift)
+            taken = Taken(sources, take.order, take.part, take.transpose, take.shift, take.log)
         case Woven():
             # Vectors are woven number by number.
             if len(take.shape) == 2:
                 sources = tuple(_rows(header.tensors[source], 1) for source in take.sources)
-            taken = Taken(sources, turned=take.transpose)
+            taken = Taken(sources, take.order, turned=take.transpose)
     first = sources[0]
     return StoredTensor(
         take.name, first.file, taken.kind, take.stored_shape, first.begin, first.end, taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.formats.gguf.taken import Order
+from gptcli.formats.gguf.taken import Order, StackOrder
 
 Shape = tuple[int, ...]
 
@@ -15,8 +15,8 @@ class Take:
 
     order: of the rows, None for that of the file. part: (first, last + 1) of the rows that are
     taken, where all axes but the last count as one; `stored` is then the shape. transpose: the
-    stored matrix is the source's transpose. shift is added to every number. exact: it is stored in
-    float32, whatever others are.
+    stored matrix is the source's transpose. shift is added to every number. log: the logarithm of
+    each number's negative is stored. exact: it is stored in float32, whatever others are.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Take:
     stored: Shape | None = None
     transpose: bool = False
     shift: float = 0.0
+    log: bool = False
     exact: bool = False
 
     @property
@@ -46,13 +47,20 @@ class Take:
 class Woven:
     """A stack of matrices or vectors, each made of one of every source, whose rows take turns.
 
-    shape: of each source, the stack's length first; transpose: of each matrix after that.
+    shape: of each source, the stack's length first; transpose: of each matrix after that. above:
+    the rows of one source stand above those of the next instead.
     """
 
     name: str
     sources: tuple[str, ...]
     shape: Shape
     transpose: bool = False
+    above: bool = False
+
+    @property
+    def order(self) -> Order | None:
+        """Of the rows of all sources, None where these take turns."""
+        return StackOrder(self.shape[0], len(self.sources)) if self.above else None
 
     @property
     def stored_shape(self) -> Shape:

@@ -15,10 +15,11 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import FEATURES, Library, open_library
 from gptcli.engine.cpu.packing.pack import Parameter, pack
 from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.state.keys_values import KeysValues
+from gptcli.engine.state.model_state import new_state
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.errors import UsageError
 from tests.engine.helpers import runner_of
@@ -111,10 +112,9 @@ class Session:
     def __init__(
         self, model: KernelModel, batch: int = 1, capacity: int = 48, dtype: Any = np.float32
     ) -> None:
-        spec = model.spec
-        like = np.empty(0, dtype=dtype)
         self.model = model
-        self.layers = [KeysValues(shape, batch, like) for shape in spec.shapes]
+        state = new_state(model.spec, batch, np.empty(0, dtype=dtype), group=KEY_GROUP)
+        self.layers = state.layers
         for layer in self.layers:
             layer.reserve(0, capacity)
         self.lengths = [0] * batch

@@ -9,7 +9,8 @@ import numpy as np
 from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.packing.sections import Kinds
 from gptcli.engine.model.angles import slopes
-from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
 from tests.engine.cpu import reference
 
 

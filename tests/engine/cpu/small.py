@@ -11,7 +11,8 @@ from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.sections import Kinds, sections
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SPEC = ModelSpec(
     width=72,

@@ -20,7 +20,8 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.model.angles import angles, slopes
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, Rope
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import Session, every_set, in_order, needs_kernels

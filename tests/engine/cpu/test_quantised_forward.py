@@ -18,7 +18,7 @@ from torch import nn
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import Kinds
-from gptcli.engine.model.spec import Rope
+from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import (
@@ -149,11 +149,12 @@ def test_keys_and_values_in_two_bytes(case, dtype, name, middle, most, instructi
     whole, short = Session(model), Session(model, dtype=dtype)
     (theirs,) = whole.run([row])
     ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
-    # What enters the first layer is the same in both.
+    # What enters the first layer with keys is the same in both.
+    at = decoder.spec.attending[0]
     first = reference.stored(
-        in_order(whole.layers[0].keys).reshape(-1, decoder.spec.head_dim), name
+        in_order(whole.layers[at].keys).reshape(-1, decoder.spec.head_dim), name
     )
-    wide = as_float32(in_order(short.layers[0].keys))
+    wide = as_float32(in_order(short.layers[at].keys))
     np.testing.assert_array_equal(wide.reshape(first.shape), first)
     apart = np.abs(ours - theirs)
     assert np.median(apart) <= middle

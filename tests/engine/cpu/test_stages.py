@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS
 from gptcli.engine.model import angles
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.rotations import (
     DynamicScaling,
     LinearScaling,
     Llama3Scaling,

@@ -26,7 +26,75 @@ def _mrope(*sections: int, name: str = "mrope", **more: Any) -> Fields:
     return {"rope_scaling": {"mrope_section": list(sections), "rope_type": name, **more}}
 
 
+_QWEN3_5: Fields = {
+    "hidden_size": 5120,
+    "intermediate_size": 17408,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 24,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "full_attention_interval": 4,
+    "linear_num_value_heads": 48,
+    "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+    "linear_conv_kernel_dim": 4,
+    "vocab_size": 248320,
+    "max_position_embeddings": 262144,
+    "attn_output_gate": True,
+    "mamba_ssm_dtype": "float32",
+    "tie_word_embeddings": False,
+    "rope_parameters": {
+        "mrope_interleaved": True,
+        "mrope_section": [11, 11, 10],
+        "rope_type": "default",
+        "rope_theta": 10000000,
+        "partial_rotary_factor": 0.25,
+    },
+}
+
 LATER: dict[str, tuple[Fields, int]] = {
+    "LFM2-1.2B": (
+        {
+            "model_type": "lfm2",
+            "hidden_size": 2048,
+            "block_ff_dim": 12288,
+            "block_auto_adjust_ff_dim": True,
+            "block_ffn_dim_multiplier": 1.0,
+            "block_multiple_of": 256,
+            "conv_L_cache": 3,
+            "conv_bias": False,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "num_hidden_layers": 16,
+            "full_attn_idxs": [2, 5, 8, 10, 12, 14],
+            "vocab_size": 65536,
+            "max_position_embeddings": 128000,
+            "norm_eps": 1e-5,
+            "rope_theta": 1e6,
+            "tie_embedding": True,
+        },
+        1_170_340_608,
+    ),
+    # Of Qwen3.5 what llama.cpp tells of its GGUF files, which are the text alone.
+    "Qwen3.5-27B": (
+        {"model_type": "qwen3_5", "text_config": _QWEN3_5 | {"model_type": "qwen3_5_text"}},
+        26_895_998_464,
+    ),
+    "Qwen3.5-0.8B": (
+        _QWEN3_5
+        | {
+            "model_type": "qwen3_5_text",
+            "hidden_size": 1024,
+            "intermediate_size": 3584,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+            "linear_num_value_heads": 16,
+            "tie_word_embeddings": True,
+        },
+        752_393_024,
+    ),
     "Qwen2-VL-2B": (
         {
             "model_type": "qwen2_vl",

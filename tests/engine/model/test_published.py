@@ -11,7 +11,7 @@ import torch
 from gptcli.engine.cpu.packing.sections import shapes as shapes_of
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import read_spec
-from gptcli.engine.model.spec import Rope, YarnScaling
+from gptcli.engine.model.rotations import Rope, YarnScaling
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, SourceTensor
 from gptcli.engine.weights.matching import place

@@ -26,6 +26,7 @@ PAIRS = [
 ]
 #: What configs leave to the default.
 _UNSAID = {"sliding_window_pattern": 1, "rope_theta": 1e4, "partial_rotary_factor": 0.5}
+_UNSAID |= {"tie_word_embeddings": True}
 GPT2 = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_positions": 32, "vocab_size": 61}
 
 

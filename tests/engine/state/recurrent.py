@@ -88,7 +88,9 @@ class RecurrentRunner(TorchRunner):
 class RecurrentLlama(NumpyLlama):
     """See KernelModel. What runs beside the layers is one state more."""
 
-    def forward(self, tokens, rows, positions, layers, wanted, shown=None, *, table=None):
+    def forward(
+        self, tokens, rows, positions, layers, wanted, shown=None, *, table=None, slots=None
+    ):
         *kept, running = layers
         table = self.weights["embedding.weight"]
         sums = [running.take(r, table[t]).copy() for t, r in zip(tokens, rows, strict=True)]

@@ -7,7 +7,7 @@ import torch
 
 from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.spec import LinearScaling, Llama3Scaling, Rope
+from gptcli.engine.model.rotations import LinearScaling, Llama3Scaling, Rope
 from gptcli.engine.torch.rope import amplitude, angles, inverse_frequencies, rotate
 from gptcli.errors import ModelError
 

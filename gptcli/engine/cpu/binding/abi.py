@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 10
+VERSION = 12
 
 
 class Kind(IntEnum):
@@ -78,6 +78,7 @@ class Needs(IntFlag):
 _ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "relu_squared")
 ACTIVATIONS = {name: number for number, name in enumerate(_ACTIVATIONS)}
 OVER_HEADS = {"head": 1, "each_head": 2, "width": 3}
+GATES = {"sigmoid": 0, "softplus": 1}
 PARALLEL = {"serial": 0, "parallel": 1, "parallel_one_norm": 2}
 
 
@@ -101,14 +102,47 @@ class Norm(c.Structure):
     _fields_ = (("weight", c.c_void_p), ("bias", c.c_void_p))
 
 
+class Mixer(IntEnum):
+    """What mixes tokens in a layer; see source/model.h."""
+
+    NO_MIXER = 0
+    ATTENTION = 1
+    SHORT_CONV = 2
+    BY_STEP = 3
+    DELTA = 4
+
+
+#: How many parts tokens are projected to, and tokens that a convolution goes over at most.
+PARTS, MOST_TAPS = 6, 8
+
+
+class Recurrent(c.Structure):
+    """What a mixer has that carries a state."""
+
+    _fields_ = (
+        *((name, c.c_int32) for name in ("heads", "key_heads", "key_dim", "value_dim")),
+        *((name, c.c_int32) for name in ("by_turns", "taps", "norm_size")),
+        *((name, c.c_int32) for name in ("norm_shared", "gate_first")),
+        *((name, c.c_float) for name in ("step_least", "step_most", "eps")),
+        *((f"{name}_filter", c.c_void_p) for name in ("query", "key", "value")),
+        *((f"{name}_bias", c.c_void_p) for name in ("query", "key", "value")),
+        *((name, c.c_void_p) for name in ("step_bias", "decay_log", "skip")),
+        ("norm", Norm),
+    )
+
+
 class LayerWeights(c.Structure):
     """All of one layer."""
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
+        *((name, c.c_int32) for name in ("mixer", "thinks")),
+        *(("parts", c.c_int32 * PARTS), ("gathered", c.c_int32)),
         *((f"{name}_norm", Norm) for name in ("attention", "attention_post", "mlp", "mlp_post")),
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("query", "key", "value", "out")),
+        *((name, Matrix) for name in ("output_gate", "step", "strength")),
+        ("recurrent", Recurrent),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
@@ -131,8 +165,8 @@ class Model(c.Structure):
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised"),
                 *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
-                "parallel",
-                *("positions_count", "met", "head_layernorm", "norm_after_rope"),
+                *("parallel", "positions_count", "met", "head_layernorm"),
+                *("gate_activation", "norm_after_rope"),
             )
         ),
         *(
@@ -198,6 +232,8 @@ class Call(c.Structure):
         ("probe", c.POINTER(Copies)),
         ("squares", c.POINTER(Squares)),
         *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
+        *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
+        ("slot_count", c.c_int32),
     )
 
 
@@ -218,6 +254,6 @@ class Quantising(c.Structure):
 
 #: Those that cross the border, in the order in which the library tells their sizes.
 STRUCTS = (
-    *(Matrix, Norm, LayerWeights, Model, LayerCopies, Copies),
+    *(Matrix, Norm, Recurrent, LayerWeights, Model, LayerCopies, Copies),
     *(LayerSquares, Squares, Call, Quantising),
 )

@@ -6,21 +6,25 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from gptcli.engine.cpu.binding.abi import ACTIVATIONS, OVER_HEADS, PARALLEL
+from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
 from gptcli.engine.model.experts import Experts, Groups, SharedExpert
-from gptcli.engine.model.spec import (
+from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.model.rotations import (
     DynamicScaling,
-    HeadNorm,
-    LayerShape,
-    LayerSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
-    ModelSpec,
-    NormSpec,
     Rope,
     Temperature,
     YarnScaling,
+)
+from gptcli.engine.model.spec import (
+    HeadNorm,
+    LayerShape,
+    LayerSpec,
+    ModelSpec,
+    NormSpec,
+    OutputGate,
 )
 
 #: As source/mlp.h has room for.
@@ -33,12 +37,27 @@ _KNOWN: dict[type, set[str]] = {
         *("norm", "activation", "gated", "tied", "learned_positions", "alibi", "qkv_bias"),
         *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
-        *("residual_scale", "embedding_norm", "embedding_scale", "logit_scale", "final_softcap"),
+        *(
+            "attention_gate",
+            "residual_scale",
+            "embedding_norm",
+            "embedding_scale",
+            "logit_scale",
+            "final_softcap",
+        ),
     },
     LayerSpec: {
-        *("rope", "window", "mixture", "shape", "chunk", "temperature", "normed_heads"),
+        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"),
+        *("chunk", "temperature", "normed_heads"),
     },
     Temperature: {"scale", "length", "first"},
+    OutputGate: {"over", "activation"},
+    Recurrence: {
+        *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
+        *("filter_bias", "steps", "by_turns"),
+    },
+    ShortConv: {"inner", "taps", "bias"},
+    MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
@@ -72,6 +91,8 @@ def covers(spec: ModelSpec) -> str | None:
         return f"they do not know the activation {spec.activation}"
     if spec.head_norm is not None and spec.head_norm.over not in OVER_HEADS:
         return f"they do not know a norm over {spec.head_norm.over}"
+    if any(each.mixer and each.mixer.taps > MOST_TAPS for each in spec.each_layer):
+        return f"they do not know a convolution over more than {MOST_TAPS} tokens"
     experts = spec.experts
     if experts is not None and experts.score not in ("softmax", "sigmoid"):
         return f"they do not know a router of {experts.score}"

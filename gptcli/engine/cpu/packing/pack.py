@@ -144,6 +144,8 @@ def pack_into(
             parameter = parameters[section.parameter]
             if section.form == "vector":
                 _put_vector(target, section, at, parameter)
+            elif section.form == "filter":
+                _put_filter(target, section, at, parameter)
             elif section.form in ("order", "scale"):
                 _put_beside(target, section, at, parameter)
             elif parameter.shape != section.shape:
@@ -236,6 +238,16 @@ def _put_vector(target: Target, section: Section, at: int, parameter: Parameter)
     to = target.room(at, end).view(np.float32)
     to[: section.rows] = numbers.reshape(-1) + np.float32(section.added)
     to[section.rows :] = 0
+    target.done(at, end)
+
+
+def _put_filter(target: Target, section: Section, at: int, parameter: Parameter) -> None:
+    if parameter.shape != section.shape:
+        raise ValueError(f"its shape is {parameter.shape}, not {section.shape}")
+    end = at + 4 * section.padded * section.columns
+    to = target.room(at, end).view(np.float32).reshape(section.columns, section.padded)
+    to[:, : section.rows] = as_float32(np.asarray(parameter[:])).T
+    to[:, section.rows :] = 0
     target.done(at, end)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
 #: Bytes that every section begins at a multiple of: a cache line.
@@ -43,15 +44,16 @@ class Section:
     """A piece of packed memory: one parameter.
 
     name: the parameter's, but UNEMBEDDING for a tied head that is stored by itself. form: a
-    "matrix" in panels of 16 rows as source/kinds/panel.h says, a "table" of rows of float32, or a
-    "vector" of float32, padded to 16; of a matrix' columns the "order", int32, and a "scale" of all
-    its numbers, float32. rows: for all but tables and matrices, numbers. added: what is added to
-    every number. heads: the first axis of a vector's parameter, where that has two.
+    "matrix" in panels of 16 rows as source/kinds/panel.h says, a "table" of rows of float32, a
+    "vector" of float32, padded to 16, or a "filter" of as many of these as it has columns; of a
+    matrix' columns the "order", int32, and a "scale" of all its numbers, float32. rows: for all but
+    tables, matrices and filters, numbers. added: what is added to every number. heads: the first
+    axis of a vector's parameter, where that has two.
     """
 
     name: str
     parameter: str
-    form: Literal["matrix", "table", "vector", "order", "scale"]
+    form: Literal["matrix", "table", "vector", "filter", "order", "scale"]
     kind: Kind
     rows: int
     columns: int = 1
@@ -74,7 +76,8 @@ class Section:
         """How long it is; `panel_bytes` tells that of a panel of a kind, of so many columns."""
         if self.form == "matrix":
             return self.padded // ROWS * panel_bytes(self.kind, self.columns)
-        return 4 * (self.padded if self.form == "vector" else self.rows) * self.columns
+        padded = self.form in ("vector", "filter")
+        return 4 * (self.padded if padded else self.rows) * self.columns
 
 
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
@@ -118,21 +121,20 @@ def _sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
 def _layer(
     spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
 ) -> Iterator[Section]:
-    inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     before, after = spec.norms in ("before", "both"), spec.norms in ("after", "both")
-    attention = f"{at}.attention"
-    if before:
-        yield from _norm(spec, f"{at}.attention_norm", spec.width)
-    for name, rows in (("query", inner), ("key", shared), ("value", shared)):
-        yield from _linear(f"{attention}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
-    if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
-        for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
-            yield from _head_norm(spec.head_norm, f"{attention}.{name}", heads, shape.head_dim)
-    if spec.sinks:
-        yield _vector(f"{attention}.sinks", shape.heads)
-    yield from _linear(f"{attention}.out", kinds.body, spec.width, inner, spec.out_bias)
-    if after:
-        yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
+    if this.mixes:
+        if before:
+            yield from _norm(spec, f"{at}.attention_norm", spec.width)
+        if this.mixer is None:
+            yield from _attention(spec, this, shape, f"{at}.attention", kinds)
+        elif isinstance(this.mixer, Recurrence):
+            yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
+        else:
+            yield from _short_conv(this.mixer, spec.width, f"{at}.mixer", kinds)
+        if after:
+            yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
+    if not this.thinks:
+        return
     if before and spec.blocks != "parallel_one_norm":
         yield from _norm(spec, f"{at}.mlp_norm", spec.width)
     if this.mixture and spec.experts is not None:
@@ -146,6 +148,51 @@ def _layer(
         yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
     if after:
         yield from _norm(spec, f"{at}.mlp_post_norm", spec.width)
+
+
+def _attention(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    for name, rows in (("query", inner), ("key", shared), ("value", shared)):
+        yield from _linear(f"{at}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
+    if spec.attention_gate is not None:
+        gates = inner if spec.attention_gate.over == "feature" else shape.heads
+        yield from _linear(f"{at}.gate", kinds.body, gates, spec.width, spec.qkv_bias)
+    if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
+        for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
+            yield from _head_norm(spec.head_norm, f"{at}.{name}", heads, shape.head_dim)
+    if spec.sinks:
+        yield _vector(f"{at}.sinks", shape.heads)
+    yield from _linear(f"{at}.out", kinds.body, spec.width, inner, spec.out_bias)
+
+
+def _recurrence(mixer: Recurrence, width: int, at: str, kinds: Kinds) -> Iterator[Section]:
+    names = ("query", "key", "value", "gate", "step", "strength")
+    for name, rows in zip(names, mixer.parts, strict=True):
+        if rows:
+            yield from _linear(f"{at}.{name}", kinds.body, rows, width, mixer.bias)
+    for name, rows in zip(names, mixer.filtered, strict=False):
+        yield from _filter(f"{at}.{name}_filter", rows, mixer.taps, mixer.filter_bias)
+    for name in ("step_bias", "decay_log", *(("skip",) if mixer.rule == "step" else ())):
+        yield _vector(f"{at}.{name}", mixer.heads)
+    if mixer.norm is not None:
+        yield _vector(f"{at}.norm.weight", mixer.norm.size if mixer.norm.shared else mixer.inner)
+    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.bias)
+
+
+def _short_conv(mixer: ShortConv, width: int, at: str, kinds: Kinds) -> Iterator[Section]:
+    for name in ("before", "after", "value"):
+        yield from _linear(f"{at}.{name}", kinds.body, mixer.inner, width, mixer.bias)
+    yield from _filter(f"{at}.value_filter", mixer.inner, mixer.taps, mixer.bias)
+    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.bias)
+
+
+def _filter(name: str, features: int, taps: int, bias: bool) -> Iterator[Section]:
+    weight = f"{name}.weight"
+    yield Section(weight, weight, "filter", Kind.FLOAT32, features, taps)
+    if bias:
+        yield _vector(f"{name}.bias", features)
 
 
 def _beside(spec: ModelSpec, experts: Experts, at: str, kinds: Kinds) -> Iterator[Section]:

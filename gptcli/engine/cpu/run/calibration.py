@@ -26,7 +26,7 @@ from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.state.keys_values import KeysValues
+from gptcli.engine.state.model_state import new_state
 from gptcli.types.compute import QUANTISED
 
 Weights = dict[str, NDArray[np.float32]]
@@ -39,7 +39,8 @@ TEXTS, TOKENS, WANTED = 4, 128, 16
 LEAST, LEAST_OF_TIED = 1e-3, 0.1
 #: Which of what is added up a matrix reads.
 _READS = {
-    **dict.fromkeys(("query", "key", "value"), "attention"),
+    **dict.fromkeys(("query", "key", "value", "step", "strength"), "attention"),
+    **dict.fromkeys(("before", "after"), "attention"),
     **dict.fromkeys(("gate", "up", "latent_in"), "mlp"),
     "out": "out",
     "down": "down",
@@ -84,12 +85,11 @@ def column_weights(model: KernelModel, texts: Texts) -> Weights:
     """For the sections of matrices that tokens go through: (columns), about 1 on average."""
     spec, sums = model.spec, _Sums(model.spec)
     for text in texts:
-        layers = [KeysValues(shape, 1, np.empty(0, np.uint16)) for shape in spec.shapes]
-        for layer in layers:
-            layer.reserve(0, -(-len(text) // KEY_GROUP) * KEY_GROUP)
+        state = new_state(spec, 1, np.empty(0, np.uint16), group=KEY_GROUP)
+        state.reserve([len(text)])
         wanted = range(max(0, len(text) - WANTED), len(text))
         rows, positions = [0] * len(text), range(len(text))
-        model.forward(text, rows, positions, layers, wanted, squares=sums.struct)
+        model.forward(text, rows, positions, state.layers, wanted, squares=sums.struct)
     return sums.weights(model.packed.places, model.packed.head)
 
 
@@ -118,7 +118,7 @@ class _Sums:
             hidden = spec.experts.hidden if mixture and spec.experts else shape.hidden
             kept = {
                 "attention": np.zeros(spec.width),
-                "out": np.zeros(shape.heads * shape.head_dim),
+                "out": np.zeros(this.mixer.inner if this.mixer else shape.heads * shape.head_dim),
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
@@ -140,7 +140,9 @@ class _Sums:
             elif parts[-1] == "weight" and parts[-2] in _READS:
                 kept = self._kept[int(parts[1])]
                 read = _READS[parts[-2]]
-                if parts[3] == "shared" and read == "down":
+                if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
+                    read = "attention"
+                elif parts[3] == "shared" and read == "down":
                     read = "shared"
                 elif parts[3] == "experts" and read == "mlp" and "latent" in kept:
                     read = "latent"

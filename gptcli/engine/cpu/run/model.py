@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 from collections.abc import Callable, Sequence
-from operator import attrgetter, call, is_
-from typing import TYPE_CHECKING
-from weakref import ref
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +13,13 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.cpu.run.packed_model import Ids
+from gptcli.engine.cpu.run.placed import Placed
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
-
-if TYPE_CHECKING:
-    from gptcli.engine.state.keys_values import KeysValues
+from gptcli.engine.state.recurrent_state import shapes
 
 __all__ = ["KernelModel", "covers"]
 
@@ -29,32 +27,9 @@ __all__ = ["KernelModel", "covers"]
 _CACHES = {np.dtype(abi.FLOATS[abi.Kind[each.name]]): each for each in abi.CacheKind}
 #: Positions by which the table of angles grows.
 GROWTH = 1024
-_KEYS, _VALUES = attrgetter("keys"), attrgetter("values")
 #: Forwards after which a model goes on long enough for its weights to be moved: that costs about
 #: what it saves over one or two hundred tokens.
 SETTLED = 64
-
-
-class _Placed:
-    """Pointers to the arrays of the last call: to ask numpy costs more than to compare arrays.
-
-    These are not kept alive: of a state that grows, the old ones are to go layer by layer.
-    """
-
-    def __init__(self, layers: Sequence[KeysValues]) -> None:
-        self._keys = [ref(layer.keys) for layer in layers]
-        self._values = [ref(layer.values) for layer in layers]
-        pointers = c.c_void_p * len(layers)
-        self.keys = pointers(*(layer.keys.ctypes.data for layer in layers))
-        self.values = pointers(*(layer.values.ctypes.data for layer in layers))
-
-    def holds(self, layers: Sequence[KeysValues]) -> bool:
-        """Whether those of the layers are still the same arrays."""
-        return (
-            len(layers) == len(self._keys)
-            and all(map(is_, map(call, self._keys), map(_KEYS, layers)))
-            and all(map(is_, map(call, self._values), map(_VALUES, layers)))
-        )
 
 
 class KernelModel:
@@ -83,7 +58,7 @@ class KernelModel:
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = abi.Call()
-        self._placed: _Placed | None = None
+        self._placed: Placed | None = None
         self._opened = library.functions.kernels_open(
             c.byref(self._weights.model), library.instructions.encode(), self.threads
         )
@@ -101,21 +76,24 @@ class KernelModel:
         tokens: Ids,
         rows: Ids,
         positions: Ids,
-        layers: Sequence[KeysValues],
+        layers: Sequence[Any],
         wanted: Ids,
         shown: abi.Copies | None = None,
         squares: abi.Squares | None = None,
         table: NDArray[np.int32] | None = None,
+        slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
         stands there. Its key and value are written to that place in each layer's, which are laid
         out as source/cache.h says; it sees what stands before it in its row, other tokens of this
-        call included. wanted: indices below n. shown: where to copy what a probe wants to see.
-        squares: what those of all that matrices read are added to. table: (rows, pages), where the
-        layers' arrays are pages: which of them hold each row's positions. Raises ValueError for
-        what does not fit and for a model that was closed, MemoryError.
+        call included. Layers with a mixer have a RecurrentState, padded to KEY_GROUP. wanted:
+        indices below n. shown: where to copy what a probe wants to see. squares: what those of all
+        that matrices read are added to. table: (rows, pages), where the layers' arrays are pages:
+        which of them hold each row's positions; slots: (rows), which of the mixers' states each row
+        has, where that is not the one of its number. Raises ValueError for what does not fit and
+        for a model that was closed, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
@@ -141,6 +119,7 @@ class KernelModel:
         call.squares = None if squares is None else c.pointer(squares)
         call.table = None if table is None else table.ctypes.data
         call.table_rows, call.row_pages = (0, 0) if table is None else table.shape
+        call.slots = None if slots is None else slots.ctypes.data
         result = self.library.functions.kernels_forward(self._opened, c.byref(call))
         _check(result, count, "a token, row or position is outside of the model or the cache")
         return logits
@@ -227,28 +206,49 @@ class KernelModel:
         self._weights.point_to_angles(self._angles)
         self._call.angles = rows
 
-    def _place(self, layers: Sequence[KeysValues]) -> None:
+    def _place(self, layers: Sequence[Any]) -> None:
         if self._placed is not None and self._placed.holds(layers):
             return
         if len(layers) != self.spec.layers:
             raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
-        batch, _, capacity, _ = layers[0].keys.shape
-        dtype = layers[0].keys.dtype
-        if dtype not in _CACHES:
-            raise ValueError(f"keys and values cannot be {dtype}")
-        for layer, sizes in zip(layers, self.spec.shapes, strict=True):
-            shape = (batch, sizes.kv_heads, capacity, sizes.head_dim)
-            for array in (layer.keys, layer.values):
-                if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-                    raise ValueError(f"keys and values must be contiguous arrays of shape {shape}")
+        call = self._call
+        attends = [i for i, each in enumerate(self.spec.each_layer) if each.attends]
+        # Where no layer has a cache, there is room for all positions.
+        call.capacity, call.batch = -(-self.context // KEY_GROUP) * KEY_GROUP, 1 << 30
+        if attends:
+            call.batch, _, call.capacity, _ = layers[attends[0]].keys.shape
+            dtype = layers[attends[0]].keys.dtype
+            if dtype not in _CACHES:
+                raise ValueError(f"keys and values cannot be {dtype}")
+            call.cache_kind = _CACHES[dtype]
+        for at in attends:
+            sizes = self.spec.shapes[at]
+            shape = (call.batch, sizes.kv_heads, call.capacity, sizes.head_dim)
+            _check_arrays((layers[at].keys, layers[at].values), (shape, shape), dtype)
+        call.slot_count = 0
+        recurrent = list[int]()
+        for at, each in enumerate(self.spec.each_layer):
+            if each.mixer is not None:
+                recurrent.append(at)
+                arrays = layers[at].inputs, layers[at].memory
+                call.slot_count = len(arrays[0])
+                one, other = shapes(each.mixer, KEY_GROUP)
+                wanted = (call.slot_count, *one), (call.slot_count, *other)
+                _check_arrays(arrays, wanted, np.dtype(np.float32))
         # An interruption must leave no pointers that are taken for those of other arrays.
         self._placed = None
-        placed = _Placed(layers)
-        self._call.keys = c.addressof(placed.keys)
-        self._call.values = c.addressof(placed.values)
-        self._call.batch, self._call.capacity = batch, capacity
-        self._call.cache_kind = _CACHES[dtype]
+        placed = Placed(layers, recurrent)
+        for name in ("keys", "values", "inputs", "memory"):
+            setattr(call, name, c.addressof(getattr(placed, name)))
         self._placed = placed
+
+
+def _check_arrays(
+    arrays: tuple[Any, Any], wanted: tuple[tuple[int, ...], ...], dtype: np.dtype[Any]
+) -> None:
+    for array, shape in zip(arrays, wanted, strict=True):
+        if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+            raise ValueError(f"a layer's state must be contiguous arrays of shape {shape}")
 
 
 def _check(result: int, count: int, otherwise: str) -> None:

@@ -16,7 +16,9 @@ from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.experts import Experts
-from gptcli.engine.model.spec import ModelSpec, Rope
+from gptcli.engine.model.mixers import Mixer, Recurrence, ShortConv
+from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 
 
@@ -71,8 +73,43 @@ class Weights:
             self._norm(getattr(layer, name), f"{at}.attention.{name}")
             if spec.head_norm is not None and spec.head_norm.norm.weightless and this.normed_heads:
                 getattr(layer, name).weight = self._ones.ctypes.data
-        for name in ("query", "key", "value", "out"):
-            self._matrix(getattr(layer, name), f"{at}.attention.{name}")
+        if this.mixer is not None:
+            self._fill_mixer(layer, this.mixer, f"{at}.mixer")
+        elif this.mixes:
+            for name in ("query", "key", "value", "out"):
+                self._matrix(getattr(layer, name), f"{at}.attention.{name}")
+            if spec.attention_gate is not None:
+                self._matrix(layer.output_gate, f"{at}.attention.gate")
+        if this.thinks:
+            self._fill_mlp(layer, spec, this, at)
+        self._point(layer, "sinks", f"{at}.attention.sinks")
+        layer.window, layer.chunk = this.window or 0, this.chunk or 0
+        if this.temperature is not None:
+            layer.sharpened_first = this.temperature.first
+            layer.sharpened_length = this.temperature.length
+            layer.sharpened_scale = this.temperature.scale
+        rope: Rope | None = this.rope
+        if rope is not None:
+            layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
+
+    def _fill_mixer(self, layer: abi.LayerWeights, mixer: Mixer, at: str) -> None:
+        names = ("query", "key", "value")
+        ours = names if isinstance(mixer, Recurrence) else ("before", "after", "value")
+        for name, mine in zip(names, ours, strict=True):
+            self._matrix(getattr(layer, name), f"{at}.{mine}")
+            self._point(layer.recurrent, f"{name}_filter", f"{at}.{mine}_filter.weight")
+            self._point(layer.recurrent, f"{name}_bias", f"{at}.{mine}_filter.bias")
+        self._matrix(layer.out, f"{at}.out")
+        if isinstance(mixer, Recurrence):
+            for name, mine in (("output_gate", "gate"), ("step", "step")):
+                self._matrix(getattr(layer, name), f"{at}.{mine}")
+            if mixer.rule == "delta":
+                self._matrix(layer.strength, f"{at}.strength")
+            for name in ("step_bias", "decay_log", "skip"):
+                self._point(layer.recurrent, name, f"{at}.{name}")
+            self._norm(layer.recurrent.norm, f"{at}.norm")
+
+    def _fill_mlp(self, layer: abi.LayerWeights, spec: ModelSpec, this: LayerSpec, at: str) -> None:
         into = ("gate", "up", "down") if spec.gated else ("up", "down")
         if this.mixture and spec.experts is not None:
             self._matrix(layer.router, f"{at}.mlp.router")
@@ -90,15 +127,6 @@ class Weights:
             whole = f"{at}.mlp.shared" if this.mixture else f"{at}.mlp"
             for name in into:
                 self._matrix(getattr(layer, name), f"{whole}.{name}")
-        self._point(layer, "sinks", f"{at}.attention.sinks")
-        layer.window, layer.chunk = this.window or 0, this.chunk or 0
-        if this.temperature is not None:
-            layer.sharpened_first = this.temperature.first
-            layer.sharpened_length = this.temperature.length
-            layer.sharpened_scale = this.temperature.scale
-        rope: Rope | None = this.rope
-        if rope is not None:
-            layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
 
     def _norm(self, norm: abi.Norm, name: str) -> None:
         self._point(norm, "weight", f"{name}.weight")
@@ -135,15 +163,46 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 
 def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     layers = (abi.LayerWeights * spec.layers)()
-    shared = spec.experts.shared if spec.experts is not None else None
+    gate = spec.attention_gate
+    beside = spec.experts.shared if spec.experts is not None else None
     for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=True):
+        layer.hidden, layer.thinks = shape.hidden, this.thinks
+        if this.mixture and beside is not None:
+            layer.hidden = beside.hidden
+        if this.mixer is not None:
+            _fill_sizes(layer, this.mixer)
+            continue
+        if not this.mixes:
+            continue
+        layer.mixer = abi.Mixer.ATTENTION
         layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-        layer.head_dim, layer.hidden = shape.head_dim, shape.hidden
-        if this.mixture and shared is not None:
-            layer.hidden = shared.hidden
+        layer.head_dim = shape.head_dim
+        inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+        gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
+        layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
         scale = spec.attention_scale
         layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
     return layers
+
+
+def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
+    """The sizes of a mixer, and what it is."""
+    recurrent = layer.recurrent
+    recurrent.taps, layer.gathered = mixer.taps, mixer.inner
+    if isinstance(mixer, ShortConv):
+        layer.mixer = abi.Mixer.SHORT_CONV
+        layer.parts[:3] = mixer.parts
+        return
+    layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
+    # Where steps are strengths, the kernels put them there as well.
+    layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
+    for name in ("heads", "key_heads", "key_dim", "value_dim", "by_turns"):
+        setattr(recurrent, name, getattr(mixer, name))
+    recurrent.step_least, recurrent.step_most = mixer.steps
+    if mixer.norm is not None:
+        norm = mixer.norm
+        recurrent.norm_size, recurrent.norm_shared = norm.size, norm.shared
+        recurrent.gate_first, recurrent.eps = norm.gate_first, norm.eps
 
 
 def _model(spec: ModelSpec, table: Kind) -> abi.Model:
@@ -160,6 +219,8 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.norm_after_rope = spec.head_norm.after_rope
     if spec.experts is not None:
         _route(model, spec.experts)
+    if spec.attention_gate is not None:
+        model.gate_activation = abi.GATES[spec.attention_gate.activation]
     model.parallel = abi.PARALLEL[spec.blocks]
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0

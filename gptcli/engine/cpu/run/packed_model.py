@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from gptcli.engine.cpu.binding import abi
     from gptcli.engine.cpu.packing.memory import PackedWeights
-    from gptcli.engine.state.keys_values import KeysValues
 
 #: Ids and places, as lists or as arrays.
 Ids = Sequence[int] | NDArray[np.int32]
@@ -51,18 +50,19 @@ class PackedModel(Protocol):
         tokens: Ids,
         rows: Ids,
         positions: Ids,
-        layers: Sequence[KeysValues],
+        layers: Sequence[Any],
         wanted: Ids,
         shown: abi.Copies | None = None,
         *,
         table: NDArray[np.int32] | None = None,
+        slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
 
         Each token has a row of the state and a position there; those of a row stand together, in
         order, without gaps. Their keys and values are written into those of `layers`, where those
         of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
-        where to copy what a probe wants to see. table: see ForwardState.
+        where to copy what a probe wants to see. table, slots: see ForwardState.
         """
         ...
 

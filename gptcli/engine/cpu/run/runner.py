@@ -86,7 +86,9 @@ class KernelRunner:
 
     def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:
         """See Runner."""
-        return PagedState(self.spec, self._like, limit=self.limit, pages=pages, size=size)
+        return PagedState(
+            self.spec, self._like, limit=self.limit, pages=pages, size=size, group=KEY_GROUP
+        )
 
     def run(
         self, rows: Sequence[Sequence[int]], state: PagedState, wanted: Sequence[int]
@@ -210,6 +212,7 @@ class KernelRunner:
                 (here - start).astype(np.int32),
                 None if shown is None else shown.struct,
                 table=state.table,
+                slots=state.slots,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.
             state.advance(taken)

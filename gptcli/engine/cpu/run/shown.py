@@ -10,12 +10,24 @@ from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.run.key_groups import keys_of
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
 #: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
+
+
+def _there(point: Point, this: LayerSpec) -> bool:
+    """Whether a layer has such a point."""
+    match point:
+        case "queries":
+            return this.attends
+        case "attention":
+            return this.mixes
+        case "mlp":
+            return this.thinks
+    return True
 
 
 class Shown:
@@ -48,6 +60,8 @@ class Shown:
         order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
         for point, layer in [("embedding", -1), *order] if self._positions else ():
             if point == "keys":
+                if not self._spec.each_layer[layer].attends:
+                    continue
                 if self._probe.wants(point, layer):
                     keys = keys_of(state.layers[layer].keys, state.lengths[0])
                     self._probe(point, layer, keys, 0)
@@ -60,6 +74,9 @@ class Shown:
         if not self._probe.wants(point, layer):
             return None
         features: tuple[int, ...] = (self._spec.width,)
+        this = None if layer < 0 else self._spec.each_layer[layer]
+        if this is not None and not _there(point, this):
+            return None
         if point == "queries":
             shape = self._spec.shapes[layer]
             features = shape.heads, shape.head_dim

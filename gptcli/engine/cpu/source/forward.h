@@ -65,25 +65,29 @@ static void add_product(const Step &s, const Team &team, const Matrix &matrix, c
   else team.wait();
 }
 
-// qkv = norm(stream) @ [query; key; value], whose panels are shared out as if they were one matrix.
+// What tokens are projected to, whose panels are shared out as if they were one matrix.
 static void project(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
-  const Matrix *const parts[] = {&w.query, &w.key, &w.value};
-  Range all = part_of(panels_of(w.query) + panels_of(w.key) + panels_of(w.value), team);
-  float *to = s.qkv;
-  for (const Matrix *part : parts) {
-    const int64_t panels = panels_of(*part);
+  const Parts parts = parts_of(w);
+  int64_t total = 0;
+  for (const Matrix *part : parts.of) total += part->data ? panels_of(*part) : 0;
+  Range all = part_of(total, team);
+  for (int i = 0; i < PARTS; i++) {
+    const Matrix &part = *parts.of[i];
+    if (!part.data) continue;
+    float *to = s.qkv + part_at(w, i);
+    const int64_t panels = panels_of(part);
     const Range here = {all.first < 0 ? 0 : all.first, all.end < panels ? all.end : panels};
     if (here.first < here.end) {
-      product(*part, here, x, s.numbers, s.call->count, s.model->met,
+      product(part, here, x, s.numbers, s.call->count, s.model->met,
               [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0]); });
     }
-    to += 16 * panels, all.first -= panels, all.end -= panels;
+    all.first -= panels, all.end -= panels;
   }
 }
 
 // What the layers before have left beyond the rows of this one, up to what its matrices read.
 static void clear_ends(const Step &s, const Team &team, const LayerWeights &w) {
-  const int64_t gathered = (int64_t)w.heads * w.head_dim, hidden = up(w.hidden, 16);  // a panel's rows are written
+  const int64_t gathered = w.gathered, hidden = up(w.hidden, 16);  // a panel's rows are written
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
     memset(s.gathered + t * s.gathered_stride + gathered, 0, (up(gathered, ROW_MULTIPLE) - gathered) * sizeof(float));
@@ -96,6 +100,24 @@ static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, 
   else widen(s, team, w.gate, w.up, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
 }
 
+static int needs_of_mixer(const Model &m, const LayerWeights &w) {
+  int needs = NOTHING;
+  const Parts parts = parts_of(w);
+  for (const Matrix *part : parts.of) needs |= needs_of(*part, m.met);
+  return needs;
+}
+
+// gathered = what tokens have of each other, from what they were projected to
+static void mix(const Step &s, const Team &team, int layer, float *shown_queries) {
+  const LayerWeights &w = s.model->layer[layer];
+  if (w.mixer != ATTENTION) return carry_on(s, team, layer);
+  place_heads(s, team, layer);
+  team.wait();
+  show(s, team, shown_queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
+  attend(s, team, layer);
+  gate_gathered(s, team, w);
+}
+
 static void layer_forward(const Step &s, const Team &team, int layer) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer];
@@ -103,30 +125,33 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const bool mixture = w.router.data != nullptr;
   const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
   const LayerSquares squares = s.call->squares ? s.call->squares->layer[layer] : LayerSquares{};
-  const int mlp_needs = needs_of_mlp(m, w);
-  const int first_needs = needs_of(w.query, m.met) | needs_of(w.key, m.met) | needs_of(w.value, m.met) | (m.parallel == 2 ? mlp_needs : NOTHING);
+  const int mlp_needs = w.thinks ? needs_of_mlp(m, w) : NOTHING;
+  const int first_needs = needs_of_mixer(m, w) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
   clear_ends(s, team, w);
-  Reading x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, w.query.order, first_needs);
-  add_squares(team, squares.attention, x, count, m.width);
-  project(s, team, w, x);
-  if (m.parallel == 1) {
+  Reading x;
+  if (w.mixer != NO_MIXER) {
+    x = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, w.query.order, first_needs);
+    add_squares(team, squares.attention, x, count, m.width);
+    project(s, team, w, x);
+    if (m.parallel == 1) {
+      team.wait();
+      x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
+    }
+    if (m.parallel) {
+      add_squares(team, squares.mlp, x, count, m.width);
+      widen_layer(s, team, w, x, squares.latent);
+    }
     team.wait();
-    x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
+    mix(s, team, layer, shown.queries);
+    x = read_as_is(s, team, s.gathered, count, w.gathered, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
+    add_squares(team, squares.out, x, count, w.gathered);
+    add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
   }
-  if (m.parallel) {
-    add_squares(team, squares.mlp, x, count, m.width);
-    widen_layer(s, team, w, x, squares.latent);
+  if (!w.thinks) {
+    show(s, team, shown.stream, s.stream, s.width_stride, m.width);
+    return;
   }
-  team.wait();
-  place_heads(s, team, layer);
-  team.wait();
-  show(s, team, shown.queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
-  attend(s, team, layer);
-  x = read_as_is(s, team, s.gathered, count, w.heads * w.head_dim, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
-  add_squares(team, squares.out, x, count, w.heads * w.head_dim);
-  add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
-
   if (!m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
     add_squares(team, squares.mlp, x, count, m.width);

@@ -32,9 +32,10 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {10,
+static const int32_t SIZES[] = {12,
                                 sizeof(Matrix),
                                 sizeof(Norm),
+                                sizeof(Recurrent),
                                 sizeof(LayerWeights),
                                 sizeof(Model),
                                 sizeof(LayerCopies),
@@ -70,6 +71,27 @@ API void kernels_close(Opened *opened) {
 
 API void kernels_end_threads() { pool_close(); }
 
+// States of mixers: each row has one, and all of its tokens stand together.
+static bool sound_states(const Model &m, const Call &call, int64_t rows) {
+  bool any = false;
+  for (int32_t i = 0; i < m.layers; i++) {
+    if (m.layer[i].mixer <= ATTENTION) continue;
+    any = true;
+    if (!call.inputs || !call.inputs[i] || (m.layer[i].mixer != SHORT_CONV && !(call.memory && call.memory[i]))) return false;
+  }
+  if (!any) return true;
+  std::vector<bool> ended(rows), taken(call.slot_count);
+  for (int32_t i = 0; i < call.count; i++) {
+    const int32_t row = call.rows[i];
+    if (i && row == call.rows[i - 1]) continue;
+    if (i) ended[call.rows[i - 1]] = true;
+    const int32_t slot = call.slots ? call.slots[row] : row;
+    if (ended[row] || slot < 0 || slot >= call.slot_count || taken[slot]) return false;
+    taken[slot] = true;
+  }
+  return true;
+}
+
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
   if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
@@ -87,7 +109,7 @@ static bool sound(const Model &m, const Call &call) {
   }
   for (int32_t i = 0; i < call.wanted_count; i++) if (call.wanted[i] < 0 || call.wanted[i] >= call.count) return false;
   if (call.probe && (call.probe->first < 0 || call.probe->end > call.count)) return false;
-  return true;
+  return sound_states(m, call, rows);
 }
 
 // Memory for so many tokens and logits of so many.

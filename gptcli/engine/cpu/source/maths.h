@@ -22,6 +22,14 @@ static inline Floats exp(Floats x) {
 
 static inline Floats sigmoid(Floats x) { return splat(1.0f) / (splat(1.0f) + exp(splat(0.0f) - x)); }
 
+// torch.nn.functional.softplus(x): log(1 + e^x), and x itself where that is large.
+static inline Floats softplus(Floats x) {
+  float each[16];
+  store(each, x);
+  for (int i = 0; i < 16; i++) each[i] = each[i] > 20.0f ? each[i] : log1pf(expf(each[i]));
+  return load(each);
+}
+
 static inline Floats tanh(Floats x) {
   return splat(1.0f) - splat(2.0f) / (exp(x + x) + splat(1.0f));
 }

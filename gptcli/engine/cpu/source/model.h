@@ -4,6 +4,13 @@
 
 enum Activation : int32_t { GELU = 0, GELU_TANH = 1, QUICK_GELU = 2, RELU = 3, SILU = 4, RELU_SQUARED = 5 };
 
+// What mixes tokens in a layer. BY_STEP, DELTA: memories that steps, or strengths, write to; see recurrence.h.
+enum Mixer : int32_t { NO_MIXER = 0, ATTENTION = 1, SHORT_CONV = 2, BY_STEP = 3, DELTA = 4 };
+
+enum GateActivation : int32_t { SIGMOID = 0, SOFTPLUS = 1 };
+
+constexpr int PARTS = 6, MOST_TAPS = 8;
+
 enum Over : int32_t { NO_NORM = 0, EACH_HEAD_ALIKE = 1, EACH_HEAD = 2, ALL_HEADS = 3 };
 
 // (rows, columns), as nn.Linear keeps its weight, in panels of 16 rows. data null: not there.
@@ -20,10 +27,28 @@ struct Norm {
   const float *weight, *bias;
 };
 
+// A mixer that has a state: how it filters what it reads, and what its memories are.
+struct Recurrent {
+  int32_t heads, key_heads, key_dim, value_dim;  // of memories; 0 for a short convolution
+  int32_t by_turns;  // memory h has the queries and keys of head h % key_heads, not of h · key_heads / heads
+  int32_t taps, norm_size, norm_shared, gate_first;
+  float step_least, step_most, eps;
+  const float *query_filter, *key_filter, *value_filter;  // (taps, features rounded up to 16), or null
+  const float *query_bias, *key_bias, *value_bias;        // (features rounded up to 16), or null
+  const float *step_bias, *decay_log, *skip;              // (heads); skip: or null
+  Norm norm;                                              // weight null: not there
+};
+
 struct LayerWeights {
   int32_t heads, kv_heads, head_dim, hidden;  // the sizes of this layer
+  int32_t mixer, thinks;                      // thinks: whether it has an MLP
+  // What tokens are projected to, one behind the other, each rounded up to 16: queries, keys, values,
+  // gates, steps, strengths; of a short convolution what comes before it and after it, and values.
+  int32_t parts[PARTS], gathered;             // gathered: features of what `out` reads
   Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
   Matrix query, key, value, out;
+  Matrix output_gate, step, strength;  // data null where there is none
+  Recurrent recurrent;
   Matrix gate, up, down;  // gate: data null where there is none; of a mixture: its shared expert, if any
   Matrix router;          // data null: not a mixture
   Matrix latent_in, latent_out, shared_gate;  // data null: not there
@@ -45,6 +70,7 @@ struct Model {
   int32_t sigmoid, groups, groups_chosen, group_best, on_input, latent;  // groups 0: none; latent 0: the width
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t positions_count, met, head_layernorm;  // met: one of Met
+  int32_t gate_activation;  // of attention's output gate, which is of each head where it has as many rows
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float router_softcap, share_scale;
@@ -94,4 +120,9 @@ struct Call {
   const Squares *squares;                     // or null
   const int32_t *table;                       // (table_rows, row_pages), or null
   int32_t table_rows, row_pages;
+  // The states of mixers, float32, each of `slot_count`: inputs (taps - 1, features that are filtered)
+  // and memory (heads, key_dim, value_dim rounded up to 16), of each layer, or null.
+  void *const *inputs, *const *memory;
+  const int32_t *slots;                       // which state each row has, or null: that of its number
+  int32_t slot_count;
 };

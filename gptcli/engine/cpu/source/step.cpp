@@ -73,6 +73,7 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   give_reading(arena, s.common, rows, widest);
   arena.give(s.numbers, rows);
   arena.give(s.items, count);
+  arena.give(s.runs, count);
   arena.give(s.next, m.layers);
   arena.give(s.shares, m.experts ? count * up(m.experts, 16) : 0);
   arena.give(s.ranks, m.experts ? count * up(m.experts, 16) : 0);
@@ -100,9 +101,8 @@ Step sized(const Model *model, int threads) {
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];
-    const int64_t qkv_end = values_at(w) + up((int64_t)w.kv_heads * w.head_dim, 16);
-    s.qkv_stride = largest(s.qkv_stride, up(qkv_end, ROW_MULTIPLE));
-    s.gathered_stride = largest(s.gathered_stride, up((int64_t)w.heads * w.head_dim, ROW_MULTIPLE));
+    s.qkv_stride = largest(s.qkv_stride, up(part_at(w, PARTS), ROW_MULTIPLE));
+    s.gathered_stride = largest(s.gathered_stride, up(w.gathered, ROW_MULTIPLE));
     s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
   }
@@ -110,7 +110,7 @@ Step sized(const Model *model, int threads) {
   // fewer, of which there is room for all.
   s.at_once = most >= 64 ? 1 : most <= 4 ? 16 : 64 / most;
   while (s.at_once > 1 && threads * attention_bytes(s) > ATTENDING_BYTES) s.at_once /= 2;
-  s.attending = (int32_t)largest(1, smallest(threads, ATTENDING_BYTES / attention_bytes(s)));
+  s.attending = (int32_t)largest(1, smallest(threads, ATTENDING_BYTES / largest(1, attention_bytes(s))));
   Reading row;
   Arena reading;
   give_reading(reading, row, 1, widest_row(s));
@@ -169,7 +169,7 @@ char *reading_new(Reading &reading, int64_t rows, int64_t stride) {
 
 bool step_begin(Step *s, const Call *call, int threads) {
   s->call = call;
-  s->count = call->count, s->item_count = 0;
+  s->count = call->count, s->item_count = s->run_count = 0;
   int32_t end = 0;
   for (int32_t i = 0; i < call->count; i++) {
     Item *last = s->item_count ? &s->items[s->item_count - 1] : nullptr;
@@ -178,6 +178,9 @@ bool step_begin(Step *s, const Call *call, int threads) {
     } else {
       s->items[s->item_count++] = {i, 1, call->rows[i], call->positions[i]};
     }
+    Run *run = s->run_count ? &s->runs[s->run_count - 1] : nullptr;
+    if (run && run->row == call->rows[i]) run->count++;
+    else s->runs[s->run_count++] = {i, 1, call->rows[i]};
     if (call->positions[i] + 1 > end) end = call->positions[i] + 1;
   }
   memset(s->next, 0, s->model->layers * sizeof(int32_t));

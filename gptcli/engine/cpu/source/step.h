@@ -18,17 +18,31 @@ static inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1
 // Tokens of one row of the batch at consecutive positions, which share what they load.
 struct Item { int32_t first, count, row, position; };
 
+// All tokens of a row: a state goes from one to the next.
+struct Run { int32_t first, count, row; };
+
 struct Scratch {  // of one thread
   Reading reading;
   float *columns, *queries, *scores, *running, *fresh;
 };
 
-// Where keys and values begin in a row of queries, keys and values: each part is whole panels.
-static inline int64_t keys_at(const LayerWeights &w) { return up((int64_t)w.heads * w.head_dim, 16); }
-static inline int64_t values_at(const LayerWeights &w) { return keys_at(w) + up((int64_t)w.kv_heads * w.head_dim, 16); }
+// Where a part of what tokens are projected to begins in their row: each is whole panels.
+static inline int64_t part_at(const LayerWeights &w, int part) {
+  int64_t at = 0;
+  for (int i = 0; i < part; i++) at += up(w.parts[i], 16);
+  return at;
+}
+static inline int64_t keys_at(const LayerWeights &w) { return part_at(w, 1); }
+static inline int64_t values_at(const LayerWeights &w) { return part_at(w, 2); }
+
+// The matrices of these parts, in their order.
+struct Parts { const Matrix *of[PARTS]; };
+static inline Parts parts_of(const LayerWeights &w) {
+  return {{&w.query, &w.key, &w.value, &w.output_gate, &w.step, &w.strength}};
+}
 
 // How many heads of queries share a head of keys and values.
-static inline int sharing(const LayerWeights &w) { return w.heads / w.kv_heads; }
+static inline int sharing(const LayerWeights &w) { return w.kv_heads ? w.heads / w.kv_heads : 0; }
 // Floats of a head; of one with its highest score and its sum before.
 static inline int64_t head_stride(const LayerWeights &w) { return up(w.head_dim, 16); }
 static inline int64_t partial_stride(const LayerWeights &w) { return 16 + head_stride(w); }
@@ -45,6 +59,8 @@ struct Step {
   int32_t attending;  // threads that have what attention needs; the others leave it to them
   // Attention.
   Item *items;
+  Run *runs;
+  int32_t run_count;
   int32_t count, item_count, at_once;
   int32_t round;     // stretches of a query whose partial softmaxes are held at once
   int32_t threads;   // among which a layer's stretches may be shared out; 0: items are enough

@@ -5,9 +5,10 @@ from __future__ import annotations
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import gpt2
 from gptcli.engine.model.llama_names import head, spare_head
+from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import ACTIVATIONS
-from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec, Rope
+from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 
 SUPPORTS = "GPT-J 6B"
 OTHER_NAMES = gpt2.OTHER_NAMES

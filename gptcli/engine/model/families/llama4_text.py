@@ -9,9 +9,10 @@ from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.experts import SharedExpert
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
+from gptcli.engine.model.rotations import Temperature
 from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import mixture, rms_norm
-from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, Temperature
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
 SUPPORTS = "Llama 4 Scout and Maverick, text only as they are"
 _FULL, _CHUNKED = "full_attention", "chunked_attention"

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import llama
+from gptcli.engine.model.rotations import Temperature
 from gptcli.engine.model.size_fields import rms_norm
-from gptcli.engine.model.spec import ModelSpec, Temperature
+from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Ministral 3 3B, 8B and 14B"
 

@@ -10,10 +10,16 @@ from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 
+#: Of images, which are added to the first layers' streams, beside qwen2.SECTIONS.
+SEEN = frozenset({qwen2.SECTIONS, "n_deepstack_layers"})
 
-def plan(fields: Fields) -> ConversionPlan:
-    """The plan of a `qwen3` file. Raises ModelError for what is not supported, by name."""
-    fields.only(qwen2.KEYS)
+
+def plan(fields: Fields, more: frozenset[str] = frozenset()) -> ConversionPlan:
+    """The plan of a `qwen3` file. Raises ModelError for what is not supported, by name.
+
+    more: keys that change nothing in a text.
+    """
+    fields.only(qwen2.KEYS | more)
     size = sizes.read(fields)
     config = {
         **llama.common(fields, size, "qwen3", "Qwen3ForCausalLM"),

@@ -11,9 +11,12 @@ from gptcli.models.gguf.plan import ConversionPlan
 _KEYS = qwen2.KEYS | {"expert_count", "expert_used_count", "expert_feed_forward_length"}
 
 
-def plan(fields: Fields) -> ConversionPlan:
-    """The plan of a `qwen3moe` file. Raises ModelError for what is not supported, by name."""
-    fields.only(_KEYS)
+def plan(fields: Fields, more: frozenset[str] = frozenset()) -> ConversionPlan:
+    """The plan of a `qwen3moe` file. Raises ModelError for what is not supported, by name.
+
+    more: keys that change nothing in a text.
+    """
+    fields.only(_KEYS | more)
     size = sizes.read(fields)
     experts, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length")

@@ -1,0 +1,164 @@
+"""Mixers that carry a state from token to token. Shapes: b batch, t time, h memories of a layer.
+
+Sums and states are float32 whatever the model's dtype.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.state.forward_state import ForwardState
+
+#: What is added to the squared length of a query or key before it is divided by it.
+_LENGTH_EPS = 1e-6
+
+
+class Filter(nn.Module):
+    """A causal convolution over the last `taps` tokens, feature by feature."""
+
+    def __init__(self, features: int, taps: int, *, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(features, taps))
+        self.bias = nn.Parameter(torch.empty(features)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, taps - 1 + t, features) → (b, t, features), float32."""
+        bias = None if self.bias is None else self.bias.float()
+        weight = self.weight.float()[:, None]
+        return F.conv1d(x.mT, weight, bias, groups=len(weight)).mT
+
+
+class ShortConvMixer(nn.Module):
+    """See ShortConv."""
+
+    def __init__(self, spec: ShortConv, width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.value = nn.Linear(width, spec.inner, bias=spec.bias)
+        self.before = nn.Linear(width, spec.inner, bias=spec.bias)
+        self.after = nn.Linear(width, spec.inner, bias=spec.bias)
+        self.value_filter = Filter(spec.inner, spec.taps, bias=spec.bias)
+        self.out = nn.Linear(spec.inner, width, bias=spec.bias)
+
+    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
+        """(b, t, width) → (b, t, width)."""
+        kept = state.layers[layer]
+        inputs, memory = kept.read()
+        value = (self.before(x) * self.value(x)).float()
+        inputs, seen = _with_inputs(inputs, value, state)
+        gathered = self.after(x).float() * self.value_filter(seen)
+        kept.write(inputs, memory)
+        return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
+
+
+class RecurrenceMixer(nn.Module):
+    """See Recurrence: token after token, as it is defined."""
+
+    def __init__(self, spec: Recurrence, width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        for name, features in zip(("query", "key", "value"), spec.filtered, strict=True):
+            self.add_module(name, nn.Linear(width, features, bias=spec.bias))
+            self.add_module(f"{name}_filter", Filter(features, spec.taps, bias=spec.filter_bias))
+        self.gate = nn.Linear(width, spec.inner, bias=spec.bias)
+        self.step = nn.Linear(width, spec.heads, bias=spec.bias)
+        self.step_bias = nn.Parameter(torch.empty(spec.heads))
+        self.decay_log = nn.Parameter(torch.empty(spec.heads))
+        delta = spec.rule == "delta"
+        self.strength = nn.Linear(width, spec.heads, bias=spec.bias) if delta else None
+        self.skip = None if delta else nn.Parameter(torch.empty(spec.heads))
+        self.norm = None if spec.norm is None else GatedNorm(spec.norm, spec.inner)
+        self.out = nn.Linear(spec.inner, width, bias=spec.bias)
+
+    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
+        """(b, t, width) → (b, t, width)."""
+        spec, kept = self.spec, state.layers[layer]
+        inputs, memory = kept.read()
+        names = ("query", "key", "value")
+        new = torch.cat([getattr(self, name)(x) for name in names], dim=-1).float()
+        inputs, seen = _with_inputs(inputs, new, state)
+        parts = seen.split(spec.filtered, dim=-1)
+        query, key, value = (
+            F.silu(getattr(self, f"{name}_filter")(part))
+            for name, part in zip(names, parts, strict=True)
+        )
+        shared = spec.heads // spec.key_heads
+        query, key = (part.unflatten(-1, (spec.key_heads, spec.key_dim)) for part in (query, key))
+        if spec.by_turns:
+            query, key = (part.repeat(1, 1, shared, 1) for part in (query, key))
+        else:
+            query, key = (part.repeat_interleave(shared, dim=2) for part in (query, key))
+        # (b, t, h, key_dim)
+        value = value.unflatten(-1, (spec.heads, spec.value_dim))  # (b, t, h, value_dim)
+        step = F.softplus(self.step(x).float() + self.step_bias.float()).clamp(*spec.steps)
+        decay = torch.exp(-self.decay_log.float().exp() * step)  # (b, t, h)
+        strength = step
+        if self.strength is not None:
+            query, key = _of_length_one(query) * spec.key_dim**-0.5, _of_length_one(key)
+            strength = self.strength(x).float().sigmoid()
+        padding = _padding(state, x)
+        if padding is not None:
+            decay = decay.masked_fill(padding, 1.0)
+            strength = strength.masked_fill(padding, 0.0)
+        read = torch.empty_like(value)
+        for t in range(x.size(1)):
+            memory = memory * decay[:, t, :, None, None]
+            written = value[:, t]
+            if self.strength is not None:
+                written = written - torch.einsum("bhk,bhkv->bhv", key[:, t], memory)
+            written = written * strength[:, t, :, None]
+            memory = memory + key[:, t, :, :, None] * written[:, :, None]
+            read[:, t] = torch.einsum("bhk,bhkv->bhv", query[:, t], memory)
+        kept.write(inputs, memory)
+        if self.skip is not None:
+            read = read + self.skip.float()[:, None] * value
+        gate = self.gate(x).float()
+        read = read.flatten(2)
+        gated = read * F.silu(gate) if self.norm is None else self.norm(read, gate)
+        return self.out(gated.to(x.dtype))  # type: ignore[no-any-return]
+
+
+class GatedNorm(nn.Module):
+    """See MemoryNorm."""
+
+    def __init__(self, spec: MemoryNorm, features: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.weight = nn.Parameter(torch.empty(spec.size if spec.shared else features))
+
+    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+        """(b, t, features) of both, float32 → the same."""
+        if self.spec.gate_first:
+            x = x * F.silu(gate)
+        groups = x.unflatten(-1, (-1, self.spec.size))
+        weight = self.weight.float().view(-1, self.spec.size)
+        x = (F.rms_norm(groups, (self.spec.size,), eps=self.spec.eps) * weight).flatten(-2)
+        return x if self.spec.gate_first else x * F.silu(gate)
+
+
+def _with_inputs(inputs: Tensor, new: Tensor, state: ForwardState) -> tuple[Tensor, Tensor]:
+    """What to keep for the next tokens, and (b, taps - 1 + t, features) that these see."""
+    seen = torch.cat((inputs, new), dim=1)
+    kept, time = inputs.size(1), new.size(1)
+    counts = state.under_way or [time] * len(new)
+    if min(counts) == time:
+        return seen[:, time:].clone(), seen
+    ends = torch.tensor(counts, device=new.device)[:, None] + torch.arange(kept, device=new.device)
+    return seen.gather(1, ends[:, :, None].expand(-1, -1, seen.size(2))), seen
+
+
+def _padding(state: ForwardState, x: Tensor) -> Tensor | None:
+    """Which tokens are none, (b, t, 1), where some are."""
+    time = x.size(1)
+    counts = state.under_way or [time] * len(x)
+    if min(counts) == time:
+        return None
+    places = torch.arange(time, device=x.device)
+    return (places >= torch.tensor(counts, device=x.device)[:, None])[:, :, None]
+
+
+def _of_length_one(x: Tensor) -> Tensor:
+    return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True) + _LENGTH_EPS)
