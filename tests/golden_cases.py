@@ -53,7 +53,7 @@ WIDE: Fields = SMALL | {"head_dim": 8}
 GEMMA: Fields = WIDE | {"hidden_size": 24}
 TIED: Fields = {"tie_word_embeddings": True}
 UNTIED: Fields = {"tie_word_embeddings": False}
-FULL, SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING, LINEAR = "full_attention", "sliding_attention", "linear_attention"
 NEO: Fields = {
     "vocab_size": 61,
     "hidden_size": 16,
@@ -161,7 +161,7 @@ def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
 
 
 QWEN3_5: Fields = WIDE | {
-    "layer_types": ["linear_attention", FULL],
+    "layer_types": [LINEAR, FULL],
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
     "linear_key_head_dim": 10,
@@ -172,6 +172,43 @@ QWEN3_5: Fields = WIDE | {
 LFM2: Fields = SMALL | {
     "layer_types": ["conv", FULL],
     "block_multiple_of": 8,
+}
+
+#: Half of the features of each head of attention rotate.
+BAMBA: Fields = SMALL | {
+    "hidden_size": 24,
+    "attn_layer_indices": [1],
+    "mamba_n_heads": 4,
+    "mamba_n_groups": 2,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
+    "rms_norm_eps": 1e-4,
+}
+FALCON_H1: Fields = SMALL | {
+    "mamba_d_ssm": 24,
+    "mamba_n_heads": 4,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "rms_norm_eps": 1e-4,
+    "ssm_multipliers": [0.7, 1.2, 0.8, 1.5, 0.6],
+    "ssm_out_multiplier": 0.9,
+    "mlp_multipliers": [1.4, 0.7],
+    "key_multiplier": 0.8,
+    "attention_out_multiplier": 1.2,
+    "embedding_multiplier": 1.7,
+    "lm_head_multiplier": 1.3,
+}
+NEMOTRON_H: Fields = SMALL | {
+    "layers_block_type": [LINEAR, "mlp", FULL, "mlp"],
+    "head_dim": 8,
+    "mamba_num_heads": 4,
+    "mamba_head_dim": 12,
+    "ssm_state_size": 10,
+    "n_groups": 2,
+    "chunk_size": 16,
+    "layer_norm_epsilon": 1e-3,
 }
 
 CASES: dict[str, Case] = {
@@ -527,7 +564,7 @@ CASES: dict[str, Case] = {
         QWEN3_5
         | TIED
         | {
-            "layer_types": [FULL, "linear_attention"],
+            "layer_types": [FULL, LINEAR],
             "linear_num_value_heads": 2,
             "linear_value_head_dim": 18,
             "linear_conv_kernel_dim": 2,
@@ -609,6 +646,73 @@ CASES: dict[str, Case] = {
     "granitemoehybrid/options": Case(
         "granitemoehybrid",
         GRANITE4 | TIED | {"attention_bias": True, "position_embedding_type": None},
+        repeats=True,
+    ),
+    "granitemoehybrid/mamba": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "layer_types": [LINEAR, FULL],
+            "mamba_n_groups": 2,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+            "position_embedding_type": None,
+        },
+        repeats=True,
+    ),
+    "bamba/plain": Case("bamba", BAMBA),
+    "bamba/options": Case(
+        "bamba",
+        BAMBA
+        | TIED
+        | {
+            "attn_layer_indices": [0],
+            "attention_bias": True,
+            "mlp_bias": True,
+            "mamba_n_groups": 1,
+            "mamba_expand": 3,
+            "mamba_d_state": 18,
+            "mamba_d_conv": 2,
+            "mamba_conv_bias": False,
+            "mamba_proj_bias": True,
+            "time_step_limit": [0.6, 0.9],
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    "falcon_h1/multiplied": Case(
+        "falcon_h1", FALCON_H1 | {"attention_in_multiplier": 1.1, "ssm_in_multiplier": 1.25}
+    ),
+    "falcon_h1/normed": Case(
+        "falcon_h1",
+        FALCON_H1
+        | TIED
+        | {
+            "mamba_rms_norm": True,
+            "mamba_n_groups": 2,
+            "attention_bias": True,
+            "projectors_bias": True,
+            "mamba_proj_bias": True,
+            "mlp_bias": True,
+        },
+    ),
+    "falcon_h1/gate_first": Case(
+        "falcon_h1",
+        FALCON_H1 | {"mamba_rms_norm": True, "mamba_norm_before_gate": False, "mamba_d_ssm": None},
+        repeats=True,
+    ),
+    "nemotron_h/dense": Case("nemotron_h", NEMOTRON_H),
+    "nemotron_h/options": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, FULL, LINEAR, "mlp"],
+            "mlp_bias": True,
+            "use_bias": True,
+            "use_conv_bias": False,
+            "time_step_min": 0.6,
+            "conv_kernel": 3,
+        },
         repeats=True,
     ),
     "hunyuan_v1_dense/alpha": Case(

@@ -40,6 +40,10 @@ _TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
+    "qwen3_5": _TEXT,
+    # PEFT refuses what projects a mixer's sums back.
+    "falcon_h1": ["q_proj", "o_proj", "in_proj", "up_proj"],
+    "nemotron_h": ["q_proj", "o_proj", "in_proj", "up_proj"],
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe"), ATTENTION),
 }
 

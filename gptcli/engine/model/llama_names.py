@@ -71,12 +71,14 @@ def where(spec: ModelSpec, holds: Callable[[LayerSpec], bool]) -> tuple[int, ...
     return None if len(found) == spec.layers else found
 
 
-def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:
+def attention_rules(
+    spec: ModelSpec, out: str = "o_proj", *, block: str = "self_attn"
+) -> list[Rule]:
     """Every projection is stored by itself, as (out, in).
 
     Where attention has a gate of each feature, that stands behind the queries, head by head.
     """
-    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
+    theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.attention"
     layers, bias = where(spec, lambda each: each.attends), spec.qkv_bias
     queries, groups = f"{theirs}.q_proj", 1
     into: str | tuple[str, ...] = f"{ours}.query"

@@ -34,8 +34,11 @@ class Recurrence:
     value, and skip · value is added to what is read.
 
     heads: memories; key_heads: of queries and keys, each for heads / key_heads memories that
-    follow each other. bias: of all linear layers but the gate's own; filter_bias: of the
-    convolution. norm: None for the gate alone.
+    follow each other. bias: of what the stream is projected by; filter_bias: of the convolution;
+    out_bias: of what projects back. norm: None for the gate alone.
+
+    scales: what each part is multiplied by that the stream is projected to, in the order of
+    `parts`, 1 for those behind; out_scale: the same of what is projected back.
     """
 
     heads: int
@@ -47,7 +50,10 @@ class Recurrence:
     norm: MemoryNorm | None
     bias: bool = False
     filter_bias: bool = False
+    out_bias: bool = False
     steps: tuple[float, float] = (0.0, float("inf"))
+    scales: tuple[float, ...] = ()
+    out_scale: float = 1.0
 
     @property
     def filtered(self) -> tuple[int, ...]:
@@ -59,6 +65,10 @@ class Recurrence:
     def parts(self) -> tuple[int, ...]:
         """Features of all that the stream is projected to: these, gates, steps and strengths."""
         return (*self.filtered, self.inner, self.heads, self.heads if self.rule == "delta" else 0)
+
+    def scale(self, part: int) -> float:
+        """What the part of that number is multiplied by."""
+        return self.scales[part] if part < len(self.scales) else 1.0
 
     @property
     def inner(self) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.spec import Activation, Experts, ModelSpec
+from gptcli.engine.torch.scaled import scaled
 
 _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -30,18 +31,19 @@ class MLP(nn.Module):
         self.down = nn.Linear(hidden, spec.width, bias=spec.mlp_bias)
         self.activation = _ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
+        self.gate_scale, self.out_scale = spec.gate_scale, spec.mlp_out_scale
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, width)."""
         up = self.up(x)
         if self.gate is None:
-            return self.down(self.activation(up))  # type: ignore[no-any-return]
-        gate = self.gate(x)
+            return scaled(self.down(self.activation(up)), self.out_scale)
+        gate = scaled(self.gate(x), self.gate_scale)
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
         if self.offset:
             up = up + self.offset
-        return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
+        return scaled(self.down(self.activation(gate) * up), self.out_scale)
 
 
 class Mixture(nn.Module):

@@ -114,12 +114,15 @@ class _Sums:
         for struct, shape, this in zip(self._layers, spec.shapes, spec.each_layer, strict=True):
             mixture = this.mixture and spec.experts is not None
             hidden = spec.experts.hidden if mixture and spec.experts else shape.hidden
+            gathered = shape.heads * shape.head_dim
             kept = {
                 "attention": np.zeros(spec.width),
-                "out": np.zeros(this.mixer.inner if this.mixer else shape.heads * shape.head_dim),
+                "out": np.zeros(this.mixer.inner if not this.attends and this.mixer else gathered),
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if this.attends and this.mixer:
+                kept["beside"] = np.zeros(this.mixer.inner)
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
@@ -135,8 +138,12 @@ class _Sums:
                 found[name] = _weights(self._head, LEAST_OF_TIED if name == EMBEDDING else LEAST)
             elif parts[-1] == "weight" and parts[-2] in _READS:
                 mixes = parts[-2] == "gate" and parts[-3] in ("attention", "mixer")
-                read = "attention" if mixes else _READS[parts[-2]]
-                found[name] = _weights(self._kept[int(parts[1])][read])
+                read, kept = _READS[parts[-2]], self._kept[int(parts[1])]
+                if mixes:
+                    read = "attention"
+                elif parts[-3:-1] == ["mixer", "out"] and "beside" in kept:
+                    read = "beside"
+                found[name] = _weights(kept[read])
         return found
 
 
