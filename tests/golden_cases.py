@@ -12,10 +12,11 @@ Fields = dict[str, Any]
 class Case:
     """A model_type, fields of its config, the largest shard.
 
-    attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
-    many tokens are computed once more by themselves, where the length matters. repeats: nothing is
-    new in it but names, sizes and how known parts go together, so its logits and its weights are
-    compared, and the many ways to compute them are those of other cases.
+    attention: how transformers computes it; packed: its experts are stored in MXFP4; stacked: in
+    two stacks; short: how many tokens are computed once more by themselves, where the length
+    matters. repeats: nothing is new in it but names, sizes and how known parts go together, so its
+    logits and its weights are compared, and the many ways to compute them are those of other cases.
+    seed: another draw, where with the first rounding decides which experts are chosen.
     """
 
     kind: str
@@ -23,8 +24,10 @@ class Case:
     shard: str = "1GB"
     attention: str = "eager"
     packed: bool = False
+    stacked: bool = False
     short: int = 0
     repeats: bool = False
+    seed: int = 0
 
 
 GPT2: Fields = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
@@ -95,6 +98,14 @@ QWEN3_MOE: Fields = WIDE | {
     "num_experts_per_tok": 2,
     "moe_intermediate_size": 12,
 }
+#: Which of many are chosen by what is added matters only among several.
+ROUTED: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts_per_tok": 3,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+}
+MINIMAX: Fields = WIDE | {"num_local_experts": 6, "num_experts_per_tok": 3, "rotary_dim": 4}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -169,11 +180,36 @@ QWEN3_5: Fields = WIDE | {
     "linear_conv_kernel_dim": 4,
     "rms_norm_eps": 1e-4,
 }
+QWEN3_5_VISION: Fields = {
+    "model_type": "qwen3_5_vision",
+    "depth": 1,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_heads": 1,
+    "patch_size": 2,
+    "temporal_patch_size": 1,
+    "out_hidden_size": 16,
+    "num_position_embeddings": 4,
+}
+QWEN3_5_IDS: Fields = {
+    "image_token_id": 60,
+    "video_token_id": 59,
+    "vision_start_token_id": 58,
+    "vision_end_token_id": 57,
+}
 LFM2: Fields = SMALL | {
     "layer_types": ["conv", FULL],
     "block_multiple_of": 8,
 }
 
+LFM2_MOE: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "num_dense_layers": 1,
+    "norm_eps": 1e-4,
+}
 #: Half of the features of each head of attention rotate.
 BAMBA: Fields = SMALL | {
     "hidden_size": 24,
@@ -199,6 +235,12 @@ FALCON_H1: Fields = SMALL | {
     "attention_out_multiplier": 1.2,
     "embedding_multiplier": 1.7,
     "lm_head_multiplier": 1.3,
+}
+QWEN3_NEXT: Fields = QWEN3_5 | {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 10,
 }
 NEMOTRON_H: Fields = SMALL | {
     "layers_block_type": [LINEAR, "mlp", FULL, "mlp"],
@@ -385,6 +427,71 @@ CASES: dict[str, Case] = {
             "use_sliding_window": True,
             "sliding_window": 7,
         },
+    ),
+    "qwen2_moe/options": Case(
+        "qwen2_moe",
+        QWEN3_MOE
+        | TIED
+        | {
+            "num_hidden_layers": 4,
+            "decoder_sparse_step": 2,
+            "mlp_only_layers": [1],
+            "shared_expert_intermediate_size": 40,
+            "num_experts_per_tok": 3,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "max_window_layers": 3,
+        },
+    ),
+    "glm4_moe/dense_first": Case(
+        "glm4_moe",
+        ROUTED | {"use_qk_norm": True, "norm_topk_prob": False, "routed_scaling_factor": 0.7},
+        seed=3,
+    ),
+    "glm4_moe/groups": Case(
+        "glm4_moe",
+        ROUTED
+        | TIED
+        | {
+            "first_k_dense_replace": 2,
+            "n_group": 4,
+            "topk_group": 2,
+            "routed_scaling_factor": 2.5,
+            "n_shared_experts": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+    ),
+    "minimax_m2/untied": Case("minimax_m2", MINIMAX, seed=1, repeats=True),
+    "ernie4_5_moe/tied": Case(
+        "ernie4_5_moe",
+        SMALL
+        | {
+            "num_hidden_layers": 3,
+            "moe_num_experts": 8,
+            "moe_k": 3,
+            "moe_intermediate_size": 12,
+        },
+        repeats=True,
+    ),
+    "ernie4_5_moe/options": Case(
+        "ernie4_5_moe",
+        SMALL
+        | UNTIED
+        | {
+            "num_hidden_layers": 4,
+            "moe_num_experts": 6,
+            "moe_k": 2,
+            "moe_intermediate_size": 12,
+            "moe_num_shared_experts": 0,
+            "moe_layer_start_index": 0,
+            "moe_layer_end_index": 2,
+            "moe_layer_interval": 2,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+        repeats=True,
     ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
@@ -577,21 +684,8 @@ CASES: dict[str, Case] = {
         "qwen3_5",
         {
             "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
-            "vision_config": {
-                "model_type": "qwen3_5_vision",
-                "depth": 1,
-                "hidden_size": 8,
-                "intermediate_size": 8,
-                "num_heads": 1,
-                "patch_size": 2,
-                "temporal_patch_size": 1,
-                "out_hidden_size": 16,
-                "num_position_embeddings": 4,
-            },
-            "image_token_id": 60,
-            "video_token_id": 59,
-            "vision_start_token_id": 58,
-            "vision_end_token_id": 57,
+            "vision_config": QWEN3_5_VISION,
+            **QWEN3_5_IDS,
         },
     ),
     "lfm2/plain": Case("lfm2", LFM2),
@@ -658,6 +752,86 @@ CASES: dict[str, Case] = {
             "mamba_chunk_size": 16,
             "rms_norm_eps": 1e-4,
             "position_embedding_type": None,
+        },
+        repeats=True,
+    ),
+    "granitemoehybrid/mixture": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "intermediate_size": 12,
+            "layer_types": [FULL, LINEAR],
+            "mamba_n_groups": 1,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/mixture": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, "moe", FULL, "mlp"],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "routed_scaling_factor": 1.7,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/latent": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": ["moe", LINEAR, FULL],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "moe_latent_size": 12,
+            "norm_topk_prob": False,
+        },
+    ),
+    "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT, repeats=True),
+    "qwen3_next/options": Case(
+        "qwen3_next",
+        QWEN3_NEXT
+        | TIED
+        | {
+            "layer_types": [FULL, LINEAR],
+            "mlp_only_layers": [1],
+            "norm_topk_prob": False,
+            "attention_bias": True,
+        },
+        repeats=True,
+    ),
+    "qwen3_5_moe_text/alone": Case("qwen3_5_moe_text", QWEN3_NEXT, repeats=True),
+    "qwen3_5_moe/stacked": Case(
+        "qwen3_5_moe",
+        {
+            "text_config": QWEN3_NEXT | {"model_type": "qwen3_5_moe_text"},
+            "vision_config": QWEN3_5_VISION | {"model_type": "qwen3_5_moe_vision"},
+            **QWEN3_5_IDS,
+        },
+        stacked=True,
+        repeats=True,
+    ),
+    "lfm2_moe/plain": Case("lfm2_moe", LFM2_MOE, repeats=True),
+    "lfm2_moe/options": Case(
+        "lfm2_moe",
+        LFM2_MOE
+        | UNTIED
+        | {
+            "layer_types": [FULL, "conv"],
+            "num_dense_layers": 0,
+            "use_expert_bias": False,
+            "norm_topk_prob": False,
+            "routed_scaling_factor": 1.5,
+            "conv_bias": True,
         },
         repeats=True,
     ),

@@ -34,8 +34,9 @@ class Recurrence:
     value, and skip · value is added to what is read.
 
     heads: memories; key_heads: of queries and keys, each for heads / key_heads memories that
-    follow each other. bias: of what the stream is projected by; filter_bias: of the convolution;
-    out_bias: of what projects back. norm: None for the gate alone.
+    follow each other, or where they go `by_turns` for every key_heads-th. bias: of what the stream
+    is projected by; filter_bias: of the convolution; out_bias: of what projects back. norm: None
+    for the gate alone.
 
     scales: what each part is multiplied by that the stream is projected to, in the order of
     `parts`, 1 for those behind; out_scale: the same of what is projected back.
@@ -54,6 +55,7 @@ class Recurrence:
     steps: tuple[float, float] = (0.0, float("inf"))
     scales: tuple[float, ...] = ()
     out_scale: float = 1.0
+    by_turns: bool = False
 
     @property
     def filtered(self) -> tuple[int, ...]:

@@ -87,11 +87,8 @@ class RecurrenceMixer(nn.Module):
             F.silu(getattr(self, f"{name}_filter")(part))
             for name, part in zip(names, parts, strict=True)
         )
-        heads = spec.key_heads, spec.heads // spec.key_heads
-        query, key = (
-            part.unflatten(-1, (spec.key_heads, spec.key_dim)) for part in (query, key)
-        )  # (b, t, g, key_dim)
-        value = value.unflatten(-1, (*heads, spec.value_dim))  # (b, t, g, r, value_dim)
+        query, key = (part.unflatten(-1, (spec.key_heads, spec.key_dim)) for part in (query, key))
+        value = value.unflatten(-1, (spec.heads, spec.value_dim))  # (b, t, h, value_dim)
         step = scaled(self.step(x).float(), spec.scale(4)) + self.step_bias.float()
         strength = step = F.softplus(step).clamp(*spec.steps)
         decay = -self.decay_log.float().exp() * step  # (b, t, h)
@@ -101,16 +98,34 @@ class RecurrenceMixer(nn.Module):
         padding = _padding(state, x)
         if padding is not None:
             decay, strength = (each.masked_fill(padding, 0.0) for each in (decay, strength))
-        decay, strength = decay.unflatten(-1, heads), strength.unflatten(-1, heads)
-        memory, corrects = memory.unflatten(1, heads), self.strength is not None
-        read, memory = remembered(query, key, value, decay, strength, memory, corrects=corrects)
-        kept.write(inputs, memory.flatten(1, 2))
+        read, memory = remembered(
+            query,
+            key,
+            self._by_key(value, 2),
+            self._by_key(decay, 2),
+            self._by_key(strength, 2),
+            self._by_key(memory, 1),
+            corrects=self.strength is not None,
+        )
+        read, memory = self._in_order(read, 2), self._in_order(memory, 1)
+        kept.write(inputs, memory)
         if self.skip is not None:
-            read = read + self.skip.float().view(*heads, 1) * value
+            read = read + self.skip.float()[:, None] * value
         gate = scaled(self.gate(x).float(), spec.scale(3))
         read = read.flatten(2)
         gated = read * F.silu(gate) if self.norm is None else self.norm(read, gate)
         return scaled(self.out(gated.to(x.dtype)), spec.out_scale)
+
+    def _by_key(self, x: Tensor, axis: int) -> Tensor:
+        """Memories, at some axis, become heads of queries and keys and those of each of them."""
+        shared = self.spec.heads // self.spec.key_heads
+        parts = (shared, -1) if self.spec.by_turns else (-1, shared)
+        apart: Tensor = x.unflatten(axis, parts)
+        return apart.transpose(axis, axis + 1) if self.spec.by_turns else apart
+
+    def _in_order(self, x: Tensor, axis: int) -> Tensor:
+        """The other way."""
+        return (x.transpose(axis, axis + 1) if self.spec.by_turns else x).flatten(axis, axis + 1)
 
 
 class GatedNorm(nn.Module):

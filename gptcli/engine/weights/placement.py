@@ -6,7 +6,7 @@ a quantised matrix may be bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +54,8 @@ class Layout:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
             wanted = (wanted[1], wanted[0])
+        if rule.one_row:
+            wanted = (1, *wanted)
         if self.stacked:
             wanted = (len(self.targets), *wanted)
         if not self.packed:
@@ -80,7 +82,7 @@ class Layout:
         Not for members that are stored one by one and are a part of ours.
         """
         plain, targets = (
-            replace(self, rule=replace(self.rule, transpose=False)),
+            replace(self, rule=replace(self.rule, transpose=False, between=False)),
             self.targets[member],
         )
         count = sum(ours[target][0] for target in targets) + self.rule.skip
@@ -113,6 +115,8 @@ class Layout:
             tensor = tensor.T
         if rule.between:
             tensor = tensor[:, 0]
+        if rule.one_row:
+            tensor = tensor[0]
         tensor = tensor[rule.skip :]
         inner, end = tuple(tensor.shape[1:]), 0
         grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))
@@ -132,10 +136,12 @@ def _gapless(part: Array) -> Array:
     return part.contiguous()
 
 
-def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:
+def layouts(rule: Rule, layers: int, names: Collection[str]) -> Iterator[Layout]:
     """The rule at every layer that it is for; `names` are the stored names, prefixes left out."""
     everywhere = range(layers) if rule.layers is None else rule.layers
     for layer in everywhere if "{i}" in rule.stored else (0,):
+        if rule.unless is not None and rule.unless.replace("{i}", str(layer)) in names:
+            continue
         at = rule.stored.replace("{i}", str(layer))
         targets = tuple(target.replace("{i}", str(layer)) for target in rule.targets)
         each = [
