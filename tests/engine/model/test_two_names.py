@@ -59,6 +59,8 @@ def test_names_that_contradict_each_other_are_refused() -> None:
 def test_each_pair(family: str, other: str, own: str) -> None:
     """A name in a family's list that is spelled as nobody writes it, or not used there."""
     (path, *_) = sorted((GOLDENS / family).glob("*/config.json"))
+    if other == "num_local_experts" and family == "nemotron_h":
+        path = GOLDENS / "nemotron_h/latent/config.json"
     config = json.loads(path.read_text())
     unsaid = _KINDS.get(family) if own == "layers_block_type" else _UNSAID.get(own)
     value = next(v for v in (unsaid, config.get(own), config.get(other)) if v)
