@@ -18,7 +18,7 @@ from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.mixers import Mixer, Recurrence, ShortConv
 from gptcli.engine.model.rotations import Rope
-from gptcli.engine.model.spec import LayerSpec, ModelSpec
+from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 
 
@@ -40,9 +40,9 @@ class Weights:
         self._ones: Floats = np.ones(max(s.heads * s.head_dim for s in spec.shapes), np.float32)
         if spec.alibi is not None:
             self._slopes = [slopes(shape.heads) * np.float32(spec.alibi) for shape in spec.shapes]
-            for layer, steep in zip(self.layers, self._slopes, strict=True):
+            for layer, steep in zip(self.layers, self._slopes, strict=False):
                 layer.slopes = steep.ctypes.data
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers[: spec.layers]):
             self._fill_layer(layer, spec, index)
         self._matrix(model.embedding, "embedding")
         self._matrix(model.head, packed.head.removesuffix(".weight"))
@@ -60,7 +60,7 @@ class Weights:
 
     def point_to_angles(self, tables: Mapping[object, tuple[Floats, Floats]]) -> None:
         """Let each layer that rotates use the cosines and sines of its rope."""
-        for this, layer in zip(self.packed.spec.each_layer, self.layers, strict=True):
+        for this, layer in zip(self.packed.spec.each_layer, self.layers, strict=False):
             if this.rope is not None:
                 cos, sin = tables[this.rope]
                 layer.cos, layer.sin = cos.ctypes.data, sin.ctypes.data
@@ -74,8 +74,10 @@ class Weights:
             if spec.head_norm is not None and spec.head_norm.norm.weightless and this.normed_heads:
                 getattr(layer, name).weight = self._ones.ctypes.data
         if this.mixer is not None:
-            self._fill_mixer(layer, this.mixer, f"{at}.mixer")
-        elif this.mixes:
+            beside = layer.beside
+            mixing = abi.LayerWeights.from_address(beside) if beside else layer
+            self._fill_mixer(mixing, this.mixer, f"{at}.mixer")
+        if this.attends:
             for name in ("query", "key", "value", "out"):
                 self._matrix(getattr(layer, name), f"{at}.attention.{name}")
             if spec.attention_gate is not None:
@@ -162,31 +164,45 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 
 
 def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
-    layers = (abi.LayerWeights * spec.layers)()
-    gate = spec.attention_gate
-    beside = spec.experts.shared if spec.experts is not None else None
-    for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=True):
+    """The layers, and behind them the mixers that stand beside attention."""
+    both = [this.attends and this.mixer is not None for this in spec.each_layer]
+    layers = (abi.LayerWeights * (spec.layers + sum(both)))()
+    others = iter(layers[spec.layers :])
+    shared = spec.experts.shared if spec.experts is not None else None
+    for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=False):
         layer.hidden, layer.thinks = shape.hidden, this.thinks
-        if this.mixture and beside is not None:
-            layer.hidden = beside.hidden
+        if this.mixture and shared is not None:
+            layer.hidden = shared.hidden
+        layer.part_scales[:] = (1.0,) * abi.PARTS
+        layer.out_scale = spec.residual_scale * spec.attention_out_scale
+        layer.mlp_scale = spec.residual_scale * spec.mlp_out_scale
+        if this.attends:
+            _fill_attention(layer, spec, shape)
         if this.mixer is not None:
-            _fill_sizes(layer, this.mixer)
-            continue
-        if not this.mixes:
-            continue
-        layer.mixer = abi.Mixer.ATTENTION
-        layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-        layer.head_dim = shape.head_dim
-        inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-        gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-        layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
-        scale = spec.attention_scale
-        layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+            mixing = layer
+            if this.attends:
+                mixing = next(others)
+                layer.beside, mixing.hidden = c.addressof(mixing), layer.hidden
+            _fill_sizes(mixing, this.mixer, spec.residual_scale)
     return layers
 
 
-def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
-    """The sizes of a mixer, and what it is."""
+def _fill_attention(layer: abi.LayerWeights, spec: ModelSpec, shape: LayerShape) -> None:
+    """The sizes of attention."""
+    gate = spec.attention_gate
+    layer.mixer = abi.Mixer.ATTENTION
+    layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
+    layer.head_dim = shape.head_dim
+    inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
+    layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
+    scale = spec.attention_scale
+    layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+
+
+def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer, residual_scale: float) -> None:
+    """The sizes of a mixer, what it is, and what it is multiplied by."""
+    layer.out_scale, layer.part_scales[:] = residual_scale, (1.0,) * abi.PARTS
     recurrent = layer.recurrent
     recurrent.taps, layer.gathered = mixer.taps, mixer.inner
     if isinstance(mixer, ShortConv):
@@ -194,6 +210,8 @@ def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
         layer.parts[:3] = mixer.parts
         return
     layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
+    layer.out_scale = residual_scale * mixer.out_scale
+    layer.part_scales[:] = tuple(mixer.scale(part) for part in range(abi.PARTS))
     # Where steps are strengths, the kernels put them there as well.
     layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
     for name in ("heads", "key_heads", "key_dim", "value_dim", "by_turns"):
@@ -225,7 +243,7 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0
     model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset
-    model.residual_scale, model.logit_scale = spec.residual_scale, spec.logit_scale
+    model.gate_scale, model.logit_scale = spec.gate_scale, spec.logit_scale
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
     return model
