@@ -200,6 +200,11 @@ class ModelSpec:
         return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
 
     @cached_property
+    def carrying(self) -> tuple[int, ...]:
+        """The layers that carry a state from token to token in place of attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
+
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)

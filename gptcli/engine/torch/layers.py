@@ -169,7 +169,7 @@ class Layer(nn.Module):
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "state", "attention", "mlp".
 
         "attention" is also what a mixer adds that stands in its place.
         """
@@ -179,7 +179,7 @@ class Layer(nn.Module):
             if self.attention is not None:
                 update = self.attention(read, layer, state, mask, turn, probe)
             elif self.mixer is not None:
-                update = self.mixer(read, layer, state)
+                update = self.mixer(read, layer, state, probe)
             update = self._finished(update, self.attention_post_norm)
             if probe is not None:
                 probe("attention", layer, update, state.lengths[0])

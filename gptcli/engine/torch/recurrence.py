@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 
 #: What is added to the squared length of a query or key before it is divided by it.
@@ -43,12 +44,18 @@ class ShortConvMixer(nn.Module):
         self.value_filter = Filter(spec.inner, spec.taps, bias=spec.bias)
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         kept = state.layers[layer]
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
         inputs, seen = _with_inputs(inputs, value, state)
+        if probe is not None and probe.wants("state", layer):
+            squares = seen[:, 1:].square().sum(dim=-1)
+            lengths = squares.unfold(1, self.spec.taps - 1, 1).sum(dim=-1).sqrt()
+            probe("state", layer, lengths[:, :, None], state.lengths[0])
         gathered = self.after(x).float() * self.value_filter(seen)
         kept.write(inputs, memory)
         return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
@@ -73,8 +80,10 @@ class RecurrenceMixer(nn.Module):
         self.norm = None if spec.norm is None else GatedNorm(spec.norm, spec.inner)
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         spec, kept = self.spec, state.layers[layer]
         inputs, memory = kept.read()
         names = ("query", "key", "value")
@@ -102,6 +111,8 @@ class RecurrenceMixer(nn.Module):
             decay = decay.masked_fill(padding, 1.0)
             strength = strength.masked_fill(padding, 0.0)
         read = torch.empty_like(value)
+        shown = probe if probe is not None and probe.wants("state", layer) else None
+        lengths = list[Tensor]()
         for t in range(x.size(1)):
             memory = memory * decay[:, t, :, None, None]
             written = value[:, t]
@@ -110,6 +121,10 @@ class RecurrenceMixer(nn.Module):
             written = written * strength[:, t, :, None]
             memory = memory + key[:, t, :, :, None] * written[:, :, None]
             read[:, t] = torch.einsum("bhk,bhkv->bhv", query[:, t], memory)
+            if shown is not None:
+                lengths.append(torch.linalg.matrix_norm(memory))
+        if shown is not None:
+            shown("state", layer, torch.stack(lengths, dim=1), state.lengths[0])
         kept.write(inputs, memory)
         if self.skip is not None:
             read = read + self.skip.float()[:, None] * value
