@@ -16,8 +16,9 @@ _ENDS = 4
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A snapshot of one row. end: a prompt or an answer ended here; logits: what came next there,
-    (1, vocab), where a prompt ended.
+    """A snapshot of one row.
+
+    end: a prompt or an answer ended here; logits: what came next, (1, vocab), where a prompt did.
     """
 
     snapshot: Snapshot
