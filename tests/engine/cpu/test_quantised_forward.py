@@ -67,7 +67,7 @@ def _expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Ten
     kinds = MIXTURES[mixture]
     decoder = copy.deepcopy(runner_of(case).decoder)
     for name, module in decoder.named_modules():
-        if isinstance(module, nn.Linear) and not name.endswith("router"):
+        if isinstance(module, nn.Linear) and not name.endswith(("router", "shared_gate")):
             module.weight.data = stored(module.weight.data, kinds.body)
             module.register_forward_pre_hook(rounded(kinds.body, instructions, met))
     runner, row = TorchRunner(decoder), rows_of(case)[0]

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 9
+VERSION = 11
 
 
 class Kind(IntEnum):
@@ -121,7 +121,8 @@ class Recurrent(c.Structure):
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "key_heads", "key_dim", "value_dim")),
-        *((name, c.c_int32) for name in ("taps", "norm_size", "norm_shared", "gate_first")),
+        *((name, c.c_int32) for name in ("by_turns", "taps", "norm_size")),
+        *((name, c.c_int32) for name in ("norm_shared", "gate_first")),
         *((name, c.c_float) for name in ("step_least", "step_most", "eps")),
         *((f"{name}_filter", c.c_void_p) for name in ("query", "key", "value")),
         *((f"{name}_bias", c.c_void_p) for name in ("query", "key", "value")),
@@ -143,8 +144,9 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("output_gate", "step", "strength")),
         ("recurrent", Recurrent),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
+        *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
         ("attention_scale", c.c_float),
@@ -160,7 +162,9 @@ class Model(c.Structure):
             for name in (
                 *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
-                *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
+                *("experts", "chosen", "expert_hidden", "normalised"),
+                *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
+                "parallel",
                 *("positions_count", "met", "head_layernorm", "gate_activation"),
                 "norm_after_rope",
             )
@@ -169,7 +173,8 @@ class Model(c.Structure):
             (name, c.c_float)
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
-                *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
+                *("up_offset", "router_softcap", "share_scale"),
+                *("residual_scale", "embedding_scale", "logit_scale"),
                 "final_softcap",
             )
         ),
@@ -202,7 +207,10 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("attention", "out", "mlp", "down"))
+    _fields_ = tuple(
+        (name, c.c_void_p)
+        for name in ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum")
+    )
 
 
 class Squares(c.Structure):

@@ -73,7 +73,11 @@ class Parameters(Mapping[str, Parameter]):
         if rows is not None:
             return self._taken(name, rows)
         array = self._read(name)
-        return array if self.exact or self._stored(name).kind == "BF16" else _rounded(array)
+        exact = self.exact or self._placements[name].layout.rule.exact
+        return array if exact or self._stored(name).kind == "BF16" else _rounded(array)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._placements  # to look one up is to read it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._placements)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
@@ -140,8 +141,9 @@ def _layer(
         experts = spec.experts
         router = f"{at}.mlp.router"
         yield from _linear(router, kinds.table, experts.count, spec.width, experts.router_bias)
+        yield from _beside(spec, experts, f"{at}.mlp", kinds)
         for n in range(experts.count):
-            yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds)
+            yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds, experts.latent)
     else:
         yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
     if after:
@@ -191,10 +193,27 @@ def _filter(name: str, features: int, taps: int, bias: bool) -> Iterator[Section
         yield _vector(f"{name}.bias", features)
 
 
-def _mlp(spec: ModelSpec, at: str, hidden: int, kinds: Kinds) -> Iterator[Section]:
+def _beside(spec: ModelSpec, experts: Experts, at: str, kinds: Kinds) -> Iterator[Section]:
+    """What a mixture has beside its router and its experts."""
+    if experts.correction:
+        yield _vector(f"{at}.correction", experts.count)
+    if experts.latent is not None:
+        width, latent, bias = spec.width, experts.latent, spec.mlp_bias
+        yield from _linear(f"{at}.latent_in", kinds.body, latent, width, bias)
+        yield from _linear(f"{at}.latent_out", kinds.body, width, latent, bias)
+    if experts.shared is not None:
+        if experts.shared.gated:
+            yield from _linear(f"{at}.shared_gate", kinds.table, 1, spec.width, False)
+        yield from _mlp(spec, f"{at}.shared", experts.shared.hidden, kinds)
+
+
+def _mlp(
+    spec: ModelSpec, at: str, hidden: int, kinds: Kinds, width: int | None = None
+) -> Iterator[Section]:
+    width = width or spec.width
     for name in ("gate", "up") if spec.gated else ("up",):
-        yield from _linear(f"{at}.{name}", kinds.body, hidden, spec.width, spec.mlp_bias)
-    yield from _linear(f"{at}.down", kinds.body, spec.width, hidden, spec.mlp_bias)
+        yield from _linear(f"{at}.{name}", kinds.body, hidden, width, spec.mlp_bias)
+    yield from _linear(f"{at}.down", kinds.body, width, hidden, spec.mlp_bias)
 
 
 def _linear(name: str, kind: Kind, rows: int, columns: int, bias: bool) -> Iterator[Section]:

@@ -15,6 +15,7 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.mixers import Mixer, Recurrence, ShortConv
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
@@ -110,9 +111,14 @@ class Weights:
                     self._matrix(matrix, f"{at}.mlp.experts.{number}.{name}")
                 setattr(layer, f"experts_{name}", c.addressof(matrices))
                 self._experts.append(matrices)
-        else:
+            self._point(layer, "correction", f"{at}.mlp.correction")
+            for name in ("latent_in", "latent_out", "shared_gate"):
+                if f"{at}.mlp.{name}.weight" in self.packed.places:
+                    self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+        if not this.mixture or (spec.experts is not None and spec.experts.shared is not None):
+            whole = f"{at}.mlp.shared" if this.mixture else f"{at}.mlp"
             for name in into:
-                self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+                self._matrix(getattr(layer, name), f"{whole}.{name}")
 
     def _norm(self, norm: abi.Norm, name: str) -> None:
         self._point(norm, "weight", f"{name}.weight")
@@ -150,8 +156,11 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     layers = (abi.LayerWeights * spec.layers)()
     gate = spec.attention_gate
+    beside = spec.experts.shared if spec.experts is not None else None
     for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=True):
         layer.hidden, layer.thinks = shape.hidden, this.thinks
+        if this.mixture and beside is not None:
+            layer.hidden = beside.hidden
         if this.mixer is not None:
             _fill_sizes(layer, this.mixer)
             continue
@@ -179,7 +188,7 @@ def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
     layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
     # Where steps are strengths, the kernels put them there as well.
     layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
-    for name in ("heads", "key_heads", "key_dim", "value_dim"):
+    for name in ("heads", "key_heads", "key_dim", "value_dim", "by_turns"):
         setattr(recurrent, name, getattr(mixer, name))
     recurrent.step_least, recurrent.step_most = mixer.steps
     if mixer.norm is not None:
@@ -201,8 +210,7 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
         model.head_layernorm = spec.head_norm.norm.kind == "layernorm"
         model.norm_after_rope = spec.head_norm.after_rope
     if spec.experts is not None:
-        model.experts, model.chosen = spec.experts.count, spec.experts.chosen
-        model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised
+        _route(model, spec.experts)
     if spec.attention_gate is not None:
         model.gate_activation = abi.GATES[spec.attention_gate.activation]
     model.parallel = abi.PARALLEL[spec.blocks]
@@ -213,6 +221,16 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
     return model
+
+
+def _route(model: abi.Model, experts: Experts) -> None:
+    model.experts, model.chosen, model.expert_hidden = experts.count, experts.chosen, experts.hidden
+    model.normalised, model.share_scale = experts.normalised, experts.scale
+    model.sigmoid, model.router_softcap = experts.score == "sigmoid", experts.router_softcap or 0.0
+    if experts.groups is not None:
+        model.groups, model.groups_chosen = experts.groups.count, experts.groups.chosen
+        model.group_best = experts.groups.best
+    model.on_input, model.latent = experts.on_input, experts.latent or 0
 
 
 def _rounded(number: float, kind: Kind) -> float:

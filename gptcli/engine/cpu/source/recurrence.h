@@ -139,7 +139,7 @@ template <int N, bool CORRECTS>
 static void remember(const Step &s, int layer, const Run &run, int head, float *memory, int64_t stride, int at, int lanes) {
   const LayerWeights &w = s.model->layer[layer];
   const Recurrent &r = w.recurrent;
-  const int keys = r.key_dim, key_head = head / (r.heads / r.key_heads);
+  const int keys = r.key_dim, key_head = r.by_turns ? head % r.key_heads : head / (r.heads / r.key_heads);
   const int64_t steps = part_at(w, 4), strengths = part_at(w, 5), first_value = values_at(w) + (int64_t)head * r.value_dim + at;
   for (int64_t t = run.first; t < run.first + run.count; t++) {
     const float *row = s.qkv + t * s.qkv_stride;
