@@ -203,4 +203,8 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of the state of `batch` rows of `tokens` tokens each."""
-        return batch * (sum(self.kept) * tokens * element_size + self.row_bytes)
+        return batch * (tokens * self.token_bytes(element_size) + self.row_bytes)
+
+    def token_bytes(self, element_size: int) -> int:
+        """Bytes that a token leaves behind in the KV cache of all layers."""
+        return sum(self.kept) * element_size
