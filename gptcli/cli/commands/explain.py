@@ -115,9 +115,9 @@ def explain(
 
     The walk from text to the next token, every stage with the numbers of this very prompt and
     three lines of plain words: tokens; vectors, and their nearest neighbours; what attention (or
-    a state in its place) and MLP add in each layer, and what the stream would say there; logits; softmax at several
-    temperatures; the draw; and then it starts again (--steps). A pipe gets a tab-separated row for
-    each number.
+    a state in its place) and MLP add in each layer, and what the stream would say there; logits;
+    softmax at several temperatures; the draw; and then it starts again (--steps). A pipe gets a
+    tab-separated row for each number.
     """
     exports = Exports(environment, inside, json=output.json)
     if telling.step:
