@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from gptcli.engine.model import families
-from gptcli.engine.model.families import FamilyFacts
 
-__all__ = ["SCALINGS", "FamilyFacts", "listing", "names"]
+__all__ = ["SCALINGS", "listing", "names"]
 
 SCALINGS = families.SCALINGS
 listing = families.listing

@@ -197,6 +197,11 @@ class ModelSpec:
         return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
 
     @cached_property
+    def carrying(self) -> tuple[int, ...]:
+        """The layers that carry a state from token to token in place of attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
+
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
@@ -209,4 +214,8 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of the state of `batch` rows of `tokens` tokens each."""
-        return batch * (sum(self.kept) * tokens * element_size + self.row_bytes)
+        return batch * (tokens * self.token_bytes(element_size) + self.row_bytes)
+
+    def token_bytes(self, element_size: int) -> int:
+        """Bytes that a token leaves behind in the KV cache of all layers."""
+        return sum(self.kept) * element_size

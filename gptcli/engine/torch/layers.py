@@ -182,7 +182,7 @@ class Layer(nn.Module):
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "state", "attention", "mlp".
 
         "attention" is also what a mixer adds that stands in its place, or with it what one beside.
         """
@@ -219,7 +219,7 @@ class Layer(nn.Module):
         if self.attention is not None:
             said.append(self.attention(read, layer, state, mask, turn, probe))
         if self.mixer is not None:
-            said.append(self.mixer(read, layer, state))
+            said.append(self.mixer(read, layer, state, probe))
         return sum(said[1:], said[0])
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:

@@ -192,7 +192,7 @@ class Model(c.Structure):
 class LayerCopies(c.Structure):
     """What a probe is shown of one layer."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("queries", "attention", "mlp", "stream"))
+    _fields_ = tuple((n, c.c_void_p) for n in ("queries", "attention", "mlp", "stream", "state"))
 
 
 class Copies(c.Structure):

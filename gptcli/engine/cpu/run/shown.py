@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.run.key_groups import keys_of
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
+from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
 #: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
-_POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
+_POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "stream")
+#: As in source/recurrence.h.
+_BLOCK_VALUES = 32
 
 
 def _there(point: Point, this: LayerSpec) -> bool:
@@ -23,11 +26,20 @@ def _there(point: Point, this: LayerSpec) -> bool:
     match point:
         case "queries":
             return this.attends
+        case "state":
+            return this.mixer is not None
         case "attention":
             return this.mixes
         case "mlp":
             return this.thinks
     return True
+
+
+def _parts_of_state(mixer: Mixer) -> tuple[int, int]:
+    """Memories, and of how many parts of each the squares are summed up by themselves."""
+    if isinstance(mixer, Recurrence):
+        return mixer.heads, -(-mixer.value_dim // _BLOCK_VALUES)
+    return 1, -(-mixer.inner // KEY_GROUP)
 
 
 class Shown:
@@ -67,8 +79,11 @@ class Shown:
                     self._probe(point, layer, keys, 0)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
-                shaped = array.swapaxes(1, 2) if point == "queries" else array
-                self._probe(point, layer, shaped, self._positions.start)
+                if point == "queries":
+                    array = array.swapaxes(1, 2)
+                elif point == "state":
+                    array = np.sqrt(array.sum(axis=-1))
+                self._probe(point, layer, array, self._positions.start)
 
     def _address(self, point: Point, layer: int) -> Any:
         if not self._probe.wants(point, layer):
@@ -80,6 +95,8 @@ class Shown:
         if point == "queries":
             shape = self._spec.shapes[layer]
             features = shape.heads, shape.head_dim
+        elif point == "state" and this is not None and this.mixer is not None:
+            features = _parts_of_state(this.mixer)
         array = np.empty((len(self._positions), *features), np.float32)
         self._arrays[point, layer] = array
         return array.ctypes.data

@@ -92,6 +92,9 @@ struct Model {
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
+  // (end - first, parts): what the squares of a mixer's state sum to behind each token, of the blocks
+  // of each memory, or of 16 features of the inputs of a short convolution.
+  float *state;
 };
 struct Copies {
   int32_t first, end;
