@@ -110,13 +110,18 @@ class RecurrenceMixer(nn.Module):
         memory, given = self._by_key(memory, 1), [query, key]
         given += [self._by_key(each, 2) for each in (value, decay, strength)]
         corrects = self.strength is not None
+
+        def remember(*given: Tensor) -> tuple[Tensor, Tensor]:
+            query, key, value, decay, strength, memory = given
+            return remembered(query, key, value, decay, strength, memory, corrects=corrects)
+
         if probe is None or not probe.wants("state", layer):
-            read, memory = remembered(*given, memory, corrects=corrects)
+            read, memory = remember(*given, memory)
         else:
             reads, lengths = list[Tensor](), list[Tensor]()
             for t in range(x.size(1)):
                 one = [each[:, t : t + 1] for each in given]
-                read, memory = remembered(*one, memory, corrects=corrects)
+                read, memory = remember(*one, memory)
                 reads.append(read)
                 lengths.append(torch.linalg.matrix_norm(self._in_order(memory, 1)))
             read = torch.cat(reads, dim=1)
