@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 11
+VERSION = 13
 
 
 class Kind(IntEnum):
@@ -150,8 +150,9 @@ class LayerWeights(c.Structure):
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
         *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
-        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
-        ("attention_scale", c.c_float),
+        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
+        *((name, c.c_int32) for name in ("sharpened_first", "sharpened_length")),
+        *((name, c.c_float) for name in ("attention_scale", "sharpened_scale")),
     )
 
 
@@ -166,9 +167,8 @@ class Model(c.Structure):
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised"),
                 *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
-                "parallel",
-                *("positions_count", "met", "head_layernorm", "gate_activation"),
-                "norm_after_rope",
+                *("parallel", "positions_count", "met", "head_layernorm"),
+                *("gate_activation", "norm_after_rope"),
             )
         ),
         *(
@@ -207,12 +207,8 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple(
-        (name, c.c_void_p)
-        for name in (
-            *("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside"),
-        )
-    )
+    _NAMES = ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside")
+    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
 
 
 class Squares(c.Structure):

@@ -15,6 +15,7 @@ from gptcli.engine.model.rotations import (
     Llama3Scaling,
     LongRopeScaling,
     Rope,
+    Temperature,
     YarnScaling,
 )
 from gptcli.engine.model.spec import (
@@ -39,7 +40,11 @@ _KNOWN: dict[type, set[str]] = {
         *("attention_gate", "residual_scale", "embedding_norm", "embedding_scale", "logit_scale"),
         *("final_softcap", "attention_out_scale", "gate_scale", "mlp_out_scale"),
     },
-    LayerSpec: {"rope", "window", "mixture", "shape", "mixer", "beside", "mixes", "thinks"},
+    LayerSpec: {
+        *("rope", "window", "mixture", "shape", "mixer", "beside", "mixes", "thinks"),
+        *("chunk", "temperature", "normed_heads"),
+    },
+    Temperature: {"scale", "length", "first"},
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
@@ -49,7 +54,7 @@ _KNOWN: dict[type, set[str]] = {
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
-    NormSpec: {"kind", "eps", "bias", "offset"},
+    NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
@@ -92,6 +97,8 @@ def covers(spec: ModelSpec) -> str | None:
     groups = experts.groups if experts is not None else None
     if groups is not None and (groups.count > MOST_GROUPS or groups.best > MOST_GROUP_BEST):
         return f"they do not know {groups.count} groups by the best {groups.best}"
+    if spec.norm.weightless:
+        return "they do not know norms of the stream without weights"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None

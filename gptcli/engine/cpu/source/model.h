@@ -63,7 +63,9 @@ struct LayerWeights {
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
   int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
-  float attention_scale;
+  int32_t chunk;                              // 0: none; else it sees nothing before its own chunk
+  int32_t sharpened_first, sharpened_length;  // length 0: queries are alike at all positions
+  float attention_scale, sharpened_scale;
 };
 
 struct Model {
