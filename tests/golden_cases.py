@@ -856,6 +856,7 @@ CASES: dict[str, Case] = {
             "moe_latent_size": 12,
             "norm_topk_prob": False,
         },
+        seed=2,
     ),
     "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT, repeats=True),
     "qwen3_next/options": Case(

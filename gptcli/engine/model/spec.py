@@ -74,12 +74,12 @@ class LayerShape:
 class LayerSpec:
     """What may differ from layer to layer.
 
-        rope: None for no rotation here; window: how many tokens back attention sees (itself
-        included), None for all of them; chunk: it sees nothing before the last multiple of this;
+    rope: None for no rotation here; window: how many tokens back attention sees (itself
+    included), None for all of them; chunk: it sees nothing before the last multiple of this;
     mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
     mixer: what it has in place of attention, or beside it where `beside`: both then read the same,
-    and what they say is added up; mixes, thinks: whether it has attention or a mixer at all, and an
-    MLP.
+    and what they say is added up; mixes, thinks: whether it has attention or a mixer at all, and
+    an MLP.
     """
 
     rope: Rope | None = None

@@ -43,9 +43,8 @@ class MLP(nn.Module):
         up = self.up(x) if share is None else self.up(x) * share
         if self.gate is None:
             return scaled(self.down(self.activation(up)), self.out_scale)
-        gate = scaled(self.gate(x), self.gate_scale)
-        if share is not None:
-            gate = gate * share
+        gate = self.gate(x) if share is None else self.gate(x) * share
+        gate = scaled(gate, self.gate_scale)
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
         if self.offset:

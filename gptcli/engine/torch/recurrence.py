@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
-from gptcli.engine.torch.memories import remembered
+from gptcli.engine.torch.memories import Tokens, remembered
 from gptcli.engine.torch.scaled import scaled
 
 #: What is added to the squared length of a query or key before it is divided by it.
@@ -107,21 +107,16 @@ class RecurrenceMixer(nn.Module):
         padding = _padding(state, x)
         if padding is not None:
             decay, strength = (each.masked_fill(padding, 0.0) for each in (decay, strength))
-        memory, given = self._by_key(memory, 1), [query, key]
-        given += [self._by_key(each, 2) for each in (value, decay, strength)]
-        corrects = self.strength is not None
-
-        def remember(*given: Tensor) -> tuple[Tensor, Tensor]:
-            query, key, value, decay, strength, memory = given
-            return remembered(query, key, value, decay, strength, memory, corrects=corrects)
-
+        by_key = (self._by_key(each, 2) for each in (value, decay, strength))
+        corrects, memory = self.strength is not None, self._by_key(memory, 1)
+        tokens = Tokens(query, key, *by_key)
         if probe is None or not probe.wants("state", layer):
-            read, memory = remember(*given, memory)
+            read, memory = remembered(tokens, memory, corrects=corrects)
         else:
             reads, lengths = list[Tensor](), list[Tensor]()
             for t in range(x.size(1)):
-                one = [each[:, t : t + 1] for each in given]
-                read, memory = remember(*one, memory)
+                one = Tokens(*(each[:, t : t + 1] for each in tokens))
+                read, memory = remembered(one, memory, corrects=corrects)
                 reads.append(read)
                 lengths.append(torch.linalg.matrix_norm(self._in_order(memory, 1)))
             read = torch.cat(reads, dim=1)

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 12
+VERSION = 13
 
 
 class Kind(IntEnum):
@@ -207,12 +207,8 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple(
-        (name, c.c_void_p)
-        for name in (
-            *("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside"),
-        )
-    )
+    _NAMES = ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside")
+    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
 
 
 class Squares(c.Structure):
