@@ -129,4 +129,5 @@ def _speeds(
         ),
         batch=found.get(_BATCH),
         bandwidth=found.get(_BANDWIDTH),
+        state_bytes=spec.row_bytes,
     )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from gptcli.engine.arrays import Array
 from gptcli.engine.state.model_state import Snapshot
 
-#: What bounds them: how many, and their bytes.
+#: What bounds them: how many, and their bytes, which are few beside those of the weights: of large
+#: models a share of these, since their states are larger too.
 PLACES = 64
-PLACE_BYTES = 512 << 20
+PLACE_BYTES, SHARE = 256 << 20, 16
 #: How much likelier it is that somebody comes back to the end of a turn than to a place within one.
 _ENDS = 4
 
@@ -37,10 +38,11 @@ class Place:
 
 
 class KeptPlaces:
-    """Those of one text, first to last, in bounded memory."""
+    """Those of one text, first to last, in bounded memory. weights: the bytes of the model's."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: int) -> None:
         self._places: list[Place] = []
+        self._most_bytes = max(PLACE_BYTES, weights // SHARE)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -60,7 +62,7 @@ class KeptPlaces:
         if self._places and self.end == place.length:
             del self._places[-1]
         self._places.append(place)
-        while len(self._places) > PLACES or self.bytes > PLACE_BYTES:
+        while len(self._places) > PLACES or self.bytes > self._most_bytes:
             del self._places[self._least_useful()]
 
     def last(self, length: int) -> Place | None:

@@ -25,17 +25,19 @@ class PrefixCache:
     ids; where the state cannot go back there, what follows the last place before it that was kept:
     at the ends of prompts and answers, shortly before those of prompts, and every CHUNK tokens. An
     interruption at any moment leaves it usable: ids are noted once every layer has taken them in.
+    comes_back: whether other prompts follow, for which places are worth their memory.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, *, comes_back: bool = True) -> None:
         self.runner = runner
         self.state = runner.new_state()
+        self._keeps = comes_back and not self.state.rewinds
         self.ids: list[int] = []
         #: How many tokens of the last prompt, or of what the last prompts share, were here already.
         self.reused = 0
         #: How many tokens the last prompts share.
         self.shared = 0
-        self.places = KeptPlaces()
+        self.places = KeptPlaces(runner.facts.weight_bytes)
 
     def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Array:
         """Make the state hold exactly this prompt, not empty; logits after it, (1, vocab).
@@ -103,10 +105,10 @@ class PrefixCache:
         if len(self.ids) > self.places.end:
             self._keep(end=True)  # where an answer ended
         start, end = 0, len(ids)
-        borders = [] if self.state.rewinds else [*range(CHUNK, end, CHUNK)]
-        if not self.state.rewinds and end >= LEAST and (end - TAIL) % CHUNK:
-            borders = sorted({*borders, end - TAIL})
-        for border in borders:
+        borders = set(range(CHUNK, end, CHUNK)) if self._keeps else set()
+        if self._keeps and end >= LEAST:
+            borders.add(end - TAIL)
+        for border in sorted(borders):
             self.runner.prefill([ids[start:border]], self.state, probe=probe)
             self.ids += ids[start:border]
             self._keep()
@@ -118,7 +120,7 @@ class PrefixCache:
 
     def _keep(self, *, end: bool = False, logits: Array | None = None) -> None:
         """Keep this place, where the state could not come back to it otherwise."""
-        if not self.state.rewinds:
+        if self._keeps:
             kept = None if logits is None else _copied(logits)
             self.places.add(Place(self.state.snapshot(), end, kept))
 

@@ -198,6 +198,17 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
     assert f"needs {told['weights'] / 1000:.0f} kB of memory for its weights in float32" in done.err
 
 
+def test_states_are_told_of_where_memory_is_short(hybrid_model, monkeypatch):
+    """Catches a KV cache that is said to hold what states take."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000)
+    done = run("complete", "-n", "1", "-m", str(hybrid_model), "--dtype", "float32", "a")
+    told = json.loads(run("models", "show", str(hybrid_model), "--json").text)["memory"]
+    cache = f"{size(told['cache'])} for the KV cache of 512 tokens"
+    states = f"{size(told['state'])} for the states of a text"
+    assert_one_line(done, 6, f"{cache}, {states}, and ", "to compute with; 40 kB are free")
+
+
 def test_a_model_that_just_fits(tiny_model, monkeypatch):
     """Catches a check that counts the cache of the whole context, which may never be used."""
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")

@@ -129,6 +129,7 @@ def test_snapshots_are_bounded_and_change_nothing(name, most, size, monkeypatch)
     """Catches memory that grows with a conversation."""
     monkeypatch.setattr(kept_places, "PLACES", most)
     monkeypatch.setattr(kept_places, "PLACE_BYTES", size)
+    monkeypatch.setattr(kept_places, "SHARE", 1 << 60)
     prefix = PrefixCache(model(name))
     for end in range(2, 14, 2):
         prefix.prefill(A[:end])

@@ -141,6 +141,18 @@ def test_bytes_bound_them(counted, monkeypatch):
     counted.says(ids(4, 1))
     one = counted.prefix.places.bytes
     monkeypatch.setattr(kept_places, "PLACE_BYTES", 3 * one)
+    counted.prefix = PrefixCache(counted.runner)
     for end in range(5, 40):
         counted.says(ids(40, 2)[:end])
         assert 0 < counted.prefix.places.bytes <= 3 * one
+    assert kept_places.KeptPlaces(1000 * one)._most_bytes == 1000 * one // kept_places.SHARE
+
+
+def test_who_does_not_come_back_keeps_nothing(counted):
+    """Catches the memory of places, and a prompt in pieces, where nothing follows the answer."""
+    prefix = PrefixCache(counted.runner, comes_back=False)
+    counted.runner.model.calls.clear()
+    prefix.prefill(ids(40, 1))
+    assert counted.runner.model.calls == [(40, 1)] and len(prefix.places) == 0
+    prefix.decode(5)
+    assert len(prefix.places) == 0
