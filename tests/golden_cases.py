@@ -108,6 +108,26 @@ MULTIPLIERS: Fields = {
     "residual_multiplier": 0.6,
     "logits_scaling": 0.5,
 }
+LATENT: Fields = SMALL | {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 12,
+    "q_lora_rank": 10,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
+MINICPM3: Fields = LATENT | {
+    "v_head_dim": None,
+    "scale_emb": 3,
+    "dim_model_base": 8,
+    "rope_parameters": {
+        "rope_type": "longrope",
+        "rope_theta": 500.0,
+        "short_factor": [1.0, 1.1],
+        "long_factor": [1.2, 1.9],
+        "original_max_position_embeddings": 24,
+    },
+}
 VISION: Fields = {
     "hidden_size": 8,
     "intermediate_size": 8,
@@ -619,6 +639,14 @@ CASES: dict[str, Case] = {
         "hunyuan_v1_dense",
         WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
         repeats=True,
+    ),
+    "minicpm3/plain": Case("minicpm3", MINICPM3),
+    "minicpm3/options": Case(
+        "minicpm3",
+        MINICPM3
+        | UNTIED
+        | {"q_lora_rank": None, "v_head_dim": 5, "attention_bias": True, "mlp_bias": True}
+        | {"scale_depth": None, "dim_model_base": None, "rms_norm_eps": 1e-3},
     ),
     "ministral/mixed": Case(
         "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}, repeats=True

@@ -39,7 +39,8 @@ def _flow(model: OpenModel, tokens: int) -> Iterator[Flow]:
     yield Flow("stream", (tokens, spec.width))
     yield Flow("queries", (spec.heads, tokens, spec.head_dim), each_layer=True)
     yield Flow("keys", (spec.kv_heads, tokens, spec.head_dim), each_layer=True)
-    yield Flow("values", (spec.kv_heads, tokens, spec.head_dim), each_layer=True)
+    values = spec.head_dim if spec.latents is None else spec.latents.rank
+    yield Flow("values", (spec.kv_heads, tokens, values), each_layer=True)
     yield Flow("weights", (spec.heads, tokens, tokens), each_layer=True)
     yield Flow("attention", (tokens, spec.width), each_layer=True)
     hidden = spec.experts.hidden if spec.experts else spec.hidden

@@ -23,7 +23,8 @@ class Rule:
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
     rows at its beginning are not used. either: where only so its shape fits, it is stored the other
-    way than `transpose` says.
+    way than `transpose` says. first_turned: each group of the first target is stored by itself as
+    (in, out).
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -46,6 +47,7 @@ class Rule:
     between: bool = False
     packed: Literal["mxfp4"] | None = None
     either: bool = False
+    first_turned: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
     DynamicScaling,
@@ -36,6 +37,7 @@ _KNOWN: dict[type, set[str]] = {
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
         *(
             "attention_gate",
+            "latents",
             "residual_scale",
             "embedding_norm",
             "embedding_scale",
@@ -51,7 +53,8 @@ _KNOWN: dict[type, set[str]] = {
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
-    LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
+    LayerShape: {"heads", "kv_heads", "head_dim", "hidden", "value_dim"},
+    Latents: {"rank", "plain", "turned", "value", "eps", "query_rank", "bias"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset"},
     HeadNorm: {"norm", "over", "after_rope"},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
@@ -124,7 +125,9 @@ def _layer(
     if this.mixes:
         if before:
             yield from _norm(spec, f"{at}.attention_norm", spec.width)
-        if this.mixer is None:
+        if this.mixer is None and spec.latents is not None:
+            yield from _latent_attention(spec, spec.latents, shape, f"{at}.attention", kinds)
+        elif this.mixer is None:
             yield from _attention(spec, shape, f"{at}.attention", kinds)
         elif isinstance(this.mixer, Recurrence):
             yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
@@ -161,6 +164,22 @@ def _attention(spec: ModelSpec, shape: LayerShape, at: str, kinds: Kinds) -> Ite
     if spec.sinks:
         yield _vector(f"{at}.sinks", shape.heads)
     yield from _linear(f"{at}.out", kinds.body, spec.width, inner, spec.out_bias)
+
+
+def _latent_attention(
+    spec: ModelSpec, latents: Latents, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    heads, read, body = shape.heads, spec.width, kinds.body
+    if latents.query_rank is not None:
+        read = latents.query_rank
+        yield from _linear(f"{at}.query_latent", body, read, spec.width, latents.bias)
+        yield _vector(f"{at}.query_latent_norm.weight", read)
+    yield _matrix(f"{at}.query", body, heads * (latents.plain + latents.turned), read)
+    yield from _linear(f"{at}.latent", body, latents.key, spec.width, latents.bias)
+    yield _vector(f"{at}.latent_norm.weight", latents.rank)
+    yield _matrix(f"{at}.absorb", body, heads * latents.rank, latents.plain)
+    yield _matrix(f"{at}.value", body, heads * latents.value, latents.rank)
+    yield from _linear(f"{at}.out", body, spec.width, heads * latents.value, spec.out_bias)
 
 
 def _recurrence(mixer: Recurrence, width: int, at: str, kinds: Kinds) -> Iterator[Section]:

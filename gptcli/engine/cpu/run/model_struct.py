@@ -15,6 +15,7 @@ from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.sections import EMBEDDING
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, Recurrence, ShortConv
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
@@ -70,6 +71,8 @@ class Weights:
             self._norm(getattr(layer, name), f"{at}.attention.{name}")
         if this.mixer is not None:
             self._fill_mixer(layer, this.mixer, f"{at}.mixer")
+        elif this.mixes and spec.latents is not None:
+            self._fill_latents(layer, spec.latents, f"{at}.attention")
         elif this.mixes:
             for name in ("query", "key", "value", "out"):
                 self._matrix(getattr(layer, name), f"{at}.attention.{name}")
@@ -82,6 +85,19 @@ class Weights:
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
+
+    def _fill_latents(self, layer: abi.LayerWeights, latents: Latents, at: str) -> None:
+        into, queries = layer.latents, f"{at}.query"
+        if latents.query_rank is not None:
+            self._matrix(into.query, queries)
+            queries = f"{at}.query_latent"
+            self._norm(into.query_norm, f"{at}.query_latent_norm")
+        self._norm(into.norm, f"{at}.latent_norm")
+        for matrix, name in (
+            *((layer.query, queries), (layer.key, f"{at}.latent"), (layer.out, f"{at}.out")),
+            *((into.absorb, f"{at}.absorb"), (into.value, f"{at}.value")),
+        ):
+            self._matrix(matrix, name)
 
     def _fill_mixer(self, layer: abi.LayerWeights, mixer: Mixer, at: str) -> None:
         names = ("query", "key", "value")
@@ -159,13 +175,28 @@ def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
             continue
         layer.mixer = abi.Mixer.ATTENTION
         layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-        layer.head_dim = shape.head_dim
+        layer.head_dim = layer.value_dim = shape.head_dim
         inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-        layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
+        layer.parts[:4], layer.gathered = (inner, shared, shared, gates), spec.gathered(shape)
+        if spec.latents is not None:
+            _fill_latent_sizes(layer, spec.latents)
         scale = spec.attention_scale
         layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
     return layers
+
+
+def _fill_latent_sizes(layer: abi.LayerWeights, latents: Latents) -> None:
+    """The sizes of latent attention, and the parts that it projects to."""
+    into = layer.latents
+    into.rank, into.plain, into.eps = latents.rank, latents.plain, latents.eps
+    layer.value_dim = latents.rank
+    queries = layer.heads * (latents.plain + latents.turned)
+    parts = (queries, 0)
+    if latents.query_rank is not None:
+        into.query_rank = latents.query_rank
+        parts = latents.query_rank, queries
+    layer.parts[:] = (layer.heads * latents.key, latents.key, 0, 0, *parts)
 
 
 def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
