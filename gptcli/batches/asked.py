@@ -46,8 +46,8 @@ class Dialect(Protocol):
 class AskedRow:
     """A row, and what it asks: `wanted`, or why nothing: `fault`.
 
-    place: which of this run's rows it is, from 0. key: 16 hex digits for all that makes its result
-    what it is; empty where there is a fault.
+    place: which of this run's rows it is, from 0. key: what its result is known by, see
+    `keys.key_of`; empty where there is a fault.
     """
 
     place: int

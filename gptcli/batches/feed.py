@@ -31,13 +31,13 @@ class AskedRows:
         dialect: Dialect,
         shard: Shard,
         *,
-        settings: str,
+        mark: str,
         seed: int,
     ) -> None:
-        """settings: a digest of what all rows have in common; seed: the run's."""
+        """mark: see `keys.mark_of`; seed: the run's."""
         self.count = 0
         self._rows, self._dialect, self._shard = rows, dialect, shard
-        self._settings, self._seed = settings, seed
+        self._mark, self._seed = mark, seed
         self._ids: dict[Id, int] = {}
 
     def __iter__(self) -> Iterator[AskedRow | None]:
@@ -77,7 +77,7 @@ class AskedRows:
                 if not wanted.seeded:
                     seed = row_seed(self._seed, content)
                     wanted = replace(wanted, question=seeded(wanted.question, seed))
-                key = key_of(self._settings, row.number, content)
+                key = key_of(self._mark, row.number, content)
                 return AskedRow(0, bare, wanted, key, wanted.id, openai=line)
         name = row.values.get("custom_id" if line else "id")
         named = name if isinstance(name, str | int) and not isinstance(name, bool) else None

@@ -6,7 +6,8 @@ not there, and the same bytes whether a run was stopped or not; a reader of a ha
 into the journal.
 
     {"gptcli_batch": 1, "seed": …, "said": …, "settings": {…}}
-    PLACE SIGN KEY CRC RESULT        for each row; SIGN is + for an answer and - for an error
+    PLACE SIGN KEY CRC RESULT        for each row; SIGN is + for an answer and - for an error;
+                                     KEY is the row's own digits of its key
 
 Each record goes to the system in one write, so that a killed process loses nothing that it had
 done. It is on the disk within a second or so (`_SYNC_SECONDS`) of running, and at every orderly
@@ -92,22 +93,18 @@ class Journal:
         self._size = end
         with self._writing():
             self._file.truncate(end)
-        self.found = sum(at >= 0 for at in self._at) - sum(self._failed)
+        self.found = self.kept
         settings: dict[str, Any] = head["settings"]
         return settings
 
     def has(self, place: int, key: str) -> bool:
-        """Whether the row at a place is answered; by another row's answer it is not.
-
-        Raises UsageError where that one stands in an output that was finished.
-        """
+        """Whether the row at a place is answered; by another row's answer it is not."""
         if place >= len(self._at) or self._at[place] < 0 or self._failed[place]:
             return False
         if self._keys[place] == int(key or _NO_KEY, 16):
             return True
-        if self.needless:
-            reason = f"is finished, and its result {place + 1} was asked for otherwise"
-            raise UsageError(str(self.out), reason, "another input, or other settings")
+        # It is none of these rows', and is not counted as one of their answers.
+        self._failed[place] = True
         self.changed += 1
         return False
 
@@ -148,6 +145,11 @@ class Journal:
                     for result in self._results(rows):
                         file.write(result)
             self.remove()
+
+    @property
+    def kept(self) -> int:
+        """How many answers are there, those of other rows left out that were found so far."""
+        return sum(at >= 0 for at in self._at) - sum(self._failed)
 
     @property
     def needless(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from gptcli.batches.asked import Wanted
 from gptcli.types.few_shot import FewShotQueries
 from gptcli.types.question import Question
+
+#: How many digits of a key are the settings'.
+MARK = 8
 
 #: What a question calls itself in an error makes no answer.
 _NAMES = frozenset(("subject",))
@@ -22,9 +26,17 @@ def content_of(wanted: Wanted) -> str:
     return digest([wanted.id, wanted.openai, wanted.form, wanted.seeded, question])
 
 
-def key_of(settings: str, line: int, content: str) -> str:
-    """16 hex digits: of a row's place and content, and of the `settings` of the run."""
-    return digest([settings, line, content])
+def mark_of(settings: Mapping[str, Any], seed: int | None) -> str:
+    """8 hex digits: of what all rows of a run have in common; seed: the run's, where it was said.
+
+    A seed that was asked for is a setting as others are, also of results that are whole.
+    """
+    return digest([settings, seed])[:MARK]
+
+
+def key_of(mark: str, line: int, content: str) -> str:
+    """The mark of the run's settings, and 16 hex digits of a row's place and content."""
+    return mark + digest([line, content])
 
 
 def digest(value: Any) -> str:

@@ -13,6 +13,7 @@ from gptcli.backends.base import parts_of
 from gptcli.batches.asked import Outcome
 from gptcli.batches.feed import Feed
 from gptcli.batches.journal import Journal
+from gptcli.batches.keys import MARK
 from gptcli.errors import (
     GptcliError,
     ModelError,
@@ -82,7 +83,7 @@ class Kept:
     def add(self, outcome: Outcome) -> None:
         """See Results."""
         asked, failed = outcome.asked, outcome.error is not None
-        self._journal.add(asked.place, asked.key, self._render(outcome), failed=failed)
+        self._journal.add(asked.place, asked.key[MARK:], self._render(outcome), failed=failed)
         if self._fail_fast:
             self.stopped_by = self.stopped_by or outcome.error
 
@@ -182,11 +183,8 @@ def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
     for part in reversed(parts):
         if isinstance(part, Usage | FewShotUsage):
             return part.prompt_tokens or 0, part.completion_tokens or 0
-        if isinstance(part, Score):
-            totals = part.totals
-            return part.context_tokens + totals.scored + totals.unscored, 0
+        if isinstance(part, Score | Choices):
+            return part.read_tokens, 0
         if isinstance(part, Distribution):
             return part.prompt_tokens or 0, 0
-        if isinstance(part, Choices):
-            return (part.prompt_tokens or 0) + sum(len(each.tokens) for each in part.ranked), 0
     return 0, 0

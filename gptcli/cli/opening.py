@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from gptcli.backends import Backend, find_server, open_backend, settled
@@ -10,6 +11,7 @@ from gptcli.errors import UsageError
 from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Progress
+from gptcli.types.token import Source
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
 
@@ -34,7 +36,9 @@ def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
     from gptcli.backends.cluster.driver import RayBackend
 
     check(compute)
-    return RayBackend(settled(compute), batch.ray, batch.workers)
+    cluster = RayBackend(settled(compute), batch.ray, batch.workers)
+    messages.notices(cluster.notices)
+    return cluster
 
 
 def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
@@ -60,3 +64,22 @@ def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend |
         if weights:
             messages.notices(found.greeting.of_weights)
     return found
+
+
+class Clock:
+    """How long it takes until a model is there, and until it has read what it was given."""
+
+    def __init__(self) -> None:
+        self._begun = self._ready = time.perf_counter()
+
+    def opened(self, backend: Backend) -> Backend:
+        """The backend, which is there now."""
+        self._ready = time.perf_counter()
+        return backend
+
+    def stats(self, source: Source, tokens: int | None) -> list[str]:
+        """What it took to read so many tokens until now, for `--stats`."""
+        from gptcli.ui.views import stats
+
+        taken = time.perf_counter() - self._ready
+        return stats.of_reading(source, tokens, taken, self._ready - self._begun)

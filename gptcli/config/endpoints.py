@@ -44,6 +44,10 @@ class Endpoint:
     concurrency: int | None = None
 
 
+#: What clients ask below a base URL, and people copy with it.
+_ASKED = ("/chat/completions", "/completions", "/models", "/embeddings", "/responses")
+
+
 def checked_url(text: str) -> str:
     """A base URL without the slash at its end; `/v1` where it names no path.
 
@@ -55,6 +59,8 @@ def checked_url(text: str) -> str:
         port_is_one = parts.port != 0
     except ValueError:
         raise ValueError("is no URL") from None
+    if "//" not in text and (meant := _meant(text)) is not None:
+        raise ValueError(f"has no http:// before it: {meant} would be a URL")
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_one:
         raise ValueError("must be a URL as http://127.0.0.1:8000/v1 or https://… is")
     if not all(0 < len(label) < 64 for label in parts.hostname.removesuffix(".").split(".")):
@@ -64,7 +70,25 @@ def checked_url(text: str) -> str:
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("must hold no user, password or query: a key comes from a file")
     path = parts.path.rstrip("/") or "/v1"
+    asked = _asked(path)
+    if asked:
+        base = f"{parts.scheme}://{parts.netloc}{path.removesuffix(asked) or '/v1'}"
+        raise ValueError(f"ends in {asked}, which is asked below a base URL: {base} is one")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _asked(path: str) -> str:
+    return next((each for each in _ASKED if path.endswith(each)), "")
+
+
+def _meant(text: str) -> str | None:
+    """A host, perhaps with a port and a path, as a URL."""
+    if text.partition("/")[0].endswith(":"):
+        return None
+    try:
+        return checked_url(f"http://{text.removesuffix(_asked(text))}")
+    except ValueError:
+        return None
 
 
 def endpoints_of(said: object, path: Path) -> dict[str, Endpoint]:

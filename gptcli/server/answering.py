@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from sse_starlette import EventSourceResponse
@@ -25,13 +24,17 @@ FIRST = 10.0
 #: Seconds between pieces of a stream for each question that is open, and at most: what comes in
 #: between goes in one. Nobody sees it, and a piece for each token of each client would take a core
 #: from those who compute.
-PACE, MOST_PACE = 0.004, 0.06
+PACE, MOST_PACE = 0.006, 0.1
+#: Seconds between looks at an answer that nobody sees before it is whole.
+_LOOK = 0.25
 #: Seconds in which a client must take a piece of a stream.
 SEND_TIMEOUT = 30.0
 #: Seconds between comments that keep a stream alive while nothing comes.
 PING = 15
 #: Never seen by anybody: the client is gone.
 LEFT = 499
+
+_JSON = json.JSONEncoder(allow_nan=False)
 
 T = TypeVar("T")
 
@@ -40,13 +43,14 @@ AppStatus.enable_automatic_graceful_drain = False
 
 
 class Reply(Protocol):
-    """How answers look in one of OpenAI's languages; takes their parts as they come.
+    """How answers look in one of OpenAI's languages; takes their parts as they come."""
 
-    What it gives are the events of a stream; a whole answer has none.
-    """
+    def take(self, question: int, part: Any) -> None:
+        """A part of the answer to a question."""
+        ...
 
-    def take(self, question: int, part: Any) -> list[dict[str, Any]]:
-        """The events that a part of the answer to a question makes."""
+    def events(self) -> list[dict[str, Any]]:
+        """The events of a stream that what was taken since the last ones makes."""
         ...
 
     def last(self) -> list[dict[str, Any]]:
@@ -70,11 +74,11 @@ async def answered(
         try:
             await unless_left(request, asyncio.wait_for(answers.news(), FIRST))
         except TimeoutError:
-            begun = []
+            pass
         else:
             # What has failed by now has a status of its own.
-            begun = _events(answers, reply)
-        sent = _sent(request, desk, answers, reply, begun)
+            _take(answers, reply)
+        sent = _sent(request, desk, answers, reply)
         return _Stream(sent, ping=PING, send_timeout=SEND_TIMEOUT)
     except BaseException:
         await answers.aclose()
@@ -102,52 +106,54 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _events(answers: Answers, reply: Reply) -> list[dict[str, Any]]:
-    """Those of all that has come."""
-    return [event for part in answers.take() for event in reply.take(*part)]
+def _take(answers: Answers, reply: Reply) -> None:
+    """All that has come."""
+    for part in answers.take():
+        reply.take(*part)
 
 
-async def _parts(
-    answers: Answers, reply: Reply, begun: list[dict[str, Any]]
-) -> AsyncGenerator[list[dict[str, Any]], None]:
-    """Events as they come, many at a time where they come faster than they go."""
+async def _all(answers: Answers, reply: Reply) -> None:
     try:
-        yield begun
         while not answers.over:
             await answers.news()
-            yield _events(answers, reply)
+            _take(answers, reply)
+            await answers.rest(_LOOK)
         # An error that came last is raised here.
-        yield [*_events(answers, reply), *reply.last()]
+        _take(answers, reply)
     finally:
         await answers.aclose()
 
 
-async def _all(answers: Answers, reply: Reply) -> None:
-    async for _ in _parts(answers, reply, []):
-        pass
-
-
 async def _sent(
-    request: Request, desk: Desk, answers: Answers, reply: Reply, begun: list[dict[str, Any]]
+    request: Request, desk: Desk, answers: Answers, reply: Reply
 ) -> AsyncGenerator[bytes, None]:
     """The lines of a stream; an error becomes its last event."""
     try:
-        async with aclosing(_parts(answers, reply, begun)) as parts:
-            async for events in parts:
-                if events:
-                    yield b"".join(map(_line, events))
-                    await answers.rest(min(PACE * desk.open, MOST_PACE))
-        yield b"data: [DONE]\n\n"
+        while True:
+            over = answers.over
+            # An error that came last is raised here.
+            _take(answers, reply)
+            events = reply.events()
+            if over:
+                yield b"".join([*map(_line, [*events, *reply.last()]), b"data: [DONE]\n\n"])
+                return
+            if events:
+                yield b"".join(map(_line, events))
+                await answers.rest(min(PACE * max(desk.open, 1), MOST_PACE))
+            if not answers.over:
+                await answers.news()
     except Exception as error:
         problem = problem_of(error)
         tally_of(request.scope).failed = problem.message
         yield _line(problem.content)
         if problem.status == 500:
             raise
+    finally:
+        await answers.aclose()
 
 
 def _line(event: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(event, allow_nan=False).encode() + b"\n\n"
+    return b"data: " + _JSON.encode(event).encode() + b"\n\n"
 
 
 class _Stream(EventSourceResponse):

@@ -5,11 +5,53 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from gptcli.errors import GptcliError
+from gptcli.server.crossing import Mailbox
+
+
+class News(asyncio.Event):
+    """Set when there is something new of answers that were asked for together, `open` of them."""
+
+    def __init__(self, told: Mailbox, count: int) -> None:
+        super().__init__()
+        self._told = told
+        self._resting: asyncio.Future[None] | None = None
+        self.open = count
+
+    async def wait(self) -> Literal[True]:
+        """Until it is set."""
+        with self._told.awaited():
+            return await super().wait()
+
+    async def rest(self, seconds: float) -> None:
+        """Until the next of the moments that lie so far apart, or nothing is open.
+
+        They are the same for whoever rests: the engine is disturbed once for all of them.
+        """
+        if not self.open:
+            return
+        loop = asyncio.get_running_loop()
+        # A timeout of asyncio's does this too, and takes three times as long.
+        self._resting = loop.create_future()
+        timer = loop.call_at((loop.time() // seconds + 1) * seconds, self._rested)
+        try:
+            await self._resting
+        finally:
+            timer.cancel()
+
+    def end(self) -> None:
+        """One of them is over."""
+        self.open -= 1
+        self.set()
+        if not self.open:
+            self._rested()
+
+    def _rested(self) -> None:
+        if self._resting is not None and not self._resting.done():
+            self._resting.set_result(None)
 
 
 class SlowError(Exception):
@@ -23,17 +65,13 @@ class Answer:
     BusyError. Leave by `aclose`, or by using it as a context: the engine then stops its work.
     """
 
-    def __init__(
-        self, key: int, leave: Callable[[Answer], None], unread: int, came: asyncio.Event
-    ) -> None:
+    def __init__(self, key: int, leave: Callable[[Answer], None], unread: int, came: News) -> None:
         self.key = key
         self._leave, self._most = leave, unread
         self._parts: deque[Any] = deque()
         #: Set when there is news, of this answer or of one that was asked for with it.
         self.came = came
         self._over = False
-        #: Set when nothing more will come.
-        self.ended = asyncio.Event()
         self._error: Exception | None = None
 
     def __aiter__(self) -> Answer:
@@ -74,9 +112,7 @@ class Answer:
     async def aclose(self) -> None:
         """Leave; without effect where the answer is over."""
         self._leave(self)
-        self._over = True
-        self.ended.set()
-        self.came.set()
+        self._end()
 
     async def __aenter__(self) -> Answer:
         return self
@@ -100,22 +136,25 @@ class Answer:
 
     def end(self, error: GptcliError | None) -> None:
         """Nothing more will come; what came before an error can still be taken."""
-        self._over, self._error = True, error
-        self.ended.set()
-        self.came.set()
+        self._error = error
+        self._end()
 
     def fail(self, error: Exception) -> None:
         """The same at once: what was not taken is lost."""
         self._parts.clear()
-        self._over, self._error = True, error
-        self.ended.set()
-        self.came.set()
+        self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self.came.end()
 
 
 class Answers:
     """Answers to questions that were asked together; leave as of an Answer."""
 
-    def __init__(self, each: Sequence[Answer], came: asyncio.Event) -> None:
+    def __init__(self, each: Sequence[Answer], came: News) -> None:
         self.each = each
         self._came = came
 
@@ -129,11 +168,8 @@ class Answers:
         await self._came.wait()
 
     async def rest(self, seconds: float) -> None:
-        """Until some time has passed, or all are over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                for each in self.each:
-                    await each.ended.wait()
+        """Until some time has passed, see News, or nothing more will come."""
+        await self._came.rest(seconds)
 
     def take(self) -> list[tuple[int, Any]]:
         """All that has come: the number of an answer, and a part of it. Raises as taking does."""

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gptcli.backends.base import Backend
+from gptcli.backends.local import LocalBackend
 from gptcli.server.admission import Admission, Gate
 from gptcli.server.answering import LEFT
 from gptcli.server.body import Held
@@ -65,7 +66,8 @@ def application(
         middleware=[Middleware(Watch, log, metrics), Middleware(Gate, admission), Middleware(Held)],
         exception_handlers={HTTPException: _told},
     )
-    app.state.service = Service(model, desk, backend.supports)
+    context = backend.context if isinstance(backend, LocalBackend) else None
+    app.state.service = Service(model, desk, backend.supports, context=context)
     app.state.log = log
     return app
 
@@ -100,12 +102,16 @@ async def _one_model(request: Request) -> Response:
 
 
 def _model(service: Service) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "id": service.model,
         "object": "model",
         "created": service.created,
         "owned_by": "gptcli",
     }
+    if service.context is not None:
+        # vLLM's word for it, and llama-server's: clients look for one or the other.
+        found |= {"max_model_len": service.context, "meta": {"n_ctx": service.context}}
+    return found
 
 
 async def _health(_: Request) -> Response:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gptcli.types.batch import Asked, Gone
+
+#: Letters that gather while nobody waits for one.
+_MANY = 1024
 
 
 class Line:
@@ -72,31 +76,45 @@ class Line:
 
 
 class Mailbox:
-    """What the engine's thread tells, carried over to the event loop many at a time."""
+    """What the engine's thread tells, carried over to the event loop many at a time.
+
+    The loop is only called where somebody there waits for a letter, one is urgent, or many have
+    gathered: a call after each step takes a core from the engine, and what it holds of Python.
+    """
 
     def __init__(self, deliver: Callable[[Any], None]) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._deliver = deliver
         self._letters: deque[Any] = deque()
         self._called = False
-        self._lock = threading.Lock()
+        self._waiting = 0
 
-    def put(self, letter: Any) -> None:
+    def put(self, letter: Any, *, urgent: bool = False) -> None:
         """In the engine's thread."""
-        with self._lock:
-            self._letters.append(letter)
-            if self._called or self.loop is None:
-                return
-            self._called = True
+        self._letters.append(letter)
+        # No lock: who waits says so before it looks, and what is put is there before this asks.
+        wanted = urgent or self._waiting or len(self._letters) > _MANY
+        if self._called or self.loop is None or not wanted:
+            return
+        self._called = True
         try:
-            self.loop.call_soon_threadsafe(self._empty)
+            self.loop.call_soon_threadsafe(self.empty)
         except RuntimeError:
             # The loop is closed: nobody is left to be told.
             self._letters.clear()
 
-    def _empty(self) -> None:
-        with self._lock:
-            letters, self._letters = self._letters, deque()
-            self._called = False
-        for letter in letters:
-            self._deliver(letter)
+    def empty(self) -> None:
+        """Deliver what has come, on the event loop."""
+        self._called = False
+        for _ in range(len(self._letters)):
+            self._deliver(self._letters.popleft())
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Deliver letters at once while in this context, those that are there first."""
+        self._waiting += 1
+        try:
+            self.empty()
+            yield
+        finally:
+            self._waiting -= 1

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gptcli.backends.base import Backend
-from gptcli.server.answers import Answer, Answers
+from gptcli.server.answers import Answer, Answers, News
 from gptcli.server.crossing import Line, Mailbox
 from gptcli.types.batch import Asked, BatchRequest, Ended, Told
 from gptcli.types.question import Question
@@ -83,7 +83,7 @@ class Desk:
             raise BusyError("the server is closing")
         if len(self._open) + self._incoming.leaving + len(questions) > self._places:
             raise BusyError(f"{self._places} requests are open")
-        came = asyncio.Event()
+        came = News(self._told, len(questions))
         return Answers([self._asked(question, came) for question in questions], came)
 
     async def close(self) -> None:
@@ -99,7 +99,7 @@ class Desk:
         while self._thread.is_alive():
             await asyncio.sleep(0.01)
 
-    def _asked(self, question: Question[Any], came: asyncio.Event) -> Answer:
+    def _asked(self, question: Question[Any], came: News) -> Answer:
         self._last_key += 1
         answer = Answer(self._last_key, self._leave, self._unread, came)
         self._open[answer.key] = answer
@@ -134,7 +134,7 @@ class Desk:
         while not self._incoming.over:
             try:
                 for told in self._backend.answer(BatchRequest(self._incoming, self._most)):
-                    self._told.put(told)
+                    self._told.put(told, urgent=isinstance(told, Ended))
                 failed: BaseException | None = None
             except BaseException as error:
                 failed = error
@@ -142,7 +142,7 @@ class Desk:
                 failed = RuntimeError("the engine stopped answering")
             if failed is not None:
                 self._incoming.clear()
-                self._told.put(BrokenError())
+                self._told.put(BrokenError(), urgent=True)
                 self._report(failed)
                 # What fails at once must not do so in a circle.
                 self._incoming.wait_anew()

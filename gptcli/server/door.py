@@ -32,6 +32,8 @@ from gptcli.types.served import Busy, Greeting, Over, Status, StatusRequest
 
 #: Connections at once; who comes after them is not greeted, and does without.
 _CALLERS = 128
+#: Servers of the same model and settings that are told apart; more are not listed.
+_SAME = 64
 #: Questions of whose answers each part is short.
 SHORT = ("Request", "ChatRequest", "FewShotQueries", "ScoreEventsRequest")
 
@@ -90,7 +92,7 @@ class Door:
 async def beside(
     desk: Desk, compute: Compute, greeting: Greeting, address: str
 ) -> AsyncIterator[None]:
-    """A door for as long as another server runs, where no other process has the place for it.
+    """A door for as long as another server runs: of several that serve the same, one for each.
 
     address: that of the other's HTTP.
     """
@@ -111,8 +113,10 @@ async def beside(
 
 def _taken(compute: Compute) -> Place | None:
     with suppress(ResourceError, OSError):
-        own = Place(place.make(compute))
-        return own if own.take() else None
+        for number in range(1, _SAME + 1):
+            own = Place(place.make(compute, number))
+            if own.take():
+                return own
     return None
 
 

@@ -73,7 +73,9 @@ def problem_of(error: Exception) -> ProblemError:
         case SlowError():
             return ProblemError(408, str(error), code="too_slow")
         case ContextError():
-            return invalid(_param(error), str(error), "context_length_exceeded")
+            # Its hint names a flag, which no client of this server has.
+            told = f"{error.subject}: {error.reason}"
+            return invalid(_param(error), told, "context_length_exceeded")
         case FieldError():
             code = "unsupported_parameter" if error.unknown else None
             return invalid(error.subject, str(error), code)

@@ -6,7 +6,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gptcli.server.legacy_logprobs import LegacyLogprobs
@@ -45,6 +45,8 @@ class Reply(ABC):
         self._choices = [_Choice() for _ in range(choices)]
         self._usages: list[Usage] = []
         self._notices: list[dict[str, str]] = []
+        #: Of which something was not told yet, in a stream.
+        self._grown: dict[int, None] = {}
         self._head: dict[str, Any] = {
             "id": f"{self.prefix}-{uuid.uuid4().hex}",
             "object": self.kind + (".chunk" if sending.stream and self.prefix != "cmpl" else ""),
@@ -53,21 +55,41 @@ class Reply(ABC):
             "seed": sending.seed,
         }
 
-    def take(self, question: int, part: Any) -> list[dict[str, Any]]:
+    def take(self, question: int, part: Any) -> None:
         """See answering.Reply."""
         if isinstance(part, Notice):
             told = {"subject": part.subject, "text": part.text}
             if told not in self._notices:
                 self._notices.append(told)
-            return []
+            return
         self._tally.part_came()
         if isinstance(part, Usage):
             self._usages.append(part)
             self._tally.prompt_tokens += part.prompt_tokens or 0
             self._tally.completion_tokens += part.completion_tokens or 0
-            return []
+            return
         assert isinstance(part, Chunk)
-        return self._grow(question * self._samples + part.index, part)
+        index = question * self._samples + part.index
+        choice = self._choices[index]
+        self._grown[index] = None
+        self._write(index, choice, part)
+        choice.tokens += part.tokens
+        choice.ending = part.ending
+        choice.finish_reason = part.finish_reason
+
+    def events(self) -> list[dict[str, Any]]:
+        """See answering.Reply. What came of a choice since is one, however many tokens it is."""
+        found = []
+        for index in self._grown:
+            choice, self._choices[index] = self._choices[index], _Choice()
+            for piece in self._pieces(choice):
+                shown = {"index": index} | self._said(index, piece)
+                event = self._head | {"choices": [shown | {"finish_reason": piece.finish_reason}]}
+                event |= self._told()
+                self._notices.clear()
+                found.append(event | {"usage": None} if self._include_usage else event)
+        self._grown.clear()
+        return found
 
     def last(self) -> list[dict[str, Any]]:
         """See answering.Reply."""
@@ -83,20 +105,9 @@ class Reply(ABC):
         ]
         return self._head | {"choices": choices, "usage": self._usage()} | self._told()
 
-    def _grow(self, index: int, chunk: Chunk) -> list[dict[str, Any]]:
-        choice = self._choices[index]
-        self._write(index, choice, chunk)
-        choice.tokens += chunk.tokens
-        choice.ending = chunk.ending
-        choice.finish_reason = chunk.finish_reason
-        if not self._stream:
-            return []
-        self._choices[index] = _Choice()
-        shown = {"index": index} | self._said(index, choice)
-        event = self._head | {"choices": [shown | {"finish_reason": choice.finish_reason}]}
-        event |= self._told()
-        self._notices.clear()
-        return [event | {"usage": None} if self._include_usage else event]
+    def _pieces(self, choice: _Choice) -> list[_Choice]:
+        """The events that one makes, each as if nothing else were there."""
+        return [choice]
 
     def _write(self, index: int, choice: _Choice, chunk: Chunk) -> None:
         choice.texts.append(chunk.text)
@@ -150,15 +161,15 @@ class CompletionReply(Reply):
             said = echo[index // samples] if echo else None
             choice.texts += [said] if said else []
 
-    def take(self, question: int, part: Any) -> list[dict[str, Any]]:
+    def take(self, question: int, part: Any) -> None:
         """See answering.Reply."""
         if not isinstance(part, PromptPiece):
-            return super().take(question, part)
+            super().take(question, part)
+            return
         self._tally.part_came()
         first = question * self._samples
         for logprobs in self._logprobs[first : first + self._samples]:
             logprobs.add(part.tokens)
-        return []
 
     def _said(self, index: int, choice: _Choice) -> dict[str, Any]:
         found: dict[str, Any] = {"text": "".join(choice.texts), "logprobs": None}
@@ -199,6 +210,12 @@ class ChatReply(Reply):
         parts += [thoughts.finish()] if chunk.finish_reason else []
         choice.thoughts += [thought for thought, _ in parts if thought]
         choice.texts += [said for _, said in parts if said]
+
+    def _pieces(self, choice: _Choice) -> list[_Choice]:
+        # Clients look for one or the other in an event.
+        if choice.thoughts and any(choice.texts):
+            return [_Choice(thoughts=choice.thoughts), replace(choice, thoughts=[])]
+        return [choice]
 
     def _said(self, index: int, choice: _Choice) -> dict[str, Any]:
         said: dict[str, Any] = {}

@@ -121,7 +121,7 @@ class ChatDocument:
 class ChatDocumentRequest(Question[ChatDocument]):
     """The exact document that an answer to `chat` would continue."""
 
-    asks = "make a document"
+    asks = "show the document of a conversation"
 
     chat: ChatRequest
 
@@ -130,7 +130,7 @@ class ChatDocumentRequest(Question[ChatDocument]):
 class ChatNextTokensRequest(Question[Distribution]):
     """What may come where the conversation ends: after the last answer, or for its begin."""
 
-    asks = "tell probabilities"
+    asks = "tell what may come at the end of a conversation"
 
     chat: ChatRequest
     rows: int

@@ -81,3 +81,8 @@ class Choices:
     prompt_tokens: int
     source: Source
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def read_tokens(self) -> int:
+        """How many tokens were read: the prompt's once, and those of each choice."""
+        return self.prompt_tokens + sum(len(each.tokens) for each in self.ranked)

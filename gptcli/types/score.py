@@ -180,8 +180,8 @@ class ScoredText:
     source: Source
     context_tokens: int
     windows: int
-    context_size: int
-    stride: int
+    context_size: int | None
+    stride: int | None
     notices: tuple[Notice, ...] = ()
     surplus: Surplus = Surplus()
 
@@ -215,6 +215,11 @@ class Score(ScoredText):
         """The sums over all scored tokens."""
         return self.surplus.taken(Totals.of(self.tokens))
 
+    @property
+    def read_tokens(self) -> int:
+        """How many tokens were read."""
+        return self.context_tokens + len(self.tokens)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRows(ScoredText):
@@ -237,6 +242,12 @@ class ScoreRows(ScoredText):
     def totals(self) -> Totals:
         """The sums over the scored tokens of all that were given."""
         return self.surplus.taken(self._sums.totals)
+
+    @property
+    def read_tokens(self) -> int:
+        """How many tokens were read for those that were given."""
+        totals = self._sums.totals
+        return self.context_tokens + totals.scored + totals.unscored
 
     def whole(self) -> Score:
         """The text when it is scored. None of its tokens may have been given yet."""

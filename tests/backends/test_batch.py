@@ -15,14 +15,22 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import ContextError, GptcliError, InputError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Chunk, PromptPiece, Request, Usage
 from gptcli.types.compute import Compute
-from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
+from gptcli.types.few_shot import (
+    Answer,
+    Example,
+    FewShotQueries,
+    FewShotRequest,
+    FewShotUsage,
+    Query,
+)
 from gptcli.types.models import ModelDir
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.question import Question
 from gptcli.types.sampling import SamplingWish
-from gptcli.types.score import ScoreRequest
+from gptcli.types.score import ScoreEventsRequest, ScoreRequest
 
 GREEDY, WARM = SamplingWish(temperature=0), SamplingWish(temperature=1.3, repeat_penalty=1.2)
 
@@ -51,6 +59,13 @@ def text(number: int) -> str:
     return "".join(chance.choices("ab cd\n", k=chance.randrange(1, 60)))
 
 
+def few_shot(text: str, many: int = 1, **more: Any) -> FewShotQueries:
+    """One query after examples."""
+    examples = tuple(Example(f"a{i} b", f"b{i}") for i in range(many))
+    request = FewShotRequest(examples, **{"max_new_tokens": 9} | more)
+    return FewShotQueries(request, (Query("q", text),))
+
+
 QUESTIONS: dict[str, Question[Any]] = {
     **{
         f"text {i}": Request(text(i % 7), sampling=WARM, max_new_tokens=9 + i, seed=i)
@@ -77,7 +92,22 @@ QUESTIONS: dict[str, Question[Any]] = {
         (Message("user", "hello"),), ChatForm(transcript=TranscriptForm()), WARM, 15
     ),
     "score": ScoreRequest("a text to be scored"),
+    "after a context": ScoreRequest(" and more of it", "some words " * 12),
+    "windows": ScoreRequest("x y " * 300, stride=100),
+    "as it is scored": ScoreEventsRequest(ScoreRequest("some words")),
+    "nothing to score": ScoreRequest("x"),
     "top": NextTokensRequest("abc"),
+    "top drawn": NextTokensRequest("some words", WARM, 5, (0.5,), by_drawn=True, whole=True),
+    "too many": NextTokensRequest("abc", rows=99999),
+    "choice": ChooseRequest("some words", (" of", " or not", "s", " of many more letters")),
+    "calibrated": ChooseRequest("some words ", ("of", "or"), "byte", "N/A"),
+    "after examples": few_shot("q1", sampling=WARM, seed=5),
+    "longer examples": few_shot("a b c", many=12, sampling=GREEDY),
+    "label": few_shot("q1", labels=("b", "d, and more", "zz")),
+    "calibrated label": few_shot("q2", labels=("b", "d"), calibrate=True),
+    "label of others": few_shot("q2", many=3, labels=("b", "d"), calibrate=True, order="similar"),
+    "no room": few_shot("q" * 600),
+    "no choice": ChooseRequest("x" * 510, (" of", " or not")),
     "empty": Request(""),
     "too long": Request("x" * 600),
     "no token": Request("", ids=(5, 999)),
@@ -98,6 +128,11 @@ def outcome(answer: Any) -> list[Any]:
 def timeless(part: Any) -> Any:
     if isinstance(part, Usage):
         return replace(part, prompt_seconds=0, decode_seconds=0, peak_memory=0, reused_tokens=0)
+    if isinstance(part, Answer):
+        return replace(part, reused_tokens=0)
+    if isinstance(part, FewShotUsage):
+        # Calibration is counted once more by whoever asks again with the same examples.
+        return replace(part, prompt_tokens=0, computed_tokens=0, seconds=0)
     return part
 
 

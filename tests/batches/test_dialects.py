@@ -306,7 +306,7 @@ def test_seeds_are_of_the_run_and_what_a_row_holds():
 
     def drawn(*prompts: str, shard: Shard) -> dict[str, int]:
         rows = (Row(f"line {at}", at, {"": text}) for at, text in enumerate(prompts, 1))
-        asked = AskedRows(rows, PROMPTS, shard, settings="s", seed=7)
+        asked = AskedRows(rows, PROMPTS, shard, mark="s", seed=7)
         return {each.wanted.question.prompt: each.wanted.question.seed for each in asked}
 
     whole = drawn("a", "b", "c", shard=Shard())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 
 import pytest
 
+from gptcli import config
+from gptcli.batches import made_with
 from gptcli.batches.journal import Journal
+from gptcli.batches.keys import mark_of
 from gptcli.batches.resuming import open_journal
 from gptcli.errors import InputError, ResourceError, UsageError
 
 SETTINGS = {"command": "complete", "--temperature": 0.5}
 KEYS = [f"{n:016x}" for n in (1, 2**63, 2**64 - 1)]
+MARK = mark_of(SETTINGS, None)
 RESULTS = ['{"key": "0000000000000001"}', '{"é": "a b  c"}', '{"x": "\\u2028"}']
 
 
@@ -129,9 +134,10 @@ def test_an_output_that_is_whole(tmp_path):
     """Catches one that is overwritten, and one of other rows that is taken for these rows'."""
     out = tmp_path / "o"
     text = (
-        f'{{"line": 1, "key": "{KEYS[0]}"}}\n'
+        f'{{"line": 1, "key": "{MARK}{KEYS[0]}"}}\n'
         '{"line": 2, "error": {"message": "m"}}\n'
-        f'{{"id": "batch_req_{KEYS[2]}", "response": {{"status_code": 200}}, "error": null}}\n'
+        f'{{"id": "batch_req_{MARK}{KEYS[2]}", "response": {{"status_code": 200}},'
+        ' "error": null}\n'
         '{"id": "batch_req_line_4", "response": {"status_code": 400}, "error": null}\n'
     )
     out.write_text(text)
@@ -146,8 +152,9 @@ def test_an_output_that_is_whole(tmp_path):
     assert not journal.has(3, "")
     with pytest.raises(UsageError, match="is finished, with 4 results, of an input of 3 rows"):
         journal.finish(3)
-    with pytest.raises(UsageError, match="its result 1 was asked for otherwise"):
-        journal.has(0, KEYS[1])
+    assert (journal.kept, journal.needless) == (2, True)
+    assert not journal.has(0, KEYS[1]) and not journal.has(0, KEYS[1])
+    assert (journal.kept, journal.changed) == (1, 1)
     journal.close()
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
     assert out.read_text() == text
@@ -159,6 +166,35 @@ def test_an_output_that_is_whole(tmp_path):
     with pytest.raises(UsageError, match="is no output of a batch"):
         opened(out, resume=True)
     assert [path.name for path in tmp_path.iterdir()] == ["o"]
+
+
+def test_an_output_of_other_settings(tmp_path):
+    """Catches results of which some were made otherwise than the rest, and nobody is told how."""
+    out = tmp_path / "o"
+    mark = mark_of(SETTINGS | {"--top-k": 3}, None)
+    out.write_text(f'{{"line": 1, "key": "{MARK}{KEYS[0]}"}}\n{{"key": "{mark}{KEYS[1]}"}}\n')
+    with pytest.raises(UsageError, match="was made with other settings"):
+        opened(out, resume=True)
+    made_with.remember(mark, SETTINGS | {"--top-k": 3}, None)
+    with pytest.raises(UsageError, match="was made with --top-k 3, not unset"):
+        opened(out, resume=True)
+    with pytest.raises(UsageError, match="was made with other settings"):
+        opened(out, resume=True, seed=4)
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
+
+
+def test_settings_that_are_known_are_some(monkeypatch):
+    """Catches a directory that grows with every run, and a file of it that is none."""
+    monkeypatch.setattr(made_with, "_MOST", 3)
+    marks = [f"{n:08x}" for n in range(5)]
+    for n, mark in enumerate(marks):
+        made_with.remember(mark, {"n": n}, 7)
+        os.utime(config.data_dir() / "batches" / f"{mark}.json", (n, n))
+    assert [made_with.recalled(mark) for mark in marks[:2]] == [None, None]
+    assert made_with.recalled(marks[4]) == {"n": 4, "--seed": 7}
+    for text in ("", "{", "[]", "[" * 100_000):
+        (config.data_dir() / "batches" / f"{marks[4]}.json").write_text(text)
+        assert made_with.recalled(marks[4]) is None
 
 
 def test_no_record_of_a_stranger_is_a_bug(tmp_path):
@@ -203,7 +239,7 @@ def test_a_file_of_a_journal_s_name(tmp_path, text):
 def test_an_output_that_was_being_taken_over(tmp_path):
     """Catches answers that are lost where a run that completes an output is stopped at once."""
     out, path = tmp_path / "o", tmp_path / "o.journal"
-    lines = [f'{{"line": {n}, "key": "{key}"}}' for n, key in enumerate(KEYS)]
+    lines = [f'{{"line": {n}, "key": "{MARK}{key}"}}' for n, key in enumerate(KEYS)]
     # Editors leave the last end of line out.
     out.write_text("\n".join(['{"line": 9, "error": {"message": "m"}}', *lines]))
     journal = opened(out, resume=True)

@@ -29,7 +29,7 @@ def rows(count: int, read: list[int] | None = None, **more: Any) -> Iterator[Row
 
 
 def asked(source: Iterator[Row | None]) -> AskedRows:
-    return AskedRows(source, DIALECT, Shard(), settings="", seed=1)
+    return AskedRows(source, DIALECT, Shard(), mark="", seed=1)
 
 
 def feed_of(source: Iterator[Row | None], told: list[Outcome], *, ordered: bool) -> Feed:

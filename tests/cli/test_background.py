@@ -289,6 +289,18 @@ def test_one_in_the_foreground_is_used_too(model, tmp_path):
         assert kept in run("serve", "--stop").err and listed()[0]["pid"] == one["pid"]
 
 
+def test_all_in_the_foreground_are_listed(model, tmp_path):
+    """Catches a second server of the same model that `--status` does not know of."""
+    pytest.importorskip("uvicorn")
+    with serving(tmp_path / "a", model=str(model)) as first:
+        assert wait_for(listed, 20)
+        with serving(tmp_path / "b", model=str(model)) as second:
+            assert wait_for(lambda: len(listed()) == 2, 20)
+            both = {each["pid"]: each["address"] for each in listed()}
+        assert both == {each.process.pid: f"{each.base}/v1" for each in (first, second)}
+        assert [each["pid"] for each in listed()] == [first.process.pid]
+
+
 def test_what_it_says_is_kept_and_never_more_than_so_much(tmp_path):
     """Catches a log that fills a disk, and one that others may read."""
     log = tmp_path / "logs" / "x.log"

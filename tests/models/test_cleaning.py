@@ -78,7 +78,8 @@ def test_what_is_packed_is_listed(gguf: Path, tmp_path: Path) -> None:
     used = datetime.strptime(str(two["last_used"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     assert abs(used.timestamp() - time.time()) < 60
     assert two["source"] == "your own directory" and two["path"] == str(own)
-    plain = run("models", "list").out.decode().splitlines()
+    heads, *plain = run("models", "list").out.decode().splitlines()
+    assert heads == "model\tbytes\tsource\tpath\tpacked bytes\tlast use"
     assert any(line.split("\t")[0] == str(own) and len(line.split("\t")) == 6 for line in plain)
 
 

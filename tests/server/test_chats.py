@@ -59,6 +59,13 @@ def test_answers_are_those_of_the_command_line(tiny, backend):
     assert usage["completion_tokens"] == told["usage"]["completion_tokens"]
 
 
+def test_a_conversation_that_does_not_fit_is_told_without_flags(tiny):
+    """Catches the advice to use a flag, which no client of this server has."""
+    error = refused(tiny, CHAT, messages=say("the cat " * 400))
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
+    assert "--" not in error["message"]
+
+
 def test_logprobs_are_told_token_by_token(tiny):
     """Catches log-probabilities that belong to other tokens, or too few beside them."""
     body = {"messages": say("the cat"), "max_tokens": 4, "logprobs": True, "top_logprobs": 3}
@@ -146,6 +153,8 @@ def test_thoughts_are_told_apart():
         thought = "".join(each.get("reasoning_content", "") for each in deltas)
         said = "".join(each.get("content", "") for each in deltas)
         assert (thought, said) == ("hm, <b> </thin\n", "Forty-<think>two</think>.")
+        # Clients look for one of the two, and do without the other then.
+        assert not any({"content", "reasoning_content"} <= each.keys() for each in deltas)
         (plain,) = post(client, CHAT, messages=say(text), reasoning_format="none")["choices"]
         assert plain["message"] == {"role": "assistant", "content": text}
         for short in ("<think>cut of", "<thi", "plain", "  <", "a </think> b"):

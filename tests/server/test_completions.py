@@ -6,6 +6,9 @@ import pytest
 
 from gptcli.backends.local import LocalBackend
 from gptcli.server.legacy_logprobs import LegacyLogprobs
+from gptcli.server.replies import CompletionReply
+from gptcli.server.sending import Sending
+from gptcli.server.tally import Tally
 from gptcli.types.completion import Chunk, Request, TokenInfo
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
@@ -96,6 +99,27 @@ def test_a_stream_is_the_whole_in_pieces(tiny):
     assert len({event["id"] for event in events}) == 1
 
 
+def test_tokens_that_come_faster_than_they_go_are_one_event():
+    """Catches an event for each token of many clients, and one that loses what it gathers."""
+    sending = Sending(seed=1, stream=True, include_usage=False)
+    reply = CompletionReply(
+        "tiny", sending, Tally(), questions=1, samples=2, echo=["p "], logprobs=True, by_id=False
+    )
+    infos = [TokenInfo(text, number, -1.0, text.encode()) for number, text in enumerate("abc")]
+    for index in (1, 0, 1, 1):
+        reply.take(0, Chunk("abc"[index], index, (infos[index],)))
+    reply.take(0, Chunk("c", 1, (infos[2],), finish_reason="stop"))
+    told = [event["choices"] for event in reply.events()]
+    assert [[(each["index"], each["text"]) for each in choices] for choices in told] == [
+        [(1, "p bbbc")],
+        [(0, "p a")],
+    ]
+    (one,), (other,) = told
+    assert one["logprobs"]["tokens"] == ["b", "b", "b", "c"]
+    assert (one["finish_reason"], other["finish_reason"]) == ("stop", None)
+    assert reply.events() == []
+
+
 def test_stop_ends_before_the_text(echo):
     """Catches a stop string that is told, or does not stop."""
     told = post(echo, COMPLETIONS, prompt="one two three", max_tokens=50, stop=[" three", "x"])
@@ -126,9 +150,9 @@ def test_echo_with_logprobs_lists_the_prompt_before_the_text(echo):
     assert told["token_logprobs"] == [None, 0.0, 0.0]
     assert told["top_logprobs"] == [None, {" b": 0.0}, {" a": 0.0}]
     assert told["text_offset"] == [0, 2, 4]
-    (event, *_, last) = streamed(echo, COMPLETIONS, **body)
-    first, end = event["choices"][0]["logprobs"], last["choices"][0]["logprobs"]
-    assert first["tokens"] + end["tokens"] == told["tokens"]
+    events = streamed(echo, COMPLETIONS, **body)
+    tokens = [event["choices"][0]["logprobs"]["tokens"] for event in events]
+    assert [each for some in tokens for each in some] == told["tokens"]
 
 
 @pytest.mark.parametrize("new", [0, 1])

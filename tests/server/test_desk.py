@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from gptcli.backends.echo import EchoBackend
 from gptcli.errors import InputError
-from gptcli.server.answers import SlowError
+from gptcli.server.answers import News, SlowError
+from gptcli.server.crossing import Mailbox
 from gptcli.server.desk import BrokenError, BusyError, Desk
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.completion import Chunk, Request, Usage
@@ -85,6 +87,58 @@ def test_every_asker_gets_its_own_answer_whole():
 
     told = at(EchoBackend(), work)
     assert told == [f" word{i} and" * 25 for i in range(40)]
+
+
+def test_the_engines_steps_wake_the_loop_only_where_somebody_waits():
+    """Catches a wake-up for each token, which takes a core from the engine, and lost ones."""
+
+    async def work() -> None:
+        came: list[int] = []
+        box = Mailbox(came.append)
+        box.loop = asyncio.get_running_loop()
+        for number in range(100):
+            await asyncio.to_thread(box.put, number)
+        assert came == []
+        with box.awaited():
+            assert came == list(range(100))
+            await asyncio.to_thread(box.put, 100)
+            await asyncio.sleep(0)
+            assert came[-1] == 100
+        await asyncio.to_thread(box.put, 101)
+        await asyncio.to_thread(box.put, 102, urgent=True)
+        await asyncio.sleep(0)
+        assert came == list(range(103))
+        await asyncio.to_thread(lambda: [box.put(number) for number in range(103, 4000)])
+        assert len(came) > 1000
+        assert came == list(range(len(came)))
+
+    asyncio.run(work())
+
+
+def test_who_rests_wakes_with_others_and_at_the_end(monkeypatch):
+    """Catches a loop that wakes for each stream by itself, and a rest that outlasts its answers."""
+
+    async def work() -> None:
+        loop, woken = asyncio.get_running_loop(), list[float]()
+        timed = loop.call_at
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "call_at", lambda at, *how: woken.append(at) or timed(at, *how))
+            for _ in range(3):
+                await News(Mailbox(print), 1).rest(0.02)
+                time.sleep(0.003)
+        assert len(woken) == 3
+        for at in woken:
+            assert at / 0.02 == pytest.approx(round(at / 0.02), abs=1e-3)
+        news = News(Mailbox(print), 2)
+        resting = asyncio.create_task(news.rest(1000))
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            assert not resting.done()
+            news.end()
+        await asyncio.wait_for(resting, 5)
+        await asyncio.wait_for(news.rest(1000), 5)
+
+    asyncio.run(work())
 
 
 def test_an_error_is_its_askers_alone():

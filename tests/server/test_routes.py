@@ -17,13 +17,14 @@ EMBEDDINGS = "/v1/embeddings"
 TOKEN = "a token of 24 characters"
 
 
-def test_models_are_listed_as_openai_does(tiny):
+def test_models_are_listed_as_openai_does(tiny, backend):
     """Catches a list that clients cannot read."""
     told = tiny.get("/v1/models").json()
     assert told["object"] == "list"
     (model,) = told["data"]
     assert (model["id"], model["object"], model["owned_by"]) == ("tiny", "model", "gptcli")
     assert tiny.get("/v1/models/tiny").json() == model
+    assert model["max_model_len"] == model["meta"]["n_ctx"] == backend.model.runner.limit
     assert tiny.get("/v1/models/gpt-4").status_code == 404
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gptcli.backends.base import refuse
 from gptcli.backends.cluster.connection import connected
 from gptcli.backends.cluster.worker import Found, Worker
+from gptcli.backends.place import place_of, unencrypted
 from gptcli.errors import NetworkError, ResourceError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.compute import Compute
@@ -41,17 +42,22 @@ class RayBackend:
     def __init__(self, compute: Compute, address: str, workers: int | None) -> None:
         """workers: None for one on each GPU, or where there are none on each machine.
 
-        Raises UsageError where ray is not installed, NetworkError where no cluster is there.
+        Raises UsageError where ray is not installed, NetworkError where no cluster is there, and
+        what `place_of` raises.
         """
+        # Here, where the user's settings and keys are: workers may be on machines without them.
+        place = place_of(compute)
+        self.notices = () if place is None else tuple(unencrypted(place))
         self._ray = connected(address)
-        gpus = 0 if compute.device == "cpu" else int(self._ray.cluster_resources().get("GPU", 0))
+        away = place is not None or compute.device == "cpu"
+        gpus = 0 if away else int(self._ray.cluster_resources().get("GPU", 0))
         nodes = sum(bool(node["Alive"]) for node in self._ray.nodes())
         self._count = workers or gpus or nodes
         needs = {"num_gpus": 1} if gpus >= self._count else {}
         # Two threads: one gives, one waits. Spread, so that machines share the work.
         options = {"num_cpus": 1, "max_concurrency": 2, "scheduling_strategy": "SPREAD", **needs}
         self._worker = self._ray.remote(Worker).options(**options)
-        self._arguments = (compute, str(Path.cwd()))
+        self._arguments = (compute, place, str(Path.cwd()))
         self._places: list[_Place] = []
         self._lost = 0
 

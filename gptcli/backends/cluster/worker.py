@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from gptcli.backends.base import Backend
+from gptcli.backends.place import Place
 from gptcli.errors import GptcliError
 from gptcli.tasks import ended
 from gptcli.types.batch import Asked, BatchRequest, Gone, Told
@@ -21,13 +22,14 @@ Found = tuple[int, list[Any], GptcliError | None]
 class Worker:
     """A backend in a process of its own; Ray runs its methods in threads."""
 
-    def __init__(self, compute: Compute, directory: str) -> None:
-        """directory: where the command was given, so that paths mean the same if they are there."""
+    def __init__(self, compute: Compute, place: Place | None, directory: str) -> None:
+        """place: the server that answers, None for the worker's own machine.
+
+        directory: where the command was given, so that paths mean the same if they are there.
+        """
         with contextlib.suppress(OSError):
             os.chdir(directory)
-        from gptcli.backends import open_backend
-
-        self._backend: Backend = ended(open_backend(compute))
+        self._backend = _opened(compute, place)
         self._incoming = _Incoming()
         self._found: queue.SimpleQueue[Found | BaseException] = queue.SimpleQueue()
         threading.Thread(target=self._run, daemon=True).start()
@@ -58,6 +60,16 @@ class Worker:
                     self._found.put((event.key, parts.pop(event.key, []), event.error))
         except BaseException as error:
             self._found.put(error)
+
+
+def _opened(compute: Compute, place: Place | None) -> Backend:
+    if place is not None:
+        from gptcli.backends.remote import RemoteBackend
+
+        return RemoteBackend(place)
+    from gptcli.backends import open_backend
+
+    return ended(open_backend(compute))
 
 
 class _Incoming:

@@ -58,6 +58,11 @@ class LocalBackend:
         """What is open."""
         return self._open
 
+    @property
+    def context(self) -> int:
+        """How many tokens a text may have, of what stands before and what is drawn."""
+        return self._open.runner.limit
+
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer."""
         if not self.supports(type(question)):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.backends.shares import calibrated_choices, shares
@@ -22,20 +23,55 @@ def answer(model: OpenModel, request: ChooseRequest) -> Choices:
     Raises InputError for a choice without a token and for a prompt too short to begin from,
     ContextError where prompt and choice do not fit, NonFiniteError.
     """
-    cut = _cut(model, request, request.prompt, request.choices, "prompt")
-    logprobs = _logprobs(model, cut)
-    totals = list(map(math.fsum, logprobs))
-    rows = enumerate(zip(request.choices, cut.rows, logprobs, totals, shares(totals), strict=True))
-    found = [
-        Choice(index, text, _tokens(model, ids, values), total, share, invented=cut.invented[index])
-        for index, (text, ids, values, total, share) in rows
-    ]
-    if request.calibrate is not None:
-        found = _calibrated(model, request, request.calibrate, found)
-    # sorted keeps the order of equals.
-    ranked = sorted(found, key=lambda choice: -choice.score(request.by))
-    notices = tuple(_notices(model, request, cut))
-    return Choices(request, tuple(ranked), len(cut.prompt), model.source, notices)
+    asking = _Asking(model, request)
+    return asking.answer([_logprobs(model, cut) for cut in asking.cuts])
+
+
+def beside(model: OpenModel, request: ChooseRequest, beside: Beside) -> Iterator[Choices | Pause]:
+    """The same, run beside others."""
+    asking = _Asking(model, request)
+    logprobs: list[list[list[float]]] = []
+    for cut in asking.cuts:
+        rows: list[list[float]] = [[] for _ in cut.rows]
+        for found in beside.after(cut.prompt, cut.rows):
+            for index, logprob in found:
+                rows[index].append(logprob)
+            if not found:
+                yield PAUSE
+        logprobs.append(rows)
+    yield asking.answer(logprobs)
+
+
+class _Asking:
+    """A question cut into tokens: after its prompt, and after the text that calibrates."""
+
+    def __init__(self, model: OpenModel, request: ChooseRequest) -> None:
+        self._model, self._request = model, request
+        self.cuts = [_cut(model, request, request.prompt, request.choices, "prompt")]
+        if request.calibrate is not None:
+            space = request.prompt[len(request.prompt.rstrip()) :]
+            texts = [space + text for text in request.choices]
+            self.cuts.append(_cut(model, request, request.calibrate.rstrip(), texts, "--calibrate"))
+
+    def answer(self, logprobs: Sequence[Sequence[Sequence[float]]]) -> Choices:
+        """The choices, given the log-probabilities of the tokens of each row of each cut."""
+        model, request, cut = self._model, self._request, self.cuts[0]
+        totals, *calibrating = [list(map(math.fsum, each)) for each in logprobs]
+        rows = enumerate(
+            zip(request.choices, cut.rows, logprobs[0], totals, shares(totals), strict=True)
+        )
+        found = [
+            Choice(
+                index, text, _tokens(model, ids, values), total, share, invented=cut.invented[index]
+            )
+            for index, (text, ids, values, total, share) in rows
+        ]
+        for each in calibrating:
+            found = calibrated_choices(found, each)
+        # sorted keeps the order of equals.
+        ranked = sorted(found, key=lambda choice: -choice.score(request.by))
+        notices = tuple(_notices(model, request, cut))
+        return Choices(request, tuple(ranked), len(cut.prompt), model.source, notices)
 
 
 @dataclass(frozen=True)
@@ -102,16 +138,6 @@ def _tokens(
 ) -> tuple[ScoredToken, ...]:
     pairs = zip(ids, logprobs, strict=True)
     return tuple(ScoredToken(model.token(token), logprob) for token, logprob in pairs)
-
-
-def _calibrated(
-    model: OpenModel, request: ChooseRequest, calibrate: str, found: list[Choice]
-) -> list[Choice]:
-    """The choices with what they are worth beyond `calibrate`."""
-    space = request.prompt[len(request.prompt.rstrip()) :]
-    texts = [space + choice.text for choice in found]
-    cut = _cut(model, request, calibrate.rstrip(), texts, "--calibrate")
-    return calibrated_choices(found, list(map(math.fsum, _logprobs(model, cut))))
 
 
 def _notices(model: OpenModel, request: ChooseRequest, cut: _Cut) -> Iterator[Notice]:

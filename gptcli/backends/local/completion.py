@@ -38,7 +38,8 @@ def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     from gptcli.engine.asking.prefix import PrefixCache
 
     begin = alone(PrefixCache(model.runner))
-    yield from unpaused(Completion(model, request, begin).events())
+    events: Iterator[Event] = unpaused(Completion(model, request, begin).events())
+    yield from events
 
 
 class Completion:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Protocol
-
-from gptcli.types.completion import Event
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.draws import Drawn, Draws, Read
+    from gptcli.engine.asking.joining import Tell
     from gptcli.engine.asking.prefix import PrefixCache
+
+T = TypeVar("T")
 
 
 class Drawing(Protocol):
@@ -41,6 +42,24 @@ class Drawing(Protocol):
 Begin = Callable[[Sequence[int], "Draws", int], Drawing]
 
 
+class Beside(Protocol):
+    """What a question may have run beside others. A list is empty where there is nothing yet."""
+
+    def draw(self, prompt: Sequence[int], draws: Draws, samples: int) -> Drawing:
+        """See Begin."""
+        ...
+
+    def look(self, ids: Sequence[int], first: int, tell: Tell[T]) -> Iterator[list[T]]:
+        """See `RunningBatch.look`."""
+        ...
+
+    def after(
+        self, prompt: Sequence[int], rows: Sequence[Sequence[int]]
+    ) -> Iterator[list[tuple[int, float]]]:
+        """See `RunningBatch.after`."""
+        ...
+
+
 class Pause:
     """Stands among events where there is nothing yet, for who lets several go on in turn."""
 
@@ -48,7 +67,7 @@ class Pause:
 PAUSE = Pause()
 
 
-def unpaused(events: Generator[Event | Pause, None, None]) -> Iterator[Event]:
+def unpaused(events: Generator[T | Pause, None, None]) -> Iterator[T]:
     """The events of a drawing that is alone. Closed at once where the caller stops."""
     with closing(events):
         for event in events:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
 from gptcli.backends.chosen_examples import ChosenExamples
 from gptcli.backends.local.chat_document import viewed
-from gptcli.backends.local.few_shot_labels import Labels, reused
+from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpaused
+from gptcli.backends.local.few_shot_labels import Labels
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.sample import Sample
@@ -30,7 +31,18 @@ from gptcli.types.few_shot import (
 def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
     """See FewShotQueries. Raises ContextError for a query that does not fit with its examples."""
     few_shot = model.kept(_Last).of(request.request)
-    yield from few_shot.answers(request.queries, request.request.seed)
+    events: Iterator[FewShotEvent] = unpaused(
+        few_shot.answers(request.queries, request.request.seed)
+    )
+    yield from events
+
+
+def beside(
+    model: OpenModel, request: FewShotQueries, beside: Beside
+) -> Iterator[FewShotEvent | Pause]:
+    """What `answer` gives to one query without labels, run beside others."""
+    few_shot = model.kept(_Last).of(request.request)
+    yield from few_shot.answers(request.queries, request.request.seed, beside)
 
 
 def document(model: OpenModel, request: FewShotDocumentRequest) -> ChatDocument:
@@ -70,14 +82,19 @@ class FewShot:
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
 
-    def answers(self, queries: Iterable[Query | None], seed: int) -> Iterator[FewShotEvent]:
-        """See FewShotQueries."""
+    def answers(
+        self, queries: Iterable[Query | None], seed: int, beside: Beside | None = None
+    ) -> Generator[FewShotEvent | Pause, None, None]:
+        """See FewShotQueries. beside: where one query without labels is run."""
         start = time.perf_counter()
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
         try:
             for batch in self._batches(queries):
-                for answer in self._answers(batch, seed):
+                for answer in self._answers(batch, seed, beside):
+                    if isinstance(answer, Pause):
+                        yield answer
+                        continue
                     found += 1
                     prompt_tokens += answer.prompt_tokens
                     computed += answer.prompt_tokens - answer.reused_tokens
@@ -102,8 +119,12 @@ class FewShot:
         if failed is not None:
             raise failed
 
-    def _answers(self, batch: Sequence[AskedPrompt], seed: int) -> Iterator[Answer]:
-        return self._labels.answers(batch) if self._request.labels else self._free(batch, seed)
+    def _answers(
+        self, batch: Sequence[AskedPrompt], seed: int, beside: Beside | None
+    ) -> Iterator[Answer | Pause]:
+        if self._request.labels:
+            return self._labels.answers(batch)
+        return self._free(batch, seed, beside)
 
     def document(self, query: Query) -> ChatDocument:
         """The document that would be continued for a query."""
@@ -168,7 +189,9 @@ class FewShot:
         self._model.check_ids(ids, subject)
         return prompt
 
-    def _free(self, batch: Sequence[AskedPrompt], seed: int) -> Iterator[Answer]:
+    def _free(
+        self, batch: Sequence[AskedPrompt], seed: int, beside: Beside | None
+    ) -> Iterator[Answer | Pause]:
         """Texts, in order, each as soon as those before it are done."""
         from gptcli.engine.asking.draws import Draws
         from gptcli.engine.asking.generate import Generation
@@ -176,18 +199,22 @@ class FewShot:
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
         stops = (*self._request.stop, *self._prompts.stops, *self._model.defaults.stops)
         samples = [Sample(stops, trim=self._trim) for _ in batch]
-        generation = Generation(
-            self._prefix,
-            [prompt.ids for prompt in batch],
-            Draws(
-                self._sampling,
-                min(self._request.max_new_tokens, max(rooms)),
-                end_ids=frozenset(self._prompts.ends),
-                seed=seed + batch[0].index,
-            ),
+        draws = Draws(
+            self._sampling,
+            min(self._request.max_new_tokens, max(rooms)),
+            end_ids=frozenset(self._prompts.ends),
+            seed=seed + batch[0].index,
         )
+        drawing: Drawing
+        if beside is None:
+            drawing = Generation(self._prefix, [prompt.ids for prompt in batch], draws)
+        else:
+            drawing = beside.draw(batch[0].ids, draws, 1)
         shown = 0
-        for step in generation:
+        for step in drawing:
+            if not step:
+                yield PAUSE
+                continue
             for drawn in step:
                 sample = samples[drawn.sample]
                 if drawn.ends:
@@ -199,16 +226,18 @@ class FewShot:
                 if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
                     sample.finish("length")
                 if sample.finish_reason:
-                    generation.stop(drawn.sample)
+                    drawing.stop(drawn.sample)
             while shown < len(batch) and samples[shown].finish_reason:
-                yield self._answer(batch, shown, samples[shown])
+                yield self._answer(batch, shown, samples[shown], drawing)
                 shown += 1
         for place in range(shown, len(batch)):
             if samples[place].finish_reason is None:
                 samples[place].finish("length")
-            yield self._answer(batch, place, samples[place])
+            yield self._answer(batch, place, samples[place], drawing)
 
-    def _answer(self, batch: Sequence[AskedPrompt], place: int, sample: Sample) -> Answer:
+    def _answer(
+        self, batch: Sequence[AskedPrompt], place: int, sample: Sample, drawing: Drawing
+    ) -> Answer:
         prompt = batch[place]
         return Answer(
             index=prompt.index,
@@ -216,6 +245,6 @@ class FewShot:
             text=sample.text.strip(),
             finish_reason=sample.finish_reason or "length",
             prompt_tokens=len(prompt.ids),
-            reused_tokens=reused(self._prefix, place),
+            reused_tokens=self._prefix.shared if place else drawing.reused,
             completion_tokens=sample.tokens,
         )

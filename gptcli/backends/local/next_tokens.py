@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import prompt_notices
+from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
 from gptcli.text.tokenizer import Tokenizer
@@ -31,6 +32,21 @@ if TYPE_CHECKING:
 def answer(model: OpenModel, request: NextTokensRequest) -> Distribution:
     """What comes after the prompt: the distribution, before and after the sampler."""
     return LocalWalk(model, request).look()
+
+
+def beside(
+    model: OpenModel, request: NextTokensRequest, beside: Beside
+) -> Iterator[Distribution | Pause]:
+    """What `answer` gives, run beside others."""
+    walk = LocalWalk(model, request)
+
+    def tell(_: int, logits: Array) -> list[Distribution]:
+        walk.see(logits[0])
+        return [walk.look()]
+
+    ids = walk.prompt
+    for found in beside.look(ids, len(ids) - 1, tell):
+        yield from found or (PAUSE,)
 
 
 def walk(model: OpenModel, request: WalkRequest) -> Walk:
@@ -78,6 +94,11 @@ class LocalWalk:
         self.probe: Probe | None = None
 
     @property
+    def prompt(self) -> Sequence[int]:
+        """The prompt in tokens."""
+        return self._history.prompt
+
+    @property
     def room(self) -> int:
         """How many tokens the context still has room for."""
         used = len(self._history.prompt) + len(self._history.generated)
@@ -95,7 +116,7 @@ class LocalWalk:
 
         stages = self._here()
         raw, final = stages[0], stages[-1]
-        order = arrays.ranked((final if self._request.by_drawn else raw).logits)
+        order = arrays.ranked(final.logits) if self._request.by_drawn else self._order
         temperatures = [
             (value, engine.at_temperature(raw.logits, value))
             for value in self._request.temperatures
@@ -135,18 +156,26 @@ class LocalWalk:
     def _here(self) -> list[Staged]:
         """The stages at this place; the forward is run where it was not yet."""
         if self._stages is None:
-            from gptcli.engine.arrays import ranked
-            from gptcli.engine.asking.distribution import staged
-
             history = self._history
             if history.generated:
                 last = history.generated[-1]
                 logits = self._prefix.decode(last, probe=self.probe)
             else:
                 logits = self._prefix.prefill(history.prompt, probe=self.probe)
-            self._stages = staged(logits[0], self._sampling, history)
-            # The inverse of a permutation is the order that sorts it.
-            self._ranks = ranked(logits[0]).argsort()
+            return self.see(logits[0])
+        return self._stages
+
+    def see(self, logits: Array) -> list[Staged]:
+        """The stages of logits (vocab,), which are those of this place. Raises as `staged` does."""
+        from gptcli.engine.arrays import namespace, ranked
+        from gptcli.engine.asking.distribution import staged
+
+        self._stages = staged(logits, self._sampling, self._history)
+        self._order = ranked(logits)
+        self._ranks = namespace(logits).empty_like(self._order)
+        self._ranks[self._order] = namespace(logits).arange(
+            len(self._order), dtype=self._order.dtype, device=self._order.device
+        )
         return self._stages
 
     def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from gptcli.backends.joining import joining
+from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
@@ -25,10 +27,10 @@ from gptcli.types.score import (
     characters_of,
     told,
 )
-from gptcli.types.token import Token
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.scoring import Window
+    from gptcli.engine.arrays import Array
+    from gptcli.engine.asking.scoring import Scored, Window
 
 
 def answer(model: OpenModel, request: ScoreRequest) -> Score:
@@ -43,16 +45,7 @@ def rows(model: OpenModel, request: ScoreRowsRequest) -> ScoreRows:
     than the context; NonFiniteError at a token at which it shows.
     """
     planned = plan(model, request.text)
-    return ScoreRows(
-        source=model.source,
-        rows=_rows(model, planned),
-        context_tokens=planned.before,
-        windows=len(planned.windows),
-        context_size=planned.size,
-        stride=planned.stride,
-        notices=planned.notices,
-        surplus=planned.surplus,
-    )
+    return ScoreRows(rows=_rows(model, planned), **told(_text(model, planned)))
 
 
 def events(model: OpenModel, request: ScoreEventsRequest) -> Iterator[ScoredText | TokenScore]:
@@ -62,22 +55,77 @@ def events(model: OpenModel, request: ScoreEventsRequest) -> Iterator[ScoredText
     yield from found.rows
 
 
+def beside(model: OpenModel, request: ScoreRequest, beside: Beside) -> Iterator[Score | Pause]:
+    """What `answer` gives, run beside others."""
+    found: list[TokenScore] = []
+    text: ScoredText | None = None
+    for each in events_beside(model, ScoreEventsRequest(request), beside):
+        if isinstance(each, TokenScore):
+            found.append(each)
+        elif isinstance(each, ScoredText):
+            text = each
+        else:
+            yield each
+    assert text is not None
+    yield Score(tokens=tuple(found), **told(text))
+
+
+def events_beside(
+    model: OpenModel, request: ScoreEventsRequest, beside: Beside
+) -> Iterator[ScoredText | TokenScore | Pause]:
+    """What `events` gives, run beside others: a window after the other."""
+    from gptcli.engine.asking.scoring import score_rows
+
+    planned, named = plan(model, request.text), _Named(model)
+    yield _text(model, planned)
+    yield from named.first(planned)
+    for window in planned.windows:
+        ids, first = window.run(planned.ids)
+        scored = planned.ids[window.first : window.end]
+
+        def tell(at: int, logits: Array, first: int = first, scored: list[int] = scored) -> Any:
+            some = score_rows(logits, scored[at - first :][: len(logits)])
+            return list(map(named.of, some))
+
+        for found in beside.look(ids, first, tell):
+            yield from found or (PAUSE,)
+
+
+def _text(model: OpenModel, planned: Plan) -> ScoredText:
+    return ScoredText(
+        source=model.source,
+        context_tokens=planned.before,
+        windows=len(planned.windows),
+        context_size=planned.size,
+        stride=planned.stride,
+        notices=planned.notices,
+        surplus=planned.surplus,
+    )
+
+
 def _rows(model: OpenModel, planned: Plan) -> Iterator[TokenScore]:
     from gptcli.engine.asking import scoring
 
-    known: dict[int, Token] = {}
+    named = _Named(model)
+    yield from named.first(planned)
+    yield from map(named.of, scoring.score(model.runner, planned.ids, planned.windows))
 
-    def token(token_id: int) -> Token:
-        if token_id not in known:
-            known[token_id] = model.token(token_id)
-        return known[token_id]
 
-    if not planned.before:
-        # Only a text's very first token, with nothing at all before it, cannot be scored.
-        yield TokenScore(token(planned.ids[0]))
-    for each in scoring.score(model.runner, planned.ids, planned.windows):
-        best = token(each.best)
-        yield TokenScore(token(each.id), each.logprob, each.rank, best, each.best_logprob)
+class _Named:
+    """Scores with the tokens that they are of; each token is looked up once."""
+
+    def __init__(self, model: OpenModel) -> None:
+        self._token = cache(model.token)
+
+    def first(self, planned: Plan) -> Iterator[TokenScore]:
+        """A text's very first token, which cannot be scored with nothing at all before it."""
+        if not planned.before:
+            yield TokenScore(self._token(planned.ids[0]))
+
+    def of(self, each: Scored) -> TokenScore:
+        """A token's score."""
+        best = self._token(each.best)
+        return TokenScore(self._token(each.id), each.logprob, each.rank, best, each.best_logprob)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,20 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "FewShotQueries": ("few_shot", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
+_WRITES = "since the server writes conversations down by itself, and does not tell how"
+#: Why not, and what there is instead, where that is not that a server cannot look inside.
+_WHY: dict[str, tuple[str, str | None]] = {
+    "ChatDocumentRequest": (_WRITES, None),
+    "ChatNextTokensRequest": (_WRITES, "gptcli top-k asks it after a text"),
+}
 
 
 def answered(model: RemoteModel, question: Question[A]) -> A:
     """See Backend.answer."""
-    if type(question).__name__ not in ANSWERS:
-        refuse(model.place.url, question, "as that takes the model itself, not a server")
-    file, name = ANSWERS[type(question).__name__]
+    asked = type(question).__name__
+    if asked not in ANSWERS:
+        why, hint = _WHY.get(asked, ("as that takes the model itself, not a server", None))
+        refuse(model.place.url, question, why, hint)
+    file, name = ANSWERS[asked]
     found: A = getattr(import_module(f"{_ROOM}.{file}"), name)(model, question)
     return found

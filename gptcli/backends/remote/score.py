@@ -35,7 +35,7 @@ def answer(model: RemoteModel, request: ScoreRequest) -> Score:
         reason = "is one token with nothing before it, so there is nothing to score"
         raise InputError(request.subject, reason, "--context says what stands before it")
     beyond = invented(whole, text, max(begin, 1 - whole.put))
-    size = next((m.context for m in model.models if model.place.model in m.names), None) or 0
+    size = next((m.context for m in model.models if model.place.model in m.names), None)
     return Score(
         source=model.source,
         context_tokens=before,

@@ -53,8 +53,11 @@ def sockets() -> list[Path]:
     return sorted(place.glob(f"*{_END}")) if _is_ours_alone(place) else []
 
 
-def make(compute: Compute) -> Path:
-    """The same for a server that is about to be one. Raises ResourceError."""
+def make(compute: Compute, number: int = 1) -> Path:
+    """The same for a server that is about to be one. Raises ResourceError.
+
+    number: of several that serve the same; who looks for one finds the first.
+    """
     place = directory()
     if not hasattr(os, "geteuid"):
         raise ResourceError("server", "this system has no sockets of one user alone")
@@ -64,7 +67,8 @@ def make(compute: Compute) -> Path:
         raise ResourceError(str(place), error.strerror or str(error)) from None
     if not _is_ours_alone(place):
         raise ResourceError(str(place), "is not a directory that is yours alone")
-    found = place / f"{name_of(compute)}{_END}"
+    which = f"-{number}" if number > 1 else ""
+    found = place / f"{name_of(compute)}{which}{_END}"
     if len(os.fsencode(found)) > _LONGEST:
         hint = "XDG_RUNTIME_DIR says where"
         raise ResourceError(str(found), "is too long a name for a socket", hint)

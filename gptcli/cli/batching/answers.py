@@ -26,7 +26,7 @@ def answered(
     results = InOrder(told.append, fail_fast=True)
     run = Run(results, fail_fast=True)
     seed = seed_of(job.sampling)
-    asked = AskedRows(rows, job.dialect(seed), Shard(), settings="", seed=seed)
+    asked = AskedRows(rows, job.dialect(seed), Shard(), mark="", seed=seed)
     feed = feed_of(asked, run, results, done=lambda _: False)
     heard = Heard(messages)
     for outcome in run.outcomes(backend, feed, None):

@@ -17,7 +17,7 @@ class Job:
     """What a command makes of rows.
 
     dialect: how they ask, given the run's seed; body: an answer in JSON. groups: the options that
-    change an answer, beside the model's; more: what else does.
+    change an answer, beside the model's; more: what else does. draws: whether a seed changes it.
     """
 
     command: str
@@ -27,3 +27,4 @@ class Job:
     body: Body
     groups: Sequence[Any] = ()
     more: dict[str, Any] = field(default_factory=dict)
+    draws: bool = True

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from gptcli.batches.dialects.others import Chosen, NextTokens, Queries, Scores
-from gptcli.batches.keys import digest
 from gptcli.cli.batching.job import Job
+from gptcli.cli.batching.settings import said_by
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.compute import Compute
 from gptcli.types.few_shot import Answer, FewShotQueries, FewShotRequest
@@ -29,7 +29,8 @@ def scores(request: ScoreRequest, compute: Compute, *, totals: bool) -> Job:
         sampling=SamplingWish(),
         dialect=lambda _: Scores(request),
         body=lambda _, parts: score_view.as_json(parts[0], tokens=not totals),
-        more={"--totals": totals, "request": digest(request)},
+        more={"--totals": totals, **said_by(request, "text", "subject")},
+        draws=False,
     )
 
 
@@ -41,7 +42,8 @@ def looks(request: NextTokensRequest, compute: Compute, *, stages: bool) -> Job:
         sampling=request.sampling,
         dialect=lambda _: NextTokens(request),
         body=lambda _, parts: next_tokens_view.as_json(parts[0], stages=stages),
-        more={"--stages": stages, "request": digest(request)},
+        more={"--stages": stages, **said_by(request, "prompt", "subject", "sampling")},
+        draws=False,
     )
 
 
@@ -53,7 +55,8 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
         sampling=SamplingWish(),
         dialect=lambda _: Chosen(request),
         body=lambda _, parts: choose_view.as_json(parts[0]),
-        more={"request": digest(request)},
+        more=said_by(request, "prompt"),
+        draws=False,
     )
 
 
@@ -89,5 +92,5 @@ def queries(
         dialect=dialect,
         body=body,
         groups=groups,
-        more={"request": digest(replace(request, seed=0, order_seed=0))},
+        more=said_by(request, "seed", "order_seed", "sampling"),
     )

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from gptcli.backends import Backend
+from gptcli.batches import made_with
 from gptcli.batches.asked import AskedRow, Outcome
 from gptcli.batches.feed import AskedRows
 from gptcli.batches.journal import Journal
-from gptcli.batches.keys import digest
+from gptcli.batches.keys import MARK, mark_of
 from gptcli.batches.own import slips
 from gptcli.batches.resuming import open_journal
 from gptcli.batches.run import InOrder, Kept, Results, Run
@@ -71,8 +72,8 @@ def run_batch(
         lines = counted(reading.empty, "empty line")
         messages.hint(f"{name_of(path)}: {lines} passed over")
     if stats:
-        taken = time.monotonic() - started
-        messages.report(view.stats_lines(run.tally, taken, job.compute.model, asked.seed))
+        taken, seed = time.monotonic() - started, asked.seed if job.draws else None
+        messages.report(view.stats_lines(run.tally, taken, job.compute.model, seed))
     if run.tally.first is not None:
         raise _of_rows(run)
 
@@ -104,9 +105,9 @@ class _Asking:
         """Results in a journal, and at the end in a file."""
         wish = self.job.sampling
         new = seed_of(wish)
-        # A share's results are those of the whole, at other places.
-        told = self.settings | {"--shard": str(self._shard)}
-        journal = open_journal(out, told, wish.seed, new, resume=self.batch.resume)
+        journal = open_journal(
+            out, self.settings, wish.seed, new, resume=self.batch.resume, shard=str(self._shard)
+        )
         with closing(journal):
             self.seed, self.said = journal.seed, journal.said
             results = Kept(
@@ -119,12 +120,12 @@ class _Asking:
                 run = self._run(
                     results,
                     rows,
-                    done=lambda asked: journal.has(asked.place, asked.key),
+                    done=lambda asked: journal.has(asked.place, asked.key[MARK:]),
                     before=journal.found,
                 )
             except (KeyboardInterrupt, SystemExit):
                 if not journal.needless:
-                    text = view.stopped(journal.added, journal.path.name)
+                    text = view.stopped(journal.kept, journal.path.name)
                     self.messages.info(f"{out}: {text}")
                 raise
             except GptcliError as error:
@@ -139,6 +140,7 @@ class _Asking:
     def _finish(self, journal: Journal, rows: int, run: Run) -> None:
         before = journal.found - journal.changed
         journal.finish(rows)
+        made_with.remember(self._mark, self.settings, self.seed if self.said else None)
         if journal.changed:
             text = (
                 f"{journal.changed} of the rows that were done are others now, and were run again"
@@ -147,15 +149,17 @@ class _Asking:
         self.messages.info(f"{journal.out}: {view.summary(run.tally, before)}")
 
     def _asked(self) -> AskedRows:
-        # A seed that was asked for is a setting as others are, also of results that are whole.
-        settings = digest([self.settings, self.seed if self.said else None])
         dialect = self.job.dialect(self.seed)
-        return AskedRows(self.rows, dialect, self._shard, settings=settings, seed=self.seed)
+        return AskedRows(self.rows, dialect, self._shard, mark=self._mark, seed=self.seed)
 
     def _ready(self) -> bool:
         """Whether more has come of stdin; what else could be waited for cannot be asked."""
         stdin = str(self.batch.batch) == STDIN
         return stdin and not is_waiting(self.environment.stdin_buffer)
+
+    @property
+    def _mark(self) -> str:
+        return mark_of(self.settings, self.seed if self.said else None)
 
     @property
     def _shard(self) -> Shard:

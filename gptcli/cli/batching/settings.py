@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from gptcli.backends import ECHO, is_elsewhere
+from gptcli.batches.keys import digest
 from gptcli.config import key_of, options_of
 from gptcli.errors import GptcliError
 from gptcli.types.compute import Compute
@@ -15,6 +17,8 @@ from gptcli.types.models import AdapterRef
 #: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
 #: own.
 _WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed", "api_key_file", "timeout"))
+#: What flags call it, where that is not the field's name.
+_FLAGS = {"choices": "choice", "examples": "example", "labels": "label"}
 
 
 def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -25,6 +29,18 @@ def settings_of(command: str, groups: Sequence[Any], more: dict[str, Any]) -> di
             if field.name not in _WITHOUT_EFFECT:
                 found[f"--{key_of(field.name)}"] = _plain(getattr(group, field.name))
     return found | more
+
+
+def said_by(request: Any, *but: str) -> dict[str, Any]:
+    """What a request says that holds for all rows, by its flags; `but`: fields that it does not.
+
+    Values of several fields, as a form is, are told by a digest.
+    """
+    return {
+        f"--{_FLAGS.get(field.name) or key_of(field.name)}": _plain(getattr(request, field.name))
+        for field in fields(request)
+        if field.name not in but
+    }
 
 
 def content(compute: Compute) -> list[str]:
@@ -45,7 +61,11 @@ def content(compute: Compute) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
+        if any(map(is_dataclass, value)) and not isinstance(value[0], AdapterRef):
+            return digest(value)
         return [_plain(each) for each in value]
     if isinstance(value, Path):
         return str(value)
-    return value.name if isinstance(value, AdapterRef) else value
+    if isinstance(value, AdapterRef):
+        return value.name
+    return digest(value) if is_dataclass(value) else value

@@ -54,5 +54,9 @@ def chats(request: ChatRequest, groups: Sequence[Any], compute: Compute) -> Job:
         dialect=lambda _: Chats(request),
         body=body,
         groups=groups,
-        more={"--logprobs": request.logprobs, "form": digest((request.form, request.messages))},
+        more={
+            "--logprobs": request.logprobs,
+            "--system": [each.content for each in request.messages],
+            "the form": digest(request.form),
+        },
     )

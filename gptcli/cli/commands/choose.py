@@ -10,10 +10,10 @@ from typing import Annotated, cast
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import but
-from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_lines, read_prompt
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import Clock, open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError
 from gptcli.types.choose import By, ChooseRequest
@@ -85,7 +85,7 @@ def choose(
     compute: Compute,
     batch: Batch,
     output: Annotated[
-        Output,
+        CountedOutput,
         but(
             json="One JSON object: the winner, and choices, the best first, with index, logprob"
             " and tokens."
@@ -118,9 +118,10 @@ def choose(
 
         batch.refuse(source, winner=choosing.winner)
         job = looks.choices(request, compute)
-        running.run_batch(environment, batch, job, messages, stats=False)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    found = open_for(compute, messages).answer(request)
+    clock = Clock()
+    found = clock.opened(open_for(compute, messages)).answer(request)
     messages.notices(found.notices)
     if output.json:
         environment.data().json(view.as_json(found))
@@ -130,6 +131,8 @@ def choose(
         view.show_winner(found, environment.stdout)
     else:
         view.show(found, environment.stdout)
+    if output.stats:
+        messages.report(clock.stats(found.source, found.read_tokens))
 
 
 def _choices(

@@ -16,7 +16,7 @@ from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.views import offered as offered_view
-from gptcli.ui.views.printing import fitted, table
+from gptcli.ui.views.printing import fitted
 from gptcli.units import size
 
 _LISTED = (
@@ -26,6 +26,8 @@ _LISTED = (
     Column("last use", keep=1),
     Column("source", keep=2, shrink=True, least=16),
 )
+#: The same for programs.
+_EXACT = ("model", "bytes", "source", "path", "packed bytes", "last use")
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def list_models(
     What the CPU kernels keep of a model, packed, is told beside it, and when that was last used;
     also of directories of your own.
 
-    In a pipe: name, size in bytes (empty where it is not here), source, path, bytes that are
-    packed, last use; tab-separated. Of a server: name, who owns it, tokens of context (empty where
-    it does not say).
+    In a pipe, tab-separated, heads first: name, size in bytes (empty where it is not here), source,
+    path, bytes that are packed, last use. Of a server: name, who owns it, tokens of context (empty
+    where it does not say).
     """
     if remote.by_hand:
         if which.everywhere:
@@ -102,7 +104,7 @@ def list_models(
         )
         for e in entries
     ]
-    table(environment.stdout, (), exact)
+    environment.data().rows([_EXACT, *exact])
 
 
 def _moment(seconds: float | None) -> str:

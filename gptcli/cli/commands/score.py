@@ -12,12 +12,12 @@ from gptcli.cli.commands import score_dtypes, score_lines
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import Given, but
-from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.scoring import Scoring
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.prompt_rows import texts
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
 from gptcli.types.compute import Compute
@@ -66,7 +66,7 @@ def score(
     compute: Compute,
     batch: Batch,
     output: Annotated[
-        Output,
+        CountedOutput,
         but(
             json="One JSON object: totals, and tokens with bits and rank; with --diff, a, b and"
             " pairs; with --compare-dtype, each dtype."
@@ -103,8 +103,10 @@ def score(
         context = checked(scoring.context, "--context")
         plain = ScoreRequest("", context, scoring.stride, source.special)
         job = looks.scores(plain, compute, totals=scoring.totals)
-        running.run_batch(environment, batch, job, messages, stats=False)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
+    if output.stats:
+        scoring.check_one("--stats")
     dtypes = scoring.compare_dtype
     if dtypes:
         others = {"--jsonl": scoring.jsonl, "--diff": scoring.diff is not None}
@@ -137,11 +139,14 @@ def score(
             scoring.diff if file is None else read_file(environment, file, verbatim=source.verbatim)
         )
         second = replace(first, text=checked(other or "", subject), subject=subject)
-    backend = open_for(compute, messages)
+    clock = Clock()
+    backend = clock.opened(open_for(compute, messages))
     if second is None:
         rows = backend.answer(ScoreRowsRequest(first))
         messages.notices(rows.notices)
         _print_score(environment, rows, scoring, json=output.json)
+        if output.stats:
+            messages.report(clock.stats(rows.source, rows.read_tokens))
         return
     both = difference(*(_scored(backend, each, messages) for each in (first, second)))
     if output.json:

@@ -12,7 +12,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.modes import Modes
-from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
@@ -52,7 +52,7 @@ def top_k(
     sampling: SamplingWish,
     batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
-        Output,
+        CountedOutput,
         but(
             json="One JSON object: top_logprobs with logit, rank and drawn, raw and drawn"
             " entropy; with --steps, the steps of a walk; with --compare, tokens and"
@@ -90,9 +90,13 @@ def top_k(
         modes.check_many("--batch")
         batch.refuse(source)
         job = looks.looks(request, compute, stages=modes.stages)
-        running.run_batch(environment, batch, job, messages, stats=False)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    look = Look(environment, modes, request, compute, messages, json=output.json)
+    if output.stats:
+        modes.check_many("--stats")
+    look = Look(
+        environment, modes, request, compute, messages, json=output.json, stats=output.stats
+    )
     look.run(subject=_subject(source.file))
 
 

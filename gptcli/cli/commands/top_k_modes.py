@@ -9,7 +9,7 @@ from gptcli.backends import Backend, is_elsewhere
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.input.prompt_rows import prompts
-from gptcli.cli.opening import open_for
+from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import ContextError, UsageError
 from gptcli.evaluation.comparison import compare
 from gptcli.types.compute import Compute
@@ -35,6 +35,7 @@ class Look:
     compute: Compute
     messages: Messages
     json: bool
+    stats: bool = False
 
     @property
     def _backend(self) -> Backend:
@@ -61,12 +62,15 @@ class Look:
             self._once()
 
     def _once(self) -> None:
-        found = self._backend.answer(self.request)
+        clock = Clock()
+        found = clock.opened(self._backend).answer(self.request)
         self.messages.notices(found.notices)
         if self.json:
             self.environment.data().json(table_view.as_json(found, stages=self.modes.stages))
         else:
             table_view.show(self.environment.stdout, found, stages=self.modes.stages)
+        if self.stats:
+            self.messages.report(clock.stats(found.source, found.prompt_tokens))
 
     def _many(self, rows: Iterable[tuple[str, str]]) -> None:
         """Older ways to ask for --batch: results have no keys, or are a table."""

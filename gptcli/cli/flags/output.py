@@ -39,7 +39,18 @@ class Output:
 
 
 @dataclass(frozen=True)
-class TextOutput(Output):
+class CountedOutput(Output):
+    """What an answer is printed by that takes a moment."""
+
+    stats: bool = option(
+        False,
+        "Tokens, seconds and the like, on stderr.",
+        panel=_PANEL,
+    )
+
+
+@dataclass(frozen=True)
+class TextOutput(CountedOutput):
     """What an answer in words is printed by."""
 
     show_prompt: bool = option(
@@ -58,11 +69,6 @@ class TextOutput(Output):
         metavar="K",
         panel=_PANEL,
         limit=Limit(0, 1000),
-    )
-    stats: bool = option(
-        False,
-        "Tokens, seconds, memory, on stderr.",
-        panel=_PANEL,
     )
 
     @property

@@ -83,9 +83,15 @@ class Scoring:
 
     def check_many(self, flag: str) -> None:
         """Raise UsageError for what is done with one text alone, beside a flag for many."""
-        alone = {"--jsonl": self.jsonl, "--diff": self.paired, "--table": self.table}
-        alone["--compare-dtype"] = bool(self.compare_dtype)
-        for other, given in alone.items():
+        self.check_one(flag)
+        if self.table:
+            raise UsageError("--table", f"cannot be combined with {flag}")
+
+    def check_one(self, flag: str) -> None:
+        """Raise UsageError for more than one text, or model, beside a flag for one of them."""
+        more = {"--jsonl": self.jsonl, "--diff": self.paired}
+        more["--compare-dtype"] = bool(self.compare_dtype)
+        for other, given in more.items():
             if given:
                 raise UsageError(other, f"cannot be combined with {flag}")
 

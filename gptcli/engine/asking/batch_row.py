@@ -1,10 +1,12 @@
-"""A text in a running batch: what of it has run, what is still to run, and where it stands."""
+"""A row of a running batch: what of it has run, what is still to run, and where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from gptcli.engine.arrays import Array
 from gptcli.engine.asking.draws import Text
 from gptcli.engine.asking.joined import Joined
 from gptcli.engine.asking.prefix import common_length
@@ -12,19 +14,31 @@ from gptcli.engine.state.pages import PagedRow
 
 
 @dataclass(eq=False)
-class Row:
-    """A text in the batch.
+class Look:
+    """Logits after a row's own tokens that are still wanted: at places [at, end).
 
-    ids: what stands in its row and what is still to run there. told: of how many tokens of the
-    prompt it was told how expected they were; None where nobody asks. leader: the sample that
-    reads the prompt for this one too. placed: it holds the pages that are known of its beginning.
-    cuts: where a slice of the prompt is to end, rising.
+    take: is given them in their order, some at a time: the first's place, and (places, vocab).
     """
 
-    joined: Joined
-    text: Text
+    at: int
+    end: int
+    take: Callable[[int, Array], None]
+
+
+@dataclass(eq=False)
+class Row:
+    """A row in the batch.
+
+    ids: what stands in its row and what is still to run there. text: what is drawn after them,
+    None for nothing. look: what is wanted of its own tokens. leader: the row at whose end this one
+    begins, and which runs that for it. placed: it holds the pages that are known of its beginning.
+    cuts: where a slice of it is to end, rising.
+    """
+
+    joined: Joined[Any]
     ids: list[int]
-    told: int | None = None
+    text: Text | None = None
+    look: Look | None = None
     leader: Row | None = None
     row: PagedRow = field(default_factory=PagedRow)
     placed: bool = False
@@ -39,8 +53,47 @@ class Row:
 
     @property
     def reads(self) -> bool:
-        """Whether the logits of the prompt's own tokens are still wanted."""
-        return self.told is not None and self.told < len(self.text.history.prompt)
+        """Whether logits after its own tokens are still wanted."""
+        return self.look is not None and self.look.at < self.look.end
+
+    @property
+    def draws(self) -> bool:
+        """Whether it only waits for its next token."""
+        return self.placed and self.due == 1 and self.drawn > 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it has drawn all that it may."""
+        return self.text is None or self.drawn >= self.text.draws.max_new_tokens
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it is over, and stays for others to begin at its end."""
+        return self.text is None and self.placed and self.due == 0
+
+    @property
+    def wanted(self) -> int:
+        """The first place after which logits are wanted."""
+        if self.look is not None and self.reads:
+            return self.look.at
+        return len(self.ids) - (self.text is not None)
+
+    def piece(self, room: int, heads: int) -> Piece:
+        """What runs of it next: at most so many tokens, and logits where it reads."""
+        start, most = self.row.length, min(self.due, room)
+        first = max(self.wanted - start, 0)
+        if self.reads:
+            most = min(most, first + heads)
+        most = min([most, *(cut - start for cut in self.cuts if cut > start)])
+        ids = self.ids[start : start + most]
+        return Piece(self, ids, min(first, len(ids)))
+
+    def whole(self, size: int) -> list[int]:
+        """The tokens of whole pages, of `size` each, that it may take from others.
+
+        Its last token always runs, and all after which logits are wanted: these are not kept.
+        """
+        return self.ids[: min(self.wanted, len(self.ids) - 1) // size * size]
 
 
 @dataclass(frozen=True)
@@ -48,17 +101,8 @@ class Piece:
     """Tokens of a row that run in one step; logits are wanted from number `wanted` of them on."""
 
     row: Row
-    start: int
     ids: list[int]
     wanted: int
-
-
-def whole(row: Row, size: int) -> int:
-    """How many tokens of whole pages, of `size` each, a row may take from others.
-
-    Its last token always runs, and all of a prompt whose logits are wanted: these are not kept.
-    """
-    return 0 if row.reads else (len(row.ids) - 1) // size * size
 
 
 def cuts(row: Row, waiting: Iterable[Sequence[int]], size: int) -> list[int]:

@@ -31,7 +31,7 @@ def logprobs_after(
     """
     runner = prefix.runner
     state, logits = begin(prefix, prompts)
-    firsts = _logprobs(logits, [[row[0] for row in each] for each in rows])
+    firsts = logprobs(logits, [[row[0] for row in each] for each in rows])
     flat = [row for each in rows for row in each]
     prompt_of = [at for at, each in enumerate(rows) for _ in each]
     found = [[logprob] for logprob in firsts]
@@ -70,12 +70,15 @@ def _after(parts: Iterable[Array], targets: Sequence[Sequence[int]]) -> Iterator
     ids = [token for row in targets for token in row]
     at = 0
     for logits in parts:
-        yield from _logprobs(logits, [[token] for token in ids[at : at + len(logits)]])
+        yield from logprobs(logits, [[token] for token in ids[at : at + len(logits)]])
         at += len(logits)
 
 
-def _logprobs(logits: Array, ids: list[list[int]]) -> list[float]:
-    """Log-probabilities of some ids of each row of the logits (rows, vocab), one after another."""
+def logprobs(logits: Array, ids: Sequence[Sequence[int]]) -> list[float]:
+    """Log-probabilities of as many ids of each row of the logits (rows, vocab), one after another.
+
+    Raises NonFiniteError.
+    """
     check_finite(logits)
     xp, wanted = namespace(logits), arrays.indices(ids, logits)
     found = xp.take_along_axis(arrays.log_softmax(logits), wanted, axis=-1)

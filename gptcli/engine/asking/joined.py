@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from gptcli.engine.asking.draws import Drawn, Read
+from gptcli.engine.asking.draws import Drawn
 from gptcli.errors import GptcliError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Joined:
+class Joined(Generic[R]):
     """See Generation, which gives the same. A list is empty where there is nothing to give yet.
 
-    leave: called with each sample that is to take no part in the next step.
+    reads: how many things of type R will be told of what is not drawn, a prompt's tokens mostly.
+    leave: called with each sample that is to take no part in the next step, None for all there is.
     """
 
-    def __init__(self, samples: Collection[int], reads: int, leave: Callable[[int], None]) -> None:
+    def __init__(
+        self, samples: Collection[int], reads: int, leave: Callable[[int | None], None]
+    ) -> None:
         self._alive = set(samples)
         self._steps: deque[list[Drawn]] = deque()
-        self._reads: deque[list[Read]] = deque()
+        self._reads: deque[list[R]] = deque()
         self._unread = reads
         self._leave = leave
         self._error: GptcliError | None = None
@@ -34,12 +38,12 @@ class Joined:
         self._leave(sample)
 
     def close(self) -> None:
-        """End all samples; nobody asks for more."""
-        for sample in sorted(self._alive):
-            self.stop(sample)
+        """End all of it; nobody asks for more."""
+        self._alive.clear()
+        self._leave(None)
 
-    def reads(self) -> Iterator[list[Read]]:
-        """What the model had expected of the prompt, in parts."""
+    def reads(self) -> Iterator[list[R]]:
+        """What is told of what is not drawn, in parts."""
         while self._unread:
             some = self._next(self._reads)
             self._unread -= len(some)
@@ -56,8 +60,8 @@ class Joined:
         if last:
             self._alive.discard(drawn.sample)
 
-    def give_reads(self, some: list[Read]) -> None:
-        """The next tokens of the prompt."""
+    def give_reads(self, some: list[R]) -> None:
+        """What is told next."""
         self._reads.append(some)
 
     def fail(self, error: GptcliError) -> None:

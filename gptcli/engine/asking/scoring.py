@@ -46,6 +46,12 @@ class Window:
     end: int
     before: int = 0
 
+    def run(self, ids: Sequence[int]) -> tuple[list[int], int]:
+        """What runs of a text for it, and after which place of that the logits score `first`."""
+        # The last token is not run: nothing that follows it is scored here.
+        seen = [*ids[: self.before], *ids[self.start : self.end - 1]]
+        return seen, self.before + self.first - self.start - 1
+
 
 def windows(total: int, first: int, context: int, stride: int, *, begins: int = 0) -> list[Window]:
     """How `total` tokens are scored from position `first` on, 1 ≤ first, 1 ≤ stride < context.
@@ -101,9 +107,7 @@ def logits_of(
 ) -> Iterator[Array]:
     """The logits before every scored token of a window, in parts of at most (rows, vocab)."""
     state.clear()
-    # The last token is not run: nothing that follows it is scored here.
-    seen = [*ids[: window.before], *ids[window.start : window.end - 1]]
-    first = window.before + window.first - window.start - 1
+    seen, first = window.run(ids)
     return runner.logits_in_parts(seen, state, first=first, chunk=chunk, rows=rows)
 
 

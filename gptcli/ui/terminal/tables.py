@@ -67,6 +67,12 @@ def lines(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room:
     return found
 
 
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room: int) -> bool:
+    """Whether a line has room for every column, with nothing shortened."""
+    widths = _natural(columns, rows)
+    return sum(widths) + _GAP * (len(widths) - 1) <= room
+
+
 def bands(
     columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room: int
 ) -> list[list[int]]:

@@ -93,14 +93,18 @@ def stopped(rows: int, journal: str) -> str:
     return f"{counted(rows, 'row')} {were} in {journal}, --resume goes on"
 
 
-def stats_lines(tally: Tally, taken: float, model: str, seed: int) -> list[str]:
-    """What it took, for `--stats`."""
-    rows = tally.done / taken if taken else 0.0
-    rate = tally.completion_tokens / taken if taken else 0.0
-    written = counted(tally.completion_tokens, "token")
-    return [
+def stats_lines(tally: Tally, taken: float, model: str, seed: int | None) -> list[str]:
+    """What it took, for `--stats`. Without a seed nothing was drawn."""
+    rows, read, written = (
+        each / taken if taken else 0.0
+        for each in (tally.done, tally.prompt_tokens, tally.completion_tokens)
+    )
+    prompts = f"prompts: {counted(tally.prompt_tokens, 'token')}"
+    found = [
         f"model: {model}",
         f"rows: {tally.done} in {seconds(taken)} ({rows:.1f} a second), {tally.errors} errors",
-        f"prompts: {counted(tally.prompt_tokens, 'token')}",
-        f"generated: {written} ({rate:.1f} tokens/s), seed {seed}",
     ]
+    if seed is None:
+        return [*found, f"{prompts} ({read:.1f} tokens/s)"]
+    generated = counted(tally.completion_tokens, "token")
+    return [*found, prompts, f"generated: {generated} ({written:.1f} tokens/s), seed {seed}"]

@@ -9,7 +9,7 @@ from gptcli.types.models import Offered
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.terminal.visible import plainly
-from gptcli.ui.views.printing import fitted, table
+from gptcli.ui.views.printing import fitted
 from gptcli.units import UNKNOWN
 
 _COLUMNS = (
@@ -20,7 +20,7 @@ _COLUMNS = (
 
 
 def show(stream: TextIO, found: Sequence[Offered], *, json: bool = False) -> None:
-    """A table; off a terminal name, owner and context, tab-separated; one JSON array."""
+    """A table; off a terminal its columns, heads first, tab-separated; one JSON array."""
     if json:
         DataWriter(stream).json(
             [
@@ -41,4 +41,5 @@ def show(stream: TextIO, found: Sequence[Offered], *, json: bool = False) -> Non
         ]
         fitted(stream, _COLUMNS, rows)
     else:
-        table(stream, (), [(each.name, each.owner, f"{each.context or ''}") for each in found])
+        exact = [(each.name, each.owner, f"{each.context or ''}") for each in found]
+        DataWriter(stream).rows([[column.head for column in _COLUMNS], *exact])

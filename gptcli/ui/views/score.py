@@ -178,6 +178,6 @@ def _scored(each: TokenScore) -> dict[str, Any]:
     return found | {"top_logprobs": [] if best is None else [best]}
 
 
-def windows_json(of: Score | ScoreRows | DtypeComparison) -> dict[str, int]:
+def windows_json(of: Score | ScoreRows | DtypeComparison) -> dict[str, int | None]:
     """In how many windows a text was run, and how they follow each other."""
     return {"windows": of.windows, "context_size": of.context_size, "stride": of.stride}

@@ -7,25 +7,34 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from gptcli.types.served import Status
-from gptcli.ui.terminal.tables import Cell, Column
+from gptcli.ui.terminal.tables import Cell, Column, fits
+from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views.printing import fitted
 from gptcli.units import size
 
 _COLUMNS = (
-    Column("model", shrink=True, least=12, style="bold"),
-    Column("settings", shrink=True, least=8, keep=1),
-    Column("pid", right=True, keep=4),
-    Column("since", keep=2),
-    Column("memory", right=True, keep=3),
-    Column("open", right=True, keep=1),
-    Column("idle", right=True, keep=2),
-    Column("address", keep=3),
+    Column("model", style="bold"),
+    Column("settings"),
+    Column("pid", right=True),
+    Column("since"),
+    Column("memory", right=True),
+    Column("open", right=True),
+    Column("idle", right=True),
+    Column("address"),
 )
 
 
 def show(found: Sequence[Status], stream: TextIO) -> None:
-    """A row for each; tab-separated with exact values off a terminal."""
-    fitted(stream, _COLUMNS, [_row(each) for each in found])
+    """A row for each, lines where the terminal is too narrow for all that a row says.
+
+    Off a terminal tab-separated with exact values, heads first.
+    """
+    rows = [_row(each) for each in found]
+    if stream.isatty() and not fits(_COLUMNS, rows, width_of(stream)):
+        for each in found:
+            _show_in_lines(each, stream)
+        return
+    fitted(stream, _COLUMNS, rows)
 
 
 def as_json(found: Sequence[Status]) -> list[dict[str, Any]]:
@@ -53,6 +62,17 @@ def in_words(each: Status) -> str:
     stays = leaves if each.leaves_after is not None else "stays until it is stopped"
     what = f"{each.model} {each.settings}".strip()
     return f"server for {what}: process {each.pid}, {stays}"
+
+
+def _show_in_lines(each: Status, stream: TextIO) -> None:
+    writer = TerminalWriter(stream)
+    writer.paragraph(f"{each.model} {each.settings}".strip(), style="bold")
+    since = f"{_since(each).astimezone():%Y-%m-%d %H:%M}"
+    said = [f"process {each.pid}", f"since {since}"]
+    said += [] if each.memory is None else [size(each.memory)]
+    said.append(f"{each.open} open" if each.open else f"idle {_minutes(each.idle_seconds)}")
+    said += [each.address] if each.address else []
+    writer.paragraph(", ".join(said))
 
 
 def _row(each: Status) -> list[str | Cell]:

@@ -7,10 +7,19 @@ from gptcli.ui.views import sampling, source
 from gptcli.units import counted, seconds, size
 
 
+def of_reading(
+    of: source.Computed, tokens: int | None, taken: float, load_seconds: float | None = None
+) -> list[str]:
+    """The same of an answer for which tokens were only read, in so many seconds."""
+    prompt = f"prompt: {counted(tokens, 'token')} in {seconds(taken)}"
+    if tokens is not None and taken > 0:
+        prompt += f" ({tokens / taken:.1f} tokens/s)"
+    return [_model(of, load_seconds), prompt]
+
+
 def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     """A few short lines, each sensible by itself; without load_seconds nothing about loading."""
-    ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
-    found = [f"model: {source.named(usage)} ({source.precision(usage)}){ready}"]
+    found = [_model(usage, load_seconds)]
     prompt = f"prompt: {counted(usage.prompt_tokens, 'token')}"
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"
@@ -30,3 +39,8 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found
+
+
+def _model(of: source.Computed, load_seconds: float | None) -> str:
+    ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
+    return f"model: {source.named(of)} ({source.precision(of)}){ready}"

@@ -235,7 +235,7 @@ def test_broken_lists_of_models(models):
         done = complete(served.url)
         listed = run("models", "list", "--base-url", served.url)
     assert (done.code, done.text) == (0, "ab"), done.err
-    assert (listed.code, listed.text) == (0, "")
+    assert (listed.code, listed.text) == (0, "model\towner\tcontext\n")
 
 
 def test_numbers_that_are_none():
@@ -281,6 +281,28 @@ def test_an_environment_that_cannot_be(name, value, part, monkeypatch):
     assert (done.code, done.text) == (2, ""), done.err
     assert part in done.err and "pass-word" not in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("127.0.0.1:9", "http://127.0.0.1:9/v1"),
+        ("localhost:9/v1/", "http://localhost:9/v1"),
+        ("http://127.0.0.1:9/v1/completions", "http://127.0.0.1:9/v1"),
+        ("https://a.example/api/v1/chat/completions", "https://a.example/api/v1"),
+        ("http://127.0.0.1:9/models", "http://127.0.0.1:9/v1"),
+        ("127.0.0.1:9/v1/embeddings", "http://127.0.0.1:9/v1"),
+        ("localhost:pass-word@a/v1", ""),
+        ("file:/v1", ""),
+    ],
+)
+def test_what_is_almost_a_base_url_is_told_as_the_one_that_it_should_be(said, meant):
+    """Catches an address as other tools have it, which is refused without a word of what to do."""
+    done = complete(said)
+    assert (done.code, done.text) == (2, ""), done.err
+    assert done.err.count("\n") == 1
+    assert (f": {meant} " if meant else "must be a URL as http://127") in done.err
+    assert "pass-word" not in done.err
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64, "."])

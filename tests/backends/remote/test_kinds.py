@@ -145,6 +145,8 @@ def test_scores_by_echo():
     assert done.code == 0, done.err
     found = json.loads(done.text)
     assert found["context_tokens"] == 1
+    # Its list of models says nothing of a size.
+    assert found["windows"] == {"windows": 1, "context_size": None, "stride": None}
     assert [each["logprob"] for each in found["tokens"]] == [-1.0, None, -0.5]
     assert [each["bits"] is None for each in found["tokens"]] == [False, True, False]
     assert [each["rank"] for each in found["tokens"]] == [1, None, 1]

@@ -112,7 +112,7 @@ def test_what_a_server_does_not_tell_is_null(again):
         (("tree", "--width", "50", "hi"), "at most, not of 50"),
         (("few-shot", "--preset", "sentiment", "--as-chat", "hi"), "in a chat"),
         (("few-shot", "--preset", "translate", "--show-prompt", "hi"), "cannot make a document"),
-        (("chat", "--show-prompt", "hi"), "cannot make a document"),
+        (("chat", "--show-prompt", "hi"), "cannot show the document of a conversation"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )

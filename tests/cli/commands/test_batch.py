@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gptcli import config
 from tests.cli.helpers import Done, run
 from tests.faults.processes import GPTCLI
 
@@ -207,17 +209,56 @@ def test_it_goes_on_where_it_was(tmp_path, monkeypatch):
     assert again.err == f"gptcli: {out}: 0 rows; 3 were done before\n"
     assert out.read_bytes() == first
     assert_one_line(run(*flags), 2, f"{out}: is there already")
-    assert_one_line(
-        run(*flags, "--resume", "--temp", "2"), 2, "its result 1 was asked for otherwise"
-    )
+    done = run(*flags, "--resume", "--temp", "2")
+    assert_one_line(done, 2, f"{out}: was made with --temperature unset, not 2.0 (another -o, or")
     done = run(*flags, "--resume", "--seed", "5")
-    assert_one_line(done, 2, "was asked for otherwise (another input, or other settings)\n")
+    assert_one_line(done, 2, "was made with --seed unset, not 5 (")
+    # Where they are not known any more it is refused none the less.
+    shutil.rmtree(config.data_dir() / "batches")
+    assert_one_line(run(*flags, "--resume", "--temp", "2"), 2, "was made with other settings (")
     assert out.read_bytes() == first
     # A row more at the end of the input is a row more of the output.
     write(rows, [*ROWS, {"prompt": "eight"}])
     assert run(*flags, "--resume").err == f"gptcli: {out}: 1 row; 3 were done before\n"
     assert out.read_bytes().startswith(first)
     assert texts(results(out))[3] == [" eight eight eight"]
+
+
+def test_rows_that_changed_are_run_again(tmp_path):
+    """Catches an output that is refused, or asked for as a whole, for a row that is another now."""
+    rows, out = write(tmp_path / "r.jsonl", ROWS), tmp_path / "o.jsonl"
+    flags = (*ECHO, "--batch", str(rows), "-o", str(out), "--resume")
+    assert run(*flags).code == 0
+    first = out.read_text().splitlines()
+    write(rows, [ROWS[0], {"prompt": "changed"}, ROWS[2]])
+    done = run(*flags)
+    hint = f"{rows}: 1 of the rows that were done are others now, and were run again"
+    assert done.code == 0
+    assert done.err == f"gptcli: hint: {hint}\ngptcli: {out}: 1 row; 2 were done before\n"
+    lines = out.read_text().splitlines()
+    assert (lines[0], lines[2]) == (first[0], first[2])
+    assert texts(results(out))[1] == [" changed changed changed"]
+    # As a whole run over the same rows.
+    assert run(*ECHO, "--batch", str(rows)).text.splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "told"),
+    [
+        (("score",), ("--context", "a b"), '--context "", not "a b"'),
+        (("top-k",), ("-k", "3"), "--rows 10, not 3"),
+        (("choose", "--choice", "a"), ("--choice", "b"), '--choice ["a"], not ["a", "b"]'),
+        (("chat",), ("-s", "be brief"), '--system [], not ["be brief"]'),
+        (("few-shot", "--example", "a", "b"), ("--example", "c", "d"), "--example "),
+    ],
+)
+def test_a_setting_that_changed_is_named(chat_model, tmp_path, command, more, told):
+    """Catches a digest in the place of what was changed."""
+    rows = write(tmp_path / "r.jsonl", ["bad"])
+    flags = ("-m", str(chat_model), "--batch", str(rows), "-o", str(tmp_path / "o"), "--fail-fast")
+    assert run(*command, *flags).code == 4
+    done = run(*command, *more, *flags, "--resume")
+    assert_one_line(done, 2, f"was begun with {told}")
 
 
 def test_an_unfinished_run_notices_what_changed(tmp_path):
@@ -341,7 +382,7 @@ def test_every_command_asks_as_it_does_alone(chat_model, tmp_path):
         expected.pop("index", None)
         expected.get("usage", {}).pop("prompt_tokens_details", None)
         found.get("usage", {}).pop("prompt_tokens_details", None)
-        assert (found.pop("id"), found.pop("line"), len(found.pop("key"))) == ("x", 1, 16)
+        assert (found.pop("id"), found.pop("line"), len(found.pop("key"))) == ("x", 1, 24)
         assert found == expected, command
 
 
@@ -437,22 +478,54 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(tmp_path, number):
     """Catches results that a signal takes away, and a person who does not know that they are."""
     out = tmp_path / "o.jsonl"
     command = [*GPTCLI, *ECHO, "--batch", "-", "-o", str(out), "--resume"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    ) as child:
-        assert child.stdin is not None and child.stderr is not None
-        child.stdin.write("one\n")
-        child.stdin.flush()
-        journal = tmp_path / "o.jsonl.journal"
-        while not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
-            assert child.poll() is None
-        child.send_signal(number)
-        said = f"gptcli: {out}: 1 row was done, and is in o.jsonl.journal, --resume goes on\n"
-        assert child.stderr.read() == said
-        assert child.wait(60) == -number
-    done = run(*ECHO, "--batch", "-", "-o", str(out), "--resume", stdin=b"one\ntwo\n")
-    assert done.err == f"gptcli: {out}: 1 row; 1 was done before\n"
-    assert texts(results(out)) == [[" one one one"], [" two two two"]]
+    # What is in the journal, whoever put it there.
+    for rows, kept in (("one\n", "1 row was"), ("one\ntwo\n", "2 rows were")):
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, text=True, stderr=subprocess.PIPE
+        ) as child:
+            assert child.stdin is not None and child.stderr is not None
+            child.stdin.write(rows)
+            child.stdin.flush()
+            journal = tmp_path / "o.jsonl.journal"
+            while not (journal.exists() and journal.read_bytes().count(b"\n") > rows.count("\n")):
+                assert child.poll() is None
+            child.send_signal(number)
+            are = "is" if kept.endswith("was") else "are"
+            said = f"{kept} done, and {are} in o.jsonl.journal, --resume goes on"
+            assert child.stderr.read() == f"gptcli: {out}: {said}\n"
+            assert child.wait(60) == -number
+    done = run(*ECHO, "--batch", "-", "-o", str(out), "--resume", stdin=b"one\ntwo\nthree\n")
+    assert done.err == f"gptcli: {out}: 1 row; 2 were done before\n"
+    assert texts(results(out))[:2] == [[" one one one"], [" two two two"]]
+
+
+@pytest.mark.parametrize(
+    ("command", "row", "tokens"),
+    [
+        (("score", "--totals"), "the cat sat", 3),
+        (("top-k",), "the cat", 2),
+        (("choose", "--choice", " sat", "--choice", " sat on"), "the cat", 2 + 1 + 2),
+    ],
+)
+def test_stats_of_what_is_only_read(chat_model, tmp_path, command, row, tokens):
+    """Catches tokens that are counted otherwise alone than in a batch, and a seed of nothing."""
+    flags = ("-m", str(chat_model), "--stats", "-q")
+    rows = write(tmp_path / "r", [row, row])
+    lines = run(*command, *flags, "--batch", str(rows)).err.splitlines()
+    assert lines[1].startswith("gptcli: rows: 2 in ") and lines[1].endswith("), 0 errors")
+    assert lines[2].startswith(f"gptcli: prompts: {2 * tokens} tokens (") and len(lines) == 3
+    model, prompt = run(*command, *flags, row).err.splitlines()[-2:]
+    assert model.startswith("gptcli: model: ") and "), ready in " in model
+    assert prompt.startswith(f"gptcli: prompt: {tokens} tokens in ")
+    assert prompt.endswith(" tokens/s)")
+
+
+@pytest.mark.parametrize(
+    "flags", [("score", "--jsonl"), ("score", "--diff", "a", "b"), ("top-k", "--steps", "2", "a")]
+)
+def test_stats_are_of_one_answer(flags):
+    """Catches a flag that is taken and not obeyed."""
+    assert_one_line(run(*flags, "--stats"), 2, "cannot be combined with --stats")
 
 
 def test_stats(tmp_path):

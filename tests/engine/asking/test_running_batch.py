@@ -115,7 +115,7 @@ def test_each_is_as_alone(runner, pages, most, monkeypatch):
         for each in running:
             each.pull()
     assert all(each.over for each in running)
-    assert batch._state.pool.left == pages
+    assert batch._rows.state.pool.left == pages
     for (prompt, draws, samples), each in zip(asked, running, strict=True):
         reads, drawn = alone(runner, prompt, draws, samples)
         assert ids_of(each.drawn) == ids_of(drawn)
@@ -182,7 +182,7 @@ def test_who_stops_is_gone_before_the_next_step(runner, monkeypatch):
     one.close()
     while not batch.idle:
         batch.step()
-    assert rows[0] == 3 - 1 and set(rows[1:]) == {1} and batch._state.pool.left == 60
+    assert rows[0] == 3 - 1 and set(rows[1:]) == {1} and batch._rows.state.pool.left == 60
     assert ids_of(gathered(other)) == ids_of(alone(runner, b[:6], Draws(GREEDY, 5))[1])
 
 
@@ -223,8 +223,8 @@ def test_an_error_of_one_sample_ends_those_that_stand_apart():
     bad = batch.join(a[:5], Draws(GREEDY, 2, constraint=constraint), 2)
     good = batch.join(b[:6], Draws(GREEDY, 4))
     batch.step()
-    first, second, other = batch._running
-    batch._running = [first, other, second]
+    first, second, other = batch._rows.running
+    batch._rows.running = [first, other, second]
     failing.append(True)
     while not batch.idle:
         batch.step()
