@@ -15,7 +15,8 @@ class Case:
     attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
     many tokens are computed once more by themselves, where the length matters. repeats: nothing is
     new in it but names, sizes and how known parts go together, so its logits and its weights are
-    compared, and the many ways to compute them are those of other cases.
+    compared, and the many ways to compute them are those of other cases. seed: another draw, where
+    with the first rounding decides which experts are chosen.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Case:
     packed: bool = False
     short: int = 0
     repeats: bool = False
+    seed: int = 0
 
 
 GPT2: Fields = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
@@ -95,6 +97,14 @@ QWEN3_MOE: Fields = WIDE | {
     "num_experts_per_tok": 2,
     "moe_intermediate_size": 12,
 }
+#: Which of many are chosen by what is added matters only among several.
+ROUTED: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts_per_tok": 3,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+}
+MINIMAX: Fields = WIDE | {"num_local_experts": 6, "num_experts_per_tok": 3, "rotary_dim": 4}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -127,6 +137,19 @@ MINICPM3: Fields = LATENT | {
         "long_factor": [1.2, 1.9],
         "original_max_position_embeddings": 24,
     },
+}
+#: What DeepSeek's YaRN does to angles and to scores.
+SHARPENED: Fields = YARN | {"mscale": 1.0, "mscale_all_dim": 0.6}
+DEEPSEEK: Fields = LATENT | {k: v for k, v in ROUTED.items() if k not in WIDE}
+KIMI_VISION: Fields = {
+    "patch_size": 4,
+    "pos_emb_height": 2,
+    "pos_emb_width": 2,
+    "pos_emb_time": 2,
+    "num_attention_heads": 1,
+    "num_hidden_layers": 1,
+    "hidden_size": 16,
+    "intermediate_size": 8,
 }
 VISION: Fields = {
     "hidden_size": 8,
@@ -369,6 +392,76 @@ CASES: dict[str, Case] = {
             "sliding_window": 7,
         },
     ),
+    "qwen2_moe/options": Case(
+        "qwen2_moe",
+        QWEN3_MOE
+        | TIED
+        | {
+            "num_hidden_layers": 4,
+            "decoder_sparse_step": 2,
+            "mlp_only_layers": [1],
+            "shared_expert_intermediate_size": 40,
+            "num_experts_per_tok": 3,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "max_window_layers": 3,
+        },
+    ),
+    "glm4_moe_lite/plain": Case(
+        "glm4_moe_lite",
+        DEEPSEEK | {"mlp_layer_types": ["sparse", "dense"], "rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
+    "glm4_moe/dense_first": Case(
+        "glm4_moe",
+        ROUTED | {"use_qk_norm": True, "norm_topk_prob": False, "routed_scaling_factor": 0.7},
+        seed=3,
+    ),
+    "glm4_moe/groups": Case(
+        "glm4_moe",
+        ROUTED
+        | TIED
+        | {
+            "first_k_dense_replace": 2,
+            "n_group": 4,
+            "topk_group": 2,
+            "routed_scaling_factor": 2.5,
+            "n_shared_experts": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+    ),
+    "minimax_m2/untied": Case("minimax_m2", MINIMAX, seed=1, repeats=True),
+    "ernie4_5_moe/tied": Case(
+        "ernie4_5_moe",
+        SMALL
+        | {
+            "num_hidden_layers": 3,
+            "moe_num_experts": 8,
+            "moe_k": 3,
+            "moe_intermediate_size": 12,
+        },
+        repeats=True,
+    ),
+    "ernie4_5_moe/options": Case(
+        "ernie4_5_moe",
+        SMALL
+        | UNTIED
+        | {
+            "num_hidden_layers": 4,
+            "moe_num_experts": 6,
+            "moe_k": 2,
+            "moe_intermediate_size": 12,
+            "moe_num_shared_experts": 0,
+            "moe_layer_start_index": 0,
+            "moe_layer_end_index": 2,
+            "moe_layer_interval": 2,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+        repeats=True,
+    ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
         "gemma",
@@ -606,6 +699,36 @@ CASES: dict[str, Case] = {
         | {"layer_norm_eps": 1e-3, "logit_scale": 1.5},
         repeats=True,
     ),
+    "deepseek_v2/lite": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | {"q_lora_rank": None, "first_k_dense_replace": 1, "rope_parameters": SHARPENED}
+        | {"n_shared_experts": 2, "rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
+    "deepseek_v2/groups": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | TIED
+        | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2}
+        | {"n_shared_experts": 1, "routed_scaling_factor": 2.5, "attention_bias": True},
+    ),
+    "deepseek_v3/groups": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
+        | {"rope_parameters": SHARPENED},
+        repeats=True,
+    ),
+    "deepseek_v3/options": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | TIED
+        | {"n_group": 1, "topk_group": 1, "first_k_dense_replace": 0, "norm_topk_prob": False}
+        | {"q_lora_rank": None, "rope_interleave": False, "attention_bias": True}
+        | {"rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
     "ernie4_5/tied": Case("ernie4_5", WIDE, repeats=True),
     "ernie4_5/options": Case(
         "ernie4_5",
@@ -638,6 +761,17 @@ CASES: dict[str, Case] = {
     "hunyuan_v1_dense/options": Case(
         "hunyuan_v1_dense",
         WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
+    "kimi_k25/vision": Case(
+        "kimi_k25",
+        UNTIED
+        | {"projection_hidden_size": 16, "vision_config": KIMI_VISION}
+        | {
+            "text_config": DEEPSEEK
+            | {"model_type": "deepseek_v3", "n_group": 1, "topk_group": 1}
+            | {"first_k_dense_replace": 1}
+        },
         repeats=True,
     ),
     "minicpm3/plain": Case("minicpm3", MINICPM3),

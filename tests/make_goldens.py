@@ -42,6 +42,10 @@ def randomise(model: torch.nn.Module) -> None:
         is_norm = parameter.dim() == 1 and name.endswith("weight")
         begun = parameter.data - added if is_norm else 0.0
         parameter.data.copy_(begun + noise)
+    for name, buffer in sorted(model.named_buffers()):
+        # Weights that are not trained: they begin with 0.
+        if name.endswith("e_score_correction_bias"):
+            buffer.data.copy_(0.3 * torch.randn(buffer.shape))
 
 
 def build(case: Case) -> Any:
@@ -82,17 +86,30 @@ def store_packed(directory: Path, packed: dict[str, torch.Tensor]) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
+def rename(directory: Path) -> None:
+    """Give Kimi's layers of text the name that they are published under.
+
+    transformers reads that as well, and writes the name that layers have in what sees.
+    """
+    stored = load_file(directory / "model.safetensors")
+    written, published = "language_model.model.blocks.", "language_model.model.layers."
+    named = {name.replace(written, published): part for name, part in stored.items()}
+    save_file(named, directory / "model.safetensors")
+
+
 def make(name: str) -> None:
     """Write one case."""
     case = CASES[name]
     directory = GOLDENS / name
     shutil.rmtree(directory, ignore_errors=True)
-    torch.manual_seed(sum(name.encode()))
+    torch.manual_seed(sum(name.encode()) + case.seed)
     model = build(case)
     packed = pack(model) if case.packed else {}
     model.save_pretrained(directory, max_shard_size=case.shard)
     if packed:
         store_packed(directory, packed)
+    if case.kind == "kimi_k25":
+        rename(directory)
     ids = torch.randint(0, model.config.get_text_config().vocab_size, (2, TIME))
     golden = {"ids": ids, "logits": logits(model, ids)}
     if case.short:

@@ -35,12 +35,17 @@ def _is_tied(case: str) -> bool:
 _WHOLE = [case for case in CASES if (GOLDENS / case / "model.safetensors").exists()]
 BY_FAMILY = {case.split("/")[0]: case for case in sorted(_WHOLE, key=_is_tied)} | _CHOSEN
 ATTENTION = ["q_proj", "v_proj"]
+LATENTS = ("kv_a_proj_with_mqa", "kv_b_proj")
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
 _TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
-    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe"), ATTENTION),
+    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
+    **dict.fromkeys(("ernie4_5_moe", "glm4_moe"), ATTENTION),
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "glm4_moe_lite"), LATENTS),
+    "kimi_k25": r".*language_model.*\.(kv_b_proj|o_proj)",
+    "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
 }
 
 

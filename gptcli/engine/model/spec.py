@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope
@@ -47,21 +48,6 @@ class OutputGate:
 
     over: Literal["feature", "head"]
     activation: Literal["sigmoid", "softplus"] = "sigmoid"
-
-
-@dataclass(frozen=True)
-class Experts:
-    """A mixture of `count` MLPs of `hidden` features, `chosen` of which each token goes through.
-
-    A router gives each token a probability for every expert (softmax over all of them); those of
-    the chosen weigh their outputs, divided by their sum where `normalised`.
-    """
-
-    count: int
-    chosen: int
-    hidden: int
-    normalised: bool
-    router_bias: bool = False
 
 
 @dataclass(frozen=True)

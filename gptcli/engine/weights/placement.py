@@ -63,6 +63,8 @@ class Layout:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
             wanted = (wanted[1], wanted[0])
+        if rule.one_row:
+            wanted = (1, *wanted)
         if self.stacked:
             wanted = (len(self.targets), *wanted)
         if not self.packed:
@@ -122,6 +124,8 @@ class Layout:
             tensor = tensor.T
         if rule.between:
             tensor = tensor[:, 0]
+        if rule.one_row:
+            tensor = tensor[0]
         tensor = tensor[rule.skip :]
         inner, end = tuple(tensor.shape[1:]), 0
         grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))

@@ -70,7 +70,7 @@ def _expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Ten
     for name, module in decoder.named_modules():
         if isinstance(module, LatentAttention):
             module.attend_expanded = module.attend_absorbed  # what a matrix meets is rounded
-        if isinstance(module, nn.Linear | OfHeads) and not name.endswith("router"):
+        if isinstance(module, nn.Linear | OfHeads) and not name.endswith(("router", "shared_gate")):
             module.weight.data = stored(module.weight.data, kinds.body)
             module.register_forward_pre_hook(rounded(kinds.body, instructions, met))
     runner, row = TorchRunner(decoder), rows_of(case)[0]

@@ -155,8 +155,9 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("output_gate", "step", "strength")),
         *(("recurrent", Recurrent), ("latents", Latents)),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
+        *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
         ("attention_scale", c.c_float),
@@ -172,7 +173,9 @@ class Model(c.Structure):
             for name in (
                 *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
-                *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
+                *("experts", "chosen", "expert_hidden", "normalised"),
+                *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
+                "parallel",
                 *("positions_count", "met", "head_layernorm", "gate_activation"),
                 "norm_after_rope",
             )
@@ -181,7 +184,8 @@ class Model(c.Structure):
             (name, c.c_float)
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
-                *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
+                *("up_offset", "router_softcap", "share_scale"),
+                *("residual_scale", "embedding_scale", "logit_scale"),
                 "final_softcap",
             )
         ),

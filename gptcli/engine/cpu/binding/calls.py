@@ -23,7 +23,10 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("attention", "out", "mlp", "down"))
+    _fields_ = tuple(
+        (name, c.c_void_p)
+        for name in ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum")
+    )
 
 
 class Squares(c.Structure):

@@ -73,7 +73,8 @@ class Parameters(Mapping[str, Parameter]):
         if rows is not None:
             return self._taken(name, rows)
         array = self._read(name)
-        return array if self.exact or self._stored(name).kind == "BF16" else _rounded(array)
+        exact = self.exact or self._placements[name].layout.rule.exact
+        return array if exact or self._stored(name).kind == "BF16" else _rounded(array)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._placements)

@@ -32,6 +32,8 @@ _MATTERS = {"query": 1.0, "key": 1.2, "value": 2.9, "out": 2.6, "gate": 3.9, "up
 #: Of latent attention, what they make, as nothing was measured: a latent is keys and values.
 _MATTERS |= {"query_latent": 1.0, "absorb": 1.2, "latent": 2.9}
 _HEAD = 200.0
+#: As the matrices of an MLP that read and say as much.
+_MATTERS |= {"latent_in": _MATTERS["up"], "latent_out": _MATTERS["down"]}
 #: So much more do those of the MLP matter in the first and the last eighth of the layers.
 _ENDS = 2.0
 #: Those of all experts of a layer are alike.

@@ -24,6 +24,7 @@ from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.sections import EMBEDDING, Kinds
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import new_state
 from gptcli.types.compute import QUANTISED
@@ -40,9 +41,10 @@ LEAST, LEAST_OF_TIED = 1e-3, 0.1
 _READS = {
     **dict.fromkeys(("query", "key", "value", "step", "strength"), "attention"),
     **dict.fromkeys(("before", "after"), "attention"),
-    **dict.fromkeys(("gate", "up"), "mlp"),
+    **dict.fromkeys(("gate", "up", "latent_in"), "mlp"),
     "out": "out",
     "down": "down",
+    "latent_out": "latent_sum",
 }
 
 
@@ -120,6 +122,8 @@ class _Sums:
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if mixture and spec.experts is not None:
+                kept |= _beside(spec.experts)
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
@@ -140,10 +144,26 @@ class _Sums:
             if name == head:
                 found[name] = _weights(self._head, LEAST_OF_TIED if name == EMBEDDING else LEAST)
             elif parts[-1] == "weight" and parts[-2] in self._reads:
-                mixes = parts[-2] == "gate" and parts[-3] in ("attention", "mixer")
-                read = "attention" if mixes else self._reads[parts[-2]]
-                found[name] = _weights(self._kept[int(parts[1])][read])
+                kept = self._kept[int(parts[1])]
+                read = self._reads[parts[-2]]
+                if parts[-2] == "gate" and parts[-3] in ("attention", "mixer"):
+                    read = "attention"
+                elif parts[3] == "shared" and read == "down":
+                    read = "shared"
+                elif parts[3] == "experts" and read == "mlp" and "latent" in kept:
+                    read = "latent"
+                found[name] = _weights(kept[read])
         return found
+
+
+def _beside(experts: Experts) -> dict[str, NDArray[np.float64]]:
+    """Of a shared expert and of latents."""
+    found = {}
+    if experts.shared is not None:
+        found["shared"] = np.zeros(experts.shared.hidden)
+    if experts.latent is not None:
+        found |= {"latent": np.zeros(experts.latent), "latent_sum": np.zeros(experts.latent)}
+    return found
 
 
 def _weights(squares: NDArray[np.float64], least: float = LEAST) -> NDArray[np.float32]:

@@ -61,9 +61,11 @@ struct LayerWeights {
   Matrix output_gate, step, strength;  // data null where there is none
   Recurrent recurrent;
   Latents latents;  // rank 0: keys and values are kept
-  Matrix gate, up, down;  // gate: data null where there is none
+  Matrix gate, up, down;  // gate: data null where there is none; of a mixture: its shared expert, if any
   Matrix router;          // data null: not a mixture
+  Matrix latent_in, latent_out, shared_gate;  // data null: not there
   const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
+  const float *correction;                    // (experts), or null
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
@@ -75,11 +77,13 @@ struct Model {
   int32_t width, vocab, layers;
   int32_t layernorm, activation, gated, norm_over_heads;
   int32_t experts, chosen, expert_hidden, normalised;
+  int32_t sigmoid, groups, groups_chosen, group_best, on_input, latent;  // groups 0: none; latent 0: the width
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t positions_count, met, head_layernorm;  // met: one of Met
   int32_t gate_activation;  // of attention's output gate, which is of each head where it has as many rows
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
+  float router_softcap, share_scale;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   Matrix embedding;        // (vocab, width)
   const float *positions;  // (positions_count, width), or null
@@ -103,6 +107,7 @@ struct Copies {
 // Σ x² over tokens of what matrices read, column by column, which a forward adds to.
 struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
+  double *shared, *latent, *latent_sum;  // of a shared expert's down; experts' gate and up; latent_out
 };
 struct Squares {
   const LayerSquares *layer;

@@ -33,8 +33,8 @@ char *allocated(LayOut lay_out) {
 }
 
 int64_t widest_row(const Step &s) {
-  const int64_t plain = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
-  return largest(plain, s.latent_stride);
+  const int64_t widest = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
+  return largest(widest, largest(s.latent_stride, s.absorbed_stride));
 }
 
 // What a thread attends in.
@@ -76,6 +76,9 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.runs, count);
   arena.give(s.next, m.layers);
   arena.give(s.shares, m.experts ? count * up(m.experts, 16) : 0);
+  arena.give(s.ranks, m.experts ? count * up(m.experts, 16) : 0);
+  arena.give(s.latent, count * s.latent_stride);
+  arena.give(s.beside, m.experts ? count * 16 : 0);
   arena.give(s.chosen, pairs);
   arena.give(s.chosen_shares, pairs);
   arena.give(s.pair_token, pairs);
@@ -94,6 +97,7 @@ Step sized(const Model *model, int threads) {
   Step s = {};
   s.model = model;
   s.width_stride = up(model->width, ROW_MULTIPLE), s.expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
+  s.latent_stride = up(model->latent, ROW_MULTIPLE);
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];
@@ -103,7 +107,7 @@ Step sized(const Model *model, int threads) {
     most = sharing(w) > most ? sharing(w) : most;
     if (!w.latents.rank) continue;
     const int64_t each = up(largest(w.latents.plain, w.latents.rank), ROW_MULTIPLE);
-    s.latent_stride = largest(s.latent_stride, largest(w.heads * each, up(w.latents.query_rank, ROW_MULTIPLE)));
+    s.absorbed_stride = largest(s.absorbed_stride, largest(w.heads * each, up(w.latents.query_rank, ROW_MULTIPLE)));
     s.most_heads = largest(s.most_heads, w.heads);
   }
   // So many tokens share a load of keys and values that there are some 64 queries, or on many threads

@@ -53,8 +53,8 @@ struct Step {
   const Model *model;
   const Call *call;
   // From row to row; where layers differ, the largest has room.
-  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride;
-  int64_t latent_stride, most_heads;  // of what latent attention reads, and of those who do
+  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride;
+  int64_t absorbed_stride, most_heads;  // of what attention over latents reads, and of those who do
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
   Scratch *scratch;  // (threads)
@@ -71,7 +71,10 @@ struct Step {
   int32_t *next;     // (layers), the next unit of work of each
   int32_t *numbers;  // 0, 1, 2, …: all rows of a reading
   // A mixture: pairs of a token and an expert, sorted by expert.
-  float *shares;         // (count, experts padded to 16), what the router gives
+  float *shares;         // (count, experts padded to 16), what the router gives, then chances
+  float *ranks;          // the same, by what experts are chosen
+  float *latent;         // (count, latent_stride), what experts read, then what they say together
+  float *beside;         // (count, 16), first of each row what a shared expert's gate gives
   int32_t *chosen;       // (count, chosen)
   float *chosen_shares;  // (count, chosen)
   int32_t *pair_token, *expert_start;
