@@ -105,6 +105,23 @@ ROUTED: Fields = WIDE | {
     "n_routed_experts": 8,
 }
 MINIMAX: Fields = WIDE | {"num_local_experts": 6, "num_experts_per_tok": 3, "rotary_dim": 4}
+SHARPENED: Fields = {"original_max_position_embeddings": 9, "llama_4_scaling_beta": 0.7}
+LLAMA3: Fields = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 1.0,
+    "original_max_position_embeddings": 24,
+}
+LLAMA4: Fields = WIDE | {
+    "num_hidden_layers": 4,
+    "intermediate_size_mlp": 20,
+    "num_local_experts": 4,
+    "attention_chunk_size": 7,
+    "floor_scale": 5,
+    "attn_scale": 0.4,
+}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -460,6 +477,50 @@ CASES: dict[str, Case] = {
             "rms_norm_eps": 1e-3,
         },
         seed=1,
+        repeats=True,
+    ),
+    "ministral3/sharpened": Case(
+        "ministral3",
+        WIDE | {"rope_parameters": YARN | {"mscale": 1.0, "mscale_all_dim": 1.0} | SHARPENED},
+    ),
+    "llama4_text/chunks": Case(
+        "llama4_text", LLAMA4 | {"interleave_moe_layer_step": 2, "rope_parameters": LLAMA3}
+    ),
+    "llama4/vision": Case(
+        "llama4",
+        {
+            "text_config": LLAMA4 | {"model_type": "llama4_text", "num_hidden_layers": 1},
+            "vision_config": {
+                "hidden_size": 8,
+                "intermediate_size": 32,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "image_size": 8,
+                "patch_size": 4,
+                "vision_output_dim": 8,
+                "projector_input_dim": 8,
+                "projector_output_dim": 8,
+            },
+            "image_token_index": 60,
+            "boi_token_index": 58,
+            "eoi_token_index": 59,
+        },
+        repeats=True,
+    ),
+    "llama4_text/options": Case(
+        "llama4_text",
+        LLAMA4
+        | TIED
+        | {
+            "num_hidden_layers": 3,
+            "no_rope_layers": [1, 0, 1],
+            "use_qk_norm": False,
+            "attn_temperature_tuning": False,
+            "attention_chunk_size": None,
+            "num_experts_per_tok": 2,
+            "attention_bias": True,
+            "moe_layers": [0, 2],
+        },
         repeats=True,
     ),
     "gemma/tied": Case("gemma", GEMMA),

@@ -126,6 +126,9 @@ def make(name: str) -> None:
 @torch.no_grad()
 def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     """Of all positions, row by row: nothing may depend on the other rows."""
+    if model.config.model_type == "llama4":
+        # That of transformers 5.24 looks for images in what its text model gives.
+        model = model.language_model
     rows = [model(row[None], use_cache=False).logits for row in ids]
     return torch.cat(rows).contiguous()
 

@@ -24,6 +24,7 @@ from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
 from tests.models import gguf_experts
+from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
 ARCHITECTURES = {
@@ -48,6 +49,7 @@ ARCHITECTURES = {
     # Without Mamba layers and without experts.
     "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
     "hunyuan_v1_dense": gguf.MODEL_ARCH.HUNYUAN_DENSE,
+    "lfm2": gguf.MODEL_ARCH.LFM2,
     "llama": gguf.MODEL_ARCH.LLAMA,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
@@ -63,6 +65,7 @@ ARCHITECTURES = {
     "qwen2_vl": gguf.MODEL_ARCH.QWEN2VL,
     "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
+    "qwen3_5_text": gguf.MODEL_ARCH.QWEN35,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
     "qwen3_vl": gguf.MODEL_ARCH.QWEN3VL,
     "seed_oss": gguf.MODEL_ARCH.SEED_OSS,
@@ -228,6 +231,8 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         # As older converters did.
         factor = config["rope_parameters"]["full_attention"]["factor"]
         writer.add_rope_scaling_attn_factors(0.1 * math.log(factor) + 1)
+    if kind == "qwen3_5_text":
+        mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
     if kind in gguf_experts.SETTINGS:
@@ -424,6 +429,7 @@ OWN_SETTINGS = {
     "gemma2": _gemma,
     "gpt2": _gpt2,
     "gpt_neox": _neox,
+    "lfm2": mixers.lfm2,
     "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
@@ -578,6 +584,8 @@ CHANGES = {
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,
+    "lfm2": mixers.short_conv,
+    "qwen3_5_text": mixers.delta,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
     "granitemoe": _split,

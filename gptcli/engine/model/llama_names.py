@@ -117,10 +117,11 @@ def short_conv_rules(spec: ModelSpec, block: str = "conv") -> list[Rule]:
 
 
 def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm") -> list[Rule]:
-    """The norms of queries and keys."""
-    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
-    bias = spec.head_norm is not None and spec.head_norm.norm.bias
-    layers = where(spec, lambda each: each.attends)
+    """The norms of queries and keys, in the layers that have them; none where nothing is stored."""
+    if spec.head_norm is None or spec.head_norm.norm.weightless:
+        return []
+    theirs, ours, bias = "layers.{i}.self_attn", f"{OURS}.attention", spec.head_norm.norm.bias
+    layers = where(spec, lambda each: each.attends and each.normed_heads)
     return [
         *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias, layers=layers),
         *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=layers),

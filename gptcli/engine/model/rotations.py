@@ -83,3 +83,12 @@ class Rope:
     dim: int
     scaling: Scaling | None = None
     interleaved: bool = False
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Queries, times 1 + scale * ln(1 + (position + first) // length) (arXiv:2501.19399)."""
+
+    scale: float
+    length: int
+    first: int = 0

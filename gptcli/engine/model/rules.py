@@ -5,9 +5,9 @@ attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, 
 step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
 mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out, shared.{gate, up, down},
 shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight and, where the spec says
-so, .bias; and, by themselves, layers.{i}.attention.sinks, layers.{i}.mlp.correction,
-layers.{i}.mixer.{step_bias, decay_log, skip} and head_bias. Latent attention has
-attention.{query_latent, query_latent_norm, query, latent, latent_norm, absorb, value, out}.
+so, .bias; and, by themselves, layers.{i}.attention.sinks, layers.{i}.mixer.{step_bias, decay_log,
+skip}, layers.{i}.mlp.correction and head_bias. Latent attention has attention.{query_latent,
+query_latent_norm, query, latent, latent_norm, absorb, value, out}.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Literal
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, state_numbers
-from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.rotations import Rope, Temperature
 
 NormKind = Literal["layernorm", "rmsnorm"]
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu"]
@@ -20,13 +20,14 @@ class NormSpec:
     """LayerNorm (arXiv:1607.06450) or RMSNorm (arXiv:1910.07467).
 
     offset: the stored weight is what is added to 1. The weight multiplies in float32, before the
-    result is rounded to the model's dtype.
+    result is rounded to the model's dtype. weightless: there is none.
     """
 
     kind: NormKind
     eps: float
     bias: bool = False
     offset: bool = False
+    weightless: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,19 @@ class LayerSpec:
     """What may differ from layer to layer.
 
     rope: None for no rotation here; window: how many tokens back attention sees (itself
-    included), None for all of them; mixture: its MLP is the spec's `experts`; shape: sizes of its
-    own, None for those of the model; mixer: what it has in place of attention; mixes, thinks:
-    whether it has attention or a mixer at all, and an MLP.
+    included), None for all of them; chunk: it sees nothing before the last multiple of this;
+    mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
+    mixer: what it has in place of attention; mixes, thinks: whether it has attention or a mixer at
+    all, and an MLP.
     """
 
     rope: Rope | None = None
     window: int | None = None
     mixture: bool = False
     shape: LayerShape | None = None
+    chunk: int | None = None
+    temperature: Temperature | None = None
+    normed_heads: bool = True
     mixer: Mixer | None = None
     mixes: bool = True
     thinks: bool = True

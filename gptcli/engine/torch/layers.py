@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import Recurrence
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
+from gptcli.engine.model.rotations import Temperature
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
@@ -25,14 +26,14 @@ class Norm(nn.Module):
     def __init__(self, spec: NormSpec, *shape: int) -> None:
         super().__init__()
         self.spec = spec
-        self.weight = nn.Parameter(torch.empty(shape))
+        self.weight = None if spec.weightless else nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(shape)) if spec.bias else None
-        self.fused = len(shape) == 1 and not spec.offset
+        self.fused = spec.weightless or (len(shape) == 1 and not spec.offset)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape in and out."""
         over, eps = x.shape[-1:], self.spec.eps
-        if self.fused:
+        if self.fused or self.weight is None:
             if self.spec.kind == "rmsnorm":
                 return F.rms_norm(x, over, self.weight, eps)
             return F.layer_norm(x, over, self.weight, self.bias, eps)
@@ -47,9 +48,10 @@ class Norm(nn.Module):
 class Attention(nn.Module):
     """Every token gathers values from the tokens it may see, by how its query meets their keys."""
 
-    def __init__(self, spec: ModelSpec, shape: LayerShape) -> None:
+    def __init__(self, spec: ModelSpec, this: LayerSpec) -> None:
         super().__init__()
-        self.spec, self.head_dim = spec, shape.head_dim
+        shape = this.shape or spec.shape
+        self.spec, self.head_dim, self.temperature = spec, shape.head_dim, this.temperature
         inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
         self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
@@ -61,8 +63,9 @@ class Attention(nn.Module):
             self.gate = nn.Linear(spec.width, gates, bias=spec.qkv_bias)
             self.gate_activation = _GATES[gate.activation]
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
-        self.query_norm = _head_norm(spec.head_norm, shape.heads, shape.head_dim)
-        self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
+        norm = spec.head_norm if this.normed_heads else None
+        self.query_norm = _head_norm(norm, shape.heads, shape.head_dim)
+        self.key_norm = _head_norm(norm, shape.kv_heads, shape.head_dim)
         self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
         self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
@@ -85,6 +88,8 @@ class Attention(nn.Module):
         if turn is not None:
             q, k = rotate(q, *turn), rotate(k, *turn)
         q, k = self._normed(q, behind[0]), self._normed(k, behind[1])
+        if self.temperature is not None:
+            q = q * _sharpening(self.temperature, state.positions(x.size(1), x.device)).to(q.dtype)
         keys, values = state.layers[layer].append(k, v, state.lengths)
         if probe is not None:
             probe("queries", layer, q, state.lengths[0])
@@ -114,6 +119,13 @@ class Attention(nn.Module):
     def _normed(self, x: Tensor, norm: Norm | None) -> Tensor:
         """The norm of heads that were made already, (b, h, t, d)."""
         return x if norm is None else self._heads(x.transpose(1, 2).flatten(2), norm)
+
+
+def _sharpening(temperature: Temperature, at: Tensor) -> Tensor:
+    """What queries at positions, (time,) or (batch, time), are multiplied by: (…, 1, time, 1)."""
+    times = torch.div(at + temperature.first, temperature.length, rounding_mode="floor")
+    found = 1 + temperature.scale * torch.log1p(times.float())
+    return found[..., None, :, None]
 
 
 def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:
@@ -154,7 +166,7 @@ class Layer(nn.Module):
         if this.attends and spec.latents is not None:
             self.attention = LatentAttention(spec, shape, spec.latents)
         elif this.attends:
-            self.attention = Attention(spec, shape)
+            self.attention = Attention(spec, this)
         self.mixer = _mixer(spec, this)
         self.attention_post_norm = Norm(spec.norm, spec.width) if after and mixes else None
         self.mlp_norm = Norm(spec.norm, spec.width) if before and thinks and not one else None

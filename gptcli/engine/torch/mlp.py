@@ -36,12 +36,12 @@ class MLP(nn.Module):
         self.activation = _ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, width) → (…, width)."""
-        up = self.up(x)
+    def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
+        """(…, width) → (…, width). share: what x is multiplied by first, where there is no bias."""
+        up = self.up(x) if share is None else self.up(x) * share
         if self.gate is None:
             return self.down(self.activation(up))  # type: ignore[no-any-return]
-        gate = self.gate(x)
+        gate = self.gate(x) if share is None else self.gate(x) * share
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
         if self.offset:
@@ -99,7 +99,7 @@ class Mixture(nn.Module):
                 end = start + count
                 part, share = tokens[start:end], weights[start:end]
                 if self.spec.on_input:
-                    made = self.experts[expert](flat[part] * share)
+                    made = self.experts[expert](flat[part], share)
                 else:
                     made = self.experts[expert](flat[part]) * share
                 out.index_add_(0, part, made)

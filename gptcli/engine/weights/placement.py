@@ -92,7 +92,7 @@ class Layout:
         that become its columns.
         """
         targets = self.targets[member]
-        rule = replace(self.rule, transpose=False, first_turned=False)
+        rule = replace(self.rule, transpose=False, between=False, first_turned=False)
         parts = {name: (self.part(name, ours)[0], 1) for name in targets}
         count = sum(rows for rows, _ in parts.values()) + rule.skip
         column = np.arange(count).reshape(count, 1)

@@ -130,6 +130,7 @@ def whole(
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
+    norm_source: str = "output_norm",
     head: str = "lm_head",
 ) -> tuple[Take | Woven, ...]:
     """All takes of a model: the embedding, the layers, the last norm and the head.
@@ -138,11 +139,11 @@ def whole(
     """
     vocabulary = (sizes.vocab, sizes.width)
     found: list[Take | Woven] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
-    alike = None if callable(per_layer) else list(per_layer)
+    alike = [] if callable(per_layer) else list(per_layer)
     for layer in range(sizes.layers):
         parts = per_layer(layer) if callable(per_layer) else alike
-        found += [_at(part, str(layer)) for part in parts or ()]
-    found += norm(final_norm, "output_norm", sizes.width, bias=final_bias, shift=final_shift)
+        found += [_at(part, str(layer)) for part in parts]
+    found += norm(final_norm, norm_source, sizes.width, bias=final_bias, shift=final_shift)
     if not sizes.tied:
         found.append(Take(f"{head}.weight", HEAD, vocabulary))
     return tuple(found)

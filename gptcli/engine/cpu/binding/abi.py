@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 from gptcli.engine.cpu.binding import calls
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 10
+VERSION = 13
 
 
 class Kind(IntEnum):
@@ -123,7 +123,8 @@ class Recurrent(c.Structure):
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "key_heads", "key_dim", "value_dim")),
-        *((name, c.c_int32) for name in ("taps", "norm_size", "norm_shared", "gate_first")),
+        *((name, c.c_int32) for name in ("by_turns", "taps", "norm_size")),
+        *((name, c.c_int32) for name in ("norm_shared", "gate_first")),
         *((name, c.c_float) for name in ("step_least", "step_most", "eps")),
         *((f"{name}_filter", c.c_void_p) for name in ("query", "key", "value")),
         *((f"{name}_bias", c.c_void_p) for name in ("query", "key", "value")),
@@ -159,8 +160,9 @@ class LayerWeights(c.Structure):
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
         *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
-        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
-        ("attention_scale", c.c_float),
+        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
+        *((name, c.c_int32) for name in ("sharpened_first", "sharpened_length")),
+        *((name, c.c_float) for name in ("attention_scale", "sharpened_scale")),
     )
 
 
@@ -175,9 +177,8 @@ class Model(c.Structure):
                 *("layernorm", "activation", "gated", "norm_over_heads"),
                 *("experts", "chosen", "expert_hidden", "normalised"),
                 *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
-                "parallel",
-                *("positions_count", "met", "head_layernorm", "gate_activation"),
-                "norm_after_rope",
+                *("parallel", "positions_count", "met", "head_layernorm"),
+                *("gate_activation", "norm_after_rope"),
             )
         ),
         *(

@@ -16,6 +16,7 @@ from gptcli.engine.model.rotations import (
     Llama3Scaling,
     LongRopeScaling,
     Rope,
+    Temperature,
     YarnScaling,
 )
 from gptcli.engine.model.spec import (
@@ -47,18 +48,22 @@ _KNOWN: dict[type, set[str]] = {
             "final_softcap",
         ),
     },
-    LayerSpec: {"rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"},
+    LayerSpec: {
+        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"),
+        *("chunk", "temperature", "normed_heads"),
+    },
+    Temperature: {"scale", "length", "first"},
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
-        *("filter_bias", "steps"),
+        *("filter_bias", "steps", "by_turns"),
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden", "value_dim"},
     Latents: {"rank", "plain", "turned", "value", "eps", "query_rank", "bias"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
-    NormSpec: {"kind", "eps", "bias", "offset"},
+    NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
@@ -99,6 +104,8 @@ def covers(spec: ModelSpec) -> str | None:
     groups = experts.groups if experts is not None else None
     if groups is not None and (groups.count > MOST_GROUPS or groups.best > MOST_GROUP_BEST):
         return f"they do not know {groups.count} groups by the best {groups.best}"
+    if spec.norm.weightless:
+        return "they do not know norms of the stream without weights"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None

@@ -23,7 +23,7 @@ _ROWS = 16
 #: bfloat16, some times. Blocks of 8 bits leave twice as much of other numbers.
 _LEFT = 8e-6
 #: A model whose first layer has none of these is on no grid.
-_FIRST = ("layers.0.attention.query.weight", "layers.0.mlp.down.weight")
+_FIRST = ("attention.query", "mixer.value", "mlp.down")
 
 #: Matrices whose grids are remembered at the most, and the letter of one that is on none.
 _MOST, _NONE = 2000, "."
@@ -34,7 +34,8 @@ def grids(
 ) -> dict[str, Kind]:
     """For sections of matrices, by name, the smallest kind that gives a sample of rows back."""
     matrices = dict(_matrices(spec))
-    first = [_grid(parameters, matrices[name], library) for name in _FIRST if name in matrices]
+    tried = (f"layers.0.{name}.weight" for name in _FIRST)
+    first = [_grid(parameters, matrices[name], library) for name in tried if name in matrices]
     if not any(first):
         return {}
     found = {name: _grid(parameters, section, library) for name, section in matrices.items()}

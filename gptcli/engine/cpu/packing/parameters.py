@@ -76,6 +76,9 @@ class Parameters(Mapping[str, Parameter]):
         exact = self.exact or self._placements[name].layout.rule.exact
         return array if exact or self._stored(name).kind == "BF16" else _rounded(array)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._placements  # to look one up is to read it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._placements)
 

@@ -63,7 +63,7 @@ def _layer(
         if this.mixer is None and spec.latents is not None:
             yield from _latent_attention(spec, spec.latents, shape, f"{at}.attention", kinds)
         elif this.mixer is None:
-            yield from _attention(spec, shape, f"{at}.attention", kinds)
+            yield from _attention(spec, this, shape, f"{at}.attention", kinds)
         elif isinstance(this.mixer, Recurrence):
             yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
         else:
@@ -87,14 +87,16 @@ def _layer(
         yield from _norm(spec, f"{at}.mlp_post_norm", spec.width)
 
 
-def _attention(spec: ModelSpec, shape: LayerShape, at: str, kinds: Kinds) -> Iterator[Section]:
+def _attention(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
     inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     for name, rows in (("query", inner), ("key", shared), ("value", shared)):
         yield from _linear(f"{at}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
     if spec.attention_gate is not None:
         gates = inner if spec.attention_gate.over == "feature" else shape.heads
         yield from _linear(f"{at}.gate", kinds.body, gates, spec.width, spec.qkv_bias)
-    if spec.head_norm is not None:
+    if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
         for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
             yield from _head_norm(spec.head_norm, f"{at}.{name}", heads, shape.head_dim)
     if spec.sinks:

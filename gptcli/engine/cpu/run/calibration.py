@@ -146,7 +146,7 @@ class _Sums:
             elif parts[-1] == "weight" and parts[-2] in self._reads:
                 kept = self._kept[int(parts[1])]
                 read = self._reads[parts[-2]]
-                if parts[-2] == "gate" and parts[-3] in ("attention", "mixer"):
+                if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
                     read = "attention"
                 elif parts[3] == "shared" and read == "down":
                     read = "shared"

@@ -32,6 +32,8 @@ class Weights:
         self.layers = layers_of(spec)
         model.met, model.layer = met, c.addressof(self.layers)
         self._slopes: list[Floats] = []
+        #: The weight of norms that have none.
+        self._ones: Floats = np.ones(max(s.heads * s.head_dim for s in spec.shapes), np.float32)
         if spec.alibi is not None:
             self._slopes = [slopes(shape.heads) * np.float32(spec.alibi) for shape in spec.shapes]
             for layer, steep in zip(self.layers, self._slopes, strict=True):
@@ -65,6 +67,8 @@ class Weights:
             self._norm(getattr(layer, name), f"{at}.{name}")
         for name in ("query_norm", "key_norm"):
             self._norm(getattr(layer, name), f"{at}.attention.{name}")
+            if spec.head_norm is not None and spec.head_norm.norm.weightless and this.normed_heads:
+                getattr(layer, name).weight = self._ones.ctypes.data
         if this.mixer is not None:
             self._fill_mixer(layer, this.mixer, f"{at}.mixer")
         elif this.mixes and spec.latents is not None:
@@ -77,7 +81,11 @@ class Weights:
         if this.thinks:
             self._fill_mlp(layer, spec, this, at)
         self._point(layer, "sinks", f"{at}.attention.sinks")
-        layer.window = this.window or 0
+        layer.window, layer.chunk = this.window or 0, this.chunk or 0
+        if this.temperature is not None:
+            layer.sharpened_first = this.temperature.first
+            layer.sharpened_length = this.temperature.length
+            layer.sharpened_scale = this.temperature.scale
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved

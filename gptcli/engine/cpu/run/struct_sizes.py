@@ -81,7 +81,7 @@ def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
     layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
     # Where steps are strengths, the kernels put them there as well.
     layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
-    for name in ("heads", "key_heads", "key_dim", "value_dim"):
+    for name in ("heads", "key_heads", "key_dim", "value_dim", "by_turns"):
         setattr(recurrent, name, getattr(mixer, name))
     recurrent.step_least, recurrent.step_most = mixer.steps
     if mixer.norm is not None:

@@ -62,6 +62,12 @@ static inline void normalise_both(const Model &m, const LayerWeights &w, float *
   normalise_heads(m, k, w.kv_heads, w.head_dim, w.key_norm);
 }
 
+// q *= 1 + scale * log(1 + (position + first) // length)
+static inline void sharpen(const LayerWeights &w, int position, float *q) {
+  const float by = 1.0f + w.sharpened_scale * logf(1.0f + (float)((position + w.sharpened_first) / w.sharpened_length));
+  for (int i = 0; i < w.heads * w.head_dim; i++) q[i] *= by;
+}
+
 // q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v); or rotated first
 static void place_heads(const Step &s, const Team &team, int layer) {
   const Model &m = *s.model;
@@ -80,6 +86,7 @@ static void place_heads(const Step &s, const Team &team, int layer) {
       }
     }
     if (m.norm_after_rope) normalise_both(m, w, q, k);
+    if (w.sharpened_length) sharpen(w, s.call->positions[t], q);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
       keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);

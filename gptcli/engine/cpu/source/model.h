@@ -30,6 +30,7 @@ struct Norm {
 // A mixer that has a state: how it filters what it reads, and what its memories are.
 struct Recurrent {
   int32_t heads, key_heads, key_dim, value_dim;  // of memories; 0 for a short convolution
+  int32_t by_turns;  // memory h has the queries and keys of head h % key_heads, not of h · key_heads / heads
   int32_t taps, norm_size, norm_shared, gate_first;
   float step_least, step_most, eps;
   const float *query_filter, *key_filter, *value_filter;  // (taps, features rounded up to 16), or null
@@ -70,7 +71,9 @@ struct LayerWeights {
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
   int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
-  float attention_scale;
+  int32_t chunk;                              // 0: none; else it sees nothing before its own chunk
+  int32_t sharpened_first, sharpened_length;  // length 0: queries are alike at all positions
+  float attention_scale, sharpened_scale;
 };
 
 struct Model {

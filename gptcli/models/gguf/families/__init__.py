@@ -17,7 +17,7 @@ from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 
 #: Files of architectures that have a `_` themselves.
-SPELT = {"ernie4_5": "ernie4_5", "ernie4_5_moe": "ernie4_5-moe", "seed_oss": "seed_oss"}
+SPELT = {name: name for name in ("ernie4_5", "seed_oss")} | {"ernie4_5_moe": "ernie4_5-moe"}
 
 
 def supported() -> list[str]:
