@@ -156,7 +156,7 @@ MINICPM3: Fields = LATENT | {
     },
 }
 #: What DeepSeek's YaRN does to angles and to scores.
-SHARPENED: Fields = YARN | {"mscale": 1.0, "mscale_all_dim": 0.6}
+SHARPENED: Fields = YARN | {"mscale": 0.6, "mscale_all_dim": 0.6}
 DEEPSEEK: Fields = LATENT | {k: v for k, v in ROUTED.items() if k not in WIDE}
 KIMI_VISION: Fields = {
     "patch_size": 4,
@@ -763,8 +763,8 @@ CASES: dict[str, Case] = {
     "deepseek_v2/lite": Case(
         "deepseek_v2",
         DEEPSEEK
-        | {"q_lora_rank": None, "first_k_dense_replace": 1, "rope_parameters": SHARPENED}
-        | {"n_shared_experts": 2, "rms_norm_eps": 1e-3},
+        | {"q_lora_rank": None, "first_k_dense_replace": 1, "rms_norm_eps": 1e-3}
+        | {"rope_parameters": SHARPENED | {"mscale": 1.0}, "attention_bias": True},
         repeats=True,
     ),
     "deepseek_v2/groups": Case(
@@ -772,13 +772,13 @@ CASES: dict[str, Case] = {
         DEEPSEEK
         | TIED
         | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2}
-        | {"n_shared_experts": 1, "routed_scaling_factor": 2.5, "attention_bias": True},
+        | {"n_shared_experts": 1, "routed_scaling_factor": 2.5},
     ),
     "deepseek_v3/groups": Case(
         "deepseek_v3",
         DEEPSEEK
         | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
-        | {"rope_parameters": SHARPENED},
+        | {"rope_parameters": SHARPENED, "n_shared_experts": 2},
         repeats=True,
     ),
     "deepseek_v3/options": Case(

@@ -76,11 +76,18 @@ def attention_rules(spec: ModelSpec) -> list[Rule]:
             *alike("q_b_proj", "query"),
         ]
     both = f"{ours}.absorb.weight", f"{ours}.value.weight"
-    stored = f"{theirs}.kv_b_proj.weight"
+    stored, *apart = (f"{theirs}.{name}_proj.weight" for name in ("kv_b", "k_b", "v_b"))
     return [
         *queries,
         *alike("kv_a_proj_with_mqa", "latent", bias=latents.bias),
         *alike("kv_a_layernorm", "latent_norm"),
-        Rule(stored, both, groups=spec.heads, layers=layers, first_turned=True),
+        Rule(
+            stored,
+            both,
+            groups=spec.heads,
+            layers=layers,
+            first_turned=True,
+            apart=tuple(apart),
+        ),
         *alike("o_proj", "out", bias=spec.out_bias),
     ]

@@ -26,7 +26,8 @@ class Rule:
     features come in so many equal groups, each of which is cut into the targets. skip: so many
     rows at its beginning are not used. either: where only so its shape fits, it is stored the other
     way than `transpose` says. first_turned: each group of the first target is stored by itself as
-    (in, out).
+    (in, out). apart: names under which the targets may be stored instead, each by itself and as it
+    is.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -55,6 +56,7 @@ class Rule:
     one_row: bool = False
     either: bool = False
     first_turned: bool = False
+    apart: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:

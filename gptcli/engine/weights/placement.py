@@ -166,6 +166,9 @@ def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[La
                 yield Layout(rule, (stored,), (mine,))
         elif _by_member(rule.stored):
             yield Layout(rule, tuple(stored for stored, _ in each), (targets,))
+        elif at not in names and any(n.replace("{i}", str(layer)) in names for n in rule.apart):
+            for name, target in zip(rule.apart, rule.targets, strict=True):
+                yield from layouts(Rule(name, target, layers=(layer,)), layers, names)
         elif rule.packed is not None and at not in names:
             stored_names = tuple(at + suffix for suffix in MXFP4)
             yield Layout(rule, stored_names, tuple(mine for _, mine in each), packed=True)
