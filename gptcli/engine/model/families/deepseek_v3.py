@@ -10,7 +10,7 @@ from gptcli.engine.model.expert_fields import after_dense, corrected
 from gptcli.engine.model.rules import Rules, next_tokens
 from gptcli.engine.model.spec import ModelSpec
 
-SUPPORTS = "DeepSeek-V3, V3.1, R1, Kimi-K2 and Moonlight"
+SUPPORTS = "DeepSeek-V3, V3.1 and R1, Kimi-K2, Moonlight"
 OTHER_NAMES = {"num_local_experts": "n_routed_experts"}
 _DEFAULTS = {
     "kv_lora_rank": 512,

@@ -10,7 +10,7 @@ from gptcli.engine.model.families import deepseek_v3
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 
-SUPPORTS = "Kimi-K2.5 and K2.6, their text side"
+SUPPORTS = "Kimi-K2.5 and K2.6: text only"
 
 
 def spec(config: ConfigFields) -> ModelSpec:
