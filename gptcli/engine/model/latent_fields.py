@@ -16,6 +16,13 @@ from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 #: Of the norms of latents, whatever the others have.
 _EPS = 1e-6
+#: Those of DeepSeek.
+DEFAULTS: dict[str, Any] = {
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+}
 
 
 def spec(

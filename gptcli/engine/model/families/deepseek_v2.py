@@ -12,12 +12,6 @@ from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "DeepSeek-V2, V2-Lite and V2.5, DeepSeek-Coder-V2"
 OTHER_NAMES = {"num_experts": "n_routed_experts"}
-_DEFAULTS = {
-    "kv_lora_rank": 512,
-    "qk_nope_head_dim": 128,
-    "qk_rope_head_dim": 64,
-    "v_head_dim": 128,
-}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
@@ -26,7 +20,7 @@ def spec(config: ConfigFields) -> ModelSpec:
     # The first code that was published obeys it, transformers does not; no checkpoint has it.
     config.refuse_unless("norm_topk_prob", False)
     config.refuse_unless("mlp_bias", False)
-    base = latent_fields.spec(config, _DEFAULTS, query_rank=1536)
+    base = latent_fields.spec(config, latent_fields.DEFAULTS, query_rank=1536)
     chosen = config.count("num_experts_per_tok")
     experts = greedy(
         config, count=64, chosen=chosen, hidden=1407, normalised=False, scale=1.0, shared=2

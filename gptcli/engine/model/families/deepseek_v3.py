@@ -12,20 +12,14 @@ from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "DeepSeek-V3, V3.1 and R1, Kimi-K2, Moonlight"
 OTHER_NAMES = {"num_local_experts": "n_routed_experts"}
-_DEFAULTS = {
-    "kv_lora_rank": 512,
-    "qk_nope_head_dim": 128,
-    "qk_rope_head_dim": 64,
-    "v_head_dim": 128,
-    "max_position_embeddings": 4096,
-}
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' DeepseekV3Config."""
     config.refuse_unless("moe_layer_freq", 1)
     interleaved = config.flag("rope_interleave", True)
-    base = latent_fields.spec(config, _DEFAULTS, query_rank=1536, interleaved=interleaved)
+    defaults = latent_fields.DEFAULTS | {"max_position_embeddings": 4096}
+    base = latent_fields.spec(config, defaults, query_rank=1536, interleaved=interleaved)
     experts = corrected(
         config, count=256, chosen=8, hidden=2048, normalised=True, scale=2.5, groups=(8, 4)
     )

@@ -12,10 +12,8 @@ from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 SUPPORTS = "GLM-4.7-Flash"
 OTHER_NAMES = {"num_local_experts": "n_routed_experts", "head_dim": "qk_rope_head_dim"}
-_DEFAULTS = {
-    "kv_lora_rank": 512,
+_DEFAULTS = latent_fields.DEFAULTS | {
     "qk_nope_head_dim": 192,
-    "qk_rope_head_dim": 64,
     "v_head_dim": 256,
     "max_position_embeddings": 202752,
     "rms_norm_eps": 1e-5,
