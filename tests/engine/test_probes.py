@@ -233,7 +233,13 @@ def test_parts_hold_every_parameter(case):
     assert {"embedding.weight", "final_norm.weight", "attention.query.weight"} <= names
     query = next(part for part in found if part.name == "attention.query.weight")
     assert query.layers == runner.spec.attending and query.times == len(query.layers)
-    assert math.prod(query.shape) == runner.spec.width * runner.spec.heads * runner.spec.head_dim
+    sizes = runner.spec.latents
+    if sizes is None:
+        wanted = runner.spec.heads * runner.spec.head_dim, runner.spec.width
+    else:
+        read = sizes.query_rank or runner.spec.width
+        wanted = runner.spec.heads * (sizes.plain + sizes.turned), read
+    assert math.prod(query.shape) == math.prod(wanted)
 
 
 @pytest.mark.skipif(not SETS, reason="the kernels were not built")

@@ -67,7 +67,8 @@ def _of_layer(spec: ModelSpec, layer: int, tokens: int) -> Iterator[tuple[str, t
     if this.attends:
         yield "queries", (shape.heads, tokens, shape.head_dim)
         yield "keys", (shape.kv_heads, tokens, shape.head_dim)
-        yield "values", (shape.kv_heads, tokens, shape.head_dim)
+        values = shape.head_dim if spec.latents is None else spec.latents.rank
+        yield "values", (shape.kv_heads, tokens, values)
         yield "weights", (shape.heads, tokens, tokens)
         yield "attention", (tokens, spec.width)
     if isinstance(this.mixer, Recurrence):

@@ -14,6 +14,7 @@ from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
+from gptcli.engine.torch.latents import LatentAttention
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
 from gptcli.engine.torch.rope import Rotation, rotate
@@ -162,7 +163,11 @@ class Layer(nn.Module):
         self.spec = spec
         mixes, thinks = this.mixes, this.thinks
         self.attention_norm = Norm(spec.norm, spec.width) if before and mixes else None
-        self.attention = Attention(spec, this) if this.attends else None
+        self.attention: Attention | LatentAttention | None = None
+        if this.attends and spec.latents is not None:
+            self.attention = LatentAttention(spec, shape, spec.latents)
+        elif this.attends:
+            self.attention = Attention(spec, this)
         self.mixer = _mixer(spec, this)
         self.attention_post_norm = Norm(spec.norm, spec.width) if after and mixes else None
         self.mlp_norm = Norm(spec.norm, spec.width) if before and thinks and not one else None

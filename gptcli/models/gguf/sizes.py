@@ -50,10 +50,11 @@ class Sizes:
         return self.kv_heads * self.head_dim
 
 
-def read(fields: Fields, *, kv_heads: int | None = None) -> Sizes:
+def read(fields: Fields, *, kv_heads: int | None = None, latent: bool = False) -> Sizes:
     """The sizes of a file. Raises ModelError for those that cannot be.
 
-    kv_heads: of keys and values, where it is no one number in the file.
+    kv_heads: of keys and values, where it is no one number in the file. latent: those of values
+    are others than those of keys, and both are nothing that every head has.
     """
     tensors = fields.header.tensors
     if EMBEDDING not in tensors:
@@ -62,7 +63,8 @@ def read(fields: Fields, *, kv_heads: int | None = None) -> Sizes:
     if type(kv_heads) is not int or not 0 < kv_heads <= heads:
         kv_heads = fields.count("attention.head_count_kv", heads)
     head_dim = fields.count("attention.key_length", max(1, width // heads))
-    fields.fixed("attention.value_length", head_dim)
+    if not latent:
+        fields.fixed("attention.value_length", head_dim)
     if heads % kv_heads or head_dim % 2:
         raise fields.error(f"cannot have {heads} heads of {head_dim} with {kv_heads} of keys")
     return Sizes(

@@ -25,6 +25,8 @@ from gptcli.types.families import FamilyFacts
 DIFFERENCES = Path(__file__).with_name("differences.json")
 
 
+#: Types that repositories with code of their own have, and whose they are.
+OTHER_TYPES = {"kimi_k2": "deepseek_v3"}
 #: What stretches rotary positions, as config.json names it.
 SCALINGS = ("linear", "dynamic", "llama3", "yarn", "longrope")
 
@@ -83,6 +85,7 @@ def listing() -> tuple[FamilyFacts, ...]:
 def family_of(config: ConfigFields) -> Family:
     """The family that config.json names. Raises ModelError listing those there are."""
     name = config.word("model_type")
+    name = OTHER_TYPES.get(name, name)
     if name not in supported():
         known = ", ".join(supported())
         raise config.bad("model_type", f"{name!r} is not supported (supported: {known})")
