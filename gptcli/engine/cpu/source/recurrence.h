@@ -43,9 +43,8 @@ static inline Filtered filtered(const LayerWeights &w) {
 
 // x = silu(bias + Σ weight · (the last tokens' x)) for 16 features of all tokens of a run; a short
 // convolution goes over before · value, without silu, and gathers after · that.
-static void filter_panel(const Step &s, int layer, const Run &run, float *inputs, int64_t stride,
+static void filter_panel(const Step &s, const LayerWeights &w, int layer, const Run &run, float *inputs, int64_t stride,
                          int64_t at, const float *weight, int64_t weight_stride, const float *bias) {
-  const LayerWeights &w = s.model->layer[layer];
   const bool alone = w.mixer == SHORT_CONV;
   const int taps = w.recurrent.taps;
   Floats past[MOST_TAPS], weights[MOST_TAPS];
@@ -87,7 +86,7 @@ static void filter_all(const Step &s, const Team &team, const LayerWeights &w, i
       const int64_t size = up(w.parts[part], 16), end = begin + size / 16;
       for (int64_t p = panels.first > begin ? panels.first : begin; p < panels.end && p < end; p++) {
         const int64_t here = 16 * (p - begin);
-        filter_panel(s, layer, run, inputs + 16 * p, all.features, all.at + 16 * p, weights[part] + here, size,
+        filter_panel(s, w, layer, run, inputs + 16 * p, all.features, all.at + 16 * p, weights[part] + here, size,
                      biases[part] ? biases[part] + here : nullptr);
       }
       begin = end;
