@@ -179,7 +179,7 @@ REFUSED = {
     "WordPiece": ("model", "bert"),
     "SentencePiece Unigram": ("model", "t5"),
     "scores": ("model", "llama"),
-    "chatglm-bpe": ("pre", "chatglm-bpe"),
+    "never-heard-of": ("pre", "never-heard-of"),
     "add_bos_token": ("add_bos_token", 1),
     "unknown type 9": ("token_type", [9] * 288),
     "tokenizer.ggml.new_rule": ("new_rule", False),
@@ -272,6 +272,10 @@ def test_a_text_after_a_control_token_has_its_space(tmp_path: Path, write_llama)
         # What ends a message of gpt-oss does not end its answer.
         (["<|end|>", "<|return|>", "<|call|>"], ["<|return|>", "<|call|>"]),
         (["<|end|>"], ["<|end|>"]),
+        (["[e~["], ["[e~["]),
+        # Llama 4 and Kimi have several.
+        (["<|eom|>", "<|eot|>"], ["<|eot|>", "<|eom|>"]),
+        (["[EOS]", "[EOT]", "<|im_end|>"], ["<|im_end|>", "[EOT]", "[EOS]"]),
     ],
 )
 def test_ends_known_by_their_text(tmp_path: Path, write_llama, names, ends) -> None:
