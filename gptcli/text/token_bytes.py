@@ -52,9 +52,19 @@ def scheme(decoder: Any) -> Callable[[str], bytes] | None:
     kinds = _kinds(decoder)
     if "ByteLevel" in kinds:
         return byte_level
-    if kinds & {"ByteFallback", "Metaspace"}:
+    if kinds & {"ByteFallback", "Metaspace"} or _spaces(decoder):
         return sentence_piece
     return None
+
+
+def _spaces(decoder: Any) -> bool:
+    """Whether a ▁ becomes a space by a step of its own, as models without bytes have it."""
+    if not isinstance(decoder, dict):
+        return False
+    if decoder.get("type") == "Replace":
+        return decoder.get("pattern") == {"String": "▁"} and decoder.get("content") == " "
+    parts = decoder.get("decoders")
+    return isinstance(parts, list) and any(map(_spaces, parts))
 
 
 def _kinds(decoder: Any) -> set[str]:

@@ -1,8 +1,9 @@
 """A model directory without tokenizer.json: its tokenizer from the files it has instead.
 
-Those are SentencePiece's `tokenizer.model`, with what transformers' LlamaTokenizer and
-GemmaTokenizer add to it, or `vocab.json` with `merges.txt`, of GPT2Tokenizer and Qwen2Tokenizer.
-Any other tokenizer_class of tokenizer_config.json is refused by name.
+Those are SentencePiece's `tokenizer.model` or `spiece.model`, with what transformers'
+LlamaTokenizer, GemmaTokenizer and T5Tokenizer add to it, or `vocab.json` with `merges.txt`, of
+GPT2Tokenizer and Qwen2Tokenizer. Any other tokenizer_class of tokenizer_config.json is refused by
+name.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.settings import CONFIG, END_OF_TEXT, TokenizerSettings
 
-PIECES, VOCABULARY, MERGES = "tokenizer.model", "vocab.json", "merges.txt"
+PIECES, VOCABULARY, MERGES = ("tokenizer.model", "spiece.model"), "vocab.json", "merges.txt"
 _MODEL = "config.json"
-_SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"}
+_SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "T5Tokenizer"}
+#: Those whose texts begin with no BOS, whatever the model knows.
+_WITHOUT_BOS = {"T5Tokenizer"}
 #: tokenizer_class → how it cuts a text.
 _BYTE_LEVEL_CLASSES = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
 #: model_type → tokenizer_class, where tokenizer_config.json names none.
@@ -30,7 +33,7 @@ _CLASS_OF_MODEL = dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Q
 
 def sources(names: Collection[str]) -> tuple[str, ...]:
     """Which of a directory's files a tokenizer can be made of; none where that cannot be."""
-    for found in ((PIECES,), (VOCABULARY, MERGES)):
+    for found in (*((name,) for name in PIECES), (VOCABULARY, MERGES)):
         if all(name in names for name in found):
             return found
     return ()
@@ -54,8 +57,9 @@ def convert(
 
     settings: as `raw` has them. Raises UnfitError, or ModelError for a file that is no JSON.
     """
-    if PIECES in held:
-        return _of_pieces(held[PIECES], settings, kind)
+    for name in PIECES:
+        if name in held:
+            return _of_pieces(held[name], settings, kind)
     vocabulary = jsonfile.parse(held[VOCABULARY], str(directory / VOCABULARY))
     return _of_merges(vocabulary, held[MERGES], settings, kind)
 
@@ -86,12 +90,13 @@ def _of_pieces(data: bytes, settings: TokenizerSettings, kind: str | None) -> Pa
         if at < len(known) and known[at].kind is not PieceKind.UNKNOWN:
             role = PieceKind.CONTROL if token["special"] else PieceKind.USER_DEFINED
             known[at] = Piece(token["content"], known[at].score, role)
-    rules = PieceRules(_prefix(settings, model), model.squeeze, model.character_map)
+    prefix = _prefix(settings, model)
+    rules = PieceRules(prefix, model.squeeze, model.character_map, model.unigram)
     return pieces.tokenizer(
         known,
         rules,
         added=list(settings.added.values()),
-        begin=_begin(settings, known, model.bos),
+        begin=None if kind in _WITHOUT_BOS else _begin(settings, known, model.bos),
     )
 
 
