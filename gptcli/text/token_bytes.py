@@ -10,25 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
+from gptcli.formats.tokenizer_json.byte_letters import byte_of_character
+
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-
-
-@cache
-def byte_of_character() -> dict[str, int]:
-    """GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    table = {chr(byte): byte for byte in printable}
-    hidden = (byte for byte in range(256) if byte not in set(printable))
-    return table | {chr(0x100 + i): byte for i, byte in enumerate(hidden)}
-
-
-@cache
-def character_of_byte() -> dict[int, str]:
-    """The same the other way."""
-    return {byte: character for character, byte in byte_of_character().items()}
 
 
 def byte_level(token: str) -> bytes:

@@ -177,7 +177,8 @@ def _normalizers(rules: PieceRules) -> list[Part]:
     if rules.character_map is not None:
         found.append({"type": "Precompiled", "precompiled_charsmap": rules.character_map})
     if rules.squeeze:
-        found += [_replace({"Regex": r"\A +| +\z"}, ""), _replace({"Regex": " {2,}"}, " ")]
+        # In this order: from each space of a long run the end would be looked for otherwise.
+        found += [_replace({"Regex": " {2,}"}, " "), _replace({"Regex": r"\A +| +\z"}, "")]
     if rules.prefix == "all":
         found.append({"type": "Prepend", "prepend": _SPACE})
     return [*found, _replace({"String": " "}, _SPACE)]

@@ -2,8 +2,8 @@
 
 Those are SentencePiece's `tokenizer.model` or `spiece.model`, with what transformers'
 LlamaTokenizer, GemmaTokenizer and T5Tokenizer add to it, or `vocab.json` with `merges.txt`, of
-GPT2Tokenizer and Qwen2Tokenizer. Any other tokenizer_class of tokenizer_config.json is refused by
-name.
+GPT2Tokenizer and Qwen2Tokenizer, or tiktoken's ranks, in a file of that name, in `tiktoken.model`
+or in `tokenizer.model`. Any other tokenizer_class of tokenizer_config.json is refused by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from pathlib import Path
 
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
-from gptcli.formats.tokenizer_json import byte_level, parts, pieces, sentencepiece_model, splitting
+from gptcli.formats.tokenizer_json import (
+    byte_level,
+    parts,
+    pieces,
+    ranks,
+    sentencepiece_model,
+    splitting,
+)
 from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
@@ -36,7 +43,7 @@ def sources(names: Collection[str]) -> tuple[str, ...]:
     for found in (*((name,) for name in PIECES), (VOCABULARY, MERGES)):
         if all(name in names for name in found):
             return found
-    return ()
+    return ranks.sources(names)
 
 
 def read(directory: Path, found: tuple[str, ...]) -> dict[str, bytes]:
@@ -53,10 +60,13 @@ def read(directory: Path, found: tuple[str, ...]) -> dict[str, bytes]:
 def convert(
     directory: Path, held: Mapping[str, bytes], settings: TokenizerSettings, kind: str | None
 ) -> Part:
-    """tokenizer.json as a dict; `held` is what `read` gave, `kind` the tokenizer's class.
+    """tokenizer.json as a dict; `held` is what `read` gave, `kind` what `kind_of` gave.
 
     settings: as `raw` has them. Raises UnfitError, or ModelError for a file that is no JSON.
     """
+    named = _ranks_in(held)
+    if named is not None:
+        return ranks.tokenizer(held[named], str(kind), settings)
     for name in PIECES:
         if name in held:
             return _of_pieces(held[name], settings, kind)
@@ -64,16 +74,26 @@ def convert(
     return _of_merges(vocabulary, held[MERGES], settings, kind)
 
 
-def class_of(directory: Path, settings: TokenizerSettings) -> str | None:
-    """The tokenizer's class: tokenizer_config.json's, or the one that goes with the model."""
-    path = directory / _MODEL
-    if settings.kind is not None or not path.is_file():
-        return settings.kind
+def kind_of(directory: Path, held: Mapping[str, bytes], settings: TokenizerSettings) -> str | None:
+    """The tokenizer's class: tokenizer_config.json's, or the one that goes with the model.
+
+    Of ranks, the way that they split a text. Raises UnfitError where that is not known.
+    """
+    path, named = directory / _MODEL, _ranks_in(held)
+    if (settings.kind is not None and named is None) or not path.is_file():
+        return settings.kind if named is None else ranks.way_of(named, settings.kind, None)
     model = jsonfile.read(path)
-    named = model.get("tokenizer_class")
-    if isinstance(named, str):
-        return named.removesuffix("Fast")
-    return _CLASS_OF_MODEL.get(str(model.get("model_type")))
+    kind, model_type = settings.kind or model.get("tokenizer_class"), str(model.get("model_type"))
+    kind = kind.removesuffix("Fast") if isinstance(kind, str) else None
+    if named is not None:
+        return ranks.way_of(named, kind, model_type)
+    return kind or _CLASS_OF_MODEL.get(model_type)
+
+
+def _ranks_in(held: Mapping[str, bytes]) -> str | None:
+    """The name of the file that has tiktoken's ranks, None for none."""
+    files_ = (name for name in held if name.endswith((".model", ".tiktoken")))
+    return next((name for name in files_ if ranks.is_ranks(held[name])), None)
 
 
 def raw(settings: TokenizerSettings) -> TokenizerSettings:

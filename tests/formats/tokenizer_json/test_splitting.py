@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from gptcli.formats.tokenizer_json.byte_letters import character_of_byte
 from gptcli.formats.tokenizer_json.splitting import WAYS
-from gptcli.text.token_bytes import byte_level, character_of_byte
+from gptcli.text.token_bytes import byte_level
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = (
