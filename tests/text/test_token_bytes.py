@@ -74,6 +74,18 @@ def test_sentence_piece_texts(token, expected):
             {"type": "Sequence", "decoders": [{"type": "Replace"}, {"type": "ByteFallback"}]},
             sentence_piece,
         ),
+        (
+            {
+                "type": "Sequence",
+                "decoders": [
+                    {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                    {"type": "Fuse"},
+                    {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+                ],
+            },
+            sentence_piece,
+        ),
+        ({"type": "Replace", "pattern": {"Regex": "▁"}, "content": "_"}, None),
         ({"type": "WordPiece"}, None),
         ({"type": "Sequence", "decoders": 3}, None),
         (None, None),

@@ -122,6 +122,12 @@ def test_a_piece_of_unknown_letters_is_found_whole() -> None:
     assert built.encode("é").ids == [1 + 0xC3, 1 + 0xA9]
 
 
+def test_long_runs_of_spaces() -> None:
+    """Catches the end of a text looked for from each space of a run: minutes, for a stranger."""
+    _, ours = both("default")
+    assert ours.encode(f"a{' ' * 1_000_000}b ").ids == ours.encode("a b").ids
+
+
 def test_likely_pieces_need_a_name_for_the_rest() -> None:
     """Catches a text refused for a letter of it, long after the model was opened."""
     letter = Piece("a", -1.0, PieceKind.NORMAL)
