@@ -55,6 +55,8 @@ KIMI = (
     r"(?:(?!\p{Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}])*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# As Oniguruma reads the published `\d{1,3}(?=(?:\d{3})*\b)`: words are of ½ and ² too.
+THOUSANDS = r"\d{1,3}(?=(?:\d{3})*(?![\p{L}\p{M}\p{N}\p{Pc}]))"
 YOUTU = "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"
 TEKKEN = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
@@ -89,7 +91,7 @@ STEPS = {
     "laguna": [r"[^\n]+|[\n]+", QWEN2],
     "bailingmoe2": [BAILING],
     "exaone-moe": [EXAONE_MOE],
-    "tiny_aya": [r"\d{1,3}(?=(?:\d{3})*\b)", O200K],
+    "tiny_aya": [THOUSANDS, O200K],
     "kimi-k2": [KIMI],
     "youtu": [YOUTU, O200K.replace("{1,3}", "")],
     "seed-coder": [SEED_CODER],
