@@ -2,7 +2,7 @@
 
 Those are SentencePiece's `tokenizer.model` or `spiece.model`, with what transformers'
 LlamaTokenizer, GemmaTokenizer and T5Tokenizer add to it, or `vocab.json` with `merges.txt`, of
-GPT2Tokenizer and Qwen2Tokenizer, or tiktoken's ranks, in a file of that name, in `tiktoken.model`
+GPT2Tokenizer and Qwen's two, or tiktoken's ranks, in a file of that name, in `tiktoken.model`
 or in `tokenizer.model`. Any other tokenizer_class of tokenizer_config.json is refused by name.
 """
 
@@ -33,9 +33,16 @@ _SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokeniz
 #: Those whose texts begin with no BOS, whatever the model knows.
 _WITHOUT_BOS = {"T5Tokenizer"}
 #: tokenizer_class → how it cuts a text.
-_BYTE_LEVEL_CLASSES = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
+_BYTE_LEVEL_CLASSES = {
+    "GPT2Tokenizer": "gpt-2",
+    "Qwen2Tokenizer": "qwen2",
+    "Qwen3_5Tokenizer": "qwen35",
+}
 #: model_type → tokenizer_class, where tokenizer_config.json names none.
-_CLASS_OF_MODEL = dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer")
+_CLASS_OF_MODEL = {
+    **dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer"),
+    **dict.fromkeys(("qwen3_5", "qwen3_5_moe", "qwen3_5_text"), "Qwen3_5Tokenizer"),
+}
 
 
 def sources(names: Collection[str]) -> tuple[str, ...]:
@@ -146,7 +153,7 @@ def _of_merges(vocab: Part, merges: bytes, settings: TokenizerSettings, kind: st
     pairs = [line.split(" ") for line in _lines(merges)]
     way = splitting.WAYS[_BYTE_LEVEL_CLASSES[kind or "GPT2Tokenizer"]]
     if settings.flag("add_prefix_space"):
-        if kind == "Qwen2Tokenizer":
+        if kind not in (None, "GPT2Tokenizer"):
             raise UnfitError(f"add_prefix_space of a {kind} is not supported")
         way = splitting.Splitting(splitting.byte_level(use_regex=True, add_prefix_space=True))
     added = dict(settings.added)

@@ -11,6 +11,7 @@ import pytest
 import sentencepiece
 from tokenizers import Tokenizer as Rust
 from transformers import GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer
+from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from gptcli.errors import ModelError
 from gptcli.formats.tokenizer_json import reading
@@ -136,12 +137,14 @@ def test_merges_as_transformers_reads_them(directory: Path, space: bool | None) 
     assert ours.is_special(ours.id_of("<|end|>"))
 
 
-def test_qwen_s_merges_cut_digits_and_compose(directory: Path) -> None:
-    """Catches GPT-2's pattern for a Qwen vocabulary."""
+@pytest.mark.parametrize("kind", [Qwen2Tokenizer, Qwen3_5Tokenizer])
+def test_qwen_s_merges_cut_digits_and_compose(directory: Path, kind: type[Any]) -> None:
+    """Catches GPT-2's pattern for a Qwen vocabulary, and letters cut from their marks."""
     names = dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|end|>")
-    ours = Tokenizer(with_merges(directory, tokenizer_class="Qwen2Tokenizer", **names))
-    theirs = Qwen2Tokenizer.from_pretrained(directory)
-    for text in TEXTS:
+    ours = Tokenizer(with_merges(directory, tokenizer_class=kind.__name__, **names))
+    found = json.loads(byte_level().to_str())["model"]
+    theirs = kind(vocab=found["vocab"], merges=[tuple(two) for two in found["merges"]], **names)
+    for text in [*TEXTS, "हिन्दी กำ x\u0308y"]:
         assert ours.encode(text) == theirs.encode(text)
 
 
