@@ -122,6 +122,13 @@ LLAMA4: Fields = WIDE | {
     "floor_scale": 5,
     "attn_scale": 0.4,
 }
+LAGUNA: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 20,
+}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -484,6 +491,35 @@ CASES: dict[str, Case] = {
             "moe_layers": [0, 2],
         },
         repeats=True,
+    ),
+    "laguna/mixed": Case(
+        "laguna",
+        LAGUNA
+        | {
+            "layer_types": [FULL, SLIDING, SLIDING],
+            "num_attention_heads_per_layer": [4, 6, 6],
+            "sliding_window": 7,
+            "moe_routed_scaling_factor": 2.5,
+            "rope_parameters": {
+                FULL: YARN | {"partial_rotary_factor": 0.5, "attention_factor": 1.3},
+                SLIDING: {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+        seed=4,
+    ),
+    "laguna/options": Case(
+        "laguna",
+        LAGUNA
+        | TIED
+        | {
+            "mlp_layer_types": ["dense", "dense", "sparse"],
+            "moe_router_logit_softcapping": 0.8,
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    # No layer has a window, whatever it says of one.
+    "laguna/elements": Case(
+        "laguna", LAGUNA | {"gating": "per-element", "sliding_window": 0}, repeats=True
     ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(

@@ -44,6 +44,7 @@ TARGETS: dict[str, Any] = {
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
     **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "llama4_text"), ATTENTION),
+    "laguna": r".*(self_attn\.[qgo]_proj|layers\.0\.mlp\.up_proj)",
     "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
     "qwen3_5": r".*language_model.*_proj\w*",
 }

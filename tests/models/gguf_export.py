@@ -49,6 +49,8 @@ ARCHITECTURES = {
     # Without Mamba layers and without experts.
     "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
     "hunyuan_v1_dense": gguf.MODEL_ARCH.HUNYUAN_DENSE,
+    # Of which the package does not know yet; its tensors are named as those of this one.
+    "laguna": gguf.MODEL_ARCH.DOTS1,
     "lfm2": gguf.MODEL_ARCH.LFM2,
     "llama": gguf.MODEL_ARCH.LLAMA,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
@@ -73,6 +75,8 @@ ARCHITECTURES = {
     "stablelm": gguf.MODEL_ARCH.STABLELM,
     "starcoder2": gguf.MODEL_ARCH.STARCODER2,
 }
+#: Where that is not what a file says.
+NAMED = {"laguna": "laguna"}
 #: What llama-quantize takes where rows are not of whole blocks of 256.
 OF_SHORT_ROWS = {Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q8_0}
 PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
@@ -97,7 +101,8 @@ def export(
     if "text_config" in config:
         config, stored = text_alone(config), text_tensors(stored)
     state = Numbers(stored)
-    name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
+    kind_of = config["model_type"]
+    name = NAMED.get(kind_of) or gguf.MODEL_ARCH_NAMES[ARCHITECTURES[kind_of]]
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
     writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
     settings(writer, config, state)
@@ -584,6 +589,7 @@ CHANGES = {
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,
+    "laguna": gguf_experts.laguna_names,
     "lfm2": mixers.short_conv,
     "qwen3_5_text": mixers.delta,
     "nemotron": _shifted,

@@ -65,7 +65,7 @@ EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 #: Those that are only told by their logits, see test_gguf_goldens.
 BY_LOGITS = {"arcee", "cohere2", "ernie4_5", "exaone4", "glm4", "granitemoe", "granitemoehybrid"}
 BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "seed_oss"}
-BY_LOGITS |= {"qwen2_vl", "qwen3_vl"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "laguna", "lfm2", "qwen3_5_text"}
 
 #: case → (model_type, fields of its config)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -327,6 +327,10 @@ def test_qwen3_moe_that_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_architecture_is_tested() -> None:
     """Catches a new architecture without a round trip."""
-    known = {gguf.MODEL_ARCH_NAMES[arch] for arch in gguf_export.ARCHITECTURES.values()}
+    named = gguf_export.NAMED
+    known = {
+        named.get(kind) or gguf.MODEL_ARCH_NAMES[arch]
+        for kind, arch in gguf_export.ARCHITECTURES.items()
+    }
     assert known | {"qwen3vlmoe"} == set(families.supported())
     assert {kind for kind, _ in CASES.values()} | BY_LOGITS == set(gguf_export.ARCHITECTURES)

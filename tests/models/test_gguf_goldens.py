@@ -42,6 +42,7 @@ UNHELD = {
     "gpt_oss/mxfp4": "another swiglu_limit",
     "gpt_oss/options": "no biases of attention",
     "gpt_oss/plain": "another swiglu_limit",
+    "laguna/options": "a bound of the router's numbers",
     "lfm2/options": "biases of convolutions",
     "llama/dynamic": "dynamic rope scaling",
     "llama/llama3": "Llama 3's rope scaling of another context than 8192",

@@ -7,9 +7,10 @@ from typing import Any
 
 from gptcli.models.gguf.fields import Fields, decimal
 
+_TURNED = "rope.dimension_count"
 KEYS = frozenset(
     {
-        "rope.dimension_count",
+        _TURNED,
         "rope.freq_base",
         "rope.scaling.factor",
         "rope.scaling.original_context_length",
@@ -47,9 +48,12 @@ def fields_of(fields: Fields, head_dim: int, base: float = 10000.0) -> dict[str,
     return found if scaling is None else {**found, "rope_scaling": scaling}
 
 
-def share(fields: Fields, head_dim: int) -> float:
-    """Which share of a head's features is turned. Raises ModelError for one that cannot be."""
-    turned = fields.count("rope.dimension_count", head_dim)
+def share(fields: Fields, head_dim: int, key: str = _TURNED) -> float:
+    """Which share of a head's features is turned. Raises ModelError for one that cannot be.
+
+    key: of how many features that is; without it, as many as elsewhere.
+    """
+    turned = fields.count(key, fields.count(_TURNED, head_dim))
     if turned > head_dim or turned % 2:
         raise fields.error(f"turns {turned} features of heads that have {head_dim}")
     return turned / head_dim
