@@ -455,6 +455,17 @@ CASES: dict[str, Case] = {
     "llama4_text/chunks": Case(
         "llama4_text", LLAMA4 | {"interleave_moe_layer_step": 2, "rope_parameters": LLAMA3}
     ),
+    "llama4_text/published": Case(
+        "llama4_text",
+        LLAMA4
+        | {"interleave_moe_layer_step": 2, "floor_scale": 8192, "attn_scale": 0.1}
+        | {"attention_chunk_size": 8192}
+        | {
+            "rope_parameters": LLAMA3
+            | {"original_max_position_embeddings": 8192, "factor": 16.0, "rope_theta": 500000.0}
+        },
+        repeats=True,
+    ),
     "llama4/vision": Case(
         "llama4",
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gguf
+import numpy as np
 
 
 def _qwen2_moe(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
@@ -71,10 +72,29 @@ def laguna_names(config: dict[str, Any], name: str, array: Any) -> list[tuple[st
     return [(name, array)]
 
 
+def _llama4(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_rope_dimension_count(config["head_dim"])
+    writer.add_interleave_moe_layer_step(config["interleave_moe_layer_step"])
+    writer.add_expert_feed_forward_length(config["intermediate_size_moe"])
+
+
+def unstacked(config: dict[str, Any], name: str, array: Any) -> list[tuple[str, Any]]:
+    """Llama 4's experts, each as (out, in), gate and up by themselves."""
+    if name.endswith("gate_up_proj"):
+        gate, up = np.split(array.swapaxes(-1, -2), 2, axis=-2)
+        at = name.replace("gate_up_proj", "{}_proj.weight")
+        return [(at.format("gate"), gate), (at.format("up"), up)]
+    if name.endswith("experts.down_proj"):
+        return [(f"{name}.weight", array.swapaxes(-1, -2))]
+    return [(name, array)]
+
+
 SETTINGS = {
     "ernie4_5_moe": _ernie4_5_moe,
     "glm4_moe": _glm4_moe,
     "laguna": _laguna,
+    "llama4_text": _llama4,
     "minimax_m2": _minimax_m2,
     "qwen2_moe": _qwen2_moe,
 }

@@ -53,8 +53,10 @@ ARCHITECTURES = {
     "laguna": gguf.MODEL_ARCH.DOTS1,
     "lfm2": gguf.MODEL_ARCH.LFM2,
     "llama": gguf.MODEL_ARCH.LLAMA,
+    "llama4_text": gguf.MODEL_ARCH.LLAMA4,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
+    "ministral3": gguf.MODEL_ARCH.MISTRAL3,
     "mistral3": gguf.MODEL_ARCH.MISTRAL3,
     "mixtral": gguf.MODEL_ARCH.LLAMA,
     "nemotron": gguf.MODEL_ARCH.NEMOTRON,
@@ -80,7 +82,7 @@ NAMED = {"laguna": "laguna"}
 #: What llama-quantize takes where rows are not of whole blocks of 256.
 OF_SHORT_ROWS = {Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q8_0}
 PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
-PERMUTED |= {"arcee", "granitemoe", "granitemoehybrid", "mistral3"}
+PERMUTED |= {"arcee", "granitemoe", "granitemoehybrid", "mistral3", "ministral3"}
 
 
 def export(
@@ -202,6 +204,9 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
     if kind in OWN_SETTINGS:
         OWN_SETTINGS[kind](writer, config)
         return
+    if kind == "llama4_text":
+        hidden, all_hidden = config["intermediate_size"], config["intermediate_size_mlp"]
+        config |= {"intermediate_size_moe": hidden, "intermediate_size": all_hidden}
     common(writer, scaled_once(config) if kind == "hunyuan_v1_dense" else config)
     if kind in PERMUTED:
         writer.add_vocab_size(config["vocab_size"])
@@ -236,6 +241,10 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         # As older converters did.
         factor = config["rope_parameters"]["full_attention"]["factor"]
         writer.add_rope_scaling_attn_factors(0.1 * math.log(factor) + 1)
+    if kind == "ministral3":
+        rope = config["rope_parameters"]
+        writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
     if kind == "qwen3_5_text":
         mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
@@ -461,10 +470,13 @@ def extra(config: dict[str, Any]) -> Tensors:
         dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
         factors = []
         for freq in 1.0 / rope["rope_theta"] ** (np.arange(0, dim, 2, dtype=np.float32) / dim):
-            wave, low, high = 2 * math.pi / freq, 8192 / 1.0, 8192 / 4.0
-            smooth = (8192 / wave - 1.0) / (4.0 - 1.0)
-            mean = 1 / ((1 - smooth) / rope["factor"] + smooth)
-            factors.append(1 if wave < high else rope["factor"] if wave > low else mean)
+            most = rope["high_freq_factor"]
+            wave, low, high = 2 * math.pi / freq, 8192 / 1.0, 8192 / most
+            if low >= wave >= high:
+                smooth = (8192 / wave - 1.0) / (most - 1.0)
+                factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+            else:
+                factors.append(1 if wave < high else rope["factor"])
         yield "rope_freqs.weight", np.array(factors, np.float32)
 
 
@@ -591,6 +603,7 @@ CHANGES = {
     "gpt_oss": _woven,
     "laguna": gguf_experts.laguna_names,
     "lfm2": mixers.short_conv,
+    "llama4_text": gguf_experts.unstacked,
     "qwen3_5_text": mixers.delta,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),

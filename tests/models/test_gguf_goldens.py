@@ -46,6 +46,8 @@ UNHELD = {
     "lfm2/options": "biases of convolutions",
     "llama/dynamic": "dynamic rope scaling",
     "llama/llama3": "Llama 3's rope scaling of another context than 8192",
+    "llama4_text/chunks": "chunks of another size, queries that are sharper sooner",
+    "llama4_text/options": "no chunks, rotary positions in other layers, biases of attention",
     "mistral/window": "the window of a Mistral",
     "mixtral/window": "the window of a Mixtral",
     "olmo2/options": "biases of attention",

@@ -59,7 +59,7 @@ def convert(
 
 def _packed(model: GgufModel) -> list[Woven]:
     """The stacks that stay in MXFP4: all there are, or none, as config.json can say it."""
-    stacks = [take for take in model.plan.takes if isinstance(take, Woven) and take.transpose]
+    stacks = [take for take in model.plan.takes if isinstance(take, Woven) and take.packs]
     infos = [model.header.tensors[source] for take in stacks for source in take.sources]
     return stacks if all(info.type == "MXFP4" for info in infos) else []
 

@@ -28,13 +28,15 @@ YARN_KEYS = frozenset(
 )
 #: The tensor that holds what Llama 3's scaling divides the frequencies by.
 FREQUENCIES = "rope_freqs.weight"
-#: Llama 3's rope scaling: the file holds its effect, not its parameters, and factors differ.
+#: Llama 3's rope scaling, and Llama 4's: the file holds its effect, not its parameters, and factors
+#: differ.
 _LLAMA3 = {
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
 }
+_LLAMA4 = {**_LLAMA3, "high_freq_factor": 1.0}
 
 
 def fields_of(fields: Fields, head_dim: int, base: float = 10000.0) -> dict[str, Any]:
@@ -111,11 +113,11 @@ def _divided(fields: Fields, head_dim: int, base: float) -> dict[str, Any] | Non
         return None
     # The longest wave is divided by the factor itself.
     factor = divisors[-1]
-    scaling = {**_LLAMA3, "factor": factor}
-    if factor > 1 and np.allclose(
-        divisors, llama3_divisors(scaling, head_dim, base), rtol=1e-4, atol=0
-    ):
-        return scaling
+    for known in (_LLAMA3, _LLAMA4):
+        scaling = {**known, "factor": factor}
+        wanted = llama3_divisors(scaling, head_dim, base)
+        if factor > 1 and np.allclose(divisors, wanted, rtol=1e-4, atol=0):
+            return scaling
     raise fields.error(f"{FREQUENCIES} is not a known rope scaling")
 
 
@@ -142,6 +144,8 @@ def llama3_divisors(scaling: dict[str, Any], head_dim: int, base: float) -> list
     found = []
     for pair in range(0, head_dim, 2):
         turns = context / (2 * math.pi * base ** (pair / head_dim))
-        share = min(1.0, max(0.0, (turns - low) / (high - low)))
+        # Where nothing is between the two, it is one or the other.
+        between = (turns - low) / (high - low) if high > low else turns >= high
+        share = min(1.0, max(0.0, between))
         found.append(1 / ((1 - share) / factor + share))
     return found

@@ -48,7 +48,8 @@ class Woven:
     """A stack of matrices or vectors, each made of one of every source, whose rows take turns.
 
     shape: of each source, the stack's length first; transpose: of each matrix after that. above:
-    the rows of one source stand above those of the next instead.
+    the rows of one source stand above those of the next instead. packs: where the sources are in
+    MXFP4, config.json can say that the stored stack is.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Woven:
     shape: Shape
     transpose: bool = False
     above: bool = False
+    packs: bool = False
 
     @property
     def order(self) -> Order | None:
