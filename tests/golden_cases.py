@@ -12,11 +12,11 @@ Fields = dict[str, Any]
 class Case:
     """A model_type, fields of its config, the largest shard.
 
-    attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
-    many tokens are computed once more by themselves, where the length matters. repeats: nothing is
-    new in it but names, sizes and how known parts go together, so its logits and its weights are
-    compared, and the many ways to compute them are those of other cases. seed: another draw, where
-    with the first rounding decides which experts are chosen.
+    attention: how transformers computes it; packed: its experts are stored in MXFP4; stacked: in
+    two stacks; short: how many tokens are computed once more by themselves, where the length
+    matters. repeats: nothing is new in it but names, sizes and how known parts go together, so its
+    logits and its weights are compared, and the many ways to compute them are those of other cases.
+    seed: another draw, where with the first rounding decides which experts are chosen.
     """
 
     kind: str
@@ -24,6 +24,7 @@ class Case:
     shard: str = "1GB"
     attention: str = "eager"
     packed: bool = False
+    stacked: bool = False
     short: int = 0
     repeats: bool = False
     seed: int = 0
@@ -55,7 +56,7 @@ WIDE: Fields = SMALL | {"head_dim": 8}
 GEMMA: Fields = WIDE | {"hidden_size": 24}
 TIED: Fields = {"tie_word_embeddings": True}
 UNTIED: Fields = {"tie_word_embeddings": False}
-FULL, SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING, LINEAR = "full_attention", "sliding_attention", "linear_attention"
 NEO: Fields = {
     "vocab_size": 61,
     "hidden_size": 16,
@@ -195,7 +196,7 @@ def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
 
 
 QWEN3_5: Fields = WIDE | {
-    "layer_types": ["linear_attention", FULL],
+    "layer_types": [LINEAR, FULL],
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
     "linear_key_head_dim": 10,
@@ -203,9 +204,77 @@ QWEN3_5: Fields = WIDE | {
     "linear_conv_kernel_dim": 4,
     "rms_norm_eps": 1e-4,
 }
+QWEN3_5_VISION: Fields = {
+    "model_type": "qwen3_5_vision",
+    "depth": 1,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_heads": 1,
+    "patch_size": 2,
+    "temporal_patch_size": 1,
+    "out_hidden_size": 16,
+    "num_position_embeddings": 4,
+}
+QWEN3_5_IDS: Fields = {
+    "image_token_id": 60,
+    "video_token_id": 59,
+    "vision_start_token_id": 58,
+    "vision_end_token_id": 57,
+}
 LFM2: Fields = SMALL | {
     "layer_types": ["conv", FULL],
     "block_multiple_of": 8,
+}
+
+LFM2_MOE: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "num_dense_layers": 1,
+    "norm_eps": 1e-4,
+}
+#: Half of the features of each head of attention rotate.
+BAMBA: Fields = SMALL | {
+    "hidden_size": 24,
+    "attn_layer_indices": [1],
+    "mamba_n_heads": 4,
+    "mamba_n_groups": 2,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
+    "rms_norm_eps": 1e-4,
+}
+FALCON_H1: Fields = SMALL | {
+    "mamba_d_ssm": 24,
+    "mamba_n_heads": 4,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "rms_norm_eps": 1e-4,
+    "ssm_multipliers": [0.7, 1.2, 0.8, 1.5, 0.6],
+    "ssm_out_multiplier": 0.9,
+    "mlp_multipliers": [1.4, 0.7],
+    "key_multiplier": 0.8,
+    "attention_out_multiplier": 1.2,
+    "embedding_multiplier": 1.7,
+    "lm_head_multiplier": 1.3,
+}
+QWEN3_NEXT: Fields = QWEN3_5 | {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 10,
+}
+NEMOTRON_H: Fields = SMALL | {
+    "layers_block_type": [LINEAR, "mlp", FULL, "mlp"],
+    "head_dim": 8,
+    "mamba_num_heads": 4,
+    "mamba_head_dim": 12,
+    "ssm_state_size": 10,
+    "n_groups": 2,
+    "chunk_size": 16,
+    "layer_norm_epsilon": 1e-3,
 }
 
 CASES: dict[str, Case] = {
@@ -710,7 +779,7 @@ CASES: dict[str, Case] = {
         QWEN3_5
         | TIED
         | {
-            "layer_types": [FULL, "linear_attention"],
+            "layer_types": [FULL, LINEAR],
             "linear_num_value_heads": 2,
             "linear_value_head_dim": 18,
             "linear_conv_kernel_dim": 2,
@@ -723,21 +792,8 @@ CASES: dict[str, Case] = {
         "qwen3_5",
         {
             "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
-            "vision_config": {
-                "model_type": "qwen3_5_vision",
-                "depth": 1,
-                "hidden_size": 8,
-                "intermediate_size": 8,
-                "num_heads": 1,
-                "patch_size": 2,
-                "temporal_patch_size": 1,
-                "out_hidden_size": 16,
-                "num_position_embeddings": 4,
-            },
-            "image_token_id": 60,
-            "video_token_id": 59,
-            "vision_start_token_id": 58,
-            "vision_end_token_id": 57,
+            "vision_config": QWEN3_5_VISION,
+            **QWEN3_5_IDS,
         },
     ),
     "lfm2/plain": Case("lfm2", LFM2),
@@ -792,6 +848,154 @@ CASES: dict[str, Case] = {
     "granitemoehybrid/options": Case(
         "granitemoehybrid",
         GRANITE4 | TIED | {"attention_bias": True, "position_embedding_type": None},
+        repeats=True,
+    ),
+    "granitemoehybrid/mamba": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "layer_types": [LINEAR, FULL],
+            "mamba_n_groups": 2,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+            "position_embedding_type": None,
+        },
+        repeats=True,
+    ),
+    "granitemoehybrid/mixture": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "intermediate_size": 12,
+            "layer_types": [FULL, LINEAR],
+            "mamba_n_groups": 1,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/mixture": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, "moe", FULL, "mlp"],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "routed_scaling_factor": 1.7,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/latent": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": ["moe", LINEAR, FULL],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "moe_latent_size": 12,
+            "norm_topk_prob": False,
+        },
+        seed=2,
+    ),
+    "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT, repeats=True),
+    "qwen3_next/options": Case(
+        "qwen3_next",
+        QWEN3_NEXT
+        | TIED
+        | {
+            "layer_types": [FULL, LINEAR],
+            "mlp_only_layers": [1],
+            "norm_topk_prob": False,
+            "attention_bias": True,
+        },
+        repeats=True,
+    ),
+    "qwen3_5_moe_text/alone": Case("qwen3_5_moe_text", QWEN3_NEXT, repeats=True),
+    "qwen3_5_moe/stacked": Case(
+        "qwen3_5_moe",
+        {
+            "text_config": QWEN3_NEXT | {"model_type": "qwen3_5_moe_text"},
+            "vision_config": QWEN3_5_VISION | {"model_type": "qwen3_5_moe_vision"},
+            **QWEN3_5_IDS,
+        },
+        stacked=True,
+        repeats=True,
+    ),
+    "lfm2_moe/plain": Case("lfm2_moe", LFM2_MOE, repeats=True),
+    "lfm2_moe/options": Case(
+        "lfm2_moe",
+        LFM2_MOE
+        | UNTIED
+        | {
+            "layer_types": [FULL, "conv"],
+            "num_dense_layers": 0,
+            "use_expert_bias": False,
+            "norm_topk_prob": False,
+            "routed_scaling_factor": 1.5,
+            "conv_bias": True,
+        },
+        repeats=True,
+    ),
+    "bamba/plain": Case("bamba", BAMBA),
+    "bamba/options": Case(
+        "bamba",
+        BAMBA
+        | TIED
+        | {
+            "attn_layer_indices": [0],
+            "attention_bias": True,
+            "mlp_bias": True,
+            "mamba_n_groups": 1,
+            "mamba_expand": 3,
+            "mamba_d_state": 18,
+            "mamba_d_conv": 2,
+            "mamba_conv_bias": False,
+            "mamba_proj_bias": True,
+            "time_step_limit": [0.6, 0.9],
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    "falcon_h1/multiplied": Case(
+        "falcon_h1", FALCON_H1 | {"attention_in_multiplier": 1.1, "ssm_in_multiplier": 1.25}
+    ),
+    "falcon_h1/normed": Case(
+        "falcon_h1",
+        FALCON_H1
+        | TIED
+        | {
+            "mamba_rms_norm": True,
+            "mamba_n_groups": 2,
+            "attention_bias": True,
+            "projectors_bias": True,
+            "mamba_proj_bias": True,
+            "mlp_bias": True,
+        },
+    ),
+    "falcon_h1/gate_first": Case(
+        "falcon_h1",
+        FALCON_H1 | {"mamba_rms_norm": True, "mamba_norm_before_gate": False, "mamba_d_ssm": None},
+        repeats=True,
+    ),
+    "nemotron_h/dense": Case("nemotron_h", NEMOTRON_H),
+    "nemotron_h/options": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, FULL, LINEAR, "mlp"],
+            "mlp_bias": True,
+            "use_bias": True,
+            "use_conv_bias": False,
+            "time_step_min": 0.6,
+            "conv_kernel": 3,
+        },
         repeats=True,
     ),
     "hunyuan_v1_dense/alpha": Case(

@@ -43,10 +43,14 @@ TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
-    **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "llama4_text"), ATTENTION),
     "laguna": r".*(self_attn\.[qgo]_proj|layers\.0\.mlp\.up_proj)",
+    **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "lfm2_moe", "qwen3_next"), ATTENTION),
+    **dict.fromkeys(("llama4_text", "qwen3_5_moe_text"), ATTENTION),
+    "qwen3_5_moe": r".*language_model.*(self_attn|linear_attn)\..*_proj\w*",
     "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
     "qwen3_5": r".*language_model.*_proj\w*",
+    # PEFT refuses what projects a mixer's sums back.
+    **dict.fromkeys(("falcon_h1", "nemotron_h"), r".*\.(q_proj|o_proj|in_proj|up_proj)"),
 }
 
 

@@ -38,6 +38,8 @@ class Rule:
 
     exact: float32 whatever dtype the model runs in. one_row: a vector that is stored as a matrix
     of one row.
+
+    unless: where a tensor of that name is stored, the same is in it, and this rule is for nothing.
     """
 
     stored: str
@@ -52,6 +54,7 @@ class Rule:
     exact: bool = False
     one_row: bool = False
     either: bool = False
+    unless: str | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:

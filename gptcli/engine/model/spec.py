@@ -77,8 +77,9 @@ class LayerSpec:
     rope: None for no rotation here; window: how many tokens back attention sees (itself
     included), None for all of them; chunk: it sees nothing before the last multiple of this;
     mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
-    mixer: what it has in place of attention; mixes, thinks: whether it has attention or a mixer at
-    all, and an MLP.
+    mixer: what it has in place of attention, or beside it where `beside`: both then read the same,
+    and what they say is added up; mixes, thinks: whether it has attention or a mixer at all, and
+    an MLP.
     """
 
     rope: Rope | None = None
@@ -89,13 +90,14 @@ class LayerSpec:
     temperature: Temperature | None = None
     normed_heads: bool = True
     mixer: Mixer | None = None
+    beside: bool = False
     mixes: bool = True
     thinks: bool = True
 
     @property
     def attends(self) -> bool:
         """Whether it has attention."""
-        return self.mixes and self.mixer is None
+        return self.mixes and (self.mixer is None or self.beside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +116,10 @@ class ModelSpec:
     1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
     logit that takes part in the softmax and has no value.
     attention_gate: a gate of what it gathers, read from the stream as queries are.
+    attention_out_scale multiplies what it says.
 
-    MLP. gated: down(activation(gate) * (up + up_offset)); gate_limit: the gate is cut off above
-    it, `up` on both sides.
+    MLP. gated: down(activation(gate_scale * gate) * (up + up_offset)); gate_limit: the gate is cut
+    off above it, `up` on both sides. mlp_out_scale multiplies what it says.
 
     Layers. norms: before each block reads the stream, on its update before that is added, or
     both; blocks: one after the other, or both reading the same stream, through a norm each or
@@ -150,8 +153,11 @@ class ModelSpec:
     sinks: bool = False
     attention_gate: OutputGate | None = None
     experts: Experts | None = None
+    attention_out_scale: float = 1.0
+    gate_scale: float = 1.0
     gate_limit: float | None = None
     up_offset: float = 0.0
+    mlp_out_scale: float = 1.0
     norms: Literal["before", "after", "both"] = "before"
     blocks: Literal["serial", "parallel", "parallel_one_norm"] = "serial"
     residual_scale: float = 1.0

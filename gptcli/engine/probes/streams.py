@@ -36,11 +36,11 @@ class Streams:
         return self._of("embedding", -1)
 
     def attention(self, layer: int) -> Array:
-        """What the layer's attention added, (positions, width)."""
+        """What the layer's attention added, (positions, width): zeros where it has none."""
         return self._of("attention", layer)
 
     def mlp(self, layer: int) -> Array:
-        """What the layer's MLP added, (positions, width)."""
+        """What the layer's MLP added, (positions, width): zeros where it has none."""
         return self._of("mlp", layer)
 
     def after(self, layer: int) -> Array:
@@ -52,5 +52,8 @@ class Streams:
         return self.after(layer - 1) + self.attention(layer)
 
     def _of(self, point: str, layer: int) -> Array:
-        parts = self._parts[point, layer]
+        parts = self._parts.get((point, layer))
+        if parts is None:
+            after = self._of("stream", layer)
+            return namespace(after).zeros_like(after)
         return namespace(parts[0]).concat(parts)

@@ -76,6 +76,13 @@ class KeysValues:
         other.values = xp.take(self.values, rows, axis=0)
         return other
 
+    def apart(self, rows: Array) -> None:
+        """See LayerState: all of it goes back."""
+
+    def restored(self, apart: Self) -> Self:
+        """See LayerState."""
+        return apart
+
 
 def _grown(old: Array, kept: int, capacity: int) -> Array:
     if old.shape[2] >= capacity:

@@ -57,10 +57,12 @@ class PagedState(ForwardState):
         shapes = [shape if each.attends else NOTHING for each, shape in pairs]
         self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)
         states = iter(slots.layers if slots is not None else ())
-        self.layers = [
-            PagedLayer(layer, self) if each.mixer is None else PagedMixer(next(states), self)
-            for each, layer in zip(spec.each_layer, self.pool.layers, strict=True)
-        ]
+        self.layers = []
+        for each, layer in zip(spec.each_layer, self.pool.layers, strict=True):
+            attention = PagedLayer(layer, self)
+            mixer = None if each.mixer is None else PagedMixer(next(states), self)
+            both = PagedJoint(attention, mixer) if mixer is not None and each.attends else None
+            self.layers.append(both or mixer or attention)
         self.rows: list[PagedRow] = []
         self.under_way: list[int] | None = None
         self._table: NDArray[np.int32] = np.empty((0, 1), np.int32)
@@ -131,6 +133,35 @@ class PagedMixer:
         """See RecurrentState."""
         rows = indices(self._state.slots, self.inputs)
         self.inputs[rows], self.memory[rows] = inputs, memory
+
+
+class PagedJoint:
+    """Both of a layer that has attention and a mixer beside it."""
+
+    def __init__(self, attention: PagedLayer, mixer: PagedMixer) -> None:
+        self._attention, self._mixer = attention, mixer
+        self.append = attention.append
+        self.read, self.write = mixer.read, mixer.write
+
+    @property
+    def keys(self) -> Array:
+        """See PagedLayer."""
+        return self._attention.keys
+
+    @property
+    def values(self) -> Array:
+        """See PagedLayer."""
+        return self._attention.values
+
+    @property
+    def inputs(self) -> Array:
+        """See PagedMixer."""
+        return self._mixer.inputs
+
+    @property
+    def memory(self) -> Array:
+        """See PagedMixer."""
+        return self._mixer.memory
 
 
 class PagedLayer:

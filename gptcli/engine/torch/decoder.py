@@ -12,6 +12,7 @@ from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.layers import Layer, Norm
 from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
+from gptcli.engine.torch.scaled import scaled
 
 
 class Table(nn.Module):
@@ -103,8 +104,7 @@ class Decoder(nn.Module):
 
     def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
         stream = F.embedding(ids, self.embedding.weight)
-        if self.scale != 1.0:
-            stream = stream * self.scale
+        stream = scaled(stream, self.scale)
         if self.positions is not None:
             # Padding may stand beyond the last position; what it computes is never read.
             stream = stream + F.embedding(
@@ -116,8 +116,7 @@ class Decoder(nn.Module):
         """(…, width) → (…, vocab), float32: one number for each token, larger is likelier."""
         head = self.embedding if self.unembedding is None else self.unembedding
         logits = F.linear(self.final_norm(stream), head.weight, self.head_bias).float()
-        if self.spec.logit_scale != 1.0:
-            logits = logits * self.spec.logit_scale
+        logits = scaled(logits, self.spec.logit_scale)
         if self.spec.final_softcap is not None:
             logits = self.spec.final_softcap * torch.tanh(logits / self.spec.final_softcap)
         return logits

@@ -17,6 +17,7 @@ from gptcli.engine.torch.attention import attend, attend_written_out
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
 from gptcli.engine.torch.rope import Rotation, rotate
+from gptcli.engine.torch.scaled import scaled
 
 
 class Norm(nn.Module):
@@ -105,7 +106,7 @@ class Attention(nn.Module):
         if self.gate is not None:
             gate = self.gate_activation(self.gate(x))
             gathered = gathered * gate.view(*gathered.shape[:3], -1)
-        return self.out(gathered.flatten(2))  # type: ignore[no-any-return]
+        return scaled(self.out(gathered.flatten(2)), self.spec.attention_out_scale)
 
     def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
         heads = (*x.shape[:-1], -1, self.head_dim)
@@ -183,16 +184,14 @@ class Layer(nn.Module):
     ) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
 
-        "attention" is also what a mixer adds that stands in its place.
+        "attention" is also what a mixer adds that stands in its place, or with it what one beside.
         """
         before, read = stream, stream
         if self.attention is not None or self.mixer is not None:
             read = stream if self.attention_norm is None else self.attention_norm(stream)
-            if self.attention is not None:
-                update = self.attention(read, layer, state, mask, turn, probe)
-            elif self.mixer is not None:
-                update = self.mixer(read, layer, state)
-            update = self._finished(update, self.attention_post_norm)
+            update = self._finished(
+                self._mixed(read, layer, state, mask, turn, probe), self.attention_post_norm
+            )
             if probe is not None:
                 probe("attention", layer, update, state.lengths[0])
             stream = stream + update
@@ -206,7 +205,24 @@ class Layer(nn.Module):
             probe("mlp", layer, update, state.lengths[0])
         return stream + update
 
+    def _mixed(
+        self,
+        read: Tensor,
+        layer: int,
+        state: ForwardState,
+        mask: Tensor | None,
+        turn: Rotation | None,
+        probe: Probe | None,
+    ) -> Tensor:
+        """What attention and a mixer say, where both are there together."""
+        said: list[Tensor] = []
+        if self.attention is not None:
+            said.append(self.attention(read, layer, state, mask, turn, probe))
+        if self.mixer is not None:
+            said.append(self.mixer(read, layer, state))
+        return sum(said[1:], said[0])
+
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:
         if norm is not None:
             update = norm(update)
-        return update if self.spec.residual_scale == 1.0 else update * self.spec.residual_scale
+        return scaled(update, self.spec.residual_scale)

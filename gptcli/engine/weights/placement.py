@@ -6,7 +6,7 @@ a quantised matrix may be bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -136,10 +136,12 @@ def _gapless(part: Array) -> Array:
     return part.contiguous()
 
 
-def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:
+def layouts(rule: Rule, layers: int, names: Collection[str]) -> Iterator[Layout]:
     """The rule at every layer that it is for; `names` are the stored names, prefixes left out."""
     everywhere = range(layers) if rule.layers is None else rule.layers
     for layer in everywhere if "{i}" in rule.stored else (0,):
+        if rule.unless is not None and rule.unless.replace("{i}", str(layer)) in names:
+            continue
         at = rule.stored.replace("{i}", str(layer))
         targets = tuple(target.replace("{i}", str(layer)) for target in rule.targets)
         each = [

@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 12
+VERSION = 13
 
 
 class Kind(IntEnum):
@@ -138,6 +138,8 @@ class LayerWeights(c.Structure):
         *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
         *((name, c.c_int32) for name in ("mixer", "thinks")),
         *(("parts", c.c_int32 * PARTS), ("gathered", c.c_int32)),
+        *(("part_scales", c.c_float * PARTS), ("out_scale", c.c_float), ("mlp_scale", c.c_float)),
+        ("beside", c.c_void_p),
         *((f"{name}_norm", Norm) for name in ("attention", "attention_post", "mlp", "mlp_post")),
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("query", "key", "value", "out")),
@@ -174,7 +176,7 @@ class Model(c.Structure):
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
                 *("up_offset", "router_softcap", "share_scale"),
-                *("residual_scale", "embedding_scale", "logit_scale"),
+                *("gate_scale", "embedding_scale", "logit_scale"),
                 "final_softcap",
             )
         ),
@@ -205,10 +207,8 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple(
-        (name, c.c_void_p)
-        for name in ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum")
-    )
+    _NAMES = ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside")
+    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
 
 
 class Squares(c.Structure):

@@ -125,11 +125,11 @@ def _layer(
     if this.mixes:
         if before:
             yield from _norm(spec, f"{at}.attention_norm", spec.width)
-        if this.mixer is None:
+        if this.attends:
             yield from _attention(spec, this, shape, f"{at}.attention", kinds)
-        elif isinstance(this.mixer, Recurrence):
+        if isinstance(this.mixer, Recurrence):
             yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
-        else:
+        elif this.mixer is not None:
             yield from _short_conv(this.mixer, spec.width, f"{at}.mixer", kinds)
         if after:
             yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
@@ -178,7 +178,7 @@ def _recurrence(mixer: Recurrence, width: int, at: str, kinds: Kinds) -> Iterato
         yield _vector(f"{at}.{name}", mixer.heads)
     if mixer.norm is not None:
         yield _vector(f"{at}.norm.weight", mixer.norm.size if mixer.norm.shared else mixer.inner)
-    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.bias)
+    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.out_bias)
 
 
 def _short_conv(mixer: ShortConv, width: int, at: str, kinds: Kinds) -> Iterator[Section]:

@@ -116,12 +116,15 @@ class _Sums:
         for struct, shape, this in zip(self._layers, spec.shapes, spec.each_layer, strict=True):
             mixture = this.mixture and spec.experts is not None
             hidden = spec.experts.hidden if mixture and spec.experts else shape.hidden
+            gathered = shape.heads * shape.head_dim
             kept = {
                 "attention": np.zeros(spec.width),
-                "out": np.zeros(this.mixer.inner if this.mixer else shape.heads * shape.head_dim),
+                "out": np.zeros(this.mixer.inner if not this.attends and this.mixer else gathered),
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if this.attends and this.mixer:
+                kept["beside"] = np.zeros(this.mixer.inner)
             if mixture and spec.experts is not None:
                 kept |= _beside(spec.experts)
             for name, array in kept.items():
@@ -142,6 +145,8 @@ class _Sums:
                 read = _READS[parts[-2]]
                 if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
                     read = "attention"
+                elif parts[2:4] == ["mixer", "out"] and "beside" in kept:
+                    read = "beside"
                 elif parts[3] == "shared" and read == "down":
                     read = "shared"
                 elif parts[3] == "experts" and read == "mlp" and "latent" in kept:

@@ -237,7 +237,7 @@ class KernelModel:
                 _check_arrays(arrays, wanted, np.dtype(np.float32))
         # An interruption must leave no pointers that are taken for those of other arrays.
         self._placed = None
-        placed = Placed(layers, recurrent)
+        placed = Placed(layers, attends, recurrent)
         for name in ("keys", "values", "inputs", "memory"):
             setattr(call, name, c.addressof(getattr(placed, name)))
         self._placed = placed

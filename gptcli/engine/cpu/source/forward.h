@@ -33,8 +33,8 @@ static void embed(const Step &s, const Team &team) {
   team.wait();
 }
 
-// stream += residual_scale * post_norm(update), of whole rows.
-static void add_update(const Step &s, const Team &team, Norm post_norm, float *shown) {
+// stream += scale * post_norm(update), of whole rows.
+static void add_update(const Step &s, const Team &team, Norm post_norm, float scale, float *shown) {
   const Model &m = *s.model;
   team.wait();
   const Range tokens = part_of(s.call->count, team);
@@ -42,26 +42,26 @@ static void add_update(const Step &s, const Team &team, Norm post_norm, float *s
     float *update = s.update + t * s.width_stride, *stream = s.stream + t * s.width_stride;
     if (post_norm.weight) normalise(update, update, m.width, post_norm, m.layernorm, m.eps);
     for (int64_t i = 0; i < s.width_stride; i += 16) {
-      store(stream + i, fma(load(update + i), splat(m.residual_scale), load(stream + i)));
+      store(stream + i, fma(load(update + i), splat(scale), load(stream + i)));
     }
   }
-  show(s, team, shown, s.update, s.width_stride, m.width, m.residual_scale);
+  show(s, team, shown, s.update, s.width_stride, m.width, scale);
   team.wait();
 }
 
-// stream += residual_scale * post_norm(matrix(x)): at once, or where the update is normed or shown,
-// once it is whole. The numbers are the same.
+// stream += scale * post_norm(matrix(x)): at once, or where the update is normed or shown, once it is
+// whole. The numbers are the same.
 static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm,
-                        float *shown) {
+                        float scale, float *shown) {
   const Model &m = *s.model;
   const bool whole = post_norm.weight || shown;
   float *to = whole ? s.update : s.stream;
   product(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.met,
           [&](int i, int64_t p, const Floats *values) {
                float *at = to + i * s.width_stride + 16 * p;
-               store(at, whole ? values[0] : fma(values[0], splat(m.residual_scale), load(at)));
+               store(at, whole ? values[0] : fma(values[0], splat(scale), load(at)));
              });
-  if (whole) add_update(s, team, post_norm, shown);
+  if (whole) add_update(s, team, post_norm, scale, shown);
   else team.wait();
 }
 
@@ -74,12 +74,13 @@ static void project(const Step &s, const Team &team, const LayerWeights &w, cons
   for (int i = 0; i < PARTS; i++) {
     const Matrix &part = *parts.of[i];
     if (!part.data) continue;
+    const float scale = w.part_scales[i];
     float *to = s.qkv + part_at(w, i);
     const int64_t panels = panels_of(part);
     const Range here = {all.first < 0 ? 0 : all.first, all.end < panels ? all.end : panels};
     if (here.first < here.end) {
       product(part, here, x, s.numbers, s.call->count, s.model->met,
-              [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0]); });
+              [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0] * splat(scale)); });
     }
     all.first -= panels, all.end -= panels;
   }
@@ -110,12 +111,41 @@ static int needs_of_mixer(const Model &m, const LayerWeights &w) {
 // gathered = what tokens have of each other, from what they were projected to
 static void mix(const Step &s, const Team &team, int layer, float *shown_queries) {
   const LayerWeights &w = s.model->layer[layer];
-  if (w.mixer != ATTENTION) return carry_on(s, team, layer);
+  if (w.mixer != ATTENTION) return carry_on(s, team, w, layer);
   place_heads(s, team, layer);
   team.wait();
   show(s, team, shown_queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
   gate_gathered(s, team, w);
+}
+
+// update = out_scale * out(gathered), or that is added to it.
+static void say(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, bool add) {
+  product(w.out, part_of(panels_of(w.out), team), x, s.numbers, s.call->count, s.model->met,
+          [&](int i, int64_t p, const Floats *values) {
+               float *at = s.update + i * s.width_stride + 16 * p;
+               const Floats said = values[0] * splat(w.out_scale);
+               store(at, add ? load(at) + said : said);
+             });
+  team.wait();
+}
+
+// stream += post_norm(what attention says, out of x, and what the mixer beside it says).
+static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares, float *shown) {
+  const Model &m = *s.model;
+  const LayerWeights &w = m.layer[layer], &beside = *w.beside;
+  const int count = s.call->count;
+  say(s, team, w, x, false);
+  // What it read is gone by now.
+  const Reading again = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, beside.query.order, needs_of_mixer(m, beside));
+  clear_ends(s, team, beside);
+  project(s, team, beside, again);
+  team.wait();
+  carry_on(s, team, beside, layer);
+  const Reading found = read_as_is(s, team, s.gathered, count, beside.gathered, s.gathered_stride, beside.out.order, needs_of(beside.out, m.met));
+  add_squares(team, squares.beside, found, count, beside.gathered);
+  say(s, team, beside, found, true);
+  add_update(s, team, w.attention_post_norm, 1.0f, shown);
 }
 
 static void layer_forward(const Step &s, const Team &team, int layer) {
@@ -146,7 +176,8 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     mix(s, team, layer, shown.queries);
     x = read_as_is(s, team, s.gathered, count, w.gathered, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
     add_squares(team, squares.out, x, count, w.gathered);
-    add_product(s, team, w.out, x, w.attention_post_norm, shown.attention);
+    if (w.beside) add_both(s, team, layer, x, squares, shown.attention);
+    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, shown.attention);
   }
   if (!w.thinks) {
     show(s, team, shown.stream, s.stream, s.width_stride, m.width);
@@ -160,11 +191,11 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   }
   if (mixture) {
     narrow_experts(s, team, w, squares);
-    add_update(s, team, w.mlp_post_norm, shown.mlp);
+    add_update(s, team, w.mlp_post_norm, w.mlp_scale, shown.mlp);
   } else {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
     add_squares(team, squares.down, x, count, w.hidden);
-    add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp);
+    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, shown.mlp);
   }
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
 }

@@ -45,6 +45,11 @@ struct LayerWeights {
   // What tokens are projected to, one behind the other, each rounded up to 16: queries, keys, values,
   // gates, steps, strengths; of a short convolution what comes before it and after it, and values.
   int32_t parts[PARTS], gathered;             // gathered: features of what `out` reads
+  float part_scales[PARTS];                   // of each part
+  float out_scale, mlp_scale;                 // of the updates
+  // A mixer that reads what attention reads, and whose update is added to its; or null. Of what is
+  // here it has what is its own.
+  const LayerWeights *beside;
   Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
   Matrix query, key, value, out;
   Matrix output_gate, step, strength;  // data null where there is none
@@ -74,7 +79,7 @@ struct Model {
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float router_softcap, share_scale;
-  float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
+  float gate_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   Matrix embedding;        // (vocab, width)
   const float *positions;  // (positions_count, width), or null
   Norm embedding_norm, final_norm;
@@ -98,6 +103,7 @@ struct Copies {
 struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
   double *shared, *latent, *latent_sum;  // of a shared expert's down; experts' gate and up; latent_out
+  double *beside;                        // of `out` of a mixer beside attention
 };
 struct Squares {
   const LayerSquares *layer;

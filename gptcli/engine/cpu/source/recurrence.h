@@ -58,8 +58,7 @@ static void filter_panel(const Step &s, const LayerWeights &w, const Run &run, f
   for (int j = 0; j < taps - 1; j++) store(inputs + j * stride, past[j]);
 }
 
-static void filter_all(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
+static void filter_all(const Step &s, const Team &team, const LayerWeights &w, int layer) {
   const Recurrent &r = w.recurrent;
   const float *const weights[] = {r.query_filter, r.key_filter, r.value_filter};
   const float *const biases[] = {r.query_bias, r.key_bias, r.value_bias};
@@ -163,12 +162,12 @@ static void remember(const Step &s, const LayerWeights &w, const Run &run, int h
 // Values of a memory that a thread takes at once: with all its keys they stay in the nearest cache.
 constexpr int BLOCK_VALUES = 32;
 
-static void remember_all(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
+// next: the next unit of work.
+static void remember_all(const Step &s, const Team &team, const LayerWeights &w, int layer, int32_t *next) {
   const Recurrent &r = w.recurrent;
   const int blocks = (r.value_dim + BLOCK_VALUES - 1) / BLOCK_VALUES, total = s.run_count * r.heads * blocks;
   const int64_t stride = up(r.value_dim, 16);
-  for (int unit = Team::take(s.next + layer); unit < total; unit = Team::take(s.next + layer)) {
+  for (int unit = Team::take(next); unit < total; unit = Team::take(next)) {
     const Run &run = s.runs[unit / (r.heads * blocks)];
     const int head = unit / blocks % r.heads, at = unit % blocks * BLOCK_VALUES;
     const int64_t place = (int64_t)slot_of(*s.call, run.row) * r.heads + head;
@@ -209,14 +208,14 @@ static void norm_memories(const Step &s, const Team &team, const LayerWeights &w
 }
 
 // gathered = what a mixer with a state makes of what tokens were projected to.
-static void carry_on(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
-  filter_all(s, team, layer);
+static void carry_on(const Step &s, const Team &team, const LayerWeights &w, int layer) {
+  int32_t *next = s.next + layer + (&w == &s.model->layer[layer] ? 0 : s.model->layers);
+  filter_all(s, team, w, layer);
   team.wait();
   if (w.mixer == SHORT_CONV) return;
   prepare_memories(s, team, w);
   team.wait();
-  remember_all(s, team, layer);
+  remember_all(s, team, w, layer, next);
   team.wait();
   norm_memories(s, team, w);
   team.wait();

@@ -74,7 +74,7 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.numbers, rows);
   arena.give(s.items, count);
   arena.give(s.runs, count);
-  arena.give(s.next, m.layers);
+  arena.give(s.next, 2 * m.layers);
   arena.give(s.shares, m.experts ? count * up(m.experts, 16) : 0);
   arena.give(s.ranks, m.experts ? count * up(m.experts, 16) : 0);
   arena.give(s.latent, count * s.latent_stride);
@@ -101,8 +101,10 @@ Step sized(const Model *model, int threads) {
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];
-    s.qkv_stride = largest(s.qkv_stride, up(part_at(w, PARTS), ROW_MULTIPLE));
-    s.gathered_stride = largest(s.gathered_stride, up(w.gathered, ROW_MULTIPLE));
+    for (const LayerWeights *of = &w; of; of = of->beside) {
+      s.qkv_stride = largest(s.qkv_stride, up(part_at(*of, PARTS), ROW_MULTIPLE));
+      s.gathered_stride = largest(s.gathered_stride, up(of->gathered, ROW_MULTIPLE));
+    }
     s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
   }
@@ -183,7 +185,7 @@ bool step_begin(Step *s, const Call *call, int threads) {
     else s->runs[s->run_count++] = {i, 1, call->rows[i]};
     if (call->positions[i] + 1 > end) end = call->positions[i] + 1;
   }
-  memset(s->next, 0, s->model->layers * sizeof(int32_t));
+  memset(s->next, 0, 2 * s->model->layers * sizeof(int32_t));
   const int64_t bytes = share_out(*s, end, threads);
   free(s->partials);
   s->partials = nullptr;

@@ -65,7 +65,7 @@ struct Step {
   int32_t round;     // stretches of a query whose partial softmaxes are held at once
   int32_t threads;   // among which a layer's stretches may be shared out; 0: items are enough
   float *partials;   // (count, heads, round + 1, partial_stride), the last what is merged so far
-  int32_t *next;     // (layers), the next unit of work of each
+  int32_t *next;     // (2, layers), the next unit of work of each, and of the mixer beside it
   int32_t *numbers;  // 0, 1, 2, …: all rows of a reading
   // A mixture: pairs of a token and an expert, sorted by expert.
   float *shares;         // (count, experts padded to 16), what the router gives, then chances
