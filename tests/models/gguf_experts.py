@@ -97,4 +97,6 @@ SETTINGS = {
     "llama4_text": _llama4,
     "minimax_m2": _minimax_m2,
     "qwen2_moe": _qwen2_moe,
+    "qwen3_5_moe_text": _qwen2_moe,
+    "qwen3_next": _qwen2_moe,
 }

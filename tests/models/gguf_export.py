@@ -52,6 +52,7 @@ ARCHITECTURES = {
     # Of which the package does not know yet; its tensors are named as those of this one.
     "laguna": gguf.MODEL_ARCH.DOTS1,
     "lfm2": gguf.MODEL_ARCH.LFM2,
+    "lfm2_moe": gguf.MODEL_ARCH.LFM2MOE,
     "llama": gguf.MODEL_ARCH.LLAMA,
     "llama4_text": gguf.MODEL_ARCH.LLAMA4,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
@@ -70,6 +71,8 @@ ARCHITECTURES = {
     "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
     "qwen3_5_text": gguf.MODEL_ARCH.QWEN35,
+    "qwen3_5_moe_text": gguf.MODEL_ARCH.QWEN35MOE,
+    "qwen3_next": gguf.MODEL_ARCH.QWEN3NEXT,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
     "qwen3_vl": gguf.MODEL_ARCH.QWEN3VL,
     "seed_oss": gguf.MODEL_ARCH.SEED_OSS,
@@ -245,7 +248,7 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         rope = config["rope_parameters"]
         writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
         writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
-    if kind == "qwen3_5_text":
+    if kind in ("qwen3_5_text", "qwen3_5_moe_text", "qwen3_next"):
         mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
@@ -444,6 +447,7 @@ OWN_SETTINGS = {
     "gpt2": _gpt2,
     "gpt_neox": _neox,
     "lfm2": mixers.lfm2,
+    "lfm2_moe": mixers.lfm2,
     "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
@@ -499,7 +503,9 @@ def changed(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
         name = name.replace("_layernorm.norms.", "_layernorm.")
         name = (
             name.replace("model.layers", "layers").replace("block_sparse_moe", "feed_forward")
-            if (kind == "mixtral")
+            if kind == "mixtral"
+            else name.removeprefix("model.")
+            if kind == "lfm2_moe"
             else name
         )
         yield name, np.stack(arrays)
@@ -605,6 +611,9 @@ CHANGES = {
     "lfm2": mixers.short_conv,
     "llama4_text": gguf_experts.unstacked,
     "qwen3_5_text": mixers.delta,
+    "qwen3_5_moe_text": mixers.delta,
+    "qwen3_next": mixers.next_delta,
+    "lfm2_moe": mixers.short_conv,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
     "granitemoe": _split,

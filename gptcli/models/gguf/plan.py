@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gptcli.errors import ModelError
@@ -24,6 +24,22 @@ class ConversionPlan:
     config: dict[str, Any]
     takes: tuple[Take | Woven, ...]
     unused: frozenset[str] = frozenset()
+
+
+#: Words in a config that are gptcli's own, for what only a GGUF file has.
+OWN = frozenset({"linear_value_heads"})
+
+
+def published(plan: ConversionPlan) -> ConversionPlan:
+    """The plan of a model that others read too: as it is published, without words of our own."""
+    config = {name: value for name, value in plan.config.items() if name not in OWN}
+    takes = tuple(
+        replace(take, order=take.heads)
+        if isinstance(take, Take) and take.heads is not None and not take.across
+        else take
+        for take in plan.takes
+    )
+    return replace(plan, config=config, takes=takes)
 
 
 def check(header: Header, plan: ConversionPlan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.formats.gguf.taken import Order, StackOrder
+from gptcli.formats.gguf.taken import Order, StackOrder, TurnOrder
 
 Shape = tuple[int, ...]
 
@@ -17,6 +17,9 @@ class Take:
     taken, where all axes but the last count as one; `stored` is then the shape. transpose: the
     stored matrix is the source's transpose. shift is added to every number. log: the logarithm of
     each number's negative is stored. exact: it is stored in float32, whatever others are.
+
+    heads: of rows that stand by turns, which are put together where numbers are written, see
+    `plan.published`; of columns where `across`: blocks of numbers do not allow that in place.
     """
 
     name: str
@@ -29,6 +32,8 @@ class Take:
     shift: float = 0.0
     log: bool = False
     exact: bool = False
+    heads: TurnOrder | None = None
+    across: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
