@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
-from tests.models import gguf_experts
+from tests.models import gguf_experts, gguf_export_mamba
 from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
@@ -39,6 +39,8 @@ ARCHITECTURES = {
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    "falcon_h1": gguf.MODEL_ARCH.FALCON_H1,
+    "nemotron_h": gguf.MODEL_ARCH.NEMOTRON_H,
     "glm4": gguf.MODEL_ARCH.GLM4,
     "glm4_moe": gguf.MODEL_ARCH.GLM4_MOE,
     "gpt2": gguf.MODEL_ARCH.GPT2,
@@ -106,8 +108,7 @@ def export(
     if "text_config" in config:
         config, stored = text_alone(config), text_tensors(stored)
     state = Numbers(stored)
-    kind_of = config["model_type"]
-    name = NAMED.get(kind_of) or gguf.MODEL_ARCH_NAMES[ARCHITECTURES[kind_of]]
+    name = NAMED.get(config["model_type"]) or gguf.MODEL_ARCH_NAMES[architecture(config)]
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
     writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
     settings(writer, config, state)
@@ -136,6 +137,16 @@ def export(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def architecture(config: dict[str, Any]) -> gguf.MODEL_ARCH:
+    """Of a config; some kinds have several."""
+    kind = config["model_type"]
+    if kind == "granitemoehybrid" and any("linear" in each for each in config["layer_types"]):
+        return gguf.MODEL_ARCH.GRANITE_HYBRID
+    if kind == "nemotron_h" and "moe" in config["layers_block_type"]:
+        return gguf.MODEL_ARCH.NEMOTRON_H_MOE
+    return ARCHITECTURES[kind]
 
 
 def text_alone(config: dict[str, Any]) -> dict[str, Any]:
@@ -184,13 +195,15 @@ class Numbers(Mapping[str, np.ndarray]):
 
 def tensors(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
     """Every tensor of the file: its name there, and its numbers in their order there."""
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    kinds = config.get("layers_block_type") or ()
+    layers = config.get("num_hidden_layers") or config.get("n_layer") or len(kinds)
     layers += config.get("num_nextn_predict_layers") or 0
-    names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
+    names = gguf.get_tensor_name_map(architecture(config), layers)
     for theirs, array in itertools.chain(extra(config), changed(config, state)):
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
         # As all tensors are written: without axes of one.
-        yield ours, np.ascontiguousarray(array.squeeze())
+        whole = ours.endswith(("ssm_a", "ssm_d", "ssm_norm.weight"))
+        yield ours, np.ascontiguousarray(array if whole else array.squeeze())
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -222,12 +235,7 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         writer.add_logit_scale(config["logits_scaling"])
     if kind == "granitemoehybrid":
         writer.add_expert_shared_feed_forward_length(config["shared_intermediate_size"])
-        writer.add_ssm_conv_kernel(config["mamba_d_conv"])
-        writer.add_ssm_state_size(config["mamba_d_state"])
-        writer.add_ssm_group_count(config["mamba_n_groups"])
-        writer.add_ssm_inner_size(config["mamba_expand"] * config["hidden_size"])
-        writer.add_ssm_time_step_rank(config["mamba_n_heads"])
-        writer.add_rope_scaling_finetuned(True)
+        gguf_export_mamba.granite(writer, config)
     if kind in ("exaone4", "olmo3", "cohere2") and config["sliding_window"] is not None:
         writer.add_sliding_window(config["sliding_window"])
         if kind != "cohere2":
@@ -448,6 +456,8 @@ OWN_SETTINGS = {
     "gpt_neox": _neox,
     "lfm2": mixers.lfm2,
     "lfm2_moe": mixers.lfm2,
+    "falcon_h1": gguf_export_mamba.falcon,
+    "nemotron_h": gguf_export_mamba.nemotron,
     "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
@@ -501,6 +511,7 @@ def changed(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
         yield from change(config, name.replace("_correction_bias", "_correction.bias"), array)
     for name, arrays in stacks.items():
         name = name.replace("_layernorm.norms.", "_layernorm.")
+        name = name.replace("backbone", "model").replace(".mixer.experts", ".mlp.experts")
         name = (
             name.replace("model.layers", "layers").replace("block_sparse_moe", "feed_forward")
             if kind == "mixtral"
@@ -588,9 +599,12 @@ def _woven(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
 def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Granite's pairs of gate and up, of its experts and of the MLP beside them."""
     layer = re.search(r"layers\.(\d+)\.", name)
+    if ".mamba." in name:
+        return gguf_export_mamba.memories(config, name, array)
     if layer is None or "_linear" not in name:
         return _permuted(config, name, array)
-    kind = "_exps" if "sparse" in name else ""
+    beside = "_shexp" if config.get("num_local_experts") else ""
+    kind = "_exps" if "sparse" in name else beside
     at = f"blk.{layer[1]}.ffn_{{}}{kind}.weight"
     if "output_linear" in name:
         return [(at.format("down"), array)]
@@ -614,6 +628,8 @@ CHANGES = {
     "qwen3_5_moe_text": mixers.delta,
     "qwen3_next": mixers.next_delta,
     "lfm2_moe": mixers.short_conv,
+    "falcon_h1": gguf_export_mamba.multiplied,
+    "nemotron_h": gguf_export_mamba.memories,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
     "granitemoe": _split,

@@ -198,5 +198,5 @@ class Taken:
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether the rows make a tensor of that shape."""
         return math.prod(shape) == self.count * self.columns and (
-            self.columns == 1 or self.physical(shape)[-1] == self.columns
+            self.columns == 1 or len(shape) == 1 or self.physical(shape)[-1] == self.columns
         )

@@ -55,12 +55,12 @@ def check(header: Header, plan: ConversionPlan) -> None:
             info = header.tensors.get(source)
             if info is None:
                 raise ModelError(str(header.path), f"lacks the tensor {source}")
-            if info.shape != take.shape:
-                found, asked = list(info.shape), list(take.shape)
+            if info.shape != take.source_shape:
+                found, asked = list(info.shape), list(take.source_shape)
                 reason = f"tensor {source} is {found}, but its settings ask for {asked}"
                 raise ModelError(str(info.file), reason)
             # Elements of a vector may have to change places, which those of a block cannot.
-            vector = len(info.shape) == 1 or (isinstance(take, Woven) and len(info.shape) == 2)
+            vector = len(info.shape) == 1 or (isinstance(take, Woven) and len(take.shape) == 2)
             if not readable(info.type) or (vector and info.type not in PLAIN):
                 reason = f"tensor {source} is of type {info.type}, which is not supported"
                 raise ModelError(str(info.file), reason)

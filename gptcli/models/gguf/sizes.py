@@ -50,10 +50,17 @@ class Sizes:
         return self.kv_heads * self.head_dim
 
 
-def read(fields: Fields, *, heads: int | None = None, kv_heads: int | None = None) -> Sizes:
+def read(
+    fields: Fields,
+    *,
+    heads: int | None = None,
+    kv_heads: int | None = None,
+    hidden: int | None = None,
+) -> Sizes:
     """The sizes of a file. Raises ModelError for those that cannot be.
 
-    heads, kv_heads: of queries, of keys and values, where they are no one number in the file.
+    heads, kv_heads, hidden: of queries, of keys and values, the MLP's width, where they are no one
+    number in the file.
     """
     tensors = fields.header.tensors
     if EMBEDDING not in tensors:
@@ -71,7 +78,7 @@ def read(fields: Fields, *, heads: int | None = None, kv_heads: int | None = Non
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        hidden=fields.count("feed_forward_length", 4 * width),
+        hidden=hidden or fields.count("feed_forward_length", 4 * width),
         vocab=fields.count("vocab_size", tensors[EMBEDDING].shape[0]),
         context=fields.count("context_length"),
         tied=HEAD not in tensors,

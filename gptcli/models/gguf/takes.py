@@ -36,6 +36,11 @@ class Take:
     across: bool = False
 
     @property
+    def source_shape(self) -> Shape:
+        """That of the source."""
+        return self.shape
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The tensors of the file that it is made of."""
         return (self.source,)
@@ -54,7 +59,7 @@ class Woven:
 
     shape: of each source, the stack's length first; transpose: of each matrix after that. above:
     the rows of one source stand above those of the next instead. packs: where the sources are in
-    MXFP4, config.json can say that the stored stack is.
+    MXFP4, config.json can say that the stored stack is. single: of one matrix, stored as that.
     """
 
     name: str
@@ -63,6 +68,12 @@ class Woven:
     transpose: bool = False
     above: bool = False
     packs: bool = False
+    single: bool = False
+
+    @property
+    def source_shape(self) -> Shape:
+        """That of each source."""
+        return self.shape[1:] if self.single else self.shape
 
     @property
     def order(self) -> Order | None:
@@ -74,4 +85,5 @@ class Woven:
         """The shape that it is stored in."""
         count, rows, *rest = self.shape
         inner = (rows * len(self.sources), *rest)
-        return (count, *(inner[::-1] if self.transpose else inner))
+        inner = inner[::-1] if self.transpose else inner
+        return inner if self.single else (count, *inner)
