@@ -32,6 +32,8 @@ from tests.tasks import ended
 
 NAME = "model.layers.0.mlp.up_proj.weight"
 QUERY = "model.layers.0.self_attn.q_proj.weight"
+OTHERWISE = ["granitemoehybrid/mamba", "nemotron_h/latent", "falcon_h1/gate_first"]
+OTHERWISE += ["laguna/mixed", "llama4_text/published", "lfm2_moe/plain"]
 BY_TURNS = ["qwen3_5_text/plain", "qwen3_5_moe_text/alone", "qwen3_next/plain"]
 
 
@@ -250,9 +252,9 @@ def test_one_that_cannot_fit_is_named(
 
 
 @needs_kernels
-@pytest.mark.parametrize("case", BY_TURNS)
-def test_heads_by_turns_stay_so_in_place(tmp_path: Path, case: str) -> None:
-    """Catches memories that read the keys of others, or strengths that are taken for steps."""
+@pytest.mark.parametrize("case", [*BY_TURNS, *OTHERWISE])
+def test_what_changed_places_is_read_in_place(tmp_path: Path, case: str) -> None:
+    """Catches memories that read the keys of others, strengths taken for steps, gates for ups."""
     gguf_export.export(GOLDENS / case, tmp_path / "x.gguf", add_tokenizer)
     directory = in_place(tmp_path / "x.gguf")
     ids, expected = (golden_of(case)[name][0] for name in ("ids", "logits"))
