@@ -123,6 +123,13 @@ LLAMA4: Fields = WIDE | {
     "floor_scale": 5,
     "attn_scale": 0.4,
 }
+LAGUNA: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 20,
+}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -157,7 +164,7 @@ MINICPM3: Fields = LATENT | {
     },
 }
 #: What DeepSeek's YaRN does to angles and to scores.
-SHARPENED: Fields = YARN | {"mscale": 0.6, "mscale_all_dim": 0.6}
+STEEPENED: Fields = YARN | {"mscale": 0.6, "mscale_all_dim": 0.6}
 DEEPSEEK: Fields = LATENT | {k: v for k, v in ROUTED.items() if k not in WIDE}
 KIMI_VISION: Fields = {
     "patch_size": 4,
@@ -555,6 +562,17 @@ CASES: dict[str, Case] = {
     "llama4_text/chunks": Case(
         "llama4_text", LLAMA4 | {"interleave_moe_layer_step": 2, "rope_parameters": LLAMA3}
     ),
+    "llama4_text/published": Case(
+        "llama4_text",
+        LLAMA4
+        | {"interleave_moe_layer_step": 2, "floor_scale": 8192, "attn_scale": 0.1}
+        | {"attention_chunk_size": 8192}
+        | {
+            "rope_parameters": LLAMA3
+            | {"original_max_position_embeddings": 8192, "factor": 16.0, "rope_theta": 500000.0}
+        },
+        repeats=True,
+    ),
     "llama4/vision": Case(
         "llama4",
         {
@@ -591,6 +609,35 @@ CASES: dict[str, Case] = {
             "moe_layers": [0, 2],
         },
         repeats=True,
+    ),
+    "laguna/mixed": Case(
+        "laguna",
+        LAGUNA
+        | {
+            "layer_types": [FULL, SLIDING, SLIDING],
+            "num_attention_heads_per_layer": [4, 6, 6],
+            "sliding_window": 7,
+            "moe_routed_scaling_factor": 2.5,
+            "rope_parameters": {
+                FULL: YARN | {"partial_rotary_factor": 0.5, "attention_factor": 1.3},
+                SLIDING: {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+        seed=4,
+    ),
+    "laguna/options": Case(
+        "laguna",
+        LAGUNA
+        | TIED
+        | {
+            "mlp_layer_types": ["dense", "dense", "sparse"],
+            "moe_router_logit_softcapping": 0.8,
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    # No layer has a window, whatever it says of one.
+    "laguna/elements": Case(
+        "laguna", LAGUNA | {"gating": "per-element", "sliding_window": 0}, repeats=True
     ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
@@ -820,7 +867,7 @@ CASES: dict[str, Case] = {
         "deepseek_v2",
         DEEPSEEK
         | {"q_lora_rank": None, "first_k_dense_replace": 1, "rms_norm_eps": 1e-3}
-        | {"rope_parameters": SHARPENED | {"mscale": 1.0}, "attention_bias": True},
+        | {"rope_parameters": STEEPENED | {"mscale": 1.0}, "attention_bias": True},
         repeats=True,
     ),
     "deepseek_v2/groups": Case(
@@ -834,7 +881,7 @@ CASES: dict[str, Case] = {
         "deepseek_v3",
         DEEPSEEK
         | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
-        | {"rope_parameters": SHARPENED, "n_shared_experts": 2},
+        | {"rope_parameters": STEEPENED, "n_shared_experts": 2},
         repeats=True,
     ),
     "deepseek_v3/options": Case(

@@ -44,6 +44,7 @@ TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
+    "laguna": r".*(self_attn\.[qgo]_proj|layers\.0\.mlp\.up_proj)",
     **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "lfm2_moe", "qwen3_next"), ATTENTION),
     **dict.fromkeys(("llama4_text", "qwen3_5_moe_text"), ATTENTION),
     "qwen3_5_moe": r".*language_model.*(self_attn|linear_attn)\..*_proj\w*",

@@ -231,15 +231,17 @@ def test_parts_hold_every_parameter(case):
     assert sum(part.parameters for part in found) == total
     names = {part.name for part in found}
     assert {"embedding.weight", "final_norm.weight", "attention.query.weight"} <= names
-    query = next(part for part in found if part.name == "attention.query.weight")
-    assert query.layers == runner.spec.attending and query.times == len(query.layers)
+    queries = [part for part in found if part.name == "attention.query.weight"]
     sizes = runner.spec.latents
-    if sizes is None:
-        wanted = runner.spec.heads * runner.spec.head_dim, runner.spec.width
-    else:
-        read = sizes.query_rank or runner.spec.width
-        wanted = runner.spec.heads * (sizes.plain + sizes.turned), read
-    assert math.prod(query.shape) == math.prod(wanted)
+    for part in queries:
+        shape = runner.spec.shapes[part.layers[0]]
+        wanted = shape.heads * shape.head_dim, runner.spec.width
+        if sizes is not None:
+            read = sizes.query_rank or runner.spec.width
+            wanted = shape.heads * (sizes.plain + sizes.turned), read
+        assert math.prod(part.shape) == math.prod(wanted)
+        assert part.times == len(part.layers)
+    assert sorted(at for part in queries for at in part.layers) == list(runner.spec.attending)
 
 
 @pytest.mark.skipif(not SETS, reason="the kernels were not built")

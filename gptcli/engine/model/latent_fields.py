@@ -68,7 +68,8 @@ def spec(
 def attention_rules(spec: ModelSpec) -> list[Rule]:
     """Their names: "a" makes latents, "b" makes something of them."""
     latents = spec.latents
-    assert latents is not None
+    if latents is None:
+        return []
     layers = where(spec, lambda each: each.attends)
     theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
 

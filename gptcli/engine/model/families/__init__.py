@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.not_supported import NOT_SUPPORTED
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 from gptcli.formats import json as jsonfile
@@ -87,6 +88,8 @@ def family_of(config: ConfigFields) -> Family:
     name = config.word("model_type")
     name = OTHER_TYPES.get(name, name)
     if name not in supported():
+        if name in NOT_SUPPORTED:
+            raise config.bad("model_type", f"{name!r} is not supported: {NOT_SUPPORTED[name]}")
         known = ", ".join(supported())
         raise config.bad("model_type", f"{name!r} is not supported (supported: {known})")
     module = importlib.import_module(f"{__name__}.{name}")
@@ -95,6 +98,6 @@ def family_of(config: ConfigFields) -> Family:
 
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
-    config.refuse_unless("is_encoder_decoder", False)
     family = family_of(config)
+    config.refuse_unless("is_encoder_decoder", False)
     return family, family.spec(config.renamed(family.other_names))
