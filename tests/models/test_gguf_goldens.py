@@ -10,12 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli import models
 from gptcli.models.gguf.plan import OWN
+from tests.cli.helpers import run
 from tests.engine.helpers import GOLDENS, copy_case
 from tests.golden_cases import CASES
 from tests.models import gguf_export
 from tests.models.test_gguf_families import BY_LOGITS, imported
 from tests.opening import load
+from tests.tasks import ended
 
 TOLERANCE = 3e-5
 #: Cases that flip what a GGUF file cannot say: it is the same in all files of the architecture.
@@ -128,6 +131,12 @@ def test_blocks_that_guess_further_tokens_are_left_out(tmp_path: Path) -> None:
     names = {each.name for each in gguf.GGUFReader(tmp_path / "x.gguf").tensors}
     assert {"blk.3.nextn.eh_proj.weight", "blk.3.exp_probs_b.bias"} <= names
     assert_golden(imported(tmp_path / "x.gguf", tmp_path / "out"), case)
+    ended(models.obtain(str(tmp_path / "x.gguf")))
+    done = run("models", "show", str(tmp_path / "x.gguf"), "--json")
+    assert done.code == 0, done.err
+    (told,) = json.loads(done.out)["left_out"]
+    assert told["what"] == "what guesses more than the next token" and told["tensors"] == 18
+    assert told["bytes"] > 4 * 61 * 16
 
 
 def test_what_is_left_out_is_a_case() -> None:
