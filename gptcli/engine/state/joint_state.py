@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.recurrent_state import RecurrentState
 
 
-class JointState:
-    """See LayerState, KeysValues and RecurrentState."""
+class Joint:
+    """Both as a forward has them, wherever they stand; see KeysValues and RecurrentState."""
 
-    rewinds = False
-
-    def __init__(self, attention: KeysValues, mixer: RecurrentState) -> None:
+    def __init__(self, attention: Any, mixer: Any) -> None:
         self._attention, self._mixer = attention, mixer
         self.append = attention.append
         self.read, self.write = mixer.read, mixer.write
@@ -38,6 +37,17 @@ class JointState:
     def memory(self) -> Array:
         """Those of the mixer."""
         return self._mixer.memory
+
+
+class JointState(Joint):
+    """See LayerState."""
+
+    rewinds = False
+    _attention: KeysValues
+    _mixer: RecurrentState
+
+    def __init__(self, attention: KeysValues, mixer: RecurrentState) -> None:
+        super().__init__(attention, mixer)
 
     @property
     def bytes(self) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.joint_state import Joint
 from gptcli.engine.state.model_state import NOTHING
 from gptcli.engine.state.pages import (
     NO_PAGE,
@@ -61,7 +62,7 @@ class PagedState(ForwardState):
         for each, layer in zip(spec.each_layer, self.pool.layers, strict=True):
             attention = PagedLayer(layer, self)
             mixer = None if each.mixer is None else PagedMixer(next(states), self)
-            both = PagedJoint(attention, mixer) if mixer is not None and each.attends else None
+            both = Joint(attention, mixer) if mixer is not None and each.attends else None
             self.layers.append(both or mixer or attention)
         self.rows: list[PagedRow] = []
         self.under_way: list[int] | None = None
@@ -133,35 +134,6 @@ class PagedMixer:
         """See RecurrentState."""
         rows = indices(self._state.slots, self.inputs)
         self.inputs[rows], self.memory[rows] = inputs, memory
-
-
-class PagedJoint:
-    """Both of a layer that has attention and a mixer beside it."""
-
-    def __init__(self, attention: PagedLayer, mixer: PagedMixer) -> None:
-        self._attention, self._mixer = attention, mixer
-        self.append = attention.append
-        self.read, self.write = mixer.read, mixer.write
-
-    @property
-    def keys(self) -> Array:
-        """See PagedLayer."""
-        return self._attention.keys
-
-    @property
-    def values(self) -> Array:
-        """See PagedLayer."""
-        return self._attention.values
-
-    @property
-    def inputs(self) -> Array:
-        """See PagedMixer."""
-        return self._mixer.inputs
-
-    @property
-    def memory(self) -> Array:
-        """See PagedMixer."""
-        return self._mixer.memory
 
 
 class PagedLayer:

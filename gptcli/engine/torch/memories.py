@@ -11,6 +11,8 @@ writes strength · value, or where it corrects strength · (value - key · exp(d
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -20,32 +22,25 @@ CHUNK = 64
 MANY = 8
 
 
-def remembered(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    decay: Tensor,
-    strength: Tensor,
-    memory: Tensor,
-    *,
-    corrects: bool,
-) -> tuple[Tensor, Tensor]:
+class Tokens(NamedTuple):
+    """What tokens bring, see above."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    decay: Tensor
+    strength: Tensor
+
+
+def remembered(tokens: Tokens, memory: Tensor, *, corrects: bool) -> tuple[Tensor, Tensor]:
     """What is read, as value, and the memory afterwards."""
-    how = by_chunk if query.size(1) >= MANY else by_token
-    return how(query, key, value, decay, strength, memory, corrects=corrects)
+    how = by_chunk if tokens.query.size(1) >= MANY else by_token
+    return how(tokens, memory, corrects=corrects)
 
 
-def by_token(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    decay: Tensor,
-    strength: Tensor,
-    memory: Tensor,
-    *,
-    corrects: bool,
-) -> tuple[Tensor, Tensor]:
+def by_token(tokens: Tokens, memory: Tensor, *, corrects: bool) -> tuple[Tensor, Tensor]:
     """Token after token."""
+    query, key, value, decay, strength = tokens
     read = torch.empty_like(value)
     for t in range(query.size(1)):
         memory = memory * decay[:, t, ..., None, None].exp()
@@ -59,15 +54,7 @@ def by_token(
 
 
 def by_chunk(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    decay: Tensor,
-    strength: Tensor,
-    memory: Tensor,
-    *,
-    corrects: bool,
-    chunk: int = CHUNK,
+    tokens: Tokens, memory: Tensor, *, corrects: bool, chunk: int = CHUNK
 ) -> tuple[Tensor, Tensor]:
     """Chunk after chunk, whose tokens see each other as in attention, and what was before at once.
 
@@ -78,6 +65,7 @@ def by_chunk(
                                     - Σ_{s<t} R[t, s] (key[t] · key[s]) written[s])
         out[t] = R[t, start] query[t] · memory + Σ_{s≤t} R[t, s] (query[t] · key[s]) written[s]
     """
+    query, key, value, decay, strength = tokens
     read = torch.empty_like(value)
     for start in range(0, query.size(1), chunk):
         part = slice(start, start + chunk)

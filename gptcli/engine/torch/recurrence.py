@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.state.forward_state import ForwardState
-from gptcli.engine.torch.memories import remembered
+from gptcli.engine.torch.memories import Tokens, remembered
 from gptcli.engine.torch.scaled import scaled
 
 #: What is added to the squared length of a query or key before it is divided by it.
@@ -98,15 +98,9 @@ class RecurrenceMixer(nn.Module):
         padding = _padding(state, x)
         if padding is not None:
             decay, strength = (each.masked_fill(padding, 0.0) for each in (decay, strength))
-        read, memory = remembered(
-            query,
-            key,
-            self._by_key(value, 2),
-            self._by_key(decay, 2),
-            self._by_key(strength, 2),
-            self._by_key(memory, 1),
-            corrects=self.strength is not None,
-        )
+        by_key = (self._by_key(each, 2) for each in (value, decay, strength))
+        corrects, memory = self.strength is not None, self._by_key(memory, 1)
+        read, memory = remembered(Tokens(query, key, *by_key), memory, corrects=corrects)
         read, memory = self._in_order(read, 2), self._in_order(memory, 1)
         kept.write(inputs, memory)
         if self.skip is not None:

@@ -225,6 +225,7 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
     ("falcon_h1/normed", {"ssm_in_multiplier": 2.0}, ("mamba_proj_bias", "multiplier")),
     ("falcon_h1/multiplied", {"ssm_multipliers": [1.0]}, ("ssm_multipliers", "list of 5")),
     ("nemotron_h/dense", {"layers_block_type": "", "hybrid_override_pattern": "MX"}, ("M * - E",)),
+    ("nemotron_h/dense", {"layers_block_type": "mlp"}, ("layers_block_type", "list")),
     ("nemotron_h/dense", {"sliding_window": 5}, ("sliding_window", "5")),
     ("nemotron_h/dense", {"attention_bias": True}, ("attention_bias", "true")),
     ("nemotron_h/mixture", {"mlp_bias": True}, ("mlp_bias", "true")),

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptcli.engine.torch.memories import by_chunk, by_token
+from gptcli.engine.torch.memories import Tokens, by_chunk, by_token
 
 TIME = 70
 
 
-def drawn(dtype: torch.dtype) -> list[Tensor]:
+def drawn(dtype: torch.dtype) -> tuple[Tokens, Tensor]:
     """Two rows, three heads of keys, two memories of each."""
     random = torch.Generator().manual_seed(3)
 
@@ -22,17 +22,18 @@ def drawn(dtype: torch.dtype) -> list[Tensor]:
     query, key = normal(2, TIME, 3, 5), F.normalize(normal(2, TIME, 3, 5), dim=-1)
     decay = -F.softplus(normal(2, TIME, 3, 2))
     strength = normal(2, TIME, 3, 2).sigmoid()
-    return [query, key, normal(2, TIME, 3, 2, 7), decay, strength, normal(2, 3, 2, 5, 7)]
+    tokens = Tokens(query, key, normal(2, TIME, 3, 2, 7), decay, strength)
+    return tokens, normal(2, 3, 2, 5, 7)
 
 
 @pytest.mark.parametrize("corrects", [False, True])
 @pytest.mark.parametrize("chunk", [1, 9, 64, 100])
 def test_chunks_equal_token_by_token(corrects, chunk):
     """Catches a token that is decayed once too often, seen by itself, or lost between chunks."""
-    given = drawn(torch.float64)
+    tokens, memory = drawn(torch.float64)
     for ours, expected in zip(
-        by_chunk(*given, corrects=corrects, chunk=chunk),
-        by_token(*given, corrects=corrects),
+        by_chunk(tokens, memory, corrects=corrects, chunk=chunk),
+        by_token(tokens, memory, corrects=corrects),
         strict=True,
     ):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
@@ -41,20 +42,22 @@ def test_chunks_equal_token_by_token(corrects, chunk):
 @pytest.mark.parametrize("corrects", [False, True])
 def test_a_token_that_forgets_all_costs_no_digits(corrects):
     """Catches what remains between two tokens as the difference of sums since the beginning."""
-    given = drawn(torch.float32)
-    given[3] = given[3] / 100
-    given[3][:, 3] = -1e6
-    exact = by_token(*(each.double() for each in given), corrects=corrects)
-    for ours, expected in zip(by_chunk(*given, corrects=corrects), exact, strict=True):
+    tokens, memory = drawn(torch.float32)
+    tokens = tokens._replace(decay=tokens.decay / 100)
+    tokens.decay[:, 3] = -1e6
+    exact = by_token(
+        Tokens(*(each.double() for each in tokens)), memory.double(), corrects=corrects
+    )
+    for ours, expected in zip(by_chunk(tokens, memory, corrects=corrects), exact, strict=True):
         assert ours.isfinite().all()
         torch.testing.assert_close(ours.double(), expected, rtol=0, atol=1e-5)
 
 
 def test_padding_leaves_no_trace():
     """Catches a token of no strength that still decays what is remembered."""
-    given = drawn(torch.float32)
-    for each in given[3:5]:
+    tokens, memory = drawn(torch.float32)
+    for each in (tokens.decay, tokens.strength):
         each[:, 40:] = 0
-    whole = by_chunk(*given, corrects=True)[1]
-    short = by_chunk(*(each[:, :40] for each in given[:5]), given[5], corrects=True)[1]
+    whole = by_chunk(tokens, memory, corrects=True)[1]
+    short = by_chunk(Tokens(*(each[:, :40] for each in tokens)), memory, corrects=True)[1]
     torch.testing.assert_close(whole, short, rtol=0, atol=1e-6)

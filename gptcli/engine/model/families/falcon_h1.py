@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptcli.engine.model import llama_names, mamba
+from gptcli.engine.model import mamba
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import llama
+from gptcli.engine.model.families import bamba, llama
 from gptcli.engine.model.mixers import Recurrence
-from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Falcon-H1 0.5B to 34B, Falcon-H1R"
-OTHER_NAMES = {"layer_types": "layers_block_type"}
-DEFAULTS = {
-    "rms_norm_eps": 1e-5,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 8192,
-}
+OTHER_NAMES = bamba.OTHER_NAMES
+
+rules = bamba.rules
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' FalconH1Config."""
-    config = config.over(DEFAULTS)
+    config = config.over(bamba.DEFAULTS | {"max_position_embeddings": 8192})
     base = llama.spec(config)
     config.words("layers_block_type", base.layers, ("hybrid",))
     read = config.number("attention_in_multiplier", 1.0)
@@ -68,14 +63,3 @@ def _mixer(config: ConfigFields, base: ModelSpec) -> Recurrence:
 
 def _numbers(config: ConfigFields, name: str, length: int) -> tuple[float, ...]:
     return (1.0,) * length if config.get(name) is None else config.numbers(name, length)
-
-
-def rules(spec: ModelSpec) -> Rules:
-    """Names of its own for some norms and the MLP."""
-    return llama_names.rules(
-        spec,
-        attention=[*llama_names.attention_rules(spec), *mamba.rules(spec)],
-        mlp=llama_names.mlp_rules(spec, block="feed_forward"),
-        mlp_norm="pre_ff_layernorm",
-        final_norm="final_layernorm",
-    )

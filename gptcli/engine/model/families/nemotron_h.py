@@ -81,8 +81,9 @@ def _kinds(config: ConfigFields) -> tuple[str, ...]:
     """What each layer is: `layers_block_type`, else a letter each in `hybrid_override_pattern`."""
     known = (*mamba.MAMBA, *mamba.ATTENTION, MLP, MIXTURE)
     stated = config.get("layers_block_type")
-    if isinstance(stated, list) and stated:
-        return config.words("layers_block_type", _counted(config, stated), known) or ()
+    if stated:
+        count = _counted(config, stated) if isinstance(stated, list) else 1
+        return config.words("layers_block_type", count, known) or ()
     pattern = config.word("hybrid_override_pattern", "ME*-")
     _counted(config, pattern)
     if not pattern or set(pattern) - set(LETTERS):
