@@ -143,6 +143,39 @@ MULTIPLIERS: Fields = {
     "residual_multiplier": 0.6,
     "logits_scaling": 0.5,
 }
+LATENT: Fields = SMALL | {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 12,
+    "q_lora_rank": 10,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
+MINICPM3: Fields = LATENT | {
+    "v_head_dim": None,
+    "scale_emb": 3,
+    "dim_model_base": 8,
+    "rope_parameters": {
+        "rope_type": "longrope",
+        "rope_theta": 500.0,
+        "short_factor": [1.0, 1.1],
+        "long_factor": [1.2, 1.9],
+        "original_max_position_embeddings": 24,
+    },
+}
+#: What DeepSeek's YaRN does to angles and to scores.
+STEEPENED: Fields = YARN | {"mscale": 0.6, "mscale_all_dim": 0.6}
+DEEPSEEK: Fields = LATENT | {k: v for k, v in ROUTED.items() if k not in WIDE}
+KIMI_VISION: Fields = {
+    "patch_size": 4,
+    "pos_emb_height": 2,
+    "pos_emb_width": 2,
+    "pos_emb_time": 2,
+    "num_attention_heads": 1,
+    "num_hidden_layers": 1,
+    "hidden_size": 16,
+    "intermediate_size": 8,
+}
 VISION: Fields = {
     "hidden_size": 8,
     "intermediate_size": 8,
@@ -466,6 +499,11 @@ CASES: dict[str, Case] = {
             "sliding_window": 7,
             "max_window_layers": 3,
         },
+    ),
+    "glm4_moe_lite/plain": Case(
+        "glm4_moe_lite",
+        DEEPSEEK | {"mlp_layer_types": ["sparse", "dense"], "rms_norm_eps": 1e-3},
+        repeats=True,
     ),
     "glm4_moe/dense_first": Case(
         "glm4_moe",
@@ -825,6 +863,36 @@ CASES: dict[str, Case] = {
         | {"layer_norm_eps": 1e-3, "logit_scale": 1.5},
         repeats=True,
     ),
+    "deepseek_v2/lite": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | {"q_lora_rank": None, "first_k_dense_replace": 1, "rms_norm_eps": 1e-3}
+        | {"rope_parameters": STEEPENED | {"mscale": 1.0}, "attention_bias": True},
+        repeats=True,
+    ),
+    "deepseek_v2/groups": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | TIED
+        | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2}
+        | {"n_shared_experts": 1, "routed_scaling_factor": 2.5},
+    ),
+    "deepseek_v3/groups": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
+        | {"rope_parameters": STEEPENED, "n_shared_experts": 2},
+        repeats=True,
+    ),
+    "deepseek_v3/options": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | TIED
+        | {"n_group": 1, "topk_group": 1, "first_k_dense_replace": 0, "norm_topk_prob": False}
+        | {"q_lora_rank": None, "rope_interleave": False, "attention_bias": True}
+        | {"rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
     "ernie4_5/tied": Case("ernie4_5", WIDE, repeats=True),
     "ernie4_5/options": Case(
         "ernie4_5",
@@ -1006,6 +1074,25 @@ CASES: dict[str, Case] = {
         "hunyuan_v1_dense",
         WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
         repeats=True,
+    ),
+    "kimi_k25/vision": Case(
+        "kimi_k25",
+        UNTIED
+        | {"projection_hidden_size": 16, "vision_config": KIMI_VISION}
+        | {
+            "text_config": DEEPSEEK
+            | {"model_type": "deepseek_v3", "n_group": 1, "topk_group": 1}
+            | {"first_k_dense_replace": 1}
+        },
+        repeats=True,
+    ),
+    "minicpm3/plain": Case("minicpm3", MINICPM3),
+    "minicpm3/options": Case(
+        "minicpm3",
+        MINICPM3
+        | UNTIED
+        | {"q_lora_rank": None, "v_head_dim": 5, "attention_bias": True, "mlp_bias": True}
+        | {"scale_depth": None, "dim_model_base": None, "rms_norm_eps": 1e-3},
     ),
     "ministral/mixed": Case(
         "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}, repeats=True

@@ -103,6 +103,17 @@ def store_stacked(directory: Path) -> None:
     save_file(plain, directory / "model.safetensors")
 
 
+def rename(directory: Path) -> None:
+    """Give Kimi's layers of text the name that they are published under.
+
+    transformers reads that as well, and writes the name that layers have in what sees.
+    """
+    stored = load_file(directory / "model.safetensors")
+    written, published = "language_model.model.blocks.", "language_model.model.layers."
+    named = {name.replace(written, published): part for name, part in stored.items()}
+    save_file(named, directory / "model.safetensors")
+
+
 def make(name: str) -> None:
     """Write one case."""
     case = CASES[name]
@@ -116,6 +127,8 @@ def make(name: str) -> None:
         store_packed(directory, packed)
     if case.stacked:
         store_stacked(directory)
+    if case.kind == "kimi_k25":
+        rename(directory)
     ids = torch.randint(0, model.config.get_text_config().vocab_size, (2, TIME))
     golden = {"ids": ids, "logits": logits(model, ids)}
     if case.short:

@@ -15,7 +15,8 @@ from gptcli.types.window import Window
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
-BlockName = Literal["attention", "mlp"]
+#: "state": what a layer adds that carries one from token to token in place of attention.
+BlockName = Literal["attention", "state", "mlp"]
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Facts:
     """What the model is, as far as the words need it.
 
     side_by_side: attention and MLP of a layer read the same stream. group: how many heads share
-    keys and values. positions: how the model knows the order of tokens.
+    keys and values. attending: how many layers have attention, carrying: how many carry a state in
+    its place. positions: how the model knows the order of tokens.
     """
 
     width: int
     layers: int
+    attending: int
+    carrying: int
     heads: int
     group: int
     head_dim: int
@@ -54,7 +58,8 @@ class Block:
 
     norm: the length of the update; cosine: with the stream that it is added to; says: what the
     stream would say with it, read out. looks: how attention is shared out, the most first, as
-    (position, token, share), the mean over the heads; empty for an MLP.
+    (position, token, share), the mean over the heads; empty for what is no attention. state: how
+    long each memory of a layer's state is then; empty where there is none.
     """
 
     layer: int
@@ -64,6 +69,7 @@ class Block:
     stream_norm: float
     says: tuple[tuple[Token, float], ...]
     looks: tuple[tuple[int, Token, float], ...] = ()
+    state: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
-from tests.models import gguf_experts, gguf_export_mamba
+from tests.models import gguf_experts, gguf_export_mamba, gguf_latents
 from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
@@ -34,6 +34,8 @@ ARCHITECTURES = {
     "cohere2": gguf.MODEL_ARCH.COHERE2,
     "ernie4_5": gguf.MODEL_ARCH.ERNIE4_5,
     "exaone4": gguf.MODEL_ARCH.EXAONE4,
+    "deepseek_v2": gguf.MODEL_ARCH.DEEPSEEK2,
+    "deepseek_v3": gguf.MODEL_ARCH.DEEPSEEK2,
     "ernie4_5_moe": gguf.MODEL_ARCH.ERNIE4_5_MOE,
     "falcon": gguf.MODEL_ARCH.FALCON,
     "gemma": gguf.MODEL_ARCH.GEMMA,
@@ -447,7 +449,14 @@ def _gemma(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         writer.add_sliding_window(config["sliding_window"])
 
 
+def _deepseek(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    common(writer, gguf_latents.common(config))
+    gguf_latents.sizes(writer, config)
+
+
 OWN_SETTINGS = {
+    "deepseek_v2": _deepseek,
+    "deepseek_v3": _deepseek,
     "bloom": _bloom,
     "falcon": _falcon,
     "gemma": _gemma,
@@ -614,6 +623,7 @@ def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
 
 CHANGES = {
     "bloom": _headwise,
+    "deepseek_v3": gguf_latents.split,
     "falcon": _grouped,
     "gemma": _shifted,
     "gemma2": _shifted,

@@ -65,6 +65,7 @@ EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 #: Those that are only told by their logits, see test_gguf_goldens.
 BY_LOGITS = {"arcee", "cohere2", "ernie4_5", "exaone4", "glm4", "granitemoe", "granitemoehybrid"}
 BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "seed_oss"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "deepseek_v2", "deepseek_v3"}
 BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "laguna", "lfm2", "qwen3_5_text"}
 BY_LOGITS |= {"llama4_text", "ministral3", "lfm2_moe", "qwen3_5_moe_text", "qwen3_next"}
 BY_LOGITS |= {"falcon_h1", "nemotron_h"}

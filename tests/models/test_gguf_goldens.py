@@ -32,6 +32,8 @@ UNHELD = {
     "olmoe/options": "norm_topk_prob on",
     "seed_oss/options": "biases of the MLP",
     "cohere/options": "biases of attention",
+    "deepseek_v2/lite": "biases of attention, cosines larger than scores are",
+    "deepseek_v3/options": "biases of attention, rotations in halves",
     "ernie4_5_moe/options": "a mixture in none of the last layers",
     "falcon/alibi": "ALiBi",
     "falcon/grouped": "an MLP that is not four times as wide",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
     from gptcli.engine.model.spec import ModelSpec
     from gptcli.engine.probes.attention import AttentionWeights
+    from gptcli.engine.probes.state_lengths import StateLengths
     from gptcli.engine.probes.streams import Streams
-
-_NAMES: tuple[BlockName, BlockName] = ("attention", "mlp")
 
 Scored = tuple[tuple[Token, float], ...]
 
@@ -83,6 +82,7 @@ class _Rounds:
         from gptcli.engine.arrays import length
         from gptcli.engine.probe import Together
         from gptcli.engine.probes.attention import AttentionWeights
+        from gptcli.engine.probes.state_lengths import StateLengths
         from gptcli.engine.probes.streams import Streams
 
         ids, last = self._ids, range(len(self._ids) - 1, len(self._ids))
@@ -90,9 +90,10 @@ class _Rounds:
         wanted = range(self._positions.start, len(ids))
         streams = Streams(wanted)
         seen = AttentionWeights(self._runner, last)
-        walk.probe = Together(streams, seen)
-        distribution = walk.look()
         spec = self._runner.spec
+        carried = StateLengths(spec, last)
+        walk.probe = Together(streams, seen, carried)
+        distribution = walk.look()
         embedding, final = streams.embedding[-1], streams.after(spec.layers - 1)[-1]
         return Round(
             number=number,
@@ -102,7 +103,7 @@ class _Rounds:
             first=self._positions.start,
             embedded=self._embedded(streams),
             vector=tuple(embedding.tolist()),
-            blocks=tuple(self._blocks(streams, seen)),
+            blocks=tuple(self._blocks(streams, seen, carried)),
             final=tuple(final.tolist()),
             final_norm=float(length(final)),
             sum_error=_sum_error(streams, spec.layers),
@@ -126,30 +127,38 @@ class _Rounds:
             )
         )
 
-    def _blocks(self, streams: Streams, seen: AttentionWeights) -> Iterator[Block]:
+    def _blocks(
+        self, streams: Streams, seen: AttentionWeights, carried: StateLengths
+    ) -> Iterator[Block]:
         from gptcli.engine.arrays import length
         from gptcli.engine.probes.embeddings import cosine
 
         spec = self._runner.spec
         chosen = range(spec.layers) if self._request.layers is None else self._request.layers
-        updates = [each(layer)[-1] for layer in chosen for each in (streams.attention, streams.mlp)]
-        withs = [
-            each(layer)[-1] for layer in chosen for each in (streams.before_mlp, streams.after)
-        ]
         # Blocks side by side read the same stream.
-        last_read = streams.before_mlp if spec.blocks == "serial" else _before(streams)
-        reads = [each(layer)[-1] for layer in chosen for each in (_before(streams), last_read)]
-        says = self._says(withs)
-        for place, (update, read, after) in enumerate(zip(updates, reads, withs, strict=True)):
-            layer, name = chosen[place // 2], _NAMES[place % 2]
+        serial = spec.blocks == "serial"
+        found: list[tuple[int, BlockName, Array, Array, Array]] = []
+        for layer in chosen:
+            before, between = streams.after(layer - 1)[-1], streams.before_mlp(layer)[-1]
+            update, last = streams.attention(layer), streams.mlp(layer)
+            if update is not None:
+                attends = spec.each_layer[layer].attends
+                name: BlockName = "attention" if attends else "state"
+                found.append((layer, name, update[-1], before, between))
+            if last is not None:
+                read = between if serial else before
+                found.append((layer, "mlp", last[-1], read, streams.after(layer)[-1]))
+        says = self._says([after for *_, after in found])
+        for (layer, name, added, read, after), said in zip(found, says, strict=True):
             yield Block(
                 layer=layer,
                 name=name,
-                norm=float(length(update)),
-                cosine=float(cosine(update, read)),
+                norm=float(length(added)),
+                cosine=float(cosine(added, read)),
                 stream_norm=float(length(after)),
-                says=says[place],
+                says=said,
                 looks=self._looks(seen.of(layer)) if name == "attention" else (),
+                state=tuple(carried.of(layer)[-1].tolist()) if name == "state" else (),
             )
 
     def _says(self, streams: list[Array]) -> list[Scored]:
@@ -179,17 +188,15 @@ class _Rounds:
         return tuple(zip(map(self._model.token, ids), values, strict=True))
 
 
-def _before(streams: Streams) -> Callable[[int], Array]:
-    return lambda layer: streams.after(layer - 1)
-
-
 def _sum_error(streams: Streams, layers: int) -> float:
     """At the last position."""
     from gptcli.engine.arrays import float32
 
     total = float32(streams.embedding[-1])
     for layer in range(layers):
-        total = total + float32(streams.attention(layer)[-1]) + float32(streams.mlp(layer)[-1])
+        for update in (streams.attention(layer), streams.mlp(layer)):
+            if update is not None:
+                total = total + float32(update[-1])
     return float(abs(total - float32(streams.after(layers - 1)[-1])).max())
 
 
@@ -204,6 +211,8 @@ def _facts(spec: ModelSpec) -> Facts:
     return Facts(
         width=spec.width,
         layers=spec.layers,
+        attending=len(spec.attending),
+        carrying=len(spec.carrying),
         heads=spec.heads,
         group=spec.group,
         head_dim=spec.head_dim,

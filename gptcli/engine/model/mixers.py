@@ -104,6 +104,11 @@ class ShortConv:
 Mixer = Recurrence | ShortConv
 
 
+def memories(mixer: Mixer) -> int:
+    """How many parts a state has whose lengths tell something by themselves."""
+    return mixer.heads if isinstance(mixer, Recurrence) else 1
+
+
 def state_numbers(mixer: Mixer) -> int:
     """How many float32 numbers a row keeps, whatever its length."""
     inputs = (mixer.taps - 1) * sum(mixer.filtered)

@@ -212,6 +212,14 @@ def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
     return YarnScaling(factor, original, amplitude, fast, slow, fields.flag("truncate", True))
 
 
+def sharpening(config: ConfigFields) -> float:
+    """What DeepSeek's YaRN makes of scores beside their scale, by `mscale_all_dim`."""
+    places = _places(config)
+    if not places or _kind(places[0]) == "default" or not places[0].get("mscale_all_dim"):
+        return 1.0
+    return _magnitude(_factor(places[0]), places[0].number("mscale_all_dim")) ** 2
+
+
 def _magnitude(factor: float, weight: float) -> float:
     """YaRN's 0.1 ln(factor) + 1."""
     return 1.0 if factor <= 1 else 0.1 * weight * math.log(factor) + 1.0

@@ -6,7 +6,8 @@ step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate
 mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out, shared.{gate, up, down},
 shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight and, where the spec says
 so, .bias; and, by themselves, layers.{i}.attention.sinks, layers.{i}.mixer.{step_bias, decay_log,
-skip}, layers.{i}.mlp.correction and head_bias.
+skip}, layers.{i}.mlp.correction and head_bias. Latent attention has attention.{query_latent,
+query_latent_norm, query, latent, latent_norm, absorb, value, out}.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Rule:
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
     rows at its beginning are not used. either: where only so its shape fits, it is stored the other
-    way than `transpose` says.
+    way than `transpose` says. first_turned: each group of the first target is stored by itself as
+    (in, out). apart: names under which the targets may be stored instead, each by itself and as it
+    is.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -55,6 +58,8 @@ class Rule:
     one_row: bool = False
     either: bool = False
     unless: str | None = None
+    first_turned: bool = False
+    apart: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope, Temperature
 
@@ -52,12 +53,17 @@ class OutputGate:
 
 @dataclass(frozen=True)
 class LayerShape:
-    """The sizes of one layer: heads of attention, features of each, features inside the MLP."""
+    """The sizes of one layer: heads of attention, features of each, features inside the MLP.
+
+    value_dim: features of a value that is kept, None for as many as of a key; 0 where values are
+    features of keys.
+    """
 
     heads: int
     kv_heads: int
     head_dim: int
     hidden: int
+    value_dim: int | None = None
 
     @property
     def group(self) -> int:
@@ -67,7 +73,12 @@ class LayerShape:
     @property
     def kept(self) -> int:
         """How many numbers a token leaves behind: its keys and its values."""
-        return 2 * self.kv_heads * self.head_dim
+        return self.kv_heads * (self.head_dim + self.values)
+
+    @property
+    def values(self) -> int:
+        """Features of a value that is kept."""
+        return self.head_dim if self.value_dim is None else self.value_dim
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,8 @@ class ModelSpec:
     Attention. attention_scale: what the products of queries and keys are multiplied by, None for
     1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
     logit that takes part in the softmax and has no value.
-    attention_gate: a gate of what it gathers, read from the stream as queries are.
+    attention_gate: a gate of what it gathers, read from the stream as queries are. latents: keys
+    and values are one latent; `heads` is then of queries, kv_heads 1, head_dim of what is kept.
     attention_out_scale multiplies what it says.
 
     MLP. gated: down(activation(gate_scale * gate) * (up + up_offset)); gate_limit: the gate is cut
@@ -152,6 +164,7 @@ class ModelSpec:
     attention_softcap: float | None = None
     sinks: bool = False
     attention_gate: OutputGate | None = None
+    latents: Latents | None = None
     experts: Experts | None = None
     attention_out_scale: float = 1.0
     gate_scale: float = 1.0
@@ -174,12 +187,18 @@ class ModelSpec:
     @property
     def shape(self) -> LayerShape:
         """The sizes that a layer has which says nothing of its own."""
-        return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden)
+        values = None if self.latents is None else 0
+        return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden, values)
 
     @cached_property
     def shapes(self) -> tuple[LayerShape, ...]:
         """The sizes of every layer."""
         return tuple(each.shape or self.shape for each in self.each_layer)
+
+    def gathered(self, shape: LayerShape) -> int:
+        """Features that attention of that shape hands on to its last matrix."""
+        each = shape.head_dim if self.latents is None else self.latents.value
+        return shape.heads * each
 
     @property
     def mixtures(self) -> int:
@@ -197,6 +216,11 @@ class ModelSpec:
         return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
 
     @cached_property
+    def carrying(self) -> tuple[int, ...]:
+        """The layers that carry a state from token to token in place of attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
+
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
@@ -209,4 +233,8 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of the state of `batch` rows of `tokens` tokens each."""
-        return batch * (sum(self.kept) * tokens * element_size + self.row_bytes)
+        return batch * (tokens * self.token_bytes(element_size) + self.row_bytes)
+
+    def token_bytes(self, element_size: int) -> int:
+        """Bytes that a token leaves behind in the KV cache of all layers."""
+        return sum(self.kept) * element_size

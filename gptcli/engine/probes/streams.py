@@ -35,13 +35,13 @@ class Streams:
         """The stream before the first layer, (positions, width)."""
         return self._of("embedding", -1)
 
-    def attention(self, layer: int) -> Array:
-        """What the layer's attention added, (positions, width): zeros where it has none."""
-        return self._of("attention", layer)
+    def attention(self, layer: int) -> Array | None:
+        """What the layer's attention added, or what is in its place, (positions, width)."""
+        return self._of("attention", layer) if ("attention", layer) in self._parts else None
 
-    def mlp(self, layer: int) -> Array:
-        """What the layer's MLP added, (positions, width): zeros where it has none."""
-        return self._of("mlp", layer)
+    def mlp(self, layer: int) -> Array | None:
+        """What the layer's MLP added, (positions, width)."""
+        return self._of("mlp", layer) if ("mlp", layer) in self._parts else None
 
     def after(self, layer: int) -> Array:
         """The stream after a layer, (positions, width); -1 is before the first."""
@@ -49,11 +49,9 @@ class Streams:
 
     def before_mlp(self, layer: int) -> Array:
         """The stream with the attention's update and without the MLP's, (positions, width)."""
-        return self.after(layer - 1) + self.attention(layer)
+        update = self.attention(layer)
+        return self.after(layer - 1) if update is None else self.after(layer - 1) + update
 
     def _of(self, point: str, layer: int) -> Array:
-        parts = self._parts.get((point, layer))
-        if parts is None:
-            after = self._of("stream", layer)
-            return namespace(after).zeros_like(after)
+        parts = self._parts[point, layer]
         return namespace(parts[0]).concat(parts)

@@ -29,6 +29,13 @@ _IDLE = 8
 _LEAST_KEPT, _MOST_KEPT, _KEPT_BYTES = 4, 64, 512 << 20
 
 
+def kept_states(spec: ModelSpec) -> int:
+    """How many states stay at most that no row has, to begin others with."""
+    if not spec.row_bytes:
+        return 0
+    return max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // spec.row_bytes))
+
+
 class PagedState(ForwardState):
     """See ForwardState. `rows` may be others at each forward; `limit`: tokens of a row at most.
 
@@ -52,8 +59,7 @@ class PagedState(ForwardState):
         mixers = [each.mixer for each in spec.each_layer if each.mixer is not None]
         slots = None
         if mixers:
-            kept = max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // max(1, spec.row_bytes)))
-            slots = SlotPool(mixers, like, kept=kept, multiple=group)
+            slots = SlotPool(mixers, like, kept=kept_states(spec), multiple=group)
         pairs = zip(spec.each_layer, spec.shapes, strict=True)
         shapes = [shape if each.attends else NOTHING for each, shape in pairs]
         self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)

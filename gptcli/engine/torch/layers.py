@@ -14,6 +14,7 @@ from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
+from gptcli.engine.torch.latents import LatentAttention
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
 from gptcli.engine.torch.rope import Rotation, rotate
@@ -162,7 +163,11 @@ class Layer(nn.Module):
         self.spec = spec
         mixes, thinks = this.mixes, this.thinks
         self.attention_norm = Norm(spec.norm, spec.width) if before and mixes else None
-        self.attention = Attention(spec, this) if this.attends else None
+        self.attention: Attention | LatentAttention | None = None
+        if this.attends and spec.latents is not None:
+            self.attention = LatentAttention(spec, shape, spec.latents)
+        elif this.attends:
+            self.attention = Attention(spec, this)
         self.mixer = _mixer(spec, this)
         self.attention_post_norm = Norm(spec.norm, spec.width) if after and mixes else None
         self.mlp_norm = Norm(spec.norm, spec.width) if before and thinks and not one else None
@@ -182,7 +187,7 @@ class Layer(nn.Module):
         turn: Rotation | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "state", "attention", "mlp".
 
         "attention" is also what a mixer adds that stands in its place, or with it what one beside.
         """
@@ -219,7 +224,7 @@ class Layer(nn.Module):
         if self.attention is not None:
             said.append(self.attention(read, layer, state, mask, turn, probe))
         if self.mixer is not None:
-            said.append(self.mixer(read, layer, state))
+            said.append(self.mixer(read, layer, state, probe))
         return sum(said[1:], said[0])
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:

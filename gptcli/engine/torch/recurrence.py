@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.memories import Tokens, remembered
 from gptcli.engine.torch.scaled import scaled
@@ -45,12 +46,18 @@ class ShortConvMixer(nn.Module):
         self.value_filter = Filter(spec.inner, spec.taps, bias=spec.bias)
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         kept = state.layers[layer]
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
         inputs, seen = _with_inputs(inputs, value, state)
+        if probe is not None and probe.wants("state", layer):
+            squares = seen[:, 1:].square().sum(dim=-1)
+            lengths = squares.unfold(1, self.spec.taps - 1, 1).sum(dim=-1).sqrt()
+            probe("state", layer, lengths[:, :, None], state.lengths[0])
         gathered = self.after(x).float() * self.value_filter(seen)
         kept.write(inputs, memory)
         return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
@@ -75,8 +82,10 @@ class RecurrenceMixer(nn.Module):
         self.norm = None if spec.norm is None else GatedNorm(spec.norm, spec.inner)
         self.out = nn.Linear(spec.inner, width, bias=spec.out_bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         spec, kept = self.spec, state.layers[layer]
         inputs, memory = kept.read()
         names = ("query", "key", "value")
@@ -100,7 +109,18 @@ class RecurrenceMixer(nn.Module):
             decay, strength = (each.masked_fill(padding, 0.0) for each in (decay, strength))
         by_key = (self._by_key(each, 2) for each in (value, decay, strength))
         corrects, memory = self.strength is not None, self._by_key(memory, 1)
-        read, memory = remembered(Tokens(query, key, *by_key), memory, corrects=corrects)
+        tokens = Tokens(query, key, *by_key)
+        if probe is None or not probe.wants("state", layer):
+            read, memory = remembered(tokens, memory, corrects=corrects)
+        else:
+            reads, lengths = list[Tensor](), list[Tensor]()
+            for t in range(x.size(1)):
+                one = Tokens(*(each[:, t : t + 1] for each in tokens))
+                read, memory = remembered(one, memory, corrects=corrects)
+                reads.append(read)
+                lengths.append(torch.linalg.matrix_norm(self._in_order(memory, 1)))
+            read = torch.cat(reads, dim=1)
+            probe("state", layer, torch.stack(lengths, dim=1), state.lengths[0])
         read, memory = self._in_order(read, 2), self._in_order(memory, 1)
         kept.write(inputs, memory)
         if self.skip is not None:

@@ -56,11 +56,13 @@ def read(
     heads: int | None = None,
     kv_heads: int | None = None,
     hidden: int | None = None,
+    latent: bool = False,
 ) -> Sizes:
     """The sizes of a file. Raises ModelError for those that cannot be.
 
     heads, kv_heads, hidden: of queries, of keys and values, the MLP's width, where they are no one
-    number in the file.
+    number in the file. latent: those of values are others than those of keys, and both are nothing
+    that every head has.
     """
     tensors = fields.header.tensors
     if EMBEDDING not in tensors:
@@ -69,7 +71,8 @@ def read(
     if type(kv_heads) is not int or not 0 < kv_heads <= heads:
         kv_heads = fields.count("attention.head_count_kv", heads)
     head_dim = fields.count("attention.key_length", max(1, width // heads))
-    fields.fixed("attention.value_length", head_dim)
+    if not latent:
+        fields.fixed("attention.value_length", head_dim)
     if heads % kv_heads or head_dim % 2:
         raise fields.error(f"cannot have {heads} heads of {head_dim} with {kv_heads} of keys")
     return Sizes(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum, IntFlag
 
+from gptcli.engine.cpu.binding import calls
+
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 13
+VERSION = 14
 
 
 class Kind(IntEnum):
@@ -131,12 +133,22 @@ class Recurrent(c.Structure):
     )
 
 
+class Latents(c.Structure):
+    """What latent attention has."""
+
+    _fields_ = (
+        *(("rank", c.c_int32), ("plain", c.c_int32), ("query_rank", c.c_int32), ("eps", c.c_float)),
+        *(("norm", Norm), ("query_norm", Norm)),
+        *((name, Matrix) for name in ("query", "absorb", "value")),
+    )
+
+
 class LayerWeights(c.Structure):
     """All of one layer."""
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
-        *((name, c.c_int32) for name in ("mixer", "thinks")),
+        *((name, c.c_int32) for name in ("value_dim", "mixer", "thinks")),
         *(("parts", c.c_int32 * PARTS), ("gathered", c.c_int32)),
         *(("part_scales", c.c_float * PARTS), ("out_scale", c.c_float), ("mlp_scale", c.c_float)),
         ("beside", c.c_void_p),
@@ -144,7 +156,7 @@ class LayerWeights(c.Structure):
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("query", "key", "value", "out")),
         *((name, Matrix) for name in ("output_gate", "step", "strength")),
-        ("recurrent", Recurrent),
+        *(("recurrent", Recurrent), ("latents", Latents)),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
@@ -189,71 +201,5 @@ class Model(c.Structure):
     )
 
 
-class LayerCopies(c.Structure):
-    """What a probe is shown of one layer."""
-
-    _fields_ = tuple((name, c.c_void_p) for name in ("queries", "attention", "mlp", "stream"))
-
-
-class Copies(c.Structure):
-    """What a probe is shown of a forward."""
-
-    _fields_ = (
-        *(("first", c.c_int32), ("end", c.c_int32)),
-        *(("embedding", c.c_void_p), ("layer", c.c_void_p)),
-    )
-
-
-class LayerSquares(c.Structure):
-    """Sums of squares of what the matrices of one layer read."""
-
-    _NAMES = ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside")
-    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
-
-
-class Squares(c.Structure):
-    """Sums of squares of what all matrices read."""
-
-    _fields_ = (("layer", c.c_void_p), ("head", c.c_void_p))
-
-
-class Call(c.Structure):
-    """One forward."""
-
-    _fields_ = (
-        *(
-            (name, c.c_int32)
-            for name in ("count", "wanted_count", "batch", "capacity", "cache_kind", "angles")
-        ),
-        *(
-            (name, c.c_void_p)
-            for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
-        ),
-        ("probe", c.POINTER(Copies)),
-        ("squares", c.POINTER(Squares)),
-        *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
-        *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
-        ("slot_count", c.c_int32),
-    )
-
-
-class Quantising(c.Structure):
-    """Rows of floats that become blocks; see source/quantising.h."""
-
-    _fields_ = (
-        ("block", c.c_char_p),
-        ("numbers", c.c_void_p),
-        ("rows", c.c_int64),
-        ("columns", c.c_int64),
-        ("weights", c.c_void_p),
-        ("out", c.c_void_p),
-        ("errors", c.c_void_p),
-        ("quick", c.c_int32),
-    )
-
-
 #: Those that cross the border, in the order in which the library tells their sizes.
-STRUCTS = (
-    *(Matrix, Norm, Recurrent, LayerWeights, Model, LayerCopies, Copies),
-    *(LayerSquares, Squares, Call, Quantising),
-)
+STRUCTS = (*(Matrix, Norm, Recurrent, Latents, LayerWeights, Model, *calls.STRUCTS),)

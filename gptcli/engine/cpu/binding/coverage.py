@@ -8,6 +8,7 @@ from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
 from gptcli.engine.model.experts import Experts, Groups, SharedExpert
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
     DynamicScaling,
@@ -38,7 +39,7 @@ _KNOWN: dict[type, set[str]] = {
         *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
         *("attention_gate", "residual_scale", "embedding_norm", "embedding_scale", "logit_scale"),
-        *("final_softcap", "attention_out_scale", "gate_scale", "mlp_out_scale"),
+        *("final_softcap", "attention_out_scale", "gate_scale", "mlp_out_scale", "latents"),
     },
     LayerSpec: {
         *("rope", "window", "mixture", "shape", "mixer", "beside", "mixes", "thinks"),
@@ -52,7 +53,8 @@ _KNOWN: dict[type, set[str]] = {
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
-    LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
+    LayerShape: {"heads", "kv_heads", "head_dim", "hidden", "value_dim"},
+    Latents: {"rank", "plain", "turned", "value", "eps", "query_rank", "bias"},
     Rope: {"theta", "dim", "scaling", "interleaved"},
     NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},

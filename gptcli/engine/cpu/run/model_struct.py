@@ -10,8 +10,9 @@ import numpy as np
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.sections import EMBEDDING
-from gptcli.engine.cpu.run.sized_structs import layers_of, model_of
+from gptcli.engine.cpu.run.struct_sizes import layers_of, model_of
 from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
@@ -72,7 +73,9 @@ class Weights:
             beside = layer.beside
             mixing = abi.LayerWeights.from_address(beside) if beside else layer
             self._fill_mixer(mixing, this.mixer, f"{at}.mixer")
-        if this.attends:
+        if this.attends and spec.latents is not None:
+            self._fill_latents(layer, spec.latents, f"{at}.attention")
+        elif this.attends:
             for name in ("query", "key", "value", "out"):
                 self._matrix(getattr(layer, name), f"{at}.attention.{name}")
             if spec.attention_gate is not None:
@@ -88,6 +91,19 @@ class Weights:
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
+
+    def _fill_latents(self, layer: abi.LayerWeights, latents: Latents, at: str) -> None:
+        into, queries = layer.latents, f"{at}.query"
+        if latents.query_rank is not None:
+            self._matrix(into.query, queries)
+            queries = f"{at}.query_latent"
+            self._norm(into.query_norm, f"{at}.query_latent_norm")
+        self._norm(into.norm, f"{at}.latent_norm")
+        for matrix, name in (
+            *((layer.query, queries), (layer.key, f"{at}.latent"), (layer.out, f"{at}.out")),
+            *((into.absorb, f"{at}.absorb"), (into.value, f"{at}.value")),
+        ):
+            self._matrix(matrix, name)
 
     def _fill_mixer(self, layer: abi.LayerWeights, mixer: Mixer, at: str) -> None:
         names = ("query", "key", "value")

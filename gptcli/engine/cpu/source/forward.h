@@ -112,10 +112,11 @@ static int needs_of_mixer(const Model &m, const LayerWeights &w) {
 static void mix(const Step &s, const Team &team, int layer, float *shown_queries) {
   const LayerWeights &w = s.model->layer[layer];
   if (w.mixer != ATTENTION) return carry_on(s, team, w, layer);
-  place_heads(s, team, layer);
-  team.wait();
+  if (w.latents.rank) place_latents(s, team, layer);
+  else place_heads(s, team, layer), team.wait();
   show(s, team, shown_queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
+  if (w.latents.rank) values_of_latents(s, team, w);
   gate_gathered(s, team, w);
 }
 

@@ -39,11 +39,23 @@ struct Recurrent {
   Norm norm;                                              // weight null: not there
 };
 
+// Attention over latents: the features of these, of what meets keys made of them, and of latents that
+// queries are made of, or 0. See latents.h.
+struct Latents {
+  int32_t rank, plain, query_rank;
+  float eps;
+  Norm norm, query_norm;
+  Matrix query;          // (heads · (plain + turned), query_rank), data null where it reads the stream
+  Matrix absorb, value;  // (heads · rank, plain), (heads · features of a value, rank)
+};
+
 struct LayerWeights {
   int32_t heads, kv_heads, head_dim, hidden;  // the sizes of this layer
+  int32_t value_dim;                          // features that a head gathers
   int32_t mixer, thinks;                      // thinks: whether it has an MLP
   // What tokens are projected to, one behind the other, each rounded up to 16: queries, keys, values,
-  // gates, steps, strengths; of a short convolution what comes before it and after it, and values.
+  // gates, steps, strengths; of a short convolution what comes before it and after it, and values; of
+  // latent attention queries as they meet latents, latents, -, -, queries or their latents, queries of these.
   int32_t parts[PARTS], gathered;             // gathered: features of what `out` reads
   float part_scales[PARTS];                   // of each part
   float out_scale, mlp_scale;                 // of the updates
@@ -54,6 +66,7 @@ struct LayerWeights {
   Matrix query, key, value, out;
   Matrix output_gate, step, strength;  // data null where there is none
   Recurrent recurrent;
+  Latents latents;  // rank 0: keys and values are kept
   Matrix gate, up, down;  // gate: data null where there is none; of a mixture: its shared expert, if any
   Matrix router;          // data null: not a mixture
   Matrix latent_in, latent_out, shared_gate;  // data null: not there
@@ -92,6 +105,9 @@ struct Model {
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
+  // (end - first, parts): what the squares of a mixer's state sum to behind each token, of the blocks
+  // of each memory, or of 16 features of the inputs of a short convolution.
+  float *state;
 };
 struct Copies {
   int32_t first, end;

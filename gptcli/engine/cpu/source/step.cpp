@@ -34,7 +34,7 @@ char *allocated(LayOut lay_out) {
 
 int64_t widest_row(const Step &s) {
   const int64_t widest = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
-  return largest(widest, s.latent_stride);
+  return largest(widest, largest(s.latent_stride, s.absorbed_stride));
 }
 
 // What a thread attends in.
@@ -71,7 +71,7 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.hidden, count * s.hidden_stride);
   arena.give(s.expert_hidden, pairs * s.expert_stride);
   give_reading(arena, s.common, rows, widest);
-  arena.give(s.numbers, rows);
+  arena.give(s.numbers, largest(rows, count * s.most_heads));
   arena.give(s.items, count);
   arena.give(s.runs, count);
   arena.give(s.next, 2 * m.layers);
@@ -107,6 +107,10 @@ Step sized(const Model *model, int threads) {
     }
     s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
+    if (!w.latents.rank) continue;
+    const int64_t each = up(largest(w.latents.plain, w.latents.rank), ROW_MULTIPLE);
+    s.absorbed_stride = largest(s.absorbed_stride, largest(w.heads * each, up(w.latents.query_rank, ROW_MULTIPLE)));
+    s.most_heads = largest(s.most_heads, w.heads);
   }
   // So many tokens share a load of keys and values that there are some 64 queries, or on many threads
   // fewer, of which there is room for all.
@@ -154,7 +158,8 @@ Step *step_new(const Model *model, int count, int wanted, int threads) {
     return nullptr;
   }
   const int64_t pairs = model->experts ? (int64_t)count * model->chosen : 0;
-  for (int i = 0; i < largest(largest(count, wanted), pairs); i++) s->numbers[i] = i;
+  const int64_t numbers = largest(largest(largest(count, wanted), pairs), count * s->most_heads);
+  for (int64_t i = 0; i < numbers; i++) s->numbers[i] = (int32_t)i;
   return s;
 }
 

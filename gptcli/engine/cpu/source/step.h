@@ -38,6 +38,8 @@ static inline int64_t values_at(const LayerWeights &w) { return part_at(w, 2); }
 // The matrices of these parts, in their order.
 struct Parts { const Matrix *of[PARTS]; };
 static inline Parts parts_of(const LayerWeights &w) {
+  static const Matrix NONE = {};
+  if (w.latents.rank) return {{&NONE, &w.key, &NONE, &NONE, &w.query, &NONE}};
   return {{&w.query, &w.key, &w.value, &w.output_gate, &w.step, &w.strength}};
 }
 
@@ -45,13 +47,14 @@ static inline Parts parts_of(const LayerWeights &w) {
 static inline int sharing(const LayerWeights &w) { return w.kv_heads ? w.heads / w.kv_heads : 0; }
 // Floats of a head; of one with its highest score and its sum before.
 static inline int64_t head_stride(const LayerWeights &w) { return up(w.head_dim, 16); }
-static inline int64_t partial_stride(const LayerWeights &w) { return 16 + head_stride(w); }
+static inline int64_t partial_stride(const LayerWeights &w) { return 16 + up(w.value_dim, 16); }
 
 struct Step {
   const Model *model;
   const Call *call;
   // From row to row; where layers differ, the largest has room.
   int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride;
+  int64_t absorbed_stride, most_heads;  // of what attention over latents reads, and of those who do
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
   Scratch *scratch;  // (threads)

@@ -12,6 +12,7 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, ShortConv
 from gptcli.engine.model.spec import LayerShape, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
@@ -58,12 +59,27 @@ def _fill_attention(layer: abi.LayerWeights, spec: ModelSpec, shape: LayerShape)
     gate = spec.attention_gate
     layer.mixer = abi.Mixer.ATTENTION
     layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-    layer.head_dim = shape.head_dim
+    layer.head_dim = layer.value_dim = shape.head_dim
     inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-    layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
+    layer.parts[:4], layer.gathered = (inner, shared, shared, gates), spec.gathered(shape)
+    if spec.latents is not None:
+        _fill_latent_sizes(layer, spec.latents)
     scale = spec.attention_scale
     layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+
+
+def _fill_latent_sizes(layer: abi.LayerWeights, latents: Latents) -> None:
+    """The sizes of latent attention, and the parts that it projects to."""
+    into = layer.latents
+    into.rank, into.plain, into.eps = latents.rank, latents.plain, latents.eps
+    layer.value_dim = latents.rank
+    queries = layer.heads * (latents.plain + latents.turned)
+    parts = (queries, 0)
+    if latents.query_rank is not None:
+        into.query_rank = latents.query_rank
+        parts = latents.query_rank, queries
+    layer.parts[:] = (layer.heads * latents.key, latents.key, 0, 0, *parts)
 
 
 def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer, residual_scale: float) -> None:
