@@ -44,12 +44,15 @@ class StoredFiles:
     """The tensors of a directory by name, whichever of its files they are in.
 
     stamp: what the system said of the files before their headers were read, see `identity`.
+    further: how many tensors of a GGUF file guess more than the next token, and their bytes; they
+    are none of those here.
     """
 
     directory: Path
     files: tuple[Path, ...]
     tensors: Mapping[str, StoredTensor]
     stamp: str = ""
+    further: tuple[int, int] = (0, 0)
 
     @property
     def place(self) -> Path:

@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli import models
 from gptcli.models.gguf.plan import OWN
+from tests.cli.helpers import run
 from tests.engine.helpers import GOLDENS, copy_case
 from tests.golden_cases import CASES
 from tests.models import gguf_export
 from tests.models.test_gguf_families import BY_LOGITS, imported
 from tests.opening import load
+from tests.tasks import ended
 
 TOLERANCE = 3e-5
 #: Cases that flip what a GGUF file cannot say: it is the same in all files of the architecture.
@@ -130,6 +134,28 @@ def test_blocks_that_guess_further_tokens_are_left_out(tmp_path: Path) -> None:
     names = {each.name for each in gguf.GGUFReader(tmp_path / "x.gguf").tensors}
     assert {"blk.3.nextn.eh_proj.weight", "blk.3.exp_probs_b.bias"} <= names
     assert_golden(imported(tmp_path / "x.gguf", tmp_path / "out"), case)
+    ended(models.obtain(str(tmp_path / "x.gguf")))
+    done = run("models", "show", str(tmp_path / "x.gguf"), "--json")
+    assert done.code == 0, done.err
+    (told,) = json.loads(done.out)["left_out"]
+    assert told["what"] == "what guesses more than the next token" and told["tensors"] == 18
+    assert told["bytes"] > 4 * 61 * 16
+
+
+def test_a_block_of_nemotron_s_that_guesses_is_left_out(tmp_path: Path) -> None:
+    """Catches a last block, with heads and a width, that is taken for one more layer."""
+
+    def guessing(writer: gguf.GGUFWriter) -> None:
+        add_tokenizer(writer)
+        fields = writer.kv_data[0]
+        fields["nemotron_h_moe.block_count"].value = 4
+        fields["nemotron_h_moe.attention.head_count_kv"].value.append(2)
+        fields["nemotron_h_moe.feed_forward_length"].value.append(12)
+        writer.add_nextn_predict_layers(1)
+        writer.add_tensor("blk.3.nextn.eh_proj.weight", np.zeros((16, 32), np.float32))
+
+    gguf_export.export(GOLDENS / "nemotron_h/latent", tmp_path / "x.gguf", guessing)
+    assert_golden(imported(tmp_path / "x.gguf", tmp_path / "out"), "nemotron_h/latent")
 
 
 def test_what_is_left_out_is_a_case() -> None:

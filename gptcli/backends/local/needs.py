@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.rules import Rules, next_tokens
 from gptcli.errors import UsageError
 from gptcli.formats import ggml_blocks, quantization
 from gptcli.formats.model_files import ModelFiles
@@ -158,6 +158,8 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
 
 
 def _left_out(rules: Rules, stored: StoredFiles) -> Iterator[LeftOut]:
+    if stored.further[0]:
+        yield LeftOut(next_tokens("").what, *stored.further)
     for each in rules.beside:
         names = re.compile(each.stored)
         sizes = [t.size for t in stored.tensors.values() if names.fullmatch(rules.bare(t.name))]

@@ -40,11 +40,16 @@ _MOST = 1 << 48
 
 
 def write(
-    directory: Path, files: Sequence[Path], stamp: str | None, tensors: Mapping[str, StoredTensor]
+    directory: Path,
+    files: Sequence[Path],
+    stamp: str | None,
+    tensors: Mapping[str, StoredTensor],
+    further: Sequence[int] = (),
 ) -> None:
     """Writes the index of tensors, all of which are taken from `files`.
 
-    stamp: theirs, None where they are the directory's own.
+    stamp: theirs, None where they are the directory's own. further: the bytes of each tensor that
+    guesses more than the next token.
     """
     numbers = {file: number for number, file in enumerate(files)}
     found = {
@@ -56,6 +61,7 @@ def write(
             for file in files
         ],
         "stamp": stamp,
+        **({"further": [len(further), sum(further)]} if further else {}),
         "tensors": {
             name: _entry(tensor.shape, tensor.taken, numbers)
             for name, tensor in tensors.items()
@@ -82,9 +88,10 @@ def read(directory: Path) -> StoredFiles:
         stamp = _check(paths, sizes, found["stamp"])
         entries = found["tensors"].items()
         tensors = {name: _tensor(name, entry, paths, sizes) for name, entry in entries}
+        count, size = (_counted(each) for each in found.get("further", (0, 0)))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelError(str(path), f"is not an index of gptcli's: {error!r}") from None
-    return StoredFiles(directory, paths, tensors, stamp)
+    return StoredFiles(directory, paths, tensors, stamp, (count, size))
 
 
 def files_of(directory: Path) -> list[Path]:

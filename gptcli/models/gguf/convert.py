@@ -121,7 +121,7 @@ class _Chunks:
 
         numbers = part.numbers()
         if isinstance(self.take, Take) and self.take.across and self.take.heads is not None:
-            numbers = numbers[:, self.take.heads(numbers.shape[1])]
+            numbers = numbers.take(self.take.heads(numbers.shape[1]), axis=1)
         if self.dtype == "BF16":
             return as_bfloat16(numbers)
         found: Array = numbers.astype({"F16": "float16", "F32": "float32"}[self.dtype])

@@ -12,24 +12,27 @@ from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
-_LAST = "nextn_predict_layers"
+FURTHER = "nextn_predict_layers"
 KEYS = frozenset({"expert_count", "expert_used_count", "expert_feed_forward_length"})
 #: Of those that choose by sigmoids, in groups.
 ROUTING_KEYS = KEYS | {"expert_gating_func", "expert_weights_scale", "expert_weights_norm"}
 ROUTING_KEYS |= {"expert_group_count", "expert_group_used_count"}
 SHARED_KEYS = frozenset({"expert_shared_count", "expert_shared_feed_forward_length"})
-DENSE_KEYS = frozenset({"leading_dense_block_count", _LAST})
+DENSE_KEYS = frozenset({"leading_dense_block_count", FURTHER})
 #: What `expert_gating_func` calls these.
 SOFTMAX, SIGMOID = 1, 2
 
 
-def running(fields: Fields, *, latent: bool = False) -> tuple[Sizes, frozenset[str]]:
+def running(
+    fields: Fields, size: Sizes | None = None, *, latent: bool = False
+) -> tuple[Sizes, frozenset[str]]:
     """The sizes of the layers that run, and the tensors of those that guess further tokens.
 
-    latent: see sizes.read. Raises ModelError for sizes that cannot be.
+    size: of all of them, where it is not simply read; latent: see sizes.read. Raises ModelError for
+    sizes that cannot be.
     """
-    size = sizes.read(fields, latent=latent)
-    guessing = none_or(fields, _LAST)
+    size = size or sizes.read(fields, latent=latent)
+    guessing = none_or(fields, FURTHER)
     if guessing >= size.layers:
         raise fields.error(f"guesses further tokens in {guessing} of {size.layers} blocks")
     layers = size.layers - guessing

@@ -33,7 +33,8 @@ def write(
     written = gguf_model.write(found, target, stored_dtype(found.header, takes), small=True)
     tensors = {take.name: placed(found.header, take) for take in takes}
     outside = None if all(file.parent == target for file in files) else stamp
-    index.write(target, files, outside, tensors)
+    further = [found.header.tensors[name].size for name in sorted(found.plan.further)]
+    index.write(target, files, outside, tensors, further)
     written[index.NAME] = gguf_model.stored_file((target / index.NAME).read_bytes())
     made = manifest.Manifest(name, source, found.licence or licence, written, outside)
     manifest.write(target, made)

@@ -19,11 +19,15 @@ _VECTOR = 1 << 20
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """A model as its published form has it; `unused` are tensors read but not stored."""
+    """A model as its published form has it; `unused` are tensors read but not stored.
+
+    So are `further`, which guess more than the next token.
+    """
 
     config: dict[str, Any]
     takes: tuple[Take | Woven, ...]
     unused: frozenset[str] = frozenset()
+    further: frozenset[str] = frozenset()
 
 
 #: Words in a config that are gptcli's own, for what only a GGUF file has.
@@ -47,7 +51,7 @@ def check(header: Header, plan: ConversionPlan) -> None:
     from gptcli.formats.gguf.numbers import readable
 
     wanted = {source for take in plan.takes for source in take.sources}
-    for name in sorted(header.tensors.keys() - wanted - plan.unused):
+    for name in sorted(header.tensors.keys() - wanted - plan.unused - plan.further):
         if not _changes_nothing(header.tensors[name]):
             raise ModelError(str(header.path), f"has a tensor that is not understood: {name}")
     for take in plan.takes:

@@ -32,7 +32,7 @@ _NAMES = ("gate_proj", "up_proj", "down_proj")
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `deepseek2` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
-    size, unused = experts.running(fields, latent=True)
+    size, further = experts.running(fields, latent=True)
     ranks = fields.count("attention.kv_lora_rank"), _queries(fields)
     keys, values = (
         fields.count(f"attention.{name}_length_mla", fields.count(f"attention.{name}_length"))
@@ -85,7 +85,7 @@ def plan(fields: Fields) -> ConversionPlan:
     def parts(layer: int) -> Iterable[Take | Woven]:
         return first if layer < dense else mixed
 
-    return ConversionPlan(config, layout.whole(size, parts), unused)
+    return ConversionPlan(config, layout.whole(size, parts), further=further)
 
 
 _V2 = "deepseek_v2", "DeepseekV2ForCausalLM"

@@ -19,7 +19,7 @@ _NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_atte
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `glm4moe` file. Raises ModelError for what is not supported, by name."""
     fields.only(_KEYS)
-    size, unused = experts.running(fields)
+    size, further = experts.running(fields)
     count, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length")
     beside = experts.none_or(fields, "expert_shared_count")
@@ -57,4 +57,4 @@ def plan(fields: Fields) -> ConversionPlan:
     def parts(layer: int) -> Iterable[Take | Woven]:
         return first if layer < dense else mixed
 
-    return ConversionPlan(config, layout.whole(size, parts), unused)
+    return ConversionPlan(config, layout.whole(size, parts), further=further)

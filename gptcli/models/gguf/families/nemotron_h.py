@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gptcli.models.gguf import mamba, sizes
+from gptcli.models.gguf import experts, mamba, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
@@ -22,13 +22,15 @@ MIXER = "backbone.layers.{i}.mixer"
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `nemotron_h` file. Raises ModelError for what is not supported, by name."""
     fields.only(KEYS)
-    size, kinds, memories = read(fields, "mlp")
+    size, kinds, memories, _ = read(fields, "mlp")
     mlp = layout.plain_mlp(size, f"{MIXER}.up_proj", f"{MIXER}.down_proj", bias=False)
     return built(size, kinds, memories, config(fields, size, kinds, memories), mlp)
 
 
-def read(fields: Fields, third: str) -> tuple[Sizes, list[str], mamba.Memories]:
-    """The sizes, what each block is, which without heads and memories is the `third`."""
+def read(fields: Fields, third: str) -> tuple[Sizes, list[str], mamba.Memories, frozenset[str]]:
+    """The sizes, what each block is, which without heads and memories is the `third`, the memories,
+    and the tensors of blocks that guess further tokens.
+    """
     fields.fixed("rope.scaling.finetuned", False)
     layers = fields.layers()
     heads, widths = (_each(fields, key, layers) for key in (_HEADS, _WIDTHS))
@@ -38,7 +40,9 @@ def read(fields: Fields, third: str) -> tuple[Sizes, list[str], mamba.Memories]:
     if "mamba" not in kinds:
         raise fields.error("has no block with Mamba-2, which is not supported")
     size = sizes.read(fields, kv_heads=max(heads), hidden=max(widths) or 1)
-    return size, kinds, mamba.read(fields, kinds.index("mamba"))
+    size, further = experts.running(fields, size)
+    memories = mamba.read(fields, kinds.index("mamba"))
+    return size, kinds[: size.layers], memories, further
 
 
 def _each(fields: Fields, key: str, layers: int) -> list[int]:
@@ -85,7 +89,7 @@ def built(
     memories: mamba.Memories,
     found: dict[str, Any],
     third: list[Take],
-    unused: frozenset[str] = frozenset(),
+    further: frozenset[str] = frozenset(),
 ) -> ConversionPlan:
     """The plan; third: the tensors of what is neither attention nor memories."""
     attention = [
@@ -102,5 +106,7 @@ def built(
 
     embedding, final = "backbone.embeddings", "backbone.norm_f"
     return ConversionPlan(
-        found, layout.whole(size, takes, embedding=embedding, final_norm=final), unused
+        found,
+        layout.whole(size, takes, embedding=embedding, final_norm=final),
+        further=further,
     )

@@ -12,17 +12,17 @@ from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK
 
 _LATENT = "moe_latent_size"
-_KEYS = nemotron_h.KEYS | experts.ROUTING_KEYS | experts.SHARED_KEYS | {_LATENT}
+_KEYS = nemotron_h.KEYS | experts.ROUTING_KEYS | experts.SHARED_KEYS | {_LATENT, experts.FURTHER}
 
 
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `nemotron_h_moe` file. Raises ModelError for what is not supported, by name.
 
-    So it does for blocks that guess further tokens, which stand among the others here.
+    The last block may guess further tokens; it has attention and a mixture.
     """
     fields.only(_KEYS)
     fields.fixed("expert_shared_count", 1)
-    size, kinds, memories = nemotron_h.read(fields, "moe")
+    size, kinds, memories, further = nemotron_h.read(fields, "moe")
     count, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length")
     beside = fields.count("expert_shared_feed_forward_length")
@@ -58,7 +58,7 @@ def plan(fields: Fields) -> ConversionPlan:
         into, out = f"{BLOCK}.ffn_latent_down", f"{BLOCK}.ffn_latent_up"
         mixture += layout.linear(f"{MIXER}.fc1_latent_proj", into, latent, width)
         mixture += layout.linear(f"{MIXER}.fc2_latent_proj", out, width, latent)
-    return nemotron_h.built(size, kinds, memories, found, mixture)
+    return nemotron_h.built(size, kinds, memories, found, mixture, further)
 
 
 def _stacked(count: int, hidden: int, width: int) -> list[Take]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from gptcli.formats.gguf.taken import TurnOrder
-from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import experts, rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import qwen2, qwen3
 from gptcli.models.gguf.fields import Fields
@@ -19,10 +19,9 @@ from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
-FURTHER = "nextn_predict_layers"
 _STATE = frozenset(f"ssm.{name}" for name in ("conv_kernel", "state_size", "group_count"))
 _STATE |= {"ssm.time_step_rank", "ssm.inner_size"}
-_LAYERS = frozenset({"full_attention_interval", "attention.recurrent_layers", FURTHER})
+_LAYERS = frozenset({"full_attention_interval", "attention.recurrent_layers", experts.FURTHER})
 KEYS = qwen2.KEYS | _STATE | _LAYERS
 NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"}
 
@@ -30,7 +29,7 @@ NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_atten
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `qwen35` file. Raises ModelError for what is not supported, by name."""
     fields.only(KEYS | {qwen2.SECTIONS})
-    size, unused = trunk(fields)
+    size, further = experts.running(fields)
     kinds = layer_kinds(fields, size.layers)
     config = config_of(fields, size, kinds, "qwen3_5_text", "Qwen3_5ForCausalLM")
     config |= linear_config(fields)
@@ -40,7 +39,7 @@ def plan(fields: Fields) -> ConversionPlan:
         mixer = attention(size) if attends else recurrence(size, config)
         return [*layout.norms(size.width, NORMS, shift=-1), *mixer, *layout.gated_mlp(size)]
 
-    return ConversionPlan(config, layout.whole(size, takes, final_shift=-1), unused)
+    return ConversionPlan(config, layout.whole(size, takes, final_shift=-1), further=further)
 
 
 def config_of(
@@ -56,17 +55,6 @@ def config_of(
         "rms_norm_eps": fields.real("attention.layer_norm_rms_epsilon"),
         **rope.fields_of(fields, size.head_dim, 1e7),
     }
-
-
-def trunk(fields: Fields) -> tuple[Sizes, frozenset[str]]:
-    """The sizes without the layers that predict further tokens, and the tensors of these."""
-    size, further = sizes.read(fields), fields.get(FURTHER) or 0
-    if not isinstance(further, int) or not 0 <= further < size.layers:
-        raise fields.error(f"{fields.arch}.{FURTHER} is {further}, of {size.layers} blocks")
-    size = replace(size, layers=size.layers - further)
-    starts = tuple(f"blk.{size.layers + at}." for at in range(further))
-    unused = (name for name in fields.header.tensors if name.startswith(starts))
-    return size, frozenset(unused if further else ())
 
 
 def layer_kinds(fields: Fields, layers: int) -> list[str]:

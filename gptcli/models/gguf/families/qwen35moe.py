@@ -25,7 +25,7 @@ def plan(fields: Fields) -> ConversionPlan:
 
 def mixed(fields: Fields, linear: dict[str, Any], recurrence: Mixing) -> ConversionPlan:
     """The plan of a file; linear: what its config says of memories, recurrence: their tensors."""
-    size, unused = qwen35.trunk(fields)
+    size, further = experts.running(fields)
     count, used = sizes.experts(fields)
     hidden = fields.count("expert_feed_forward_length")
     beside = fields.count("expert_shared_feed_forward_length", hidden)
@@ -49,4 +49,4 @@ def mixed(fields: Fields, linear: dict[str, Any], recurrence: Mixing) -> Convers
         mixer = qwen35.attention(size) if attends else recurrence(size, config)
         return [*layout.norms(size.width, qwen35.NORMS, shift=-1), *mixer, *mixture]
 
-    return ConversionPlan(config, layout.whole(size, takes, final_shift=-1), unused)
+    return ConversionPlan(config, layout.whole(size, takes, final_shift=-1), further=further)
