@@ -48,7 +48,8 @@ def test_the_walk_adds_up_and_ends_where_the_lens_does(model):
     top = last["top"][0]
     assert first["drawn"]["id"] == top["id"] == first["blocks"][-1]["says"][0]["id"]
     assert first["drawn"]["probability"] == pytest.approx(top["probability"], abs=1e-5)
-    assert len(lens["grid"]) == lens["layers"] + 1 == len(first["blocks"]) // 2 + 1
+    layers = {block["layer"] for block in first["blocks"]}
+    assert len(lens["grid"]) == lens["layers"] + 1 == len(layers) + 1
 
 
 def test_attention_shares_itself_out(model):
