@@ -136,12 +136,13 @@ def timeless(part: Any) -> Any:
     return part
 
 
-def by_sample(parts: list[Any]) -> list[Any]:
+def by_sample(parts: list[Any]) -> tuple[Any, ...]:
     """Chunks of several samples, one sample after the other: in turn they come as they come."""
     chunks = [each for each in parts if isinstance(each, Chunk)]
-    return sorted(chunks, key=lambda chunk: chunk.index), [
-        each for each in parts if not isinstance(each, Chunk)
-    ]
+    # How many tokens of a prompt are told at once depends on what is read beside it.
+    told = tuple(one for each in parts if isinstance(each, PromptPiece) for one in each.tokens)
+    rest = [each for each in parts if not isinstance(each, Chunk | PromptPiece)]
+    return sorted(chunks, key=lambda chunk: chunk.index), told, rest
 
 
 @pytest.mark.parametrize("most", [None, 2])

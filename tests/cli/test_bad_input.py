@@ -156,8 +156,8 @@ def test_directory_without_config(broken):
 
 def test_unsupported_family_is_named_with_those_there_are(broken):
     """Catches "not supported" that leaves the user alone."""
-    edit_config(broken, model_type="mamba")
-    assert_refused(broken, 3, "'mamba'", "llama, mistral")
+    edit_config(broken, model_type="unheard")
+    assert_refused(broken, 3, "'unheard'", "llama, llama4")
 
 
 def test_wrong_shape(broken):

@@ -107,7 +107,11 @@ def show(
                 "family": facts.family,
                 "parameters": parameters,
                 "layers": layers,
-                **(_kinds(needed) if needed and needed.attending < needed.layers else {}),
+                **(
+                    _kinds(needed)
+                    if needed and (needed.carrying or needed.attending < needed.layers)
+                    else {}
+                ),
                 "heads": heads,
                 "kv_heads": kv_heads,
                 "width": width,

@@ -110,17 +110,15 @@ class RecurrenceMixer(nn.Module):
         by_key = (self._by_key(each, 2) for each in (value, decay, strength))
         corrects, memory = self.strength is not None, self._by_key(memory, 1)
         tokens = Tokens(query, key, *by_key)
-        if probe is None or not probe.wants("state", layer):
-            read, memory = remembered(tokens, memory, corrects=corrects)
-        else:
-            reads, lengths = list[Tensor](), list[Tensor]()
+        if probe is not None and probe.wants("state", layer):
+            # Beside the pass, token by token: what is shown changes nothing by a bit.
+            lengths, now = list[Tensor](), memory
             for t in range(x.size(1)):
                 one = Tokens(*(each[:, t : t + 1] for each in tokens))
-                read, memory = remembered(one, memory, corrects=corrects)
-                reads.append(read)
-                lengths.append(torch.linalg.matrix_norm(self._in_order(memory, 1)))
-            read = torch.cat(reads, dim=1)
+                now = remembered(one, now, corrects=corrects)[1]
+                lengths.append(torch.linalg.matrix_norm(self._in_order(now, 1)))
             probe("state", layer, torch.stack(lengths, dim=1), state.lengths[0])
+        read, memory = remembered(tokens, memory, corrects=corrects)
         read, memory = self._in_order(read, 2), self._in_order(memory, 1)
         kept.write(inputs, memory)
         if self.skip is not None:
