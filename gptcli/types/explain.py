@@ -15,7 +15,8 @@ from gptcli.types.window import Window
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
-BlockName = Literal["attention", "mlp"]
+#: "told": what a layer adds of what it is told of the token by itself, where there is such.
+BlockName = Literal["attention", "mlp", "told"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Block:
 
     norm: the length of the update; cosine: with the stream that it is added to; says: what the
     stream would say with it, read out. looks: how attention is shared out, the most first, as
-    (position, token, share), the mean over the heads; empty for an MLP.
+    (position, token, share), the mean over the heads; empty for all else.
     """
 
     layer: int

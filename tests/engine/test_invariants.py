@@ -5,6 +5,8 @@ Every test runs on every golden checkpoint that is no repetition: on every optio
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ NEAR = {"rtol": 0, "atol": 2e-5}
 
 every_case = pytest.mark.parametrize("case", WAYS)
 #: What is added up.
-POINTS = ("embedding", "attention", "mlp", "stream")
+POINTS = ("embedding", "attention", "mlp", "told", "stream")
 
 
 def near(ours: Tensor, expected: Tensor) -> None:
@@ -164,17 +166,24 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     assert len(seen) == len(probe.shown)
     assert torch.equal(logits, whole(case)[0])
     layers = range(runner.spec.layers)
+    points = ["attention", "mlp", "stream"]
+    if runner.spec.layer_inputs is not None:
+        points.insert(2, "told")
     assert list(seen) == [
         ("embedding", -1),
-        *[(point, layer) for layer in layers for point in ("attention", "mlp", "stream")],
+        *[(point, layer) for layer in layers for point in points],
     ]
     assert {tuple(t.shape) for t in seen.values()} == {(1, len(row), runner.spec.width)}
     stream = seen["embedding", -1]
     for layer in layers:
-        stream = stream + seen["attention", layer] + seen["mlp", layer]
+        for point in points[:-1]:
+            stream = stream + seen[point, layer]
+        stream = stream * runner.layer_scale(layer)
         # The very same additions in the same order.
         assert torch.equal(stream, seen["stream", layer])
-    total = sum(t for (point, _), t in seen.items() if point != "stream")
+    # What a layer leaves is scaled by every later one as well.
+    scales = [math.prod(map(runner.layer_scale, layers[at:])) for at in layers]
+    total = sum(t * scales[max(at, 0)] for (point, at), t in seen.items() if point != "stream")
     torch.testing.assert_close(total, stream, rtol=0, atol=1e-5)
     assert torch.equal(runner.decoder.logits(stream)[0], logits)
 
@@ -192,7 +201,8 @@ def test_probed_prefill_and_decode_equal_unprobed(case):
     assert begun == [(0, 4), (4, 4), (8, 1)]
     probed = runner.decode([3, 4], caches[0], probe=probe)
     assert torch.equal(probed, runner.decode([3, 4], caches[1]))
-    assert len(probe.shown) == 4 * (1 + 3 * runner.spec.layers)
+    points = 3 if runner.spec.layer_inputs is None else 4
+    assert len(probe.shown) == 4 * (1 + points * runner.spec.layers)
 
 
 @every_case

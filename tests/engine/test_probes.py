@@ -133,14 +133,11 @@ def test_streams_equal_transformers(case, through):
 @pytest.mark.parametrize("chunk", [512, 7])
 @both
 def test_the_parts_add_up(case, chunk, through):
-    """Catches an update that is told before its norm or its scale."""
+    """Catches an update that is told before its norm or its scale, and a layer's own scale."""
     runner, row = runner_through(through, case), rows_of(case)[0]
     streams, _, _ = probed(runner, row, range(len(row)), chunk)
-    total = streams.embedding
-    for layer in range(runner.spec.layers):
-        total = total + streams.attention(layer) + streams.mlp(layer)
     last = streams.after(runner.spec.layers - 1)
-    near(total, last, 1e-5)
+    near(streams.added_up(runner), last, 1e-5)
 
 
 @every_case
@@ -229,9 +226,12 @@ def test_parts_hold_every_parameter(case):
     assert sum(part.parameters for part in found) == total
     names = {part.name for part in found}
     assert {"embedding.weight", "final_norm.weight", "attention.query.weight"} <= names
-    query = next(part for part in found if part.name == "attention.query.weight")
-    assert query.layers == runner.spec.attending and query.times == len(query.layers)
-    assert math.prod(query.shape) == runner.spec.width * runner.spec.heads * runner.spec.head_dim
+    queries = [part for part in found if part.name == "attention.query.weight"]
+    for part in queries:
+        shape = runner.spec.shapes[part.layers[0]]
+        assert math.prod(part.shape) == runner.spec.width * shape.heads * shape.head_dim
+        assert part.times == len(part.layers)
+    assert sorted(at for part in queries for at in part.layers) == list(runner.spec.attending)
 
 
 @pytest.mark.skipif(not SETS, reason="the kernels were not built")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gptcli.backends.local.looking import check_layer, looked_at
 from gptcli.backends.local.next_tokens import LocalWalk
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from gptcli.engine.model.spec import ModelSpec
     from gptcli.engine.probes.attention import AttentionWeights
     from gptcli.engine.probes.streams import Streams
-
-_NAMES: tuple[BlockName, BlockName] = ("attention", "mlp")
+    from gptcli.engine.runner import Runner
 
 Scored = tuple[tuple[Token, float], ...]
 
@@ -105,7 +104,7 @@ class _Rounds:
             blocks=tuple(self._blocks(streams, seen)),
             final=tuple(final.tolist()),
             final_norm=float(length(final)),
-            sum_error=_sum_error(streams, spec.layers),
+            sum_error=_sum_error(streams, self._runner),
             distribution=distribution,
             drawn=walk.draw(),
             text=walk.taken.decode(errors="replace"),
@@ -132,24 +131,17 @@ class _Rounds:
 
         spec = self._runner.spec
         chosen = range(spec.layers) if self._request.layers is None else self._request.layers
-        updates = [each(layer)[-1] for layer in chosen for each in (streams.attention, streams.mlp)]
-        withs = [
-            each(layer)[-1] for layer in chosen for each in (streams.before_mlp, streams.after)
-        ]
-        # Blocks side by side read the same stream.
-        last_read = streams.before_mlp if spec.blocks == "serial" else _before(streams)
-        reads = [each(layer)[-1] for layer in chosen for each in (_before(streams), last_read)]
-        says = self._says(withs)
-        for place, (update, read, after) in enumerate(zip(updates, reads, withs, strict=True)):
-            layer, name = chosen[place // 2], _NAMES[place % 2]
+        steps = [step for layer in chosen for step in _steps(spec, streams, layer)]
+        says = self._says([step.after for step in steps])
+        for step, said in zip(steps, says, strict=True):
             yield Block(
-                layer=layer,
-                name=name,
-                norm=float(length(update)),
-                cosine=float(cosine(update, read)),
-                stream_norm=float(length(after)),
-                says=says[place],
-                looks=self._looks(seen.of(layer)) if name == "attention" else (),
+                layer=step.layer,
+                name=step.name,
+                norm=float(length(step.update)),
+                cosine=float(cosine(step.update, step.read)),
+                stream_norm=float(length(step.after)),
+                says=said,
+                looks=self._looks(seen.of(step.layer)) if step.name == "attention" else (),
             )
 
     def _says(self, streams: list[Array]) -> list[Scored]:
@@ -179,18 +171,35 @@ class _Rounds:
         return tuple(zip(map(self._model.token, ids), values, strict=True))
 
 
-def _before(streams: Streams) -> Callable[[int], Array]:
-    return lambda layer: streams.after(layer - 1)
+class _Step(NamedTuple):
+    """An update of the last position's stream: what it read, and what the stream is with it."""
+
+    layer: int
+    name: BlockName
+    update: Array
+    read: Array
+    after: Array
 
 
-def _sum_error(streams: Streams, layers: int) -> float:
+def _steps(spec: ModelSpec, streams: Streams, layer: int) -> Iterator[_Step]:
+    """Those of a layer, in order. Behind the last, the stream is as the layer leaves it."""
+    before, between = streams.after(layer - 1)[-1], streams.before_mlp(layer)[-1]
+    after, told = streams.after(layer)[-1], spec.layer_inputs is not None
+    # Blocks side by side read the same stream.
+    read = between if spec.blocks == "serial" else before
+    behind = streams.behind_mlp(layer)[-1] if told else after
+    yield _Step(layer, "attention", streams.attention(layer)[-1], before, between)
+    yield _Step(layer, "mlp", streams.mlp(layer)[-1], read, behind)
+    if told:
+        yield _Step(layer, "told", streams.told(layer)[-1], behind, after)
+
+
+def _sum_error(streams: Streams, runner: Runner) -> float:
     """At the last position."""
     from gptcli.engine.arrays import float32
 
-    total = float32(streams.embedding[-1])
-    for layer in range(layers):
-        total = total + float32(streams.attention(layer)[-1]) + float32(streams.mlp(layer)[-1])
-    return float(abs(total - float32(streams.after(layers - 1)[-1])).max())
+    last = streams.after(runner.spec.layers - 1)[-1]
+    return float(abs(streams.added_up(runner)[-1] - float32(last)).max())
 
 
 def _facts(spec: ModelSpec) -> Facts:

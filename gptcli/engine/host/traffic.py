@@ -34,7 +34,9 @@ def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> floa
     A token reads its own too; where attention has a window, what stands in that; and the states of
     mixers.
     """
-    layers = [(each.window, kept) for each, kept in zip(spec.each_layer, spec.kept, strict=True)]
+    layers = [
+        (each.window, spec.kept[spec.source(layer)]) for layer, each in enumerate(spec.each_layer)
+    ]
     numbers = sum(
         sum(kept * (at if window is None else min(at, window)) for window, kept in layers)
         for at in range(depth + 1, depth + tokens + 1)

@@ -78,14 +78,16 @@ def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:
     """
     theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
     layers, bias = where(spec, lambda each: each.attends), spec.qkv_bias
+    kept = where(spec, lambda each: each.keeps)
+    valued = where(spec, lambda each: each.keeps and not each.values_are_keys)
     queries, groups = f"{theirs}.q_proj", 1
     into: str | tuple[str, ...] = f"{ours}.query"
     if spec.attention_gate is not None and spec.attention_gate.over == "feature":
         into, groups = (f"{ours}.query", f"{ours}.gate"), spec.heads
     return [
         *linear(queries, into, bias=bias, groups=groups, layers=layers),
-        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=bias, layers=layers),
-        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=bias, layers=layers),
+        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=bias, layers=kept),
+        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=bias, layers=valued),
         *linear(f"{theirs}.{out}", f"{ours}.out", bias=spec.out_bias, layers=layers),
     ]
 
@@ -119,9 +121,10 @@ def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm")
     theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
     bias = spec.head_norm is not None and spec.head_norm.norm.bias
     layers = where(spec, lambda each: each.attends)
+    kept = where(spec, lambda each: each.keeps)
     return [
         *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias, layers=layers),
-        *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=layers),
+        *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=kept),
     ]
 
 

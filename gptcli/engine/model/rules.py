@@ -3,9 +3,10 @@
 The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
 attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, key, value, gate,
 step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
-mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm}, final_norm, unembedding; each with
+mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm, told.{gate, out, norm}},
+layer_inputs.{table, project, norm}, final_norm, unembedding; each with
 .weight and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
-layers.{i}.mixer.{step_bias, decay_log, skip} and head_bias.
+layers.{i}.mixer.{step_bias, decay_log, skip}, layers.{i}.scale and head_bias.
 """
 
 from __future__ import annotations

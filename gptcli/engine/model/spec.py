@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope
 
@@ -90,7 +91,9 @@ class LayerSpec:
     rope: None for no rotation here; window: how many tokens back attention sees (itself
     included), None for all of them; mixture: its MLP is the spec's `experts`; shape: sizes of its
     own, None for those of the model; mixer: what it has in place of attention; mixes, thinks:
-    whether it has attention or a mixer at all, and an MLP.
+    whether it has attention or a mixer at all, and an MLP. reads: the layer before it, of its shape
+    and window, whose keys and values its attention meets, None for its own; values_are_keys: its
+    values are what keys are projected to, before their norm and RoPE.
     """
 
     rope: Rope | None = None
@@ -100,6 +103,13 @@ class LayerSpec:
     mixer: Mixer | None = None
     mixes: bool = True
     thinks: bool = True
+    reads: int | None = None
+    values_are_keys: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it has keys and values of its own."""
+        return self.attends and self.reads is None
 
     @property
     def attends(self) -> bool:
@@ -122,14 +132,16 @@ class ModelSpec:
     Attention. attention_scale: what the products of queries and keys are multiplied by, None for
     1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
     logit that takes part in the softmax and has no value.
-    attention_gate: a gate of what it gathers, read from the stream as queries are.
+    attention_gate: a gate of what it gathers, read from the stream as queries are. value_norm: the
+    epsilon of an RMSNorm of each head's values, which has no weight.
 
     MLP. gated: down(activation(gate) * (up + up_offset)); gate_limit: the gate is cut off above
     it, `up` on both sides.
 
     Layers. norms: before each block reads the stream, on its update before that is added, or
     both; blocks: one after the other, or both reading the same stream, through a norm each or
-    through one; residual_scale multiplies the updates.
+    through one; residual_scale multiplies the updates. layer_inputs: what each layer is told of its
+    token, behind its MLP; layer_scales: what it leaves is multiplied by a number of its own.
 
     Ends. embedding_scale multiplies the embedding, rounded to the model's dtype as Gemma was
     trained; logit_scale multiplies the logits, before their softcap.
@@ -158,12 +170,15 @@ class ModelSpec:
     attention_softcap: float | None = None
     sinks: bool = False
     attention_gate: OutputGate | None = None
+    value_norm: float | None = None
     experts: Experts | None = None
     gate_limit: float | None = None
     up_offset: float = 0.0
     norms: Literal["before", "after", "both"] = "before"
     blocks: Literal["serial", "parallel", "parallel_one_norm"] = "serial"
     residual_scale: float = 1.0
+    layer_inputs: LayerInputs | None = None
+    layer_scales: bool = False
     embedding_norm: bool = False
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
@@ -203,7 +218,12 @@ class ModelSpec:
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
-        return tuple(shape.kept if each.attends else 0 for each, shape in pairs)
+        return tuple(shape.kept if each.keeps else 0 for each, shape in pairs)
+
+    def source(self, layer: int) -> int:
+        """The layer whose keys and values a layer's attention meets."""
+        reads = self.each_layer[layer].reads
+        return layer if reads is None else reads
 
     @cached_property
     def row_bytes(self) -> int:

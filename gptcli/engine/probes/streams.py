@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.arrays import Array, float32, namespace
 from gptcli.engine.probe import Point
+from gptcli.engine.runner import Runner
 
-_POINTS = frozenset({"embedding", "attention", "mlp", "stream"})
+_POINTS = frozenset({"embedding", "attention", "mlp", "told", "stream"})
 
 
 class Streams:
@@ -43,6 +44,10 @@ class Streams:
         """What the layer's MLP added, (positions, width)."""
         return self._of("mlp", layer)
 
+    def told(self, layer: int) -> Array:
+        """What the layer added of what it is told of the token, (positions, width)."""
+        return self._of("told", layer)
+
     def after(self, layer: int) -> Array:
         """The stream after a layer, (positions, width); -1 is before the first."""
         return self.embedding if layer < 0 else self._of("stream", layer)
@@ -50,6 +55,20 @@ class Streams:
     def before_mlp(self, layer: int) -> Array:
         """The stream with the attention's update and without the MLP's, (positions, width)."""
         return self.after(layer - 1) + self.attention(layer)
+
+    def behind_mlp(self, layer: int) -> Array:
+        """The stream with the MLP's update too, and before all that comes behind it."""
+        return self.before_mlp(layer) + self.mlp(layer)
+
+    def added_up(self, runner: Runner) -> Array:
+        """The embedding and all updates, in float32: the stream after the last layer, otherwise."""
+        total = float32(self.embedding)
+        for layer in range(runner.spec.layers):
+            for point in ("attention", "mlp", "told"):
+                if (point, layer) in self._parts:
+                    total = total + float32(self._of(point, layer))
+            total = total * runner.layer_scale(layer)
+        return total
 
     def _of(self, point: str, layer: int) -> Array:
         parts = self._parts[point, layer]

@@ -20,7 +20,7 @@ from gptcli.engine.state.recurrent_state import RecurrentState
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
 GROWTH = LEAST_TOKENS
-#: Of a layer in which tokens do not meet.
+#: Of a layer in which tokens do not meet, or which meets keys and values of another.
 NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
 
 
@@ -199,7 +199,7 @@ def new_state(
         if each.mixer is not None:
             layers.append(RecurrentState(each.mixer, batch, like, multiple=group))
         else:
-            layers.append(KeysValues(shape if each.mixes else NOTHING, batch, like, group=group))
+            layers.append(KeysValues(shape if each.keeps else NOTHING, batch, like, group=group))
     most = min(limit or spec.context, spec.context)
     return ModelState(layers, batch, like, limit=most, group=group)
 

@@ -54,7 +54,7 @@ class PagedState(ForwardState):
             kept = max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // max(1, spec.row_bytes)))
             slots = SlotPool(mixers, like, kept=kept, multiple=group)
         pairs = zip(spec.each_layer, spec.shapes, strict=True)
-        shapes = [shape if each.attends else NOTHING for each, shape in pairs]
+        shapes = [shape if each.keeps else NOTHING for each, shape in pairs]
         self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)
         states = iter(slots.layers if slots is not None else ())
         self.layers = [

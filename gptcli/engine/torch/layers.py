@@ -3,56 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import Recurrence
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
+from gptcli.engine.torch.layer_inputs import Told
 from gptcli.engine.torch.mlp import MLP, Mixture
+from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
 from gptcli.engine.torch.rope import Rotation, rotate
-
-
-class Norm(nn.Module):
-    """A norm over the last axis, with a weight for each feature, or for each of some heads."""
-
-    def __init__(self, spec: NormSpec, *shape: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.weight = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(shape)) if spec.bias else None
-        self.fused = len(shape) == 1 and not spec.offset
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape in and out."""
-        over, eps = x.shape[-1:], self.spec.eps
-        if self.fused:
-            if self.spec.kind == "rmsnorm":
-                return F.rms_norm(x, over, self.weight, eps)
-            return F.layer_norm(x, over, self.weight, self.bias, eps)
-        kernel = F.rms_norm if self.spec.kind == "rmsnorm" else F.layer_norm
-        weight = self.weight.float()
-        normed = kernel(x.float(), over, eps=eps) * (1 + weight if self.spec.offset else weight)
-        if self.bias is not None:
-            normed = normed + self.bias.float()
-        return normed.to(x.dtype)
 
 
 class Attention(nn.Module):
     """Every token gathers values from the tokens it may see, by how its query meets their keys."""
 
-    def __init__(self, spec: ModelSpec, shape: LayerShape) -> None:
+    def __init__(self, spec: ModelSpec, this: LayerSpec) -> None:
         super().__init__()
-        self.spec, self.head_dim = spec, shape.head_dim
+        shape = this.shape or spec.shape
+        self.spec, self.head_dim, self.reads = spec, shape.head_dim, this.reads
         inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
-        self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
-        self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
+        self.key = self.value = None
+        if this.keeps:
+            self.key = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
+            if not this.values_are_keys:
+                self.value = nn.Linear(spec.width, shared, bias=spec.qkv_bias)
         gate = spec.attention_gate
         self.gate: nn.Linear | None = None
         if gate is not None:
@@ -61,7 +43,9 @@ class Attention(nn.Module):
             self.gate_activation = _GATES[gate.activation]
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
         self.query_norm = _head_norm(spec.head_norm, shape.heads, shape.head_dim)
-        self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
+        self.key_norm = None
+        if this.keeps:
+            self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
         self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
         self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
@@ -73,18 +57,17 @@ class Attention(nn.Module):
         state: ForwardState,
         mask: Tensor | None,
         turn: Rotation | None,
+        lent: Lent,
         probe: Probe | None = None,
     ) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
-        norms = self.query_norm, self.key_norm
-        before, behind = ((None, None), norms) if self.norm_after_rope else (norms, (None, None))
-        q = self._heads(self.query(x), before[0])  # (b, h, t, d)
-        k = self._heads(self.key(x), before[1])  # (b, kv_heads, t, d)
-        v = self._heads(self.value(x), None)
-        if turn is not None:
-            q, k = rotate(q, *turn), rotate(k, *turn)
-        q, k = self._normed(q, behind[0]), self._normed(k, behind[1])
-        keys, values = state.layers[layer].append(k, v, state.lengths)
+        q = self._placed(self.query(x), self.query_norm, turn)  # (b, h, t, d)
+        if self.reads is None:
+            keys, values = state.layers[layer].append(*self._kept(x, turn), state.lengths)
+            if layer in lent:
+                lent[layer] = keys, values
+        else:
+            keys, values = lent[self.reads]
         if probe is not None:
             probe("queries", layer, q, state.lengths[0])
             probe("keys", layer, keys, 0)
@@ -102,6 +85,22 @@ class Attention(nn.Module):
             gathered = gathered * gate.view(*gathered.shape[:3], -1)
         return self.out(gathered.flatten(2))  # type: ignore[no-any-return]
 
+    def _kept(self, x: Tensor, turn: Rotation | None) -> tuple[Tensor, Tensor]:
+        """Keys and values of tokens, (b, kv_heads, t, d) each."""
+        assert self.key is not None
+        projected = self.key(x)
+        values = self._heads(projected if self.value is None else self.value(x), None)
+        if self.spec.value_norm is not None:
+            values = F.rms_norm(values, values.shape[-1:], eps=self.spec.value_norm)
+        return self._placed(projected, self.key_norm, turn), values
+
+    def _placed(self, x: Tensor, norm: Norm | None, turn: Rotation | None) -> Tensor:
+        """Heads of what was projected, normed and turned by where they stand."""
+        heads = self._heads(x, None if self.norm_after_rope else norm)
+        if turn is not None:
+            heads = rotate(heads, *turn)
+        return self._normed(heads, norm) if self.norm_after_rope else heads
+
     def _heads(self, x: Tensor, norm: Norm | None) -> Tensor:
         heads = (*x.shape[:-1], -1, self.head_dim)
         if norm is not None:
@@ -113,6 +112,10 @@ class Attention(nn.Module):
     def _normed(self, x: Tensor, norm: Norm | None) -> Tensor:
         """The norm of heads that were made already, (b, h, t, d)."""
         return x if norm is None else self._heads(x.transpose(1, 2).flatten(2), norm)
+
+
+#: Keys and values of the layers whose others read, by layer; what is None is not there yet.
+Lent = dict[int, Any]
 
 
 def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:
@@ -149,7 +152,7 @@ class Layer(nn.Module):
         self.spec = spec
         mixes, thinks = this.mixes, this.thinks
         self.attention_norm = Norm(spec.norm, spec.width) if before and mixes else None
-        self.attention = Attention(spec, shape) if this.attends else None
+        self.attention = Attention(spec, this) if this.attends else None
         self.mixer = _mixer(spec, this)
         self.attention_post_norm = Norm(spec.norm, spec.width) if after and mixes else None
         self.mlp_norm = Norm(spec.norm, spec.width) if before and thinks and not one else None
@@ -159,6 +162,9 @@ class Layer(nn.Module):
         elif thinks:
             self.mlp = MLP(spec, shape.hidden)
         self.mlp_post_norm = Norm(spec.norm, spec.width) if after and thinks else None
+        told = spec.layer_inputs
+        self.told = None if told is None else Told(spec, told)
+        self.scale = nn.Parameter(torch.empty(1)) if spec.layer_scales else None
 
     def forward(
         self,
@@ -167,17 +173,38 @@ class Layer(nn.Module):
         state: ForwardState,
         mask: Tensor | None,
         turn: Rotation | None,
+        lent: Lent,
+        told: Tensor | None,
         probe: Probe | None,
     ) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention" and "mlp".
+        """(b, t, width) → (b, t, width). Probe points: Attention's, "attention", "mlp" and "told".
 
-        "attention" is also what a mixer adds that stands in its place.
+        "attention" is also what a mixer adds that stands in its place. told: (b, t, size), see
+        LayerInputs.
         """
+        stream = self._blocks(stream, layer, state, mask, turn, lent, probe)
+        if self.told is not None and told is not None:
+            update = self.told(stream, told)
+            if probe is not None:
+                probe("told", layer, update, state.lengths[0])
+            stream = stream + update
+        return stream if self.scale is None else stream * self.scale
+
+    def _blocks(
+        self,
+        stream: Tensor,
+        layer: int,
+        state: ForwardState,
+        mask: Tensor | None,
+        turn: Rotation | None,
+        lent: Lent,
+        probe: Probe | None,
+    ) -> Tensor:
         before, read = stream, stream
         if self.attention is not None or self.mixer is not None:
             read = stream if self.attention_norm is None else self.attention_norm(stream)
             if self.attention is not None:
-                update = self.attention(read, layer, state, mask, turn, probe)
+                update = self.attention(read, layer, state, mask, turn, lent, probe)
             elif self.mixer is not None:
                 update = self.mixer(read, layer, state)
             update = self._finished(update, self.attention_post_norm)

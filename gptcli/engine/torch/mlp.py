@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.spec import Activation, Experts, ModelSpec
 
-_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+#: The functions of an MLP, by their names.
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
@@ -28,7 +29,7 @@ class MLP(nn.Module):
         self.gate = nn.Linear(spec.width, hidden, bias=spec.mlp_bias) if spec.gated else None
         self.up = nn.Linear(spec.width, hidden, bias=spec.mlp_bias)
         self.down = nn.Linear(hidden, spec.width, bias=spec.mlp_bias)
-        self.activation = _ACTIVATIONS[spec.activation]
+        self.activation = ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
 
     def forward(self, x: Tensor) -> Tensor:

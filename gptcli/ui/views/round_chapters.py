@@ -35,7 +35,7 @@ def chapters(
     blocks = [block for block in found.blocks if block.layer in chosen]
     yield _attention(found, words, [b for b in blocks if b.name == "attention"], notes)
     yield _mlp(found, words, [b for b in blocks if b.name == "mlp"], notes)
-    yield _layers(found, words, [b for b in blocks if b.name == "mlp"], notes)
+    yield _layers(found, words, list({block.layer: block for block in blocks}.values()), notes)
     yield _unembedding(found, words)
     yield _softmax(found, words)
     yield _draw(found, words, seed)

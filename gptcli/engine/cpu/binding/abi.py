@@ -9,7 +9,7 @@ import ctypes as c
 from enum import IntEnum, IntFlag
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 9
+VERSION = 10
 
 
 class Kind(IntEnum):
@@ -145,6 +145,9 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
         *((name, c.c_void_p) for name in ("sinks", "slopes")),
+        *((f"told_{name}", Matrix) for name in ("gate", "out")),
+        ("told_norm", Norm),
+        *(("cache", c.c_int32), ("values_are_keys", c.c_int32), ("scale", c.c_float)),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
         ("attention_scale", c.c_float),
@@ -170,9 +173,12 @@ class Model(c.Structure):
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
                 *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
-                "final_softcap",
+                *("final_softcap", "value_eps"),
             )
         ),
+        *(("told_size", c.c_int32), ("told_scale", c.c_float)),
+        *((f"told_{name}", Matrix) for name in ("table", "project")),
+        ("told_norm", Norm),
         ("embedding", Matrix),
         ("positions", c.c_void_p),
         ("embedding_norm", Norm),
@@ -185,7 +191,9 @@ class Model(c.Structure):
 class LayerCopies(c.Structure):
     """What a probe is shown of one layer."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("queries", "attention", "mlp", "stream"))
+    _fields_ = tuple(
+        (name, c.c_void_p) for name in ("queries", "attention", "mlp", "told", "stream")
+    )
 
 
 class Copies(c.Structure):
@@ -200,7 +208,9 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _fields_ = tuple((name, c.c_void_p) for name in ("attention", "out", "mlp", "down"))
+    _fields_ = tuple(
+        (name, c.c_void_p) for name in ("attention", "out", "mlp", "down", "told", "told_out")
+    )
 
 
 class Squares(c.Structure):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
     DynamicScaling,
@@ -35,7 +36,7 @@ _KNOWN: dict[type, set[str]] = {
         *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
         *(
-            "attention_gate",
+            *("attention_gate", "value_norm", "layer_inputs", "layer_scales"),
             "residual_scale",
             "embedding_norm",
             "embedding_scale",
@@ -43,7 +44,11 @@ _KNOWN: dict[type, set[str]] = {
             "final_softcap",
         ),
     },
-    LayerSpec: {"rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"},
+    LayerSpec: {
+        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks", "reads"),
+        "values_are_keys",
+    },
+    LayerInputs: {"size", "rows"},
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
@@ -52,7 +57,7 @@ _KNOWN: dict[type, set[str]] = {
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
-    Rope: {"theta", "dim", "scaling", "interleaved"},
+    Rope: {"theta", "dim", "scaling", "interleaved", "turning"},
     NormSpec: {"kind", "eps", "bias", "offset"},
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {"count", "chosen", "hidden", "normalised", "router_bias"},

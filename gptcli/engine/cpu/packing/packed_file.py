@@ -171,10 +171,10 @@ def load(
         return None
     with contextlib.suppress(OSError):
         os.utime(note(path))
-    if hasattr(mmap, "MADV_WILLNEED"):
-        mapped.madvise(mmap.MADV_WILLNEED)
     memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
     packed = PackedWeights(spec, kinds, library, memory)
+    if hasattr(mmap, "MADV_WILLNEED"):
+        mapped.madvise(mmap.MADV_WILLNEED, 0, BEGIN + packed.begun)
     packed.changed = _number(said.get("changed"))
     packed.mover = Moving(packed, mapped, BEGIN)
     return packed

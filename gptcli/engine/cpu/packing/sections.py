@@ -14,6 +14,8 @@ from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 LINE = 64
 ROWS = 16
 EMBEDDING, UNEMBEDDING = "embedding.weight", "unembedding.weight"
+#: Of all tokens, for all layers: only rows of it are read. It stands last.
+LAYER_TABLE = "layer_inputs.table.weight"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,12 @@ def _sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
         yield Section(UNEMBEDDING, made_of, "matrix", kinds.head, spec.vocab, spec.width)
     if spec.head_bias:
         yield _vector("head_bias", spec.vocab)
+    told = spec.layer_inputs
+    if told is not None:
+        columns = spec.layers * told.size
+        yield _matrix("layer_inputs.project", kinds.table, columns, spec.width)
+        yield from _norm(spec, "layer_inputs.norm", told.size)
+        yield _matrix("layer_inputs.table", kinds.table, told.rows, columns)
 
 
 def _layer(
@@ -125,16 +133,28 @@ def _layer(
         if before:
             yield from _norm(spec, f"{at}.attention_norm", spec.width)
         if this.mixer is None:
-            yield from _attention(spec, shape, f"{at}.attention", kinds)
+            yield from _attention(spec, this, shape, f"{at}.attention", kinds)
         elif isinstance(this.mixer, Recurrence):
             yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
         else:
             yield from _short_conv(this.mixer, spec.width, f"{at}.mixer", kinds)
         if after:
             yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
-    if not this.thinks:
-        return
-    if before and spec.blocks != "parallel_one_norm":
+    if this.thinks:
+        yield from _thinking(spec, this, shape, at, kinds)
+    if spec.layer_inputs is not None:
+        size = spec.layer_inputs.size
+        yield _matrix(f"{at}.told.gate", kinds.body, size, spec.width)
+        yield _matrix(f"{at}.told.out", kinds.body, spec.width, size)
+        yield from _norm(spec, f"{at}.told.norm", spec.width)
+    if spec.layer_scales:
+        yield _vector(f"{at}.scale", 1)
+
+
+def _thinking(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    if spec.norms in ("before", "both") and spec.blocks != "parallel_one_norm":
         yield from _norm(spec, f"{at}.mlp_norm", spec.width)
     if this.mixture and spec.experts is not None:
         experts = spec.experts
@@ -144,20 +164,25 @@ def _layer(
             yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds)
     else:
         yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
-    if after:
+    if spec.norms in ("after", "both"):
         yield from _norm(spec, f"{at}.mlp_post_norm", spec.width)
 
 
-def _attention(spec: ModelSpec, shape: LayerShape, at: str, kinds: Kinds) -> Iterator[Section]:
+def _attention(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
     inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    for name, rows in (("query", inner), ("key", shared), ("value", shared)):
+    kept = ("key",) if this.values_are_keys else ("key", "value")
+    for name in ("query", *kept) if this.keeps else ("query",):
+        rows = inner if name == "query" else shared
         yield from _linear(f"{at}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
     if spec.attention_gate is not None:
         gates = inner if spec.attention_gate.over == "feature" else shape.heads
         yield from _linear(f"{at}.gate", kinds.body, gates, spec.width, spec.qkv_bias)
     if spec.head_norm is not None:
-        for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
-            yield from _head_norm(spec.head_norm, f"{at}.{name}", heads, shape.head_dim)
+        yield from _head_norm(spec.head_norm, f"{at}.query_norm", shape.heads, shape.head_dim)
+        if this.keeps:
+            yield from _head_norm(spec.head_norm, f"{at}.key_norm", shape.kv_heads, shape.head_dim)
     if spec.sinks:
         yield _vector(f"{at}.sinks", shape.heads)
     yield from _linear(f"{at}.out", kinds.body, spec.width, inner, spec.out_bias)

@@ -120,6 +120,8 @@ class _Sums:
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if spec.layer_inputs is not None:
+                kept |= {"told": np.zeros(spec.width), "told_out": np.zeros(spec.layer_inputs.size)}
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
@@ -136,6 +138,8 @@ class _Sums:
             elif parts[-1] == "weight" and parts[-2] in _READS:
                 mixes = parts[-2] == "gate" and parts[-3] in ("attention", "mixer")
                 read = "attention" if mixes else _READS[parts[-2]]
+                if parts[-3] == "told":
+                    read = "told" if parts[-2] == "gate" else "told_out"
                 found[name] = _weights(self._kept[int(parts[1])][read])
         return found
 

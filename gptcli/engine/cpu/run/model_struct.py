@@ -47,6 +47,10 @@ class Weights:
         self._point(model, "positions", "positions.weight")
         self._norm(model.embedding_norm, "embedding_norm")
         self._norm(model.final_norm, "final_norm")
+        if spec.layer_inputs is not None:
+            self._matrix(model.told_table, "layer_inputs.table")
+            self._matrix(model.told_project, "layer_inputs.project")
+            self._norm(model.told_norm, "layer_inputs.norm")
 
     def move(self, names: Iterable[str]) -> None:
         """Use sections where they are now; nothing else is touched, however many there are."""
@@ -72,11 +76,18 @@ class Weights:
             self._fill_mixer(layer, this.mixer, f"{at}.mixer")
         elif this.mixes:
             for name in ("query", "key", "value", "out"):
-                self._matrix(getattr(layer, name), f"{at}.attention.{name}")
+                if f"{at}.attention.{name}.weight" in self.packed.places:
+                    self._matrix(getattr(layer, name), f"{at}.attention.{name}")
             if spec.attention_gate is not None:
                 self._matrix(layer.output_gate, f"{at}.attention.gate")
         if this.thinks:
             self._fill_mlp(layer, spec, this, at)
+        if spec.layer_inputs is not None:
+            for name in ("gate", "out"):
+                self._matrix(getattr(layer, f"told_{name}"), f"{at}.told.{name}")
+            self._norm(layer.told_norm, f"{at}.told.norm")
+        if spec.layer_scales:
+            layer.scale = float(self.packed.vector(f"{at}.scale")[0])
         self._point(layer, "sinks", f"{at}.attention.sinks")
         layer.window = this.window or 0
         rope: Rope | None = this.rope
@@ -150,8 +161,10 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     layers = (abi.LayerWeights * spec.layers)()
     gate = spec.attention_gate
-    for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=True):
+    for index, (this, shape) in enumerate(zip(spec.each_layer, spec.shapes, strict=True)):
+        layer = layers[index]
         layer.hidden, layer.thinks = shape.hidden, this.thinks
+        layer.cache, layer.scale = spec.source(index), 1.0
         if this.mixer is not None:
             _fill_sizes(layer, this.mixer)
             continue
@@ -162,7 +175,9 @@ def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
         layer.head_dim = shape.head_dim
         inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-        layer.parts[:4], layer.gathered = (inner, shared, shared, gates), inner
+        kept = shared if this.keeps else 0
+        layer.parts[:4], layer.gathered = (inner, kept, kept, gates), inner
+        layer.values_are_keys = this.values_are_keys
         scale = spec.attention_scale
         layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
     return layers
@@ -212,6 +227,10 @@ def _model(spec: ModelSpec, table: Kind) -> abi.Model:
     model.residual_scale, model.logit_scale = spec.residual_scale, spec.logit_scale
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
+    model.value_eps = spec.value_norm or 0.0
+    if spec.layer_inputs is not None:
+        model.told_size = spec.layer_inputs.size
+        model.told_scale = _rounded(spec.layer_inputs.size**0.5, table)
     return model
 
 

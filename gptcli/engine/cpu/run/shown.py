@@ -15,12 +15,14 @@ from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
 #: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
-_POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "stream")
+_POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "told", "stream")
 
 
-def _there(point: Point, this: LayerSpec) -> bool:
+def _there(point: Point, spec: ModelSpec, this: LayerSpec) -> bool:
     """Whether a layer has such a point."""
     match point:
+        case "told":
+            return spec.layer_inputs is not None
         case "queries":
             return this.attends
         case "attention":
@@ -63,7 +65,7 @@ class Shown:
                 if not self._spec.each_layer[layer].attends:
                     continue
                 if self._probe.wants(point, layer):
-                    keys = keys_of(state.layers[layer].keys, state.lengths[0])
+                    keys = keys_of(state.layers[self._spec.source(layer)].keys, state.lengths[0])
                     self._probe(point, layer, keys, 0)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
@@ -75,7 +77,7 @@ class Shown:
             return None
         features: tuple[int, ...] = (self._spec.width,)
         this = None if layer < 0 else self._spec.each_layer[layer]
-        if this is not None and not _there(point, this):
+        if this is not None and not _there(point, self._spec, this):
             return None
         if point == "queries":
             shape = self._spec.shapes[layer]

@@ -53,6 +53,10 @@ struct LayerWeights {
   const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
+  Matrix told_gate, told_out;  // of what the layer is told of its token; see told.h
+  Norm told_norm;
+  int32_t cache, values_are_keys;  // cache: the layer whose keys and values it meets
+  float scale;                     // of the stream as the layer leaves it
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
   int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
   float attention_scale;
@@ -68,6 +72,11 @@ struct Model {
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
+  float value_eps;  // of a norm of each head's values that has no weight; 0: none
+  int32_t told_size;  // of what each layer is told of a token, 0: nothing
+  float told_scale;   // of what the table has
+  Matrix told_table, told_project;  // (rows, layers · told_size), (layers · told_size, width)
+  Norm told_norm;
   Matrix embedding;        // (vocab, width)
   const float *positions;  // (positions_count, width), or null
   Norm embedding_norm, final_norm;
@@ -79,7 +88,7 @@ struct Model {
 // where it is not asked for. Updates are as they are added to the stream, queries as they meet keys.
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
-  float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
+  float *attention, *mlp, *told, *stream;  // (end - first, width): updates, the stream behind them
 };
 struct Copies {
   int32_t first, end;
@@ -90,6 +99,7 @@ struct Copies {
 // Σ x² over tokens of what matrices read, column by column, which a forward adds to.
 struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
+  double *told, *told_out;               // of told_gate; …
 };
 struct Squares {
   const LayerSquares *layer;

@@ -12,6 +12,8 @@
 #include "attend.h"
 #include "recurrence.h"
 #include "mlp.h"
+#include "stream.h"
+#include "told.h"
 #include "forward.h"
 #include "alone.h"
 #include "quantise/rows.h"

@@ -51,7 +51,8 @@ struct Step {
   const Model *model;
   const Call *call;
   // From row to row; where layers differ, the largest has room.
-  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride;
+  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, told_stride, asked_stride;
+  float *told, *projected, *asked;  // (count, layers · told_size) twice; (count, told_size)
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
   Scratch *scratch;  // (threads)
