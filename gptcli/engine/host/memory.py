@@ -36,8 +36,9 @@ def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
     """What a forward by torch over so many tokens needs beside weights and cache, about.
 
     The stream and what is added to it, queries, keys and values, what attention gathers, the MLP's
-    hidden features and their product's other forms, what all layers are told of the tokens, each in numbers of `item` bytes; the scores of
-    a layer's attention where torch has to write them out, in float32; and the logits of one token.
+    hidden features and their product's other forms, what all layers are told of the tokens, each in
+    numbers of `item` bytes; the scores of a layer's attention where torch has to write them out, in
+    float32; and the logits of one token.
     """
     widest = max(
         spec.width,

@@ -54,7 +54,7 @@ def flat(fields: Fields) -> Fields:
     return old
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("gemma4")])
 def test_flat_fields_mean_the_same(case):
     """Catches a rope, a window or a fraction that is read in one of two spellings only."""
     fields = fields_of(case)
