@@ -108,6 +108,31 @@ QWEN3_MOE: Fields = WIDE | {
     "num_experts_per_tok": 2,
     "moe_intermediate_size": 12,
 }
+#: Which of many are chosen by what is added matters only among several.
+ROUTED: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts_per_tok": 3,
+    "moe_intermediate_size": 12,
+    "n_routed_experts": 8,
+}
+MINIMAX: Fields = WIDE | {"num_local_experts": 6, "num_experts_per_tok": 3, "rotary_dim": 4}
+SHARPENED: Fields = {"original_max_position_embeddings": 9, "llama_4_scaling_beta": 0.7}
+LLAMA3: Fields = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 1.0,
+    "original_max_position_embeddings": 24,
+}
+LLAMA4: Fields = WIDE | {
+    "num_hidden_layers": 4,
+    "intermediate_size_mlp": 20,
+    "num_local_experts": 4,
+    "attention_chunk_size": 7,
+    "floor_scale": 5,
+    "attn_scale": 0.4,
+}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -361,6 +386,115 @@ CASES: dict[str, Case] = {
             "use_sliding_window": True,
             "sliding_window": 7,
         },
+    ),
+    "qwen2_moe/options": Case(
+        "qwen2_moe",
+        QWEN3_MOE
+        | TIED
+        | {
+            "num_hidden_layers": 4,
+            "decoder_sparse_step": 2,
+            "mlp_only_layers": [1],
+            "shared_expert_intermediate_size": 40,
+            "num_experts_per_tok": 3,
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "max_window_layers": 3,
+        },
+    ),
+    "glm4_moe/dense_first": Case(
+        "glm4_moe",
+        ROUTED | {"use_qk_norm": True, "norm_topk_prob": False, "routed_scaling_factor": 0.7},
+        seed=3,
+    ),
+    "glm4_moe/groups": Case(
+        "glm4_moe",
+        ROUTED
+        | TIED
+        | {
+            "first_k_dense_replace": 2,
+            "n_group": 4,
+            "topk_group": 2,
+            "routed_scaling_factor": 2.5,
+            "n_shared_experts": 2,
+            "attention_bias": True,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+    ),
+    "minimax_m2/untied": Case("minimax_m2", MINIMAX, seed=1, repeats=True),
+    "ernie4_5_moe/tied": Case(
+        "ernie4_5_moe",
+        SMALL
+        | {
+            "num_hidden_layers": 3,
+            "moe_num_experts": 8,
+            "moe_k": 3,
+            "moe_intermediate_size": 12,
+        },
+        repeats=True,
+    ),
+    "ernie4_5_moe/options": Case(
+        "ernie4_5_moe",
+        SMALL
+        | UNTIED
+        | {
+            "num_hidden_layers": 4,
+            "moe_num_experts": 6,
+            "moe_k": 2,
+            "moe_intermediate_size": 12,
+            "moe_num_shared_experts": 0,
+            "moe_layer_start_index": 0,
+            "moe_layer_end_index": 2,
+            "moe_layer_interval": 2,
+            "rms_norm_eps": 1e-3,
+        },
+        seed=1,
+        repeats=True,
+    ),
+    "ministral3/sharpened": Case(
+        "ministral3",
+        WIDE | {"rope_parameters": YARN | {"mscale": 1.0, "mscale_all_dim": 1.0} | SHARPENED},
+    ),
+    "llama4_text/chunks": Case(
+        "llama4_text", LLAMA4 | {"interleave_moe_layer_step": 2, "rope_parameters": LLAMA3}
+    ),
+    "llama4/vision": Case(
+        "llama4",
+        {
+            "text_config": LLAMA4 | {"model_type": "llama4_text", "num_hidden_layers": 1},
+            "vision_config": {
+                "hidden_size": 8,
+                "intermediate_size": 32,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "image_size": 8,
+                "patch_size": 4,
+                "vision_output_dim": 8,
+                "projector_input_dim": 8,
+                "projector_output_dim": 8,
+            },
+            "image_token_index": 60,
+            "boi_token_index": 58,
+            "eoi_token_index": 59,
+        },
+        repeats=True,
+    ),
+    "llama4_text/options": Case(
+        "llama4_text",
+        LLAMA4
+        | TIED
+        | {
+            "num_hidden_layers": 3,
+            "no_rope_layers": [1, 0, 1],
+            "use_qk_norm": False,
+            "attn_temperature_tuning": False,
+            "attention_chunk_size": None,
+            "num_experts_per_tok": 2,
+            "attention_bias": True,
+            "moe_layers": [0, 2],
+        },
+        repeats=True,
     ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(

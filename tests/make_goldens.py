@@ -43,7 +43,9 @@ def randomise(model: torch.nn.Module) -> None:
         begun = parameter.data - added if is_norm else 0.0
         parameter.data.copy_(begun + noise)
     for name, buffer in sorted(model.named_buffers()):
-        # Weights that are not trained, and begin with 1.
+        # Weights that are not trained: they begin with 0, or scale by 1.
+        if name.endswith("e_score_correction_bias"):
+            buffer.data.copy_(0.3 * torch.randn(buffer.shape))
         if name.endswith("layer_scalar"):
             buffer.data.add_(0.3 * torch.randn(buffer.shape))
 
@@ -113,6 +115,9 @@ def make(name: str) -> None:
 @torch.no_grad()
 def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     """Of all positions, row by row: nothing may depend on the other rows."""
+    if model.config.model_type == "llama4":
+        # That of transformers 5.24 looks for images in what its text model gives.
+        model = model.language_model
     rows = [model(row[None], use_cache=False).logits for row in ids]
     return torch.cat(rows).contiguous()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from gptcli.engine.asking.draws import Draws
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import family_of
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
 from tests.golden_cases import CASES as MADE
@@ -24,6 +26,14 @@ GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
 #: Those of whose decoders something is new: what holds for all ways through them is tested there.
 WAYS = [case for case in CASES if case not in MADE or not MADE[case].repeats]
+
+
+def by_rules(families: Iterable[str]) -> list[str]:
+    """One family for each way to name and cut tensors: Llama of those that are stored as it."""
+    found = {}
+    for name in sorted(families, key=lambda name: (name == "llama", name)):
+        found[family_of(ConfigFields("", {"model_type": name})).rules] = name
+    return sorted(found.values())
 
 
 @functools.cache

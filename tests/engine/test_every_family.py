@@ -1,4 +1,4 @@
-"""Adapters and quantised weights in every family: none of them knows of either."""
+"""Adapters and quantised weights by the rules of every family: none of them knows of either."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from gptcli.backends.local.merging import merge
 from gptcli.engine.model.families import supported
 from gptcli.types.models import AdapterRef, ModelDir
-from tests.engine.helpers import CASES, GOLDENS, whole
+from tests.engine.helpers import CASES, GOLDENS, by_rules, whole
 from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_lora import apart_by, logits
 from tests.engine.weights.test_quantised import CASES as FORMS
@@ -34,6 +34,8 @@ def _is_tied(case: str) -> bool:
 
 _WHOLE = [case for case in CASES if (GOLDENS / case / "model.safetensors").exists()]
 BY_FAMILY = {case.split("/")[0]: case for case in sorted(_WHOLE, key=_is_tied)} | _CHOSEN
+#: What names and cuts tensors is all that either has to do with.
+OWN_RULES = by_rules(BY_FAMILY)
 ATTENTION = ["q_proj", "v_proj"]
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
 _TEXT = r".*language_model.*\.(q_proj|o_proj)"
@@ -41,7 +43,10 @@ TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
     **dict.fromkeys(("gemma4", "gemma4_unified"), _TEXT),
-    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe"), ATTENTION),
+    **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
+    **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "llama4_text"), ATTENTION),
+    "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
+    "qwen3_5": r".*language_model.*_proj\w*",
 }
 
 
@@ -50,7 +55,8 @@ def test_there_is_a_checkpoint_of_every_family():
     assert set(BY_FAMILY) == set(supported())
 
 
-@pytest.mark.parametrize("family", BY_FAMILY)
+# transformers 5.24 runs no text through Llama 4 with its vision model.
+@pytest.mark.parametrize("family", [name for name in OWN_RULES if name != "llama4"])
 def test_adapters_equal_peft(tmp_path, monkeypatch, family):
     """Catches an update that lands on other rows than those of its module: cut, turned, fused.
 
@@ -72,7 +78,7 @@ def test_adapters_equal_peft(tmp_path, monkeypatch, family):
     assert apart_by(logits(tmp_path / "merged", case), theirs) <= 3e-5
 
 
-@pytest.mark.parametrize("family", BY_FAMILY)
+@pytest.mark.parametrize("family", OWN_RULES)
 def test_quantised_weights(tmp_path: Path, family):
     """Catches a family whose names or shapes the formats do not meet."""
     pack, config = FORMS["gptq-one-group"]

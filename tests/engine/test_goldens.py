@@ -136,10 +136,10 @@ def test_shards_make_the_same_model(case, tmp_path):
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
     sharded = load(directory, device="cpu", dtype="float32")
     whole = load(GOLDENS / case, device="cpu", dtype="float32")
-    row = golden_of(case)["ids"][0].tolist()
-    assert torch.equal(
-        sharded.all_logits(row, sharded.new_state()), whole.all_logits(row, whole.new_state())
-    )
+    # Not their logits: sums of numbers that begin at other addresses are rounded in another order.
+    found, wanted = (dict(each.decoder.named_parameters()) for each in (sharded, whole))
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
 def test_rope_fields_of_older_configs_mean_the_same(tmp_path):

@@ -23,6 +23,8 @@ from safetensors.torch import load_file
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
+from tests.models import gguf_experts
+from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
 ARCHITECTURES = {
@@ -32,11 +34,13 @@ ARCHITECTURES = {
     "cohere2": gguf.MODEL_ARCH.COHERE2,
     "ernie4_5": gguf.MODEL_ARCH.ERNIE4_5,
     "exaone4": gguf.MODEL_ARCH.EXAONE4,
+    "ernie4_5_moe": gguf.MODEL_ARCH.ERNIE4_5_MOE,
     "falcon": gguf.MODEL_ARCH.FALCON,
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
     "glm4": gguf.MODEL_ARCH.GLM4,
+    "glm4_moe": gguf.MODEL_ARCH.GLM4_MOE,
     "gpt2": gguf.MODEL_ARCH.GPT2,
     "gpt_neox": gguf.MODEL_ARCH.GPTNEOX,
     "gpt_oss": gguf.MODEL_ARCH.GPT_OSS,
@@ -45,7 +49,9 @@ ARCHITECTURES = {
     # Without Mamba layers and without experts.
     "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
     "hunyuan_v1_dense": gguf.MODEL_ARCH.HUNYUAN_DENSE,
+    "lfm2": gguf.MODEL_ARCH.LFM2,
     "llama": gguf.MODEL_ARCH.LLAMA,
+    "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
     "mistral3": gguf.MODEL_ARCH.MISTRAL3,
     "mixtral": gguf.MODEL_ARCH.LLAMA,
@@ -57,7 +63,9 @@ ARCHITECTURES = {
     "phi3": gguf.MODEL_ARCH.PHI3,
     "qwen2": gguf.MODEL_ARCH.QWEN2,
     "qwen2_vl": gguf.MODEL_ARCH.QWEN2VL,
+    "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
+    "qwen3_5_text": gguf.MODEL_ARCH.QWEN35,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
     "qwen3_vl": gguf.MODEL_ARCH.QWEN3VL,
     "seed_oss": gguf.MODEL_ARCH.SEED_OSS,
@@ -167,10 +175,12 @@ class Numbers(Mapping[str, np.ndarray]):
 def tensors(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
     """Every tensor of the file: its name there, and its numbers in their order there."""
     layers = config.get("num_hidden_layers") or config.get("n_layer")
+    layers += config.get("num_nextn_predict_layers") or 0
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
     for theirs, array in itertools.chain(extra(config), changed(config, state)):
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
-        yield ours, np.ascontiguousarray(array)
+        # As all tensors are written: without axes of one.
+        yield ours, np.ascontiguousarray(array.squeeze())
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -221,8 +231,12 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         # As older converters did.
         factor = config["rope_parameters"]["full_attention"]["factor"]
         writer.add_rope_scaling_attn_factors(0.1 * math.log(factor) + 1)
+    if kind == "qwen3_5_text":
+        mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
+    if kind in gguf_experts.SETTINGS:
+        gguf_experts.SETTINGS[kind](writer, config)
     if kind == "gpt_oss":
         writer.add_sliding_window(config["sliding_window"])
         writer.add_expert_feed_forward_length(config["intermediate_size"])
@@ -248,7 +262,8 @@ def scaled_once(config: dict[str, Any]) -> dict[str, Any]:
 
 def common(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     """The base class's part, for configs with the names of Llama's."""
-    writer.add_block_count(config["num_hidden_layers"])
+    further = config.get("num_nextn_predict_layers") or 0
+    writer.add_block_count(config["num_hidden_layers"] + further)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
@@ -283,6 +298,9 @@ def common(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         ("norm_epsilon", writer.add_layer_norm_eps),
         ("num_local_experts", writer.add_expert_count),
         ("num_experts", writer.add_expert_count),
+        ("n_routed_experts", writer.add_expert_count),
+        ("n_group", writer.add_expert_group_count),
+        ("topk_group", writer.add_expert_group_used_count),
         ("num_experts_per_tok", writer.add_expert_used_count),
     ):
         if config.get(key) is not None:
@@ -411,6 +429,7 @@ OWN_SETTINGS = {
     "gemma2": _gemma,
     "gpt2": _gpt2,
     "gpt_neox": _neox,
+    "lfm2": mixers.lfm2,
     "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
@@ -458,7 +477,7 @@ def changed(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
         if one_of_many:
             stacks.setdefault(f"{one_of_many[1]}.{one_of_many[2]}weight", []).append(array)
             continue
-        yield from change(config, name, array)
+        yield from change(config, name.replace("_correction_bias", "_correction.bias"), array)
     for name, arrays in stacks.items():
         name = name.replace("_layernorm.norms.", "_layernorm.")
         name = (
@@ -565,6 +584,8 @@ CHANGES = {
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,
+    "lfm2": mixers.short_conv,
+    "qwen3_5_text": mixers.delta,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
     "granitemoe": _split,

@@ -88,6 +88,26 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
         | {"norm_topk_prob": True, "head_dim": 32},
     ),
+    "qwen2 moe": (
+        "qwen2_moe",
+        SIZES
+        | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+        | {"shared_expert_intermediate_size": 48},
+    ),
+    "glm 4.5": (
+        "glm4_moe",
+        SIZES
+        | {"n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 32}
+        | {"routed_scaling_factor": 2.5, "attention_bias": True, "use_qk_norm": True}
+        | {"n_group": 2, "topk_group": 1, "head_dim": 32, "num_nextn_predict_layers": 0},
+    ),
+    "minimax m2": ("minimax_m2", SIZES | EXPERTS | {"head_dim": 32, "rotary_dim": 16}),
+    "ernie 4.5 moe": (
+        "ernie4_5_moe",
+        SIZES
+        | {"moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": 32}
+        | {"moe_layer_end_index": 2},
+    ),
     "gemma": ("gemma", SIZES | {"head_dim": 32}),
     "gemma2": (
         "gemma2",
@@ -170,6 +190,9 @@ def checkpoint(
         noise = torch.randn(parameter.shape) * spread
         is_norm = "norm" in name and name.endswith("weight")
         parameter.data.copy_(1 + noise if is_norm else noise)
+    for name, buffer in sorted(model.named_buffers()):
+        if name.endswith("e_score_correction_bias"):
+            buffer.data.copy_(torch.randn(buffer.shape) * spread)
     model = model.float().eval()
     model.save_pretrained(directory, max_shard_size="100MB")
     return model
@@ -250,6 +273,15 @@ def test_numbers_of_a_header_are_not_believed(
         imported(tmp_path / "model.gguf", tmp_path / "out")
     assert time.monotonic() - start < 5
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_corrects_a_choice_keeps_its_numbers(exported) -> None:
+    """Catches a correction rounded with the weights: others would be chosen."""
+    _, published, back = exported("glm 4.5", kind=gguf.GGMLQuantizationType.Q8_0)
+    found, wanted = gguf_export.load(back), gguf_export.load(published)
+    name = "model.layers.2.mlp.gate.e_score_correction_bias"
+    assert found["model.norm.weight"].dtype == torch.bfloat16
+    assert torch.equal(found[name], wanted[name])
 
 
 def test_fused_queries_of_old_phi_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

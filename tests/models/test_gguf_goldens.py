@@ -8,9 +8,9 @@ from pathlib import Path
 import gguf
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from tests.engine.helpers import GOLDENS
+from tests.engine.helpers import GOLDENS, copy_case
 from tests.golden_cases import CASES
 from tests.models import gguf_export
 from tests.models.test_gguf_families import BY_LOGITS, imported
@@ -27,6 +27,7 @@ UNHELD = {
     "olmoe/options": "norm_topk_prob on",
     "seed_oss/options": "biases of the MLP",
     "cohere/options": "biases of attention",
+    "ernie4_5_moe/options": "a mixture in none of the last layers",
     "falcon/alibi": "ALiBi",
     "falcon/grouped": "an MLP that is not four times as wide",
     "falcon/one_kv_head": "an MLP that is not four times as wide",
@@ -41,6 +42,7 @@ UNHELD = {
     "gpt_oss/mxfp4": "another swiglu_limit",
     "gpt_oss/options": "no biases of attention",
     "gpt_oss/plain": "another swiglu_limit",
+    "lfm2/options": "biases of convolutions",
     "llama/dynamic": "dynamic rope scaling",
     "llama/llama3": "Llama 3's rope scaling of another context than 8192",
     "mistral/window": "the window of a Mistral",
@@ -49,6 +51,8 @@ UNHELD = {
     "phi/options": "norms of queries and keys",
     "phi/plain": "an MLP that is not four times as wide",
     "qwen2/windows": "windows",
+    "qwen3_5_text/options": "biases of attention",
+    "qwen2_moe/options": "windows, and a mixture in some layers",
     "qwen3/options": "biases of attention",
     "qwen3_moe/options": "biases of attention",
     "qwen3_moe/untied": "norm_topk_prob off",
@@ -57,7 +61,16 @@ UNHELD = {
     "starcoder2/options": "a window",
 }
 
-UNTESTED = {"falcon", "gemma2", "gemma3_text", "gpt_oss", "phi", "qwen3_moe", "smollm3"}
+UNTESTED = {
+    "falcon",
+    "gemma2",
+    "gemma3_text",
+    "gpt_oss",
+    "phi",
+    "qwen3_moe",
+    "smollm3",
+    "qwen2_moe",
+}
 
 
 def add_tokenizer(writer: gguf.GGUFWriter) -> None:
@@ -89,6 +102,22 @@ def assert_golden(directory: Path, case: str) -> None:
     for ids, wanted in zip(golden["ids"].tolist(), golden["logits"], strict=True):
         found = runner.all_logits(ids, runner.new_state())
         assert (found - wanted).abs().max() <= TOLERANCE
+
+
+def test_blocks_that_guess_further_tokens_are_left_out(tmp_path: Path) -> None:
+    """Catches a last block that is taken for one more layer, or refused as a stranger."""
+    case = "glm4_moe/dense_first"
+    model = copy_case(case, tmp_path / "m", lambda each: each.update(num_nextn_predict_layers=1))
+    tensors = load_file(model / "model.safetensors")
+    last = {name: each for name, each in tensors.items() if ".layers.2." in name}
+    more = {name.replace(".2.", ".3.", 1): each.clone() for name, each in last.items()}
+    more["model.layers.3.eh_proj.weight"] = torch.zeros(16, 32)
+    more["model.layers.3.shared_head.head.weight"] = torch.zeros(61, 16)
+    save_file(tensors | more, model / "model.safetensors")
+    gguf_export.export(model, tmp_path / "x.gguf", add_tokenizer)
+    names = {each.name for each in gguf.GGUFReader(tmp_path / "x.gguf").tensors}
+    assert {"blk.3.nextn.eh_proj.weight", "blk.3.exp_probs_b.bias"} <= names
+    assert_golden(imported(tmp_path / "x.gguf", tmp_path / "out"), case)
 
 
 def test_what_is_left_out_is_a_case() -> None:

@@ -29,11 +29,11 @@ from gptcli.engine.cpu.packing.origin import Origin, origin_of, packed_path
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import LAYER_TABLE
+from gptcli.engine.cpu.packing.section import LAYER_TABLE
 from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.cpu.run.model_struct import scratch_bytes
 from gptcli.engine.cpu.run.runner import KernelRunner, cache_dtype
+from gptcli.engine.cpu.run.spec_struct import scratch_bytes
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 
 def weight_bytes(spec: ModelSpec, parts: Iterable[tuple[str, int]]) -> int:
@@ -31,14 +31,18 @@ def weight_bytes(spec: ModelSpec, parts: Iterable[tuple[str, int]]) -> int:
 def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> float:
     """Bytes of keys and values that each of `tokens` tokens after `depth` others reads, the mean.
 
-    A token reads its own too; where attention has a window, what stands in that; and the states of
-    mixers.
+    A token reads its own too; where attention has a window or chunks, what stands in these; and the
+    states of mixers.
     """
-    layers = [
-        (each.window, spec.kept[spec.source(layer)]) for layer, each in enumerate(spec.each_layer)
-    ]
     numbers = sum(
-        sum(kept * (at if window is None else min(at, window)) for window, kept in layers)
+        spec.kept[spec.source(layer)] * _seen(each, at)
+        for layer, each in enumerate(spec.each_layer)
         for at in range(depth + 1, depth + tokens + 1)
     )
     return itemsize * numbers / tokens + spec.row_bytes
+
+
+def _seen(layer: LayerSpec, tokens: int) -> int:
+    """How many of so many tokens the last one sees, itself among them."""
+    seen = tokens if layer.window is None else min(tokens, layer.window)
+    return seen if layer.chunk is None else min(seen, (tokens - 1) % layer.chunk + 1)

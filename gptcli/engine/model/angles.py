@@ -59,10 +59,12 @@ def _llama3(frequencies: Floats, scaling: Llama3Scaling) -> Floats:
     high = scaling.original_context / scaling.high_freq_factor
     span = np.float32(scaling.high_freq_factor - scaling.low_freq_factor)
     turns = np.float32(scaling.original_context) / wavelengths
-    keep = (turns - np.float32(scaling.low_freq_factor)) / span
     slowed = frequencies / np.float32(scaling.factor)
-    blended = (1 - keep) * slowed + keep * frequencies
     out = np.where(wavelengths > low, slowed, frequencies)
+    if not span:
+        return out
+    keep = (turns - np.float32(scaling.low_freq_factor)) / span
+    blended = (1 - keep) * slowed + keep * frequencies
     between = (wavelengths <= low) & (wavelengths >= high)
     return np.where(between, blended, out)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from gptcli.engine.model.mixers import ShortConv
 from gptcli.engine.model.rules import Rule, Rules, linear
@@ -117,11 +119,12 @@ def short_conv_rules(spec: ModelSpec, block: str = "conv") -> list[Rule]:
 
 
 def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm") -> list[Rule]:
-    """The norms of queries and keys."""
-    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
-    bias = spec.head_norm is not None and spec.head_norm.norm.bias
-    layers = where(spec, lambda each: each.attends)
-    kept = where(spec, lambda each: each.keeps)
+    """The norms of queries and keys, in the layers that have them; none where nothing is stored."""
+    if spec.head_norm is None or spec.head_norm.norm.weightless:
+        return []
+    theirs, ours, bias = "layers.{i}.self_attn", f"{OURS}.attention", spec.head_norm.norm.bias
+    layers = where(spec, lambda each: each.attends and each.normed_heads)
+    kept = where(spec, lambda each: each.keeps and each.normed_heads)
     return [
         *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias, layers=layers),
         *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=kept),
@@ -148,19 +151,52 @@ def mlp_rules(
 
 
 def mixture_rules(
-    spec: ModelSpec, block: str, names: tuple[str, str, str], layers: tuple[int, ...] | None = None
+    spec: ModelSpec,
+    block: str,
+    names: tuple[str, str, str],
+    layers: tuple[int, ...] | None = None,
+    *,
+    shared: str = "shared_experts",
+    correction: str = "gate.e_score_correction_bias",
+    exact: bool = False,
 ) -> list[Rule]:
-    """A router and experts that are stored one by one; names: of gate, up and down."""
+    """A router and experts that are stored one by one, and what is beside them.
+
+    names: of gate, up and down; shared: of the shared expert; exact: the router computes in float32
+    in every dtype, as what corrects it always does.
+    """
     if spec.experts is None:
         return []
     theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.mlp"
     found = linear(f"{theirs}.gate", f"{ours}.router", bias=spec.experts.router_bias, layers=layers)
-    for name, part in zip(names, ("gate", "up", "down"), strict=True):
-        found += linear(
-            f"{theirs}.experts.{{n}}.{name}",
-            f"{ours}.experts.{{n}}.{part}",
-            bias=spec.mlp_bias,
-            layers=layers,
-            members=spec.experts.count,
-        )
+    found = [replace(rule, exact=exact) for rule in found]
+    if spec.experts.correction:
+        into = f"{ours}.correction"
+        found.append(Rule(f"{theirs}.{correction}", into, layers=layers, exact=True))
+    members = [("experts.{n}", "experts.{n}", spec.experts.count)]
+    if spec.experts.shared is not None:
+        members.append((shared, "shared", 1))
+        if spec.experts.shared.gated:
+            gate = f"{theirs}.{shared}_gate"
+            found += linear(gate, f"{ours}.shared_gate", bias=False, layers=layers)
+    for their_mlp, our_mlp, count in members:
+        for name, part in zip(names, ("gate", "up", "down"), strict=True):
+            found += linear(
+                f"{theirs}.{their_mlp}.{name}",
+                f"{ours}.{our_mlp}.{part}",
+                bias=spec.mlp_bias,
+                layers=layers,
+                members=count,
+            )
     return found
+
+
+def mixed_rules(spec: ModelSpec, block: str = "mlp", **how: Any) -> list[Rule]:
+    """Mixtures in the layers that have one, whose MLPs are named as Llama's, which others have.
+
+    how: see mixture_rules.
+    """
+    mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
+    dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
+    names = ("gate_proj", "up_proj", "down_proj")
+    return [*mixture_rules(spec, block, names, mixed, **how), *mlp_rules(spec, layers=dense)]

@@ -34,8 +34,8 @@ class Recurrence:
     value, and skip · value is added to what is read.
 
     heads: memories; key_heads: of queries and keys, each for heads / key_heads memories that
-    follow each other. bias: of all linear layers but the gate's own; filter_bias: of the
-    convolution. norm: None for the gate alone.
+    follow each other, or where they go `by_turns` for every key_heads-th. bias: of all linear
+    layers; filter_bias: of the convolution. norm: None for the gate alone.
     """
 
     heads: int
@@ -48,6 +48,7 @@ class Recurrence:
     bias: bool = False
     filter_bias: bool = False
     steps: tuple[float, float] = (0.0, float("inf"))
+    by_turns: bool = False
 
     @property
     def filtered(self) -> tuple[int, ...]:

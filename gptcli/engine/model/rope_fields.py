@@ -179,8 +179,8 @@ def _scaling(config: ConfigFields, fields: ConfigFields, dim: int) -> Scaling | 
         return LinearScaling(fields.number("factor"))
     if kind == "llama3":
         low, high = fields.number("low_freq_factor"), fields.number("high_freq_factor")
-        if not low < high:
-            raise fields.bad("high_freq_factor", f"must be more than low_freq_factor, {low:g}")
+        if not low <= high:
+            raise fields.bad("high_freq_factor", f"must be at least low_freq_factor, {low:g}")
         original = fields.count("original_max_position_embeddings")
         return Llama3Scaling(fields.number("factor"), low, high, original)
     if kind == "dynamic":

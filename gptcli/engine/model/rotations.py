@@ -85,3 +85,12 @@ class Rope:
     scaling: Scaling | None = None
     interleaved: bool = False
     turning: int | None = None
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Queries, times 1 + scale * ln(1 + (position + first) // length) (arXiv:2501.19399)."""
+
+    scale: float
+    length: int
+    first: int = 0

@@ -3,10 +3,11 @@
 The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{attention_norm,
 attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, key, value, gate,
 step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
-mlp.{router, experts.{n}.{gate, up, down}}, mlp_post_norm, told.{gate, out, norm}},
-layer_inputs.{table, project, norm}, final_norm, unembedding; each with
-.weight and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
-layers.{i}.mixer.{step_bias, decay_log, skip}, layers.{i}.scale and head_bias.
+mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out, shared.{gate, up, down},
+shared_gate}, mlp_post_norm, told.{gate, out, norm}}, layer_inputs.{table, project, norm},
+final_norm, unembedding; each with .weight and, where the spec says so, .bias; and, by themselves,
+layers.{i}.attention.sinks, layers.{i}.mixer.{step_bias, decay_log, skip},
+layers.{i}.mlp.correction, layers.{i}.scale and head_bias.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ class Rule:
 
     packed: the numbers are stored in another form, in tensors of their own: "mxfp4" in
     `<stored>_blocks` and `<stored>_scales`.
+
+    exact: float32 whatever dtype the model runs in. one_row: a vector that is stored as a matrix
+    of one row.
     """
 
     stored: str
@@ -46,6 +50,8 @@ class Rule:
     members: int = 1
     between: bool = False
     packed: Literal["mxfp4"] | None = None
+    exact: bool = False
+    one_row: bool = False
     either: bool = False
 
     @property
@@ -63,6 +69,11 @@ class Beside:
 
     what: str
     stored: str
+
+
+def next_tokens(stored: str) -> Beside:
+    """What guesses further tokens, which would be drawn faster so, and be the same."""
+    return Beside("what guesses more than the next token", stored)
 
 
 @dataclass(frozen=True)

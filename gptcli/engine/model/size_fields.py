@@ -7,8 +7,9 @@ from typing import Any
 
 from gptcli.engine.model import rope_fields
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.rotations import Rope
-from gptcli.engine.model.spec import Experts, LayerSpec, NormSpec
+from gptcli.engine.model.spec import LayerSpec, NormSpec
 
 FULL, SLIDING = rope_fields.FULL, rope_fields.SLIDING
 #: Each expert is built before its tensors are looked for.
@@ -69,14 +70,28 @@ def mixture(
     chosen: int,
     hidden: int,
     normalised: bool,
-    router_bias: bool = False,
+    **more: Any,
 ) -> Experts:
-    """A mixture of experts that can be: no token goes through more of them than there are."""
+    """A mixture of experts that can be: no token goes through more of them than there are.
+
+    more: other fields of Experts.
+    """
     if count > _MAX_EXPERTS:
         raise config.bad("num_experts", f"is {count}, more than {_MAX_EXPERTS}")
     if chosen > count:
         raise config.bad("num_experts_per_tok", f"is {chosen}, but there are {count} experts")
-    return Experts(count, chosen, hidden, normalised, router_bias)
+    experts = Experts(count, chosen, hidden, normalised, **more)
+    groups = experts.groups
+    if groups is not None:
+        if count % groups.count:
+            raise config.bad("n_group", f"{groups.count} does not divide {count} experts")
+        if groups.chosen > groups.count:
+            raise config.bad("topk_group", f"is {groups.chosen}, but there are {groups.count}")
+        inside = count // groups.count
+        if groups.best > inside or chosen > groups.chosen * inside:
+            reason = f"is {groups.count}, which leaves {inside} experts in a group, too few"
+            raise config.bad("n_group", reason)
+    return experts
 
 
 def alike(config: ConfigFields, layer: LayerSpec) -> tuple[LayerSpec, ...]:

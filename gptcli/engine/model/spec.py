@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import Mixer, state_numbers
-from gptcli.engine.model.rotations import Rope
+from gptcli.engine.model.rotations import Rope, Temperature
 
 NormKind = Literal["layernorm", "rmsnorm"]
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu"]
@@ -19,13 +20,14 @@ class NormSpec:
     """LayerNorm (arXiv:1607.06450) or RMSNorm (arXiv:1910.07467).
 
     offset: the stored weight is what is added to 1. The weight multiplies in float32, before the
-    result is rounded to the model's dtype.
+    result is rounded to the model's dtype. weightless: there is none.
     """
 
     kind: NormKind
     eps: float
     bias: bool = False
     offset: bool = False
+    weightless: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,6 @@ class OutputGate:
 
     over: Literal["feature", "head"]
     activation: Literal["sigmoid", "softplus"] = "sigmoid"
-
-
-@dataclass(frozen=True)
-class Experts:
-    """A mixture of `count` MLPs of `hidden` features, `chosen` of which each token goes through.
-
-    A router gives each token a probability for every expert (softmax over all of them); those of
-    the chosen weigh their outputs, divided by their sum where `normalised`.
-    """
-
-    count: int
-    chosen: int
-    hidden: int
-    normalised: bool
-    router_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,17 +76,21 @@ class LayerSpec:
     """What may differ from layer to layer.
 
     rope: None for no rotation here; window: how many tokens back attention sees (itself
-    included), None for all of them; mixture: its MLP is the spec's `experts`; shape: sizes of its
-    own, None for those of the model; mixer: what it has in place of attention; mixes, thinks:
-    whether it has attention or a mixer at all, and an MLP. reads: the layer before it, of its shape
-    and window, whose keys and values its attention meets, None for its own; values_are_keys: its
-    values are what keys are projected to, before their norm and RoPE.
+    included), None for all of them; chunk: it sees nothing before the last multiple of this;
+    mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
+    mixer: what it has in place of attention; mixes, thinks: whether it has attention or a mixer at
+    all, and an MLP; reads: the layer before it, of its shape and window, whose keys and values its
+    attention meets, None for its own; values_are_keys: its values are what keys are projected to,
+    before their norm and RoPE.
     """
 
     rope: Rope | None = None
     window: int | None = None
     mixture: bool = False
     shape: LayerShape | None = None
+    chunk: int | None = None
+    temperature: Temperature | None = None
+    normed_heads: bool = True
     mixer: Mixer | None = None
     mixes: bool = True
     thinks: bool = True

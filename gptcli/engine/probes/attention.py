@@ -104,9 +104,12 @@ def distances(spec: ModelSpec, layer: int, positions: range, total: int) -> Floa
     """
     away = np.arange(total) - np.arange(positions.start, positions.stop)[:, None]
     seen = away <= 0
-    window = spec.each_layer[layer].window
+    window, chunk = spec.each_layer[layer].window, spec.each_layer[layer].chunk
     if window is not None:
         seen &= away > -window
+    if chunk is not None:
+        at = np.arange(positions.start, positions.stop)[:, None]
+        seen &= -away <= at % chunk
     bias = np.zeros((1, *away.shape), np.float32)
     if spec.alibi is not None:
         steep = slopes(spec.shapes[layer].heads) * np.float32(spec.alibi)

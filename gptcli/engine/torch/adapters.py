@@ -50,9 +50,8 @@ def attach(
     placement: Placement,
     updates: Sequence[Update],
     shapes: Mapping[str, torch.Size],
-    dtype: torch.dtype,
 ) -> None:
-    """Put updates beside the layers of a placement, on their device.
+    """Put updates beside the layers of a placement, where these are and in their dtype.
 
     Of a stored tensor that several layers share, A is the same for all, and B is cut as it is.
     """
@@ -68,6 +67,6 @@ def attach(
         parent, _, own = name.rpartition(".")
         layer = decoder.get_submodule(name)
         assert isinstance(layer, nn.Linear)
-        device = layer.weight.device
+        device, dtype = layer.weight.device, layer.weight.dtype
         moved = [(a.to(device, dtype), b.to(device, dtype)) for a, b in pairs]
         setattr(decoder.get_submodule(parent), own, Adapted(layer, moved))

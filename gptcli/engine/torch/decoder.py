@@ -39,7 +39,8 @@ class Decoder(nn.Module):
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
         # What a layer sees: how far, and where distance counts, with so many heads.
         heads = [0 if spec.alibi is None else shape.heads for shape in spec.shapes]
-        sights = [(each.window, n) for each, n in zip(spec.each_layer, heads, strict=True)]
+        layers = zip(spec.each_layer, heads, strict=True)
+        sights = [(each.window, each.chunk, n) for each, n in layers]
         self.sights = list(dict.fromkeys(sights))
         self.uses = [
             (self.ropes.index(each.rope) if each.rope else None, self.sights.index(sight))
@@ -56,7 +57,7 @@ class Decoder(nn.Module):
         self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
         if self.spec.alibi is not None:
             self.slopes = {
-                heads: slopes(heads, weight.device) * self.spec.alibi for _, heads in self.sights
+                heads: slopes(heads, weight.device) * self.spec.alibi for _, _, heads in self.sights
             }
 
     def forward(
@@ -83,11 +84,11 @@ class Decoder(nn.Module):
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
         total = max(state.lengths) + time
-        masks = [visible(at, total, window) for window, _ in self.sights]
+        masks = [visible(at, total, window, chunk) for window, chunk, _ in self.sights]
         if self.slopes:
             masks = [
                 with_distance(mask, at, total, self.slopes[heads], stream.dtype)
-                for mask, (_, heads) in zip(masks, self.sights, strict=True)
+                for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
             ]
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}

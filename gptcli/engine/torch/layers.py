@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import Recurrence
+from gptcli.engine.model.rotations import Temperature
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
@@ -28,6 +29,7 @@ class Attention(nn.Module):
         super().__init__()
         shape = this.shape or spec.shape
         self.spec, self.head_dim, self.reads = spec, shape.head_dim, this.reads
+        self.temperature = this.temperature
         inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
         self.query = nn.Linear(spec.width, inner, bias=spec.qkv_bias)
         self.key = self.value = None
@@ -42,10 +44,9 @@ class Attention(nn.Module):
             self.gate = nn.Linear(spec.width, gates, bias=spec.qkv_bias)
             self.gate_activation = _GATES[gate.activation]
         self.out = nn.Linear(inner, spec.width, bias=spec.out_bias)
-        self.query_norm = _head_norm(spec.head_norm, shape.heads, shape.head_dim)
-        self.key_norm = None
-        if this.keeps:
-            self.key_norm = _head_norm(spec.head_norm, shape.kv_heads, shape.head_dim)
+        norm = spec.head_norm if this.normed_heads else None
+        self.query_norm = _head_norm(norm, shape.heads, shape.head_dim)
+        self.key_norm = _head_norm(norm, shape.kv_heads, shape.head_dim) if this.keeps else None
         self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
         self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
@@ -62,6 +63,8 @@ class Attention(nn.Module):
     ) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
         q = self._placed(self.query(x), self.query_norm, turn)  # (b, h, t, d)
+        if self.temperature is not None:
+            q = q * _sharpening(self.temperature, state.positions(x.size(1), x.device)).to(q.dtype)
         if self.reads is None:
             keys, values = state.layers[layer].append(*self._kept(x, turn), state.lengths)
             if layer in lent:
@@ -116,6 +119,13 @@ class Attention(nn.Module):
 
 #: Keys and values of the layers whose others read, by layer; what is None is not there yet.
 Lent = dict[int, Any]
+
+
+def _sharpening(temperature: Temperature, at: Tensor) -> Tensor:
+    """What queries at positions, (time,) or (batch, time), are multiplied by: (…, 1, time, 1)."""
+    times = torch.div(at + temperature.first, temperature.length, rounding_mode="floor")
+    found = 1 + temperature.scale * torch.log1p(times.float())
+    return found[..., None, :, None]
 
 
 def _head_norm(spec: HeadNorm | None, heads: int, head_dim: int) -> Norm | None:

@@ -107,11 +107,12 @@ def load(described: Described, compute: Compute) -> TorchRunner:
                 read = adapted.without_updates
             tensors = [read(stored.name) for stored in placement.stored]
             unpacked = partial(dequantised_mxfp4, placement.stored, kind)
+            dtype = torch.float32 if placement.layout.rule.exact else kind
             for name, part in placement.layout.cut(tensors, planned.shapes, unpacked):
-                state[name] = part.to(target, kind)
+                state[name] = part.to(target, dtype)
         decoder.load_state_dict(state, assign=True)
         for placement, updates in beside:
-            attach(decoder, placement, updates, planned.shapes, kind)
+            attach(decoder, placement, updates, planned.shapes)
     except torch.OutOfMemoryError:
         raise ResourceError(str(place), f"does not fit into the memory of {target}") from None
     return TorchRunner(decoder.eval(), limit, _notices(described, kind))

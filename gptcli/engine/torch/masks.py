@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 
-def visible(at: Tensor, total: int, window: int | None) -> Tensor | None:
+def visible(at: Tensor, total: int, window: int | None, chunk: int | None = None) -> Tensor | None:
     """Which of `total` keys each query may see, (batch or 1, 1, time, total), True where it may.
 
     `at` holds the queries' positions, (time,) or (batch, time). None where no mask is needed: a
     single query that sees all, or queries that are all there is and see what is before them.
     """
     time = at.size(-1)
-    unlimited = window is None or total <= window
+    unlimited = total <= min(total if each is None else each for each in (window, chunk))
     if at.dim() == 1 and unlimited and time in (1, total):
         return None
     keys = torch.arange(total, device=at.device)
@@ -21,6 +21,8 @@ def visible(at: Tensor, total: int, window: int | None) -> Tensor | None:
     seen = keys <= queries
     if window is not None:
         seen &= keys > queries - window
+    if chunk is not None:
+        seen &= keys >= queries - queries % chunk
     return seen.unsqueeze(-3) if at.dim() == 2 else seen[None, None]
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gptcli.engine.model.spec import Activation, Experts, ModelSpec
+from gptcli.engine.model.experts import Experts, Groups
+from gptcli.engine.model.spec import Activation, ModelSpec
 
 #: The functions of an MLP, by their names.
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -19,25 +20,29 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu_squared": lambda x: F.relu(x).square(),
     "silu": F.silu,
 }
+#: What shares are divided by at the least: sigmoids may all be 0.
+LEAST_SUM = 1e-20
 
 
 class MLP(nn.Module):
     """Widen, bend, narrow; gated where the spec says so."""
 
-    def __init__(self, spec: ModelSpec, hidden: int) -> None:
+    def __init__(self, spec: ModelSpec, hidden: int, width: int | None = None) -> None:
+        """Width: of what it reads and says, by default the stream's."""
         super().__init__()
-        self.gate = nn.Linear(spec.width, hidden, bias=spec.mlp_bias) if spec.gated else None
-        self.up = nn.Linear(spec.width, hidden, bias=spec.mlp_bias)
-        self.down = nn.Linear(hidden, spec.width, bias=spec.mlp_bias)
+        width = width or spec.width
+        self.gate = nn.Linear(width, hidden, bias=spec.mlp_bias) if spec.gated else None
+        self.up = nn.Linear(width, hidden, bias=spec.mlp_bias)
+        self.down = nn.Linear(hidden, width, bias=spec.mlp_bias)
         self.activation = ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, width) → (…, width)."""
-        up = self.up(x)
+    def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
+        """(…, width) → (…, width). share: what x is multiplied by first, where there is no bias."""
+        up = self.up(x) if share is None else self.up(x) * share
         if self.gate is None:
             return self.down(self.activation(up))  # type: ignore[no-any-return]
-        gate = self.gate(x)
+        gate = self.gate(x) if share is None else self.gate(x) * share
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
         if self.offset:
@@ -54,33 +59,80 @@ class Mixture(nn.Module):
 
     def __init__(self, spec: ModelSpec, experts: Experts) -> None:
         super().__init__()
-        self.router = nn.Linear(spec.width, experts.count, bias=experts.router_bias)
-        self.experts = nn.ModuleList(MLP(spec, experts.hidden) for _ in range(experts.count))
-        self.chosen, self.normalised = experts.chosen, experts.normalised
+        self.spec = experts
+        width, hidden, count = experts.latent or spec.width, experts.hidden, experts.count
+        self.router = nn.Linear(spec.width, count, bias=experts.router_bias)
+        self.correction = nn.Parameter(torch.empty(count)) if experts.correction else None
+        self.experts = nn.ModuleList(MLP(spec, hidden, width) for _ in range(count))
+        self.latent_in = self.latent_out = None
+        if experts.latent is not None:
+            self.latent_in = nn.Linear(spec.width, width, bias=spec.mlp_bias)
+            self.latent_out = nn.Linear(width, spec.width, bias=spec.mlp_bias)
+        shared = experts.shared
+        self.shared = None if shared is None else MLP(spec, shared.hidden)
+        gated = shared is not None and shared.gated
+        self.shared_gate = nn.Linear(spec.width, 1, bias=False) if gated else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, t, width) → (b, t, width)."""
         flat = x.flatten(0, 1)
         shares, chosen = self.route(flat)
+        out = self._chosen(flat if self.latent_in is None else self.latent_in(flat), shares, chosen)
+        if self.latent_out is not None:
+            out = self.latent_out(out)
+        if self.shared is not None:
+            beside = self.shared(flat)
+            gate = self.shared_gate
+            out = out + (beside if gate is None else torch.sigmoid(gate(flat)) * beside)
+        return out.view_as(x)
+
+    def _chosen(self, flat: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
+        """What the chosen experts say together, of and in as many features as they read."""
         # Pairs of token and expert, sorted by expert: each expert runs once, on all its tokens.
         order = chosen.flatten().argsort(stable=True)
-        tokens = order // self.chosen
-        weights = shares.flatten()[order, None].to(x.dtype)
+        tokens = order // self.spec.chosen
+        weights = shares.flatten()[order, None].to(flat.dtype)
         counts = chosen.flatten().bincount(minlength=len(self.experts)).tolist()
         out = torch.zeros_like(flat)
         start = 0
         for expert, count in enumerate(counts):
             if count:
-                part = tokens[start : start + count]
-                made = self.experts[expert](flat[part]) * weights[start : start + count]
+                end = start + count
+                part, share = tokens[start:end], weights[start:end]
+                if self.spec.on_input:
+                    made = self.experts[expert](flat[part], share)
+                else:
+                    made = self.experts[expert](flat[part]) * share
                 out.index_add_(0, part, made)
-                start += count
-        return out.view_as(x)
+                start = end
+        return out
 
     def route(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens, width) → shares, float32, and the experts that they are of, (tokens, chosen)."""
-        chances = self.router(flat).float().softmax(dim=-1)
-        shares, chosen = chances.topk(self.chosen, dim=-1)
-        if self.normalised:
-            shares = shares / shares.sum(dim=-1, keepdim=True)
-        return shares, chosen
+        spec, cap = self.spec, self.spec.router_softcap
+        scores = self.router(flat.to(self._router_dtype)).float()
+        if cap is not None:
+            scores = cap * torch.tanh(scores / cap)
+        chances = scores.sigmoid() if spec.score == "sigmoid" else scores.softmax(dim=-1)
+        ranks = chances if self.correction is None else chances + self.correction
+        if spec.groups is not None:
+            ranks = ranks.masked_fill(~_in_best_groups(ranks, spec.groups), -torch.inf)
+        chosen = ranks.topk(spec.chosen, dim=-1).indices
+        shares = chances.gather(-1, chosen)
+        if spec.normalised:
+            shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=LEAST_SUM)
+        return shares * spec.scale, chosen
+
+    @property
+    def _router_dtype(self) -> torch.dtype:
+        """Float32 where the router's weights stay that, see Rule.exact; else the model's."""
+        return next(self.router.parameters()).dtype
+
+
+def _in_best_groups(ranks: Tensor, groups: Groups) -> Tensor:
+    """(tokens, experts) → the same shape, true where an expert is in a group that is chosen."""
+    by_group = ranks.unflatten(-1, (groups.count, -1))
+    best = by_group.topk(groups.best, dim=-1).values.sum(dim=-1)
+    chosen = torch.zeros_like(best, dtype=torch.bool)
+    chosen.scatter_(-1, best.topk(groups.chosen, dim=-1).indices, True)
+    return chosen[..., None].expand_as(by_group).flatten(-2)

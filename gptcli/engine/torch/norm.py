@@ -15,14 +15,14 @@ class Norm(nn.Module):
     def __init__(self, spec: NormSpec, *shape: int) -> None:
         super().__init__()
         self.spec = spec
-        self.weight = nn.Parameter(torch.empty(shape))
+        self.weight = None if spec.weightless else nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(shape)) if spec.bias else None
-        self.fused = len(shape) == 1 and not spec.offset
+        self.fused = spec.weightless or (len(shape) == 1 and not spec.offset)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape in and out."""
         over, eps = x.shape[-1:], self.spec.eps
-        if self.fused:
+        if self.fused or self.weight is None:
             if self.spec.kind == "rmsnorm":
                 return F.rms_norm(x, over, self.weight, eps)
             return F.layer_norm(x, over, self.weight, self.bias, eps)

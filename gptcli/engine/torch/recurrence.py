@@ -86,10 +86,12 @@ class RecurrenceMixer(nn.Module):
             for name, part in zip(names, parts, strict=True)
         )
         shared = spec.heads // spec.key_heads
-        query, key = (
-            part.unflatten(-1, (spec.key_heads, spec.key_dim)).repeat_interleave(shared, dim=2)
-            for part in (query, key)
-        )  # (b, t, h, key_dim)
+        query, key = (part.unflatten(-1, (spec.key_heads, spec.key_dim)) for part in (query, key))
+        if spec.by_turns:
+            query, key = (part.repeat(1, 1, shared, 1) for part in (query, key))
+        else:
+            query, key = (part.repeat_interleave(shared, dim=2) for part in (query, key))
+        # (b, t, h, key_dim)
         value = value.unflatten(-1, (spec.heads, spec.value_dim))  # (b, t, h, value_dim)
         step = F.softplus(self.step(x).float() + self.step_bias.float()).clamp(*spec.steps)
         decay = torch.exp(-self.decay_log.float().exp() * step)  # (b, t, h)

@@ -68,10 +68,12 @@ def _llama3(frequencies: Tensor, scaling: Llama3Scaling) -> Tensor:
     low = scaling.original_context / scaling.low_freq_factor
     high = scaling.original_context / scaling.high_freq_factor
     span = scaling.high_freq_factor - scaling.low_freq_factor
-    keep = (scaling.original_context / wavelengths - scaling.low_freq_factor) / span
     slowed = frequencies / scaling.factor
-    blended = (1 - keep) * slowed + keep * frequencies
     out = torch.where(wavelengths > low, slowed, frequencies)
+    if not span:
+        return out
+    keep = (scaling.original_context / wavelengths - scaling.low_freq_factor) / span
+    blended = (1 - keep) * slowed + keep * frequencies
     between = (wavelengths <= low) & (wavelengths >= high)
     return torch.where(between, blended, out)
 

@@ -54,6 +54,8 @@ class Layout:
             return (wanted[1:],) * len(self.stored)
         if rule.transpose and len(wanted) == 2 and not self.packed:
             wanted = (wanted[1], wanted[0])
+        if rule.one_row:
+            wanted = (1, *wanted)
         if self.stacked:
             wanted = (len(self.targets), *wanted)
         if not self.packed:
@@ -80,7 +82,7 @@ class Layout:
         Not for members that are stored one by one and are a part of ours.
         """
         plain, targets = (
-            replace(self, rule=replace(self.rule, transpose=False)),
+            replace(self, rule=replace(self.rule, transpose=False, between=False)),
             self.targets[member],
         )
         count = sum(ours[target][0] for target in targets) + self.rule.skip
@@ -113,6 +115,8 @@ class Layout:
             tensor = tensor.T
         if rule.between:
             tensor = tensor[:, 0]
+        if rule.one_row:
+            tensor = tensor[0]
         tensor = tensor[rule.skip :]
         inner, end = tuple(tensor.shape[1:]), 0
         grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))

@@ -3,7 +3,7 @@
     {"files": [{"path": …, "size": …}, …], "stamp": …, "tensors": {name: {
         "shape": [rows, columns], "rows": [[file, type, count, columns, begin, end], …],
         "rope": heads, "groups": [groups, queries], "part": [first, last], "turned": true,
-        "shift": number}, …}}
+        "shift": number, "log": true}, …}}
 
 `rows` are the tensors of the files that one is made of, and what follows them, where it is there,
 is what `taken.Taken` says of it. A path is a file's name in the directory, or an absolute one,
@@ -141,6 +141,8 @@ def _entry(shape: Sequence[int], taken: Taken, files: Mapping[Path, int]) -> dic
         found["turned"] = True
     if taken.shift:
         found["shift"] = taken.shift
+    if taken.log:
+        found["log"] = True
     return found
 
 
@@ -156,6 +158,7 @@ def _tensor(
         None if part is None else (_counted(part[0]), _counted(part[1])),
         entry.get("turned", False) is True,
         float(entry.get("shift", 0.0)),
+        entry.get("log", False) is True,
     )
     total = sum(source.count for source in sources)
     alike = {(source.count, source.columns) for source in sources}

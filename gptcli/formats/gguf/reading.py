@@ -35,7 +35,7 @@ class Rows:
     def kind(self) -> str:
         """What they are: as `Taken.kind`, of those sources alone that they are from."""
         used = tuple(self.taken.sources[number] for number in self._used())
-        return Taken(used, shift=self.taken.shift).kind
+        return Taken(used, shift=self.taken.shift, log=self.taken.log).kind
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,10 +67,11 @@ class Rows:
                 here = self._from(number)
                 part = self._of(number, self.places[here] // count)
                 found[here] = floats(part, self._type(number))
-        if not self.taken.shift:
-            return found
-        with np.errstate(invalid="ignore"):  # what is no number stays none
-            return found + np.float32(self.taken.shift)
+        # What is no number stays none, or becomes none.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.taken.log:
+                found = np.log(-found)
+            return found + np.float32(self.taken.shift) if self.taken.shift else found
 
     def chunks(self) -> Iterator[Rows]:
         """The same, some rows at a time."""
@@ -84,7 +85,7 @@ class Rows:
         A view of the file where that is possible. FloatingPointError for a number beyond float32.
         """
         kind = self.kind
-        one = len(self._used()) == 1
+        one = len(self._used()) == 1 and not self.taken.log
         if one and not self.taken.shift and self._type(self._used()[0]) == kind and kind in PLAIN:
             return self.bytes().view(_DTYPES[kind])
         found = np.empty(self.shape, dtype=_DTYPES.get(kind, "float32"))

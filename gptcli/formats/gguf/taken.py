@@ -102,7 +102,7 @@ class Taken:
 
     order: of the rows of all of them, None for that; part: (first, last + 1) of them that are
     taken. turned: each matrix is stored as the transpose of what its shape says. shift: is added to
-    every number.
+    every number; log: of each the logarithm of its negative is taken.
     """
 
     sources: tuple[GgufRows, ...]
@@ -110,6 +110,7 @@ class Taken:
     part: tuple[int, int] | None = None
     turned: bool = False
     shift: float = 0.0
+    log: bool = False
 
     @property
     def kind(self) -> str:
@@ -118,7 +119,7 @@ class Taken:
         Of sources that differ it is bfloat16, which none of a quantiser's own errors is below.
         """
         types = {source.type for source in self.sources}
-        if self.shift:
+        if self.shift or self.log:
             return "F32"
         if len(types) > 1:
             return "F32" if types <= PLAIN.keys() else "BF16"

@@ -68,8 +68,9 @@ def _planned(model: GgufModel, packed: list[Woven], dtype: str) -> Iterator[weig
     for take in model.plan.takes:
         tensor = placed(model.header, take)
         if isinstance(take, Take) or take not in packed:
-            chunks = _Chunks(tensor, take, dtype)
-            yield weights_file.Planned(take.name, dtype, tensor.shape, chunks)
+            kind = "F32" if isinstance(take, Take) and take.exact else dtype
+            chunks = _Chunks(tensor, take, kind)
+            yield weights_file.Planned(take.name, kind, tensor.shape, chunks)
             continue
         count, width, rows = tensor.shape
         for part, more in (("blocks", (_MXFP4 // 2,)), ("scales", ())):

@@ -15,7 +15,7 @@ def placed(header: Header, take: Take | Woven) -> StoredTensor:
     sources = tuple(_rows(header.tensors[source], len(take.shape)) for source in take.sources)
     match take:
         case Take():
-            taken = Taken(sources, take.order, take.part, take.transpose, take.shift)
+            taken = Taken(sources, take.order, take.part, take.transpose, take.shift, take.log)
         case Woven():
             # Vectors are woven number by number.
             if len(take.shape) == 2:

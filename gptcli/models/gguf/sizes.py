@@ -50,13 +50,17 @@ class Sizes:
         return self.kv_heads * self.head_dim
 
 
-def read(fields: Fields) -> Sizes:
-    """The sizes of a file. Raises ModelError for those that cannot be."""
+def read(fields: Fields, *, kv_heads: int | None = None) -> Sizes:
+    """The sizes of a file. Raises ModelError for those that cannot be.
+
+    kv_heads: of keys and values, where it is no one number in the file.
+    """
     tensors = fields.header.tensors
     if EMBEDDING not in tensors:
         raise fields.error(f"lacks the tensor {EMBEDDING}")
     width, heads = fields.count("embedding_length"), fields.count("attention.head_count")
-    kv_heads = fields.count("attention.head_count_kv", heads)
+    if type(kv_heads) is not int or not 0 < kv_heads <= heads:
+        kv_heads = fields.count("attention.head_count_kv", heads)
     head_dim = fields.count("attention.key_length", max(1, width // heads))
     fields.fixed("attention.value_length", head_dim)
     if heads % kv_heads or head_dim % 2:

@@ -15,7 +15,8 @@ class Take:
 
     order: of the rows, None for that of the file. part: (first, last + 1) of the rows that are
     taken, where all axes but the last count as one; `stored` is then the shape. transpose: the
-    stored matrix is the source's transpose. shift is added to every number.
+    stored matrix is the source's transpose. shift is added to every number. log: the logarithm of
+    each number's negative is stored. exact: it is stored in float32, whatever others are.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Take:
     stored: Shape | None = None
     transpose: bool = False
     shift: float = 0.0
+    log: bool = False
+    exact: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -81,14 +81,21 @@ def plain_mlp(sizes: Sizes, up: str, down: str, *, bias: bool = True) -> list[Ta
 
 
 def mixture(
-    sizes: Sizes, experts: int, hidden: int, block: str, names: tuple[str, str, str]
+    sizes: Sizes,
+    experts: int,
+    hidden: int,
+    block: str,
+    names: tuple[str, str, str],
+    *,
+    exact: bool = False,
 ) -> list[Take]:
     """A router, and experts that are a stack in the file and stored one by one.
 
-    hidden: of one expert; block: where they are stored; names: of gate, up and down.
+    hidden: of one expert; block: where they are stored; names: of gate, up and down. exact:
+    the router is stored in float32.
     """
     theirs, width = f"{LAYER}.{block}", sizes.width
-    found = linear(f"{theirs}.gate", f"{BLOCK}.ffn_gate_inp", experts, width)
+    found = linear(f"{theirs}.gate", f"{BLOCK}.ffn_gate_inp", experts, width, exact=exact)
     shapes = {"gate": (hidden, width), "up": (hidden, width), "down": (width, hidden)}
     for name, (part, shape) in zip(names, shapes.items(), strict=True):
         rows = shape[0]
@@ -117,21 +124,26 @@ def norms(
 
 def whole(
     sizes: Sizes,
-    per_layer: Iterable[Take | Woven],
+    per_layer: Iterable[Take | Woven] | Callable[[int], Iterable[Take | Woven]],
     *,
     embedding: str = "model.embed_tokens",
     final_norm: str = "model.norm",
     final_bias: bool = False,
     final_shift: float = 0.0,
+    norm_source: str = "output_norm",
     head: str = "lm_head",
 ) -> tuple[Take | Woven, ...]:
-    """All takes of a model: the embedding, the layers, the last norm and the head."""
+    """All takes of a model: the embedding, the layers, the last norm and the head.
+
+    per_layer: of every layer, or what they are for each.
+    """
     vocabulary = (sizes.vocab, sizes.width)
     found: list[Take | Woven] = [Take(f"{embedding}.weight", EMBEDDING, vocabulary)]
-    parts = list(per_layer)
+    alike = [] if callable(per_layer) else list(per_layer)
     for layer in range(sizes.layers):
+        parts = per_layer(layer) if callable(per_layer) else alike
         found += [_at(part, str(layer)) for part in parts]
-    found += norm(final_norm, "output_norm", sizes.width, bias=final_bias, shift=final_shift)
+    found += norm(final_norm, norm_source, sizes.width, bias=final_bias, shift=final_shift)
     if not sizes.tied:
         found.append(Take(f"{head}.weight", HEAD, vocabulary))
     return tuple(found)

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedConfig
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    Lfm2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    Qwen3_5TextConfig,
+)
 
 from gptcli import models
 from gptcli.backends.local.merging import merge
@@ -52,7 +59,51 @@ def _llama() -> PreTrainedConfig:
     )
 
 
+def _qwen3_5() -> PreTrainedConfig:
+    """The text model of Qwen3.5 0.8B."""
+    return Qwen3_5TextConfig(
+        vocab_size=248320,
+        hidden_size=1024,
+        intermediate_size=3584,
+        num_hidden_layers=24,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        head_dim=256,
+        linear_num_value_heads=16,
+        linear_num_key_heads=16,
+        max_position_embeddings=32768,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 1e7,
+            "partial_rotary_factor": 0.25,
+        },
+        tie_word_embeddings=True,
+        bos_token_id=50256,
+        eos_token_id=50256,
+    )
+
+
+def _lfm2() -> PreTrainedConfig:
+    """LFM2 1.2B."""
+    attends = (2, 5, 8, 10, 12, 14)
+    return Lfm2Config(
+        vocab_size=65536,
+        hidden_size=2048,
+        intermediate_size=12288,
+        num_hidden_layers=16,
+        layer_types=["full_attention" if i in attends else "conv" for i in range(16)],
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        max_position_embeddings=32768,
+        tie_word_embeddings=True,
+        bos_token_id=50256,
+        eos_token_id=50256,
+    )
+
+
 RECIPES = {
+    "qwen3.5-0.8b": Recipe("gpt-2", _qwen3_5),
+    "lfm2-1.2b": Recipe("gpt-2", _lfm2),
     "smollm2": Recipe("smollm"),
     "gpt2-124m": Recipe("gpt-2", _gpt2),
     "llama-1b": Recipe("gpt-2", _llama),

@@ -7,12 +7,14 @@ import shutil
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from gptcli.engine.host import memory
 from gptcli.engine.model.families import SCALINGS, supported
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
-from tests.engine.helpers import CASES, GOLDENS, runner_of
+from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
 
 
 def rows_of(text: str) -> dict[str, str]:
@@ -97,6 +99,16 @@ def test_show_tells_what_is_left_out():
     assert found == {"what": "what sees images", "tensors": 27, "bytes": 15392}
     plain = run("models", "show", str(GOLDENS / "llama/tied"))
     assert "left out" not in rows_of(plain.text)
+
+
+def test_show_tells_of_what_guesses_further_tokens(tmp_path):
+    """Catches a layer behind the last that stops a model from running, or that nobody hears of."""
+    model = copy_case("glm4_moe/dense_first", tmp_path / "m")
+    file = model / "model.safetensors"
+    further = {"model.layers.3.eh_proj.weight": torch.zeros(16, 32)}
+    save_file(load_file(file) | further, file)
+    shown = rows_of(run("models", "show", str(model)).text)
+    assert shown["left out"] == "what guesses more than the next token (1 tensors, 2.0 kB)"
 
 
 def test_families_are_listed(monkeypatch):

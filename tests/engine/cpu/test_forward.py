@@ -1,4 +1,4 @@
-"""The compiled forward against the torch decoder, on golden checkpoints of every option."""
+"""The compiled forward against the torch decoder, on the golden checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.engine.cpu.helpers import Session, every_set, model_of, needs_kernels, parameters_of
-from tests.engine.helpers import WAYS, rows_of, runner_of, whole
+from tests.engine.helpers import CASES, WAYS, rows_of, runner_of, whole
 
 pytestmark = needs_kernels
 every_case = pytest.mark.parametrize("case", WAYS)
@@ -23,7 +23,7 @@ def near(ours: np.ndarray, expected) -> None:
 
 
 @every_set
-@every_case
+@pytest.mark.parametrize("case", CASES)
 def test_all_positions_equal_torch(case, instructions):
     """Catches any slip in the maths of a stage, or a parameter in another's place."""
     for number, row in enumerate(rows_of(case)):

@@ -19,7 +19,7 @@ from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.errors import ModelError
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
-from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
+from tests.engine.helpers import CASES, GOLDENS, WAYS, copy_case, runner_of
 from tests.opening import load, open_kernels, parameters, spec_of
 
 #: MXFP4 is dequantised by torch alone.
@@ -50,8 +50,10 @@ def test_shapes_are_the_decoders(case):
 
 
 @needs_kernels
-@every_case
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    [(case, each) for case in PLAIN for each in (DTYPES if case in WAYS else DTYPES[:1])],
+)
 def test_packed_as_from_torch(case, dtype):
     """Catches a tensor cut, turned, stacked or rounded otherwise than by torch, in any family."""
     ours, theirs = both(GOLDENS / case, dtype)

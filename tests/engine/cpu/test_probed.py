@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import seen
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.runner import KernelRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused():
     given = [1, 2], [0, 0], [0, 1], cache.layers, [1]
     for first, end in ((-1, 2), (0, 3)):
         with pytest.raises(ValueError, match="outside"):
-            runner.model.forward(*given, abi.Copies(first, end))
+            runner.model.forward(*given, seen.Copies(first, end))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -17,7 +17,7 @@ from torch import nn
 
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.pack import as_float32
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu import reference
@@ -43,7 +43,7 @@ MIXTURES = {
 }
 
 #: Matrices that are of the tables' kind.
-AS_TABLES = ("router", "layer_inputs.project")
+AS_TABLES = ("router", "shared_gate", "layer_inputs.project")
 
 
 def stored(weight: torch.Tensor, kind: Kind) -> torch.Tensor:

@@ -15,35 +15,43 @@ Tensors = Iterator[tuple[str, tuple[int, ...], str]]
 
 @dataclass(frozen=True)
 class Published:
-    """A model: its config, its tensors, and the bytes of all of them that its index states."""
+    """A model: its config, its tensors, and the bytes of all of them that its index states.
+
+    left_out: how the names begin of those that are not used.
+    """
 
     config: dict[str, Any]
     tensors: Tensors
     total_size: int
+    left_out: tuple[str, ...] = ()
 
 
-def _ends(width: int, vocab: int, prefix: str = "model.", *, head: bool = True) -> Tensors:
+def ends(width: int, vocab: int, prefix: str = "model.", *, head: bool = True) -> Tensors:
+    """The embedding, the last norm and the head."""
     yield f"{prefix}embed_tokens.weight", (vocab, width), "BF16"
     yield f"{prefix}norm.weight", (width,), "BF16"
     if head:
         yield "lm_head.weight", (vocab, width), "BF16"
 
 
-def _attention(at: str, width: int, heads: int, kv_heads: int, head_dim: int) -> Tensors:
+def attention(at: str, width: int, heads: int, kv_heads: int, head_dim: int) -> Tensors:
+    """The four matrices of a layer, without biases."""
     for name, rows in (("q", heads), ("k", kv_heads), ("v", kv_heads)):
         yield f"{at}.self_attn.{name}_proj.weight", (rows * head_dim, width), "BF16"
     yield f"{at}.self_attn.o_proj.weight", (width, heads * head_dim), "BF16"
 
 
-def _norms(at: str, size: int, *names: str) -> Tensors:
+def norms(at: str, size: int, *names: str) -> Tensors:
+    """Weights of norms, all of one size."""
     for name in names:
         yield f"{at}.{name}.weight", (size,), "BF16"
 
 
-def _mlp(at: str, width: int, hidden: int) -> Tensors:
-    yield f"{at}.mlp.gate_proj.weight", (hidden, width), "BF16"
-    yield f"{at}.mlp.up_proj.weight", (hidden, width), "BF16"
-    yield f"{at}.mlp.down_proj.weight", (width, hidden), "BF16"
+def mlp(at: str, width: int, hidden: int) -> Tensors:
+    """A gated MLP under the names of Llama's; at: the module's name."""
+    yield f"{at}.gate_proj.weight", (hidden, width), "BF16"
+    yield f"{at}.up_proj.weight", (hidden, width), "BF16"
+    yield f"{at}.down_proj.weight", (width, hidden), "BF16"
 
 
 BEFORE = ("input_layernorm", "post_attention_layernorm")
@@ -80,12 +88,12 @@ def llama_3_70b() -> Published:
     }
 
     def tensors() -> Tensors:
-        yield from _ends(8192, 128256)
+        yield from ends(8192, 128256)
         for i in range(80):
             at = f"model.layers.{i}"
-            yield from _attention(at, 8192, 64, 8, 128)
-            yield from _norms(at, 8192, *BEFORE)
-            yield from _mlp(at, 8192, 28672)
+            yield from attention(at, 8192, 64, 8, 128)
+            yield from norms(at, 8192, *BEFORE)
+            yield from mlp(f"{at}.mlp", 8192, 28672)
 
     return Published(config, tensors(), 141107412992)
 
@@ -116,13 +124,13 @@ def qwen3_32b() -> Published:
     }
 
     def tensors() -> Tensors:
-        yield from _ends(5120, 151936)
+        yield from ends(5120, 151936)
         for i in range(64):
             at = f"model.layers.{i}"
-            yield from _attention(at, 5120, 64, 8, 128)
-            yield from _norms(f"{at}.self_attn", 128, "q_norm", "k_norm")
-            yield from _norms(at, 5120, *BEFORE)
-            yield from _mlp(at, 5120, 25600)
+            yield from attention(at, 5120, 64, 8, 128)
+            yield from norms(f"{at}.self_attn", 128, "q_norm", "k_norm")
+            yield from norms(at, 5120, *BEFORE)
+            yield from mlp(f"{at}.mlp", 5120, 25600)
 
     return Published(config, tensors(), 65524246528)
 
@@ -152,11 +160,11 @@ def mixtral_8x7b() -> Published:
     }
 
     def tensors() -> Tensors:
-        yield from _ends(4096, 32000)
+        yield from ends(4096, 32000)
         for i in range(32):
             at = f"model.layers.{i}"
-            yield from _attention(at, 4096, 32, 8, 128)
-            yield from _norms(at, 4096, *BEFORE)
+            yield from attention(at, 4096, 32, 8, 128)
+            yield from norms(at, 4096, *BEFORE)
             yield f"{at}.block_sparse_moe.gate.weight", (8, 4096), "BF16"
             for expert in range(8):
                 name = f"{at}.block_sparse_moe.experts.{expert}"
@@ -204,20 +212,22 @@ def gemma_3_27b() -> Published:
     }
 
     def tensors() -> Tensors:
-        yield from _ends(5376, 262208, "language_model.model.", head=False)
+        yield from ends(5376, 262208, "language_model.model.", head=False)
         for i in range(62):
             at = f"language_model.model.layers.{i}"
-            yield from _attention(at, 5376, 32, 16, 128)
-            yield from _norms(f"{at}.self_attn", 128, "q_norm", "k_norm")
+            yield from attention(at, 5376, 32, 16, 128)
+            yield from norms(f"{at}.self_attn", 128, "q_norm", "k_norm")
             inner = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
-            yield from _norms(at, 5376, *BEFORE, *inner)
-            yield from _mlp(at, 5376, 21504)
+            yield from norms(at, 5376, *BEFORE, *inner)
+            yield from mlp(f"{at}.mlp", 5376, 21504)
         projector = "multi_modal_projector"
         yield f"{projector}.mm_input_projection_weight", (1152, 5376), "BF16"
         yield f"{projector}.mm_soft_emb_norm.weight", (1152,), "BF16"
         yield from _vision("vision_tower.vision_model", 1152, 4304, 27)
 
-    return Published(config, tensors(), 2 * 27432406640)
+    return Published(
+        config, tensors(), 2 * 27432406640, ("vision_tower.", "multi_modal_projector.")
+    )
 
 
 def _vision(at: str, width: int, hidden: int, layers: int) -> Tensors:
@@ -278,14 +288,14 @@ def gpt_oss_120b() -> Published:
     }
 
     def tensors() -> Tensors:
-        yield from _ends(2880, 201088)
+        yield from ends(2880, 201088)
         for i in range(36):
             at = f"model.layers.{i}"
-            yield from _attention(at, 2880, 64, 8, 64)
+            yield from attention(at, 2880, 64, 8, 64)
             for name, rows in (("q", 4096), ("k", 512), ("v", 512), ("o", 2880)):
                 yield f"{at}.self_attn.{name}_proj.bias", (rows,), "BF16"
             yield f"{at}.self_attn.sinks", (64,), "BF16"
-            yield from _norms(at, 2880, *BEFORE)
+            yield from norms(at, 2880, *BEFORE)
             yield f"{at}.mlp.router.weight", (128, 2880), "BF16"
             yield f"{at}.mlp.router.bias", (128,), "BF16"
             for name, rows in (("gate_up_proj", 5760), ("down_proj", 2880)):

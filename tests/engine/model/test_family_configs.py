@@ -98,6 +98,34 @@ def test_configs_read_back_as_they_were_made(case):
     assert spec_of(made) == spec_of(fields_of(case))
 
 
+def test_patterns_of_letters():
+    """Catches a text that is begun anew at another layer, and a window in the last."""
+    fields = fields_of("exaone4/mixed") | {"layer_types": None, "num_hidden_layers": 6}
+    spec = spec_of(fields | {"sliding_window_pattern": "LLG"})
+    assert [each.window for each in spec.each_layer] == [7, 7, None, 7, 7, None]
+    spec = spec_of(fields | {"sliding_window_pattern": "L"})
+    assert [each.window for each in spec.each_layer] == [7] * 5 + [None]
+    assert [each.rope is None for each in spec.each_layer] == [False] * 5 + [True]
+
+
+def test_alpha_beside_dynamic_scaling():
+    """Catches a base that grows with the context as well, overflows, or is left as it is."""
+    alpha = fields_of("hunyuan_v1_dense/alpha")
+    grown = spec_of(alpha).each_layer[0].rope
+    assert grown == Rope(500.0 * 20.0 ** (8 / 6), 8)
+    plain = copy.deepcopy(alpha)
+    del plain["rope_parameters"]["alpha"]
+    scaled = spec_of(plain).each_layer[0].rope
+    assert scaled is not None and scaled.theta == 500.0 and scaled.scaling is not None
+    for bad in (0, -1, 1e300, "two", True):
+        alpha["rope_parameters"]["alpha"] = bad
+        if bad == 0:
+            assert spec_of(alpha).each_layer[0].rope == scaled
+            continue
+        with pytest.raises(ModelError, match="alpha"):
+            spec_of(alpha)
+
+
 def test_minimal_published_configs():
     """Catches a default that is missing: published configs leave out what they share with it."""
     gemma = {
@@ -183,6 +211,22 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
     ("granite/untied", {"logits_scaling": 0}, ("logits_scaling", "more than 0")),
     ("phi3/longrope", {"rope_parameters": {"rope_type": "longrope"}}, ("short_factor",)),
     ("llama/tied", {"rope_parameters": {FULL: {}, SLIDING: {}}}, (FULL, "rope of its own")),
+    ("granitemoehybrid/dense", {"layer_types": ["mamba", "attention"]}, ("layer_types", "Mamba")),
+    ("granitemoehybrid/dense", {"layer_types": None}, ("layer_types", "Mamba")),
+    ("granitemoehybrid/dense", {"num_local_experts": 3}, ("num_local_experts", "3", "dense")),
+    ("granitemoehybrid/dense", {"num_local_experts": None}, ("num_local_experts", "8")),
+    ("granitemoehybrid/dense", {"position_embedding_type": "alibi"}, ("alibi",)),
+    ("olmoe/plain", {"clip_qkv": 8.0}, ("clip_qkv", "8.0")),
+    ("cohere2/mixed", {"use_qk_norm": True}, ("use_qk_norm", "true")),
+    ("cohere2/mixed", {"use_parallel_block": False}, ("use_parallel_block", "false")),
+    ("cohere2/mixed", {"rotary_pct": 0.5}, ("rotary_pct", "0.5")),
+    ("cohere2/mixed", {"sliding_window": None}, ("sliding_window", "missing")),
+    ("exaone4/mixed", {"layer_types": None, "sliding_window_pattern": "LLX"}, ("L and G",)),
+    ("exaone4/mixed", {"layer_types": None, "sliding_window_pattern": ""}, ("L and G",)),
+    ("hunyuan_v1_dense/alpha", {"use_cla": True}, ("use_cla", "true")),
+    ("hunyuan_v1_dense/alpha", {"use_qk_norm": False}, ("use_qk_norm", "false")),
+    ("nemotron/plain", {"hidden_act": "relu3"}, ("hidden_act", "relu3")),
+    ("qwen3_vl/vision", {"text_config": 3}, ("text_config", "object")),
 ]
 
 
@@ -201,4 +245,4 @@ def test_other_model_types_are_refused_with_the_list():
     for name in ("mllama", "gemma3n", "deepseek_v3", "fields", "llama_names", "rope_fields"):
         with pytest.raises(ModelError, match=f"{name}.*supported: arcee, bloom, cohere"):
             family_of(ConfigFields("config.json", {"model_type": name}))
-    assert supported() == sorted({case.kind for case in MADE.values()})
+    assert set(supported()) == {case.kind for case in MADE.values()}

@@ -14,15 +14,16 @@ from safetensors.torch import load_file, save_file
 
 from gptcli.engine.describe import describe
 from gptcli.formats import json as jsonfile
-from tests.engine.helpers import CASES, GOLDENS
+from tests.engine.helpers import CASES, GOLDENS, by_rules
 from tests.opening import load, open_runner
 
-#: One tied checkpoint of each family that can be tied.
-TIED = {
+#: A tied checkpoint of each family that can be tied.
+_TIED = {
     case.split("/")[0]: case
     for case in sorted(CASES)
     if (GOLDENS / case / "model.safetensors").exists() and describe(GOLDENS / case).said.tied
 }
+TIED = {family: _TIED[family] for family in by_rules(_TIED)}
 IDS = [[3, 1, 4, 1, 5]]
 
 

@@ -37,7 +37,7 @@ def test_every_second_name_of_transformers_is_known() -> None:
     for family in supported():
         ours = family_of(ConfigFields("", {"model_type": family})).other_names
         for other, own in CONFIG_MAPPING[family].attribute_map.items():
-            if not own.endswith("token_index"):
+            if not own.endswith(("token_index", "num_nextn_predict_layers")):
                 assert ours.get(other) == own or ours.get(own) == other, (family, other)
 
 

@@ -204,7 +204,7 @@ LLAMA3 = {
         ({"rope_type": "linear"}, ("factor", "missing")),
         ({"rope_type": "linear", "factor": -2}, ("factor", "more than 0")),
         ({"rope_type": None, "type": 3}, ("type", "must be a text")),
-        (LLAMA3 | {"high_freq_factor": 1.0}, ("high_freq_factor", "more than")),
+        (LLAMA3 | {"high_freq_factor": 0.5}, ("high_freq_factor", "at least")),
         (LLAMA3 | {"original_max_position_embeddings": None}, ("original_max", "missing")),
         ({"partial_rotary_factor": 0.75}, ("partial_rotary_factor",)),
         ({"partial_rotary_factor": 2.0}, ("partial_rotary_factor",)),

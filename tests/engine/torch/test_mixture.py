@@ -16,25 +16,67 @@ def mixture_of(case: str) -> Mixture:
     return found[-1]
 
 
+def ranked(mixture: Mixture, token: torch.Tensor) -> tuple[list[float], list[float]]:
+    """The chances of every expert, and what they are chosen by, groups that are not left out."""
+    spec = mixture.spec
+    scores = mixture.router(token).double()
+    if spec.router_softcap is not None:
+        scores = spec.router_softcap * (scores / spec.router_softcap).tanh()
+    powers = scores.exp()
+    softmax = spec.score == "softmax"
+    chances = powers / powers.sum() if softmax else powers / (1 + powers)
+    correction = torch.zeros(spec.count) if mixture.correction is None else mixture.correction
+    return chances.tolist(), (chances + correction).tolist()
+
+
+def best_of(ranks: dict[int, float], count: int) -> tuple[list[int], float]:
+    """The so many best, and by how much the last of them is better than the next, 1 where none."""
+    order = sorted(ranks, key=ranks.__getitem__, reverse=True)
+    rest = order[count:]
+    return order[:count], ranks[order[count - 1]] - ranks[rest[0]] if rest else 1.0
+
+
+def choice(mixture: Mixture, token: torch.Tensor) -> tuple[list[int], list[float], float]:
+    """The experts of a token, their shares, and how close it was."""
+    spec = mixture.spec
+    chances, ranks = ranked(mixture, token)
+    left, margin = dict(enumerate(ranks)), 1.0
+    if spec.groups is not None:
+        inside = spec.count // spec.groups.count
+        groups = {
+            n: sum(sorted(ranks[n * inside : (n + 1) * inside])[-spec.groups.best :])
+            for n in range(spec.groups.count)
+        }
+        kept, margin = best_of(groups, spec.groups.chosen)
+        left = {n: rank for n, rank in left.items() if n // inside in kept}
+    chosen, close = best_of(left, spec.chosen)
+    shares = [chances[n] for n in chosen]
+    total = sum(shares) if spec.normalised else 1.0
+    return chosen, [spec.scale * share / total for share in shares], min(margin, close)
+
+
 def one_token_at_a_time(mixture: Mixture, x: torch.Tensor) -> torch.Tensor:
-    out = torch.zeros_like(x)
+    out, spec = torch.zeros_like(x), mixture.spec
     for row in range(x.size(0)):
         for at in range(x.size(1)):
             token = x[row, at]
-            chances = mixture.router(token).softmax(-1)
-            shares, experts = chances.sort(descending=True)
-            shares, experts = shares[: mixture.chosen], experts[: mixture.chosen]
-            if mixture.normalised:
-                shares = shares / shares.sum()
-            for share, expert in zip(shares, experts.tolist(), strict=True):
-                out[row, at] += share * mixture.experts[expert](token)
+            read = token if mixture.latent_in is None else mixture.latent_in(token)
+            said = torch.zeros_like(read)
+            chosen, shares, _ = choice(mixture, token)
+            for share, expert in zip(shares, chosen, strict=True):
+                each = mixture.experts[expert]
+                said += each(share * read) if spec.on_input else share * each(read)
+            out[row, at] = said if mixture.latent_out is None else mixture.latent_out(said)
+            if mixture.shared is not None:
+                gate = 1.0 if mixture.shared_gate is None else mixture.shared_gate(token).sigmoid()
+                out[row, at] += gate * mixture.shared(token)
     return out
 
 
 def test_there_are_mixtures():
     """Catches a list that finds none."""
     families = {case.split("/")[0] for case in MIXTURES}
-    assert families == {"mixtral", "qwen3_moe", "gpt_oss"}
+    assert families >= {"mixtral", "qwen3_moe", "gpt_oss", "qwen2_moe", "glm4_moe", "minimax_m2"}
 
 
 @pytest.mark.parametrize("case", MIXTURES)
@@ -60,7 +102,7 @@ def test_a_step_runs_the_chosen_experts_only(case):
     for hook in hooks:
         hook.remove()
     _, chosen = mixture.route(x[0])
-    assert sorted(ran) == sorted(chosen[0].tolist()) and len(ran) == mixture.chosen
+    assert sorted(ran) == sorted(chosen[0].tolist()) and len(ran) == mixture.spec.chosen
 
 
 @pytest.mark.parametrize("case", MIXTURES)
@@ -71,8 +113,7 @@ def test_goldens_choose_clearly(case):
     runner, margins = runner_of(case), []
 
     def note(module: Mixture, args: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
-        chances = module.router(args[0]).float().sort(descending=True).values
-        margins.append((chances[..., module.chosen - 1] - chances[..., module.chosen]).min())
+        margins.extend(choice(module, token)[2] for token in args[0].flatten(0, 1))
 
     mixtures = [m for m in runner.decoder.modules() if isinstance(m, Mixture)]
     hooks = [m.register_forward_hook(note) for m in mixtures]
@@ -80,5 +121,5 @@ def test_goldens_choose_clearly(case):
         runner.all_logits(row, runner.new_state())
     for hook in hooks:
         hook.remove()
-    assert len(margins) == 2 * len(mixtures)
+    assert len(margins) == sum(map(len, rows_of(case))) * len(mixtures)
     assert min(margins) > 1e-4

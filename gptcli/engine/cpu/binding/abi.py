@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum, IntFlag
 
+from gptcli.engine.cpu.binding.seen import Copies, LayerCopies, LayerSquares, Squares
+
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 10
+VERSION = 13
 
 
 class Kind(IntEnum):
@@ -121,7 +123,8 @@ class Recurrent(c.Structure):
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "key_heads", "key_dim", "value_dim")),
-        *((name, c.c_int32) for name in ("taps", "norm_size", "norm_shared", "gate_first")),
+        *((name, c.c_int32) for name in ("by_turns", "taps", "norm_size")),
+        *((name, c.c_int32) for name in ("norm_shared", "gate_first")),
         *((name, c.c_float) for name in ("step_least", "step_most", "eps")),
         *((f"{name}_filter", c.c_void_p) for name in ("query", "key", "value")),
         *((f"{name}_bias", c.c_void_p) for name in ("query", "key", "value")),
@@ -143,14 +146,16 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("output_gate", "step", "strength")),
         ("recurrent", Recurrent),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
+        *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
         *((f"told_{name}", Matrix) for name in ("gate", "out")),
         ("told_norm", Norm),
         *(("cache", c.c_int32), ("values_are_keys", c.c_int32), ("scale", c.c_float)),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
-        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window")),
-        ("attention_scale", c.c_float),
+        *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
+        *((name, c.c_int32) for name in ("sharpened_first", "sharpened_length")),
+        *((name, c.c_float) for name in ("attention_scale", "sharpened_scale")),
     )
 
 
@@ -163,16 +168,18 @@ class Model(c.Structure):
             for name in (
                 *("width", "vocab", "layers"),
                 *("layernorm", "activation", "gated", "norm_over_heads"),
-                *("experts", "chosen", "expert_hidden", "normalised", "parallel"),
-                *("positions_count", "met", "head_layernorm", "gate_activation"),
-                "norm_after_rope",
+                *("experts", "chosen", "expert_hidden", "normalised"),
+                *("sigmoid", "groups", "groups_chosen", "group_best", "on_input", "latent"),
+                *("parallel", "positions_count", "met", "head_layernorm"),
+                *("gate_activation", "norm_after_rope"),
             )
         ),
         *(
             (name, c.c_float)
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
-                *("up_offset", "residual_scale", "embedding_scale", "logit_scale"),
+                *("up_offset", "router_softcap", "share_scale"),
+                *("residual_scale", "embedding_scale", "logit_scale"),
                 *("final_softcap", "value_eps"),
             )
         ),
@@ -186,37 +193,6 @@ class Model(c.Structure):
         ("head", Matrix),
         ("layer", c.c_void_p),
     )
-
-
-class LayerCopies(c.Structure):
-    """What a probe is shown of one layer."""
-
-    _fields_ = tuple(
-        (name, c.c_void_p) for name in ("queries", "attention", "mlp", "told", "stream")
-    )
-
-
-class Copies(c.Structure):
-    """What a probe is shown of a forward."""
-
-    _fields_ = (
-        *(("first", c.c_int32), ("end", c.c_int32)),
-        *(("embedding", c.c_void_p), ("layer", c.c_void_p)),
-    )
-
-
-class LayerSquares(c.Structure):
-    """Sums of squares of what the matrices of one layer read."""
-
-    _fields_ = tuple(
-        (name, c.c_void_p) for name in ("attention", "out", "mlp", "down", "told", "told_out")
-    )
-
-
-class Squares(c.Structure):
-    """Sums of squares of what all matrices read."""
-
-    _fields_ = (("layer", c.c_void_p), ("head", c.c_void_p))
 
 
 class Call(c.Structure):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
+from gptcli.engine.model.experts import Experts, Groups, SharedExpert
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
@@ -15,10 +16,10 @@ from gptcli.engine.model.rotations import (
     Llama3Scaling,
     LongRopeScaling,
     Rope,
+    Temperature,
     YarnScaling,
 )
 from gptcli.engine.model.spec import (
-    Experts,
     HeadNorm,
     LayerShape,
     LayerSpec,
@@ -27,6 +28,8 @@ from gptcli.engine.model.spec import (
     OutputGate,
 )
 
+#: As source/mlp.h has room for.
+MOST_GROUPS, MOST_GROUP_BEST = 256, 8
 #: What the kernels know of a spec. A field that is added to it is not known here until somebody
 #: writes it into the kernels: a model that uses it goes through torch.
 _KNOWN: dict[type, set[str]] = {
@@ -45,22 +48,28 @@ _KNOWN: dict[type, set[str]] = {
         ),
     },
     LayerSpec: {
-        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks", "reads"),
-        "values_are_keys",
+        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"),
+        *("chunk", "temperature", "normed_heads", "reads", "values_are_keys"),
     },
     LayerInputs: {"size", "rows"},
+    Temperature: {"scale", "length", "first"},
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
-        *("filter_bias", "steps"),
+        *("filter_bias", "steps", "by_turns"),
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
     Rope: {"theta", "dim", "scaling", "interleaved", "turning"},
-    NormSpec: {"kind", "eps", "bias", "offset"},
+    NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
-    Experts: {"count", "chosen", "hidden", "normalised", "router_bias"},
+    Experts: {
+        *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
+        *("correction", "groups", "scale", "on_input", "latent", "shared"),
+    },
+    Groups: {"count", "chosen", "best"},
+    SharedExpert: {"hidden", "gated"},
     LinearScaling: {"factor"},
     Llama3Scaling: {"factor", "low_freq_factor", "high_freq_factor", "original_context"},
     YarnScaling: {
@@ -86,6 +95,16 @@ def covers(spec: ModelSpec) -> str | None:
         return f"they do not know a norm over {spec.head_norm.over}"
     if any(each.mixer and each.mixer.taps > MOST_TAPS for each in spec.each_layer):
         return f"they do not know a convolution over more than {MOST_TAPS} tokens"
+    experts = spec.experts
+    if experts is not None and experts.score not in ("softmax", "sigmoid"):
+        return f"they do not know a router of {experts.score}"
+    if experts is not None and experts.on_input and spec.mlp_bias:
+        return "they do not know shares of what is read before biases"
+    groups = experts.groups if experts is not None else None
+    if groups is not None and (groups.count > MOST_GROUPS or groups.best > MOST_GROUP_BEST):
+        return f"they do not know {groups.count} groups by the best {groups.best}"
+    if spec.norm.weightless:
+        return "they do not know norms of the stream without weights"
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None

@@ -10,14 +10,8 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.grids import as_text, from_text, grids
 from gptcli.engine.cpu.packing.kinds import Changed, kept_kinds
 from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.cpu.packing.sections import (
-    EMBEDDING,
-    LAYER_TABLE,
-    UNEMBEDDING,
-    Kinds,
-    Section,
-    sections,
-)
+from gptcli.engine.cpu.packing.section import EMBEDDING, LAYER_TABLE, UNEMBEDDING, Kinds, Section
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.packing.widths import int4_kinds
 from gptcli.engine.describe import Described
 from gptcli.engine.model.spec import ModelSpec

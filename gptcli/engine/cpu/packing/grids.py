@@ -13,7 +13,8 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.pack import Parameter, as_float32
 from gptcli.engine.cpu.packing.quantise import SEARCHED, quantise
-from gptcli.engine.cpu.packing.sections import Kinds, Section, sections
+from gptcli.engine.cpu.packing.section import Kinds, Section
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 
@@ -23,7 +24,7 @@ _ROWS = 16
 #: bfloat16, some times. Blocks of 8 bits leave twice as much of other numbers.
 _LEFT = 8e-6
 #: A model whose first layer has none of these is on no grid.
-_FIRST = ("layers.0.attention.query.weight", "layers.0.mlp.down.weight")
+_FIRST = ("attention.query", "mixer.value", "mlp.down")
 
 #: Matrices whose grids are remembered at the most, and the letter of one that is on none.
 _MOST, _NONE = 2000, "."
@@ -34,7 +35,8 @@ def grids(
 ) -> dict[str, Kind]:
     """For sections of matrices, by name, the smallest kind that gives a sample of rows back."""
     matrices = dict(_matrices(spec))
-    first = [_grid(parameters, matrices[name], library) for name in _FIRST if name in matrices]
+    tried = (f"layers.0.{name}.weight" for name in _FIRST)
+    first = [_grid(parameters, matrices[name], library) for name in tried if name in matrices]
     if not any(first):
         return {}
     found = {name: _grid(parameters, section, library) for name, section in matrices.items()}

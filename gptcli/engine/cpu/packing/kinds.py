@@ -11,7 +11,8 @@ import numpy as np
 from gptcli import units
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, Kinds, sections
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.types.events import Notice
 
@@ -75,19 +76,27 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds, Cha
     return name, Kinds(told[0], head, own[EMBEDDING], own, ordered), changed
 
 
+#: What reads the stream before tokens are mixed.
+_FIRST = ("query", "key", "value", "gate", "step", "strength", "before", "after")
+
+
 def _ordered(parameters: Parameters, spec: ModelSpec) -> Iterator[str]:
     """Matrices whose columns may stand in an order of their own: all that read the same have it."""
     for index, this in enumerate(spec.each_layer):
         at = f"layers.{index}"
-        qkv = [f"{at}.attention.{name}.weight" for name in ("query", "key", "value")]
-        into = [f"{at}.mlp.{name}.weight" for name in (("gate", "up") if spec.gated else ("up",))]
-        groups = [qkv, into, [f"{at}.attention.out.weight"], [f"{at}.mlp.down.weight"]]
+        mixer = f"{at}.attention" if this.attends else f"{at}.mixer"
+        qkv = [f"{mixer}.{name}.weight" for name in _FIRST]
+        into = [f"{at}.mlp.{name}.weight" for name in ("gate", "up")]
+        groups = [qkv, into, [f"{mixer}.out.weight"], [f"{at}.mlp.down.weight"]]
         if this.mixture:
             # Experts read what the router reads, and each would have an order.
             groups = [qkv, groups[2]]
         if spec.blocks == "parallel_one_norm":
             groups = [[*qkv, *into], *groups[2:]] if not this.mixture else [groups[1]]
-        for group in groups:
+        for every in groups:
+            group = [name for name in every if name in parameters]
+            if not group:
+                continue
             orders = [parameters.order(name) for name in group]
             kept = all(parameters.kind(name) is not None for name in group)
             first = orders[0]

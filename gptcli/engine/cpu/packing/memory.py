@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.sections import (
+from gptcli.engine.cpu.packing.section import (
     EMBEDDING,
     LAYER_TABLE,
     LINE,
     UNEMBEDDING,
     Kinds,
     Section,
-    sections,
 )
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 
 Bytes = NDArray[np.uint8]

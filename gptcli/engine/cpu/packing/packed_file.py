@@ -40,7 +40,8 @@ from gptcli.engine.cpu.packing.moving import Moving
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import Parameter, pack_into
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.packing.writing import writing
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError

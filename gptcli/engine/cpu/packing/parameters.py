@@ -14,7 +14,8 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.coded import CodedRows, kind_of, order_of
 from gptcli.engine.cpu.packing.gguf_rows import GgufBytes, GgufNumbers
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
-from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections, shapes
 from gptcli.engine.describe import Described
 from gptcli.engine.weights.matching import Placement, place, rule_of
 from gptcli.engine.weights.quantised import method_for, mxfp4
@@ -73,7 +74,11 @@ class Parameters(Mapping[str, Parameter]):
         if rows is not None:
             return self._taken(name, rows)
         array = self._read(name)
-        return array if self.exact or self._stored(name).kind == "BF16" else _rounded(array)
+        exact = self.exact or self._placements[name].layout.rule.exact
+        return array if exact or self._stored(name).kind == "BF16" else _rounded(array)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._placements  # to look one up is to read it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._placements)

@@ -2,83 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import replace
 
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds, Section
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
-
-#: Bytes that every section begins at a multiple of: a cache line.
-LINE = 64
-ROWS = 16
-EMBEDDING, UNEMBEDDING = "embedding.weight", "unembedding.weight"
-#: Of all tokens, for all layers: only rows of it are read. It stands last.
-LAYER_TABLE = "layer_inputs.table.weight"
-
-
-@dataclass(frozen=True)
-class Kinds:
-    """How the matrices of a model are stored.
-
-    body: those of the layers; head: the unembedding; table: the embedding (and routers). A head
-    that is tied and of the table's kind is the embedding, and stored once. own: sections, by
-    name, that have another kind than that; ordered: those whose columns stand in an order of their
-    own.
-    """
-
-    body: Kind
-    head: Kind
-    table: Kind
-    own: Mapping[str, Kind] = field(default_factory=dict)
-    ordered: frozenset[str] = frozenset()
-
-    @staticmethod
-    def all(kind: Kind) -> Kinds:
-        """One kind for everything."""
-        return Kinds(kind, kind, kind)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A piece of packed memory: one parameter.
-
-    name: the parameter's, but UNEMBEDDING for a tied head that is stored by itself. form: a
-    "matrix" in panels of 16 rows as source/kinds/panel.h says, a "table" of rows of float32, a
-    "vector" of float32, padded to 16, or a "filter" of as many of these as it has columns; of a
-    matrix' columns the "order", int32, and a "scale" of all its numbers, float32. rows: for all but
-    tables, matrices and filters, numbers. added: what is added to every number. heads: the first
-    axis of a vector's parameter, where that has two.
-    """
-
-    name: str
-    parameter: str
-    form: Literal["matrix", "table", "vector", "filter", "order", "scale"]
-    kind: Kind
-    rows: int
-    columns: int = 1
-    added: float = 0.0
-    heads: int | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the parameter."""
-        if self.form != "vector":
-            return self.rows, self.columns
-        return (self.rows,) if self.heads is None else (self.heads, self.rows // self.heads)
-
-    @property
-    def padded(self) -> int:
-        """Rows, padded to whole panels."""
-        return -(-self.rows // ROWS) * ROWS
-
-    def bytes(self, panel_bytes: Callable[[int, int], int]) -> int:
-        """How long it is; `panel_bytes` tells that of a panel of a kind, of so many columns."""
-        if self.form == "matrix":
-            return self.padded // ROWS * panel_bytes(self.kind, self.columns)
-        padded = self.form in ("vector", "filter")
-        return 4 * (self.padded if padded else self.rows) * self.columns
 
 
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
@@ -160,8 +91,9 @@ def _thinking(
         experts = spec.experts
         router = f"{at}.mlp.router"
         yield from _linear(router, kinds.table, experts.count, spec.width, experts.router_bias)
+        yield from _beside(spec, experts, f"{at}.mlp", kinds)
         for n in range(experts.count):
-            yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds)
+            yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds, experts.latent)
     else:
         yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
     if spec.norms in ("after", "both"):
@@ -179,7 +111,7 @@ def _attention(
     if spec.attention_gate is not None:
         gates = inner if spec.attention_gate.over == "feature" else shape.heads
         yield from _linear(f"{at}.gate", kinds.body, gates, spec.width, spec.qkv_bias)
-    if spec.head_norm is not None:
+    if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
         yield from _head_norm(spec.head_norm, f"{at}.query_norm", shape.heads, shape.head_dim)
         if this.keeps:
             yield from _head_norm(spec.head_norm, f"{at}.key_norm", shape.kv_heads, shape.head_dim)
@@ -216,10 +148,27 @@ def _filter(name: str, features: int, taps: int, bias: bool) -> Iterator[Section
         yield _vector(f"{name}.bias", features)
 
 
-def _mlp(spec: ModelSpec, at: str, hidden: int, kinds: Kinds) -> Iterator[Section]:
+def _beside(spec: ModelSpec, experts: Experts, at: str, kinds: Kinds) -> Iterator[Section]:
+    """What a mixture has beside its router and its experts."""
+    if experts.correction:
+        yield _vector(f"{at}.correction", experts.count)
+    if experts.latent is not None:
+        width, latent, bias = spec.width, experts.latent, spec.mlp_bias
+        yield from _linear(f"{at}.latent_in", kinds.body, latent, width, bias)
+        yield from _linear(f"{at}.latent_out", kinds.body, width, latent, bias)
+    if experts.shared is not None:
+        if experts.shared.gated:
+            yield from _linear(f"{at}.shared_gate", kinds.table, 1, spec.width, False)
+        yield from _mlp(spec, f"{at}.shared", experts.shared.hidden, kinds)
+
+
+def _mlp(
+    spec: ModelSpec, at: str, hidden: int, kinds: Kinds, width: int | None = None
+) -> Iterator[Section]:
+    width = width or spec.width
     for name in ("gate", "up") if spec.gated else ("up",):
-        yield from _linear(f"{at}.{name}", kinds.body, hidden, spec.width, spec.mlp_bias)
-    yield from _linear(f"{at}.down", kinds.body, spec.width, hidden, spec.mlp_bias)
+        yield from _linear(f"{at}.{name}", kinds.body, hidden, width, spec.mlp_bias)
+    yield from _linear(f"{at}.down", kinds.body, width, hidden, spec.mlp_bias)
 
 
 def _linear(name: str, kind: Kind, rows: int, columns: int, bias: bool) -> Iterator[Section]:

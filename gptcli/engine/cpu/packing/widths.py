@@ -17,14 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import (
-    EMBEDDING,
-    LAYER_TABLE,
-    UNEMBEDDING,
-    Kinds,
-    Section,
-    sections,
-)
+from gptcli.engine.cpu.packing.section import EMBEDDING, LAYER_TABLE, UNEMBEDDING, Kinds, Section
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 
@@ -37,6 +31,8 @@ _OF_32 = {Kind.IQ4_NL: 5.4e-3, Kind.Q5_0: 1.6e-3, Kind.Q5_1: 1.09e-3, Kind.Q8_0:
 #: bits brings about, the geometric mean of SmolLM2-135M and Gemma 3 270M.
 _MATTERS = {"query": 1.0, "key": 1.2, "value": 2.9, "out": 2.6, "gate": 3.9, "up": 6.5, "down": 7.7}
 _HEAD = 200.0
+#: As the matrices of an MLP that read and say as much.
+_MATTERS |= {"latent_in": _MATTERS["up"], "latent_out": _MATTERS["down"]}
 #: So much more do those of the MLP matter in the first and the last eighth of the layers.
 _ENDS = 2.0
 #: Those of all experts of a layer are alike.

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import seen
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import Parameter, pack
 from gptcli.engine.cpu.packing.packed_file import for_once
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import EMBEDDING, Kinds
+from gptcli.engine.cpu.packing.section import EMBEDDING, Kinds
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import new_state
 from gptcli.types.compute import QUANTISED
@@ -40,9 +41,10 @@ LEAST, LEAST_OF_TIED = 1e-3, 0.1
 _READS = {
     **dict.fromkeys(("query", "key", "value", "step", "strength"), "attention"),
     **dict.fromkeys(("before", "after"), "attention"),
-    **dict.fromkeys(("gate", "up"), "mlp"),
+    **dict.fromkeys(("gate", "up", "latent_in"), "mlp"),
     "out": "out",
     "down": "down",
+    "latent_out": "latent_sum",
 }
 
 
@@ -109,7 +111,7 @@ class _Sums:
     """Sums of squares, layer by layer."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._layers = (abi.LayerSquares * spec.layers)()
+        self._layers = (seen.LayerSquares * spec.layers)()
         self._kept: list[dict[str, NDArray[np.float64]]] = []
         for struct, shape, this in zip(self._layers, spec.shapes, spec.each_layer, strict=True):
             mixture = this.mixture and spec.experts is not None
@@ -120,13 +122,15 @@ class _Sums:
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if mixture and spec.experts is not None:
+                kept |= _beside(spec.experts)
             if spec.layer_inputs is not None:
                 kept |= {"told": np.zeros(spec.width), "told_out": np.zeros(spec.layer_inputs.size)}
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
         self._head = np.zeros(spec.width)
-        self.struct = abi.Squares(c.addressof(self._layers), self._head.ctypes.data)
+        self.struct = seen.Squares(c.addressof(self._layers), self._head.ctypes.data)
 
     def weights(self, names: Iterable[str], head: str) -> Weights:
         """Of sections by name; head: which of them is the unembedding."""
@@ -136,12 +140,28 @@ class _Sums:
             if name == head:
                 found[name] = _weights(self._head, LEAST_OF_TIED if name == EMBEDDING else LEAST)
             elif parts[-1] == "weight" and parts[-2] in _READS:
-                mixes = parts[-2] == "gate" and parts[-3] in ("attention", "mixer")
-                read = "attention" if mixes else _READS[parts[-2]]
-                if parts[-3] == "told":
-                    read = "told" if parts[-2] == "gate" else "told_out"
-                found[name] = _weights(self._kept[int(parts[1])][read])
+                kept = self._kept[int(parts[1])]
+                read = _READS[parts[-2]]
+                if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
+                    read = "attention"
+                elif parts[2] == "told":
+                    read = "told" if read == "mlp" else "told_out"
+                elif parts[3] == "shared" and read == "down":
+                    read = "shared"
+                elif parts[3] == "experts" and read == "mlp" and "latent" in kept:
+                    read = "latent"
+                found[name] = _weights(kept[read])
         return found
+
+
+def _beside(experts: Experts) -> dict[str, NDArray[np.float64]]:
+    """Of a shared expert and of latents."""
+    found = {}
+    if experts.shared is not None:
+        found["shared"] = np.zeros(experts.shared.hidden)
+    if experts.latent is not None:
+        found |= {"latent": np.zeros(experts.latent), "latent_sum": np.zeros(experts.latent)}
+    return found
 
 
 def _weights(squares: NDArray[np.float64], least: float = LEAST) -> NDArray[np.float32]:

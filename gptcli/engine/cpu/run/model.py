@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import abi, seen
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
@@ -78,8 +78,8 @@ class KernelModel:
         positions: Ids,
         layers: Sequence[Any],
         wanted: Ids,
-        shown: abi.Copies | None = None,
-        squares: abi.Squares | None = None,
+        shown: seen.Copies | None = None,
+        squares: seen.Squares | None = None,
         table: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:

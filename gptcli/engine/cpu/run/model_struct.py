@@ -8,17 +8,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from gptcli.engine.cpu.binding import abi
-from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.memory import PackedWeights
-from gptcli.engine.cpu.packing.pack import as_float32
-from gptcli.engine.cpu.packing.sections import EMBEDDING
-from gptcli.engine.host.memory import least_tokens
+from gptcli.engine.cpu.packing.section import EMBEDDING
+from gptcli.engine.cpu.run.spec_struct import layers_of, model_of
 from gptcli.engine.model.angles import Floats, slopes
-from gptcli.engine.model.mixers import Mixer, Recurrence, ShortConv
+from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
-from gptcli.formats.bfloat16 import as_bfloat16
 
 
 class Weights:
@@ -31,10 +27,12 @@ class Weights:
         #: Where the pointers to each section are.
         self._pointers: dict[str, list[int]] = {}
         self._experts: list[c.Array[abi.Matrix]] = []
-        self.model = model = _model(spec, packed.section(EMBEDDING).kind)
-        self.layers = _layers(spec)
+        self.model = model = model_of(spec, packed.section(EMBEDDING).kind)
+        self.layers = layers_of(spec)
         model.met, model.layer = met, c.addressof(self.layers)
         self._slopes: list[Floats] = []
+        #: The weight of norms that have none.
+        self._ones: Floats = np.ones(max(s.heads * s.head_dim for s in spec.shapes), np.float32)
         if spec.alibi is not None:
             self._slopes = [slopes(shape.heads) * np.float32(spec.alibi) for shape in spec.shapes]
             for layer, steep in zip(self.layers, self._slopes, strict=True):
@@ -72,6 +70,8 @@ class Weights:
             self._norm(getattr(layer, name), f"{at}.{name}")
         for name in ("query_norm", "key_norm"):
             self._norm(getattr(layer, name), f"{at}.attention.{name}")
+            if spec.head_norm is not None and spec.head_norm.norm.weightless and this.normed_heads:
+                getattr(layer, name).weight = self._ones.ctypes.data
         if this.mixer is not None:
             self._fill_mixer(layer, this.mixer, f"{at}.mixer")
         elif this.mixes:
@@ -89,7 +89,11 @@ class Weights:
         if spec.layer_scales:
             layer.scale = float(self.packed.vector(f"{at}.scale")[0])
         self._point(layer, "sinks", f"{at}.attention.sinks")
-        layer.window = this.window or 0
+        layer.window, layer.chunk = this.window or 0, this.chunk or 0
+        if this.temperature is not None:
+            layer.sharpened_first = this.temperature.first
+            layer.sharpened_length = this.temperature.length
+            layer.sharpened_scale = this.temperature.scale
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
@@ -121,9 +125,14 @@ class Weights:
                     self._matrix(matrix, f"{at}.mlp.experts.{number}.{name}")
                 setattr(layer, f"experts_{name}", c.addressof(matrices))
                 self._experts.append(matrices)
-        else:
+            self._point(layer, "correction", f"{at}.mlp.correction")
+            for name in ("latent_in", "latent_out", "shared_gate"):
+                if f"{at}.mlp.{name}.weight" in self.packed.places:
+                    self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+        if not this.mixture or (spec.experts is not None and spec.experts.shared is not None):
+            whole = f"{at}.mlp.shared" if this.mixture else f"{at}.mlp"
             for name in into:
-                self._matrix(getattr(layer, name), f"{at}.mlp.{name}")
+                self._matrix(getattr(layer, name), f"{whole}.{name}")
 
     def _norm(self, norm: abi.Norm, name: str) -> None:
         self._point(norm, "weight", f"{name}.weight")
@@ -144,99 +153,3 @@ class Weights:
             setattr(struct, field, address)
             pointer = c.addressof(struct) + getattr(type(struct), field).offset
             self._pointers.setdefault(name, []).append(pointer)
-
-
-def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int) -> int:
-    """What so many threads compute with beside weights and caches, at the end of a context.
-
-    That is of as many tokens as a model has to have room for, and the logits of one.
-    """
-    model, layers = _model(spec, Kind.FLOAT32), _layers(spec)
-    model.layer = c.addressof(layers)
-    tokens = least_tokens(context)
-    taken = library.functions.kernels_scratch(c.byref(model), tokens, 1, context, threads)
-    return int(taken) + 4 * spec.vocab
-
-
-def _layers(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
-    layers = (abi.LayerWeights * spec.layers)()
-    gate = spec.attention_gate
-    for index, (this, shape) in enumerate(zip(spec.each_layer, spec.shapes, strict=True)):
-        layer = layers[index]
-        layer.hidden, layer.thinks = shape.hidden, this.thinks
-        layer.cache, layer.scale = spec.source(index), 1.0
-        if this.mixer is not None:
-            _fill_sizes(layer, this.mixer)
-            continue
-        if not this.mixes:
-            continue
-        layer.mixer = abi.Mixer.ATTENTION
-        layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-        layer.head_dim = shape.head_dim
-        inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-        gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-        kept = shared if this.keeps else 0
-        layer.parts[:4], layer.gathered = (inner, kept, kept, gates), inner
-        layer.values_are_keys = this.values_are_keys
-        scale = spec.attention_scale
-        layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
-    return layers
-
-
-def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
-    """The sizes of a mixer, and what it is."""
-    recurrent = layer.recurrent
-    recurrent.taps, layer.gathered = mixer.taps, mixer.inner
-    if isinstance(mixer, ShortConv):
-        layer.mixer = abi.Mixer.SHORT_CONV
-        layer.parts[:3] = mixer.parts
-        return
-    layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
-    # Where steps are strengths, the kernels put them there as well.
-    layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
-    for name in ("heads", "key_heads", "key_dim", "value_dim"):
-        setattr(recurrent, name, getattr(mixer, name))
-    recurrent.step_least, recurrent.step_most = mixer.steps
-    if mixer.norm is not None:
-        norm = mixer.norm
-        recurrent.norm_size, recurrent.norm_shared = norm.size, norm.shared
-        recurrent.gate_first, recurrent.eps = norm.gate_first, norm.eps
-
-
-def _model(spec: ModelSpec, table: Kind) -> abi.Model:
-    model = abi.Model()
-    model.width, model.vocab, model.layers = spec.width, spec.vocab, spec.layers
-    model.layernorm = spec.norm.kind == "layernorm"
-    model.activation = abi.ACTIVATIONS[spec.activation]
-    model.gated = spec.gated
-    model.eps = model.head_eps = spec.norm.eps
-    if spec.head_norm is not None:
-        model.norm_over_heads = abi.OVER_HEADS[spec.head_norm.over]
-        model.head_eps = spec.head_norm.norm.eps
-        model.head_layernorm = spec.head_norm.norm.kind == "layernorm"
-        model.norm_after_rope = spec.head_norm.after_rope
-    if spec.experts is not None:
-        model.experts, model.chosen = spec.experts.count, spec.experts.chosen
-        model.expert_hidden, model.normalised = spec.experts.hidden, spec.experts.normalised
-    if spec.attention_gate is not None:
-        model.gate_activation = abi.GATES[spec.attention_gate.activation]
-    model.parallel = abi.PARALLEL[spec.blocks]
-    model.positions_count = spec.context if spec.learned_positions else 0
-    model.attention_softcap = spec.attention_softcap or 0.0
-    model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset
-    model.residual_scale, model.logit_scale = spec.residual_scale, spec.logit_scale
-    model.final_softcap = spec.final_softcap or 0.0
-    model.embedding_scale = _rounded(spec.embedding_scale, table)
-    model.value_eps = spec.value_norm or 0.0
-    if spec.layer_inputs is not None:
-        model.told_size = spec.layer_inputs.size
-        model.told_scale = _rounded(spec.layer_inputs.size**0.5, table)
-    return model
-
-
-def _rounded(number: float, kind: Kind) -> float:
-    """A number as the model's dtype has it."""
-    if kind is Kind.FLOAT16:
-        return float(np.float16(number))
-    exact = np.array([number], dtype=np.float32)
-    return float(as_float32(as_bfloat16(exact) if kind is Kind.BFLOAT16 else exact)[0])

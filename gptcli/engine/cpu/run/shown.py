@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import seen
 from gptcli.engine.cpu.run.key_groups import keys_of
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
-#: Where a layer's points are in abi.LayerCopies, and that keys are not: they are in the state.
+#: Where a layer's points are in seen.LayerCopies, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "told", "stream")
 
 
@@ -45,11 +45,11 @@ class Shown:
         end = min(probe.positions.stop, positions.stop)
         self._positions = range(first, end)
         self._arrays: dict[tuple[Point, int], NDArray[np.float32]] = {}
-        self._layers = (abi.LayerCopies * spec.layers)()
-        self.struct: abi.Copies | None = None
+        self._layers = (seen.LayerCopies * spec.layers)()
+        self.struct: seen.Copies | None = None
         if not self._positions:
             return
-        self.struct = abi.Copies(first - positions.start, end - positions.start)
+        self.struct = seen.Copies(first - positions.start, end - positions.start)
         self.struct.layer = c.addressof(self._layers)
         self.struct.embedding = self._address("embedding", -1)
         for index, layer in enumerate(self._layers):

@@ -15,8 +15,8 @@ static inline void take_queries(const Step &s, const Scratch &own, const Unit &u
   }
 }
 
-static inline int first_stretch(const Item &item, int window) {
-  return seen_from(item.position, window).first / STRETCH;
+static inline int first_stretch(const Item &item, const LayerWeights &w) {
+  return seen_from(item.position, w).first / STRETCH;
 }
 static inline int end_stretch(const Item &item) { return (item.position + item.count - 1) / STRETCH + 1; }
 
@@ -37,7 +37,7 @@ static void attend_whole(const Step &s, const Scratch &own, Unit u) {
   const int64_t step = partial_stride(w);
   take_queries(s, own, u);
   for (int q = 0; q < queries; q++) forget(w, own.running + q * step);
-  for (u.stretch = first_stretch(u.item, w.window); u.stretch < end_stretch(u.item); u.stretch++) {
+  for (u.stretch = first_stretch(u.item, w); u.stretch < end_stretch(u.item); u.stretch++) {
     attend_one(s, own, u, own.fresh);
     for (int q = 0; q < queries; q++) merge(w, own.running + q * step, own.fresh + q * step);
   }
@@ -60,8 +60,8 @@ static void attend_part(const Step &s, const Scratch &own, const Unit &u, int fi
 }
 
 // The stretches of an item that are among those of a round.
-static inline Range stretches_of(const Item &item, int window, Range round) {
-  const int64_t first = first_stretch(item, window), end = end_stretch(item);
+static inline Range stretches_of(const Item &item, const LayerWeights &w, Range round) {
+  const int64_t first = first_stretch(item, w), end = end_stretch(item);
   return {first > round.first ? first : round.first, end < round.end ? end : round.end};
 }
 
@@ -70,12 +70,12 @@ static void merge_round(const Step &s, const Team &team, const LayerWeights &w, 
   for (int i = 0; i < s.item_count; i++) {
     const Item &item = s.items[i];
     const Range range = part_of((int64_t)item.count * w.heads, team);
-    const Range own = stretches_of(item, w.window, round);
+    const Range own = stretches_of(item, w, round);
     for (int64_t at = range.first; at < range.end && own.first < own.end; at++) {
       const int64_t token = item.first + at / w.heads;
       const int head = (int)(at % w.heads);
       float *running = partials_of(s, w, token, head, s.round);
-      if (own.first == first_stretch(item, w.window)) forget(w, running);
+      if (own.first == first_stretch(item, w)) forget(w, running);
       for (int64_t stretch = own.first; stretch < own.end; stretch++) {
         merge(w, running, partials_of(s, w, token, head, (int)(stretch - round.first)));
       }
@@ -90,7 +90,7 @@ static void attend_round(const Step &s, const Team &team, int layer, Range round
   const LayerWeights &w = s.model->layer[layer];
   const auto each_unit = [&](auto use) {
     for (int i = 0; i < s.item_count; i++) {
-      const Range own = stretches_of(s.items[i], w.window, round);
+      const Range own = stretches_of(s.items[i], w, round);
       for (int kv_head = 0; kv_head < w.kv_heads; kv_head++) {
         for (int64_t stretch = own.first; stretch < own.end; stretch++) {
           use(Unit{layer, kv_head, (int)stretch, s.items[i]});
@@ -121,9 +121,9 @@ static void attend(const Step &s, const Team &team, int layer) {
     team.wait();
     return;
   }
-  int64_t first = first_stretch(s.items[0], w.window), end = 0;
+  int64_t first = first_stretch(s.items[0], w), end = 0;
   for (int i = 0; i < s.item_count; i++) {
-    const int64_t begins = first_stretch(s.items[i], w.window), ends = end_stretch(s.items[i]);
+    const int64_t begins = first_stretch(s.items[i], w), ends = end_stretch(s.items[i]);
     first = begins < first ? begins : first, end = ends > end ? ends : end;
   }
   for (; first < end; first += s.round) {

@@ -7,8 +7,10 @@
 
 // Which positions a query sees, first ≤ p < end.
 struct Seen { int first, end; };
-static inline Seen seen_from(int position, int window) {
-  return {window && position + 1 > window ? position + 1 - window : 0, position + 1};
+static inline Seen seen_from(int position, const LayerWeights &w) {
+  const int near = w.window && position + 1 > w.window ? position + 1 - w.window : 0;
+  const int begins = w.chunk ? position - position % w.chunk : 0;
+  return {near > begins ? near : begins, position + 1};
 }
 
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
@@ -161,7 +163,7 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   for (int q = 0; q < queries; q++) {
     const int head = u.kv_head * shared + q % shared, position = u.item.position + q / shared;
     const float slope = w.slopes ? w.slopes[head] : 0.0f;
-    const Seen seen = seen_from(position, w.window);
+    const Seen seen = seen_from(position, w);
     softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * step);
   }
   for (int q = 0; q < queries; q += QUERIES) {

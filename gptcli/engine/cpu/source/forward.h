@@ -51,8 +51,8 @@ static void clear_ends(const Step &s, const Team &team, const LayerWeights &w) {
   }
 }
 
-static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
-  if (w.router.data) widen_experts(s, team, w, x);
+static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, double *squares) {
+  if (w.router.data) widen_experts(s, team, w, x, squares);
   else widen(s, team, w.gate, w.up, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
 }
 
@@ -98,7 +98,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     }
     if (m.parallel) {
       add_squares(team, squares.mlp, x, count, m.width);
-      widen_layer(s, team, w, x);
+      widen_layer(s, team, w, x, squares.latent);
     }
     team.wait();
     mix(s, team, layer, shown.queries);
@@ -109,11 +109,11 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   if (w.thinks && !m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
     add_squares(team, squares.mlp, x, count, m.width);
-    widen_layer(s, team, w, x);
+    widen_layer(s, team, w, x, squares.latent);
     team.wait();
   }
   if (w.thinks && mixture) {
-    narrow_experts(s, team, w, squares.down);
+    narrow_experts(s, team, w, squares);
     add_update(s, team, w.mlp_post_norm, shown.mlp, behind_mlp);
   } else if (w.thinks) {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));

@@ -74,6 +74,12 @@ static inline void make_values(const Model &m, const LayerWeights &w, const floa
   for (int h = 0; m.value_eps != 0.0f && h < w.kv_heads; h++) normalise(v + h * d, v + h * d, d, Norm{}, false, m.value_eps);
 }
 
+// q *= 1 + scale * log(1 + (position + first) // length)
+static inline void sharpen(const LayerWeights &w, int position, float *q) {
+  const float by = 1.0f + w.sharpened_scale * logf(1.0f + (float)((position + w.sharpened_first) / w.sharpened_length));
+  for (int i = 0; i < w.heads * w.head_dim; i++) q[i] *= by;
+}
+
 // q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v); or rotated first. A
 // layer that meets the keys and values of another has queries only.
 static void place_heads(const Step &s, const Team &team, int layer) {
@@ -84,6 +90,7 @@ static void place_heads(const Step &s, const Team &team, int layer) {
     const int position = s.call->positions[t];
     float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w), *v = q + values_at(w);
     turn_heads(m, w, q, w.heads, w.query_norm, position);
+    if (w.sharpened_length) sharpen(w, position, q);
     if (w.cache != layer) continue;
     make_values(m, w, k, v);
     turn_heads(m, w, k, w.kv_heads, w.key_norm, position);

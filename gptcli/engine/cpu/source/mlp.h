@@ -1,6 +1,11 @@
 // The MLP of a layer, or the few experts that a router chooses for each token.
 #pragma once
 
+// Python refuses what is more, see binding/coverage.py.
+constexpr int MOST_GROUPS = 256, MOST_GROUP_BEST = 8;
+// What shares are divided by at the least: sigmoids may all be 0.
+constexpr float LEAST_SUM = 1e-20f;
+
 // activation(gate) * (up + up_offset)
 static inline Floats gated(const Model &m, Floats gate, Floats up) {
   if (m.gate_limit != 0.0f) {
@@ -12,17 +17,21 @@ static inline Floats gated(const Model &m, Floats gate, Floats up) {
 }
 
 // to[i] = act(gate(x[which[i]])) * up(x[which[i]]), or act(up(…)) without a gate; panels are shared out.
+// shares: what x[which[i]] is multiplied by first, as matrices without biases allow, or null.
 static void widen(const Step &s, const Team &team, const Matrix &gate, const Matrix &up, const Reading &x,
-                  const int32_t *which, int count, float *to, int64_t stride) {
+                  const int32_t *which, int count, float *to, int64_t stride, const float *shares = nullptr) {
   const Model &m = *s.model;
   const Range range = part_of(panels_of(up), team);
+  const auto of = [&](int i, Floats value) { return shares ? value * splat(shares[i]) : value; };
   if (m.gated) {
     const Matrix *const both[] = {&gate, &up};
-    product<2>(both, range, x, which, count, m.met,
-               [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, gated(m, values[0], values[1])); });
+    product<2>(both, range, x, which, count, m.met, [&](int i, int64_t p, const Floats *values) {
+      store(to + i * stride + 16 * p, gated(m, of(i, values[0]), of(i, values[1])));
+    });
   } else {
-    product(up, range, x, which, count, m.met,
-            [&](int i, int64_t p, const Floats *values) { store(to + i * stride + 16 * p, activated(values[0], m.activation)); });
+    product(up, range, x, which, count, m.met, [&](int i, int64_t p, const Floats *values) {
+      store(to + i * stride + 16 * p, activated(of(i, values[0]), m.activation));
+    });
   }
 }
 
@@ -35,33 +44,94 @@ static int needs_of_all(const Model &m, const Matrix *experts) {
   return needs;
 }
 
-// What the MLP's first matrices need, those of every expert.
-static int needs_of_mlp(const Model &m, const LayerWeights &w) {
-  if (!w.router.data) return needs_of(w.gate, m.met) | needs_of(w.up, m.met);
-  const int needs = needs_of(w.router, m.met) | needs_of_all(m, w.experts_up);
+// What every expert reads.
+static int needs_of_experts(const Model &m, const LayerWeights &w) {
+  const int needs = needs_of_all(m, w.experts_up);
   return m.gated ? needs | needs_of_all(m, w.experts_gate) : needs;
 }
 
-// chances = router(x).softmax(-1); the `chosen` largest, ties to the first, and their shares.
-static void choose_experts(const Step &s, const Team &team) {
+// What the matrices need that read the token: the MLP's first, or a mixture's with its shared expert.
+static int needs_of_mlp(const Model &m, const LayerWeights &w) {
+  const int needs = needs_of(w.gate, m.met) | needs_of(w.up, m.met);
+  if (!w.router.data) return needs;
+  const int inwards = w.latent_in.data ? needs_of(w.latent_in, m.met) : needs_of_experts(m, w);
+  return needs | inwards | needs_of(w.router, m.met) | needs_of(w.shared_gate, m.met);
+}
+
+// chances = softmax or sigmoid of what the router gives, in its place.
+static void make_chances(const Model &m, float *chances) {
+  if (m.router_softcap != 0.0f) {
+    for (int e = 0; e < m.experts; e++) chances[e] = m.router_softcap * tanhf(chances[e] / m.router_softcap);
+  }
+  if (m.sigmoid) {
+    for (int e = 0; e < m.experts; e++) chances[e] = 1.0f / (1.0f + expf(-chances[e]));
+    return;
+  }
+  float most = chances[0], total = 0.0f;
+  for (int e = 1; e < m.experts; e++) most = chances[e] > most ? chances[e] : most;
+  for (int e = 0; e < m.experts; e++) total += chances[e] = expf(chances[e] - most);
+  for (int e = 0; e < m.experts; e++) chances[e] /= total;
+}
+
+// Which of n is the largest, the first of equals; -1 where all are -inf.
+static int largest_of(const float *x, int n) {
+  int best = -1;
+  float most = -INFINITY;
+  for (int i = 0; i < n; i++) {
+    if (x[i] > most) most = x[i], best = i;
+  }
+  return best;
+}
+
+// ranks = -inf for the experts of all groups but the best, whose `group_best` best are largest together.
+static void keep_best_groups(const Model &m, float *ranks) {
+  const int inside = m.experts / m.groups;
+  uint64_t kept[MOST_GROUPS / 64] = {};
+  float sums[MOST_GROUPS];
+  for (int g = 0; g < m.groups; g++) {
+    float best[MOST_GROUP_BEST], *const of = ranks + g * inside;
+    int where[MOST_GROUP_BEST];
+    sums[g] = 0.0f;
+    for (int b = 0; b < m.group_best; b++) {
+      where[b] = largest_of(of, inside);
+      if (where[b] < 0) where[b] = 0;
+      sums[g] += best[b] = of[where[b]];
+      of[where[b]] = -INFINITY;
+    }
+    for (int b = m.group_best - 1; b >= 0; b--) of[where[b]] = best[b];
+  }
+  for (int c = 0; c < m.groups_chosen; c++) {
+    const int g = largest_of(sums, m.groups);
+    if (g < 0) break;
+    kept[g / 64] |= (uint64_t)1 << g % 64;
+    sums[g] = -INFINITY;
+  }
+  for (int e = 0; e < m.experts; e++) {
+    if (!(kept[e / inside / 64] >> e / inside % 64 & 1)) ranks[e] = -INFINITY;
+  }
+}
+
+// Mixture.route: the experts of this thread's tokens, and their shares.
+static void choose_experts(const Step &s, const Team &team, const LayerWeights &w) {
   const Model &m = *s.model;
   const Range tokens = part_of(s.call->count, team);
   const int64_t stride = up(m.experts, 16);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
-    float *chances = s.shares + t * stride, most = chances[0], total = 0.0f, kept = 0.0f;
-    for (int e = 1; e < m.experts; e++) most = chances[e] > most ? chances[e] : most;
-    for (int e = 0; e < m.experts; e++) total += chances[e] = expf(chances[e] - most);
+    float *chances = s.shares + t * stride, *ranks = s.ranks + t * stride, *shares = s.chosen_shares + t * m.chosen;
+    int32_t *chosen = s.chosen + t * m.chosen;
+    make_chances(m, chances);
+    for (int e = 0; e < m.experts; e++) ranks[e] = chances[e] + (w.correction ? w.correction[e] : 0.0f);
+    if (m.groups) keep_best_groups(m, ranks);
+    float kept = 0.0f;
     for (int c = 0; c < m.chosen; c++) {
-      int best = -1;
-      for (int e = 0; e < m.experts; e++) {
-        bool taken = false;
-        for (int i = 0; i < c; i++) taken |= s.chosen[t * m.chosen + i] == e;
-        if (!taken && (best < 0 || chances[e] > chances[best])) best = e;
-      }
-      s.chosen[t * m.chosen + c] = best;
-      kept += s.chosen_shares[t * m.chosen + c] = chances[best] / total;
+      // Numbers that are none rank nowhere: any expert will do, since the logits will be none either.
+      const int best = largest_of(ranks, m.experts);
+      chosen[c] = best < 0 ? c : best;
+      kept += shares[c] = chances[chosen[c]];
+      ranks[chosen[c]] = -INFINITY;
     }
-    for (int c = 0; m.normalised && c < m.chosen; c++) s.chosen_shares[t * m.chosen + c] /= kept;
+    const float sum = !m.normalised ? 1.0f : kept > LEAST_SUM ? kept : LEAST_SUM;
+    for (int c = 0; c < m.chosen; c++) shares[c] = shares[c] / sum * m.share_scale;
   }
 }
 
@@ -69,54 +139,94 @@ static void choose_experts(const Step &s, const Team &team) {
 static void sort_by_expert(const Step &s) {
   const Model &m = *s.model;
   const int pairs = s.call->count * m.chosen;
-  int at = 0;
-  for (int e = 0; e < m.experts; e++) {
-    s.expert_start[e] = at;
-    for (int i = 0; i < pairs; i++) {
-      if (s.chosen[i] != e) continue;
-      s.pair_token[at] = i / m.chosen;
-      s.pair_share[at++] = s.chosen_shares[i];
-    }
+  int32_t *const start = s.expert_start;
+  memset(start, 0, (m.experts + 1) * sizeof(int32_t));
+  for (int i = 0; i < pairs; i++) start[s.chosen[i] + 1]++;
+  for (int e = 0; e < m.experts; e++) start[e + 1] += start[e];
+  for (int i = 0; i < pairs; i++) {
+    const int at = start[s.chosen[i]]++;
+    s.pair_token[at] = i / m.chosen;
+    s.pair_share[at] = s.chosen_shares[i];
   }
-  s.expert_start[m.experts] = at;
+  // Each has moved to where the next one starts.
+  for (int e = m.experts; e > 0; e--) start[e] = start[e - 1];
+  start[0] = 0;
 }
 
-// Which experts, and their hidden features, (pairs, expert_hidden).
-static void widen_experts(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
+// Which experts, and the hidden features of these, (pairs, expert_hidden), and of the shared expert.
+static void widen_experts(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, double *squares) {
   const Model &m = *s.model;
-  product(w.router, part_of(panels_of(w.router), team), x, s.numbers, s.call->count, m.met,
-          [&](int i, int64_t p, const Floats *v) { store(s.shares + i * up(m.experts, 16) + 16 * p, v[0]); });
+  const int tokens = s.call->count;
+  const auto into = [&](const Matrix &matrix, float *to, int64_t stride) {
+    product(matrix, part_of(panels_of(matrix), team), x, s.numbers, tokens, m.met,
+            [&](int i, int64_t p, const Floats *v) { store(to + i * stride + 16 * p, v[0]); });
+  };
+  into(w.router, s.shares, up(m.experts, 16));
+  if (w.latent_in.data) into(w.latent_in, s.latent, s.latent_stride);
+  if (w.shared_gate.data) into(w.shared_gate, s.beside, 16);
+  if (w.up.data) widen(s, team, w.gate, w.up, x, s.numbers, tokens, s.hidden, s.hidden_stride);
   team.wait();
-  choose_experts(s, team);
+  Reading read = x;
+  if (w.latent_in.data) {
+    read = read_as_is(s, team, s.latent, tokens, m.latent, s.latent_stride, nullptr, needs_of_experts(m, w));
+    add_squares(team, squares, read, tokens, m.latent);
+  }
+  choose_experts(s, team, w);
   team.wait();
   if (team.index == 0) sort_by_expert(s);
   team.wait();
   for (int e = 0; e < m.experts; e++) {
     const int start = s.expert_start[e], count = s.expert_start[e + 1] - start;
     if (!count) continue;
-    widen(s, team, m.gated ? w.experts_gate[e] : w.experts_up[e], w.experts_up[e], x, s.pair_token + start, count,
-          s.expert_hidden + start * s.expert_stride, s.expert_stride);
+    widen(s, team, m.gated ? w.experts_gate[e] : w.experts_up[e], w.experts_up[e], read, s.pair_token + start, count,
+          s.expert_hidden + start * s.expert_stride, s.expert_stride, m.on_input ? s.pair_share + start : nullptr);
   }
 }
 
-// update[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them. squares:
-// those of all experts together, or null.
-static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w, double *squares) {
+// to[token] = Σ share · down(hidden), expert by expert, as Mixture.forward adds them. squares: those of
+// what all experts read together, or null.
+static void add_experts(const Step &s, const Team &team, const LayerWeights &w, float *to, int64_t stride, double *squares) {
   const Model &m = *s.model;
   const Reading x = read_as_is(s, team, s.expert_hidden, s.call->count * m.chosen, m.expert_hidden, s.expert_stride,
                                nullptr, needs_of_all(m, w.experts_down));
   add_squares(team, squares, x, s.call->count * m.chosen, m.expert_hidden);
   const Range range = part_of(panels_of(w.experts_down[0]), team);
   for (int t = 0; t < s.call->count; t++) {
-    memset(s.update + t * s.width_stride + 16 * range.first, 0, 64 * (range.end - range.first));
+    memset(to + t * stride + 16 * range.first, 0, 64 * (range.end - range.first));
   }
   for (int e = 0; e < m.experts; e++) {
     const int start = s.expert_start[e], count = s.expert_start[e + 1] - start;
     if (!count) continue;
     product(w.experts_down[e], range, x, s.numbers + start, count, m.met,
             [&](int i, int64_t p, const Floats *values) {
-                 float *to = s.update + s.pair_token[start + i] * s.width_stride + 16 * p;
-                 store(to, fma(values[0], splat(s.pair_share[start + i]), load(to)));
+                 float *at = to + s.pair_token[start + i] * stride + 16 * p;
+                 const Floats share = splat(m.on_input ? 1.0f : s.pair_share[start + i]);
+                 store(at, fma(values[0], share, load(at)));
                });
   }
+}
+
+// update = what the chosen experts say, back from latents, and what the shared one says.
+static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w, const LayerSquares &squares) {
+  const Model &m = *s.model;
+  const int count = s.call->count;
+  const bool latent = w.latent_out.data;
+  add_experts(s, team, w, latent ? s.latent : s.update, latent ? s.latent_stride : s.width_stride, squares.down);
+  if (latent) {
+    team.wait();
+    const Reading x = read_as_is(s, team, s.latent, count, m.latent, s.latent_stride, nullptr, needs_of(w.latent_out, m.met));
+    add_squares(team, squares.latent_sum, x, count, m.latent);
+    product(w.latent_out, part_of(panels_of(w.latent_out), team), x, s.numbers, count, m.met,
+            [&](int i, int64_t p, const Floats *v) { store(s.update + i * s.width_stride + 16 * p, v[0]); });
+  }
+  if (!w.down.data) return;
+  team.wait();
+  const Reading x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
+  add_squares(team, squares.shared, x, count, w.hidden);
+  product(w.down, part_of(panels_of(w.down), team), x, s.numbers, count, m.met,
+          [&](int i, int64_t p, const Floats *values) {
+               float *at = s.update + i * s.width_stride + 16 * p;
+               const float gate = w.shared_gate.data ? 1.0f / (1.0f + expf(-s.beside[16 * i])) : 1.0f;
+               store(at, fma(values[0], splat(gate), load(at)));
+             });
 }

@@ -30,6 +30,7 @@ struct Norm {
 // A mixer that has a state: how it filters what it reads, and what its memories are.
 struct Recurrent {
   int32_t heads, key_heads, key_dim, value_dim;  // of memories; 0 for a short convolution
+  int32_t by_turns;  // memory h has the queries and keys of head h % key_heads, not of h · key_heads / heads
   int32_t taps, norm_size, norm_shared, gate_first;
   float step_least, step_most, eps;
   const float *query_filter, *key_filter, *value_filter;  // (taps, features rounded up to 16), or null
@@ -48,9 +49,11 @@ struct LayerWeights {
   Matrix query, key, value, out;
   Matrix output_gate, step, strength;  // data null where there is none
   Recurrent recurrent;
-  Matrix gate, up, down;  // gate: data null where there is none
+  Matrix gate, up, down;  // gate: data null where there is none; of a mixture: its shared expert, if any
   Matrix router;          // data null: not a mixture
+  Matrix latent_in, latent_out, shared_gate;  // data null: not there
   const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
+  const float *correction;                    // (experts), or null
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   Matrix told_gate, told_out;  // of what the layer is told of its token; see told.h
@@ -59,18 +62,22 @@ struct LayerWeights {
   float scale;                     // of the stream as the layer leaves it
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
   int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
-  float attention_scale;
+  int32_t chunk;                              // 0: none; else it sees nothing before its own chunk
+  int32_t sharpened_first, sharpened_length;  // length 0: queries are alike at all positions
+  float attention_scale, sharpened_scale;
 };
 
 struct Model {
   int32_t width, vocab, layers;
   int32_t layernorm, activation, gated, norm_over_heads;
   int32_t experts, chosen, expert_hidden, normalised;
+  int32_t sigmoid, groups, groups_chosen, group_best, on_input, latent;  // groups 0: none; latent 0: the width
   int32_t parallel;  // 1: both blocks read the stream before either is added; 2: and one norm
   int32_t positions_count, met, head_layernorm;  // met: one of Met
   int32_t gate_activation;  // of attention's output gate, which is of each head where it has as many rows
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
+  float router_softcap, share_scale;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   float value_eps;  // of a norm of each head's values that has no weight; 0: none
   int32_t told_size;  // of what each layer is told of a token, 0: nothing
@@ -99,6 +106,7 @@ struct Copies {
 // Σ x² over tokens of what matrices read, column by column, which a forward adds to.
 struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
+  double *shared, *latent, *latent_sum;  // of a shared expert's down; experts' gate and up; latent_out
   double *told, *told_out;               // of told_gate; …
 };
 struct Squares {

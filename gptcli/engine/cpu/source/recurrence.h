@@ -119,7 +119,7 @@ static void prepare_memories(const Step &s, const Team &team, const LayerWeights
 template <int N, bool CORRECTS>
 static void remember(const Step &s, const LayerWeights &w, const Run &run, int head, float *memory, int64_t stride, int at, int lanes) {
   const Recurrent &r = w.recurrent;
-  const int keys = r.key_dim, key_head = head / (r.heads / r.key_heads);
+  const int keys = r.key_dim, key_head = r.by_turns ? head % r.key_heads : head / (r.heads / r.key_heads);
   const int64_t steps = part_at(w, 4), strengths = part_at(w, 5), first_value = values_at(w) + (int64_t)head * r.value_dim + at;
   for (int64_t t = run.first; t < run.first + run.count; t++) {
     const float *row = s.qkv + t * s.qkv_stride;

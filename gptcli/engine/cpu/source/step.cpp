@@ -34,7 +34,7 @@ char *allocated(LayOut lay_out) {
 
 int64_t widest_row(const Step &s) {
   const int64_t blocks = largest(s.gathered_stride, largest(s.hidden_stride, s.expert_stride));
-  return largest(largest(s.width_stride, s.asked_stride), blocks);
+  return largest(largest(s.width_stride, s.asked_stride), largest(blocks, s.latent_stride));
 }
 
 // What a thread attends in.
@@ -79,6 +79,9 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.runs, count);
   arena.give(s.next, m.layers);
   arena.give(s.shares, m.experts ? count * up(m.experts, 16) : 0);
+  arena.give(s.ranks, m.experts ? count * up(m.experts, 16) : 0);
+  arena.give(s.latent, count * s.latent_stride);
+  arena.give(s.beside, m.experts ? count * 16 : 0);
   arena.give(s.chosen, pairs);
   arena.give(s.chosen_shares, pairs);
   arena.give(s.pair_token, pairs);
@@ -97,6 +100,7 @@ Step sized(const Model *model, int threads) {
   Step s = {};
   s.model = model;
   s.width_stride = up(model->width, ROW_MULTIPLE), s.expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
+  s.latent_stride = up(model->latent, ROW_MULTIPLE);
   s.told_stride = up((int64_t)model->layers * model->told_size, ROW_MULTIPLE), s.asked_stride = up(model->told_size, ROW_MULTIPLE);
   int most = 1;
   for (int i = 0; i < model->layers; i++) {

@@ -51,7 +51,7 @@ struct Step {
   const Model *model;
   const Call *call;
   // From row to row; where layers differ, the largest has room.
-  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, told_stride, asked_stride;
+  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride, told_stride, asked_stride;
   float *told, *projected, *asked;  // (count, layers · told_size) twice; (count, told_size)
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
@@ -69,7 +69,10 @@ struct Step {
   int32_t *next;     // (layers), the next unit of work of each
   int32_t *numbers;  // 0, 1, 2, …: all rows of a reading
   // A mixture: pairs of a token and an expert, sorted by expert.
-  float *shares;         // (count, experts padded to 16), what the router gives
+  float *shares;         // (count, experts padded to 16), what the router gives, then chances
+  float *ranks;          // the same, by what experts are chosen
+  float *latent;         // (count, latent_stride), what experts read, then what they say together
+  float *beside;         // (count, 16), first of each row what a shared expert's gate gives
   int32_t *chosen;       // (count, chosen)
   float *chosen_shares;  // (count, chosen)
   int32_t *pair_token, *expert_start;

@@ -6,26 +6,19 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import granite
+from gptcli.engine.model.families import granite, mixtral
 from gptcli.engine.model.rules import Rule, Rules
-from gptcli.engine.model.size_fields import mixture
 from gptcli.engine.model.spec import ModelSpec
 
 SUPPORTS = "Granite 3.0 and 3.1 1B-A400M and 3B-A800M, PowerMoE"
-OTHER_NAMES = {"num_experts": "num_local_experts"}
+OTHER_NAMES = mixtral.OTHER_NAMES
 
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' GraniteMoeConfig."""
     base = granite.spec(config)
-    experts = mixture(
-        config,
-        count=config.count("num_local_experts", 8),
-        chosen=config.count("num_experts_per_tok", 2),
-        hidden=base.hidden,
-        # Its softmax is over those that are chosen, which comes to the same.
-        normalised=True,
-    )
+    # Its softmax is over those that are chosen, which comes to the same as dividing by their sum.
+    experts = mixtral.experts(config, base.hidden)
     layers = tuple(replace(each, mixture=True) for each in base.each_layer)
     return replace(base, each_layer=layers, mlp_bias=False, experts=experts)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gptcli.engine.model import wrapped
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import llama, ministral, mistral
+from gptcli.engine.model.families import llama, ministral, ministral3, mistral
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 
-SUPPORTS = "Mistral Small 3.1 and 3.2, Magistral Small: text only"
-_TEXTS = {"mistral": mistral.spec, "ministral": ministral.spec}
+SUPPORTS = "Mistral Small 3.1 and 3.2, Magistral Small, Ministral 3: text only"
+_TEXTS = {"mistral": mistral.spec, "ministral": ministral.spec, "ministral3": ministral3.spec}
 
 
 def spec(config: ConfigFields) -> ModelSpec:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rules
@@ -21,18 +22,22 @@ def spec(config: ConfigFields) -> ModelSpec:
     base = llama.spec(config)
     window = config.optional_count("sliding_window")
     turned = rope(config, base.head_dim, theta=1e6)
-    experts = mixture(
-        config,
-        count=config.count("num_local_experts", 8),
-        chosen=config.count("num_experts_per_tok", 2),
-        hidden=base.hidden,
-        normalised=True,
-    )
     return replace(
         base,
         each_layer=alike(config, LayerSpec(turned, window, mixture=True)),
         norm=rms_norm(config, 1e-5),
-        experts=experts,
+        experts=experts(config, base.hidden),
+    )
+
+
+def experts(config: ConfigFields, hidden: int) -> Experts:
+    """The mixture of each layer, whose MLPs have so many features inside."""
+    return mixture(
+        config,
+        count=config.count("num_local_experts", 8),
+        chosen=config.count("num_experts_per_tok", 2),
+        hidden=hidden,
+        normalised=True,
     )
 
 

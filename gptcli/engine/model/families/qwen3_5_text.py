@@ -21,6 +21,8 @@ from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, OutputGate
 SUPPORTS = "Qwen3.5, Qwen3.6 and Qwen3.8, dense, text only as they are"
 #: What guesses tokens behind the next one, and is not needed for that one.
 FURTHER = Beside("what predicts further tokens", r"mtp\..*")
+#: Our own word for how memories that share queries and keys stand, which GGUF files change.
+ORDERS = {"together": False, "by turns": True}
 LINEAR = "linear_attention"
 SIZES = {
     "num_attention_heads": 16,
@@ -72,6 +74,7 @@ def recurrence(config: ConfigFields, eps: float) -> Recurrence:
         taps=config.count("linear_conv_kernel_dim", 4),
         rule="delta",
         norm=MemoryNorm(eps, value_dim, shared=True, gate_first=False),
+        by_turns=config.one_of("linear_value_heads", ORDERS, "together"),
     )
 
 

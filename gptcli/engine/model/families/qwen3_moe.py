@@ -40,8 +40,4 @@ def spec(config: ConfigFields) -> ModelSpec:
 
 def rules(spec: ModelSpec) -> Rules:
     """Layers without a mixture are stored as Llama's."""
-    mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
-    dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
-    names = ("gate_proj", "up_proj", "down_proj")
-    mlp = llama_names.mixture_rules(spec, "mlp", names, mixed)
-    return llama_names.rules(spec, mlp=[*mlp, *llama_names.mlp_rules(spec, layers=dense)])
+    return llama_names.rules(spec, mlp=llama_names.mixed_rules(spec))

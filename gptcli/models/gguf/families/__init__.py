@@ -1,6 +1,6 @@
 """One file per architecture of GGUF: how its metadata becomes a plan of a published family.
 
-The files are named as `general.architecture`, with `_` for `-`, but for those in UNDERSCORED. Keys:
+The files are named as `general.architecture`, with `_` for `-`, but for those in SPELT. Keys:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; names of tensors: `MODEL_TENSORS` in
 llama.cpp's gguf-py; what becomes of them: its convert_hf_to_gguf.py.
 """
@@ -16,14 +16,14 @@ from gptcli.formats.gguf.header import Header
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 
-#: Architectures that are spelt with `_`.
-UNDERSCORED = frozenset({"ernie4_5", "seed_oss"})
+#: Files of architectures that have a `_` themselves.
+SPELT = {name: name for name in ("ernie4_5", "seed_oss")} | {"ernie4_5_moe": "ernie4_5-moe"}
 
 
 def supported() -> list[str]:
     """Every `general.architecture` that can be converted."""
     names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted(name if name in UNDERSCORED else name.replace("_", "-") for name in names)
+    return sorted(SPELT.get(name, name.replace("_", "-")) for name in names)
 
 
 def plan(header: Header) -> ConversionPlan:
