@@ -65,7 +65,8 @@ EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 #: Those that are only told by their logits, see test_gguf_goldens.
 BY_LOGITS = {"arcee", "cohere2", "ernie4_5", "exaone4", "glm4", "granitemoe", "granitemoehybrid"}
 BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "seed_oss"}
-BY_LOGITS |= {"qwen2_vl", "qwen3_vl"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "lfm2", "qwen3_5_text"}
+BY_LOGITS |= {"gemma4_text", "gemma4_unified_text"}
 
 #: case → (model_type, fields of its config)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

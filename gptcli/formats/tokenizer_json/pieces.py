@@ -63,8 +63,11 @@ def tokenizer(
     *,
     added: Sequence[Part] = (),
     begin: tuple[str, int] | None = None,
+    merges: Sequence[tuple[str, str]] | None = None,
 ) -> Part:
     """tokenizer.json as a dict, checked to be one that the library can build.
+
+    merges: in their order, where these are known; scores do not count then.
 
     added: tokens beyond the pieces, or other settings of some of them. begin: the text and id of
     what stands before every document. Raises UnfitError.
@@ -80,7 +83,7 @@ def tokenizer(
     found = parts.whole(
         parts.bpe(
             {text: at for at, text in enumerate(texts)},
-            _merges(pieces),
+            _merges(pieces) if merges is None else merges,
             unknown=next((p.text for p in pieces if p.kind is PieceKind.UNKNOWN), None),
             byte_fallback=any(piece.kind is PieceKind.BYTE for piece in pieces),
         ),

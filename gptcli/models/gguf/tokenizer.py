@@ -1,7 +1,7 @@
 """The tokenizer that a GGUF file carries, as tokenizer.json and tokenizer_config.json.
 
-Two kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
-merging; and `llama`, SentencePiece's BPE. Keys:
+Three kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
+merging; `llama`, SentencePiece's BPE; and `gemma4`, the same with merges of its own. Keys:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -18,6 +18,7 @@ from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
 from gptcli.models.gguf.fields import shown
 
+_KINDS = ("gpt2", "llama", "gemma4")
 _OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
 #: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
 _KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
@@ -43,9 +44,11 @@ class Vocabulary:
         self._fields = header.fields
         self._path = str(header.path)
         kind = self._fields.get("tokenizer.ggml.model")
-        if kind not in ("gpt2", "llama"):
+        if kind not in _KINDS:
             what = _OTHER_KINDS.get(str(kind), shown(kind))
-            raise self._error(f"has a {what} tokenizer, which is not supported (gpt2, llama are)")
+            known = ", ".join(_KINDS)
+            raise self._error(f"has a {what} tokenizer, which is not supported ({known} are)")
+        self._kind_of_all = kind
         for key, value in self._fields.items():
             if not self._is_known(key, value):
                 raise self._error(f"{key} is not supported")
@@ -61,7 +64,7 @@ class Vocabulary:
         found = self._fields.get(f"tokenizer.ggml.{name}_token_id")
         if found in _NO_ID:
             found = None
-        if found is None and self._way is None and name in _LLAMA_IDS:
+        if found is None and self._kind_of_all == "llama" and name in _LLAMA_IDS:
             found = _LLAMA_IDS[name]
         if found is None:
             return None
@@ -150,7 +153,7 @@ class Vocabulary:
 
     @property
     def _prefixed(self) -> bool:
-        return self._flag("add_space_prefix", self._way is None)
+        return self._flag("add_space_prefix", self._kind_of_all == "llama")
 
     def _splitting(self) -> Splitting:
         arch = self._fields.get("general.architecture")
@@ -166,9 +169,15 @@ class Vocabulary:
         return WAYS[pre]
 
     def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
-        scores = self._list("scores", float, len(self.tokens))
+        merges = None
+        if self._kind_of_all == "gemma4":
+            scores = [0.0] * len(self.tokens)
+            merges = [(one, two) for one, two in map(self._pair, self._list("merges", str))]
+        else:
+            scores = self._list("scores", float, len(self.tokens))
         found = [Piece(*piece) for piece in zip(self.tokens, scores, self.types, strict=True)]
-        return pieces.tokenizer(found, PieceRules("all" if self._prefixed else "none"), begin=begin)
+        rules = PieceRules("all" if self._prefixed else "none")
+        return pieces.tokenizer(found, rules, begin=begin, merges=merges)
 
     def _byte_level(self, way: Splitting, begin: tuple[str, int] | None) -> dict[str, Any]:
         if self._prefixed:
