@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import family_of, read_spec, supported
+from gptcli.engine.model.families import NOT_SUPPORTED, family_of, read_spec, supported
 from gptcli.engine.model.rotations import LinearScaling, Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.errors import ModelError
@@ -202,6 +203,17 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
         {"use_bidirectional_attention": True},
         ("use_bidirectional_attention",),
     ),
+    ("gemma4_text/told", {"enable_moe_block": True}, ("enable_moe_block", "true")),
+    ("gemma4_text/told", {"num_kv_shared_layers": 3}, ("num_kv_shared_layers", FULL, "read")),
+    ("gemma4_text/told", {"use_bidirectional_attention": "all"}, ("use_bidirectional",)),
+    ("gemma4_text/told", {"vocab_size_per_layer_input": 60}, ("60", "61 tokens")),
+    ("gemma4_text/told", {"per_layer_config": {"1": {"num_attention_heads": 3}}}, ("heads", "3")),
+    ("gemma4_text/told", {"per_layer_config": {"1": {"num_key_value_heads": 3}}}, ("3", "2 heads")),
+    (
+        "gemma4_text/told",
+        {"rope_parameters": {FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.01}}},
+        ("partial_rotary_factor", "12 features"),
+    ),
     ("gemma3/vision", {"text_config": None}, ("text_config", "missing")),
     ("gemma3/vision", {"text_config": 3}, ("text_config", "object")),
     ("qwen2/windows", {"layer_types": [FULL, FULL, "linear_attention"]}, ("linear_attention",)),
@@ -242,7 +254,10 @@ def test_refused_by_name(case, change, words):
 
 def test_other_model_types_are_refused_with_the_list():
     """Catches a family that half exists: a helper's file name, or one that was never proved."""
-    for name in ("mllama", "gemma3n", "deepseek_v3", "fields", "llama_names", "rope_fields"):
+    for name in ("mllama", "deepseek_v3", "fields", "llama_names", "rope_fields"):
         with pytest.raises(ModelError, match=f"{name}.*supported: arcee, bloom, cohere"):
+            family_of(ConfigFields("config.json", {"model_type": name}))
+    for name, reason in NOT_SUPPORTED.items():
+        with pytest.raises(ModelError, match=f"{name}' is not supported: {re.escape(reason)}"):
             family_of(ConfigFields("config.json", {"model_type": name}))
     assert set(supported()) == {case.kind for case in MADE.values()}

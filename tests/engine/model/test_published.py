@@ -19,14 +19,15 @@ from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredFiles
 from tests.engine.model import published
 from tests.engine.model.published_configs import CONFIGS
+from tests.engine.model.published_gemma4 import GEMMA4, GEMMA4_TENSORS
 from tests.engine.model.published_later import LATER
 from tests.engine.model.published_mixtures import MIXTURES
 from tests.golden_cases import CASES
 
 pytestmark = pytest.mark.slow
 
-PUBLISHED = published.PUBLISHED | MIXTURES
-SMALL = CONFIGS | LATER
+PUBLISHED = published.PUBLISHED | MIXTURES | GEMMA4_TENSORS
+SMALL = CONFIGS | LATER | GEMMA4
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "U8": torch.uint8}
 
 

@@ -53,6 +53,13 @@ class Family:
     other_names: Mapping[str, str]
 
 
+#: What is not supported for a reason, which users are told.
+NOT_SUPPORTED = dict.fromkeys(
+    ("gemma3n", "gemma3n_text"),
+    "it keeps several streams at once (AltUp), of which each layer predicts and corrects all",
+)
+
+
 def supported() -> list[str]:
     """Every model_type that can be loaded."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
@@ -73,6 +80,8 @@ def family_of(config: ConfigFields) -> Family:
     """The family that config.json names. Raises ModelError listing those there are."""
     name = config.word("model_type")
     if name not in supported():
+        if name in NOT_SUPPORTED:
+            raise config.bad("model_type", f"{name!r} is not supported: {NOT_SUPPORTED[name]}")
         known = ", ".join(supported())
         raise config.bad("model_type", f"{name!r} is not supported (supported: {known})")
     module = importlib.import_module(f"{__name__}.{name}")
