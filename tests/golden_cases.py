@@ -583,6 +583,21 @@ CASES: dict[str, Case] = {
             "use_bidirectional_attention": "vision",
         },
     ),
+    "gemma4_text/mixture": Case(
+        "gemma4_text",
+        GEMMA4_SIZES
+        | FEW_HEADS
+        | {
+            "num_hidden_layers": 2,
+            "layer_types": [SLIDING, FULL],
+            "hidden_size_per_layer_input": 0,
+            "enable_moe_block": True,
+            "num_experts": 3,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 16,
+        },
+        seed=2,
+    ),
     "gemma4/sees_and_hears": Case(
         "gemma4",
         {
@@ -606,6 +621,7 @@ CASES: dict[str, Case] = {
             },
         },
         repeats=True,
+        seed=5,
     ),
     "gemma4_unified_text/equal": Case(
         "gemma4_unified_text",
@@ -628,6 +644,7 @@ CASES: dict[str, Case] = {
             "audio_config": {"audio_embed_dim": 8},
         },
         repeats=True,
+        seed=3,
     ),
     "gemma3/vision": Case(
         "gemma3",

@@ -223,10 +223,11 @@ class Layer(nn.Module):
             stream = stream + update
         if self.mlp is None:
             return stream
+        source = stream if self.spec.blocks == "serial" else before
         if self.spec.blocks != "parallel_one_norm":
-            source = stream if self.spec.blocks == "serial" else before
             read = source if self.mlp_norm is None else self.mlp_norm(source)
-        update = self._finished(self.mlp(read), self.mlp_post_norm)
+        thought = self.mlp(read, source) if isinstance(self.mlp, Mixture) else self.mlp(read)
+        update = self._finished(thought, self.mlp_post_norm)
         if probe is not None:
             probe("mlp", layer, update, state.lengths[0])
         return stream + update

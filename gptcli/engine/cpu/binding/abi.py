@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 from gptcli.engine.cpu.binding.seen import Copies, LayerCopies, LayerSquares, Squares
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 13
+VERSION = 14
 
 
 class Kind(IntEnum):
@@ -148,9 +148,10 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "expert_scales", "sinks", "slopes")),
         *((f"told_{name}", Matrix) for name in ("gate", "out")),
         ("told_norm", Norm),
+        *((f"{name}_norm", Norm) for name in ("router", "experts", "experts_post", "shared_post")),
         *(("cache", c.c_int32), ("values_are_keys", c.c_int32), ("scale", c.c_float)),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
@@ -183,6 +184,7 @@ class Model(c.Structure):
                 *("final_softcap", "value_eps"),
             )
         ),
+        *(("apart", c.c_int32), ("router_scale", c.c_float)),
         *(("told_size", c.c_int32), ("told_scale", c.c_float)),
         *((f"told_{name}", Matrix) for name in ("table", "project")),
         ("told_norm", Norm),

@@ -66,7 +66,7 @@ _KNOWN: dict[type, set[str]] = {
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
-        *("correction", "groups", "scale", "on_input", "latent", "shared"),
+        *("correction", "groups", "scale", "on_input", "latent", "shared", "apart"),
     },
     Groups: {"count", "chosen", "best"},
     SharedExpert: {"hidden", "gated"},

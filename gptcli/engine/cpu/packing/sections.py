@@ -152,6 +152,10 @@ def _beside(spec: ModelSpec, experts: Experts, at: str, kinds: Kinds) -> Iterato
     """What a mixture has beside its router and its experts."""
     if experts.correction:
         yield _vector(f"{at}.correction", experts.count)
+    if experts.apart:
+        for name in ("router_norm", "experts_norm", "experts_post_norm", "shared_post_norm"):
+            yield from _norm(spec, f"{at}.{name}", spec.width)
+        yield _vector(f"{at}.expert_scales", experts.count)
     if experts.latent is not None:
         width, latent, bias = spec.width, experts.latent, spec.mlp_bias
         yield from _linear(f"{at}.latent_in", kinds.body, latent, width, bias)

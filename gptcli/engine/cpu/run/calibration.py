@@ -123,7 +123,7 @@ class _Sums:
                 "down": np.zeros(hidden),
             }
             if mixture and spec.experts is not None:
-                kept |= _beside(spec.experts)
+                kept |= _beside(spec.experts, spec.width)
             if spec.layer_inputs is not None:
                 kept |= {"told": np.zeros(spec.width), "told_out": np.zeros(spec.layer_inputs.size)}
             for name, array in kept.items():
@@ -154,9 +154,9 @@ class _Sums:
         return found
 
 
-def _beside(experts: Experts) -> dict[str, NDArray[np.float64]]:
-    """Of a shared expert and of latents."""
-    found = {}
+def _beside(experts: Experts, width: int) -> dict[str, NDArray[np.float64]]:
+    """Of a shared expert, and of what only experts read."""
+    found = {"latent": np.zeros(width)} if experts.apart else {}
     if experts.shared is not None:
         found["shared"] = np.zeros(experts.shared.hidden)
     if experts.latent is not None:

@@ -126,6 +126,9 @@ class Weights:
                 setattr(layer, f"experts_{name}", c.addressof(matrices))
                 self._experts.append(matrices)
             self._point(layer, "correction", f"{at}.mlp.correction")
+            self._point(layer, "expert_scales", f"{at}.mlp.expert_scales")
+            for name in ("router_norm", "experts_norm", "experts_post_norm", "shared_post_norm"):
+                self._norm(getattr(layer, name), f"{at}.mlp.{name}")
             for name in ("latent_in", "latent_out", "shared_gate"):
                 if f"{at}.mlp.{name}.weight" in self.packed.places:
                     self._matrix(getattr(layer, name), f"{at}.mlp.{name}")

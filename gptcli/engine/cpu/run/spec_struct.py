@@ -117,6 +117,7 @@ def _route(model: abi.Model, experts: Experts) -> None:
         model.groups, model.groups_chosen = experts.groups.count, experts.groups.chosen
         model.group_best = experts.groups.best
     model.on_input, model.latent = experts.on_input, experts.latent or 0
+    model.apart, model.router_scale = experts.apart, model.width**-0.5 if experts.apart else 1.0
 
 
 def _rounded(number: float, kind: Kind) -> float:

@@ -53,11 +53,12 @@ struct LayerWeights {
   Matrix router;          // data null: not a mixture
   Matrix latent_in, latent_out, shared_gate;  // data null: not there
   const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
-  const float *correction;                    // (experts), or null
+  const float *correction, *expert_scales;    // (experts), or null
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
   Matrix told_gate, told_out;  // of what the layer is told of its token; see told.h
   Norm told_norm;
+  Norm router_norm, experts_norm, experts_post_norm, shared_post_norm;  // of a mixture whose parts read apart
   int32_t cache, values_are_keys;  // cache: the layer whose keys and values it meets
   float scale;                     // of the stream as the layer leaves it
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
@@ -80,6 +81,8 @@ struct Model {
   float router_softcap, share_scale;
   float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   float value_eps;  // of a norm of each head's values that has no weight; 0: none
+  int32_t apart;       // what a mixture's parts read, each through a norm of its own
+  float router_scale;  // of what the router gives
   int32_t told_size;  // of what each layer is told of a token, 0: nothing
   float told_scale;   // of what the table has
   Matrix told_table, told_project;  // (rows, layers · told_size), (layers · told_size, width)

@@ -70,6 +70,7 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.gathered, count * s.gathered_stride);
   arena.give(s.hidden, count * s.hidden_stride);
   arena.give(s.expert_hidden, pairs * s.expert_stride);
+  arena.give(s.aside, m.apart ? count * s.width_stride : 0);
   arena.give(s.told, count * s.told_stride);
   arena.give(s.projected, count * s.told_stride);
   arena.give(s.asked, count * s.asked_stride);

@@ -10,7 +10,7 @@ from gptcli.engine.model.families import gemma4_text
 from gptcli.engine.model.rules import Beside, Rules
 from gptcli.engine.model.spec import ModelSpec
 
-SUPPORTS = "Gemma 4 E2B, E4B and 31B: text only, what sees and hears is left out"
+SUPPORTS = "Gemma 4 E2B, E4B, 26B-A4B and 31B: text only, what sees and hears is left out"
 #: What hears, in all that do.
 HEARING = Beside("what hears", r"(audio_tower|embed_audio)\..*")
 

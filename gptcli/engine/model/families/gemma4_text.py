@@ -9,13 +9,14 @@ from typing import Any
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import SharedExpert
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rule, Rules, linear
-from gptcli.engine.model.size_fields import ACTIVATIONS, FULL, SLIDING, rms_norm, sizes
+from gptcli.engine.model.size_fields import ACTIVATIONS, FULL, SLIDING, mixture, rms_norm, sizes
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
-SUPPORTS = "Gemma 4 E2B and E4B, text only as they are"
+SUPPORTS = "Gemma 4 E2B, E4B, 26B-A4B and 31B, text only as they are"
 #: What a config may leave out.
 SIZES = {
     "hidden_size": 2304,
@@ -39,9 +40,25 @@ _INPUTS, _INPUT_ROWS = "hidden_size_per_layer_input", "vocab_size_per_layer_inpu
 
 def spec(config: ConfigFields) -> ModelSpec:
     """Field names and defaults are those of transformers' Gemma4TextConfig."""
-    config.refuse_unless("enable_moe_block", False)
     found = common(config.over(SIZES))
-    return replace(found, layer_inputs=_inputs(config, found.vocab))
+    found = replace(found, layer_inputs=_inputs(config, found.vocab))
+    return _mixed(config, found) if config.flag("enable_moe_block", False) else found
+
+
+def _mixed(config: ConfigFields, spec: ModelSpec) -> ModelSpec:
+    """With experts beside the MLP of every layer."""
+    config.refuse_unless("use_double_wide_mlp", False)
+    experts = mixture(
+        config,
+        count=config.count("num_experts"),
+        chosen=config.count("top_k_experts"),
+        hidden=config.count("moe_intermediate_size"),
+        normalised=True,
+        shared=SharedExpert(spec.hidden),
+        apart=True,
+    )
+    layers = tuple(replace(each, mixture=True) for each in spec.each_layer)
+    return replace(spec, experts=experts, each_layer=layers)
 
 
 def common(config: ConfigFields) -> ModelSpec:
@@ -140,7 +157,10 @@ def rules(spec: ModelSpec) -> Rules:
     readers = [str(at) for at, each in enumerate(spec.each_layer) if each.reads is not None]
     spare = rf"layers\.({'|'.join(readers)})\.self_attn\.[kv]_(proj|norm)\.(weight|bias)"
     found = llama_names.rules(
-        spec, mlp_norm="pre_feedforward_layernorm", ignored=(spare,) if readers else ()
+        spec,
+        mlp=_mixture_rules(spec.experts.count) if spec.experts is not None else None,
+        mlp_norm="pre_feedforward_layernorm",
+        ignored=(spare,) if readers else (),
     )
     more = [Rule("layers.{i}.layer_scalar", "layers.{i}.scale")]
     if spec.layer_inputs is not None:
@@ -154,3 +174,24 @@ def rules(spec: ModelSpec) -> Rules:
             *linear("layers.{i}.post_per_layer_input_norm", f"{ours}.norm", bias=False),
         ]
     return replace(found, rules=(*found.rules, *more))
+
+
+def _mixture_rules(experts: int) -> list[Rule]:
+    """The MLP of a layer is the shared expert of its mixture."""
+    theirs, ours = "layers.{i}", "layers.{i}.mlp"
+    both = (f"{ours}.experts.{{n}}.gate.weight", f"{ours}.experts.{{n}}.up.weight")
+    down = f"{ours}.experts.{{n}}.down.weight"
+    norms = {
+        "pre_feedforward_layernorm_2.weight": "experts_norm.weight",
+        "post_feedforward_layernorm_1.weight": "shared_post_norm.weight",
+        "post_feedforward_layernorm_2.weight": "experts_post_norm.weight",
+        "router.scale": "router_norm.weight",
+        "router.proj.weight": "router.weight",
+        "router.per_expert_scale": "expert_scales",
+        **{f"mlp.{part}_proj.weight": f"shared.{part}.weight" for part in ("gate", "up", "down")},
+    }
+    return [
+        *(Rule(f"{theirs}.{stored}", f"{ours}.{into}") for stored, into in norms.items()),
+        Rule(f"{theirs}.experts.gate_up_proj", both, members=experts),
+        Rule(f"{theirs}.experts.down_proj", down, members=experts),
+    ]
