@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 #: What stands in a table for what nobody told.
 UNKNOWN = "–"
 
@@ -13,6 +16,11 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def total_length(lengths: Iterable[float]) -> float:
+    """Of vectors that stand at right angles to each other, how long all of them are together."""
+    return math.hypot(*lengths)
 
 
 def counted(count: int | None, name: str) -> str:

@@ -247,3 +247,15 @@ def chat_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def base_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without a template."""
     return with_context(tiny_model, tmp_path_factory.mktemp("base") / "m", 512, None)
+
+
+@pytest.fixture(scope="session", params=["qwen3_5_text/plain", "lfm2/plain"])
+def hybrid_model(
+    request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model most of whose layers carry a state in place of attention, for chats of 512 tokens."""
+    from tests.hybrids import hybrid
+
+    name = request.param.split("/")[0]
+    directory = tmp_path_factory.mktemp("hybrid") / name
+    return hybrid(request.param, tiny_model, directory, context=512, template=CHAT_TEMPLATE)

@@ -12,11 +12,11 @@ Fields = dict[str, Any]
 class Case:
     """A model_type, fields of its config, the largest shard.
 
-    attention: how transformers computes it; packed: its experts are stored in MXFP4; short: how
-    many tokens are computed once more by themselves, where the length matters. repeats: nothing is
-    new in it but names, sizes and how known parts go together, so its logits and its weights are
-    compared, and the many ways to compute them are those of other cases. seed: another draw, where
-    with the first rounding decides which experts are chosen.
+    attention: how transformers computes it; packed: its experts are stored in MXFP4; stacked: in
+    two stacks; short: how many tokens are computed once more by themselves, where the length
+    matters. repeats: nothing is new in it but names, sizes and how known parts go together, so its
+    logits and its weights are compared, and the many ways to compute them are those of other cases.
+    seed: another draw, where with the first rounding decides which experts are chosen.
     """
 
     kind: str
@@ -24,6 +24,7 @@ class Case:
     shard: str = "1GB"
     attention: str = "eager"
     packed: bool = False
+    stacked: bool = False
     short: int = 0
     repeats: bool = False
     seed: int = 0
@@ -55,7 +56,7 @@ WIDE: Fields = SMALL | {"head_dim": 8}
 GEMMA: Fields = WIDE | {"hidden_size": 24}
 TIED: Fields = {"tie_word_embeddings": True}
 UNTIED: Fields = {"tie_word_embeddings": False}
-FULL, SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING, LINEAR = "full_attention", "sliding_attention", "linear_attention"
 #: Keys and values of layers 0 and 1 are read by layers of their kinds behind them, where some are.
 GEMMA4_SIZES: Fields = GEMMA | {
     "num_hidden_layers": 4,
@@ -134,6 +135,13 @@ LLAMA4: Fields = WIDE | {
     "floor_scale": 5,
     "attn_scale": 0.4,
 }
+LAGUNA: Fields = WIDE | {
+    "num_hidden_layers": 3,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 20,
+}
 GPT_OSS: Fields = WIDE | {
     "num_local_experts": 4,
     "num_experts_per_tok": 2,
@@ -146,6 +154,39 @@ MULTIPLIERS: Fields = {
     "attention_multiplier": 0.25,
     "residual_multiplier": 0.6,
     "logits_scaling": 0.5,
+}
+LATENT: Fields = SMALL | {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 12,
+    "q_lora_rank": 10,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
+MINICPM3: Fields = LATENT | {
+    "v_head_dim": None,
+    "scale_emb": 3,
+    "dim_model_base": 8,
+    "rope_parameters": {
+        "rope_type": "longrope",
+        "rope_theta": 500.0,
+        "short_factor": [1.0, 1.1],
+        "long_factor": [1.2, 1.9],
+        "original_max_position_embeddings": 24,
+    },
+}
+#: What DeepSeek's YaRN does to angles and to scores.
+STEEPENED: Fields = YARN | {"mscale": 0.6, "mscale_all_dim": 0.6}
+DEEPSEEK: Fields = LATENT | {k: v for k, v in ROUTED.items() if k not in WIDE}
+KIMI_VISION: Fields = {
+    "patch_size": 4,
+    "pos_emb_height": 2,
+    "pos_emb_width": 2,
+    "pos_emb_time": 2,
+    "num_attention_heads": 1,
+    "num_hidden_layers": 1,
+    "hidden_size": 16,
+    "intermediate_size": 8,
 }
 VISION: Fields = {
     "hidden_size": 8,
@@ -200,7 +241,7 @@ def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
 
 
 QWEN3_5: Fields = WIDE | {
-    "layer_types": ["linear_attention", FULL],
+    "layer_types": [LINEAR, FULL],
     "linear_num_key_heads": 2,
     "linear_num_value_heads": 4,
     "linear_key_head_dim": 10,
@@ -208,9 +249,77 @@ QWEN3_5: Fields = WIDE | {
     "linear_conv_kernel_dim": 4,
     "rms_norm_eps": 1e-4,
 }
+QWEN3_5_VISION: Fields = {
+    "model_type": "qwen3_5_vision",
+    "depth": 1,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_heads": 1,
+    "patch_size": 2,
+    "temporal_patch_size": 1,
+    "out_hidden_size": 16,
+    "num_position_embeddings": 4,
+}
+QWEN3_5_IDS: Fields = {
+    "image_token_id": 60,
+    "video_token_id": 59,
+    "vision_start_token_id": 58,
+    "vision_end_token_id": 57,
+}
 LFM2: Fields = SMALL | {
     "layer_types": ["conv", FULL],
     "block_multiple_of": 8,
+}
+
+LFM2_MOE: Fields = SMALL | {
+    "layer_types": ["conv", FULL],
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "num_dense_layers": 1,
+    "norm_eps": 1e-4,
+}
+#: Half of the features of each head of attention rotate.
+BAMBA: Fields = SMALL | {
+    "hidden_size": 24,
+    "attn_layer_indices": [1],
+    "mamba_n_heads": 4,
+    "mamba_n_groups": 2,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
+    "rms_norm_eps": 1e-4,
+}
+FALCON_H1: Fields = SMALL | {
+    "mamba_d_ssm": 24,
+    "mamba_n_heads": 4,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 16,
+    "rms_norm_eps": 1e-4,
+    "ssm_multipliers": [0.7, 1.2, 0.8, 1.5, 0.6],
+    "ssm_out_multiplier": 0.9,
+    "mlp_multipliers": [1.4, 0.7],
+    "key_multiplier": 0.8,
+    "attention_out_multiplier": 1.2,
+    "embedding_multiplier": 1.7,
+    "lm_head_multiplier": 1.3,
+}
+QWEN3_NEXT: Fields = QWEN3_5 | {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 10,
+}
+NEMOTRON_H: Fields = SMALL | {
+    "layers_block_type": [LINEAR, "mlp", FULL, "mlp"],
+    "head_dim": 8,
+    "mamba_num_heads": 4,
+    "mamba_head_dim": 12,
+    "ssm_state_size": 10,
+    "n_groups": 2,
+    "chunk_size": 16,
+    "layer_norm_epsilon": 1e-3,
 }
 
 CASES: dict[str, Case] = {
@@ -403,6 +512,11 @@ CASES: dict[str, Case] = {
             "max_window_layers": 3,
         },
     ),
+    "glm4_moe_lite/plain": Case(
+        "glm4_moe_lite",
+        DEEPSEEK | {"mlp_layer_types": ["sparse", "dense"], "rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
     "glm4_moe/dense_first": Case(
         "glm4_moe",
         ROUTED | {"use_qk_norm": True, "norm_topk_prob": False, "routed_scaling_factor": 0.7},
@@ -460,6 +574,17 @@ CASES: dict[str, Case] = {
     "llama4_text/chunks": Case(
         "llama4_text", LLAMA4 | {"interleave_moe_layer_step": 2, "rope_parameters": LLAMA3}
     ),
+    "llama4_text/published": Case(
+        "llama4_text",
+        LLAMA4
+        | {"interleave_moe_layer_step": 2, "floor_scale": 8192, "attn_scale": 0.1}
+        | {"attention_chunk_size": 8192}
+        | {
+            "rope_parameters": LLAMA3
+            | {"original_max_position_embeddings": 8192, "factor": 16.0, "rope_theta": 500000.0}
+        },
+        repeats=True,
+    ),
     "llama4/vision": Case(
         "llama4",
         {
@@ -496,6 +621,35 @@ CASES: dict[str, Case] = {
             "moe_layers": [0, 2],
         },
         repeats=True,
+    ),
+    "laguna/mixed": Case(
+        "laguna",
+        LAGUNA
+        | {
+            "layer_types": [FULL, SLIDING, SLIDING],
+            "num_attention_heads_per_layer": [4, 6, 6],
+            "sliding_window": 7,
+            "moe_routed_scaling_factor": 2.5,
+            "rope_parameters": {
+                FULL: YARN | {"partial_rotary_factor": 0.5, "attention_factor": 1.3},
+                SLIDING: {"rope_type": "default", "rope_theta": 100.0},
+            },
+        },
+        seed=4,
+    ),
+    "laguna/options": Case(
+        "laguna",
+        LAGUNA
+        | TIED
+        | {
+            "mlp_layer_types": ["dense", "dense", "sparse"],
+            "moe_router_logit_softcapping": 0.8,
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    # No layer has a window, whatever it says of one.
+    "laguna/elements": Case(
+        "laguna", LAGUNA | {"gating": "per-element", "sliding_window": 0}, repeats=True
     ),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
@@ -771,7 +925,7 @@ CASES: dict[str, Case] = {
         QWEN3_5
         | TIED
         | {
-            "layer_types": [FULL, "linear_attention"],
+            "layer_types": [FULL, LINEAR],
             "linear_num_value_heads": 2,
             "linear_value_head_dim": 18,
             "linear_conv_kernel_dim": 2,
@@ -784,21 +938,8 @@ CASES: dict[str, Case] = {
         "qwen3_5",
         {
             "text_config": QWEN3_5 | {"model_type": "qwen3_5_text", "rms_norm_eps": 1e-3},
-            "vision_config": {
-                "model_type": "qwen3_5_vision",
-                "depth": 1,
-                "hidden_size": 8,
-                "intermediate_size": 8,
-                "num_heads": 1,
-                "patch_size": 2,
-                "temporal_patch_size": 1,
-                "out_hidden_size": 16,
-                "num_position_embeddings": 4,
-            },
-            "image_token_id": 60,
-            "video_token_id": 59,
-            "vision_start_token_id": 58,
-            "vision_end_token_id": 57,
+            "vision_config": QWEN3_5_VISION,
+            **QWEN3_5_IDS,
         },
     ),
     "lfm2/plain": Case("lfm2", LFM2),
@@ -830,6 +971,36 @@ CASES: dict[str, Case] = {
         | {"layer_norm_eps": 1e-3, "logit_scale": 1.5},
         repeats=True,
     ),
+    "deepseek_v2/lite": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | {"q_lora_rank": None, "first_k_dense_replace": 1, "rms_norm_eps": 1e-3}
+        | {"rope_parameters": STEEPENED | {"mscale": 1.0}, "attention_bias": True},
+        repeats=True,
+    ),
+    "deepseek_v2/groups": Case(
+        "deepseek_v2",
+        DEEPSEEK
+        | TIED
+        | {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2}
+        | {"n_shared_experts": 1, "routed_scaling_factor": 2.5},
+    ),
+    "deepseek_v3/groups": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
+        | {"rope_parameters": STEEPENED, "n_shared_experts": 2},
+        repeats=True,
+    ),
+    "deepseek_v3/options": Case(
+        "deepseek_v3",
+        DEEPSEEK
+        | TIED
+        | {"n_group": 1, "topk_group": 1, "first_k_dense_replace": 0, "norm_topk_prob": False}
+        | {"q_lora_rank": None, "rope_interleave": False, "attention_bias": True}
+        | {"rms_norm_eps": 1e-3},
+        repeats=True,
+    ),
     "ernie4_5/tied": Case("ernie4_5", WIDE, repeats=True),
     "ernie4_5/options": Case(
         "ernie4_5",
@@ -855,6 +1026,154 @@ CASES: dict[str, Case] = {
         GRANITE4 | TIED | {"attention_bias": True, "position_embedding_type": None},
         repeats=True,
     ),
+    "granitemoehybrid/mamba": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "layer_types": [LINEAR, FULL],
+            "mamba_n_groups": 2,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+            "position_embedding_type": None,
+        },
+        repeats=True,
+    ),
+    "granitemoehybrid/mixture": Case(
+        "granitemoehybrid",
+        GRANITE4
+        | {
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "intermediate_size": 12,
+            "layer_types": [FULL, LINEAR],
+            "mamba_n_groups": 1,
+            "mamba_d_state": 10,
+            "mamba_chunk_size": 16,
+            "rms_norm_eps": 1e-4,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/mixture": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, "moe", FULL, "mlp"],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "routed_scaling_factor": 1.7,
+        },
+        repeats=True,
+    ),
+    "nemotron_h/latent": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": ["moe", LINEAR, FULL],
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 12,
+            "moe_shared_expert_intermediate_size": 20,
+            "moe_latent_size": 12,
+            "norm_topk_prob": False,
+        },
+        seed=2,
+    ),
+    "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT, repeats=True),
+    "qwen3_next/options": Case(
+        "qwen3_next",
+        QWEN3_NEXT
+        | TIED
+        | {
+            "layer_types": [FULL, LINEAR],
+            "mlp_only_layers": [1],
+            "norm_topk_prob": False,
+            "attention_bias": True,
+        },
+        repeats=True,
+    ),
+    "qwen3_5_moe_text/alone": Case("qwen3_5_moe_text", QWEN3_NEXT, repeats=True),
+    "qwen3_5_moe/stacked": Case(
+        "qwen3_5_moe",
+        {
+            "text_config": QWEN3_NEXT | {"model_type": "qwen3_5_moe_text"},
+            "vision_config": QWEN3_5_VISION | {"model_type": "qwen3_5_moe_vision"},
+            **QWEN3_5_IDS,
+        },
+        stacked=True,
+        repeats=True,
+    ),
+    "lfm2_moe/plain": Case("lfm2_moe", LFM2_MOE, repeats=True),
+    "lfm2_moe/options": Case(
+        "lfm2_moe",
+        LFM2_MOE
+        | UNTIED
+        | {
+            "layer_types": [FULL, "conv"],
+            "num_dense_layers": 0,
+            "use_expert_bias": False,
+            "norm_topk_prob": False,
+            "routed_scaling_factor": 1.5,
+            "conv_bias": True,
+        },
+        repeats=True,
+    ),
+    "bamba/plain": Case("bamba", BAMBA),
+    "bamba/options": Case(
+        "bamba",
+        BAMBA
+        | TIED
+        | {
+            "attn_layer_indices": [0],
+            "attention_bias": True,
+            "mlp_bias": True,
+            "mamba_n_groups": 1,
+            "mamba_expand": 3,
+            "mamba_d_state": 18,
+            "mamba_d_conv": 2,
+            "mamba_conv_bias": False,
+            "mamba_proj_bias": True,
+            "time_step_limit": [0.6, 0.9],
+            "rms_norm_eps": 1e-3,
+        },
+    ),
+    "falcon_h1/multiplied": Case(
+        "falcon_h1", FALCON_H1 | {"attention_in_multiplier": 1.1, "ssm_in_multiplier": 1.25}
+    ),
+    "falcon_h1/normed": Case(
+        "falcon_h1",
+        FALCON_H1
+        | TIED
+        | {
+            "mamba_rms_norm": True,
+            "mamba_n_groups": 2,
+            "attention_bias": True,
+            "projectors_bias": True,
+            "mamba_proj_bias": True,
+            "mlp_bias": True,
+        },
+    ),
+    "falcon_h1/gate_first": Case(
+        "falcon_h1",
+        FALCON_H1 | {"mamba_rms_norm": True, "mamba_norm_before_gate": False, "mamba_d_ssm": None},
+        repeats=True,
+    ),
+    "nemotron_h/dense": Case("nemotron_h", NEMOTRON_H),
+    "nemotron_h/options": Case(
+        "nemotron_h",
+        NEMOTRON_H
+        | {
+            "layers_block_type": [LINEAR, FULL, LINEAR, "mlp"],
+            "mlp_bias": True,
+            "use_bias": True,
+            "use_conv_bias": False,
+            "time_step_min": 0.6,
+            "conv_kernel": 3,
+        },
+        repeats=True,
+    ),
     "hunyuan_v1_dense/alpha": Case(
         "hunyuan_v1_dense",
         WIDE | {"rope_parameters": ALPHA},
@@ -863,6 +1182,25 @@ CASES: dict[str, Case] = {
         "hunyuan_v1_dense",
         WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
         repeats=True,
+    ),
+    "kimi_k25/vision": Case(
+        "kimi_k25",
+        UNTIED
+        | {"projection_hidden_size": 16, "vision_config": KIMI_VISION}
+        | {
+            "text_config": DEEPSEEK
+            | {"model_type": "deepseek_v3", "n_group": 1, "topk_group": 1}
+            | {"first_k_dense_replace": 1}
+        },
+        repeats=True,
+    ),
+    "minicpm3/plain": Case("minicpm3", MINICPM3),
+    "minicpm3/options": Case(
+        "minicpm3",
+        MINICPM3
+        | UNTIED
+        | {"q_lora_rank": None, "v_head_dim": 5, "attention_bias": True, "mlp_bias": True}
+        | {"scale_depth": None, "dim_model_base": None, "rms_norm_eps": 1e-3},
     ),
     "ministral/mixed": Case(
         "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}, repeats=True

@@ -44,7 +44,7 @@ def randomise(model: torch.nn.Module) -> None:
         parameter.data.copy_(begun + noise)
     for name, buffer in sorted(model.named_buffers()):
         # Weights that are not trained: they begin with 0, or scale by 1.
-        if name.endswith("e_score_correction_bias"):
+        if name.endswith(("e_score_correction_bias", "expert_bias")):
             buffer.data.copy_(0.3 * torch.randn(buffer.shape))
         if name.endswith("layer_scalar"):
             buffer.data.add_(0.3 * torch.randn(buffer.shape))
@@ -88,6 +88,34 @@ def store_packed(directory: Path, packed: dict[str, torch.Tensor]) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
+def store_stacked(directory: Path) -> None:
+    """Put the experts of a saved checkpoint into two stacks, as Qwen3.5's are published."""
+    plain = load_file(directory / "model.safetensors")
+    stacks: dict[str, dict[int, dict[str, torch.Tensor]]] = {}
+    for name in list(plain):
+        block, found, rest = name.partition(".experts.")
+        if found:
+            number, part, _ = rest.split(".")
+            stacks.setdefault(block + found, {}).setdefault(int(number), {})[part] = plain.pop(name)
+    for block, experts in stacks.items():
+        each = [experts[number] for number in sorted(experts)]
+        both = [torch.cat([one["gate_proj"], one["up_proj"]]) for one in each]
+        plain[f"{block}gate_up_proj"] = torch.stack(both)
+        plain[f"{block}down_proj"] = torch.stack([one["down_proj"] for one in each])
+    save_file(plain, directory / "model.safetensors")
+
+
+def rename(directory: Path) -> None:
+    """Give Kimi's layers of text the name that they are published under.
+
+    transformers reads that as well, and writes the name that layers have in what sees.
+    """
+    stored = load_file(directory / "model.safetensors")
+    written, published = "language_model.model.blocks.", "language_model.model.layers."
+    named = {name.replace(written, published): part for name, part in stored.items()}
+    save_file(named, directory / "model.safetensors")
+
+
 def make(name: str) -> None:
     """Write one case."""
     case = CASES[name]
@@ -99,6 +127,10 @@ def make(name: str) -> None:
     model.save_pretrained(directory, max_shard_size=case.shard)
     if packed:
         store_packed(directory, packed)
+    if case.stacked:
+        store_stacked(directory)
+    if case.kind == "kimi_k25":
+        rename(directory)
     ids = torch.randint(0, model.config.get_text_config().vocab_size, (2, TIME))
     golden = {"ids": ids, "logits": logits(model, ids)}
     if case.short:

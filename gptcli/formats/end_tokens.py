@@ -1,7 +1,8 @@
 """Tokens that end a text or a turn, known by their texts, so that files need not name them.
 
 A GGUF file names one end; the others of the model's generation_config.json were lost when it was
-converted. Those that llama.cpp knows (`special_eog_ids` in its src/llama-vocab.cpp) are known here.
+converted. Those that llama.cpp knows (`special_eog_ids` in its src/llama-vocab.cpp) are known here,
+and those of Llama 4.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection
 #: Ends of a turn, of a message, of a document.
 _TURNS = ["<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<turn|>"]
 _TURNS += ["<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|tool_response>"]
-_TURNS += ["<EOT>", "_<EOT>", "[EOT]", "<end_of_utterance>"]
+_TURNS += ["<EOT>", "_<EOT>", "[EOT]", "<end_of_utterance>", "<|eot|>", "<|eom|>", "[e~["]
 _DOCUMENTS = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[EOS]"]
 _DOCUMENTS += ["<｜end▁of▁sentence｜>"]
 #: Code in the middle of a file: padding, and where another repository or file begins.

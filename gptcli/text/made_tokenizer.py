@@ -28,7 +28,7 @@ from gptcli.types.events import Notice
 
 _TOO_LARGE = "is larger than any tokenizer should be"
 #: Raised when what is made changes.
-_FORMAT = b"2"
+_FORMAT = b"3"
 #: Bytes below which a file has too few tokens to be kept in another form: it is opened each time.
 _HELD = 1 << 18
 #: So long one process waits for another that makes the same, before it makes it for itself.
@@ -108,7 +108,9 @@ def _made(directory: Path) -> TokenizerSource:
     if not sources:
         raise ModelError(str(directory), f"has no {TOKENIZER}")
     held = reading.read(directory, sources)
-    kind = reading.class_of(directory, said := _settings(directory, held))
+    said = _settings(directory, held)
+    with _blamed(directory / sources[0], "cannot be made into a tokenizer"):
+        kind = reading.kind_of(directory, held, said)
     said, digest = reading.raw(said), _digest(held, kind)
 
     def read() -> TokenizerText:

@@ -10,25 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
+from gptcli.formats.tokenizer_json.byte_letters import byte_of_character
+
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-
-
-@cache
-def byte_of_character() -> dict[str, int]:
-    """GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    table = {chr(byte): byte for byte in printable}
-    hidden = (byte for byte in range(256) if byte not in set(printable))
-    return table | {chr(0x100 + i): byte for i, byte in enumerate(hidden)}
-
-
-@cache
-def character_of_byte() -> dict[int, str]:
-    """The same the other way."""
-    return {byte: character for character, byte in byte_of_character().items()}
 
 
 def byte_level(token: str) -> bytes:
@@ -52,9 +38,19 @@ def scheme(decoder: Any) -> Callable[[str], bytes] | None:
     kinds = _kinds(decoder)
     if "ByteLevel" in kinds:
         return byte_level
-    if kinds & {"ByteFallback", "Metaspace"}:
+    if kinds & {"ByteFallback", "Metaspace"} or _spaces(decoder):
         return sentence_piece
     return None
+
+
+def _spaces(decoder: Any) -> bool:
+    """Whether a ▁ becomes a space by a step of its own, as models without bytes have it."""
+    if not isinstance(decoder, dict):
+        return False
+    if decoder.get("type") == "Replace":
+        return decoder.get("pattern") == {"String": "▁"} and decoder.get("content") == " "
+    parts = decoder.get("decoders")
+    return isinstance(parts, list) and any(map(_spaces, parts))
 
 
 def _kinds(decoder: Any) -> set[str]:

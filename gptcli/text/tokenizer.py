@@ -11,11 +11,12 @@ from typing import Any
 
 from gptcli.errors import InputError, ModelError
 from gptcli.formats.tokenizer_json import bounds, library
+from gptcli.formats.tokenizer_json.byte_letters import spelled
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.text import added_tokens, first_space, made_tokenizer, template_source
 from gptcli.text.opened_tokenizer import opened
 from gptcli.text.template_source import TemplateText
-from gptcli.text.token_bytes import byte_level, character_of_byte, scheme, sentence_piece
+from gptcli.text.token_bytes import byte_level, scheme, sentence_piece
 from gptcli.types.events import Notice
 
 #: Letters of each that need no thought: ordinary tokenizers make no more of a letter.
@@ -137,7 +138,7 @@ class Tokenizer:
     def _spelled(self, letter: str) -> str:
         """A letter as the vocabulary spells it."""
         if self._scheme is byte_level:
-            return "".join(map(character_of_byte().__getitem__, letter.encode()))
+            return spelled(letter.encode())
         return letter.replace(" ", "▁")
 
     @property

@@ -15,11 +15,16 @@ MAX_WEIGHTS = 16_000_000
 
 Over = Literal["mean", "max"]
 
+#: What a layer carries from token to token in place of attention: memories by the gated delta rule,
+#: memories by the steps of Mamba-2, or the last inputs of a short convolution.
+Carries = Literal["delta", "step", "convolution"]
+
 
 @dataclass(frozen=True)
 class AttentionRequest(Question["Attention"]):
     """layer and head: None for all of them. over: one map made of all that are asked for.
 
+    In a layer that carries a state, head is one of its memories, and over makes one of them.
     special: control tokens in the prompt are obeyed.
     """
 
@@ -49,11 +54,26 @@ class AttentionMap:
 
 
 @dataclass(frozen=True)
-class Attention:
-    """The maps, layer by layer and in them head by head.
+class CarriedState:
+    """How long the state of a layer without attention is, lengths[token][memory], behind each.
 
-    tokens are those of the window, the first at position `first` of `prompt_tokens`. group: how
-    many heads share one head of keys and values. windows: how far back each layer sees.
+    The length of a memory is its Frobenius norm. memories: which these are, (None,) where one
+    number was made of all; a short convolution has the one, 0.
+    """
+
+    layer: int
+    kind: Carries
+    memories: tuple[int | None, ...]
+    lengths: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The maps, layer by layer and in them head by head, and the states of layers without.
+
+    attending: the layers that have attention; of others there is no map. tokens are those of the
+    window, the first at position `first` of `prompt_tokens`. group: how many heads share one head
+    of keys and values. windows: how far back each layer sees.
     """
 
     request: AttentionRequest
@@ -66,7 +86,9 @@ class Attention:
     group: int
     windows: tuple[int | None, ...]
     sinks: bool
+    attending: tuple[int, ...]
     maps: tuple[AttentionMap, ...]
+    states: tuple[CarriedState, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     def shared(self, head: int) -> range:

@@ -60,8 +60,8 @@ class Speeds:
     """What a model does once it is open. None, or nothing, for what was not asked for.
 
     threads: of a CPU, None on a GPU; kernels: their set of instructions, None where torch
-    computes; weight_bytes: the weights that a token of one text reads. bandwidth: how fast as many
-    threads read memory, measured beside decoding.
+    computes; weight_bytes: the weights that a token of one text reads, state_bytes: the states in
+    place of attention. bandwidth: how fast as many threads read memory, measured beside decoding.
     """
 
     source: Source
@@ -72,6 +72,7 @@ class Speeds:
     decode: tuple[DecodeSpeed, ...] = ()
     batch: Rounds | None = None
     bandwidth: Rounds | None = None
+    state_bytes: int = 0
 
     def share(self, decode: DecodeSpeed) -> float | None:
         """The part of the bandwidth that decoding needs to read what it reads; by the medians.

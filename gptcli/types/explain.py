@@ -15,8 +15,9 @@ from gptcli.types.window import Window
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
-#: "told": what a layer adds of what it is told of the token by itself, where there is such.
-BlockName = Literal["attention", "mlp", "told"]
+#: "state": what a layer adds that carries one from token to token in place of attention; "told": of
+#: what it is told of the token by itself, where there is such.
+BlockName = Literal["attention", "state", "mlp", "told"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Facts:
     """What the model is, as far as the words need it.
 
     side_by_side: attention and MLP of a layer read the same stream. group: how many heads share
-    keys and values. positions: how the model knows the order of tokens.
+    keys and values. attending: how many layers have attention, carrying: how many carry a state in
+    its place. positions: how the model knows the order of tokens.
     """
 
     width: int
     layers: int
+    attending: int
+    carrying: int
     heads: int
     group: int
     head_dim: int
@@ -55,7 +59,8 @@ class Block:
 
     norm: the length of the update; cosine: with the stream that it is added to; says: what the
     stream would say with it, read out. looks: how attention is shared out, the most first, as
-    (position, token, share), the mean over the heads; empty for all else.
+    (position, token, share), the mean over the heads; empty for what is no attention. state: how
+    long each memory of a layer's state is then; empty where there is none.
     """
 
     layer: int
@@ -65,6 +70,7 @@ class Block:
     stream_norm: float
     says: tuple[tuple[Token, float], ...]
     looks: tuple[tuple[int, Token, float], ...] = ()
+    state: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

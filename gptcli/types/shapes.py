@@ -32,11 +32,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Flow:
-    """A tensor of the forward pass; each_layer: every layer makes one."""
+    """A tensor of the forward pass; layers: which of them make one, none where it is made once."""
 
     name: str
     shape: tuple[int, ...]
-    each_layer: bool = False
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

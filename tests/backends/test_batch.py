@@ -147,6 +147,16 @@ def by_sample(parts: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("most", [None, 2])
 def test_each_is_answered_as_alone(backend, most):
     """Catches whatever one question leaves for another: seeds, prefixes, stops, an error."""
+    as_alone(backend, most)
+
+
+def test_each_is_answered_as_alone_where_states_cannot_go_back(hybrid_model):
+    """Catches a state that a row takes from another, or that is kept for another text."""
+    model = OpenModel(ModelDir("tiny", hybrid_model, "test"), Compute(device="cpu"))
+    as_alone(LocalBackend(model), 3)
+
+
+def as_alone(backend: LocalBackend, most: int | None) -> None:
     asked = list(QUESTIONS.items())
     random.Random(most).shuffle(asked)
     coming: list[Any] = []

@@ -11,6 +11,7 @@ import pytest
 from gptcli.backends.local import bench as module
 from gptcli.backends.local import stopwatch
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.engine.model.mixers import state_numbers
 from gptcli.errors import ContextError, ResourceError
 from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, BenchRequest, Rounds
 from gptcli.types.compute import Compute
@@ -121,6 +122,18 @@ def test_the_share_is_bytes_by_seconds_by_bandwidth(model, monkeypatch):
     cache = 2 * spec.layers * spec.kv_heads * spec.head_dim * model.runner.facts.itemsize * 22.5
     assert decode.bytes == model.runner.facts.weight_bytes + cache
     assert found.share(decode) == decode.bytes * 4 / (stopwatch.PASSES * READ)
+
+
+def test_a_hybrid_reads_its_states(hybrid_model, monkeypatch):
+    """Catches a share that takes states for nothing, or layers without keys for some with."""
+    model = OpenModel(ModelDir("tiny", hybrid_model, "test"), Compute(device="cpu"))
+    request = BenchRequest(("decode",), depths=(20,), new_tokens=4, rounds=1)
+    found = told(module.answer(model, request, Ticks(model.runner, monkeypatch)))[1]
+    spec, facts = model.runner.spec, model.runner.facts
+    cache = 2 * spec.kv_heads * spec.head_dim * facts.itemsize * 22.5
+    states = sum(4 * state_numbers(each.mixer) for each in spec.each_layer if each.mixer)
+    assert found.state_bytes == states > 0
+    assert found.decode[0].bytes == facts.weight_bytes + cache + states
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ from gptcli.types.few_shot import (
 from gptcli.types.models import ModelDir
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.sampling import SamplingWish
+from tests.conftest import CHAT_TEMPLATE
 from tests.engine.state.recurrent import RecurrentRunner
+from tests.hybrids import hybrid
 
 WARM = SamplingWish(temperature=1.2, logit_bias=(("<|end|>", float("-inf")),))
 EXAMPLES = (Example("the cat", "sat"), Example("the dog", "on the log"), Example("they", "all"))
@@ -45,6 +47,8 @@ TEXTS = ("the mat on the mat", "the mat on the log", "a", "the dog", "together, 
 FORMS = pytest.mark.parametrize(
     "form", [ChatForm(), ChatForm(transcript=TranscriptForm())], ids=["template", "transcript"]
 )
+
+HYBRIDS = ("qwen3_5_text/plain", "lfm2/plain")
 
 Asked = Callable[[LocalBackend], Iterator[Any]]
 
@@ -58,19 +62,33 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=["sums", *HYBRIDS])
+def opened(request, chat_model: Path, tiny_model: Path, tmp_path: Path) -> Callable[[], OpenModel]:
+    """A model with a sum in its last layer, through torch, or hybrids in the kernels."""
+
+    def sums() -> OpenModel:
+        model = ModelDir("tiny", chat_model, "test")
+        found = OpenModel(model, Compute(device="cpu", cpu_features="none"))
+        found.__dict__["runner"] = RecurrentRunner(chat_model)
+        return found
+
+    if request.param == "sums":
+        return sums
+    directory = tmp_path / "hybrid"
+    hybrid(request.param, tiny_model, directory, context=512, template=CHAT_TEMPLATE)
+    model = ModelDir("tiny", directory, "test")
+    return lambda: OpenModel(model, Compute(device="cpu", dtype="float32", threads=1))
+
+
 @pytest.fixture
-def same(chat_model: Path, monkeypatch) -> Callable[[Asked], tuple[list[Any], list[int]]]:
+def same(opened, monkeypatch) -> Callable[[Asked], tuple[list[Any], list[int]]]:
     """Asks such a model, and one that computes every prompt from its first token on.
 
     What came is compared, but for times and what was reused, and given with the latter.
     """
 
     def run(asked: Asked) -> list[Any]:
-        model = OpenModel(
-            ModelDir("tiny", chat_model, "test"), Compute(device="cpu", cpu_features="none")
-        )
-        model.__dict__["runner"] = RecurrentRunner(chat_model)
-        return list(asked(LocalBackend(model)))
+        return list(asked(LocalBackend(opened())))
 
     def from_nothing(prefix: PrefixCache, _length: int) -> None:
         prefix.ids, prefix.reused = [], 0
@@ -146,9 +164,12 @@ def test_chat(form, same):
                 Message("user", f"and the dog {seed}"),
             )
 
-    _, reused = same(asked)
+    events, reused = same(asked)
     # What is said next follows what was held; what was taken back is restored from a turn's end.
     assert sum(count > 0 for count in reused) >= 3
+    # Nothing runs again of what is only answered otherwise.
+    usages = [event for event in events if isinstance(event, Usage)]
+    assert usages[-2].reused_tokens == usages[-2].prompt_tokens
 
 
 @pytest.mark.parametrize("labels", [(), ("sat", "the log", "all of them")])

@@ -37,6 +37,7 @@ BY_FAMILY = {case.split("/")[0]: case for case in sorted(_WHOLE, key=_is_tied)} 
 #: What names and cuts tensors is all that either has to do with.
 OWN_RULES = by_rules(BY_FAMILY)
 ATTENTION = ["q_proj", "v_proj"]
+LATENTS = ("kv_a_proj_with_mqa", "kv_b_proj")
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
 _TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
@@ -44,9 +45,16 @@ TARGETS: dict[str, Any] = {
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
     **dict.fromkeys(("gemma4", "gemma4_unified"), _TEXT),
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
-    **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "llama4_text"), ATTENTION),
+    "laguna": r".*(self_attn\.[qgo]_proj|layers\.0\.mlp\.up_proj)",
+    **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "lfm2_moe", "qwen3_next"), ATTENTION),
+    **dict.fromkeys(("llama4_text", "qwen3_5_moe_text"), ATTENTION),
+    "qwen3_5_moe": r".*language_model.*(self_attn|linear_attn)\..*_proj\w*",
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "glm4_moe_lite"), LATENTS),
+    "kimi_k25": r".*language_model.*\.(kv_b_proj|o_proj)",
     "qwen2_moe": r".*(self_attn\.v_proj|shared_expert\.up_proj|shared_expert_gate)",
     "qwen3_5": r".*language_model.*_proj\w*",
+    # PEFT refuses what projects a mixer's sums back.
+    **dict.fromkeys(("falcon_h1", "nemotron_h"), r".*\.(q_proj|o_proj|in_proj|up_proj)"),
 }
 
 

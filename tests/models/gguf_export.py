@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.quantise import quantise
-from tests.models import gguf_experts
+from tests.models import gguf_experts, gguf_export_mamba, gguf_latents
 from tests.models import gguf_export_mixers as mixers
 
 Tensors = Iterator[tuple[str, np.ndarray]]
@@ -34,12 +34,16 @@ ARCHITECTURES = {
     "cohere2": gguf.MODEL_ARCH.COHERE2,
     "ernie4_5": gguf.MODEL_ARCH.ERNIE4_5,
     "exaone4": gguf.MODEL_ARCH.EXAONE4,
+    "deepseek_v2": gguf.MODEL_ARCH.DEEPSEEK2,
+    "deepseek_v3": gguf.MODEL_ARCH.DEEPSEEK2,
     "ernie4_5_moe": gguf.MODEL_ARCH.ERNIE4_5_MOE,
     "falcon": gguf.MODEL_ARCH.FALCON,
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
     **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), gguf.MODEL_ARCH.GEMMA4),
+    "falcon_h1": gguf.MODEL_ARCH.FALCON_H1,
+    "nemotron_h": gguf.MODEL_ARCH.NEMOTRON_H,
     "glm4": gguf.MODEL_ARCH.GLM4,
     "glm4_moe": gguf.MODEL_ARCH.GLM4_MOE,
     "gpt2": gguf.MODEL_ARCH.GPT2,
@@ -50,10 +54,15 @@ ARCHITECTURES = {
     # Without Mamba layers and without experts.
     "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
     "hunyuan_v1_dense": gguf.MODEL_ARCH.HUNYUAN_DENSE,
+    # Of which the package does not know yet; its tensors are named as those of this one.
+    "laguna": gguf.MODEL_ARCH.DOTS1,
     "lfm2": gguf.MODEL_ARCH.LFM2,
+    "lfm2_moe": gguf.MODEL_ARCH.LFM2MOE,
     "llama": gguf.MODEL_ARCH.LLAMA,
+    "llama4_text": gguf.MODEL_ARCH.LLAMA4,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
+    "ministral3": gguf.MODEL_ARCH.MISTRAL3,
     "mistral3": gguf.MODEL_ARCH.MISTRAL3,
     "mixtral": gguf.MODEL_ARCH.LLAMA,
     "nemotron": gguf.MODEL_ARCH.NEMOTRON,
@@ -67,6 +76,8 @@ ARCHITECTURES = {
     "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
     "qwen3_5_text": gguf.MODEL_ARCH.QWEN35,
+    "qwen3_5_moe_text": gguf.MODEL_ARCH.QWEN35MOE,
+    "qwen3_next": gguf.MODEL_ARCH.QWEN3NEXT,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
     "qwen3_vl": gguf.MODEL_ARCH.QWEN3VL,
     "seed_oss": gguf.MODEL_ARCH.SEED_OSS,
@@ -74,10 +85,12 @@ ARCHITECTURES = {
     "stablelm": gguf.MODEL_ARCH.STABLELM,
     "starcoder2": gguf.MODEL_ARCH.STARCODER2,
 }
+#: Where that is not what a file says.
+NAMED = {"laguna": "laguna"}
 #: What llama-quantize takes where rows are not of whole blocks of 256.
 OF_SHORT_ROWS = {Kind.Q4_K: Kind.Q5_0, Kind.Q6_K: Kind.Q8_0}
 PERMUTED = {"llama", "mistral", "mixtral", "granite", "smollm3"}
-PERMUTED |= {"arcee", "granitemoe", "granitemoehybrid", "mistral3"}
+PERMUTED |= {"arcee", "granitemoe", "granitemoehybrid", "mistral3", "ministral3"}
 
 
 def export(
@@ -98,7 +111,7 @@ def export(
     if "text_config" in config:
         config, stored = text_alone(config), text_tensors(stored)
     state = Numbers(stored)
-    name = gguf.MODEL_ARCH_NAMES[ARCHITECTURES[config["model_type"]]]
+    name = NAMED.get(config["model_type"]) or gguf.MODEL_ARCH_NAMES[architecture(config)]
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
     writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
     settings(writer, config, state)
@@ -127,6 +140,16 @@ def export(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def architecture(config: dict[str, Any]) -> gguf.MODEL_ARCH:
+    """Of a config; some kinds have several."""
+    kind = config["model_type"]
+    if kind == "granitemoehybrid" and any("linear" in each for each in config["layer_types"]):
+        return gguf.MODEL_ARCH.GRANITE_HYBRID
+    if kind == "nemotron_h" and "moe" in config["layers_block_type"]:
+        return gguf.MODEL_ARCH.NEMOTRON_H_MOE
+    return ARCHITECTURES[kind]
 
 
 def text_alone(config: dict[str, Any]) -> dict[str, Any]:
@@ -175,13 +198,15 @@ class Numbers(Mapping[str, np.ndarray]):
 
 def tensors(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
     """Every tensor of the file: its name there, and its numbers in their order there."""
-    layers = config.get("num_hidden_layers") or config.get("n_layer")
+    kinds = config.get("layers_block_type") or ()
+    layers = config.get("num_hidden_layers") or config.get("n_layer") or len(kinds)
     layers += config.get("num_nextn_predict_layers") or 0
-    names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
+    names = gguf.get_tensor_name_map(architecture(config), layers)
     for theirs, array in itertools.chain(extra(config), changed(config, state)):
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
         # As all tensors are written: without axes of one.
-        yield ours, np.ascontiguousarray(np.atleast_1d(array.squeeze()))
+        whole = ours.endswith(("ssm_a", "ssm_d", "ssm_norm.weight"))
+        yield ours, np.ascontiguousarray(array if whole else np.atleast_1d(array.squeeze()))
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -198,6 +223,9 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
     if kind in OWN_SETTINGS:
         OWN_SETTINGS[kind](writer, config)
         return
+    if kind == "llama4_text":
+        hidden, all_hidden = config["intermediate_size"], config["intermediate_size_mlp"]
+        config |= {"intermediate_size_moe": hidden, "intermediate_size": all_hidden}
     common(writer, scaled_once(config) if kind == "hunyuan_v1_dense" else config)
     if kind in PERMUTED:
         writer.add_vocab_size(config["vocab_size"])
@@ -210,12 +238,7 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         writer.add_logit_scale(config["logits_scaling"])
     if kind == "granitemoehybrid":
         writer.add_expert_shared_feed_forward_length(config["shared_intermediate_size"])
-        writer.add_ssm_conv_kernel(config["mamba_d_conv"])
-        writer.add_ssm_state_size(config["mamba_d_state"])
-        writer.add_ssm_group_count(config["mamba_n_groups"])
-        writer.add_ssm_inner_size(config["mamba_expand"] * config["hidden_size"])
-        writer.add_ssm_time_step_rank(config["mamba_n_heads"])
-        writer.add_rope_scaling_finetuned(True)
+        gguf_export_mamba.granite(writer, config)
     if kind in ("exaone4", "olmo3", "cohere2") and config["sliding_window"] is not None:
         writer.add_sliding_window(config["sliding_window"])
         if kind != "cohere2":
@@ -232,7 +255,11 @@ def settings(writer: gguf.GGUFWriter, config: dict[str, Any], state: Mapping[str
         # As older converters did.
         factor = config["rope_parameters"]["full_attention"]["factor"]
         writer.add_rope_scaling_attn_factors(0.1 * math.log(factor) + 1)
-    if kind == "qwen3_5_text":
+    if kind == "ministral3":
+        rope = config["rope_parameters"]
+        writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
+    if kind in ("qwen3_5_text", "qwen3_5_moe_text", "qwen3_next"):
         mixers.qwen35(writer, config)
     if kind == "qwen3_moe":
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
@@ -445,7 +472,14 @@ def _gemma(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         writer.add_sliding_window(config["sliding_window"])
 
 
+def _deepseek(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    common(writer, gguf_latents.common(config))
+    gguf_latents.sizes(writer, config)
+
+
 OWN_SETTINGS = {
+    "deepseek_v2": _deepseek,
+    "deepseek_v3": _deepseek,
     "bloom": _bloom,
     "falcon": _falcon,
     "gemma": _gemma,
@@ -454,6 +488,9 @@ OWN_SETTINGS = {
     "gpt2": _gpt2,
     "gpt_neox": _neox,
     "lfm2": mixers.lfm2,
+    "lfm2_moe": mixers.lfm2,
+    "falcon_h1": gguf_export_mamba.falcon,
+    "nemotron_h": gguf_export_mamba.nemotron,
     "nemotron": _nemotron,
     "phi": _phi,
     "phi3": _phi3,
@@ -486,10 +523,13 @@ def extra(config: dict[str, Any]) -> Tensors:
         dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
         factors = []
         for freq in 1.0 / rope["rope_theta"] ** (np.arange(0, dim, 2, dtype=np.float32) / dim):
-            wave, low, high = 2 * math.pi / freq, 8192 / 1.0, 8192 / 4.0
-            smooth = (8192 / wave - 1.0) / (4.0 - 1.0)
-            mean = 1 / ((1 - smooth) / rope["factor"] + smooth)
-            factors.append(1 if wave < high else rope["factor"] if wave > low else mean)
+            most = rope["high_freq_factor"]
+            wave, low, high = 2 * math.pi / freq, 8192 / 1.0, 8192 / most
+            if low >= wave >= high:
+                smooth = (8192 / wave - 1.0) / (most - 1.0)
+                factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+            else:
+                factors.append(1 if wave < high else rope["factor"])
         yield "rope_freqs.weight", np.array(factors, np.float32)
 
 
@@ -510,9 +550,12 @@ def changed(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
         yield from change(config, name.replace("_correction_bias", "_correction.bias"), array)
     for name, arrays in stacks.items():
         name = name.replace("_layernorm.norms.", "_layernorm.")
+        name = name.replace("backbone", "model").replace(".mixer.experts", ".mlp.experts")
         name = (
             name.replace("model.layers", "layers").replace("block_sparse_moe", "feed_forward")
-            if (kind == "mixtral")
+            if kind == "mixtral"
+            else name.removeprefix("model.")
+            if kind == "lfm2_moe"
             else name
         )
         yield name, np.stack(arrays)
@@ -595,9 +638,12 @@ def _woven(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
 def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Granite's pairs of gate and up, of its experts and of the MLP beside them."""
     layer = re.search(r"layers\.(\d+)\.", name)
+    if ".mamba." in name:
+        return gguf_export_mamba.memories(config, name, array)
     if layer is None or "_linear" not in name:
         return _permuted(config, name, array)
-    kind = "_exps" if "sparse" in name else ""
+    beside = "_shexp" if config.get("num_local_experts") else ""
+    kind = "_exps" if "sparse" in name else beside
     at = f"blk.{layer[1]}.ffn_{{}}{kind}.weight"
     if "output_linear" in name:
         return [(at.format("down"), array)]
@@ -611,6 +657,7 @@ def _scalars(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple
 
 CHANGES = {
     "bloom": _headwise,
+    "deepseek_v3": gguf_latents.split,
     "falcon": _grouped,
     "gemma": _shifted,
     "gemma2": _shifted,
@@ -619,8 +666,15 @@ CHANGES = {
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,
+    "laguna": gguf_experts.laguna_names,
     "lfm2": mixers.short_conv,
+    "llama4_text": gguf_experts.unstacked,
     "qwen3_5_text": mixers.delta,
+    "qwen3_5_moe_text": mixers.delta,
+    "qwen3_next": mixers.next_delta,
+    "lfm2_moe": mixers.short_conv,
+    "falcon_h1": gguf_export_mamba.multiplied,
+    "nemotron_h": gguf_export_mamba.memories,
     "nemotron": _shifted,
     **dict.fromkeys(PERMUTED, _permuted),
     "granitemoe": _split,

@@ -22,13 +22,14 @@ def qwen35(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_uint32(f"{writer.arch}.full_attention_interval", 4)
     share = config["rope_parameters"]["partial_rotary_factor"]
     writer.add_rope_dimension_count(int(config["head_dim"] * share))
-    writer.add_rope_dimension_sections([11, 11, 10, 0])
+    if config["model_type"] != "qwen3_next":
+        writer.add_rope_dimension_sections([11, 11, 10, 0])
 
 
 def lfm2(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     """What `LFM2Model.set_gguf_parameters` writes."""
     hidden = config["intermediate_size"]
-    if config["block_auto_adjust_ff_dim"]:
+    if config.get("block_auto_adjust_ff_dim"):
         hidden, multiple = int(2 * hidden / 3), config["block_multiple_of"]
         hidden = multiple * (-(-int(config["block_ffn_dim_multiplier"] * hidden) // multiple))
     writer.add_block_count(config["num_hidden_layers"])
@@ -42,6 +43,12 @@ def lfm2(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_vocab_size(config["vocab_size"])
     writer.add_shortconv_l_cache(config["conv_L_cache"])
     writer.add_layer_norm_rms_eps(config["norm_eps"])
+    if config["model_type"] == "lfm2_moe":
+        writer.add_expert_count(config["num_experts"])
+        writer.add_expert_used_count(config["num_experts_per_tok"])
+        writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
+        writer.add_leading_dense_block_count(config["num_dense_layers"])
+        writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
 
 
 def by_turns(array: np.ndarray, axis: int, config: dict[str, Any], size: int) -> np.ndarray:
@@ -76,6 +83,27 @@ def delta(config: dict[str, Any], name: str, array: np.ndarray) -> Changed:
     return [(name, array)]
 
 
+def next_delta(config: dict[str, Any], name: str, array: np.ndarray) -> Changed:
+    """Qwen3-Next's: what memories read is taken apart, but strengths and steps are not."""
+    if "in_proj_qkvz" in name:
+        groups, key = config["linear_num_key_heads"], config["linear_key_head_dim"]
+        values = config["linear_num_value_heads"] // groups * config["linear_value_head_dim"]
+        split = array.reshape(groups, -1, array.shape[-1])
+        parts = np.split(split, np.cumsum([key, key, values]), axis=1)
+        query, keys, value, gate = (part.reshape(-1, array.shape[-1]) for part in parts)
+        at = f"blk.{name.split('.')[2]}"
+        both = np.concatenate([query, keys, value])
+        return [(f"{at}.attn_qkv.weight", both), (f"{at}.attn_gate.weight", gate)]
+    if name.endswith("A_log"):
+        array = -np.exp(array)
+    elif name.endswith("dt_bias"):
+        name = name.replace("dt_bias", "dt_proj.bias")
+    elif name.endswith("norm.weight") and not name.endswith("linear_attn.norm.weight"):
+        array = array + 1
+    return [(name, array)]
+
+
 def short_conv(config: dict[str, Any], name: str, array: np.ndarray) -> Changed:
     """A convolution is stored as a matrix."""
+    name = name.removesuffix("_bias") + "_bias.bias" if name.endswith("expert_bias") else name
     return [(name, array.squeeze(1) if "conv.conv" in name else array)]

@@ -65,8 +65,10 @@ EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 #: Those that are only told by their logits, see test_gguf_goldens.
 BY_LOGITS = {"arcee", "cohere2", "ernie4_5", "exaone4", "glm4", "granitemoe", "granitemoehybrid"}
 BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "seed_oss"}
-BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "lfm2", "qwen3_5_text"}
-BY_LOGITS |= {"gemma4_text", "gemma4_unified_text"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "deepseek_v2", "deepseek_v3"}
+BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "laguna", "lfm2", "qwen3_5_text"}
+BY_LOGITS |= {"llama4_text", "ministral3", "lfm2_moe", "qwen3_5_moe_text", "qwen3_next"}
+BY_LOGITS |= {"falcon_h1", "nemotron_h", "gemma4_text", "gemma4_unified_text"}
 
 #: case → (model_type, fields of its config)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -328,6 +330,10 @@ def test_qwen3_moe_that_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_architecture_is_tested() -> None:
     """Catches a new architecture without a round trip."""
-    known = {gguf.MODEL_ARCH_NAMES[arch] for arch in gguf_export.ARCHITECTURES.values()}
-    assert known | {"qwen3vlmoe"} == set(families.supported())
+    named = gguf_export.NAMED
+    known = {
+        named.get(kind) or gguf.MODEL_ARCH_NAMES[arch]
+        for kind, arch in gguf_export.ARCHITECTURES.items()
+    }
+    assert known | {"granitehybrid", "nemotron_h_moe", "qwen3vlmoe"} == set(families.supported())
     assert {kind for kind, _ in CASES.values()} | BY_LOGITS == set(gguf_export.ARCHITECTURES)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.models.gguf.plan import OWN
 from tests.engine.helpers import GOLDENS, copy_case
 from tests.golden_cases import CASES
 from tests.models import gguf_export
@@ -27,6 +28,8 @@ UNHELD = {
     "olmoe/options": "norm_topk_prob on",
     "seed_oss/options": "biases of the MLP",
     "cohere/options": "biases of attention",
+    "deepseek_v2/lite": "biases of attention, cosines larger than scores are",
+    "deepseek_v3/options": "biases of attention, rotations in halves",
     "ernie4_5_moe/options": "a mixture in none of the last layers",
     "falcon/alibi": "ALiBi",
     "falcon/grouped": "an MLP that is not four times as wide",
@@ -44,9 +47,18 @@ UNHELD = {
     "gpt_oss/mxfp4": "another swiglu_limit",
     "gpt_oss/options": "no biases of attention",
     "gpt_oss/plain": "another swiglu_limit",
+    "laguna/options": "a bound of the router's numbers",
+    "lfm2_moe/options": "biases of convolutions, no correction, another scale",
+    "qwen3_next/options": "biases of attention, a mixture in some layers",
+    "falcon_h1/multiplied": "no norm of memories before the gate",
+    "falcon_h1/normed": "biases, a norm before the gate",
+    "nemotron_h/mixture": "an MLP beside mixtures",
+    "nemotron_h/options": "biases, a least step of its own",
     "lfm2/options": "biases of convolutions",
     "llama/dynamic": "dynamic rope scaling",
     "llama/llama3": "Llama 3's rope scaling of another context than 8192",
+    "llama4_text/chunks": "chunks of another size, queries that are sharper sooner",
+    "llama4_text/options": "no chunks, rotary positions in other layers, biases of attention",
     "mistral/window": "the window of a Mistral",
     "mixtral/window": "the window of a Mixtral",
     "olmo2/options": "biases of attention",
@@ -143,3 +155,15 @@ def test_experts_stay_in_mxfp4(tmp_path: Path) -> None:
     config = json.loads((back / "config.json").read_text())
     (back / "config.json").write_text(json.dumps(config | {"swiglu_limit": 1.0}))
     assert_golden(back, case)
+
+
+@pytest.mark.parametrize("case", ["qwen3_5_text/plain", "qwen3_5_moe_text/alone"])
+def test_what_is_converted_is_as_published(tmp_path: Path, case: str) -> None:
+    """Catches heads by turns, or a word of gptcli's own, in what transformers reads as well."""
+    gguf_export.export(GOLDENS / case, tmp_path / "x.gguf", add_tokenizer)
+    back = imported(tmp_path / "x.gguf", tmp_path / "out")
+    found, wanted = gguf_export.load(back), gguf_export.load(GOLDENS / case)
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert torch.allclose(found[name], tensor, rtol=0, atol=1e-6), name
+    assert not OWN & json.loads((back / "config.json").read_text()).keys()

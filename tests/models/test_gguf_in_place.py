@@ -23,6 +23,7 @@ from gptcli.text.tokenizer import Tokenizer
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import GOLDENS, golden_of
+from tests.engine.weights import adapters
 from tests.models import gguf_export
 from tests.models.test_gguf_blocks import in_place
 from tests.models.test_gguf_goldens import add_tokenizer
@@ -31,6 +32,9 @@ from tests.tasks import ended
 
 NAME = "model.layers.0.mlp.up_proj.weight"
 QUERY = "model.layers.0.self_attn.q_proj.weight"
+OTHERWISE = ["granitemoehybrid/mamba", "nemotron_h/latent", "falcon_h1/gate_first"]
+OTHERWISE += ["laguna/mixed", "llama4_text/published", "lfm2_moe/plain"]
+BY_TURNS = ["qwen3_5_text/plain", "qwen3_5_moe_text/alone", "qwen3_next/plain"]
 
 
 @pytest.fixture
@@ -152,6 +156,8 @@ BROKEN = {
     "groups": _tensor(NAME, groups=[5, 5]),
     "stacks": _tensor(NAME, stacks=[5, 1]),
     "no stacks": _tensor(NAME, stacks=[0, 1]),
+    "parts": _tensor(NAME, parts=[5, 2]),
+    "no parts": _tensor(NAME, parts=[2, 0]),
     "shift": _tensor(NAME, shift="one"),
 }
 
@@ -243,3 +249,29 @@ def test_one_that_cannot_fit_is_named(
     with pytest.raises(ResourceError, match=r"weights in .* 20 kB are free on cpu") as caught:
         open_kernels(directory) if kernels else load(directory)
     assert caught.value.subject == str(tmp_path / "x.gguf")
+
+
+@needs_kernels
+@pytest.mark.parametrize("case", [*BY_TURNS, *OTHERWISE])
+def test_what_changed_places_is_read_in_place(tmp_path: Path, case: str) -> None:
+    """Catches memories that read the keys of others, strengths taken for steps, gates for ups."""
+    gguf_export.export(GOLDENS / case, tmp_path / "x.gguf", add_tokenizer)
+    directory = in_place(tmp_path / "x.gguf")
+    ids, expected = (golden_of(case)[name][0] for name in ("ids", "logits"))
+    for opened in (load, open_kernels):
+        runner = opened(directory, dtype="float32")
+        found = runner.all_logits(ids.tolist(), runner.new_state())
+        assert np.abs(np.asarray(found) - expected.numpy()).max() <= 3e-5
+
+
+def test_heads_by_turns_are_written_by_convert_alone(tmp_path: Path) -> None:
+    """Catches a directory that transformers would read with memories exchanged, and an adapter
+    whose rows are added to those of other heads.
+    """
+    pytest.importorskip("peft")
+    gguf_export.export(GOLDENS / BY_TURNS[0], tmp_path / "x.gguf", add_tokenizer, Kind.Q8_0)
+    done = run("models", "merge", str(tmp_path / "x.gguf"), "-o", str(tmp_path / "out"))
+    assert done.code == 3 and "heads by turns" in done.err and not (tmp_path / "out").exists()
+    adapter = adapters.make("plain", tmp_path / "a")
+    done = run("complete", "-m", str(tmp_path / "x.gguf"), "--adapter", str(adapter), "a")
+    assert done.code == 3 and "heads by turns" in done.err and "models convert" in done.err

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcli.text.token_bytes import byte_level, byte_of_character, scheme, sentence_piece
+from gptcli.formats.tokenizer_json.byte_letters import byte_of_character
+from gptcli.text.token_bytes import byte_level, scheme, sentence_piece
 
 
 def test_the_table_is_a_bijection_on_all_bytes():
@@ -73,6 +74,18 @@ def test_sentence_piece_texts(token, expected):
             {"type": "Sequence", "decoders": [{"type": "Replace"}, {"type": "ByteFallback"}]},
             sentence_piece,
         ),
+        (
+            {
+                "type": "Sequence",
+                "decoders": [
+                    {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                    {"type": "Fuse"},
+                    {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+                ],
+            },
+            sentence_piece,
+        ),
+        ({"type": "Replace", "pattern": {"Regex": "▁"}, "content": "_"}, None),
         ({"type": "WordPiece"}, None),
         ({"type": "Sequence", "decoders": 3}, None),
         (None, None),

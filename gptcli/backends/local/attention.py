@@ -1,4 +1,7 @@
-"""Who looks at whom: attention weights of a prompt, head by head or taken together."""
+"""Who looks at whom: attention weights of a prompt, head by head or taken together.
+
+Of layers that carry a state in place of attention, how long that is behind each token.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,16 @@ from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, looked_at
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.engine.model.mixers import Mixer, ShortConv, memories
 from gptcli.errors import UsageError
-from gptcli.types.attention import MAX_WEIGHTS, Attention, AttentionMap, AttentionRequest
+from gptcli.types.attention import (
+    MAX_WEIGHTS,
+    Attention,
+    AttentionMap,
+    AttentionRequest,
+    CarriedState,
+    Carries,
+)
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
@@ -20,20 +31,24 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     NonFiniteError.
     """
     from gptcli.engine.asking.sampling import check_finite
+    from gptcli.engine.probe import Together
     from gptcli.engine.probes.attention import AttentionWeights
+    from gptcli.engine.probes.state_lengths import StateLengths
 
     runner, spec = model.runner, model.runner.spec
     check_layer(model, request.layer)
-    if request.head is not None and not 0 <= request.head < spec.heads:
-        raise UsageError("--head", f"must be from 0 to {spec.heads - 1}, not {request.head}")
+    wanted = range(spec.layers) if request.layer is None else (request.layer,)
+    layers = [layer for layer in wanted if spec.each_layer[layer].attends]
+    mixers = {at: mixer for at in wanted if (mixer := spec.each_layer[at].mixer) is not None}
+    if not layers and not mixers:
+        raise UsageError("--layer", f"{request.layer} is of one token alone: it has no attention")
+    parts = spec.heads if layers else memories(next(iter(mixers.values())))
+    if request.head is not None and not 0 <= request.head < parts:
+        raise UsageError("--head", f"must be from 0 to {parts - 1}, not {request.head}")
     looked = looked_at(model, request.prompt, request.window, special=request.special)
-    layers = spec.attending if request.layer is None else (request.layer,)
-    if request.layer is not None and request.layer not in spec.attending:
-        having = ", ".join(map(str, spec.attending)) or "none"
-        reason = f"{request.layer} has no attention, but a state that goes from token to token"
-        raise UsageError("--layer", reason, f"layers with attention: {having}")
     heads = range(spec.heads) if request.head is None else (request.head,)
-    count = len(looked.positions) ** 2 * len(layers) * len(heads)
+    places = len(looked.positions)
+    count = places * (places * len(layers) * len(heads) + sum(map(memories, mixers.values())))
     if count > MAX_WEIGHTS:
         raise UsageError(
             "--window",
@@ -44,8 +59,10 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     ids = looked.ids[: looked.positions.stop]
     first = looked.positions.start
     seen = AttentionWeights(runner, looked.positions, layers, first_key=first)
+    carried = StateLengths(spec, looked.positions, mixers)
     # Weights alone would not tell: NaN may come in a later layer, and a map of NaN is no answer.
-    check_finite(runner.prefill([ids], runner.new_state(), probe=seen))
+    probe = Together(seen, carried)
+    check_finite(runner.prefill([ids], runner.new_state(), probe=probe))
     chosen = [
         (layer, seen.of(layer)[list(heads)], seen.before(layer)[list(heads)]) for layer in layers
     ]
@@ -56,7 +73,7 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
             for head, *rows in zip(heads, weights, before, strict=True)
         )
     else:
-        maps = (_together(request, chosen),)
+        maps = (_together(request, chosen),) if chosen else ()
     return Attention(
         request=request,
         source=model.source,
@@ -68,9 +85,28 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
         group=spec.group,
         windows=tuple(each.window for each in spec.each_layer),
         sinks=spec.sinks,
+        attending=spec.attending,
         maps=maps,
+        states=tuple(_state(request, at, mixers[at], carried.of(at)) for at in mixers),
         notices=looked.notices,
     )
+
+
+def carries(mixer: Mixer) -> Carries:
+    """What kind of state it has."""
+    return "convolution" if isinstance(mixer, ShortConv) else mixer.rule
+
+
+def _state(request: AttentionRequest, layer: int, mixer: Mixer, lengths: Array) -> CarriedState:
+    """lengths: (positions, memories). A head that was asked of all layers is one of attention."""
+    which: tuple[int | None, ...] = tuple(range(memories(mixer)))
+    found = [tuple(row) for row in lengths.tolist()]
+    if request.layer is not None and request.head is not None:
+        which, found = (request.head,), [(row[request.head],) for row in found]
+    elif request.over is not None and len(which) > 1:
+        which = (None,)
+        found = [(max(row) if request.over == "max" else sum(row) / len(row),) for row in found]
+    return CarriedState(layer, carries(mixer), which, tuple(found))
 
 
 def _together(request: AttentionRequest, chosen: list[tuple[int, Array, Array]]) -> AttentionMap:

@@ -190,6 +190,7 @@ class _Batch:
 def pages(model: OpenModel) -> int:
     """How many pages of keys and values all texts may take together."""
     from gptcli.engine.asking.running_batch import ROWS
+    from gptcli.engine.state.paged_state import kept_states
     from gptcli.engine.state.pages import PAGE
 
     facts, spec = model.runner.facts, model.runner.spec
@@ -197,5 +198,5 @@ def pages(model: OpenModel) -> int:
     room = _UNKNOWN if free is None else free // _SHARE
     # A text of the whole context always has room, as it has alone.
     least = -(-model.runner.limit // PAGE)
-    room = max(0, room - ROWS * spec.row_bytes)
-    return max(room // max(1, spec.cache_bytes(PAGE, facts.itemsize) - spec.row_bytes), least)
+    room = max(0, room - (ROWS + kept_states(spec)) * spec.row_bytes)
+    return max(room // max(1, PAGE * spec.token_bytes(facts.itemsize)), least)

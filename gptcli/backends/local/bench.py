@@ -86,7 +86,12 @@ def _check(model: OpenModel, request: BenchRequest, depths: Sequence[int]) -> No
             raise ContextError(subject, f"{reason} of {runner.limit}")
         # Those of the depths are kept from round to round.
         needed += runner.spec.cache_bytes(before + new, runner.facts.itemsize, rows)
-        memory.check(subject, "KV caches need", needed, runner.facts.device)
+        memory.check(
+            subject,
+            f"KV caches{' and states' * bool(runner.spec.row_bytes)} need",
+            needed,
+            runner.facts.device,
+        )
 
 
 def _tasks(watch: Stopwatch, request: BenchRequest, depths: Sequence[int]) -> Iterator[_Task]:
@@ -124,4 +129,5 @@ def _speeds(
         ),
         batch=found.get(_BATCH),
         bandwidth=found.get(_BANDWIDTH),
+        state_bytes=spec.row_bytes,
     )

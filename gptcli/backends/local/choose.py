@@ -130,7 +130,8 @@ def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
     from gptcli.engine.asking.continuations import logprobs_after
     from gptcli.engine.asking.prefix import PrefixCache
 
-    return logprobs_after(PrefixCache(model.runner), [cut.prompt], [cut.rows])[0]
+    prefix = PrefixCache(model.runner, comes_back=False)
+    return logprobs_after(prefix, [cut.prompt], [cut.rows])[0]
 
 
 def _tokens(

@@ -37,7 +37,7 @@ def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
     from gptcli.engine.asking.prefix import PrefixCache
 
-    begin = alone(PrefixCache(model.runner))
+    begin = alone(PrefixCache(model.runner, comes_back=False))
     events: Iterator[Event] = unpaused(Completion(model, request, begin).events())
     yield from events
 

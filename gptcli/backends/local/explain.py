@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
     from gptcli.engine.model.spec import ModelSpec
     from gptcli.engine.probes.attention import AttentionWeights
+    from gptcli.engine.probes.state_lengths import StateLengths
     from gptcli.engine.probes.streams import Streams
     from gptcli.engine.runner import Runner
 
@@ -82,6 +83,7 @@ class _Rounds:
         from gptcli.engine.arrays import length
         from gptcli.engine.probe import Together
         from gptcli.engine.probes.attention import AttentionWeights
+        from gptcli.engine.probes.state_lengths import StateLengths
         from gptcli.engine.probes.streams import Streams
 
         ids, last = self._ids, range(len(self._ids) - 1, len(self._ids))
@@ -89,9 +91,10 @@ class _Rounds:
         wanted = range(self._positions.start, len(ids))
         streams = Streams(wanted)
         seen = AttentionWeights(self._runner, last)
-        walk.probe = Together(streams, seen)
-        distribution = walk.look()
         spec = self._runner.spec
+        carried = StateLengths(spec, last)
+        walk.probe = Together(streams, seen, carried)
+        distribution = walk.look()
         embedding, final = streams.embedding[-1], streams.after(spec.layers - 1)[-1]
         return Round(
             number=number,
@@ -101,7 +104,7 @@ class _Rounds:
             first=self._positions.start,
             embedded=self._embedded(streams),
             vector=tuple(embedding.tolist()),
-            blocks=tuple(self._blocks(streams, seen)),
+            blocks=tuple(self._blocks(streams, seen, carried)),
             final=tuple(final.tolist()),
             final_norm=float(length(final)),
             sum_error=_sum_error(streams, self._runner),
@@ -125,7 +128,9 @@ class _Rounds:
             )
         )
 
-    def _blocks(self, streams: Streams, seen: AttentionWeights) -> Iterator[Block]:
+    def _blocks(
+        self, streams: Streams, seen: AttentionWeights, carried: StateLengths
+    ) -> Iterator[Block]:
         from gptcli.engine.arrays import length
         from gptcli.engine.probes.embeddings import cosine
 
@@ -134,14 +139,16 @@ class _Rounds:
         steps = [step for layer in chosen for step in _steps(spec, streams, layer)]
         says = self._says([step.after for step in steps])
         for step, said in zip(steps, says, strict=True):
+            layer, name = step.layer, step.name
             yield Block(
-                layer=step.layer,
-                name=step.name,
+                layer=layer,
+                name=name,
                 norm=float(length(step.update)),
                 cosine=float(cosine(step.update, step.read)),
                 stream_norm=float(length(step.after)),
                 says=said,
-                looks=self._looks(seen.of(step.layer)) if step.name == "attention" else (),
+                looks=self._looks(seen.of(layer)) if name == "attention" else (),
+                state=tuple(carried.of(layer)[-1].tolist()) if name == "state" else (),
             )
 
     def _says(self, streams: list[Array]) -> list[Scored]:
@@ -184,14 +191,21 @@ class _Step(NamedTuple):
 def _steps(spec: ModelSpec, streams: Streams, layer: int) -> Iterator[_Step]:
     """Those of a layer, in order. Behind the last, the stream is as the layer leaves it."""
     before, between = streams.after(layer - 1)[-1], streams.before_mlp(layer)[-1]
-    after, told = streams.after(layer)[-1], spec.layer_inputs is not None
-    # Blocks side by side read the same stream.
-    read = between if spec.blocks == "serial" else before
-    behind = streams.behind_mlp(layer)[-1] if told else after
-    yield _Step(layer, "attention", streams.attention(layer)[-1], before, between)
-    yield _Step(layer, "mlp", streams.mlp(layer)[-1], read, behind)
-    if told:
-        yield _Step(layer, "told", streams.told(layer)[-1], behind, after)
+    mixed, thought, told = streams.attention(layer), streams.mlp(layer), streams.told(layer)
+    found: list[_Step] = []
+    if mixed is not None:
+        name: BlockName = "attention" if spec.each_layer[layer].attends else "state"
+        found.append(_Step(layer, name, mixed[-1], before, between))
+    if thought is not None:
+        # Blocks side by side read the same stream.
+        read = between if spec.blocks == "serial" else before
+        found.append(_Step(layer, "mlp", thought[-1], read, streams.behind_mlp(layer)[-1]))
+    if told is not None:
+        behind = streams.behind_mlp(layer)[-1]
+        found.append(_Step(layer, "told", told[-1], behind, behind))
+    # Rounded, and scaled, as the layer has it.
+    found[-1:] = [each._replace(after=streams.after(layer)[-1]) for each in found[-1:]]
+    yield from found
 
 
 def _sum_error(streams: Streams, runner: Runner) -> float:
@@ -213,6 +227,8 @@ def _facts(spec: ModelSpec) -> Facts:
     return Facts(
         width=spec.width,
         layers=spec.layers,
+        attending=len(spec.attending),
+        carrying=len(spec.carrying),
         heads=spec.heads,
         group=spec.group,
         head_dim=spec.head_dim,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gptcli.engine.model import families
-from gptcli.engine.model.families import FamilyFacts
+from gptcli.engine.model.not_supported import reasons
 
-__all__ = ["SCALINGS", "FamilyFacts", "listing", "names"]
+__all__ = ["SCALINGS", "listing", "names", "not_supported"]
 
 SCALINGS = families.SCALINGS
 listing = families.listing
 names = families.supported
+not_supported = reasons

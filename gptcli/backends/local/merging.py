@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptcli import atomic
 from gptcli.engine.describe import described
-from gptcli.errors import UsageError
+from gptcli.errors import ModelError, UsageError
 from gptcli.formats import files, model_files, quantization
 from gptcli.formats import json as jsonfile
 from gptcli.formats.safetensors import shards
@@ -19,6 +19,7 @@ from gptcli.formats.safetensors import writing as weights_file
 from gptcli.formats.safetensors.writing import Planned
 from gptcli.models import disk
 from gptcli.models import quantised_facts as quantised
+from gptcli.models.gguf.plan import OWN
 from gptcli.types.events import Progress
 from gptcli.types.models import AdapterRef, ModelDir
 
@@ -59,11 +60,13 @@ def merge(
     where nothing is to be added to weights that are plain, the errors of `describe` and of
     `plan`, and ResourceError where it cannot be written.
     """
-    from gptcli.engine.torch.plan import plan
+    from gptcli.engine.torch.plan import APART, plan
 
     files = model_files.read(model.path)
     if not (adapters or quantised.config_of(files.config) or files.stored.in_blocks):
         raise UsageError("--adapter", "is needed, once for each adapter")
+    if OWN & files.config.keys():
+        raise ModelError(str(model.path), *APART)
     if to.exists() or to.is_symlink():
         raise UsageError("--output", f"{to} is there already")
     planned = plan(described(files), adapters)

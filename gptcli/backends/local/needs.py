@@ -49,8 +49,11 @@ class Needs:
     parameters: those that are used, each counted once however it is packed; longest: the most
     tokens it was made for.
 
-    weights and cache (the KV cache of `context` tokens, the context in use) are in `dtype`, what
-    is quantised for the CPU kernels as these have it; scratch: what it computes with beside both,
+    layers: all of them, of which `attending` have attention, and `carrying` a state in its place.
+
+    weights and cache (the KV cache of `context` tokens, the context in use, each_token: of one) are
+    in `dtype`, what is quantised for the CPU kernels as these have it; state: what a text has of
+    states, however long it is; scratch: what it computes with beside both,
     from as many tokens as it has to have room for; available: bytes free in main memory, None
     where that is not known. dequantised: None where no weights are stored in codes, or all run so.
     left_out: what of the files does not run.
@@ -58,6 +61,8 @@ class Needs:
 
     parameters: int
     layers: int
+    attending: int
+    carrying: int
     heads: int
     kv_heads: int
     width: int
@@ -67,6 +72,8 @@ class Needs:
     dtype: str
     weights: int
     cache: int
+    each_token: int
+    state: int
     scratch: int
     available: int | None
     dequantised: Dequantised | None = None
@@ -130,6 +137,8 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     return Needs(
         parameters=numbers,
         layers=spec.layers,
+        attending=len(spec.attending),
+        carrying=len(spec.carrying),
         heads=spec.heads,
         kv_heads=spec.kv_heads,
         width=spec.width,
@@ -138,7 +147,9 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
         context=context,
         dtype=wanted,
         weights=weights,
-        cache=spec.cache_bytes(context, of_cache),
+        cache=context * spec.token_bytes(of_cache),
+        each_token=spec.token_bytes(of_cache),
+        state=spec.row_bytes,
         scratch=scratch,
         available=available_bytes("cpu"),
         dequantised=changed if changed and changed.stored else None,

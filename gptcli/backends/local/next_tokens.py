@@ -88,7 +88,7 @@ class LocalWalk:
             ids = model.encode(request.prompt, special=request.special, subject=request.subject)
         self._history = History(ids)
         self._generators = generators(seed, 1)
-        self._prefix = prefix or PrefixCache(model.runner)
+        self._prefix = prefix or PrefixCache(model.runner, comes_back=False)
         self._notices = (*model.defaults.notices(), *_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
         self.probe: Probe | None = None

@@ -93,7 +93,7 @@ class Stopwatch:
         from gptcli.engine.asking.prefix import PrefixCache
 
         greedy = Draws(Sampling(temperature=0), new_tokens)
-        held = PrefixCache(self._runner) if prefix is None else prefix
+        held = PrefixCache(self._runner, comes_back=False) if prefix is None else prefix
         return iter(Generation(held, prompts, greedy))
 
     def _prompt(self, tokens: int, first: int = 0) -> list[int]:

@@ -9,7 +9,8 @@ from typing import Any
 from gptcli.backends.base import refuse
 from gptcli.backends.remote.reading import Reader
 from gptcli.backends.remote.remote_model import RemoteModel
-from gptcli.text.token_bytes import byte_level, byte_of_character, sentence_piece
+from gptcli.formats.tokenizer_json.byte_letters import byte_of_character
+from gptcli.text.token_bytes import byte_level, sentence_piece
 from gptcli.types.events import Notice
 from gptcli.types.token import Token
 from gptcli.types.tokens import DecodeRequest, Tokens, TokensRequest

@@ -44,17 +44,20 @@ class Heads:
     )
     head: int | None = option(
         None,
-        "Only this head, from 0. Default: all of them.",
+        "Only this head, from 0; of a --layer without attention, this memory. Default: all of"
+        " them.",
         metavar="H",
         brief="Only this head, from 0.",
     )
     mean: bool = option(
         False,
-        "One map: the mean over the heads (and layers) chosen.",
+        "One map: the mean over the heads (and layers with attention) chosen.",
         brief="One map: the mean over the heads chosen.",
     )
     largest: bool = option(
-        False, "One map: the largest over the heads (and layers) chosen.", "--max"
+        False,
+        "One map: the largest over the heads (and layers with attention) chosen.",
+        "--max",
     )
     token: str | None = option(
         None,
@@ -83,8 +86,8 @@ def attention(
     output: Annotated[
         Output,
         but(
-            json="One JSON object of all numbers: tokens, and maps with layer, head and weights,"
-            " a row for each token that looks."
+            json="One JSON object of all numbers: tokens, maps with layer, head and weights, a row"
+            " for each token that looks, and states with layer, kind and lengths."
         ),
     ],
 ) -> None:
@@ -93,6 +96,10 @@ def attention(
     Each row of a map is a token that looks, each column one that is looked at; a row shares 100 %
     out. One head is shown in full, several as small maps, a line for each layer; --mean and --max
     make one map of them. A pipe gets a tab-separated row for each weight that is not 0.
+
+    A layer that carries a state from token to token in place of attention has no map: told is how
+    long its state is behind each token, memory by memory (the Frobenius norm; of a short
+    convolution, of the inputs that it keeps). There --head is one of its memories.
     """
     exports = Exports(environment, inside, json=output.json)
     request = AttentionRequest(

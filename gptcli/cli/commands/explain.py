@@ -114,10 +114,10 @@ def explain(
     """Explain how the next token comes about.
 
     The walk from text to the next token, every stage with the numbers of this very prompt and
-    three lines of plain words: tokens; vectors, and their nearest neighbours; what attention and
-    MLP add in each layer, and what the stream would say there; logits; softmax at several
-    temperatures; the draw; and then it starts again (--steps). A pipe gets a tab-separated row for
-    each number.
+    three lines of plain words: tokens; vectors, and their nearest neighbours; what attention (or
+    a state in its place) and MLP add in each layer, and what the stream would say there; logits;
+    softmax at several temperatures; the draw; and then it starts again (--steps). A pipe gets a
+    tab-separated row for each number.
     """
     exports = Exports(environment, inside, json=output.json)
     if telling.step:

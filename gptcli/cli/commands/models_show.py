@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gptcli import models
 from gptcli.backends import free_memory
@@ -17,9 +17,13 @@ from gptcli.errors import ModelError, UsageError
 from gptcli.formats import model_files
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
+from gptcli.ui.views import families as families_view
 from gptcli.ui.views import offers
-from gptcli.ui.views.printing import pairs, table
+from gptcli.ui.views.printing import pairs
 from gptcli.units import millions, size
+
+if TYPE_CHECKING:
+    from gptcli.backends.local.needs import Needs
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,14 @@ def show(
 ) -> None:
     """Say what a model is, and what memory it takes.
 
-    Family, parameters, layers, heads, context, vocabulary, dtype, how it is quantised, size,
-    licence and source; the bytes of its weights, those of the KV cache of the context in use, and
-    what it computes with, against what is free in main memory. These are told in the dtype that it
-    runs in, or in the one given. What of a quantised model does not run as it is stored is told
-    with the bytes that it takes in place of those, and what of a checkpoint is left out, such as
-    what sees images. Of a repository of the hub that is not here, the
-    hub tells its variants, their sizes and whether they fit; --variants asks it in any case.
+    Family, parameters, layers, how many of them have attention and how many carry a state in its
+    place, heads, context, vocabulary, dtype, how it is quantised, size, licence and source; the
+    bytes of its weights, those of the KV cache of the context in use and of a token, those of
+    states, and what it computes with, against what is free in main memory. These are told in the
+    dtype that it runs in, or in the one given. What of a quantised model does not run as it is
+    stored is told with the bytes that it takes in place of those, and what of a checkpoint is left
+    out, such as what sees images. Of a repository of the hub that is not here, the hub tells its
+    variants, their sizes and whether they fit; --variants asks it in any case.
     """
     found = None if asked.variants else models.find(name.name)
     asking = None if found else models.offer(name.name)
@@ -89,6 +94,8 @@ def show(
                 "context": needed.context,
                 "weights": needed.weights,
                 "cache": needed.cache,
+                "cache_per_token": needed.each_token,
+                "state": needed.state,
                 "scratch": needed.scratch,
                 "available": needed.available,
             }
@@ -100,6 +107,7 @@ def show(
                 "family": facts.family,
                 "parameters": parameters,
                 "layers": layers,
+                **(_kinds(needed) if needed and needed.attending < needed.layers else {}),
                 "heads": heads,
                 "kv_heads": kv_heads,
                 "width": width,
@@ -120,9 +128,11 @@ def show(
     if needed is None:
         memory_rows = [("runs", f"no: {reason}")]
     else:
-        total = needed.weights + needed.cache
+        total = needed.weights + needed.cache + needed.state
         parts = f"{size(needed.weights)} of weights in {needed.dtype}"
         parts += f", {size(needed.cache)} of KV cache for {needed.context} tokens"
+        if needed.state:
+            parts += f" ({size(needed.each_token)} each), {size(needed.state)} of states"
         memory_rows = [("memory", f"{size(total)}: {parts}")]
         memory_rows.append(("to compute", f"{size(needed.scratch)} more"))
         changed = needed.dequantised
@@ -142,7 +152,7 @@ def show(
         ("model", facts.name),
         ("family", _known(facts.family)),
         ("parameters", millions(parameters)),
-        ("layers", _known(layers)),
+        ("layers", _known(layers) + (_of_kinds(needed) if needed else "")),
         ("heads", _known(heads) + several),
         ("width", _known(width)),
         ("context", f"{_known(context)} tokens"),
@@ -166,11 +176,13 @@ def families(
 ) -> None:
     """List the families of models that run.
 
-    In a pipe: name, largest difference, models; tab-separated.
+    In a pipe: name, largest difference, models, what runs them, what of their checkpoints is left
+    out; tab-separated.
 
     A family is what a model's config.json calls model_type. The difference is the largest one
     between any logit of ours and of the library transformers, in float32, on small random models
-    with the family's options on and off.
+    with the family's options on and off. kernels are those of a CPU, torch runs on a GPU, with
+    adapters apart and where there are no kernels.
 
     All run in float32, bfloat16 and float16; rope may be scaled by linear, dynamic, llama3, yarn
     or longrope, of which dynamic and longrope look at the context in use (--ctx-size). What a
@@ -181,13 +193,30 @@ def families(
     found = known.listing()
     if output.json:
         rows = [
-            {"name": each.name, "supports": each.supports, "difference": each.difference}
+            {
+                "name": each.name,
+                "supports": each.supports,
+                "difference": each.difference,
+                "runs": each.runs,
+                "left_out": each.left_out,
+            }
             for each in found
         ]
         environment.data().json({"families": rows, "rope_scalings": known.SCALINGS})
         return
-    lines = [(each.name, f"{each.difference:.1e}", each.supports) for each in found]
-    table(environment.stdout, ("Family", "Difference", "Models"), lines)
+    families_view.show(environment.stdout, found)
+
+
+def _kinds(needed: Needs) -> dict[str, int]:
+    return {"layers_with_attention": needed.attending, "layers_with_state": needed.carrying}
+
+
+def _of_kinds(needed: Needs) -> str:
+    """How many layers have attention, and what the others have, where not all have it."""
+    left = needed.layers - needed.attending - needed.carrying
+    parts = [f"{needed.attending} with attention", f"{needed.carrying} with a state in its place"]
+    parts += [f"{left} with neither"] if left else []
+    return f": {', '.join(parts)}" if needed.attending < needed.layers else ""
 
 
 def _known(value: Any) -> str:

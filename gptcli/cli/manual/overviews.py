@@ -30,6 +30,13 @@ def _families() -> str:
     )
 
 
+def _not_supported() -> str:
+    return "\n".join(
+        f"- {', '.join(f'`{name}`' for name in names)}: {reason}."
+        for reason, names in families.not_supported().items()
+    )
+
+
 def _short_names() -> str:
     return "\n".join(f"- `{name}`: {repo}" for name, repo in aliases.HUB_ALIASES.items())
 
@@ -66,6 +73,7 @@ def _abilities(server: Server) -> str:
 #: What a source names in braces, and what gives the Markdown that takes its place.
 FACTS: Mapping[str, Callable[[], str]] = {
     "families": _families,
+    "not_supported": _not_supported,
     "short_names": _short_names,
     "architectures": _architectures,
     "servers": _servers,

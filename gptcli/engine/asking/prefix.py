@@ -6,48 +6,60 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.runner import Runner
-from gptcli.engine.state.model_state import ModelState, Snapshot
+from gptcli.engine.asking.kept_places import KeptPlaces, Place
+from gptcli.engine.runner import CHUNK, Runner
+from gptcli.engine.state.model_state import ModelState
 
 if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
 
-#: What bounds the snapshots of a state that cannot go back by itself: how many, and their bytes.
-SNAPSHOTS = 4
-SNAPSHOT_BYTES = 512 << 20
+#: Of a prompt of so many new tokens at least, a place so near its end is kept: what a template puts
+#: before an answer stands there, which the next prompt may have otherwise.
+LEAST, TAIL = 64, 16
 
 
 class PrefixCache:
     """The state of one row, and the ids that it holds, kept from one prompt to the next.
 
     A prompt computes only what follows the longest beginning that it has in common with those
-    ids; where the state cannot go back there, what follows the longest beginning of that which
-    a snapshot was kept of, at the end of a prompt, or all. An interruption at any moment leaves
-    it usable: ids are noted once every layer has taken them in.
+    ids; where the state cannot go back there, what follows the last place before it that was kept:
+    at the ends of prompts and answers, shortly before those of prompts, and every CHUNK tokens. An
+    interruption at any moment leaves it usable: ids are noted once every layer has taken them in.
+    comes_back: whether other prompts follow, for which places are worth their memory.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, *, comes_back: bool = True) -> None:
         self.runner = runner
         self.state = runner.new_state()
+        self._keeps = comes_back and not self.state.rewinds
         self.ids: list[int] = []
         #: How many tokens of the last prompt, or of what the last prompts share, were here already.
         self.reused = 0
         #: How many tokens the last prompts share.
         self.shared = 0
-        self._snapshots: list[Snapshot] = []
+        self.places = KeptPlaces(runner.facts.weight_bytes)
 
     def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Array:
         """Make the state hold exactly this prompt, not empty; logits after it, (1, vocab).
 
-        The last token always runs, since its logits are not kept. `probe` sees what runs.
+        The last token runs, unless its logits were kept. `probe` sees what runs, that at least.
         """
-        self._go_back(min(common_length(self.ids, prompt), len(prompt) - 1))
+        common = common_length(self.ids, prompt)
+        if probe is None and common == len(prompt):
+            place = self.places.last(common)
+            if place is not None and place.length == common and place.logits is not None:
+                self._go_back(common)
+                if self.reused == common:
+                    return _copied(place.logits)
+        self._go_back(min(common, len(prompt) - 1))
         return self._go_on(prompt[self.reused :], probe)
 
     def decode(self, token: int, *, probe: Probe | None = None) -> Array:
         """Append a token to what is held; logits of what follows, (1, vocab)."""
         logits = self.runner.decode([token], self.state, probe=probe)
         self.ids.append(token)
+        if len(self.ids) - self.places.end >= CHUNK:
+            self._keep()
         return logits
 
     def expected(self, prompt: Sequence[int]) -> Iterator[Array]:
@@ -56,9 +68,11 @@ class PrefixCache:
         Each part is (at most HEAD_ROWS, vocab). Nothing that was held before is used.
         """
         self._go_back(0)
-        if len(prompt) > 1:
-            yield from self.runner.logits_in_parts(prompt[:-1], self.state)
-            self.ids = list(prompt[:-1])
+        for start in range(0, len(prompt) - 1, CHUNK):
+            piece = prompt[start : min(start + CHUNK, len(prompt) - 1)]
+            yield from self.runner.logits_in_parts(piece, self.state)
+            self.ids += piece
+            self._keep()
 
     def copies(self, ids: Sequence[int], rows: int) -> ModelState:
         """A state of so many rows that all hold exactly these ids, computed where they are not."""
@@ -79,25 +93,41 @@ class PrefixCache:
         # Ids before the state, each time: it may hold more than was noted, but never less.
         self.ids = self.ids[:length]
         if not self.state.truncate([length]):
-            fitting = (e for e in self._snapshots if e.fits and e.lengths[0] <= length)
-            last = max(fitting, key=lambda each: each.lengths[0], default=None)
-            self.ids = [] if last is None else self.ids[: last.lengths[0]]
-            if last is None or not self.state.restore(last):
+            place = self.places.last(length)
+            self.ids = [] if place is None else self.ids[: place.length]
+            if place is None or not self.state.restore(place.snapshot):
                 self.ids = []
                 self.state.clear()
         self.reused = len(self.ids)
-        self._snapshots = [each for each in self._snapshots if each.fits]
+        self.places.forget()
 
     def _go_on(self, ids: Sequence[int], probe: Probe | None) -> Array:
-        logits = self.runner.prefill([ids], self.state, probe=probe)
-        self.ids += ids
-        if not self.state.rewinds:
-            self._snapshots.append(self.state.snapshot())
-            while len(self._snapshots) > SNAPSHOTS or (
-                sum(each.bytes for each in self._snapshots) > SNAPSHOT_BYTES
-            ):
-                del self._snapshots[0]
+        if len(self.ids) > self.places.end:
+            self._keep(end=True)  # where an answer ended
+        start, end = 0, len(ids)
+        borders = set(range(CHUNK, end, CHUNK)) if self._keeps else set()
+        if self._keeps and end >= LEAST:
+            borders.add(end - TAIL)
+        for border in sorted(borders):
+            self.runner.prefill([ids[start:border]], self.state, probe=probe)
+            self.ids += ids[start:border]
+            self._keep()
+            start = border
+        logits = self.runner.prefill([ids[start:]], self.state, probe=probe)
+        self.ids += ids[start:]
+        self._keep(end=True, logits=logits)
         return logits
+
+    def _keep(self, *, end: bool = False, logits: Array | None = None) -> None:
+        """Keep this place, where the state could not come back to it otherwise."""
+        if self._keeps:
+            kept = None if logits is None else _copied(logits)
+            self.places.add(Place(self.state.snapshot(), end, kept))
+
+
+def _copied(logits: Array) -> Array:
+    """Logits that may be changed, as those of a forward."""
+    return namespace(logits).asarray(logits, copy=True)
 
 
 def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[ModelState, Array]:

@@ -33,7 +33,7 @@ from gptcli.engine.cpu.packing.section import LAYER_TABLE
 from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner, cache_dtype
-from gptcli.engine.cpu.run.spec_struct import scratch_bytes
+from gptcli.engine.cpu.run.struct_sizes import scratch_bytes
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.model.spec import ModelSpec

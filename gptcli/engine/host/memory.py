@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gptcli.engine.host.cgroup import memory_left
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerShape, ModelSpec
 from gptcli.errors import ResourceError
 from gptcli.units import size
 
@@ -42,16 +42,22 @@ def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
     """
     widest = max(
         spec.width,
-        *(
-            max(2 * shape.hidden, (shape.heads + 2 * shape.kv_heads) * shape.head_dim)
-            for shape in spec.shapes
-        ),
+        *(max(2 * shape.hidden, _attended(spec, shape)) for shape in spec.shapes),
         *(2 * sum(each.mixer.parts) for each in spec.each_layer if each.mixer),
     )
     told = 0 if spec.layer_inputs is None else 3 * spec.layers * spec.layer_inputs.size
     written_out = spec.sinks or spec.attention_softcap is not None
     scores = 4 * max(shape.heads for shape in spec.shapes) * tokens**2 if written_out else 0
     return item * (tokens * (3 * spec.width + 3 * widest + told) + spec.vocab) + scores
+
+
+def _attended(spec: ModelSpec, shape: LayerShape) -> int:
+    """Features of a token's queries, keys and values; of latents those of all heads are made."""
+    latents = spec.latents
+    if latents is None:
+        return (shape.heads + 2 * shape.kv_heads) * shape.head_dim
+    each = 2 * (latents.plain + latents.turned) + latents.value
+    return shape.heads * each + latents.key
 
 
 def least_tokens(context: int) -> int:
@@ -81,7 +87,9 @@ def check(
     least = weights + spec.cache_bytes(least_tokens(context), item) + scratch
     if available is None or least <= available:
         return
-    cache = f"{size(spec.cache_bytes(context, item))} for the KV cache of {context} tokens"
+    cache = f"{size(context * spec.token_bytes(item))} for the KV cache of {context} tokens"
+    if spec.row_bytes:
+        cache = f"{cache}, {size(spec.row_bytes)} for the states of a text"
     needs = f"{size(weights)} of memory for its weights in {dtype} and {cache}"
     reason = f"needs {needs}, and {size(scratch)} to compute with"
     raise ResourceError(subject, f"{reason}; {size(available)} are free on {device}")

@@ -118,6 +118,15 @@ class ConfigFields:
             for value in self._items(name, length)
         )
 
+    def counts(self, name: str, length: int) -> tuple[int, ...] | None:
+        """So many whole numbers, as `count` has them; None where absent."""
+        if self.get(name) is None:
+            return None
+        return tuple(
+            ConfigFields(self.subject, {name: value}).count(name)
+            for value in self._items(name, length)
+        )
+
     def flags(self, name: str, length: int) -> tuple[bool, ...] | None:
         """So many times true or false, which may be written as 1 and 0; None where absent."""
         if self.get(name) is None:

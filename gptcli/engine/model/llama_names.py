@@ -73,12 +73,14 @@ def where(spec: ModelSpec, holds: Callable[[LayerSpec], bool]) -> tuple[int, ...
     return None if len(found) == spec.layers else found
 
 
-def attention_rules(spec: ModelSpec, out: str = "o_proj") -> list[Rule]:
+def attention_rules(
+    spec: ModelSpec, out: str = "o_proj", *, block: str = "self_attn"
+) -> list[Rule]:
     """Every projection is stored by itself, as (out, in).
 
     Where attention has a gate of each feature, that stands behind the queries, head by head.
     """
-    theirs, ours = "layers.{i}.self_attn", f"{OURS}.attention"
+    theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.attention"
     layers, bias = where(spec, lambda each: each.attends), spec.qkv_bias
     kept = where(spec, lambda each: each.keeps)
     valued = where(spec, lambda each: each.keeps and not each.values_are_keys)
@@ -180,7 +182,8 @@ def mixture_rules(
             gate = f"{theirs}.{shared}_gate"
             found += linear(gate, f"{ours}.shared_gate", bias=False, layers=layers)
     for their_mlp, our_mlp, count in members:
-        for name, part in zip(names, ("gate", "up", "down"), strict=True):
+        parts = list(zip(names, ("gate", "up", "down"), strict=True))
+        for name, part in parts if spec.gated else parts[1:]:
             found += linear(
                 f"{theirs}.{their_mlp}.{name}",
                 f"{ours}.{our_mlp}.{part}",
@@ -191,12 +194,17 @@ def mixture_rules(
     return found
 
 
-def mixed_rules(spec: ModelSpec, block: str = "mlp", **how: Any) -> list[Rule]:
-    """Mixtures in the layers that have one, whose MLPs are named as Llama's, which others have.
+def mixed_rules(
+    spec: ModelSpec,
+    block: str = "mlp",
+    names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj"),
+    **how: Any,
+) -> list[Rule]:
+    """Mixtures in the layers that have one, whose MLPs are named as those which others have.
 
     how: see mixture_rules.
     """
     mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
     dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
-    names = ("gate_proj", "up_proj", "down_proj")
-    return [*mixture_rules(spec, block, names, mixed, **how), *mlp_rules(spec, layers=dense)]
+    whole = mlp_rules(spec, *names, block=block, layers=dense)
+    return [*mixture_rules(spec, block, names, mixed, **how), *whole]

@@ -34,8 +34,12 @@ class Recurrence:
     value, and skip · value is added to what is read.
 
     heads: memories; key_heads: of queries and keys, each for heads / key_heads memories that
-    follow each other, or where they go `by_turns` for every key_heads-th. bias: of all linear
-    layers; filter_bias: of the convolution. norm: None for the gate alone.
+    follow each other, or where they go `by_turns` for every key_heads-th. bias: of what the stream
+    is projected by; filter_bias: of the convolution; out_bias: of what projects back. norm: None
+    for the gate alone.
+
+    scales: what each part is multiplied by that the stream is projected to, in the order of
+    `parts`, 1 for those behind; out_scale: the same of what is projected back.
     """
 
     heads: int
@@ -47,7 +51,10 @@ class Recurrence:
     norm: MemoryNorm | None
     bias: bool = False
     filter_bias: bool = False
+    out_bias: bool = False
     steps: tuple[float, float] = (0.0, float("inf"))
+    scales: tuple[float, ...] = ()
+    out_scale: float = 1.0
     by_turns: bool = False
 
     @property
@@ -60,6 +67,10 @@ class Recurrence:
     def parts(self) -> tuple[int, ...]:
         """Features of all that the stream is projected to: these, gates, steps and strengths."""
         return (*self.filtered, self.inner, self.heads, self.heads if self.rule == "delta" else 0)
+
+    def scale(self, part: int) -> float:
+        """What the part of that number is multiplied by."""
+        return self.scales[part] if part < len(self.scales) else 1.0
 
     @property
     def inner(self) -> int:
@@ -91,6 +102,11 @@ class ShortConv:
 
 
 Mixer = Recurrence | ShortConv
+
+
+def memories(mixer: Mixer) -> int:
+    """How many parts a state has whose lengths tell something by themselves."""
+    return mixer.heads if isinstance(mixer, Recurrence) else 1
 
 
 def state_numbers(mixer: Mixer) -> int:

@@ -96,7 +96,7 @@ def _rope(
         base = fields.number("rope_theta", base)
         part = fields.number("partial_rotary_factor", part)
     if fields is not None and _kind(fields) == "proportional":
-        return _proportional(fields, base, head_dim, part)
+        return _proportional(fields, base, head_dim, part, interleaved)
     dim = int(head_dim * min(part, 1))
     if fields is not None and _kind(fields) == "dynamic" and fields.get("alpha") and dim > 2:
         # Hunyuan's: the base grows once and for all.
@@ -111,7 +111,9 @@ def _rope(
     return Rope(base, dim, scaling, interleaved)
 
 
-def _proportional(fields: ConfigFields, theta: float, head_dim: int, part: float) -> Rope:
+def _proportional(
+    fields: ConfigFields, theta: float, head_dim: int, part: float, interleaved: bool
+) -> Rope:
     """A part of the pairs turns as if all did."""
     turning = int(part * head_dim // 2) if part <= 1 else 0
     if head_dim % 2 or not turning:
@@ -119,7 +121,8 @@ def _proportional(fields: ConfigFields, theta: float, head_dim: int, part: float
         raise fields.bad("partial_rotary_factor", reason)
     factor = fields.number("factor", 1.0)
     scaling = None if factor == 1 else LinearScaling(factor)
-    return Rope(theta, head_dim, scaling, turning=turning if 2 * turning < head_dim else None)
+    turns = turning if 2 * turning < head_dim else None
+    return Rope(theta, head_dim, scaling, interleaved, turning=turns)
 
 
 def _grown(fields: ConfigFields, theta: float, dim: int) -> float:
@@ -223,6 +226,14 @@ def _yarn(config: ConfigFields, fields: ConfigFields) -> YarnScaling:
             raise fields.bad(name, f"must be a number of turns, not {turns:g}")
     amplitude = fields.number("attention_factor", default)
     return YarnScaling(factor, original, amplitude, fast, slow, fields.flag("truncate", True))
+
+
+def sharpening(config: ConfigFields) -> float:
+    """What DeepSeek's YaRN makes of scores beside their scale, by `mscale_all_dim`."""
+    places = _places(config)
+    if not places or _kind(places[0]) == "default" or not places[0].get("mscale_all_dim"):
+        return 1.0
+    return _magnitude(_factor(places[0]), places[0].number("mscale_all_dim")) ** 2
 
 
 def _magnitude(factor: float, weight: float) -> float:

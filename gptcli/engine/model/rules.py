@@ -8,7 +8,8 @@ shared_gate, {router, experts}_norm, {experts, shared}_post_norm}, mlp_post_norm
 told.{gate, out, norm}}, layer_inputs.{table, project, norm}, final_norm, unembedding; each with
 .weight and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
 layers.{i}.mixer.{step_bias, decay_log, skip}, layers.{i}.mlp.{correction, expert_scales},
-layers.{i}.scale and head_bias.
+layers.{i}.scale and head_bias. Latent attention has attention.{query_latent, query_latent_norm,
+query, latent, latent_norm, absorb, value, out}.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Rule:
     this order. transpose: it is stored as (in, out), not as (out, in). groups: the output
     features come in so many equal groups, each of which is cut into the targets. skip: so many
     rows at its beginning are not used. either: where only so its shape fits, it is stored the other
-    way than `transpose` says.
+    way than `transpose` says. first_turned: each group of the first target is stored by itself as
+    (in, out). apart: names under which the targets may be stored instead, each by itself and as it
+    is.
 
     layers: the layers it is for, None for all. members: `{n}` stands for each number below it (an
     expert, a head). Where both names have `{n}`, each member is stored by itself; where only ours
@@ -40,6 +43,8 @@ class Rule:
 
     exact: float32 whatever dtype the model runs in. one_row: a vector that is stored as a matrix
     of one row.
+
+    unless: where a tensor of that name is stored, the same is in it, and this rule is for nothing.
     """
 
     stored: str
@@ -54,6 +59,9 @@ class Rule:
     exact: bool = False
     one_row: bool = False
     either: bool = False
+    unless: str | None = None
+    first_turned: bool = False
+    apart: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:

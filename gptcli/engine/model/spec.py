@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope, Temperature
@@ -53,12 +54,17 @@ class OutputGate:
 
 @dataclass(frozen=True)
 class LayerShape:
-    """The sizes of one layer: heads of attention, features of each, features inside the MLP."""
+    """The sizes of one layer: heads of attention, features of each, features inside the MLP.
+
+    value_dim: features of a value that is kept, None for as many as of a key; 0 where values are
+    features of keys.
+    """
 
     heads: int
     kv_heads: int
     head_dim: int
     hidden: int
+    value_dim: int | None = None
 
     @property
     def group(self) -> int:
@@ -68,7 +74,12 @@ class LayerShape:
     @property
     def kept(self) -> int:
         """How many numbers a token leaves behind: its keys and its values."""
-        return 2 * self.kv_heads * self.head_dim
+        return self.kv_heads * (self.head_dim + self.values)
+
+    @property
+    def values(self) -> int:
+        """Features of a value that is kept."""
+        return self.head_dim if self.value_dim is None else self.value_dim
 
 
 @dataclass(frozen=True)
@@ -78,10 +89,10 @@ class LayerSpec:
     rope: None for no rotation here; window: how many tokens back attention sees (itself
     included), None for all of them; chunk: it sees nothing before the last multiple of this;
     mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
-    mixer: what it has in place of attention; mixes, thinks: whether it has attention or a mixer at
-    all, and an MLP; reads: the layer before it, of its shape and window, whose keys and values its
-    attention meets, None for its own; values_are_keys: its values are what keys are projected to,
-    before their norm and RoPE.
+    mixer: what it has in place of attention, or beside it where `beside`: both then read the same,
+    and what they say is added up; mixes, thinks: whether it has attention or a mixer, and an MLP;
+    reads: the layer before it, of its shape and window, whose keys and values it meets, None for
+    its own; values_are_keys: values are what keys are projected to, before their norm and RoPE.
     """
 
     rope: Rope | None = None
@@ -92,6 +103,7 @@ class LayerSpec:
     temperature: Temperature | None = None
     normed_heads: bool = True
     mixer: Mixer | None = None
+    beside: bool = False
     mixes: bool = True
     thinks: bool = True
     reads: int | None = None
@@ -105,7 +117,7 @@ class LayerSpec:
     @property
     def attends(self) -> bool:
         """Whether it has attention."""
-        return self.mixes and self.mixer is None
+        return self.mixes and (self.mixer is None or self.beside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +135,13 @@ class ModelSpec:
     Attention. attention_scale: what the products of queries and keys are multiplied by, None for
     1 / sqrt(head_dim); softcaps: x becomes cap * tanh(x / cap); sinks: each head has one more
     logit that takes part in the softmax and has no value.
-    attention_gate: a gate of what it gathers, read from the stream as queries are. value_norm: the
-    epsilon of an RMSNorm of each head's values, which has no weight.
+    attention_gate: a gate of what it gathers, read from the stream as queries are. latents: keys
+    and values are one latent; `heads` is then of queries, kv_heads 1, head_dim of what is kept.
+    attention_out_scale multiplies what it says. value_norm: the epsilon of an RMSNorm of each
+    head's values, which has no weight.
 
-    MLP. gated: down(activation(gate) * (up + up_offset)); gate_limit: the gate is cut off above
-    it, `up` on both sides.
+    MLP. gated: down(activation(gate_scale * gate) * (up + up_offset)); gate_limit: the gate is cut
+    off above it, `up` on both sides. mlp_out_scale multiplies what it says.
 
     Layers. norms: before each block reads the stream, on its update before that is added, or
     both; blocks: one after the other, or both reading the same stream, through a norm each or
@@ -162,9 +176,13 @@ class ModelSpec:
     sinks: bool = False
     attention_gate: OutputGate | None = None
     value_norm: float | None = None
+    latents: Latents | None = None
     experts: Experts | None = None
+    attention_out_scale: float = 1.0
+    gate_scale: float = 1.0
     gate_limit: float | None = None
     up_offset: float = 0.0
+    mlp_out_scale: float = 1.0
     norms: Literal["before", "after", "both"] = "before"
     blocks: Literal["serial", "parallel", "parallel_one_norm"] = "serial"
     residual_scale: float = 1.0
@@ -183,12 +201,18 @@ class ModelSpec:
     @property
     def shape(self) -> LayerShape:
         """The sizes that a layer has which says nothing of its own."""
-        return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden)
+        values = None if self.latents is None else 0
+        return LayerShape(self.heads, self.kv_heads, self.head_dim, self.hidden, values)
 
     @cached_property
     def shapes(self) -> tuple[LayerShape, ...]:
         """The sizes of every layer."""
         return tuple(each.shape or self.shape for each in self.each_layer)
+
+    def gathered(self, shape: LayerShape) -> int:
+        """Features that attention of that shape hands on to its last matrix."""
+        each = shape.head_dim if self.latents is None else self.latents.value
+        return shape.heads * each
 
     @property
     def mixtures(self) -> int:
@@ -204,6 +228,11 @@ class ModelSpec:
     def attending(self) -> tuple[int, ...]:
         """The layers that have attention."""
         return tuple(i for i, each in enumerate(self.each_layer) if each.attends)
+
+    @cached_property
+    def carrying(self) -> tuple[int, ...]:
+        """The layers that carry a state from token to token in place of attention."""
+        return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
 
     @cached_property
     def kept(self) -> tuple[int, ...]:
@@ -223,4 +252,8 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of the state of `batch` rows of `tokens` tokens each."""
-        return batch * (sum(self.kept) * tokens * element_size + self.row_bytes)
+        return batch * (tokens * self.token_bytes(element_size) + self.row_bytes)
+
+    def token_bytes(self, element_size: int) -> int:
+        """Bytes that a token leaves behind in the KV cache of all layers."""
+        return sum(self.kept) * element_size

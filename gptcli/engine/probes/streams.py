@@ -36,17 +36,17 @@ class Streams:
         """The stream before the first layer, (positions, width)."""
         return self._of("embedding", -1)
 
-    def attention(self, layer: int) -> Array:
-        """What the layer's attention added, (positions, width)."""
-        return self._of("attention", layer)
+    def attention(self, layer: int) -> Array | None:
+        """What the layer's attention added, or what is in its place, (positions, width)."""
+        return self._of("attention", layer) if ("attention", layer) in self._parts else None
 
-    def mlp(self, layer: int) -> Array:
+    def mlp(self, layer: int) -> Array | None:
         """What the layer's MLP added, (positions, width)."""
-        return self._of("mlp", layer)
+        return self._of("mlp", layer) if ("mlp", layer) in self._parts else None
 
-    def told(self, layer: int) -> Array:
+    def told(self, layer: int) -> Array | None:
         """What the layer added of what it is told of the token, (positions, width)."""
-        return self._of("told", layer)
+        return self._of("told", layer) if ("told", layer) in self._parts else None
 
     def after(self, layer: int) -> Array:
         """The stream after a layer, (positions, width); -1 is before the first."""
@@ -54,11 +54,13 @@ class Streams:
 
     def before_mlp(self, layer: int) -> Array:
         """The stream with the attention's update and without the MLP's, (positions, width)."""
-        return self.after(layer - 1) + self.attention(layer)
+        update = self.attention(layer)
+        return self.after(layer - 1) if update is None else self.after(layer - 1) + update
 
     def behind_mlp(self, layer: int) -> Array:
         """The stream with the MLP's update too, and before all that comes behind it."""
-        return self.before_mlp(layer) + self.mlp(layer)
+        update = self.mlp(layer)
+        return self.before_mlp(layer) if update is None else self.before_mlp(layer) + update
 
     def added_up(self, runner: Runner) -> Array:
         """The embedding and all updates, in float32: the stream after the last layer, otherwise."""

@@ -15,6 +15,8 @@ from gptcli.engine.model.spec import LayerShape
 class KeysValues:
     """See LayerState: two arrays of shape (batch, kv_heads, capacity, head_dim).
 
+    Where values are features of keys, the second has none.
+
     Rows of unequal length are possible; rows of one length take a faster way through `append`.
     like: an array of the kind, the dtype and on the device that keys and values are to have.
     group: the positions whose keys are kept together, and moved whole.
@@ -24,11 +26,8 @@ class KeysValues:
 
     def __init__(self, shape: LayerShape, batch: int, like: Array, *, group: int = 1) -> None:
         self._group = group
-        empty = namespace(like).empty(
-            (batch, shape.kv_heads, 0, shape.head_dim), dtype=like.dtype, device=like.device
-        )
-        self.keys: Array = empty
-        self.values: Array = empty
+        self.keys: Array = zeros((batch, shape.kv_heads, 0, shape.head_dim), like)
+        self.values: Array = zeros((batch, shape.kv_heads, 0, shape.values), like)
 
     @property
     def bytes(self) -> int:
@@ -75,6 +74,13 @@ class KeysValues:
         other.keys = xp.take(self.keys, rows, axis=0)
         other.values = xp.take(self.values, rows, axis=0)
         return other
+
+    def apart(self, rows: Array) -> None:
+        """See LayerState: all of it goes back."""
+
+    def restored(self, apart: Self) -> Self:
+        """See LayerState."""
+        return apart
 
 
 def _grown(old: Array, kept: int, capacity: int) -> Array:

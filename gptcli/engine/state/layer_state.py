@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from gptcli.engine.arrays import Array
 
@@ -44,4 +44,12 @@ class LayerState(Protocol):
 
     def picked(self, rows: Array) -> Self:
         """A copy of these rows, (n,), in this order; a row may be named more than once."""
+        ...
+
+    def apart(self, rows: Array) -> LayerState | None:
+        """A copy of what of these rows cannot go back by itself, None where all of it can."""
+        ...
+
+    def restored(self, apart: Any) -> LayerState:
+        """This state, gone back to when `apart` was made, which is its own from now on."""
         ...

@@ -14,6 +14,7 @@ from gptcli.engine.arrays import Array, indices
 from gptcli.engine.host.memory import LEAST_TOKENS
 from gptcli.engine.model.spec import LayerShape, ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.joint_state import JointState
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.layer_state import LayerState
 from gptcli.engine.state.recurrent_state import RecurrentState
@@ -28,7 +29,7 @@ NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
 class Snapshot:
     """A place that a state can come back to. bytes: what it holds on the device.
 
-    layers: copies of the layers that cannot go back by themselves, None for the others. fits:
+    layers: copies of what of the layers cannot go back by itself, None where all can. fits:
     whether the state still holds the tokens that it held then; not so once it has gone back
     behind them.
     """
@@ -136,7 +137,7 @@ class ModelState(ForwardState):
     def snapshot(self) -> Snapshot:
         """This place, to come back to. A layer that can go back by itself is not copied."""
         every = self._rows(range(self.batch))
-        layers = [None if layer.rewinds else layer.picked(every) for layer in self.layers]
+        layers = [layer.apart(every) for layer in self.layers]
         size = sum(layer.bytes for layer in layers if layer is not None)
         found = Snapshot(list(self.lengths), layers, size)
         self._snapshots.add(found)
@@ -154,7 +155,7 @@ class ModelState(ForwardState):
             if kept is None:
                 layer.truncate(self.lengths, snapshot.lengths)
             else:
-                self.layers[index] = kept.picked(every)
+                self.layers[index] = layer.restored(kept.picked(every))
         self._lengths, self.under_way = list(snapshot.lengths), None
         return True
 
@@ -196,10 +197,12 @@ def new_state(
     """
     layers: list[LayerState] = []
     for each, shape in zip(spec.each_layer, spec.shapes, strict=True):
-        if each.mixer is not None:
-            layers.append(RecurrentState(each.mixer, batch, like, multiple=group))
-        else:
-            layers.append(KeysValues(shape if each.keeps else NOTHING, batch, like, group=group))
+        attention = KeysValues(shape if each.keeps else NOTHING, batch, like, group=group)
+        if each.mixer is None:
+            layers.append(attention)
+            continue
+        mixer = RecurrentState(each.mixer, batch, like, multiple=group)
+        layers.append(JointState(attention, mixer) if each.attends else mixer)
     most = min(limit or spec.context, spec.context)
     return ModelState(layers, batch, like, limit=most, group=group)
 

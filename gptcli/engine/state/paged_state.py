@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.joint_state import Joint
 from gptcli.engine.state.model_state import NOTHING
 from gptcli.engine.state.pages import (
     NO_PAGE,
@@ -26,6 +27,13 @@ from gptcli.engine.state.slots import LayerSlots, SlotPool
 _IDLE = 8
 #: How many states of mixers are kept to begin rows with, and their bytes.
 _LEAST_KEPT, _MOST_KEPT, _KEPT_BYTES = 4, 64, 512 << 20
+
+
+def kept_states(spec: ModelSpec) -> int:
+    """How many states stay at most that no row has, to begin others with."""
+    if not spec.row_bytes:
+        return 0
+    return max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // spec.row_bytes))
 
 
 class PagedState(ForwardState):
@@ -51,16 +59,17 @@ class PagedState(ForwardState):
         mixers = [each.mixer for each in spec.each_layer if each.mixer is not None]
         slots = None
         if mixers:
-            kept = max(_LEAST_KEPT, min(_MOST_KEPT, _KEPT_BYTES // max(1, spec.row_bytes)))
-            slots = SlotPool(mixers, like, kept=kept, multiple=group)
+            slots = SlotPool(mixers, like, kept=kept_states(spec), multiple=group)
         pairs = zip(spec.each_layer, spec.shapes, strict=True)
         shapes = [shape if each.keeps else NOTHING for each, shape in pairs]
         self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)
         states = iter(slots.layers if slots is not None else ())
-        self.layers = [
-            PagedLayer(layer, self) if each.mixer is None else PagedMixer(next(states), self)
-            for each, layer in zip(spec.each_layer, self.pool.layers, strict=True)
-        ]
+        self.layers = []
+        for each, layer in zip(spec.each_layer, self.pool.layers, strict=True):
+            attention = PagedLayer(layer, self)
+            mixer = None if each.mixer is None else PagedMixer(next(states), self)
+            both = Joint(attention, mixer) if mixer is not None and each.attends else None
+            self.layers.append(both or mixer or attention)
         self.rows: list[PagedRow] = []
         self.under_way: list[int] | None = None
         self._table: NDArray[np.int32] = np.empty((0, 1), np.int32)

@@ -29,14 +29,14 @@ class NoPagesError(Exception):
 
 
 class LayerPages:
-    """The pages of one layer: two arrays of shape (pages, kv_heads, size, head_dim)."""
+    """The pages of one layer: two arrays of shape (pages, kv_heads, size, head_dim).
+
+    Where values are features of keys, the second has none.
+    """
 
     def __init__(self, shape: LayerShape, like: Array, size: int) -> None:
-        empty = namespace(like).empty(
-            (0, shape.kv_heads, size, shape.head_dim), dtype=like.dtype, device=like.device
-        )
-        self.keys: Array = empty
-        self.values: Array = empty
+        self.keys: Array = zeros((0, shape.kv_heads, size, shape.head_dim), like)
+        self.values: Array = zeros((0, shape.kv_heads, size, shape.values), like)
 
     def grow(self, pages: int) -> None:
         """Have so many; those there are stay."""

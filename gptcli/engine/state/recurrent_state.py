@@ -59,6 +59,14 @@ class RecurrentState:
         other.memory = xp.take(self.memory, rows, axis=0)
         return other
 
+    def apart(self, rows: Array) -> Self:
+        """See LayerState: all of it."""
+        return self.picked(rows)
+
+    def restored(self, apart: Self) -> Self:
+        """See LayerState."""
+        return apart
+
     def read(self) -> tuple[Array, Array]:
         """The inputs and memories of all rows, to be replaced, not changed."""
         return self.inputs, self.memory

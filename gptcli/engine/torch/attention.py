@@ -15,6 +15,8 @@ def attend(
 ) -> Tensor:
     """softmax(q kᵀ · scale) v over (b, h, t, d), each key/value head shared by h / kv_heads.
 
+    Values may have another number of features than keys.
+
     `mask` (b or 1, 1 or h, t, total) is True where a query may look, or a number that is added to
     its score; None means causal where the queries are all there is, and everything where a single
     query comes last. scale None is 1 / √d.
@@ -27,7 +29,7 @@ def attend(
         if mask is not None and mask.size(1) == heads:
             mask = mask.view(mask.size(0), kv_heads, heads // kv_heads, -1)
         out = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scale)
-        return out.view(b, heads, 1, d)
+        return out.reshape(b, heads, 1, -1)
     return F.scaled_dot_product_attention(
         q,
         keys,
@@ -78,5 +80,5 @@ def attend_written_out(
             scores = torch.cat((scores, sink), dim=-1)
         shares = scores.softmax(dim=-1)[..., :total].to(values.dtype)
         gathered = shares.reshape(b, kv_heads, group * shares.size(2), total) @ values
-        parts.append(gathered.view(b, heads, -1, d))
+        parts.append(gathered.view(b, heads, -1, values.size(-1)))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)

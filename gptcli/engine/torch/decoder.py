@@ -10,10 +10,12 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.layer_inputs import ToldToLayers
-from gptcli.engine.torch.layers import Layer, Lent
+from gptcli.engine.torch.layers import Layer
 from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
+from gptcli.engine.torch.scaled import scaled
+from gptcli.engine.torch.self_attention import Lent
 from gptcli.engine.torch.table import Table
 
 
@@ -104,8 +106,7 @@ class Decoder(nn.Module):
 
     def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
         stream = F.embedding(ids, self.embedding.weight)
-        if self.scale != 1.0:
-            stream = stream * self.scale
+        stream = scaled(stream, self.scale)
         if self.positions is not None:
             # Padding may stand beyond the last position; what it computes is never read.
             stream = stream + F.embedding(
@@ -117,8 +118,7 @@ class Decoder(nn.Module):
         """(…, width) → (…, vocab), float32: one number for each token, larger is likelier."""
         head = self.embedding if self.unembedding is None else self.unembedding
         logits = F.linear(self.final_norm(stream), head.weight, self.head_bias).float()
-        if self.spec.logit_scale != 1.0:
-            logits = logits * self.spec.logit_scale
+        logits = scaled(logits, self.spec.logit_scale)
         if self.spec.final_softcap is not None:
             logits = self.spec.final_softcap * torch.tanh(logits / self.spec.final_softcap)
         return logits

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from gptcli.engine.model.experts import Experts, Groups
 from gptcli.engine.model.spec import Activation, ModelSpec
 from gptcli.engine.torch.norm import Norm
+from gptcli.engine.torch.scaled import scaled
 
 #: The functions of an MLP, by their names.
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -37,18 +38,20 @@ class MLP(nn.Module):
         self.down = nn.Linear(hidden, width, bias=spec.mlp_bias)
         self.activation = ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
+        self.gate_scale, self.out_scale = spec.gate_scale, spec.mlp_out_scale
 
     def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
         """(…, width) → (…, width). share: what x is multiplied by first, where there is no bias."""
         up = self.up(x) if share is None else self.up(x) * share
         if self.gate is None:
-            return self.down(self.activation(up))  # type: ignore[no-any-return]
+            return scaled(self.down(self.activation(up)), self.out_scale)
         gate = self.gate(x) if share is None else self.gate(x) * share
+        gate = scaled(gate, self.gate_scale)
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)
         if self.offset:
             up = up + self.offset
-        return self.down(self.activation(gate) * up)  # type: ignore[no-any-return]
+        return scaled(self.down(self.activation(gate) * up), self.out_scale)
 
 
 class Mixture(nn.Module):

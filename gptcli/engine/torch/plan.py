@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from gptcli.engine.describe import Described
+from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, TensorSource
 from gptcli.engine.weights.dequantised import opened
@@ -40,6 +42,17 @@ class TorchPlan:
     untied: bool
 
 
+#: Why a GGUF file whose heads changed places takes no adapter and is not written as it is.
+APART = (
+    "has its heads by turns, as GGUF files do: adapters and other programs expect another order",
+    "write it with 'gptcli models convert' and use what that makes",
+)
+
+
+def _mixers(spec: ModelSpec) -> list[Mixer | None]:
+    return [each.mixer for each in spec.each_layer]
+
+
 def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan:
     """Fit the tensors, and the headers of adapters, to the spec. Raises ModelError."""
     config, family = described.config, described.family
@@ -47,6 +60,8 @@ def plan(described: Described, adapters: Sequence[AdapterRef] = ()) -> TorchPlan
     method = method_of(config)
     found = [Adapter(ref) for ref in adapters]
     spec = described.spec
+    if found and any(isinstance(m, Recurrence) and m.by_turns for m in _mixers(spec)):
+        raise ModelError(config.subject, *APART)
     check_counts(config.subject, spec, described.stored)
     checkpoint = Checkpoint(described.stored)
     rules = family.rules(spec)

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
+from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.memories import Tokens, remembered
+from gptcli.engine.torch.scaled import scaled
 
 #: What is added to the squared length of a query or key before it is divided by it.
 _LENGTH_EPS = 1e-6
@@ -43,19 +46,25 @@ class ShortConvMixer(nn.Module):
         self.value_filter = Filter(spec.inner, spec.taps, bias=spec.bias)
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         kept = state.layers[layer]
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
         inputs, seen = _with_inputs(inputs, value, state)
+        if probe is not None and probe.wants("state", layer):
+            squares = seen[:, 1:].square().sum(dim=-1)
+            lengths = squares.unfold(1, self.spec.taps - 1, 1).sum(dim=-1).sqrt()
+            probe("state", layer, lengths[:, :, None], state.lengths[0])
         gathered = self.after(x).float() * self.value_filter(seen)
         kept.write(inputs, memory)
         return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
 
 
 class RecurrenceMixer(nn.Module):
-    """See Recurrence: token after token, as it is defined."""
+    """See Recurrence."""
 
     def __init__(self, spec: Recurrence, width: int) -> None:
         super().__init__()
@@ -71,54 +80,66 @@ class RecurrenceMixer(nn.Module):
         self.strength = nn.Linear(width, spec.heads, bias=spec.bias) if delta else None
         self.skip = None if delta else nn.Parameter(torch.empty(spec.heads))
         self.norm = None if spec.norm is None else GatedNorm(spec.norm, spec.inner)
-        self.out = nn.Linear(spec.inner, width, bias=spec.bias)
+        self.out = nn.Linear(spec.inner, width, bias=spec.out_bias)
 
-    def forward(self, x: Tensor, layer: int, state: ForwardState) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
+    def forward(
+        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
+    ) -> Tensor:
+        """(b, t, width) → (b, t, width). Probe point: "state"."""
         spec, kept = self.spec, state.layers[layer]
         inputs, memory = kept.read()
         names = ("query", "key", "value")
-        new = torch.cat([getattr(self, name)(x) for name in names], dim=-1).float()
-        inputs, seen = _with_inputs(inputs, new, state)
+        new = [scaled(getattr(self, name)(x), spec.scale(i)) for i, name in enumerate(names)]
+        inputs, seen = _with_inputs(inputs, torch.cat(new, dim=-1).float(), state)
         parts = seen.split(spec.filtered, dim=-1)
         query, key, value = (
             F.silu(getattr(self, f"{name}_filter")(part))
             for name, part in zip(names, parts, strict=True)
         )
-        shared = spec.heads // spec.key_heads
         query, key = (part.unflatten(-1, (spec.key_heads, spec.key_dim)) for part in (query, key))
-        if spec.by_turns:
-            query, key = (part.repeat(1, 1, shared, 1) for part in (query, key))
-        else:
-            query, key = (part.repeat_interleave(shared, dim=2) for part in (query, key))
-        # (b, t, h, key_dim)
         value = value.unflatten(-1, (spec.heads, spec.value_dim))  # (b, t, h, value_dim)
-        step = F.softplus(self.step(x).float() + self.step_bias.float()).clamp(*spec.steps)
-        decay = torch.exp(-self.decay_log.float().exp() * step)  # (b, t, h)
-        strength = step
+        step = scaled(self.step(x).float(), spec.scale(4)) + self.step_bias.float()
+        strength = step = F.softplus(step).clamp(*spec.steps)
+        decay = -self.decay_log.float().exp() * step  # (b, t, h)
         if self.strength is not None:
             query, key = _of_length_one(query) * spec.key_dim**-0.5, _of_length_one(key)
             strength = self.strength(x).float().sigmoid()
         padding = _padding(state, x)
         if padding is not None:
-            decay = decay.masked_fill(padding, 1.0)
-            strength = strength.masked_fill(padding, 0.0)
-        read = torch.empty_like(value)
-        for t in range(x.size(1)):
-            memory = memory * decay[:, t, :, None, None]
-            written = value[:, t]
-            if self.strength is not None:
-                written = written - torch.einsum("bhk,bhkv->bhv", key[:, t], memory)
-            written = written * strength[:, t, :, None]
-            memory = memory + key[:, t, :, :, None] * written[:, :, None]
-            read[:, t] = torch.einsum("bhk,bhkv->bhv", query[:, t], memory)
+            decay, strength = (each.masked_fill(padding, 0.0) for each in (decay, strength))
+        by_key = (self._by_key(each, 2) for each in (value, decay, strength))
+        corrects, memory = self.strength is not None, self._by_key(memory, 1)
+        tokens = Tokens(query, key, *by_key)
+        if probe is None or not probe.wants("state", layer):
+            read, memory = remembered(tokens, memory, corrects=corrects)
+        else:
+            reads, lengths = list[Tensor](), list[Tensor]()
+            for t in range(x.size(1)):
+                one = Tokens(*(each[:, t : t + 1] for each in tokens))
+                read, memory = remembered(one, memory, corrects=corrects)
+                reads.append(read)
+                lengths.append(torch.linalg.matrix_norm(self._in_order(memory, 1)))
+            read = torch.cat(reads, dim=1)
+            probe("state", layer, torch.stack(lengths, dim=1), state.lengths[0])
+        read, memory = self._in_order(read, 2), self._in_order(memory, 1)
         kept.write(inputs, memory)
         if self.skip is not None:
             read = read + self.skip.float()[:, None] * value
-        gate = self.gate(x).float()
+        gate = scaled(self.gate(x).float(), spec.scale(3))
         read = read.flatten(2)
         gated = read * F.silu(gate) if self.norm is None else self.norm(read, gate)
-        return self.out(gated.to(x.dtype))  # type: ignore[no-any-return]
+        return scaled(self.out(gated.to(x.dtype)), spec.out_scale)
+
+    def _by_key(self, x: Tensor, axis: int) -> Tensor:
+        """Memories, at some axis, become heads of queries and keys and those of each of them."""
+        shared = self.spec.heads // self.spec.key_heads
+        parts = (shared, -1) if self.spec.by_turns else (-1, shared)
+        apart: Tensor = x.unflatten(axis, parts)
+        return apart.transpose(axis, axis + 1) if self.spec.by_turns else apart
+
+    def _in_order(self, x: Tensor, axis: int) -> Tensor:
+        """The other way."""
+        return (x.transpose(axis, axis + 1) if self.spec.by_turns else x).flatten(axis, axis + 1)
 
 
 class GatedNorm(nn.Module):

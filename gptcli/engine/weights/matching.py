@@ -117,9 +117,9 @@ def place(
         if name in by_name:
             raise ModelError(subject, f"{name} is stored with and without {rules.prefix!r}")
         by_name[name] = stored
-    placed = []
+    placed, names = [], frozenset(by_name)
     for rule in rules.rules:
-        for layout in layouts(rule, layers, by_name):
+        for layout in layouts(rule, layers, names):
             for name in layout.stored:
                 if name not in by_name:
                     raise ModelError(subject, f"tensor {rules.prefix}{name} is missing")

@@ -6,7 +6,7 @@ a quantised matrix may be bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,10 +43,19 @@ class Layout:
         """Whether each member is stored by itself, but is a part of ours."""
         return _by_member(self.rule.stored) and not _by_member(*self.rule.targets)
 
+    def turned(self, target: str) -> bool:
+        """Whether its rows are no rows of what is stored, but columns, group by group."""
+        return self.rule.first_turned and any(target == names[0] for names in self.targets)
+
+    def part(self, target: str, ours: Mapping[str, Sequence[int]]) -> Shape:
+        """The shape of that part of a stored tensor that becomes this one of ours."""
+        shape, groups = tuple(ours[target]), self.rule.groups
+        return (groups * shape[1], shape[0] // groups) if self.turned(target) else shape
+
     def shapes(self, ours: Mapping[str, Sequence[int]]) -> tuple[Shape, ...]:
         """The shape of each stored tensor."""
         rule = self.rule
-        parts = [tuple(ours[target]) for target in self.targets[0]]
+        parts = [self.part(target, ours) for target in self.targets[0]]
         wanted: Shape = (sum(part[0] for part in parts) + rule.skip, *parts[0][1:])
         if rule.between:
             wanted = (wanted[0], 1, *wanted[1:])
@@ -79,15 +88,15 @@ class Layout:
     def rows(self, ours: Mapping[str, Sequence[int]], member: int) -> dict[str, NDArray[np.intp]]:
         """Which rows of a member, outputs, become which of ours.
 
-        Not for members that are stored one by one and are a part of ours.
+        Not for members that are stored one by one and are a part of ours; of what is turned, those
+        that become its columns.
         """
-        plain, targets = (
-            replace(self, rule=replace(self.rule, transpose=False, between=False)),
-            self.targets[member],
-        )
-        count = sum(ours[target][0] for target in targets) + self.rule.skip
+        targets = self.targets[member]
+        rule = replace(self.rule, transpose=False, between=False, first_turned=False)
+        parts = {name: (self.part(name, ours)[0], 1) for name in targets}
+        count = sum(rows for rows, _ in parts.values()) + rule.skip
         column = np.arange(count).reshape(count, 1)
-        found = plain._cut_one(column, targets, {name: (ours[name][0], 1) for name in targets})
+        found = replace(self, rule=rule)._cut_one(column, targets, parts)
         return {name: rows[:, 0] for name, rows in found}
 
     def _members(
@@ -121,9 +130,12 @@ class Layout:
         inner, end = tuple(tensor.shape[1:]), 0
         grouped = tensor.reshape((rule.groups, tensor.shape[0] // rule.groups, *inner))
         for target in targets:
-            rows = ours[target][0]
+            rows = self.part(target, ours)[0]
             start, end = end, end + rows // rule.groups
-            yield target, _gapless(grouped[:, start:end].reshape((rows, *inner)))
+            part = grouped[:, start:end]
+            if self.turned(target):
+                part = part.swapaxes(1, 2)
+            yield target, _gapless(part.reshape((-1, *part.shape[2:])))
 
 
 def _gapless(part: Array) -> Array:
@@ -136,10 +148,12 @@ def _gapless(part: Array) -> Array:
     return part.contiguous()
 
 
-def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[Layout]:
+def layouts(rule: Rule, layers: int, names: Collection[str]) -> Iterator[Layout]:
     """The rule at every layer that it is for; `names` are the stored names, prefixes left out."""
     everywhere = range(layers) if rule.layers is None else rule.layers
     for layer in everywhere if "{i}" in rule.stored else (0,):
+        if rule.unless is not None and rule.unless.replace("{i}", str(layer)) in names:
+            continue
         at = rule.stored.replace("{i}", str(layer))
         targets = tuple(target.replace("{i}", str(layer)) for target in rule.targets)
         each = [
@@ -154,6 +168,9 @@ def layouts(rule: Rule, layers: int, names: Mapping[str, object]) -> Iterator[La
                 yield Layout(rule, (stored,), (mine,))
         elif _by_member(rule.stored):
             yield Layout(rule, tuple(stored for stored, _ in each), (targets,))
+        elif at not in names and any(n.replace("{i}", str(layer)) in names for n in rule.apart):
+            for name, target in zip(rule.apart, rule.targets, strict=True):
+                yield from layouts(Rule(name, target, layers=(layer,)), layers, names)
         elif rule.packed is not None and at not in names:
             stored_names = tuple(at + suffix for suffix in MXFP4)
             yield Layout(rule, stored_names, tuple(mine for _, mine in each), packed=True)

@@ -22,7 +22,16 @@ from gptcli import config, identity
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.formats.files import refuse_special
-from gptcli.formats.gguf.taken import GgufRows, GroupOrder, Order, RopeOrder, StackOrder, Taken
+from gptcli.formats.gguf.taken import (
+    GgufRows,
+    GroupOrder,
+    Order,
+    PartOrder,
+    RopeOrder,
+    StackOrder,
+    Taken,
+    TurnOrder,
+)
 from gptcli.formats.stored import StoredFiles, StoredTensor
 
 NAME = "gguf.json"
@@ -135,6 +144,10 @@ def _entry(shape: Sequence[int], taken: Taken, files: Mapping[Path, int]) -> dic
             found["groups"] = [groups, queries]
         case StackOrder(stacks, sources):
             found["stacks"] = [stacks, sources]
+        case PartOrder(groups, parts):
+            found["parts"] = [groups, parts]
+        case TurnOrder():
+            raise ValueError("what is read in place keeps its heads by turns")
     if taken.part is not None:
         found["part"] = list(taken.part)
     if taken.turned:
@@ -193,6 +206,11 @@ def _order(entry: Mapping[str, Any], rows: int) -> Order | None:
         if not stacks or not sources or rows % (stacks * sources):
             raise ValueError(f"{rows} rows are not {stacks} stacks of {sources}")
         return StackOrder(stacks, sources)
+    if "parts" in entry:
+        groups, parts = (_counted(each) for each in entry["parts"])
+        if not groups or not parts or rows % (groups * parts):
+            raise ValueError(f"{rows} rows are not {groups} groups of {parts} parts")
+        return PartOrder(groups, parts)
     return None
 
 

@@ -93,7 +93,42 @@ class StackOrder:
         return found.swapaxes(1, 2).reshape(-1)
 
 
-Order = RopeOrder | GroupOrder | StackOrder
+@dataclass(frozen=True)
+class PartOrder:
+    """Rows of one part after the other, of groups that each have some of every part."""
+
+    groups: int
+    parts: int
+
+    def __call__(self, rows: int) -> Numbers:
+        """Where in the file each of so many rows is."""
+        import numpy as np
+
+        found = np.arange(rows).reshape(self.groups, self.parts, -1)
+        return found.swapaxes(0, 1).reshape(-1)
+
+
+@dataclass(frozen=True)
+class TurnOrder:
+    """Rows as published, where heads of `size` rows that share a group follow each other.
+
+    In the file one of each group follows the other, again and again. The first `before` stay.
+    """
+
+    groups: int
+    size: int
+    before: int = 0
+
+    def __call__(self, rows: int) -> Numbers:
+        """Where in the file each of so many rows is."""
+        import numpy as np
+
+        first, heads = np.split(np.arange(rows), [self.before])
+        turns = heads.reshape(-1, self.groups, self.size).swapaxes(0, 1)
+        return np.concatenate([first, turns.reshape(-1)])
+
+
+Order = RopeOrder | GroupOrder | StackOrder | PartOrder | TurnOrder
 
 
 @dataclass(frozen=True)
@@ -163,5 +198,5 @@ class Taken:
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether the rows make a tensor of that shape."""
         return math.prod(shape) == self.count * self.columns and (
-            self.columns == 1 or self.physical(shape)[-1] == self.columns
+            self.columns == 1 or len(shape) == 1 or self.physical(shape)[-1] == self.columns
         )

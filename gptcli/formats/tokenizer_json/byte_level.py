@@ -16,13 +16,15 @@ def tokenizer(
     *,
     added: Sequence[Part],
     begin: tuple[str, int] | None = None,
+    whole_words: bool = False,
 ) -> Part:
     """tokenizer.json as a dict, checked to be one that the library can build.
 
-    begin: the text and id of what stands before every document. Raises parts.UnfitError.
+    begin: the text and id of what stands before every document. whole_words: also where the way
+    does not say so. Raises parts.UnfitError.
     """
     found = parts.whole(
-        parts.bpe(vocab, merges, whole_words=way.whole_words),
+        parts.bpe(vocab, merges, whole_words=way.whole_words or whole_words),
         added,
         normalizer=way.normalizer,
         pre_tokenizer=way.pre_tokenizer,

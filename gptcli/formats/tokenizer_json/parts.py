@@ -63,6 +63,16 @@ def bpe(
     }
 
 
+def unigram(vocab: Iterable[tuple[str, float]], unknown: int, *, byte_fallback: bool) -> Part:
+    """A Unigram model of pieces and scores; unknown: the id of what no piece spells."""
+    return {
+        "type": "Unigram",
+        "unk_id": unknown,
+        "vocab": [list(each) for each in vocab],
+        "byte_fallback": byte_fallback,
+    }
+
+
 def sequence(kind: str, parts: Sequence[Part]) -> Part | None:
     """Several parts in a row as one; kind: the name of their list in the format."""
     if len(parts) < 2:

@@ -1,9 +1,10 @@
 """SentencePiece vocabularies (pieces, each with a score) as tokenizer.json.
 
-SentencePiece's BPE merges the two neighbours whose union has the best score, the leftmost first.
-The library merges by an order of pairs instead, so every pair that makes a piece gets the piece's
-place; that is the same where scores differ, as those of a trained vocabulary do.
-https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc
+SentencePiece's Unigram is the library's own. Its BPE merges the two neighbours whose union has the
+best score, the leftmost first. The library merges by an order of pairs instead, so every pair that
+makes a piece gets the piece's place; that is the same where scores differ, as those of a trained
+vocabulary do.
+https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc, unigram_model.cc
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class PieceRules:
     prefix: str = "all"
     squeeze: bool = False
     character_map: str | None = None
+    unigram: bool = False
 
 
 def tokenizer(
@@ -67,26 +69,22 @@ def tokenizer(
 ) -> Part:
     """tokenizer.json as a dict, checked to be one that the library can build.
 
-    merges: in their order, where these are known; scores do not count then.
-
     added: tokens beyond the pieces, or other settings of some of them. begin: the text and id of
-    what stands before every document. Raises UnfitError.
+    what stands before every document. merges: in their order, where these are known; scores do not
+    count then. Raises UnfitError.
     """
     if not all(math.isfinite(piece.score) for piece in pieces):
         raise UnfitError("a score is not a number")
-    spelling = _letters_of_bytes(pieces)
-    pieces = _made(pieces, spelling)
+    spelling: dict[str, str] = {}
+    if not rules.unigram:
+        spelling = _letters_of_bytes(pieces)
+        pieces = _made(pieces, spelling)
     texts = [_text(piece, spelling) for piece in pieces]
     if len(set(texts)) != len(texts):
         raise UnfitError("a piece appears twice")
     special = {token["id"]: token for token in (*_added(pieces, texts), *added)}
     found = parts.whole(
-        parts.bpe(
-            {text: at for at, text in enumerate(texts)},
-            _merges(pieces) if merges is None else merges,
-            unknown=next((p.text for p in pieces if p.kind is PieceKind.UNKNOWN), None),
-            byte_fallback=any(piece.kind is PieceKind.BYTE for piece in pieces),
-        ),
+        _model(pieces, texts, merges, unigram=rules.unigram),
         special.values(),
         normalizer=parts.sequence("normalizers", _normalizers(rules)),
         pre_tokenizer=_first_space() if rules.prefix == "first" else None,
@@ -95,6 +93,27 @@ def tokenizer(
     )
     library.check(found)
     return found
+
+
+def _model(
+    pieces: Sequence[Piece],
+    texts: Sequence[str],
+    merges: Sequence[tuple[str, str]] | None,
+    *,
+    unigram: bool,
+) -> Part:
+    """texts: the pieces as the vocabulary spells them; merges: None where scores tell them."""
+    unknown = next((at for at, p in enumerate(pieces) if p.kind is PieceKind.UNKNOWN), None)
+    fallback = any(piece.kind is PieceKind.BYTE for piece in pieces)
+    if not unigram:
+        name = None if unknown is None else pieces[unknown].text
+        vocab = {text: at for at, text in enumerate(texts)}
+        merges = _merges(pieces) if merges is None else merges
+        return parts.bpe(vocab, merges, unknown=name, byte_fallback=fallback)
+    if unknown is None:
+        raise UnfitError("it has no piece for what is unknown")
+    scores = [piece.score for piece in pieces]
+    return parts.unigram(zip(texts, scores, strict=True), unknown, byte_fallback=fallback)
 
 
 def _letters_of_bytes(pieces: Sequence[Piece]) -> dict[str, str]:
@@ -167,7 +186,8 @@ def _normalizers(rules: PieceRules) -> list[Part]:
     if rules.character_map is not None:
         found.append({"type": "Precompiled", "precompiled_charsmap": rules.character_map})
     if rules.squeeze:
-        found += [_replace({"Regex": r"\A +| +\z"}, ""), _replace({"Regex": " {2,}"}, " ")]
+        # In this order: from each space of a long run the end would be looked for otherwise.
+        found += [_replace({"Regex": " {2,}"}, " "), _replace({"Regex": r"\A +| +\z"}, "")]
     if rules.prefix == "all":
         found.append({"type": "Prepend", "prepend": _SPACE})
     return [*found, _replace({"String": " "}, _SPACE)]

@@ -1,8 +1,9 @@
 """A model directory without tokenizer.json: its tokenizer from the files it has instead.
 
-Those are SentencePiece's `tokenizer.model`, with what transformers' LlamaTokenizer and
-GemmaTokenizer add to it, or `vocab.json` with `merges.txt`, of GPT2Tokenizer and Qwen2Tokenizer.
-Any other tokenizer_class of tokenizer_config.json is refused by name.
+Those are SentencePiece's `tokenizer.model` or `spiece.model`, with what transformers'
+LlamaTokenizer, GemmaTokenizer and T5Tokenizer add to it, or `vocab.json` with `merges.txt`, of
+GPT2Tokenizer and Qwen's two, or tiktoken's ranks, in a file of that name, in `tiktoken.model`
+or in `tokenizer.model`. Any other tokenizer_class of tokenizer_config.json is refused by name.
 """
 
 from __future__ import annotations
@@ -13,27 +14,43 @@ from pathlib import Path
 
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
-from gptcli.formats.tokenizer_json import byte_level, parts, pieces, sentencepiece_model, splitting
+from gptcli.formats.tokenizer_json import (
+    byte_level,
+    parts,
+    pieces,
+    ranks,
+    sentencepiece_model,
+    splitting,
+)
 from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.settings import CONFIG, END_OF_TEXT, TokenizerSettings
 
-PIECES, VOCABULARY, MERGES = "tokenizer.model", "vocab.json", "merges.txt"
+PIECES, VOCABULARY, MERGES = ("tokenizer.model", "spiece.model"), "vocab.json", "merges.txt"
 _MODEL = "config.json"
-_SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"}
+_SENTENCE_PIECE_CLASSES = {"LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "T5Tokenizer"}
+#: Those whose texts begin with no BOS, whatever the model knows.
+_WITHOUT_BOS = {"T5Tokenizer"}
 #: tokenizer_class → how it cuts a text.
-_BYTE_LEVEL_CLASSES = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
+_BYTE_LEVEL_CLASSES = {
+    "GPT2Tokenizer": "gpt-2",
+    "Qwen2Tokenizer": "qwen2",
+    "Qwen3_5Tokenizer": "qwen35",
+}
 #: model_type → tokenizer_class, where tokenizer_config.json names none.
-_CLASS_OF_MODEL = dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer")
+_CLASS_OF_MODEL = {
+    **dict.fromkeys(("qwen2", "qwen2_moe", "qwen3", "qwen3_moe"), "Qwen2Tokenizer"),
+    **dict.fromkeys(("qwen3_5", "qwen3_5_moe", "qwen3_5_text"), "Qwen3_5Tokenizer"),
+}
 
 
 def sources(names: Collection[str]) -> tuple[str, ...]:
     """Which of a directory's files a tokenizer can be made of; none where that cannot be."""
-    for found in ((PIECES,), (VOCABULARY, MERGES)):
+    for found in (*((name,) for name in PIECES), (VOCABULARY, MERGES)):
         if all(name in names for name in found):
             return found
-    return ()
+    return ranks.sources(names)
 
 
 def read(directory: Path, found: tuple[str, ...]) -> dict[str, bytes]:
@@ -50,26 +67,40 @@ def read(directory: Path, found: tuple[str, ...]) -> dict[str, bytes]:
 def convert(
     directory: Path, held: Mapping[str, bytes], settings: TokenizerSettings, kind: str | None
 ) -> Part:
-    """tokenizer.json as a dict; `held` is what `read` gave, `kind` the tokenizer's class.
+    """tokenizer.json as a dict; `held` is what `read` gave, `kind` what `kind_of` gave.
 
     settings: as `raw` has them. Raises UnfitError, or ModelError for a file that is no JSON.
     """
-    if PIECES in held:
-        return _of_pieces(held[PIECES], settings, kind)
+    named = _ranks_in(held)
+    if named is not None:
+        return ranks.tokenizer(held[named], str(kind), settings)
+    for name in PIECES:
+        if name in held:
+            return _of_pieces(held[name], settings, kind)
     vocabulary = jsonfile.parse(held[VOCABULARY], str(directory / VOCABULARY))
     return _of_merges(vocabulary, held[MERGES], settings, kind)
 
 
-def class_of(directory: Path, settings: TokenizerSettings) -> str | None:
-    """The tokenizer's class: tokenizer_config.json's, or the one that goes with the model."""
-    path = directory / _MODEL
-    if settings.kind is not None or not path.is_file():
-        return settings.kind
+def kind_of(directory: Path, held: Mapping[str, bytes], settings: TokenizerSettings) -> str | None:
+    """The tokenizer's class: tokenizer_config.json's, or the one that goes with the model.
+
+    Of ranks, the way that they split a text. Raises UnfitError where that is not known.
+    """
+    path, named = directory / _MODEL, _ranks_in(held)
+    if (settings.kind is not None and named is None) or not path.is_file():
+        return settings.kind if named is None else ranks.way_of(named, settings.kind, None)
     model = jsonfile.read(path)
-    named = model.get("tokenizer_class")
-    if isinstance(named, str):
-        return named.removesuffix("Fast")
-    return _CLASS_OF_MODEL.get(str(model.get("model_type")))
+    kind, model_type = settings.kind or model.get("tokenizer_class"), str(model.get("model_type"))
+    kind = kind.removesuffix("Fast") if isinstance(kind, str) else None
+    if named is not None:
+        return ranks.way_of(named, kind, model_type)
+    return kind or _CLASS_OF_MODEL.get(model_type)
+
+
+def _ranks_in(held: Mapping[str, bytes]) -> str | None:
+    """The name of the file that has tiktoken's ranks, None for none."""
+    files_ = (name for name in held if name.endswith((".model", ".tiktoken")))
+    return next((name for name in files_ if ranks.is_ranks(held[name])), None)
 
 
 def raw(settings: TokenizerSettings) -> TokenizerSettings:
@@ -86,12 +117,13 @@ def _of_pieces(data: bytes, settings: TokenizerSettings, kind: str | None) -> Pa
         if at < len(known) and known[at].kind is not PieceKind.UNKNOWN:
             role = PieceKind.CONTROL if token["special"] else PieceKind.USER_DEFINED
             known[at] = Piece(token["content"], known[at].score, role)
-    rules = PieceRules(_prefix(settings, model), model.squeeze, model.character_map)
+    prefix = _prefix(settings, model)
+    rules = PieceRules(prefix, model.squeeze, model.character_map, model.unigram)
     return pieces.tokenizer(
         known,
         rules,
         added=list(settings.added.values()),
-        begin=_begin(settings, known, model.bos),
+        begin=None if kind in _WITHOUT_BOS else _begin(settings, known, model.bos),
     )
 
 
@@ -121,7 +153,7 @@ def _of_merges(vocab: Part, merges: bytes, settings: TokenizerSettings, kind: st
     pairs = [line.split(" ") for line in _lines(merges)]
     way = splitting.WAYS[_BYTE_LEVEL_CLASSES[kind or "GPT2Tokenizer"]]
     if settings.flag("add_prefix_space"):
-        if kind == "Qwen2Tokenizer":
+        if kind not in (None, "GPT2Tokenizer"):
             raise UnfitError(f"add_prefix_space of a {kind} is not supported")
         way = splitting.Splitting(splitting.byte_level(use_regex=True, add_prefix_space=True))
     added = dict(settings.added)

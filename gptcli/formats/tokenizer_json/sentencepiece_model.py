@@ -17,8 +17,8 @@ from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_BPE = 2
-_MODELS = {1: "unigram", 2: "BPE", 3: "word", 4: "character"}
+_UNIGRAM, _BPE = 1, 2
+_MODELS = {3: "word", 4: "character"}
 #: The most pieces; the largest vocabularies in use have a quarter of that.
 _PIECE_LIMIT = 1 << 20
 #: The most fields of a piece, which has three, and of the settings, which repeat some.
@@ -34,6 +34,7 @@ class SentencePieceModel:
 
     dummy_prefix: a space is put before every text. squeeze: spaces at the ends and all but one of
     several are left out. character_map: base64 of the table that letters are replaced by.
+    unigram: it is no BPE.
     """
 
     pieces: tuple[Piece, ...]
@@ -43,13 +44,14 @@ class SentencePieceModel:
     dummy_prefix: bool
     squeeze: bool
     character_map: str | None
+    unigram: bool
 
 
 def parse(data: bytes) -> SentencePieceModel:
     """The model in a file's bytes.
 
     Raises UnfitError for what is no such message, and by name for what would be cut otherwise:
-    models that are not BPE, spaces at the end of words or not escaped.
+    models of words or letters, spaces at the end of words or not escaped.
     """
     try:
         fields = list(_fields(data, _PIECE_LIMIT + _SETTING_FIELDS))
@@ -61,8 +63,8 @@ def parse(data: bytes) -> SentencePieceModel:
         pieces = tuple(_piece(dict(_fields(_bytes(value), _PIECE_FIELDS))) for value in found)
     except (ValueError, struct.error, IndexError) as error:
         raise UnfitError(f"it is not a SentencePiece model ({error})") from None
-    kind = _number(trainer, 3, 1)
-    if kind != _BPE:
+    kind = _number(trainer, 3, _UNIGRAM)
+    if kind not in (_UNIGRAM, _BPE):
         raise UnfitError(f"SentencePiece {_MODELS.get(kind, kind)} models are not supported")
     if _number(trainer, 24, 0):
         raise UnfitError("treat_whitespace_as_suffix is not supported")
@@ -76,6 +78,7 @@ def parse(data: bytes) -> SentencePieceModel:
         dummy_prefix=bool(_number(normaliser, 3, 1)),
         squeeze=bool(_number(normaliser, 4, 1)),
         character_map=base64.b64encode(table).decode() if table else None,
+        unigram=kind == _UNIGRAM,
     )
 
 

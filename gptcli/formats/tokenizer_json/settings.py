@@ -33,7 +33,10 @@ CLASS_NAMES: Mapping[str, Mapping[str, str]] = {
     "GPTNeoXTokenizer": _BOTH_ENDS | {"pad_token": "<|padding|>"},
     "LlamaTokenizer": _LLAMA,
     "CodeLlamaTokenizer": _LLAMA,
-    "Qwen2Tokenizer": dict.fromkeys(("eos_token", "unk_token", "pad_token"), END_OF_TEXT),
+    **dict.fromkeys(
+        ("Qwen2Tokenizer", "Qwen3_5Tokenizer"),
+        dict.fromkeys(("eos_token", "unk_token", "pad_token"), END_OF_TEXT),
+    ),
     "GemmaTokenizer": {
         f"{part}_token": f"<{part}>" for part in ("bos", "eos", "unk", "pad", "mask")
     },

@@ -1,7 +1,8 @@
 """How byte-level BPE cuts a text before it merges: each way by the name that GGUF files give it.
 
 The names are those of `tokenizer.ggml.pre`; what each stands for is the pre-tokenizer (and the
-normalizer) of the tokenizer.json that the model was published with.
+normalizer) of the tokenizer.json that the model was published with, or the pattern of its code
+where it was published as a tiktoken file.
 """
 
 from __future__ import annotations
@@ -20,11 +21,33 @@ _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
 # The same but for how many digits are one piece.
 _LLAMA3 = rf"{_CONTRACTIONS}|{_BEFORE}\p{{L}}+|\p{{N}}{{1,3}}|{_SIGNS}[\r\n]*|{_SPACES}"
 _QWEN2 = rf"{_CONTRACTIONS}|{_BEFORE}\p{{L}}+|\p{{N}}|{_SIGNS}[\r\n]*|{_SPACES}"
+# Marks belong to the letters before them.
+_QWEN35 = (
+    rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+    rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}"
+)
+_MINICPM5 = rf"{_CONTRACTIONS}|{_BEFORE}\p{{L}}+|\p{{N}}+|{_SIGNS}[\r\n]*|{_SPACES}"
+_BAILING = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*"
+    r"|\s*[\r\n]|\s+(?!\S)|\s+"
+)
+# Korean phrases of several words are one piece, and one line end at most goes with signs.
+_EXAONE_MOE = (
+    rf"{_CONTRACTIONS}|{_BEFORE}(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+|\p{{N}}"
+    rf"|{_SIGNS}[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
+)
 _SEED = rf"{_CONTRACTIONS}|{_BEFORE}\p{{L}}+|\p{{N}}{{1}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_SPACES}"
 _O200K = (
     rf"{_BEFORE}{_NO_SMALL}*{_NO_CAPITALS}+{_CONTRACTIONS}?"
     rf"|{_BEFORE}{_NO_SMALL}+{_NO_CAPITALS}*{_CONTRACTIONS}?"
     rf"|\p{{N}}{{1,3}}|{_SIGNS}[\r\n/]*|{_SPACES}"
+)
+_NO_CAPITALS_OR_HAN = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
+_NO_SMALL_OR_HAN = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]"
+_KIMI = (
+    rf"[\p{{Han}}]+|{_BEFORE}{_NO_SMALL_OR_HAN}*{_NO_CAPITALS_OR_HAN}+{_CONTRACTIONS}?"
+    rf"|{_BEFORE}{_NO_SMALL_OR_HAN}+{_NO_CAPITALS_OR_HAN}*{_CONTRACTIONS}?"
+    rf"|\p{{N}}{{1,3}}|{_SIGNS}[\r\n]*|{_SPACES}"
 )
 _TEKKEN = (
     rf"{_BEFORE}{_NO_SMALL}*{_NO_CAPITALS}+|{_BEFORE}{_NO_SMALL}+{_NO_CAPITALS}*"
@@ -35,6 +58,10 @@ _DEEPSEEK_3 = (
     r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
     rf"| ?[\p{{P}}\p{{S}}]+[\r\n]*|{_SPACES}"
 )
+# Thousands are counted from the right.
+_THOUSANDS = r"\d{1,3}(?=(?:\d{3})*\b)"
+_YOUTU = "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"
+_YOUTU_WORDS = _O200K.replace(r"\p{N}{1,3}", r"\p{N}")
 _CJK = "[一-龥ࠀ-一가-\ud7ff]+"
 #: The letters that DeepSeek's first models list one by one: Latin, Greek, Cyrillic, Armenian, …
 _DEEPSEEK_LETTERS = (
@@ -121,18 +148,28 @@ _BY_WAY: tuple[tuple[Splitting, str], ...] = (
     ),
     # GPT-NeoX's tokenizer, which OLMo and MPT took over.
     (Splitting(_GPT2_WAY, _NFC), "mpt olmo"),
-    (Splitting(_DIGIT_WAY), "smollm starcoder refact codeshell exaone minerva-7b"),
+    (Splitting(_DIGIT_WAY), "smollm starcoder refact codeshell exaone minerva-7b mellum2"),
     (Splitting(_DIGIT_WAY, _NFC), "command-r"),
     (
         Splitting(_splits(_LLAMA3), whole_words=True, begins=True),
-        "llama-bpe llama3 llama-v3 falcon3 lfm2 pixtral",
+        "llama-bpe llama3 llama-v3 falcon3 falcon-h1 lfm2 pixtral midm-2.0",
     ),
-    (Splitting(_splits(_LLAMA3)), "dbrx smaug-bpe glm4"),
-    (Splitting(_splits(_QWEN2), _NFC), "qwen2"),
-    (Splitting(_splits(_QWEN2)), "deepseek-r1-qwen stablelm2 megrez"),
+    (Splitting(_splits(_LLAMA3)), "dbrx smaug-bpe"),
+    (Splitting(_splits(_LLAMA3), whole_words=True), "chatglm-bpe glm4 glm5"),
+    (Splitting(_splits(r"\p{N}{1,3}", _MINICPM5), whole_words=True), "minicpm5"),
+    (Splitting(_splits(_QWEN2), _NFC), "qwen2 f2llmv2"),
+    (Splitting(_splits(_QWEN35), _NFC), "qwen35"),
+    (Splitting(_splits(_QWEN2)), "deepseek-r1-qwen stablelm2 megrez kormo solar-open grok-2"),
+    # Line ends stand apart, whatever comes before them.
+    (Splitting(_splits(r"[^\n]+|[\n]+", _QWEN2)), "laguna"),
+    (Splitting(_splits(_BAILING)), "bailingmoe bailingmoe2 llada-moe"),
+    (Splitting(_splits(_EXAONE_MOE)), "exaone-moe"),
     (Splitting(_splits(_SEED)), "seed-coder"),
     (Splitting(_splits(_TEKKEN), whole_words=True, begins=True), "tekken"),
-    (Splitting(_splits(_O200K)), "gpt-4o llama4 kanana2"),
+    (Splitting(_splits(_O200K)), "gpt-4o llama4 kanana2 minimax-m2 talkie"),
+    (Splitting(_splits(_THOUSANDS, _O200K), _NFC), "tiny_aya cohere2moe"),
+    (Splitting(_splits(_KIMI), whole_words=True), "kimi-k2"),
+    (Splitting(_splits(_YOUTU, _YOUTU_WORDS), whole_words=True), "youtu"),
     (Splitting(_splits(_BLOOM)), "bloom gpt3-finnish poro-chat"),
     (Splitting(_VIKING_WAY), "viking"),
     (Splitting(_FALCON_WAY), "falcon"),
@@ -140,7 +177,7 @@ _BY_WAY: tuple[tuple[Splitting, str], ...] = (
     (Splitting(_DEEPSEEK_CODER_WAY), "deepseek-coder"),
     (
         Splitting(_splits(r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", _DEEPSEEK_3)),
-        "deepseek-v3 hunyuan-dense",
+        "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
     ),
 )
 #: `tokenizer.ggml.pre` → what it stands for.

@@ -7,7 +7,7 @@ some rows, so that memory does not grow with the model.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from gptcli.models import disk, manifest
 from gptcli.models.gguf import model as gguf_model
 from gptcli.models.gguf.model import GgufModel
 from gptcli.models.gguf.placing import placed
-from gptcli.models.gguf.plan import stored_dtype
+from gptcli.models.gguf.plan import published, stored_dtype
 from gptcli.models.gguf.takes import Take, Woven
 from gptcli.types.events import Progress
 
@@ -44,6 +44,7 @@ def convert(
     where `target` cannot be written.
     """
     found = gguf_model.read(path)
+    found = replace(found, plan=published(found.plan))
     packed = _packed(found)
     dtype = stored_dtype(found.header, tuple(t for t in found.plan.takes if t not in packed))
     tensors = list(_planned(found, packed, dtype))
@@ -59,7 +60,7 @@ def convert(
 
 def _packed(model: GgufModel) -> list[Woven]:
     """The stacks that stay in MXFP4: all there are, or none, as config.json can say it."""
-    stacks = [take for take in model.plan.takes if isinstance(take, Woven) and take.transpose]
+    stacks = [take for take in model.plan.takes if isinstance(take, Woven) and take.packs]
     infos = [model.header.tensors[source] for take in stacks for source in take.sources]
     return stacks if all(info.type == "MXFP4" for info in infos) else []
 
@@ -119,6 +120,8 @@ class _Chunks:
         from gptcli.formats.bfloat16 import as_bfloat16
 
         numbers = part.numbers()
+        if isinstance(self.take, Take) and self.take.across and self.take.heads is not None:
+            numbers = numbers[:, self.take.heads(numbers.shape[1])]
         if self.dtype == "BF16":
             return as_bfloat16(numbers)
         found: Array = numbers.astype({"F16": "float16", "F32": "float32"}[self.dtype])

@@ -19,16 +19,16 @@ ROUTING_KEYS = KEYS | {"expert_gating_func", "expert_weights_scale", "expert_wei
 ROUTING_KEYS |= {"expert_group_count", "expert_group_used_count"}
 SHARED_KEYS = frozenset({"expert_shared_count", "expert_shared_feed_forward_length"})
 DENSE_KEYS = frozenset({"leading_dense_block_count", _LAST})
-#: What `expert_gating_func` calls a sigmoid.
-SIGMOID = 2
+#: What `expert_gating_func` calls these.
+SOFTMAX, SIGMOID = 1, 2
 
 
-def running(fields: Fields) -> tuple[Sizes, frozenset[str]]:
+def running(fields: Fields, *, latent: bool = False) -> tuple[Sizes, frozenset[str]]:
     """The sizes of the layers that run, and the tensors of those that guess further tokens.
 
-    Raises ModelError for sizes that cannot be.
+    latent: see sizes.read. Raises ModelError for sizes that cannot be.
     """
-    size = sizes.read(fields)
+    size = sizes.read(fields, latent=latent)
     guessing = none_or(fields, _LAST)
     if guessing >= size.layers:
         raise fields.error(f"guesses further tokens in {guessing} of {size.layers} blocks")
@@ -46,9 +46,12 @@ def none_or(fields: Fields, key: str, default: int = 0) -> int:
     return 0 if found == 0 and found is not False else fields.count(key, default)
 
 
-def routing(fields: Fields) -> dict[str, Any]:
-    """What config.json says of DeepSeek's routing. Raises ModelError for another one."""
-    fields.fixed("expert_gating_func", SIGMOID)
+def routing(fields: Fields, *, sigmoid: bool = True) -> dict[str, Any]:
+    """What config.json says of DeepSeek's routing. Raises ModelError for another one.
+
+    sigmoid: by what the best are chosen; else by softmax, of which older files say nothing.
+    """
+    fields.fixed("expert_gating_func", SIGMOID if sigmoid else SOFTMAX)
     scale = "expert_weights_scale"
     return {
         "n_group": max(1, none_or(fields, "expert_group_count", 1)),

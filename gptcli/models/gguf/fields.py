@@ -116,6 +116,16 @@ class Fields:
             raise self.error(f"claims {found} blocks, but has {len(self.header.tensors)} tensors")
         return found
 
+    def counts(self, key: str) -> list[int]:
+        """A whole number above zero for each block; one alone is that of all of them."""
+        found, layers = self.header.fields.get(f"{self.arch}.{key}"), self.layers()
+        if not isinstance(found, list):
+            return [self.count(key)] * layers
+        whole = all(type(each) is int and 0 < each < _COUNT_LIMIT for each in found)
+        if len(found) != layers or not whole:
+            raise self.error(f"{self.arch}.{key} is {shown(found)}, not a number for each block")
+        return found
+
     def real(self, key: str, default: float | None = None) -> float:
         """A number above zero. Raises ModelError for anything else.
 
@@ -158,13 +168,13 @@ class Fields:
         if found is not None and found not in (every, flags):
             raise self.error(f"{self.arch}.{PATTERN} = {shown(found)} is not supported")
 
-    def windowed(self, layers: int, every: int) -> list[bool]:
+    def windowed(self, layers: int, every: int, *, first: bool = False) -> list[bool]:
         """For each layer whether it has a window: as `arch.PATTERN` says, or all but the last of
-        every so many. Raises ModelError for a pattern that is none.
+        every so many; but the first where `first`. Raises ModelError for a pattern that is none.
         """
         found = self.header.fields.get(f"{self.arch}.{PATTERN}", every)
         if type(found) is int and 0 < found < _COUNT_LIMIT:
-            return [(layer + 1) % found != 0 for layer in range(layers)]
+            return [(layer + (not first)) % found != 0 for layer in range(layers)]
         if not isinstance(found, list) or len(found) != layers or set(found) - {True, False}:
             raise self.error(f"{self.arch}.{PATTERN} = {shown(found)} is not supported")
         return [bool(each) for each in found]

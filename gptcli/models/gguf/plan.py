@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gptcli.errors import ModelError
@@ -26,6 +26,22 @@ class ConversionPlan:
     unused: frozenset[str] = frozenset()
 
 
+#: Words in a config that are gptcli's own, for what only a GGUF file has.
+OWN = frozenset({"linear_value_heads"})
+
+
+def published(plan: ConversionPlan) -> ConversionPlan:
+    """The plan of a model that others read too: as it is published, without words of our own."""
+    config = {name: value for name, value in plan.config.items() if name not in OWN}
+    takes = tuple(
+        replace(take, order=take.heads)
+        if isinstance(take, Take) and take.heads is not None and not take.across
+        else take
+        for take in plan.takes
+    )
+    return replace(plan, config=config, takes=takes)
+
+
 def check(header: Header, plan: ConversionPlan) -> None:
     """Raises ModelError for a missing, unknown or misshapen tensor, or one of an unknown type."""
     from gptcli.formats.gguf.numbers import readable
@@ -39,12 +55,12 @@ def check(header: Header, plan: ConversionPlan) -> None:
             info = header.tensors.get(source)
             if info is None:
                 raise ModelError(str(header.path), f"lacks the tensor {source}")
-            if info.shape != take.shape:
-                found, asked = list(info.shape), list(take.shape)
+            if info.shape != take.source_shape:
+                found, asked = list(info.shape), list(take.source_shape)
                 reason = f"tensor {source} is {found}, but its settings ask for {asked}"
                 raise ModelError(str(info.file), reason)
             # Elements of a vector may have to change places, which those of a block cannot.
-            vector = len(info.shape) == 1 or (isinstance(take, Woven) and len(info.shape) == 2)
+            vector = len(info.shape) == 1 or (isinstance(take, Woven) and len(take.shape) == 2)
             if not readable(info.type) or (vector and info.type not in PLAIN):
                 reason = f"tensor {source} is of type {info.type}, which is not supported"
                 raise ModelError(str(info.file), reason)

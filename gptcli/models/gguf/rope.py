@@ -7,9 +7,10 @@ from typing import Any
 
 from gptcli.models.gguf.fields import Fields, decimal
 
+_TURNED = "rope.dimension_count"
 KEYS = frozenset(
     {
-        "rope.dimension_count",
+        _TURNED,
         "rope.freq_base",
         "rope.scaling.factor",
         "rope.scaling.original_context_length",
@@ -27,13 +28,15 @@ YARN_KEYS = frozenset(
 )
 #: The tensor that holds what Llama 3's scaling divides the frequencies by.
 FREQUENCIES = "rope_freqs.weight"
-#: Llama 3's rope scaling: the file holds its effect, not its parameters, and factors differ.
+#: Llama 3's rope scaling, and Llama 4's: the file holds its effect, not its parameters, and factors
+#: differ.
 _LLAMA3 = {
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
 }
+_LLAMA4 = {**_LLAMA3, "high_freq_factor": 1.0}
 
 
 def fields_of(fields: Fields, head_dim: int, base: float = 10000.0) -> dict[str, Any]:
@@ -47,9 +50,12 @@ def fields_of(fields: Fields, head_dim: int, base: float = 10000.0) -> dict[str,
     return found if scaling is None else {**found, "rope_scaling": scaling}
 
 
-def share(fields: Fields, head_dim: int) -> float:
-    """Which share of a head's features is turned. Raises ModelError for one that cannot be."""
-    turned = fields.count("rope.dimension_count", head_dim)
+def share(fields: Fields, head_dim: int, key: str = _TURNED) -> float:
+    """Which share of a head's features is turned. Raises ModelError for one that cannot be.
+
+    key: of how many features that is; without it, as many as elsewhere.
+    """
+    turned = fields.count(key, fields.count(_TURNED, head_dim))
     if turned > head_dim or turned % 2:
         raise fields.error(f"turns {turned} features of heads that have {head_dim}")
     return turned / head_dim
@@ -107,11 +113,11 @@ def _divided(fields: Fields, head_dim: int, base: float) -> dict[str, Any] | Non
         return None
     # The longest wave is divided by the factor itself.
     factor = divisors[-1]
-    scaling = {**_LLAMA3, "factor": factor}
-    if factor > 1 and np.allclose(
-        divisors, llama3_divisors(scaling, head_dim, base), rtol=1e-4, atol=0
-    ):
-        return scaling
+    for known in (_LLAMA3, _LLAMA4):
+        scaling = {**known, "factor": factor}
+        wanted = llama3_divisors(scaling, head_dim, base)
+        if factor > 1 and np.allclose(divisors, wanted, rtol=1e-4, atol=0):
+            return scaling
     raise fields.error(f"{FREQUENCIES} is not a known rope scaling")
 
 
@@ -138,6 +144,8 @@ def llama3_divisors(scaling: dict[str, Any], head_dim: int, base: float) -> list
     found = []
     for pair in range(0, head_dim, 2):
         turns = context / (2 * math.pi * base ** (pair / head_dim))
-        share = min(1.0, max(0.0, (turns - low) / (high - low)))
+        # Where nothing is between the two, it is one or the other.
+        between = (turns - low) / (high - low) if high > low else turns >= high
+        share = min(1.0, max(0.0, between))
         found.append(1 / ((1 - share) / factor + share))
     return found

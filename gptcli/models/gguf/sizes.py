@@ -50,19 +50,29 @@ class Sizes:
         return self.kv_heads * self.head_dim
 
 
-def read(fields: Fields, *, kv_heads: int | None = None) -> Sizes:
+def read(
+    fields: Fields,
+    *,
+    heads: int | None = None,
+    kv_heads: int | None = None,
+    hidden: int | None = None,
+    latent: bool = False,
+) -> Sizes:
     """The sizes of a file. Raises ModelError for those that cannot be.
 
-    kv_heads: of keys and values, where it is no one number in the file.
+    heads, kv_heads, hidden: of queries, of keys and values, the MLP's width, where they are no one
+    number in the file. latent: those of values are others than those of keys, and both are nothing
+    that every head has.
     """
     tensors = fields.header.tensors
     if EMBEDDING not in tensors:
         raise fields.error(f"lacks the tensor {EMBEDDING}")
-    width, heads = fields.count("embedding_length"), fields.count("attention.head_count")
+    width, heads = fields.count("embedding_length"), heads or fields.count("attention.head_count")
     if type(kv_heads) is not int or not 0 < kv_heads <= heads:
         kv_heads = fields.count("attention.head_count_kv", heads)
     head_dim = fields.count("attention.key_length", max(1, width // heads))
-    fields.fixed("attention.value_length", head_dim)
+    if not latent:
+        fields.fixed("attention.value_length", head_dim)
     if heads % kv_heads or head_dim % 2:
         raise fields.error(f"cannot have {heads} heads of {head_dim} with {kv_heads} of keys")
     return Sizes(
@@ -71,7 +81,7 @@ def read(fields: Fields, *, kv_heads: int | None = None) -> Sizes:
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        hidden=fields.count("feed_forward_length", 4 * width),
+        hidden=hidden or fields.count("feed_forward_length", 4 * width),
         vocab=fields.count("vocab_size", tensors[EMBEDDING].shape[0]),
         context=fields.count("context_length"),
         tied=HEAD not in tensors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcli.formats.gguf.taken import Order, StackOrder
+from gptcli.formats.gguf.taken import Order, StackOrder, TurnOrder
 
 Shape = tuple[int, ...]
 
@@ -17,6 +17,9 @@ class Take:
     taken, where all axes but the last count as one; `stored` is then the shape. transpose: the
     stored matrix is the source's transpose. shift is added to every number. log: the logarithm of
     each number's negative is stored. exact: it is stored in float32, whatever others are.
+
+    heads: of rows that stand by turns, which are put together where numbers are written, see
+    `plan.published`; of columns where `across`: blocks of numbers do not allow that in place.
     """
 
     name: str
@@ -29,6 +32,13 @@ class Take:
     shift: float = 0.0
     log: bool = False
     exact: bool = False
+    heads: TurnOrder | None = None
+    across: bool = False
+
+    @property
+    def source_shape(self) -> Shape:
+        """That of the source."""
+        return self.shape
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -48,7 +58,8 @@ class Woven:
     """A stack of matrices or vectors, each made of one of every source, whose rows take turns.
 
     shape: of each source, the stack's length first; transpose: of each matrix after that. above:
-    the rows of one source stand above those of the next instead.
+    the rows of one source stand above those of the next instead. packs: where the sources are in
+    MXFP4, config.json can say that the stored stack is. single: of one matrix, stored as that.
     """
 
     name: str
@@ -56,6 +67,13 @@ class Woven:
     shape: Shape
     transpose: bool = False
     above: bool = False
+    packs: bool = False
+    single: bool = False
+
+    @property
+    def source_shape(self) -> Shape:
+        """That of each source."""
+        return self.shape[1:] if self.single else self.shape
 
     @property
     def order(self) -> Order | None:
@@ -67,4 +85,5 @@ class Woven:
         """The shape that it is stored in."""
         count, rows, *rest = self.shape
         inner = (rows * len(self.sources), *rest)
-        return (count, *(inner[::-1] if self.transpose else inner))
+        inner = inner[::-1] if self.transpose else inner
+        return inner if self.single else (count, *inner)

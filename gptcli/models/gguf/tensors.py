@@ -61,9 +61,9 @@ def attention(
     return found + linear(f"{theirs}.{out}", source, width, sizes.queries, bias=out_bias)
 
 
-def gated_mlp(sizes: Sizes, *, bias: bool = False) -> list[Take]:
-    """The gate, up and down of a gated MLP, under Llama's names."""
-    theirs, width, hidden = f"{LAYER}.mlp", sizes.width, sizes.hidden
+def gated_mlp(sizes: Sizes, *, bias: bool = False, block: str = "mlp") -> list[Take]:
+    """The gate, up and down of a gated MLP, under Llama's names in a module of the layer."""
+    theirs, width, hidden = f"{LAYER}.{block}", sizes.width, sizes.hidden
     return [
         *linear(f"{theirs}.gate_proj", f"{BLOCK}.ffn_gate", hidden, width, bias=bias),
         *linear(f"{theirs}.up_proj", f"{BLOCK}.ffn_up", hidden, width, bias=bias),

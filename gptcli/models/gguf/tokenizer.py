@@ -1,37 +1,40 @@
 """The tokenizer that a GGUF file carries, as tokenizer.json and tokenizer_config.json.
 
-Three kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
-merging; `llama`, SentencePiece's BPE; and `gemma4`, the same with merges of its own. Keys:
+Four kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
+merging; `llama`, SentencePiece's BPE, and `gemma4`, the same with merges of its own; and `t5`,
+SentencePiece's Unigram. Keys:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import end_tokens
 from gptcli.formats.gguf.header import Header
-from gptcli.formats.tokenizer_json import byte_level, parts, pieces
+from gptcli.formats.tokenizer_json import bounds, byte_level, parts, pieces
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
 from gptcli.models.gguf.fields import shown
 
-_KINDS = ("gpt2", "llama", "gemma4")
-_OTHER_KINDS = {"bert": "WordPiece", "t5": "SentencePiece Unigram", "rwkv": "RWKV"}
+_KINDS = ("gpt2", "llama", "t5", "gemma4")
+_OTHER_KINDS = {"bert": "WordPiece", "rwkv": "RWKV"}
 #: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
 _KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
 _KNOWN |= {"add_bos_token", "add_eos_token", "add_space_prefix", "suppress_tokens"}
 _OFF = {"add_sep_token", "normalizer.lowercase", "normalizer.strip_accents"}
-_OFF |= {"remove_extra_whitespaces", "precompiled_charsmap"}
+#: Those that the Unigram kind knows, and that must be off elsewhere.
+_NORMALISING = {"remove_extra_whitespaces", "precompiled_charsmap"}
 #: Keys of `tokenizer` beside `ggml`: the template, others by name, and the tokenizer once more.
 _OTHERS = ("tokenizer.chat_template", "tokenizer.chat_templates", "tokenizer.huggingface.json")
 _NAMED = "tokenizer.chat_template."
 #: Architectures whose files are older than `tokenizer.ggml.pre`, and that know one way only.
 _OLD = {"gpt2": "gpt-2", "gptj": "gpt-2"}
 #: What SentencePiece's files may leave unsaid.
-_LLAMA_IDS = {"bos": 1, "eos": 2, "unknown": 0}
+_IDS = {"llama": {"bos": 1, "eos": 2, "unknown": 0}, "t5": {"eos": 1, "unknown": 2, "padding": 0}}
 #: What stands for no token where a file has a 32-bit field for one.
 _NO_ID = (-1, 2**32 - 1)
 _ADDED = (PieceKind.CONTROL, PieceKind.USER_DEFINED)
@@ -45,10 +48,9 @@ class Vocabulary:
         self._path = str(header.path)
         kind = self._fields.get("tokenizer.ggml.model")
         if kind not in _KINDS:
-            what = _OTHER_KINDS.get(str(kind), shown(kind))
-            known = ", ".join(_KINDS)
+            what, known = _OTHER_KINDS.get(str(kind), shown(kind)), ", ".join(_KINDS)
             raise self._error(f"has a {what} tokenizer, which is not supported ({known} are)")
-        self._kind_of_all = kind
+        self._model = str(kind)
         for key, value in self._fields.items():
             if not self._is_known(key, value):
                 raise self._error(f"{key} is not supported")
@@ -57,15 +59,16 @@ class Vocabulary:
         self.types = [self._kind(at) for at in self._list("token_type", int, len(self.tokens))]
         if not self.tokens or len(set(self.tokens)) != len(self.tokens):
             raise self._error("has an empty vocabulary or a token twice")
-        self.begins = self._flag("add_bos_token", self._way is None or self._way.begins)
+        begins = kind == "llama" or (self._way is not None and self._way.begins)
+        self.begins = self._flag("add_bos_token", begins)
 
     def id(self, name: str) -> int | None:
         """The id in `tokenizer.ggml.<name>_token_id`, None where the file has none."""
         found = self._fields.get(f"tokenizer.ggml.{name}_token_id")
         if found in _NO_ID:
             found = None
-        if found is None and self._kind_of_all == "llama" and name in _LLAMA_IDS:
-            found = _LLAMA_IDS[name]
+        if found is None:
+            found = _IDS.get(self._model, {}).get(name)
         if found is None:
             return None
         return self._checked(found, name)
@@ -137,7 +140,8 @@ class Vocabulary:
         return (
             name in _KNOWN
             or name.endswith(("_token_id", "_token_ids"))
-            or (name in _OFF and not value)
+            or (name in _NORMALISING and self._model == "t5")
+            or (name in _OFF | _NORMALISING and not value)
         )
 
     def _checked(self, token: object, name: str) -> int:
@@ -153,7 +157,7 @@ class Vocabulary:
 
     @property
     def _prefixed(self) -> bool:
-        return self._flag("add_space_prefix", self._kind_of_all == "llama")
+        return self._flag("add_space_prefix", self._model == "llama")
 
     def _splitting(self) -> Splitting:
         arch = self._fields.get("general.architecture")
@@ -170,14 +174,31 @@ class Vocabulary:
 
     def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
         merges = None
-        if self._kind_of_all == "gemma4":
+        if self._model == "gemma4":
             scores = [0.0] * len(self.tokens)
             merges = [(one, two) for one, two in map(self._pair, self._list("merges", str))]
         else:
             scores = self._list("scores", float, len(self.tokens))
         found = [Piece(*piece) for piece in zip(self.tokens, scores, self.types, strict=True)]
-        rules = PieceRules("all" if self._prefixed else "none")
+        rules = PieceRules(
+            "all" if self._prefixed else "none",
+            squeeze=self._flag("remove_extra_whitespaces", False),
+            character_map=self._character_map(),
+            unigram=self._model == "t5",
+        )
         return pieces.tokenizer(found, rules, begin=begin, merges=merges)
+
+    def _character_map(self) -> str | None:
+        """SentencePiece's table of letters, in base64, where the file has one."""
+        if "tokenizer.ggml.precompiled_charsmap" not in self._fields:
+            return None
+        found = self._list("precompiled_charsmap", int)
+        if not all(0 <= byte < 256 for byte in found):
+            raise UnfitError("its table of letters has numbers that are no bytes")
+        table = bytes(found)
+        if table:
+            bounds.longest_replacement(table)
+        return base64.b64encode(table).decode() if table else None
 
     def _byte_level(self, way: Splitting, begin: tuple[str, int] | None) -> dict[str, Any]:
         if self._prefixed:

@@ -11,6 +11,7 @@ from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.token import Token
+from gptcli.units import total_length as total
 
 Arrays = Mapping[str, Any]
 
@@ -37,13 +38,17 @@ def _tokens(first: int, tokens: Sequence[Token]) -> dict[str, Any]:
 
 
 def attention(found: Attention) -> Arrays:
-    """Weights (maps, queries, keys), outside (maps, queries); layer and head are -1 for all."""
+    """Weights (maps, queries, keys), outside (maps, queries); layer and head are -1 for all.
+
+    Lengths of states (positions, memories), of each layer that carries one under its number.
+    """
     return {
         **_tokens(found.first, found.tokens),
         "weights": [each.weights for each in found.maps],
         "outside": [each.outside for each in found.maps],
         "layer": [-1 if each.layer is None else each.layer for each in found.maps],
         "head": [-1 if each.head is None else each.head for each in found.maps],
+        **{f"state_lengths_{each.layer}": each.lengths for each in found.states},
     }
 
 
@@ -79,9 +84,13 @@ def neighbors(found: Neighbors) -> Arrays:
 
 
 def explanation(rounds: Sequence[Round]) -> Arrays:
-    """One row for each round; blocks in their order, attention before MLP."""
+    """One row for each round; blocks in their order, attention before MLP.
+
+    Lengths of states (rounds, state_layers), all memories of a layer together.
+    """
     first = rounds[0]
     every = [each.blocks for each in rounds]
+    states = [[block.state for block in blocks if block.state] for blocks in every]
     return {
         **_tokens(first.first, first.tokens),
         "embedding_norms": [each.norm for each in first.embedded],
@@ -95,4 +104,6 @@ def explanation(rounds: Sequence[Round]) -> Arrays:
         "says_ids": [[[t.id for t, _ in b.says] for b in blocks] for blocks in every],
         "says_probabilities": [[[p for _, p in b.says] for b in blocks] for blocks in every],
         "drawn_ids": [each.drawn.token.id for each in rounds],
+        "state_layers": [block.layer for block in first.blocks if block.state],
+        "state_lengths": [[total(each) for each in lengths] for lengths in states],
     }

@@ -16,7 +16,7 @@ from gptcli.ui.terminal.heat import Heat, brightened, pooled
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.terminal.visible import isolated, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
-from gptcli.ui.views import source
+from gptcli.ui.views import source, states
 from gptcli.ui.views.printing import caption, fitted
 from gptcli.ui.views.source import where
 from gptcli.units import counted, percent
@@ -37,16 +37,22 @@ def show(stream: TextIO, found: Attention, *, token: int | None = None) -> None:
             _bars(stream, found, each, token)
     elif len(found.maps) == 1:
         _map(stream, found, found.maps[0])
-    else:
+    elif found.maps:
         _overview(stream, found)
+    states.show(stream, found, token)
     for line in notes(found):
         caption(stream, line)
     caption(stream, where(found.source))
 
 
 def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
-    """Cells under heads, a row for each weight that is not 0."""
-    yield ("layer", "head", "position", "token", "key_position", "key_token", "weight")
+    """Cells under heads, a row for each weight that is not 0.
+
+    Where layers carry a state, a column more has its lengths, and rows of their own do.
+    """
+    empty = ("",) if found.states else ()
+    heads = ("layer", "head", "position", "token", "key_position", "key_token", "weight")
+    yield (*heads, "state_length") if empty else heads
     ends = [(str(position), each.bytes) for position, each in enumerate(found.tokens, found.first)]
     for each in found.maps:
         name = ["all" if n is None else str(n) for n in (each.layer, each.head)]
@@ -55,7 +61,8 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
                 continue
             for key, weight in enumerate(row):
                 if weight:
-                    yield (*name, *ends[query], *ends[key], number(weight))
+                    yield (*name, *ends[query], *ends[key], number(weight), *empty)
+    yield from states.rows(found, token)
 
 
 def name_of(found: Attention, each: AttentionMap) -> str:
@@ -64,13 +71,19 @@ def name_of(found: Attention, each: AttentionMap) -> str:
     if over is None:
         return f"layer {each.layer}, head {each.head}"
     head = "all heads" if each.head is None else f"head {each.head}"
-    layer = "all layers" if each.layer is None else f"layer {each.layer}"
+    every = "all layers"
+    if len(found.attending) < found.layers:
+        every = f"the {counted(len(found.attending), 'layer')} with attention"
+    layer = every if each.layer is None else f"layer {each.layer}"
     kind = "maximum" if over == "max" else "mean"
     return f"{kind} over {head} of {layer}"
 
 
 def notes(found: Attention) -> Iterator[str]:
     """What a reader should know beside the colours."""
+    yield from states.notes(found)
+    if not found.maps:
+        return
     head = found.request.head
     if found.group > 1 and head is not None:
         shared = found.shared(head)
@@ -80,9 +93,10 @@ def notes(found: Attention) -> Iterator[str]:
         kv_heads = found.heads // found.group
         yield f"{found.heads} heads share {kv_heads} heads of keys and values, {found.group} each"
     layer = found.request.layer
-    windows = {w for w in found.windows if w} if layer is None else {found.windows[layer]}
+    attending = [found.windows[at] for at in found.attending]
+    windows = {w for w in attending if w} if layer is None else {found.windows[layer]}
     if windows - {None}:
-        some = " in some layers" if None in found.windows and layer is None else ""
+        some = " in some layers" if None in attending and layer is None else ""
         widths = " or ".join(map(str, sorted(w for w in windows if w)))
         yield f"a sliding window: a token sees the last {widths}{some}"
     if found.sinks:
@@ -230,6 +244,7 @@ def as_json(found: Attention) -> dict[str, Any]:
         "windows": list(found.windows),
         "sinks": found.sinks,
         "over": request.over,
+        "attending": list(found.attending),
         "tokens": tokens_json(found.first, found.tokens),
         "maps": [
             {
@@ -240,4 +255,5 @@ def as_json(found: Attention) -> dict[str, Any]:
             }
             for each in found.maps
         ],
+        "states": states.as_json(found),
     }

@@ -29,7 +29,8 @@ def show(found: Benchmark, stream: TextIO) -> None:
     speeds, rounds = found.speeds, found.request.rounds
     text = f"{rounds} rounds" if rounds > 1 else "1 round"
     if speeds.decode:
-        text += "; share: of the read bandwidth, what reading weights and KV cache takes"
+        read = "weights, KV cache and states" if speeds.state_bytes else "weights and KV cache"
+        text += f"; share: of the read bandwidth, what reading {read} takes"
     caption(stream, text)
     text = where(speeds.source)
     if speeds.threads is not None:
@@ -98,6 +99,7 @@ def as_json(found: Benchmark) -> dict[str, Any]:
         "batch": request.batch,
         "batch_new_tokens": BATCH_NEW,
         "weight_bytes": speeds.weight_bytes,
+        **({"state_bytes": speeds.state_bytes} if speeds.state_bytes else {}),
         **{name: figure.median if figure else None for name, figure in figures.items()},
         "read_bandwidth_share": decode[0]["read_bandwidth_share"] if decode else None,
         "decode": decode,

@@ -24,6 +24,7 @@ from gptcli.ui.views import next_tokens, source
 from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
 from gptcli.ui.words import Words
+from gptcli.units import total_length
 
 #: Words are easier to read in lines that are not too long.
 _WORDS = 100
@@ -150,6 +151,9 @@ def rows(found: Round) -> Iterator[Row]:
     for block in found.blocks:
         for name, value in (("norm", block.norm), ("cosine", block.cosine)):
             yield row(block.name, name, value, layer=block.layer, at=last)
+        if block.state:
+            length = total_length(block.state)
+            yield row(block.name, "state_length", length, layer=block.layer, at=last)
         for at, token, share in block.looks:
             yield row(block.name, "weight", share, layer=block.layer, at=at, token=token.bytes)
         for token, share in block.says:
@@ -203,7 +207,7 @@ def _round(each: Round) -> dict[str, Any]:
 
 def _block(each: Block) -> dict[str, Any]:
     looks = [{"position": at, **token_json(one), "weight": share} for at, one, share in each.looks]
-    value = {
+    value: dict[str, Any] = {
         "layer": each.layer,
         "block": each.name,
         "norm": each.norm,
@@ -211,4 +215,6 @@ def _block(each: Block) -> dict[str, Any]:
         "stream_norm": each.stream_norm,
         "says": valued_json(each.says, "probability"),
     }
+    if each.state:
+        value["state_lengths"] = each.state
     return value | {"looks_at": looks} if looks else value

@@ -19,6 +19,8 @@ from gptcli.ui.terminal.visible import plainly, shortened, visible
 from gptcli.ui.views.attention import name_of as map_name
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
+from gptcli.ui.views.states import title
+from gptcli.units import total_length
 
 _DPI = 120
 _BLUES = "Blues"
@@ -69,6 +71,8 @@ def _labels(first: int, texts: Sequence[str]) -> list[str]:
 def attention(found: Attention, token: int | None = None) -> bytes:
     """Many maps small, one in full, or a token's row as bars."""
     labels = _labels(found.first, [visible(each.bytes) for each in found.tokens])
+    if not found.maps:
+        return _states(found, labels)
     if token is not None:
         each = found.maps[0]
         drawn = _Figure(8, 0.26 * (token + 1) + 1.2)
@@ -88,7 +92,11 @@ def attention(found: Attention, token: int | None = None) -> bytes:
         return drawn.png(map_name(found, found.maps[0]))
     layers = sorted({each.layer for each in found.maps if each.layer is not None})
     heads = sorted({each.head for each in found.maps if each.head is not None})
-    drawn = _Figure(len(heads) * 0.9 + 1, len(layers) * 0.9 + 1, len(layers), len(heads))
+    below = bool(found.states)
+    height = (len(layers) + 2 * below) * 0.9 + 1
+    drawn = _Figure(max(len(heads) * 0.9 + 1, 6 * below), height, len(layers) + below, len(heads))
+    if below:
+        _below(drawn, found, labels)
     for each in found.maps:
         if each.layer is None or each.head is None:
             continue
@@ -102,6 +110,36 @@ def attention(found: Attention, token: int | None = None) -> bytes:
         if column == 0:
             axes.set_ylabel(f"{each.layer}", fontsize=7)
     return drawn.png("attention: layers down, heads across (colour: the root of the weight)")
+
+
+def _below(drawn: _Figure, found: Attention, labels: Sequence[str]) -> None:
+    """Lines for layers without attention, in the last row."""
+    places = drawn.axes[-1, 0].get_gridspec()
+    for axes in drawn.axes[-1]:
+        axes.remove()
+    _lengths(drawn.figure.add_subplot(places[-1, :]), found, labels)
+
+
+def _lengths(axes: Any, found: Attention, labels: Sequence[str]) -> None:
+    """A line for each state; where there is one state, for each of its memories."""
+    for each in found.states:
+        lines = list(zip(*each.lengths, strict=True))
+        names = [f"memory {at}" for at in each.memories]
+        if len(found.states) > 1 or each.memories == (None,):
+            lines = [tuple(map(total_length, each.lengths))]
+            names = [f"layer {each.layer}"]
+        for name, line in zip(names, lines, strict=True):
+            axes.plot(range(len(labels)), line, marker=".", label=name)
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=6)
+    axes.set_ylabel("length of the state", fontsize=7)
+    axes.tick_params(axis="y", labelsize=6)
+    axes.legend(fontsize=6)
+
+
+def _states(found: Attention, labels: Sequence[str]) -> bytes:
+    drawn = _Figure(min(0.28 * len(labels) + 4, 20), 4)
+    _lengths(drawn.axes[0, 0], found, labels)
+    return drawn.png(title(found, found.states[0]))
 
 
 def lens(found: Lens) -> bytes:
@@ -162,12 +200,18 @@ def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
     """For each round: what every block adds, and the probabilities at several temperatures."""
     drawn = _Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
     for (left, right), each in zip(drawn.axes, rounds, strict=True):
-        names = list(dict.fromkeys(block.name for block in each.blocks))
-        share = 0.8 / max(1, len(names))
-        for number, name in enumerate(names):
-            blocks = [block for block in each.blocks if block.name == name]
-            places = [block.layer + share * (number + 0.5) - 0.4 for block in blocks]
-            left.bar(places, [block.norm for block in blocks], share, label=name)
+        colours = {"attention": "C0", "state": "C2", "mlp": "C1", "told": "C3"}
+        kinds = {block.name for block in each.blocks}
+        # What is in attention's place has its place.
+        order = [("attention", "state"), ("mlp",), ("told",)]
+        bars = [names for names in order if kinds.intersection(names)]
+        share = 0.8 / max(1, len(bars))
+        for number, names in enumerate(bars):
+            for name in [name for name in names if name in kinds]:
+                blocks = [block for block in each.blocks if block.name == name]
+                at = [block.layer + share * (number + 0.5) - 0.4 for block in blocks]
+                norms = [block.norm for block in blocks]
+                left.bar(at, norms, share, color=colours[name], label=name)
         left.set_xlabel("layer", fontsize=8)
         left.set_ylabel("length of the update", fontsize=8)
         left.legend(fontsize=7)

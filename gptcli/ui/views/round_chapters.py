@@ -12,7 +12,7 @@ from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.next_tokens import drawn_cell
 from gptcli.ui.views.sampling import in_words
 from gptcli.ui.words import Words
-from gptcli.units import percent
+from gptcli.units import percent, total_length
 
 #: How many layers are told of where nobody chose.
 _LAYERS = 8
@@ -28,14 +28,13 @@ def chapters(
     if not every and len(chosen) > _LAYERS:
         last = len(chosen) - 1
         chosen = [chosen[round(place * last / (_LAYERS - 1))] for place in range(_LAYERS)]
-    facts = found.facts
     notes = []
     if len(chosen) < len({block.layer for block in found.blocks}):
-        notes.append(words.label("fewer", shown=len(chosen), count=facts.layers))
+        notes.append(words.label("fewer", shown=len(chosen), count=found.facts.layers))
     blocks = [block for block in found.blocks if block.layer in chosen]
-    yield _attention(found, words, [b for b in blocks if b.name == "attention"], notes)
+    yield _attention(found, words, [b for b in blocks if b.name in ("attention", "state")], notes)
     yield _mlp(found, words, [b for b in blocks if b.name == "mlp"], notes)
-    yield _layers(found, words, list({block.layer: block for block in blocks}.values()), notes)
+    yield _layers(found, words, list({b.layer: b for b in blocks}.values()), notes)
     yield _unembedding(found, words)
     yield _softmax(found, words)
     yield _draw(found, words, seed)
@@ -114,20 +113,23 @@ def _attention(
         _column(words, "looks", "list"),
         Column(words.label("says"), shrink=True, least=6, style="bold", keep=1),
     )
-    rows = tuple(
-        (
-            str(each.layer),
-            f"{each.norm:.2f}",
-            f"{each.cosine:+.2f}",
-            _list([(token, share) for _, token, share in each.looks], "{:.0%}", 3),
-            _list(each.says, "{:.0%}", 1),
-        )
-        for each in blocks
-    )
-    group = found.facts.group
-    shared = words.phrase("shared", "some", group=group) if group > 1 else ""
-    facts: dict[str, object] = {"heads": found.facts.heads, "shared": shared}
-    return _chapter(words, "attention", facts, [Numbers(columns, rows)], notes)
+    rows = []
+    for each in blocks:
+        looks = _list([(token, share) for _, token, share in each.looks], "{:.0%}", 3)
+        if each.state:
+            looks = words.label("state", length=f"{total_length(each.state):.4g}")
+        cells = (str(each.layer), f"{each.norm:.2f}", f"{each.cosine:+.2f}", looks)
+        rows.append((*cells, _list(each.says, "{:.0%}", 1)))
+    known = found.facts
+    shared = words.phrase("shared", "some", group=known.group) if known.group > 1 else ""
+    where = "some" if known.attending < known.layers else "every"
+    facts: dict[str, object] = {
+        "heads": known.heads,
+        "where": words.phrase("where", where, attending=known.attending, layers=known.layers),
+        "shared": shared,
+        "carried": words.phrase("carried", "some") if known.carrying else "",
+    }
+    return _chapter(words, "attention", facts, [Numbers(columns, tuple(rows))], notes)
 
 
 def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Chapter:

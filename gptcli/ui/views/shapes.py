@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from gptcli.types.shapes import Part, Shapes
+from gptcli.types.shapes import Flow, Part, Shapes
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views import source
 from gptcli.ui.views.chapter import Chapter, Numbers
@@ -37,7 +37,7 @@ def chapter(found: Shapes, words: Words) -> Chapter:
         (
             words.phrase("flow", each.name),
             _shape(each.shape),
-            words.label("each_layer") if each.each_layer else "",
+            _layers(found, each, words),
         )
         for each in found.flow
     )
@@ -50,7 +50,13 @@ def chapter(found: Shapes, words: Words) -> Chapter:
     return Chapter("shapes", words.title("shapes"), lines, parts)
 
 
-def span(part: Part) -> str:
+def _layers(found: Shapes, each: Flow, words: Words) -> str:
+    if len(each.layers) in (0, found.layers):
+        return words.label("each_layer") if each.layers else ""
+    return words.label("in_layers", count=len(each.layers), layers=found.layers)
+
+
+def span(part: Part | Flow) -> str:
     """`0–29` of layers that follow each other, else how each is called."""
     layers = part.layers
     if len(layers) > 1 and layers == tuple(range(layers[0], layers[-1] + 1)):
@@ -71,8 +77,8 @@ def rows(found: Shapes) -> Iterator[tuple[str, ...]]:
     yield ("total", "", "", "", "", str(found.parameters))
     for tensor in found.flow:
         shape = "x".join(map(str, tensor.shape))
-        times = found.layers if tensor.each_layer else 1
-        yield ("tensor", tensor.name, "", shape, str(times), "")
+        layers = "" if len(tensor.layers) == found.layers else span(tensor)
+        yield ("tensor", tensor.name, layers, shape, str(len(tensor.layers) or 1), "")
 
 
 def as_json(found: Shapes) -> dict[str, Any]:
@@ -85,5 +91,7 @@ def as_json(found: Shapes) -> dict[str, Any]:
         "parameters": found.parameters,
         "tied": found.tied,
         "parts": [asdict(each) for each in found.parts],
-        "tensors": [asdict(each) for each in found.flow],
+        "tensors": [
+            asdict(each) | {"each_layer": len(each.layers) == found.layers} for each in found.flow
+        ],
     }

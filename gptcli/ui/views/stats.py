@@ -24,8 +24,9 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"
     if usage.completion_tokens and usage.prompt_seconds > 0 and usage.prompt_tokens is not None:
-        rate = (usage.prompt_tokens - usage.reused_tokens) / usage.prompt_seconds
-        prompt += f", first token after {seconds(usage.prompt_seconds)} ({rate:.1f} tokens/s)"
+        prompt += f", first token after {seconds(usage.prompt_seconds)}"
+        if computed := usage.prompt_tokens - usage.reused_tokens:
+            prompt += f" ({computed / usage.prompt_seconds:.1f} tokens/s)"
     found.append(prompt)
     generated = f"generated: {counted(usage.completion_tokens, 'token')}"
     if usage.reasoning_tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from gptcli.formats.gguf import header
 from tests.bench.weights.places import Places
@@ -23,8 +24,10 @@ def read(places: Places) -> Sizes:
     return _of_config(json.loads(path.read_text())) if path.exists() else _of_file(places)
 
 
-def _of_config(config: dict[str, int]) -> Sizes:
+def _of_config(config: dict[str, Any]) -> Sizes:
     layers = config.get("num_hidden_layers") or config["n_layer"]
+    kinds = config.get("layer_types") or []
+    layers -= sum(kind in ("linear_attention", "conv") for kind in kinds)
     width = config.get("hidden_size") or config["n_embd"]
     heads = config.get("num_attention_heads") or config["n_head"]
     stored = config.get("num_key_value_heads") or heads
@@ -41,7 +44,10 @@ def _of_file(places: Places) -> Sizes:
     of = fields["general.architecture"]
     heads = fields[f"{of}.attention.head_count"]
     stored = fields.get(f"{of}.attention.head_count_kv", heads)
+    every = fields[f"{of}.block_count"]
+    of_all = sum(stored) if isinstance(stored, list) else every * stored
+    if (interval := fields.get(f"{of}.full_attention_interval")) is not None:
+        of_all = every // interval * stored
     head_dim = fields.get(f"{of}.attention.key_length")
     head_dim = head_dim or fields[f"{of}.embedding_length"] // heads
-    layers = fields[f"{of}.block_count"]
-    return Sizes(fields[f"{of}.context_length"], 2 * layers * stored * head_dim)
+    return Sizes(fields[f"{of}.context_length"], 2 * of_all * head_dim)

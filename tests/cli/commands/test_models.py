@@ -10,11 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gptcli.engine.cpu.binding.coverage import covers
+from gptcli.engine.describe import describe
 from gptcli.engine.host import memory
-from gptcli.engine.model.families import SCALINGS, supported
+from gptcli.engine.model.families import SCALINGS, listing, supported
+from gptcli.engine.model.mixers import state_numbers
+from gptcli.units import size
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
+from tests.models import gguf_export
+from tests.models.test_gguf_families import imported
+from tests.models.test_gguf_goldens import add_tokenizer
+from tests.ui.screens import assert_unbroken
 
 
 def rows_of(text: str) -> dict[str, str]:
@@ -39,7 +47,13 @@ def test_bytes_that_are_told_are_those_that_are_taken(case):
     cache = runner.new_state()
     cache.limit = 30
     cache.reserve([30])
-    assert found["memory"]["cache"] == cache.bytes
+    assert found["memory"]["cache"] + found["memory"]["state"] == cache.bytes
+    spec = runner.spec
+    assert found["memory"]["cache_per_token"] * 30 == found["memory"]["cache"]
+    assert bool(found["memory"]["state"]) == bool(spec.carrying)
+    kinds = len(spec.attending), len(spec.carrying)
+    told = found.get("layers_with_attention", spec.layers), found.get("layers_with_state", 0)
+    assert told == kinds
     for name, value in (
         ("layers", runner.spec.layers),
         ("heads", runner.spec.heads),
@@ -116,13 +130,57 @@ def test_families_are_listed(monkeypatch):
     rows = [line.split("\t") for line in run("models", "families").text.splitlines()]
     assert [row[0] for row in rows] == supported()
     assert all(0 < float(row[1]) <= 3e-5 and len(row[2]) > 5 for row in rows)
-    assert "text only" in {row[0]: row[2] for row in rows}["gemma3"]
+    by_name = {row[0]: row for row in rows}
+    assert "text only" in by_name["gemma3"][2]
+    both = "what guesses more than the next token, what sees images"
+    assert by_name["qwen3_5"][3:] == ["kernels, torch", both]
+    assert by_name["gpt2"][3:] == ["kernels, torch", ""]
     found = json.loads(run("models", "families", "--json").text)
     assert [each["name"] for each in found["families"]] == supported()
     assert found["rope_scalings"] == list(SCALINGS)
-    monkeypatch.setenv("COLUMNS", "50")
-    shown = " ".join(run("models", "families", terminal=True).text.split())
-    assert "BLOOMZ" in shown and "which transformers rounds" in shown
+    assert {each["name"]: each["left_out"] for each in found["families"]}["gemma3"] == [
+        "what sees images"
+    ]
+    for columns in (50, 60, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        text = run("models", "families", terminal=True).text
+        assert_unbroken(text, columns)
+        shown = " ".join(text.split())
+        assert "BLOOMZ" in shown and "kernels" in shown
+        if columns == 200:
+            assert "which transformers rounds" in shown
+            assert f"dense: text only; left out: {both}" in shown
+
+
+@pytest.mark.parametrize("family", supported())
+def test_what_runs_a_family_is_true(family):
+    """Catches kernels that are said to run what they do not, and the other way round; and parts
+    of checkpoints that are left out without a word."""
+    (facts,) = [each for each in listing() if each.name == family]
+    for case in CASES:
+        if case.split("/")[0] == family:
+            model = describe(GOLDENS / case)
+            assert (covers(model.spec) is None) == ("kernels" in facts.runs)
+            beside = model.family.rules(model.spec).beside
+            assert tuple(each.what for each in beside) == facts.left_out
+
+
+@pytest.mark.parametrize("case", ["qwen3_5_text/plain", "lfm2/plain"])
+def test_layers_with_states_are_told_of(case, tmp_path):
+    """Catches states that are called a KV cache, and GGUF files, which tell of such layers by
+    lists, of which less is told."""
+    gguf_export.export(GOLDENS / case, tmp_path / "m.gguf", add_tokenizer)
+    for path in (GOLDENS / case, imported(tmp_path / "m.gguf", tmp_path / "m")):
+        found = json.loads(run("models", "show", str(path), "--json").text)
+        rows = rows_of(run("models", "show", str(path)).text)
+        assert rows["layers"] == "2: 1 with attention, 1 with a state in its place"
+        memory, spec = found["memory"], runner_of(case).spec
+        assert memory["state"] == spec.row_bytes == 4 * state_numbers(spec.each_layer[0].mixer)
+        kept = f"({size(memory['cache_per_token'])} each), {size(memory['state'])} of states"
+        assert rows["memory"].endswith(f"for {spec.context} tokens {kept}")
+        assert rows["heads"] == "4 (keys and values: 2)"
+        total = memory["weights"] + memory["cache"] + memory["state"]
+        assert rows["memory"].startswith(size(total))
 
 
 @pytest.mark.parametrize("command", [("complete", "-n", "1", "a"), ("score", "ab")])
@@ -138,6 +196,17 @@ def test_a_model_that_cannot_fit(tiny_model, monkeypatch, command):
     assert_one_line(done, 6, str(tiny_model), "needs ", "40 kB are free on cpu", "64 tokens")
     told = json.loads(run("models", "show", str(tiny_model), "--json").text)["memory"]
     assert f"needs {told['weights'] / 1000:.0f} kB of memory for its weights in float32" in done.err
+
+
+def test_states_are_told_of_where_memory_is_short(hybrid_model, monkeypatch):
+    """Catches a KV cache that is said to hold what states take."""
+    monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 40_000)
+    done = run("complete", "-n", "1", "-m", str(hybrid_model), "--dtype", "float32", "a")
+    told = json.loads(run("models", "show", str(hybrid_model), "--json").text)["memory"]
+    cache = f"{size(told['cache'])} for the KV cache of 512 tokens"
+    states = f"{size(told['state'])} for the states of a text"
+    assert_one_line(done, 6, f"{cache}, {states}, and ", "to compute with; 40 kB are free")
 
 
 def test_a_model_that_just_fits(tiny_model, monkeypatch):

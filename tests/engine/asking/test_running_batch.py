@@ -24,6 +24,8 @@ RUNNERS = {
     "torch": lambda: runner_of("llama/tied"),
     "stand-in": lambda: numpy_llama.runner(GOLDENS / "llama/tied"),
     "window": lambda: runner_of("mistral/window"),
+    "memories": lambda: runner_of("qwen3_5_text/plain"),
+    "convolutions": lambda: runner_of("lfm2/plain"),
 }
 every_runner = pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
 
@@ -129,9 +131,10 @@ def test_each_is_as_alone(runner, pages, most, monkeypatch):
 
 
 @needs_kernels
-def test_the_kernels_give_the_very_same_numbers():
+@pytest.mark.parametrize("case", ["llama/tied", "qwen3_5_text/plain", "lfm2/plain"])
+def test_the_kernels_give_the_very_same_numbers(case):
     """Catches arithmetic that depends on who runs beside: a batch must not change a bit."""
-    runner = kernels_of("llama/tied")
+    runner = kernels_of(case)
     batch = RunningBatch(runner, pages=100)
     asked = [
         (prompt, Draws(WARM, 9, seed=draws.seed, logprobs=3, prompt_logprobs=1), samples)

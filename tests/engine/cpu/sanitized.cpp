@@ -105,6 +105,7 @@ struct Small {
   Model model = {};
   std::vector<std::unique_ptr<char[]>> memory;
   std::vector<LayerWeights> layers;
+  LayerWeights beside = {};
   std::vector<Matrix> gate, into, down;
 
   float *floats(int64_t count, float around = 0.0f) {
@@ -143,11 +144,32 @@ struct Small {
     matrix.order = order;
   }
 
+  // A mixer with a state, of parts that are no whole panels; with strengths or without.
+  void fill_beside(int32_t kind, int32_t q8, Mixer mixer) {
+    LayerWeights &w = beside;
+    Recurrent &r = w.recurrent;
+    w.mixer = mixer, w.hidden = layers[1].hidden;
+    r.heads = 4, r.key_heads = 2, r.key_dim = 5, r.value_dim = 9, r.taps = 3, r.step_most = 1.5f;
+    const int32_t parts[PARTS] = {10, 10, 36, 36, 4, 4};
+    Matrix *const of[PARTS] = {&w.query, &w.key, &w.value, &w.output_gate, &w.step, &w.strength};
+    for (int i = 0; i < PARTS; i++) {
+      w.parts[i] = parts[i], w.part_scales[i] = 1.0f - 0.1f * i;
+      if (i < 5 || mixer == DELTA) *of[i] = matrix(i % 2 ? q8 : kind, parts[i], model.width, i == 4);
+    }
+    w.gathered = 36, w.out = matrix(kind, model.width, 36, false), w.out_scale = 0.7f;
+    r.query_filter = floats(3 * 16), r.key_filter = floats(3 * 16), r.value_filter = floats(3 * 48), r.value_bias = floats(48);
+    r.step_bias = floats(16), r.decay_log = floats(16), r.skip = mixer == DELTA ? nullptr : floats(4);
+    // Of each feature, in groups and gated first, or one for each head.
+    r.norm.weight = floats(36, 1.0f), r.norm_size = mixer == DELTA ? 9 : 18, r.norm_shared = mixer == DELTA;
+    r.gate_first = mixer != DELTA, r.eps = 1e-3f;
+    layers[1].beside = &beside;
+  }
+
   Small(int32_t kind, bool mixture, int32_t met) {
     Model &m = model;
     m.width = blocks_of(kind) && strcmp(kernels_kind_name(kind), "q8_0") ? 256 : 40, m.vocab = 37, m.layers = 2;
     m.activation = SILU, m.gated = 1, m.eps = m.head_eps = 1e-5f, m.met = met;
-    m.residual_scale = m.embedding_scale = m.logit_scale = 1.0f;
+    m.gate_scale = m.embedding_scale = m.logit_scale = 1.0f;
     m.norm_over_heads = EACH_HEAD_ALIKE, m.attention_softcap = 20.0f;
     if (mixture) m.experts = 5, m.chosen = 2, m.expert_hidden = 23, m.normalised = 1;
     m.embedding = matrix(kind, m.vocab, m.width, false);
@@ -160,6 +182,9 @@ struct Small {
       // Neither layer is the larger one in all that it has.
       w.heads = i ? 9 : 6, w.kv_heads = i ? 3 : 2, w.head_dim = i ? 7 : 10, w.hidden = i ? 20 : 50, w.attention_scale = 0.3f;
       const int q = w.heads * w.head_dim, kv = w.kv_heads * w.head_dim, dim = w.head_dim / 2 * 2;
+      w.mixer = ATTENTION, w.thinks = 1, w.parts[0] = w.gathered = q, w.parts[1] = w.parts[2] = kv;
+      w.out_scale = w.mlp_scale = 1.0f;
+      for (float &scale : w.part_scales) scale = 1.0f;
       w.attention_norm.weight = floats(m.width, 1.0f), w.mlp_norm.weight = floats(m.width, 1.0f);
       w.query_norm.weight = floats(w.head_dim, 1.0f), w.key_norm.weight = floats(w.head_dim, 1.0f);
       w.query = matrix(kind, q, m.width, true), w.key = matrix(kind, kv, m.width, true);
@@ -182,6 +207,7 @@ struct Small {
       }
       w.experts_gate = gate.data(), w.experts_up = into.data(), w.experts_down = down.data();
     }
+    fill_beside(kind, kind_of("q8_0"), mixture ? DELTA : BY_STEP);
     m.layer = layers.data();
   }
 };
@@ -239,6 +265,9 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
     (i < m.layers ? keys : values).push_back(nullptr);
   }
   for (int i = 0; i < m.layers; i++) keys[i] = caches[i].data(), values[i] = caches[m.layers + i].data();
+  // Of the second layer's mixer, for two rows: inputs (taps - 1, whole panels) and memories.
+  std::vector<float> inputs(2 * 2 * 80), memory(2 * 4 * 5 * 16);
+  void *all_inputs[2] = {nullptr, inputs.data()}, *all_memory[2] = {nullptr, memory.data()};
   Opened *opened = kernels_open(&m, set, threads);
   int length[2] = {0, 0};
   const int steps[][2] = {{33, 1}, {1, 1}, {1, 0}, {100, 0}, {1, 0}, {1, 140}, {7, 1}};
@@ -253,6 +282,7 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
     std::vector<float> logits(wanted.size() * m.vocab);
     Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, cache, 200,
                  tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data(), nullptr};
+    call.inputs = all_inputs, call.memory = all_memory, call.slot_count = 2;
     if (paged) call.table = table[0], call.table_rows = 2, call.row_pages = 3;
     Shown shown(m, call.count / 3, call.count);
     if ((probed = !probed)) call.probe = &shown.probe;

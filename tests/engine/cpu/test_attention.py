@@ -18,7 +18,7 @@ from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.model import KernelModel
-from gptcli.engine.cpu.run.spec_struct import scratch_bytes
+from gptcli.engine.cpu.run.struct_sizes import scratch_bytes
 from gptcli.engine.model.angles import angles, slopes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec

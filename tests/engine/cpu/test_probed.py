@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gptcli.engine.cpu.binding import seen
+from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.runner import KernelRunner
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused():
     given = [1, 2], [0, 0], [0, 1], cache.layers, [1]
     for first, end in ((-1, 2), (0, 3)):
         with pytest.raises(ValueError, match="outside"):
-            runner.model.forward(*given, seen.Copies(first, end))
+            runner.model.forward(*given, calls.Copies(first, end))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

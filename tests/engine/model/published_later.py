@@ -412,4 +412,33 @@ LATER: dict[str, tuple[Fields, int]] = {
         },
         4_190_509_056,
     ),
+    "Laguna-XS.2": (
+        {
+            "model_type": "laguna",
+            **_sizes(2048, 8192, 40, 48, 8, 100352),
+            "gating": True,
+            "head_dim": 128,
+            "layer_types": (["full_attention"] + 3 * ["sliding_attention"]) * 10,
+            "max_position_embeddings": 131072,
+            "mlp_layer_types": ["dense"] + 39 * ["sparse"],
+            "moe_intermediate_size": 512,
+            "moe_routed_scaling_factor": 2.5,
+            "num_attention_heads_per_layer": [48, 64, 64, 64] * 10,
+            "num_experts": 256,
+            "num_experts_per_tok": 8,
+            "rms_norm_eps": 1e-06,
+            "shared_expert_intermediate_size": 512,
+            "sliding_window": 512,
+            "tie_word_embeddings": False,
+        },
+        # Its card says 33.4 billion; summed up by hand: ends, norms, attention with its gates of
+        # layers with 48 and with 64 heads, the dense layer, experts and routers.
+        2 * 100352 * 2048
+        + 2048
+        + 40 * (2 * 2048 + 2 * 128)
+        + 10 * 2048 * (2 * 48 * 128 + 2 * 8 * 128 + 48)
+        + 30 * 2048 * (2 * 64 * 128 + 2 * 8 * 128 + 64)
+        + 3 * 2048 * 8192
+        + 39 * (257 * 3 * 2048 * 512 + 256 * 2048 + 256),
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,24 +11,28 @@ import torch
 
 from gptcli.engine.cpu.packing.sections import shapes as shapes_of
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import read_spec
+from gptcli.engine.model.experts import SharedExpert
+from gptcli.engine.model.families import OTHER_TYPES, read_spec
+from gptcli.engine.model.mixers import MemoryNorm, Recurrence
 from gptcli.engine.model.rotations import Rope, YarnScaling
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.weights.checkpoint import Checkpoint, SourceTensor
 from gptcli.engine.weights.matching import place
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredFiles
-from tests.engine.model import published
+from tests.engine.model import published, published_hybrids
 from tests.engine.model.published_configs import CONFIGS
 from tests.engine.model.published_gemma4 import GEMMA4, GEMMA4_TENSORS
+from tests.engine.model.published_latents import LATENT, MODELS
 from tests.engine.model.published_later import LATER
 from tests.engine.model.published_mixtures import MIXTURES
 from tests.golden_cases import CASES
 
 pytestmark = pytest.mark.slow
 
-PUBLISHED = published.PUBLISHED | MIXTURES | GEMMA4_TENSORS
-SMALL = CONFIGS | LATER | GEMMA4
+PUBLISHED = published.PUBLISHED | MIXTURES | published_hybrids.LARGE | MODELS | GEMMA4_TENSORS
+SMALL = CONFIGS | LATER | published_hybrids.SMALL | LATENT | GEMMA4
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "U8": torch.uint8}
 
 
@@ -39,6 +44,14 @@ def checkpoint_of(model: published.Published) -> Checkpoint:
         for name, shape, dtype in model.tensors
     }
     return checkpoint
+
+
+def parameters_of(name: str, spec: ModelSpec) -> Mapping[str, Sequence[int]]:
+    """The shapes of a decoder's parameters; the kernels' list has them without modules, in time."""
+    if name in published_hybrids.LARGE:
+        return shapes_of(spec)
+    with torch.device("meta"):
+        return {n: p.shape for n, p in Decoder(spec).named_parameters()}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -54,9 +67,7 @@ def test_every_tensor_has_its_place(name):
     """Catches a name or a shape that only a machine with hundreds of GB would find out about."""
     model = PUBLISHED[name]()
     family, spec = read_spec(ConfigFields("config.json", model.config))
-    with torch.device("meta"):
-        decoder = Decoder(spec)
-    shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+    shapes = parameters_of(name, spec)
     checkpoint = checkpoint_of(model)
     placed = place(checkpoint, family.rules(spec), shapes, spec.layers)
     filled = [t for p in placed for targets in p.layout.targets for t in targets]
@@ -66,13 +77,16 @@ def test_every_tensor_has_its_place(name):
     assert left == {n for n in checkpoint.tensors if n.startswith(model.left_out)}
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+# Of hundreds of experts it takes long, and their rules are those of others.
+LONG = {*MODELS, "Qwen3-Next-80B"}
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in LONG])
 def test_a_missing_or_unknown_tensor_is_told(name):
     """Catches rules that would let a large model load with something left out."""
     model = PUBLISHED[name]()
     family, spec = read_spec(ConfigFields("config.json", model.config))
-    with torch.device("meta"):
-        shapes = {n: p.shape for n, p in Decoder(spec).named_parameters()}
+    shapes = parameters_of(name, spec)
     checkpoint = checkpoint_of(model)
     used = [n for n in checkpoint.tensors if "layers" in n and not n.startswith(model.left_out)]
     last = used[-1]
@@ -106,13 +120,37 @@ def test_facts_of_the_published_models():
     assert specs["Llama-3.1-70B"].group == 8
 
 
+def test_facts_of_hybrids():
+    """Catches fields of mixers, mixtures and multipliers that real configs name otherwise."""
+    known = {name: model().config for name, model in published_hybrids.LARGE.items()}
+    known |= {name: fields for name, (fields, _) in published_hybrids.SMALL.items()}
+    specs = {name: read_spec(ConfigFields("config.json", each))[1] for name, each in known.items()}
+    nano = specs["Nemotron-3-Nano"]
+    mixer = nano.each_layer[0].mixer
+    assert isinstance(mixer, Recurrence) and mixer.steps == (0.001, math.inf)
+    assert mixer.norm == MemoryNorm(1e-5, 512, shared=False, gate_first=True)
+    assert nano.attending == (5, 12, 19, 26, 33, 42) and nano.mixtures == 23
+    assert nano.experts is not None and nano.experts.shared == SharedExpert(3712)
+    assert (nano.experts.chosen, nano.experts.scale) == (6, 2.5)
+    falcon = specs["Falcon-H1-0.5B"]
+    assert len(falcon.attending) == 36 and falcon.attention_scale == 64**-0.5 * 0.39062499999999994
+    assert falcon.attention_out_scale == 0.9375 and falcon.gate_scale == 0.8838834764831844
+    assert [len(specs[name].attending) for name in ("Bamba-9B", "granite-4.0-h-small")] == [3, 4]
+    rope = specs["Bamba-9B"].each_layer[9].rope
+    assert rope is not None and rope.dim == 64
+    assert specs["granite-4.0-h-small"].each_layer[5].rope is None
+    coming = specs["Qwen3-Next-80B"]
+    assert len(coming.attending) == 12 and coming.mixtures == 48
+    assert coming.experts is not None and coming.experts.shared == SharedExpert(512, gated=True)
+
+
 def test_every_family_has_a_published_config():
     """Catches a family whose real configs nobody has looked at."""
     configs = [PUBLISHED[name]().config for name in PUBLISHED]
     configs += [fields for fields, _ in SMALL.values()]
     # Of a model that sees, its text may be a family of its own as well.
     texts = {each.get("text_config", {}).get("model_type") for each in configs}
-    found = {each["model_type"] for each in configs}
+    found = {each["model_type"] for each in configs} - OTHER_TYPES.keys()
     kinds = {case.kind for case in CASES.values()}
     assert found <= kinds <= found | texts
 

@@ -48,6 +48,12 @@ class RunningSum:
     def picked(self, rows: Array) -> RunningSum:
         return RunningSum(namespace(self.sums).take(self.sums, rows, axis=0))
 
+    def apart(self, rows: Array) -> RunningSum:
+        return self.picked(rows)
+
+    def restored(self, apart: RunningSum) -> RunningSum:
+        return apart
+
     def take(self, row: int, number: Array) -> Array:
         self.sums[row] = self.sums[row] * 0.9375 + number
         return self.sums[row]

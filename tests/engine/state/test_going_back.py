@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from gptcli.engine.arrays import host, log_softmax, softmax
-from gptcli.engine.asking import prefix as module
-from gptcli.engine.asking import scoring
+from gptcli.engine.asking import kept_places, scoring
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.place_scoring import score_places
 from gptcli.engine.asking.prefix import PrefixCache, begin
@@ -118,9 +117,8 @@ def test_prompts_one_after_another(name):
     """Catches a prompt that rides on a state of another text, and snapshots that are not used."""
     prefix = PrefixCache(model(name))
     prompts = [A[:6], A[:14], (*A[:9], *B[:4]), (*A[:9], *B[:7]), A[:6], A[:12], B[:7], B[:9]]
-    # Back to the end of a prompt that this one begins with: never the prompt itself, whose last
-    # logits are not kept.
-    for prompt, reused in zip(prompts, [0, 6, 6, 13, 0, 6, 0, 7], strict=True):
+    # Back to the end of a prompt that this one begins with, or is.
+    for prompt, reused in zip(prompts, [0, 6, 6, 13, 6, 6, 0, 7], strict=True):
         close(prefix.prefill(prompt)[0], whole(name, prompt)[-1])
         assert (prefix.reused, prefix.ids) == (reused, list(prompt))
 
@@ -129,12 +127,13 @@ def test_prompts_one_after_another(name):
 @pytest.mark.parametrize(("most", "size"), [(0, 1 << 30), (1, 1 << 30), (3, 1 << 30), (9, 0)])
 def test_snapshots_are_bounded_and_change_nothing(name, most, size, monkeypatch):
     """Catches memory that grows with a conversation."""
-    monkeypatch.setattr(module, "SNAPSHOTS", most)
-    monkeypatch.setattr(module, "SNAPSHOT_BYTES", size)
+    monkeypatch.setattr(kept_places, "PLACES", most)
+    monkeypatch.setattr(kept_places, "PLACE_BYTES", size)
+    monkeypatch.setattr(kept_places, "SHARE", 1 << 60)
     prefix = PrefixCache(model(name))
     for end in range(2, 14, 2):
         prefix.prefill(A[:end])
-    assert len(prefix._snapshots) == (min(most, 6) if size else 0)
+    assert len(prefix.places) == (min(most, 6) if size else 0)
     close(prefix.prefill((*A[:11], 3))[0], whole(name, (*A[:11], 3))[-1])
     assert prefix.reused == (10 if most > 1 and size else 0)
 
@@ -258,7 +257,7 @@ def test_a_restore_that_was_interrupted_is_no_state(monkeypatch):
     prefix = PrefixCache(runner)
     prefix.prefill(A[:5])
     prefix.prefill(A[:12])
-    snapshot = prefix._snapshots[0]
+    snapshot = prefix.places.last(5).snapshot
 
     def broken(_):
         raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "gemma": {"add_dummy_prefix": False, "allow_whitespace_only_pieces": True},
     "no bytes": {"byte_fallback": False},
     "default": {"normalization_rule_name": "nmt_nfkc", "remove_extra_whitespaces": True},
+    "unigram": {"model_type": "unigram", "vocab_size": 290},
+    "unigram of T5": {
+        "model_type": "unigram",
+        "byte_fallback": False,
+        "normalization_rule_name": "nmt_nfkc",
+        "remove_extra_whitespaces": True,
+    },
     "user defined": {"add_dummy_prefix": False, "user_defined_symbols": ["abc", "▁▁▁", "é."]},
 }
 
@@ -38,13 +46,14 @@ def both(name: str) -> tuple[sentencepiece.SentencePieceProcessor, Tokenizer]:
     """The library's processor, and our tokenizer of the same model."""
     data = train(**MODELS[name])
     model = sentencepiece_model.parse(data)
-    rules = PieceRules("all" if model.dummy_prefix else "none", model.squeeze, model.character_map)
+    prefix = "all" if model.dummy_prefix else "none"
+    rules = PieceRules(prefix, model.squeeze, model.character_map, model.unigram)
     found = json.dumps(pieces.tokenizer(model.pieces, rules))
     return sentencepiece.SentencePieceProcessor(model_proto=data), Tokenizer.from_str(found)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(text=texts)
 def test_ids_are_sentencepiece_s(name: str, text: str) -> None:
     """Catches merges out of order, bytes left out, a space too many or too few at the start."""
@@ -57,11 +66,21 @@ def test_ids_are_sentencepiece_s(name: str, text: str) -> None:
         return
     expected = theirs.encode(text)
     # The library puts the space before an empty text as well.
-    assert (ours.encode(text).ids if text else []) == (expected if text else [])
+    ids = ours.encode(text).ids if text else []
+    if name.startswith("unigram") and ids != expected and text:
+        # Of cuts that are equally likely the two may take another: one adds up in 32 bits.
+        assert theirs.decode(ids) == theirs.decode(expected)
+        assert _score(theirs, ids) == pytest.approx(_score(theirs, expected), abs=1e-4)
+    else:
+        assert ids == (expected if text else [])
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma"])
-@settings(max_examples=200, deadline=None)
+def _score(theirs: sentencepiece.SentencePieceProcessor, ids: list[int]) -> float:
+    return math.fsum(map(theirs.get_score, ids))
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma", "unigram"])
+@settings(max_examples=150, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"), max_size=20))
 def test_texts_come_back(name: str, text: str) -> None:
     """Catches a decoder that keeps the space put before a text, or strips one of its own."""
@@ -101,6 +120,19 @@ def test_a_piece_of_unknown_letters_is_found_whole() -> None:
     )
     assert built.encode("1é11").ids == [258, 257, 258]
     assert built.encode("é").ids == [1 + 0xC3, 1 + 0xA9]
+
+
+def test_long_runs_of_spaces() -> None:
+    """Catches the end of a text looked for from each space of a run: minutes, for a stranger."""
+    _, ours = both("default")
+    assert ours.encode(f"a{' ' * 1_000_000}b ").ids == ours.encode("a b").ids
+
+
+def test_likely_pieces_need_a_name_for_the_rest() -> None:
+    """Catches a text refused for a letter of it, long after the model was opened."""
+    letter = Piece("a", -1.0, PieceKind.NORMAL)
+    with pytest.raises(UnfitError, match="unknown"):
+        pieces.tokenizer([letter], PieceRules("none", unigram=True))
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])

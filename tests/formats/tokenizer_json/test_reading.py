@@ -11,6 +11,7 @@ import pytest
 import sentencepiece
 from tokenizers import Tokenizer as Rust
 from transformers import GPT2Tokenizer, LlamaTokenizer, Qwen2Tokenizer
+from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from gptcli.errors import ModelError
 from gptcli.formats.tokenizer_json import reading
@@ -66,6 +67,23 @@ def test_pieces_as_sentencepiece_cuts_them(directory: Path) -> None:
     assert ours.prefix == [theirs.bos_id()]
 
 
+def test_likely_pieces_as_sentencepiece_cuts_them(directory: Path) -> None:
+    """Catches T5's kind of a vocabulary cut by merges, and a BOS before its texts."""
+    kind = {"model_type": "unigram", "normalization_rule_name": "nmt_nfkc"}
+    model = train(remove_extra_whitespaces=True, **kind)
+    (directory / "spiece.model").write_bytes(model)
+    (directory / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
+    ours = Tokenizer(directory)
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=model)
+    assert ours.prefix == [] and "spiece.model" in ours.notices[0].text
+    for text in TEXTS:
+        ids = ours.encode(text)
+        assert sum(map(theirs.get_score, ids)) == pytest.approx(
+            sum(map(theirs.get_score, theirs.encode(text))), abs=1e-3
+        )
+        assert ours.decode(ids).decode() == theirs.decode(ids) == theirs.decode(theirs.encode(text))
+
+
 @pytest.mark.parametrize("legacy", [True, False])
 def test_pieces_as_transformers_cuts_them(directory: Path, legacy: bool) -> None:
     """Catches the space after a control token, which `legacy` decides."""
@@ -119,12 +137,14 @@ def test_merges_as_transformers_reads_them(directory: Path, space: bool | None) 
     assert ours.is_special(ours.id_of("<|end|>"))
 
 
-def test_qwen_s_merges_cut_digits_and_compose(directory: Path) -> None:
-    """Catches GPT-2's pattern for a Qwen vocabulary."""
+@pytest.mark.parametrize("kind", [Qwen2Tokenizer, Qwen3_5Tokenizer])
+def test_qwen_s_merges_cut_digits_and_compose(directory: Path, kind: type[Any]) -> None:
+    """Catches GPT-2's pattern for a Qwen vocabulary, and letters cut from their marks."""
     names = dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|end|>")
-    ours = Tokenizer(with_merges(directory, tokenizer_class="Qwen2Tokenizer", **names))
-    theirs = Qwen2Tokenizer.from_pretrained(directory)
-    for text in TEXTS:
+    ours = Tokenizer(with_merges(directory, tokenizer_class=kind.__name__, **names))
+    found = json.loads(byte_level().to_str())["model"]
+    theirs = kind(vocab=found["vocab"], merges=[tuple(two) for two in found["merges"]], **names)
+    for text in [*TEXTS, "हिन्दी กำ x\u0308y"]:
         assert ours.encode(text) == theirs.encode(text)
 
 
@@ -156,7 +176,7 @@ def test_tokenizer_json_wins(directory: Path) -> None:
 REFUSED = {
     "XLMRobertaTokenizer": ({"tokenizer_class": "XLMRobertaTokenizer"}, MODEL),
     "not a SentencePiece model": ({}, b"\x08"),
-    "unigram": ({}, train(model_type="unigram")),
+    "character": ({}, train(model_type="char")),
 }
 
 

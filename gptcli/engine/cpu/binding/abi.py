@@ -8,10 +8,10 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum, IntFlag
 
-from gptcli.engine.cpu.binding.seen import Copies, LayerCopies, LayerSquares, Squares
+from gptcli.engine.cpu.binding import calls
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 14
+VERSION = 15
 
 
 class Kind(IntEnum):
@@ -133,18 +133,30 @@ class Recurrent(c.Structure):
     )
 
 
+class Latents(c.Structure):
+    """What latent attention has."""
+
+    _fields_ = (
+        *(("rank", c.c_int32), ("plain", c.c_int32), ("query_rank", c.c_int32), ("eps", c.c_float)),
+        *(("norm", Norm), ("query_norm", Norm)),
+        *((name, Matrix) for name in ("query", "absorb", "value")),
+    )
+
+
 class LayerWeights(c.Structure):
     """All of one layer."""
 
     _fields_ = (
         *((name, c.c_int32) for name in ("heads", "kv_heads", "head_dim", "hidden")),
-        *((name, c.c_int32) for name in ("mixer", "thinks")),
+        *((name, c.c_int32) for name in ("value_dim", "mixer", "thinks")),
         *(("parts", c.c_int32 * PARTS), ("gathered", c.c_int32)),
+        *(("part_scales", c.c_float * PARTS), ("out_scale", c.c_float), ("mlp_scale", c.c_float)),
+        ("beside", c.c_void_p),
         *((f"{name}_norm", Norm) for name in ("attention", "attention_post", "mlp", "mlp_post")),
         *((f"{name}_norm", Norm) for name in ("query", "key")),
         *((name, Matrix) for name in ("query", "key", "value", "out")),
         *((name, Matrix) for name in ("output_gate", "step", "strength")),
-        ("recurrent", Recurrent),
+        *(("recurrent", Recurrent), ("latents", Latents)),
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
@@ -180,7 +192,7 @@ class Model(c.Structure):
             for name in (
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
                 *("up_offset", "router_softcap", "share_scale"),
-                *("residual_scale", "embedding_scale", "logit_scale"),
+                *("gate_scale", "embedding_scale", "logit_scale"),
                 *("final_softcap", "value_eps"),
             )
         ),
@@ -197,43 +209,5 @@ class Model(c.Structure):
     )
 
 
-class Call(c.Structure):
-    """One forward."""
-
-    _fields_ = (
-        *(
-            (name, c.c_int32)
-            for name in ("count", "wanted_count", "batch", "capacity", "cache_kind", "angles")
-        ),
-        *(
-            (name, c.c_void_p)
-            for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
-        ),
-        ("probe", c.POINTER(Copies)),
-        ("squares", c.POINTER(Squares)),
-        *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
-        *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
-        ("slot_count", c.c_int32),
-    )
-
-
-class Quantising(c.Structure):
-    """Rows of floats that become blocks; see source/quantising.h."""
-
-    _fields_ = (
-        ("block", c.c_char_p),
-        ("numbers", c.c_void_p),
-        ("rows", c.c_int64),
-        ("columns", c.c_int64),
-        ("weights", c.c_void_p),
-        ("out", c.c_void_p),
-        ("errors", c.c_void_p),
-        ("quick", c.c_int32),
-    )
-
-
 #: Those that cross the border, in the order in which the library tells their sizes.
-STRUCTS = (
-    *(Matrix, Norm, Recurrent, LayerWeights, Model, LayerCopies, Copies),
-    *(LayerSquares, Squares, Call, Quantising),
-)
+STRUCTS = (*(Matrix, Norm, Recurrent, Latents, LayerWeights, Model, *calls.STRUCTS),)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
 from gptcli.engine.model.experts import Experts, Groups, SharedExpert
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
@@ -38,17 +39,12 @@ _KNOWN: dict[type, set[str]] = {
         *("norm", "activation", "gated", "tied", "learned_positions", "alibi", "qkv_bias"),
         *("out_bias", "mlp_bias", "head_bias", "head_norm", "attention_scale", "sinks"),
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
-        *(
-            *("attention_gate", "value_norm", "layer_inputs", "layer_scales"),
-            "residual_scale",
-            "embedding_norm",
-            "embedding_scale",
-            "logit_scale",
-            "final_softcap",
-        ),
+        *("attention_gate", "residual_scale", "embedding_norm", "embedding_scale", "logit_scale"),
+        *("final_softcap", "attention_out_scale", "gate_scale", "mlp_out_scale", "latents"),
+        *("value_norm", "layer_inputs", "layer_scales"),
     },
     LayerSpec: {
-        *("rope", "window", "mixture", "shape", "mixer", "mixes", "thinks"),
+        *("rope", "window", "mixture", "shape", "mixer", "beside", "mixes", "thinks"),
         *("chunk", "temperature", "normed_heads", "reads", "values_are_keys"),
     },
     LayerInputs: {"size", "rows"},
@@ -56,11 +52,12 @@ _KNOWN: dict[type, set[str]] = {
     OutputGate: {"over", "activation"},
     Recurrence: {
         *("heads", "key_heads", "key_dim", "value_dim", "taps", "rule", "norm", "bias"),
-        *("filter_bias", "steps", "by_turns"),
+        *("filter_bias", "out_bias", "steps", "scales", "out_scale", "by_turns"),
     },
     ShortConv: {"inner", "taps", "bias"},
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
-    LayerShape: {"heads", "kv_heads", "head_dim", "hidden"},
+    LayerShape: {"heads", "kv_heads", "head_dim", "hidden", "value_dim"},
+    Latents: {"rank", "plain", "turned", "value", "eps", "query_rank", "bias"},
     Rope: {"theta", "dim", "scaling", "interleaved", "turning"},
     NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
@@ -95,6 +92,8 @@ def covers(spec: ModelSpec) -> str | None:
         return f"they do not know a norm over {spec.head_norm.over}"
     if any(each.mixer and each.mixer.taps > MOST_TAPS for each in spec.each_layer):
         return f"they do not know a convolution over more than {MOST_TAPS} tokens"
+    if spec.norms != "before" and _scales(spec) != {1.0}:
+        return "they do not know multipliers before a norm of updates"
     experts = spec.experts
     if experts is not None and experts.score not in ("softmax", "sigmoid"):
         return f"they do not know a router of {experts.score}"
@@ -108,6 +107,14 @@ def covers(spec: ModelSpec) -> str | None:
     if spec.blocks not in PARALLEL:
         return f"they do not know {spec.blocks} blocks"
     return None
+
+
+def _scales(spec: ModelSpec) -> set[float]:
+    """What updates are multiplied by before they are normed."""
+    mixers = {
+        each.mixer.out_scale for each in spec.each_layer if isinstance(each.mixer, Recurrence)
+    }
+    return {spec.attention_out_scale, spec.mlp_out_scale, *mixers, 1.0}
 
 
 def _parts(value: Any) -> Iterator[Any]:

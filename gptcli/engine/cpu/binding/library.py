@@ -10,7 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from gptcli.config import option_of
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import abi, calls
 from gptcli.engine.cpu.binding.abi import Form, Kind, Met, Needs
 from gptcli.engine.cpu.build import HERE, LIBRARY
 from gptcli.engine.host.cgroup import cpu_limit
@@ -149,7 +149,7 @@ def _declare(functions: c.CDLL) -> None:
         ("open", pointer, [c.POINTER(abi.Model), c.c_char_p, i32]),
         ("close", None, [pointer]),
         ("end_threads", None, []),
-        ("forward", i32, [pointer, c.POINTER(abi.Call)]),
+        ("forward", i32, [pointer, c.POINTER(calls.Call)]),
         ("unembed", i32, [pointer, pointer, i32, pointer]),
         ("scratch", i64, [c.POINTER(abi.Model), i32, i32, i32, i32]),
         ("kind_name", c.c_char_p, [i32]),
@@ -158,10 +158,10 @@ def _declare(functions: c.CDLL) -> None:
         ("panel_bytes", i64, [i32, i64]),
         ("rows", i32, [c.c_char_p, c.POINTER(abi.Matrix), pointer, i64, pointer, i32]),
         ("pack", i32, [i32, i32, pointer, i64, i64, i64, pointer, i64, i32]),
-        ("quantise", i32, [c.c_char_p, c.POINTER(abi.Quantising), i32]),
+        ("quantise", i32, [c.c_char_p, c.POINTER(calls.Quantising), i32]),
         ("crew", None, [i32, pointer, i32, pointer]),
         ("read", c.c_uint64, [pointer, i64, i32]),
-        ("stage", i32, [pointer, c.POINTER(abi.Call), i32, i32]),
+        ("stage", i32, [pointer, c.POINTER(calls.Call), i32, i32]),
         ("memory", pointer, [pointer, i32, pointer, pointer, pointer]),
         (
             "product",

@@ -115,7 +115,8 @@ class Parameters(Mapping[str, Parameter]):
         """How long a matrix is as it is stored: its share of tensors that are several's."""
         placement = self._placements[name]
         size = sum(each.size for each in self._parts(placement))
-        rows = {each: self._shapes[each][0] for row in placement.layout.targets for each in row}
+        layout = placement.layout
+        rows = {each: layout.part(each, self._shapes)[0] for row in layout.targets for each in row}
         return size * rows[name] // sum(rows.values())
 
     def _parts(self, placement: Placement) -> Iterator[StoredTensor]:
@@ -144,7 +145,7 @@ class Parameters(Mapping[str, Parameter]):
         layout, stored = self._placements[name].layout, self._placements[name].stored[0].name
         if self._packed is not None and stored in self._packed.weights:
             turned = self._packed.weights[stored].transpose != layout.rule.transpose
-            if turned or layout.gathered:
+            if turned or layout.gathered or layout.turned(name):
                 return None
         return self._weight(name)
 
@@ -161,7 +162,7 @@ class Parameters(Mapping[str, Parameter]):
         taken = tensor.taken
         if taken is None or len(self._shapes[name]) != 2 or taken.columns != self._shapes[name][1]:
             return None
-        if layout.gathered or taken.turned != layout.rule.transpose:
+        if layout.gathered or layout.turned(name) or taken.turned != layout.rule.transpose:
             return None
         rows = self._mapped.rows(tensor)
         if rows.shape == self._shapes[name]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import abi
+from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.formats import ggml_blocks
@@ -61,7 +61,7 @@ def quantise(
         weights = np.ascontiguousarray(weights, dtype=np.float32)
         if weights.shape != (columns,):
             raise ValueError(f"{weights.shape} are no weights for {columns} columns")
-    job = abi.Quantising(
+    job = calls.Quantising(
         form.name.lower().encode(),
         numbers.ctypes.data,
         rows,

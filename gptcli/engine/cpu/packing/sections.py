@@ -8,6 +8,7 @@ from dataclasses import replace
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds, Section
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
 
@@ -63,11 +64,13 @@ def _layer(
     if this.mixes:
         if before:
             yield from _norm(spec, f"{at}.attention_norm", spec.width)
-        if this.mixer is None:
+        if this.attends and spec.latents is not None:
+            yield from _latent_attention(spec, spec.latents, shape, f"{at}.attention", kinds)
+        elif this.attends:
             yield from _attention(spec, this, shape, f"{at}.attention", kinds)
-        elif isinstance(this.mixer, Recurrence):
+        if isinstance(this.mixer, Recurrence):
             yield from _recurrence(this.mixer, spec.width, f"{at}.mixer", kinds)
-        else:
+        elif this.mixer is not None:
             yield from _short_conv(this.mixer, spec.width, f"{at}.mixer", kinds)
         if after:
             yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
@@ -120,6 +123,22 @@ def _attention(
     yield from _linear(f"{at}.out", kinds.body, spec.width, inner, spec.out_bias)
 
 
+def _latent_attention(
+    spec: ModelSpec, latents: Latents, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    heads, read, body = shape.heads, spec.width, kinds.body
+    if latents.query_rank is not None:
+        read = latents.query_rank
+        yield from _linear(f"{at}.query_latent", body, read, spec.width, latents.bias)
+        yield _vector(f"{at}.query_latent_norm.weight", read)
+    yield _matrix(f"{at}.query", body, heads * (latents.plain + latents.turned), read)
+    yield from _linear(f"{at}.latent", body, latents.key, spec.width, latents.bias)
+    yield _vector(f"{at}.latent_norm.weight", latents.rank)
+    yield _matrix(f"{at}.absorb", body, heads * latents.rank, latents.plain)
+    yield _matrix(f"{at}.value", body, heads * latents.value, latents.rank)
+    yield from _linear(f"{at}.out", body, spec.width, heads * latents.value, spec.out_bias)
+
+
 def _recurrence(mixer: Recurrence, width: int, at: str, kinds: Kinds) -> Iterator[Section]:
     names = ("query", "key", "value", "gate", "step", "strength")
     for name, rows in zip(names, mixer.parts, strict=True):
@@ -131,7 +150,7 @@ def _recurrence(mixer: Recurrence, width: int, at: str, kinds: Kinds) -> Iterato
         yield _vector(f"{at}.{name}", mixer.heads)
     if mixer.norm is not None:
         yield _vector(f"{at}.norm.weight", mixer.norm.size if mixer.norm.shared else mixer.inner)
-    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.bias)
+    yield from _linear(f"{at}.out", kinds.body, width, mixer.inner, mixer.out_bias)
 
 
 def _short_conv(mixer: ShortConv, width: int, at: str, kinds: Kinds) -> Iterator[Section]:

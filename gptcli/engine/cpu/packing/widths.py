@@ -30,6 +30,8 @@ _OF_32 = {Kind.IQ4_NL: 5.4e-3, Kind.Q5_0: 1.6e-3, Kind.Q5_1: 1.09e-3, Kind.Q8_0:
 #: How much a matrix matters, that of queries is 1: the KL divergence that one more of its kind in 4
 #: bits brings about, the geometric mean of SmolLM2-135M and Gemma 3 270M.
 _MATTERS = {"query": 1.0, "key": 1.2, "value": 2.9, "out": 2.6, "gate": 3.9, "up": 6.5, "down": 7.7}
+#: Of latent attention, what they make, as nothing was measured: a latent is keys and values.
+_MATTERS |= {"query_latent": 1.0, "absorb": 1.2, "latent": 2.9}
 _HEAD = 200.0
 #: As the matrices of an MLP that read and say as much.
 _MATTERS |= {"latent_in": _MATTERS["up"], "latent_out": _MATTERS["down"]}

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import seen
+from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import Parameter, pack
 from gptcli.engine.cpu.packing.packed_file import for_once
@@ -111,17 +111,20 @@ class _Sums:
     """Sums of squares, layer by layer."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._layers = (seen.LayerSquares * spec.layers)()
+        self._layers = (calls.LayerSquares * spec.layers)()
         self._kept: list[dict[str, NDArray[np.float64]]] = []
         for struct, shape, this in zip(self._layers, spec.shapes, spec.each_layer, strict=True):
             mixture = this.mixture and spec.experts is not None
             hidden = spec.experts.hidden if mixture and spec.experts else shape.hidden
+            gathered = spec.gathered(shape)
             kept = {
                 "attention": np.zeros(spec.width),
-                "out": np.zeros(this.mixer.inner if this.mixer else shape.heads * shape.head_dim),
+                "out": np.zeros(this.mixer.inner if not this.attends and this.mixer else gathered),
                 "mlp": np.zeros(spec.width),
                 "down": np.zeros(hidden),
             }
+            if this.attends and this.mixer:
+                kept["beside"] = np.zeros(this.mixer.inner)
             if mixture and spec.experts is not None:
                 kept |= _beside(spec.experts, spec.width)
             if spec.layer_inputs is not None:
@@ -129,8 +132,14 @@ class _Sums:
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
+        self._reads = _READS
+        if spec.latents is not None:
+            # What is read of latents, and head by head, is not added up.
+            read = {"query_latent": "attention", "latent": "attention"}
+            beside = {"value", "query"} if spec.latents.query_rank is not None else {"value"}
+            self._reads = read | {n: r for n, r in _READS.items() if n not in beside}
         self._head = np.zeros(spec.width)
-        self.struct = seen.Squares(c.addressof(self._layers), self._head.ctypes.data)
+        self.struct = calls.Squares(c.addressof(self._layers), self._head.ctypes.data)
 
     def weights(self, names: Iterable[str], head: str) -> Weights:
         """Of sections by name; head: which of them is the unembedding."""
@@ -139,13 +148,15 @@ class _Sums:
             parts = name.split(".")
             if name == head:
                 found[name] = _weights(self._head, LEAST_OF_TIED if name == EMBEDDING else LEAST)
-            elif parts[-1] == "weight" and parts[-2] in _READS:
+            elif parts[-1] == "weight" and parts[-2] in self._reads:
                 kept = self._kept[int(parts[1])]
-                read = _READS[parts[-2]]
+                read = self._reads[parts[-2]]
                 if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
                     read = "attention"
                 elif parts[2] == "told":
                     read = "told" if read == "mlp" else "told_out"
+                elif parts[2:4] == ["mixer", "out"] and "beside" in kept:
+                    read = "beside"
                 elif parts[3] == "shared" and read == "down":
                     read = "shared"
                 elif parts[3] == "experts" and read == "mlp" and "latent" in kept:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import abi, seen
+from gptcli.engine.cpu.binding import abi, calls
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import DONE, NO_MEMORY, Library, default_threads
 from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
@@ -57,7 +57,7 @@ class KernelModel:
         self._mover = packed.mover
         self._forwards = 0
         self._angles: dict[object, tuple[Floats, Floats]] = {}
-        self._call = abi.Call()
+        self._call = calls.Call()
         self._placed: Placed | None = None
         self._opened = library.functions.kernels_open(
             c.byref(self._weights.model), library.instructions.encode(), self.threads
@@ -78,8 +78,8 @@ class KernelModel:
         positions: Ids,
         layers: Sequence[Any],
         wanted: Ids,
-        shown: seen.Copies | None = None,
-        squares: seen.Squares | None = None,
+        shown: calls.Copies | None = None,
+        squares: calls.Squares | None = None,
         table: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
@@ -223,8 +223,9 @@ class KernelModel:
             call.cache_kind = _CACHES[dtype]
         for at in attends:
             sizes = self.spec.shapes[at]
-            shape = (call.batch, sizes.kv_heads, call.capacity, sizes.head_dim)
-            _check_arrays((layers[at].keys, layers[at].values), (shape, shape), dtype)
+            shape = (call.batch, sizes.kv_heads, call.capacity)
+            shapes_ = (*shape, sizes.head_dim), (*shape, sizes.values)
+            _check_arrays((layers[at].keys, layers[at].values), shapes_, dtype)
         call.slot_count = 0
         recurrent = list[int]()
         for at, each in enumerate(self.spec.each_layer):
@@ -237,7 +238,7 @@ class KernelModel:
                 _check_arrays(arrays, wanted, np.dtype(np.float32))
         # An interruption must leave no pointers that are taken for those of other arrays.
         self._placed = None
-        placed = Placed(layers, recurrent)
+        placed = Placed(layers, attends, recurrent)
         for name in ("keys", "values", "inputs", "memory"):
             setattr(call, name, c.addressof(getattr(placed, name)))
         self._placed = placed

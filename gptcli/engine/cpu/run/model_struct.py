@@ -10,8 +10,9 @@ import numpy as np
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.section import EMBEDDING
-from gptcli.engine.cpu.run.spec_struct import layers_of, model_of
+from gptcli.engine.cpu.run.struct_sizes import layers_of, model_of
 from gptcli.engine.model.angles import Floats, slopes
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
@@ -35,9 +36,9 @@ class Weights:
         self._ones: Floats = np.ones(max(s.heads * s.head_dim for s in spec.shapes), np.float32)
         if spec.alibi is not None:
             self._slopes = [slopes(shape.heads) * np.float32(spec.alibi) for shape in spec.shapes]
-            for layer, steep in zip(self.layers, self._slopes, strict=True):
+            for layer, steep in zip(self.layers, self._slopes, strict=False):
                 layer.slopes = steep.ctypes.data
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers[: spec.layers]):
             self._fill_layer(layer, spec, index)
         self._matrix(model.embedding, "embedding")
         self._matrix(model.head, packed.head.removesuffix(".weight"))
@@ -59,7 +60,7 @@ class Weights:
 
     def point_to_angles(self, tables: Mapping[object, tuple[Floats, Floats]]) -> None:
         """Let each layer that rotates use the cosines and sines of its rope."""
-        for this, layer in zip(self.packed.spec.each_layer, self.layers, strict=True):
+        for this, layer in zip(self.packed.spec.each_layer, self.layers, strict=False):
             if this.rope is not None:
                 cos, sin = tables[this.rope]
                 layer.cos, layer.sin = cos.ctypes.data, sin.ctypes.data
@@ -73,8 +74,12 @@ class Weights:
             if spec.head_norm is not None and spec.head_norm.norm.weightless and this.normed_heads:
                 getattr(layer, name).weight = self._ones.ctypes.data
         if this.mixer is not None:
-            self._fill_mixer(layer, this.mixer, f"{at}.mixer")
-        elif this.mixes:
+            beside = layer.beside
+            mixing = abi.LayerWeights.from_address(beside) if beside else layer
+            self._fill_mixer(mixing, this.mixer, f"{at}.mixer")
+        if this.attends and spec.latents is not None:
+            self._fill_latents(layer, spec.latents, f"{at}.attention")
+        elif this.attends:
             for name in ("query", "key", "value", "out"):
                 if f"{at}.attention.{name}.weight" in self.packed.places:
                     self._matrix(getattr(layer, name), f"{at}.attention.{name}")
@@ -97,6 +102,19 @@ class Weights:
         rope: Rope | None = this.rope
         if rope is not None:
             layer.rope_dim, layer.interleaved = rope.dim, rope.interleaved
+
+    def _fill_latents(self, layer: abi.LayerWeights, latents: Latents, at: str) -> None:
+        into, queries = layer.latents, f"{at}.query"
+        if latents.query_rank is not None:
+            self._matrix(into.query, queries)
+            queries = f"{at}.query_latent"
+            self._norm(into.query_norm, f"{at}.query_latent_norm")
+        self._norm(into.norm, f"{at}.latent_norm")
+        for matrix, name in (
+            *((layer.query, queries), (layer.key, f"{at}.latent"), (layer.out, f"{at}.out")),
+            *((into.absorb, f"{at}.absorb"), (into.value, f"{at}.value")),
+        ):
+            self._matrix(matrix, name)
 
     def _fill_mixer(self, layer: abi.LayerWeights, mixer: Mixer, at: str) -> None:
         names = ("query", "key", "value")

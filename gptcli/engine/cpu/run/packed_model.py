@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from gptcli.engine.cpu.binding import seen
+    from gptcli.engine.cpu.binding import calls
     from gptcli.engine.cpu.packing.memory import PackedWeights
 
 #: Ids and places, as lists or as arrays.
@@ -52,7 +52,7 @@ class PackedModel(Protocol):
         positions: Ids,
         layers: Sequence[Any],
         wanted: Ids,
-        shown: seen.Copies | None = None,
+        shown: calls.Copies | None = None,
         *,
         table: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,

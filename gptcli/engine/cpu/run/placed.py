@@ -16,12 +16,13 @@ class Placed:
     """Pointers to the arrays of the last call: to ask numpy costs more than to compare arrays.
 
     These are not kept alive: of a state that grows, the old ones are to go layer by layer.
-    recurrent: which layers have inputs and memories; the others have keys and values.
+    attends, recurrent: which layers have keys and values, and which have inputs and memories.
     """
 
-    def __init__(self, layers: Sequence[Any], recurrent: Sequence[int]) -> None:
-        self._recurrent = recurrent
-        self._attends = [i for i in range(len(layers)) if i not in set(recurrent)]
+    def __init__(
+        self, layers: Sequence[Any], attends: Sequence[int], recurrent: Sequence[int]
+    ) -> None:
+        self._attends, self._recurrent = attends, recurrent
         self._count = len(layers)
         self._arrays = [list(map(ref, arrays)) for arrays in self._of(layers)]
         pointers = c.c_void_p * len(layers)

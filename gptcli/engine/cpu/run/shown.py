@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.binding import seen
-from gptcli.engine.cpu.run.key_groups import keys_of
+from gptcli.engine.cpu.binding import calls
+from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
+from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
-#: Where a layer's points are in seen.LayerCopies, and that keys are not: they are in the state.
-_POINTS: tuple[Point, ...] = ("queries", "keys", "attention", "mlp", "told", "stream")
+#: Where a layer's points are in calls.LayerCopies, and that keys are not: they are in the state.
+_POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "told", "stream")
+#: As in source/recurrence.h.
+_BLOCK_VALUES = 32
 
 
 def _there(point: Point, spec: ModelSpec, this: LayerSpec) -> bool:
@@ -25,11 +29,20 @@ def _there(point: Point, spec: ModelSpec, this: LayerSpec) -> bool:
             return spec.layer_inputs is not None
         case "queries":
             return this.attends
+        case "state":
+            return this.mixer is not None
         case "attention":
             return this.mixes
         case "mlp":
             return this.thinks
     return True
+
+
+def _parts_of_state(mixer: Mixer) -> tuple[int, int]:
+    """Memories, and of how many parts of each the squares are summed up by themselves."""
+    if isinstance(mixer, Recurrence):
+        return mixer.heads, -(-mixer.value_dim // _BLOCK_VALUES)
+    return 1, -(-mixer.inner // KEY_GROUP)
 
 
 class Shown:
@@ -45,11 +58,11 @@ class Shown:
         end = min(probe.positions.stop, positions.stop)
         self._positions = range(first, end)
         self._arrays: dict[tuple[Point, int], NDArray[np.float32]] = {}
-        self._layers = (seen.LayerCopies * spec.layers)()
-        self.struct: seen.Copies | None = None
+        self._layers = (calls.LayerCopies * spec.layers)()
+        self.struct: calls.Copies | None = None
         if not self._positions:
             return
-        self.struct = seen.Copies(first - positions.start, end - positions.start)
+        self.struct = calls.Copies(first - positions.start, end - positions.start)
         self.struct.layer = c.addressof(self._layers)
         self.struct.embedding = self._address("embedding", -1)
         for index, layer in enumerate(self._layers):
@@ -65,12 +78,20 @@ class Shown:
                 if not self._spec.each_layer[layer].attends:
                     continue
                 if self._probe.wants(point, layer):
-                    keys = keys_of(state.layers[self._spec.source(layer)].keys, state.lengths[0])
+                    source, length = self._spec.source(layer), state.lengths[0]
+                    keys = state.layers[source].keys
+                    if self._spec.latents is None:
+                        keys = keys_of(keys, length)
+                    else:
+                        keys = as_float32(keys[:, :, :length])
                     self._probe(point, layer, keys, 0)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
-                shaped = array.swapaxes(1, 2) if point == "queries" else array
-                self._probe(point, layer, shaped, self._positions.start)
+                if point == "queries":
+                    array = array.swapaxes(1, 2)
+                elif point == "state":
+                    array = np.sqrt(array.sum(axis=-1))
+                self._probe(point, layer, array, self._positions.start)
 
     def _address(self, point: Point, layer: int) -> Any:
         if not self._probe.wants(point, layer):
@@ -82,6 +103,8 @@ class Shown:
         if point == "queries":
             shape = self._spec.shapes[layer]
             features = shape.heads, shape.head_dim
+        elif point == "state" and this is not None and this.mixer is not None:
+            features = _parts_of_state(this.mixer)
         array = np.empty((len(self._positions), *features), np.float32)
         self._arrays[point, layer] = array
         return array.ctypes.data

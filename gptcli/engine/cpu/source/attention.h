@@ -76,6 +76,41 @@ static inline void all_scores(const T *group, int queries, const float *x, int64
   }
 }
 
+// The same of keys that stand one by one, of which P are loaded at once.
+template <int Q, int P, class T>
+static inline void scores_of_rows(const T *keys, const float *queries, int64_t stride, int d, float *out) {
+  Floats total[Q][P];
+  EACH(q, Q) EACH(p, P) total[q][p] = splat(0.0f);
+  for (int i = 0; i < d; i += 16) {
+    const int lanes = d - i < 16 ? d - i : 16;
+    Floats key[P];
+    EACH(p, P) key[p] = load_cached(keys + p * d + i, lanes);
+    EACH(q, Q) {
+      const Floats x = load(queries + q * stride + i);  // padded with zeros
+      EACH(p, P) total[q][p] = fma(key[p], x, total[q][p]);
+    }
+  }
+  EACH(q, Q) EACH(p, P) out[q * STRETCH + p] = sum(total[q][p]);
+}
+
+template <int Q, class T>
+static inline void scores_of_queries(const T *keys, int count, const float *x, int64_t stride, int d, float *out) {
+  int p = 0;
+  for (; p + CHUNKS <= count; p += CHUNKS) scores_of_rows<Q, CHUNKS>(keys + p * d, x, stride, d, out + p);
+  for (; p < count; p++) scores_of_rows<Q, 1>(keys + p * d, x, stride, d, out + p);
+}
+
+template <class T>
+static inline void all_scores_of_rows(const T *keys, int count, int queries, const float *x, int64_t stride, int d, float *out) {
+  for (int q = 0; q < queries; q += QUERIES, x += QUERIES * stride, out += QUERIES * STRETCH) {
+    const int some = queries - q < QUERIES ? queries - q : QUERIES;
+    if (some == 1) scores_of_queries<1>(keys, count, x, stride, d, out);
+    else if (some == 2) scores_of_queries<2>(keys, count, x, stride, d, out);
+    else if (some == 3) scores_of_queries<3>(keys, count, x, stride, d, out);
+    else scores_of_queries<4>(keys, count, x, stride, d, out);
+  }
+}
+
 // shares @ values for Q queries and C times 16 features, of the last 16 only `lanes`.
 template <int Q, int C, class T>
 static inline void gather_values(const T *cache, int count, int d, const float *shares, float *out,
@@ -94,15 +129,15 @@ static inline void gather_values(const T *cache, int count, int d, const float *
 
 template <int Q, class T>
 static void attend_queries(const LayerWeights &w, const T *values, int count, const float *shares, float *out) {
-  const int d = w.head_dim;
+  const int d = w.head_dim, n = w.value_dim;
   const int64_t stride = partial_stride(w);
   int j = 0;
-  for (; d - j > 16 * (CHUNKS - 1); j += 16 * CHUNKS) {
-    const int last = d - j - 16 * (CHUNKS - 1);
+  for (; n - j > 16 * (CHUNKS - 1); j += 16 * CHUNKS) {
+    const int last = n - j - 16 * (CHUNKS - 1);
     gather_values<Q, CHUNKS>(values + j, count, d, shares, out + j, stride, last < 16 ? last : 16);
   }
-  for (; j < d; j += 16) {
-    gather_values<Q, 1>(values + j, count, d, shares, out + j, stride, d - j < 16 ? d - j : 16);
+  for (; j < n; j += 16) {
+    gather_values<Q, 1>(values + j, count, d, shares, out + j, stride, n - j < 16 ? n - j : 16);
   }
 }
 
@@ -149,10 +184,15 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
   const int64_t at = cached_at(*s.call, w, u.item.row, u.kv_head, begin);
-  const T *keys = (const T *)s.call->keys[w.cache] + at, *values = (const T *)s.call->values[w.cache] + at;
+  const T *keys = (const T *)s.call->keys[w.cache] + at;
+  const T *values = w.latents.rank ? keys : (const T *)s.call->values[w.cache] + at;
   for (int base = begin; base < end; base += 16) {
     const T *group = keys + (int64_t)(base - begin) * d;
     float *out = own.scores + base - begin;
+    if (w.latents.rank) {
+      all_scores_of_rows(group, end - base < 16 ? end - base : 16, queries, own.queries, stride, d, out);
+      continue;
+    }
     if (queries <= QUERIES) {
       all_scores(group, queries, own.queries, stride, d, out);
       continue;

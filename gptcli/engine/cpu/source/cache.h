@@ -7,6 +7,8 @@
 //   bfloat16           for each pair of features: 16 × (even, odd), as weights do in kinds/; where
 //                      head_dim is odd, the last feature by itself: 16 positions
 //
+// What latent attention keeps are keys that stand position by position, and there are no values.
+//
 // So a capacity is a multiple of 16; that of a page, of the 64 positions that attention takes at once.
 #pragma once
 

@@ -30,12 +30,13 @@ static void project(const Step &s, const Team &team, const LayerWeights &w, cons
   for (int i = 0; i < PARTS; i++) {
     const Matrix &part = *parts.of[i];
     if (!part.data) continue;
+    const float scale = w.part_scales[i];
     float *to = s.qkv + part_at(w, i);
     const int64_t panels = panels_of(part);
     const Range here = {all.first < 0 ? 0 : all.first, all.end < panels ? all.end : panels};
     if (here.first < here.end) {
       product(part, here, x, s.numbers, s.call->count, s.model->met,
-              [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0]); });
+              [&](int i, int64_t p, const Floats *v) { store(to + i * s.qkv_stride + 16 * p, v[0] * splat(scale)); });
     }
     all.first -= panels, all.end -= panels;
   }
@@ -66,12 +67,43 @@ static int needs_of_mixer(const Model &m, const LayerWeights &w) {
 // gathered = what tokens have of each other, from what they were projected to
 static void mix(const Step &s, const Team &team, int layer, float *shown_queries) {
   const LayerWeights &w = s.model->layer[layer];
-  if (w.mixer != ATTENTION) return carry_on(s, team, layer);
-  place_heads(s, team, layer);
-  team.wait();
+  if (w.mixer != ATTENTION) return carry_on(s, team, w, layer);
+  if (w.latents.rank) place_latents(s, team, layer);
+  else place_heads(s, team, layer), team.wait();
   show(s, team, shown_queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
+  if (w.latents.rank) values_of_latents(s, team, w);
   gate_gathered(s, team, w);
+}
+
+// update = out_scale * out(gathered), or that is added to it.
+static void say(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, bool add) {
+  product(w.out, part_of(panels_of(w.out), team), x, s.numbers, s.call->count, s.model->met,
+          [&](int i, int64_t p, const Floats *values) {
+               float *at = s.update + i * s.width_stride + 16 * p;
+               const Floats said = values[0] * splat(w.out_scale);
+               store(at, add ? load(at) + said : said);
+             });
+  team.wait();
+}
+
+// stream = behind * (stream + post_norm(what attention says, out of x, and what the mixer beside it says)).
+static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares, float *shown,
+                     float behind) {
+  const Model &m = *s.model;
+  const LayerWeights &w = m.layer[layer], &beside = *w.beside;
+  const int count = s.call->count;
+  say(s, team, w, x, false);
+  // What it read is gone by now.
+  const Reading again = read_normed(s, team, s.stream, nullptr, count, w.attention_norm, beside.query.order, needs_of_mixer(m, beside));
+  clear_ends(s, team, beside);
+  project(s, team, beside, again);
+  team.wait();
+  carry_on(s, team, beside, layer);
+  const Reading found = read_as_is(s, team, s.gathered, count, beside.gathered, s.gathered_stride, beside.out.order, needs_of(beside.out, m.met));
+  add_squares(team, squares.beside, found, count, beside.gathered);
+  say(s, team, beside, found, true);
+  add_update(s, team, w.attention_post_norm, 1.0f, shown, behind);
 }
 
 static void layer_forward(const Step &s, const Team &team, int layer) {
@@ -104,7 +136,8 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     mix(s, team, layer, shown.queries);
     x = read_as_is(s, team, s.gathered, count, w.gathered, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
     add_squares(team, squares.out, x, count, w.gathered);
-    add_product(s, team, w.out, x, w.attention_post_norm, shown.attention, behind_mixer);
+    if (w.beside) add_both(s, team, layer, x, squares, shown.attention, behind_mixer);
+    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, shown.attention, behind_mixer);
   }
   if (w.thinks && !m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
@@ -114,11 +147,11 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   }
   if (w.thinks && mixture) {
     narrow_experts(s, team, w, squares);
-    add_update(s, team, w.mlp_post_norm, shown.mlp, behind_mlp);
+    add_update(s, team, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
   } else if (w.thinks) {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
     add_squares(team, squares.down, x, count, w.hidden);
-    add_product(s, team, w.down, x, w.mlp_post_norm, shown.mlp, behind_mlp);
+    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
   }
   if (m.told_size) add_told(s, team, layer, squares, shown.told);
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);

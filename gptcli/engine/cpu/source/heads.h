@@ -36,7 +36,7 @@ static inline void rotate(float *x, const float *cos, const float *sin, int dim,
   }
 }
 
-// values[row, h, position] = x[h], for all heads.
+// values[row, h, position] = x[h], for all heads; so are latents kept in place of keys.
 template <class T>
 static inline void keep_value(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim;

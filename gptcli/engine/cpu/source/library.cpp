@@ -32,10 +32,11 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {14,
+static const int32_t SIZES[] = {15,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(Recurrent),
+                                sizeof(Latents),
                                 sizeof(LayerWeights),
                                 sizeof(Model),
                                 sizeof(LayerCopies),
@@ -75,9 +76,10 @@ API void kernels_end_threads() { pool_close(); }
 static bool sound_states(const Model &m, const Call &call, int64_t rows) {
   bool any = false;
   for (int32_t i = 0; i < m.layers; i++) {
-    if (m.layer[i].mixer <= ATTENTION) continue;
+    const LayerWeights *of = m.layer[i].beside ? m.layer[i].beside : &m.layer[i];
+    if (of->mixer <= ATTENTION) continue;
     any = true;
-    if (!call.inputs || !call.inputs[i] || (m.layer[i].mixer != SHORT_CONV && !(call.memory && call.memory[i]))) return false;
+    if (!call.inputs || !call.inputs[i] || (of->mixer != SHORT_CONV && !(call.memory && call.memory[i]))) return false;
   }
   if (!any) return true;
   std::vector<bool> ended(rows), taken(call.slot_count);

@@ -8,6 +8,7 @@ constexpr float LEAST_SUM = 1e-20f;
 
 // activation(gate) * (up + up_offset)
 static inline Floats gated(const Model &m, Floats gate, Floats up) {
+  gate = gate * splat(m.gate_scale);
   if (m.gate_limit != 0.0f) {
     const Floats limit = splat(m.gate_limit);
     gate = min(limit, gate);

@@ -39,16 +39,34 @@ struct Recurrent {
   Norm norm;                                              // weight null: not there
 };
 
+// Attention over latents: the features of these, of what meets keys made of them, and of latents that
+// queries are made of, or 0. See latents.h.
+struct Latents {
+  int32_t rank, plain, query_rank;
+  float eps;
+  Norm norm, query_norm;
+  Matrix query;          // (heads · (plain + turned), query_rank), data null where it reads the stream
+  Matrix absorb, value;  // (heads · rank, plain), (heads · features of a value, rank)
+};
+
 struct LayerWeights {
   int32_t heads, kv_heads, head_dim, hidden;  // the sizes of this layer
+  int32_t value_dim;                          // features that a head gathers
   int32_t mixer, thinks;                      // thinks: whether it has an MLP
   // What tokens are projected to, one behind the other, each rounded up to 16: queries, keys, values,
-  // gates, steps, strengths; of a short convolution what comes before it and after it, and values.
+  // gates, steps, strengths; of a short convolution what comes before it and after it, and values; of
+  // latent attention queries as they meet latents, latents, -, -, queries or their latents, queries of these.
   int32_t parts[PARTS], gathered;             // gathered: features of what `out` reads
+  float part_scales[PARTS];                   // of each part
+  float out_scale, mlp_scale;                 // of the updates
+  // A mixer that reads what attention reads, and whose update is added to its; or null. Of what is
+  // here it has what is its own.
+  const LayerWeights *beside;
   Norm attention_norm, attention_post_norm, mlp_norm, mlp_post_norm, query_norm, key_norm;
   Matrix query, key, value, out;
   Matrix output_gate, step, strength;  // data null where there is none
   Recurrent recurrent;
+  Latents latents;  // rank 0: keys and values are kept
   Matrix gate, up, down;  // gate: data null where there is none; of a mixture: its shared expert, if any
   Matrix router;          // data null: not a mixture
   Matrix latent_in, latent_out, shared_gate;  // data null: not there
@@ -79,7 +97,7 @@ struct Model {
   int32_t norm_after_rope;  // of queries and keys
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float router_softcap, share_scale;
-  float residual_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
+  float gate_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
   float value_eps;  // of a norm of each head's values that has no weight; 0: none
   int32_t apart;       // what a mixture's parts read, each through a norm of its own
   float router_scale;  // of what the router gives
@@ -99,6 +117,9 @@ struct Model {
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *told, *stream;  // (end - first, width): updates, the stream behind them
+  // (end - first, parts): what the squares of a mixer's state sum to behind each token, of the blocks
+  // of each memory, or of 16 features of the inputs of a short convolution.
+  float *state;
 };
 struct Copies {
   int32_t first, end;
@@ -110,6 +131,7 @@ struct Copies {
 struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
   double *shared, *latent, *latent_sum;  // of a shared expert's down; experts' gate and up; latent_out
+  double *beside;                        // of `out` of a mixer beside attention
   double *told, *told_out;               // of told_gate; …
 };
 struct Squares {

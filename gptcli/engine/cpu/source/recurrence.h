@@ -26,6 +26,14 @@ static void gate_gathered(const Step &s, const Team &team, const LayerWeights &w
 
 static inline int32_t slot_of(const Call &c, int32_t row) { return c.slots ? c.slots[row] : row; }
 
+// Where what a probe wants to see of a token goes, `parts` numbers each, or null.
+static inline float *shown_state(const Step &s, int layer, int64_t t, int64_t parts) {
+  const Copies *probe = s.call->probe;
+  if (!probe || t < probe->first || t >= probe->end) return nullptr;
+  float *to = probe->layer[layer].state;
+  return to ? to + (t - probe->first) * parts : nullptr;
+}
+
 // What a convolution goes over: parts from one to another, and where they are in a token's row.
 struct Filtered { int first, end; int64_t at, features; };
 static inline Filtered filtered(const LayerWeights &w) {
@@ -35,7 +43,7 @@ static inline Filtered filtered(const LayerWeights &w) {
 
 // x = silu(bias + Σ weight · (the last tokens' x)) for 16 features of all tokens of a run; a short
 // convolution goes over before · value, without silu, and gathers after · that.
-static void filter_panel(const Step &s, const LayerWeights &w, const Run &run, float *inputs, int64_t stride,
+static void filter_panel(const Step &s, const LayerWeights &w, int layer, const Run &run, float *inputs, int64_t stride,
                          int64_t at, const float *weight, int64_t weight_stride, const float *bias) {
   const bool alone = w.mixer == SHORT_CONV;
   const int taps = w.recurrent.taps;
@@ -52,14 +60,19 @@ static void filter_panel(const Step &s, const LayerWeights &w, const Run &run, f
     y = fma(weights[taps - 1], x, y);
     for (int j = 0; j + 1 < taps - 1; j++) past[j] = past[j + 1];
     if (taps > 1) past[taps - 2] = x;
+    float *shown = alone ? shown_state(s, layer, t, stride / 16) : nullptr;
+    if (shown) {
+      Floats squares = splat(0.0f);
+      for (int j = 0; j < taps - 1; j++) squares = fma(past[j], past[j], squares);
+      shown[in_part / 16] = sum(squares);
+    }
     if (alone) store(s.gathered + t * s.gathered_stride + in_part, y * load(row + keys_at(w) + in_part));
     else store(row + at, y * sigmoid(y));
   }
   for (int j = 0; j < taps - 1; j++) store(inputs + j * stride, past[j]);
 }
 
-static void filter_all(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
+static void filter_all(const Step &s, const Team &team, const LayerWeights &w, int layer) {
   const Recurrent &r = w.recurrent;
   const float *const weights[] = {r.query_filter, r.key_filter, r.value_filter};
   const float *const biases[] = {r.query_bias, r.key_bias, r.value_bias};
@@ -73,7 +86,7 @@ static void filter_all(const Step &s, const Team &team, int layer) {
       const int64_t size = up(w.parts[part], 16), end = begin + size / 16;
       for (int64_t p = panels.first > begin ? panels.first : begin; p < panels.end && p < end; p++) {
         const int64_t here = 16 * (p - begin);
-        filter_panel(s, w, run, inputs + 16 * p, all.features, all.at + 16 * p, weights[part] + here, size,
+        filter_panel(s, w, layer, run, inputs + 16 * p, all.features, all.at + 16 * p, weights[part] + here, size,
                      biases[part] ? biases[part] + here : nullptr);
       }
       begin = end;
@@ -115,9 +128,14 @@ static void prepare_memories(const Step &s, const Team &team, const LayerWeights
   }
 }
 
+// Values of a memory that a thread takes at once: with all its keys they stay in the nearest cache.
+constexpr int BLOCK_VALUES = 32;
+static inline int blocks_of(const Recurrent &r) { return (r.value_dim + BLOCK_VALUES - 1) / BLOCK_VALUES; }
+
 // A memory's first N · 16 values from `at` on, through all tokens of a run. The last 16 are `lanes`.
 template <int N, bool CORRECTS>
-static void remember(const Step &s, const LayerWeights &w, const Run &run, int head, float *memory, int64_t stride, int at, int lanes) {
+static void remember(const Step &s, const LayerWeights &w, int layer, const Run &run, int head, float *memory, int64_t stride, int at,
+                     int lanes) {
   const Recurrent &r = w.recurrent;
   const int keys = r.key_dim, key_head = r.by_turns ? head % r.key_heads : head / (r.heads / r.key_heads);
   const int64_t steps = part_at(w, 4), strengths = part_at(w, 5), first_value = values_at(w) + (int64_t)head * r.value_dim + at;
@@ -157,26 +175,29 @@ static void remember(const Step &s, const LayerWeights &w, const Run &run, int h
       if (r.skip) read[n] = fma(splat(r.skip[head]), value[n], read[n]);
       store_part(to + 16 * n, read[n], n + 1 < N ? 16 : lanes);
     }
+    const int blocks = blocks_of(r);
+    if (float *shown = shown_state(s, layer, t, (int64_t)r.heads * blocks)) {
+      float squares = 0.0f;
+      for (int i = 0; i < keys; i++) squares += sum_of_squares(memory + i * stride, 16 * N, 0.0f);
+      shown[head * blocks + at / BLOCK_VALUES] = squares;
+    }
   }
 }
 
-// Values of a memory that a thread takes at once: with all its keys they stay in the nearest cache.
-constexpr int BLOCK_VALUES = 32;
-
-static void remember_all(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
+// next: the next unit of work.
+static void remember_all(const Step &s, const Team &team, const LayerWeights &w, int layer, int32_t *next) {
   const Recurrent &r = w.recurrent;
-  const int blocks = (r.value_dim + BLOCK_VALUES - 1) / BLOCK_VALUES, total = s.run_count * r.heads * blocks;
+  const int blocks = blocks_of(r), total = s.run_count * r.heads * blocks;
   const int64_t stride = up(r.value_dim, 16);
-  for (int unit = Team::take(s.next + layer); unit < total; unit = Team::take(s.next + layer)) {
+  for (int unit = Team::take(next); unit < total; unit = Team::take(next)) {
     const Run &run = s.runs[unit / (r.heads * blocks)];
     const int head = unit / blocks % r.heads, at = unit % blocks * BLOCK_VALUES;
     const int64_t place = (int64_t)slot_of(*s.call, run.row) * r.heads + head;
     float *memory = (float *)s.call->memory[layer] + place * r.key_dim * stride + at;
     const int left = r.value_dim - at;
     const auto go = [&](auto corrects) {
-      if (left > 16) remember<2, corrects.value>(s, w, run, head, memory, stride, at, left < 32 ? left - 16 : 16);
-      else remember<1, corrects.value>(s, w, run, head, memory, stride, at, left);
+      if (left > 16) remember<2, corrects.value>(s, w, layer, run, head, memory, stride, at, left < 32 ? left - 16 : 16);
+      else remember<1, corrects.value>(s, w, layer, run, head, memory, stride, at, left);
     };
     if (w.mixer == DELTA) go(Number<1>{});
     else go(Number<0>{});
@@ -209,14 +230,14 @@ static void norm_memories(const Step &s, const Team &team, const LayerWeights &w
 }
 
 // gathered = what a mixer with a state makes of what tokens were projected to.
-static void carry_on(const Step &s, const Team &team, int layer) {
-  const LayerWeights &w = s.model->layer[layer];
-  filter_all(s, team, layer);
+static void carry_on(const Step &s, const Team &team, const LayerWeights &w, int layer) {
+  int32_t *next = s.next + layer + (&w == &s.model->layer[layer] ? 0 : s.model->layers);
+  filter_all(s, team, w, layer);
   team.wait();
   if (w.mixer == SHORT_CONV) return;
   prepare_memories(s, team, w);
   team.wait();
-  remember_all(s, team, layer);
+  remember_all(s, team, w, layer, next);
   team.wait();
   norm_memories(s, team, w);
   team.wait();

@@ -24,7 +24,8 @@ static inline void merge(const LayerWeights &w, float *into, const float *other)
   }
 }
 
-// gathered[token, head] = values / sum; a sink is a score more, which has no value.
+// gathered[token, head] = values / sum; a sink is a score more, which has no value. What is gathered of
+// latents is read next: see latents.h.
 static inline void finish(const Step &s, const LayerWeights &w, const float *from, int64_t token, int head) {
   float sum = from[1], scale = 1.0f;
   if (w.sinks) {
@@ -32,9 +33,10 @@ static inline void finish(const Step &s, const LayerWeights &w, const float *fro
     scale = exp_of(from[0] - most);
     sum = sum * scale + exp_of(sink - most);
   }
-  float *to = s.gathered + token * s.gathered_stride + (int64_t)head * w.head_dim;
-  for (int i = 0; i < w.head_dim; i += 16) {
-    const int lanes = w.head_dim - i < 16 ? w.head_dim - i : 16;
+  float *to = s.gathered + token * s.gathered_stride + (int64_t)head * w.value_dim;
+  if (w.latents.rank) to = s.common.values + (head * s.call->count + token) * up(w.value_dim, ROW_MULTIPLE);
+  for (int i = 0; i < w.value_dim; i += 16) {
+    const int lanes = w.value_dim - i < 16 ? w.value_dim - i : 16;
     store_part(to + i, load(from + 16 + i) * splat(scale / sum), lanes);
   }
 }

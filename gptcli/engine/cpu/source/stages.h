@@ -10,6 +10,7 @@
 #include "attention.h"
 #include "softmax_merge.h"
 #include "attend.h"
+#include "latents.h"
 #include "recurrence.h"
 #include "mlp.h"
 #include "stream.h"

@@ -34,7 +34,8 @@ char *allocated(LayOut lay_out) {
 
 int64_t widest_row(const Step &s) {
   const int64_t blocks = largest(s.gathered_stride, largest(s.hidden_stride, s.expert_stride));
-  return largest(largest(s.width_stride, s.asked_stride), largest(blocks, s.latent_stride));
+  const int64_t latents = largest(s.latent_stride, s.absorbed_stride);
+  return largest(largest(s.width_stride, s.asked_stride), largest(blocks, latents));
 }
 
 // What a thread attends in.
@@ -75,10 +76,10 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.projected, count * s.told_stride);
   arena.give(s.asked, count * s.asked_stride);
   give_reading(arena, s.common, rows, widest);
-  arena.give(s.numbers, rows);
+  arena.give(s.numbers, largest(rows, count * s.most_heads));
   arena.give(s.items, count);
   arena.give(s.runs, count);
-  arena.give(s.next, m.layers);
+  arena.give(s.next, 2 * m.layers);
   arena.give(s.shares, m.experts ? count * up(m.experts, 16) : 0);
   arena.give(s.ranks, m.experts ? count * up(m.experts, 16) : 0);
   arena.give(s.latent, count * s.latent_stride);
@@ -106,10 +107,16 @@ Step sized(const Model *model, int threads) {
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];
-    s.qkv_stride = largest(s.qkv_stride, up(part_at(w, PARTS), ROW_MULTIPLE));
-    s.gathered_stride = largest(s.gathered_stride, up(w.gathered, ROW_MULTIPLE));
+    for (const LayerWeights *of = &w; of; of = of->beside) {
+      s.qkv_stride = largest(s.qkv_stride, up(part_at(*of, PARTS), ROW_MULTIPLE));
+      s.gathered_stride = largest(s.gathered_stride, up(of->gathered, ROW_MULTIPLE));
+    }
     s.hidden_stride = largest(s.hidden_stride, up(w.hidden, ROW_MULTIPLE));
     most = sharing(w) > most ? sharing(w) : most;
+    if (!w.latents.rank) continue;
+    const int64_t each = up(largest(w.latents.plain, w.latents.rank), ROW_MULTIPLE);
+    s.absorbed_stride = largest(s.absorbed_stride, largest(w.heads * each, up(w.latents.query_rank, ROW_MULTIPLE)));
+    s.most_heads = largest(s.most_heads, w.heads);
   }
   // So many tokens share a load of keys and values that there are some 64 queries, or on many threads
   // fewer, of which there is room for all.
@@ -157,7 +164,8 @@ Step *step_new(const Model *model, int count, int wanted, int threads) {
     return nullptr;
   }
   const int64_t pairs = model->experts ? (int64_t)count * model->chosen : 0;
-  for (int i = 0; i < largest(largest(count, wanted), pairs); i++) s->numbers[i] = i;
+  const int64_t numbers = largest(largest(largest(count, wanted), pairs), count * s->most_heads);
+  for (int64_t i = 0; i < numbers; i++) s->numbers[i] = (int32_t)i;
   return s;
 }
 
@@ -188,7 +196,7 @@ bool step_begin(Step *s, const Call *call, int threads) {
     else s->runs[s->run_count++] = {i, 1, call->rows[i]};
     if (call->positions[i] + 1 > end) end = call->positions[i] + 1;
   }
-  memset(s->next, 0, s->model->layers * sizeof(int32_t));
+  memset(s->next, 0, 2 * s->model->layers * sizeof(int32_t));
   const int64_t bytes = share_out(*s, end, threads);
   free(s->partials);
   s->partials = nullptr;

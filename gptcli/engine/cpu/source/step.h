@@ -38,6 +38,8 @@ static inline int64_t values_at(const LayerWeights &w) { return part_at(w, 2); }
 // The matrices of these parts, in their order.
 struct Parts { const Matrix *of[PARTS]; };
 static inline Parts parts_of(const LayerWeights &w) {
+  static const Matrix NONE = {};
+  if (w.latents.rank) return {{&NONE, &w.key, &NONE, &NONE, &w.query, &NONE}};
   return {{&w.query, &w.key, &w.value, &w.output_gate, &w.step, &w.strength}};
 }
 
@@ -45,13 +47,15 @@ static inline Parts parts_of(const LayerWeights &w) {
 static inline int sharing(const LayerWeights &w) { return w.kv_heads ? w.heads / w.kv_heads : 0; }
 // Floats of a head; of one with its highest score and its sum before.
 static inline int64_t head_stride(const LayerWeights &w) { return up(w.head_dim, 16); }
-static inline int64_t partial_stride(const LayerWeights &w) { return 16 + head_stride(w); }
+static inline int64_t partial_stride(const LayerWeights &w) { return 16 + up(w.value_dim, 16); }
 
 struct Step {
   const Model *model;
   const Call *call;
   // From row to row; where layers differ, the largest has room.
-  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride, told_stride, asked_stride;
+  int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride;
+  int64_t told_stride, asked_stride;
+  int64_t absorbed_stride, most_heads;  // of what attention over latents reads, and of those who do
   float *aside;  // (count, width_stride), of a mixture whose parts read apart
   float *told, *projected, *asked;  // (count, layers · told_size) twice; (count, told_size)
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
@@ -67,7 +71,7 @@ struct Step {
   int32_t round;     // stretches of a query whose partial softmaxes are held at once
   int32_t threads;   // among which a layer's stretches may be shared out; 0: items are enough
   float *partials;   // (count, heads, round + 1, partial_stride), the last what is merged so far
-  int32_t *next;     // (layers), the next unit of work of each
+  int32_t *next;     // (2, layers), the next unit of work of each, and of the mixer beside it
   int32_t *numbers;  // 0, 1, 2, …: all rows of a reading
   // A mixture: pairs of a token and an expert, sorted by expert.
   float *shares;         // (count, experts padded to 16), what the router gives, then chances

@@ -14,8 +14,9 @@ static inline void show(const Step &s, const Team &team, float *to, const float 
   }
 }
 
-// stream = scale * (stream + residual_scale * post_norm(update)), of whole rows.
-static void add_update(const Step &s, const Team &team, Norm post_norm, float *shown, float scale = 1.0f) {
+// stream = behind * (stream + scale * post_norm(update)), of whole rows.
+static void add_update(const Step &s, const Team &team, Norm post_norm, float scale, float *shown,
+                       float behind = 1.0f) {
   const Model &m = *s.model;
   team.wait();
   const Range tokens = part_of(s.call->count, team);
@@ -23,25 +24,25 @@ static void add_update(const Step &s, const Team &team, Norm post_norm, float *s
     float *update = s.update + t * s.width_stride, *stream = s.stream + t * s.width_stride;
     if (post_norm.weight) normalise(update, update, m.width, post_norm, m.layernorm, m.eps);
     for (int64_t i = 0; i < s.width_stride; i += 16) {
-      store(stream + i, fma(load(update + i), splat(m.residual_scale), load(stream + i)) * splat(scale));
+      store(stream + i, fma(load(update + i), splat(scale), load(stream + i)) * splat(behind));
     }
   }
-  show(s, team, shown, s.update, s.width_stride, m.width, m.residual_scale);
+  show(s, team, shown, s.update, s.width_stride, m.width, scale);
   team.wait();
 }
 
-// stream = scale * (stream + residual_scale * post_norm(matrix(x))): at once, or where the update is normed or shown,
-// once it is whole. The numbers are the same.
+// stream = behind * (stream + scale * post_norm(matrix(x))): at once, or where the update is normed or shown, once it is
+// whole. The numbers are the same.
 static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm,
-                        float *shown, float scale = 1.0f) {
+                        float scale, float *shown, float behind = 1.0f) {
   const Model &m = *s.model;
   const bool whole = post_norm.weight || shown;
   float *to = whole ? s.update : s.stream;
   product(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.met,
           [&](int i, int64_t p, const Floats *values) {
                float *at = to + i * s.width_stride + 16 * p;
-               store(at, whole ? values[0] : fma(values[0], splat(m.residual_scale), load(at)) * splat(scale));
+               store(at, whole ? values[0] : fma(values[0], splat(scale), load(at)) * splat(behind));
              });
-  if (whole) add_update(s, team, post_norm, shown, scale);
+  if (whole) add_update(s, team, post_norm, scale, shown, behind);
   else team.wait();
 }

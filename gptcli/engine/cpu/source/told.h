@@ -40,5 +40,5 @@ static void add_told(const Step &s, const Team &team, int layer, const LayerSqua
   team.wait();
   x = read_as_is(s, team, s.asked, count, size, s.asked_stride, w.told_out.order, needs_of(w.told_out, m.met));
   add_squares(team, squares.told_out, x, count, size);
-  add_product(s, team, w.told_out, x, w.told_norm, shown, w.scale);
+  add_product(s, team, w.told_out, x, w.told_norm, 1.0f, shown, w.scale);
 }

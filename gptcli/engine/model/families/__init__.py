@@ -2,8 +2,8 @@
 
 A family states two pure things: `spec(config)`, how config.json becomes a ModelSpec, and
 `rules(spec)`, which stored tensor becomes which of ours. `SUPPORTS` says for people which models
-those are, and `OTHER_NAMES`, where it is there, which fields have two names. Nothing here imports
-torch.
+those are; where they are there, `RUNS` says that torch alone runs it, and `OTHER_NAMES` which
+fields have two names. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -15,28 +15,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.not_supported import NOT_SUPPORTED
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 from gptcli.formats import json as jsonfile
+from gptcli.types.families import FamilyFacts
 
 #: The largest difference of each family's logits from transformers', on the tests' models.
 DIFFERENCES = Path(__file__).with_name("differences.json")
 
 
+#: Types that repositories with code of their own have, and whose they are.
+OTHER_TYPES = {"kimi_k2": "deepseek_v3"}
 #: What stretches rotary positions, as config.json names it.
 SCALINGS = ("linear", "dynamic", "llama3", "yarn", "longrope")
 
-
-@dataclass(frozen=True)
-class FamilyFacts:
-    """What users are told of a family.
-
-    difference: the largest one between its logits and transformers', see DIFFERENCES.
-    """
-
-    name: str
-    supports: str
-    difference: float
+#: Of no model: what a family leaves out of checkpoints does not depend on sizes.
+_ANY = ModelSpec(
+    width=1,
+    heads=1,
+    kv_heads=1,
+    head_dim=1,
+    hidden=1,
+    vocab=1,
+    context=1,
+    each_layer=(LayerSpec(mixture=True),),
+    norm=NormSpec("rmsnorm", 1e-5),
+    activation="silu",
+    gated=True,
+    tied=True,
+    experts=Experts(1, 1, 1, normalised=True),
+)
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,6 @@ class Family:
     other_names: Mapping[str, str]
 
 
-#: What is not supported for a reason, which users are told.
-NOT_SUPPORTED = dict.fromkeys(
-    ("gemma3n", "gemma3n_text"),
-    "it keeps several streams at once (AltUp), of which each layer predicts and corrects all",
-)
-
-
 def supported() -> list[str]:
     """Every model_type that can be loaded."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
@@ -70,7 +73,11 @@ def listing() -> tuple[FamilyFacts, ...]:
     differences = jsonfile.read(DIFFERENCES)
     return tuple(
         FamilyFacts(
-            name, importlib.import_module(f"{__name__}.{name}").SUPPORTS, float(differences[name])
+            name,
+            (module := importlib.import_module(f"{__name__}.{name}")).SUPPORTS,
+            float(differences[name]),
+            getattr(module, "RUNS", ("kernels", "torch")),
+            tuple(each.what for each in module.rules(_ANY).beside),
         )
         for name in supported()
     )
@@ -79,6 +86,7 @@ def listing() -> tuple[FamilyFacts, ...]:
 def family_of(config: ConfigFields) -> Family:
     """The family that config.json names. Raises ModelError listing those there are."""
     name = config.word("model_type")
+    name = OTHER_TYPES.get(name, name)
     if name not in supported():
         if name in NOT_SUPPORTED:
             raise config.bad("model_type", f"{name!r} is not supported: {NOT_SUPPORTED[name]}")
@@ -90,6 +98,6 @@ def family_of(config: ConfigFields) -> Family:
 
 def read_spec(config: ConfigFields) -> tuple[Family, ModelSpec]:
     """The family and the spec of a config, after what no family supports has been refused."""
-    config.refuse_unless("is_encoder_decoder", False)
     family = family_of(config)
+    config.refuse_unless("is_encoder_decoder", False)
     return family, family.spec(config.renamed(family.other_names))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.families import granite, mixtral
 from gptcli.engine.model.rules import Rule, Rules
 from gptcli.engine.model.spec import ModelSpec
@@ -27,11 +28,15 @@ def rules(spec: ModelSpec) -> Rules:
     """Experts are stored in a stack, gate above up."""
     if spec.experts is None:
         raise ValueError("Granite MoE has experts")
-    theirs, ours, count = "layers.{i}.block_sparse_moe", "layers.{i}.mlp", spec.experts.count
+    return llama_names.rules(spec, mlp=expert_rules(spec.experts))
+
+
+def expert_rules(experts: Experts) -> list[Rule]:
+    """The router and the two stacks."""
+    theirs, ours, count = "layers.{i}.block_sparse_moe", "layers.{i}.mlp", experts.count
     gate_up = tuple(f"{ours}.experts.{{n}}.{part}.weight" for part in ("gate", "up"))
-    mlp = [
+    return [
         Rule(f"{theirs}.router.layer.weight", f"{ours}.router.weight"),
         Rule(f"{theirs}.input_linear.weight", gate_up, members=count),
         Rule(f"{theirs}.output_linear.weight", f"{ours}.experts.{{n}}.down.weight", members=count),
     ]
-    return llama_names.rules(spec, mlp=mlp)

@@ -9,7 +9,7 @@ from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import llama
 from gptcli.engine.model.mixers import ShortConv
 from gptcli.engine.model.rope_fields import rope
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.rules import Rule, Rules
 from gptcli.engine.model.size_fields import FULL
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
@@ -64,7 +64,11 @@ def _hidden(config: ConfigFields, stated: int) -> int:
 
 def rules(spec: ModelSpec) -> Rules:
     """Names of its own for the norms, the MLP and the convolutions."""
-    mlp = llama_names.mlp_rules(spec, "w1", "w3", "w2", block="feed_forward")
+    return named(spec, llama_names.mlp_rules(spec, "w1", "w3", "w2", block="feed_forward"))
+
+
+def named(spec: ModelSpec, mlp: list[Rule]) -> Rules:
+    """All but the MLPs, and these."""
     return llama_names.rules(
         spec,
         attention=[

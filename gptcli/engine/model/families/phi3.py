@@ -42,10 +42,13 @@ def rules(spec: ModelSpec) -> Rules:
     )
 
 
-def fused_mlp(gate_up: str, down: str) -> list[Rule]:
-    """An MLP whose gate and up are one stored tensor; both names are without the layer's."""
-    into = ("layers.{i}.mlp.gate", "layers.{i}.mlp.up")
+def fused_mlp(gate_up: str, down: str, into: str = "") -> list[Rule]:
+    """An MLP whose gate and up are one stored tensor; both names are without the layer's.
+
+    into: which part of our MLP it is, "shared." or all.
+    """
+    ours = f"layers.{{i}}.mlp.{into}"
     return [
-        *linear(f"layers.{{i}}.{gate_up}", into, bias=False),
-        *linear(f"layers.{{i}}.{down}", "layers.{i}.mlp.down", bias=False),
+        *linear(f"layers.{{i}}.{gate_up}", (f"{ours}gate", f"{ours}up"), bias=False),
+        *linear(f"layers.{{i}}.{down}", f"{ours}down", bias=False),
     ]

@@ -14,13 +14,13 @@ from gptcli.engine.model.families import llama
 from gptcli.engine.model.llama_names import OURS, where
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence
 from gptcli.engine.model.rope_fields import rope
-from gptcli.engine.model.rules import Beside, Rule, Rules, linear
+from gptcli.engine.model.rules import Rule, Rules, linear, next_tokens
 from gptcli.engine.model.size_fields import FULL
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, OutputGate
 
 SUPPORTS = "Qwen3.5, Qwen3.6 and Qwen3.8, dense, text only as they are"
 #: What guesses tokens behind the next one, and is not needed for that one.
-FURTHER = Beside("what predicts further tokens", r"mtp\..*")
+FURTHER = next_tokens(r"mtp\..*")
 #: Our own word for how memories that share queries and keys stand, which GGUF files change.
 ORDERS = {"together": False, "by turns": True}
 LINEAR = "linear_attention"
@@ -79,7 +79,7 @@ def recurrence(config: ConfigFields, eps: float) -> Recurrence:
 
 
 def rules(spec: ModelSpec) -> Rules:
-    """Llama's names; what predicts further tokens is left out."""
+    """Llama's names; what guesses further tokens is left out."""
     attention = [*llama_names.attention_rules(spec), *recurrence_rules(spec)]
     return replace(llama_names.rules(spec, attention=attention), beside=(FURTHER,))
 

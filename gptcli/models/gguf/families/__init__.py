@@ -17,7 +17,8 @@ from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 
 #: Files of architectures that have a `_` themselves.
-SPELT = {name: name for name in ("ernie4_5", "seed_oss")} | {"ernie4_5_moe": "ernie4_5-moe"}
+SPELT = {name: name for name in ("ernie4_5", "nemotron_h", "nemotron_h_moe", "seed_oss")}
+SPELT |= {"ernie4_5_moe": "ernie4_5-moe"}
 
 
 def supported() -> list[str]:

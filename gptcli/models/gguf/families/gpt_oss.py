@@ -66,6 +66,6 @@ def _mixture(size: Sizes, experts: int, hidden: int) -> list[Take | Woven]:
         stored = f"{theirs}.experts.{name}"
         weights = tuple(f"{BLOCK}.{part}.weight" for part in parts)
         biases = tuple(f"{BLOCK}.{part}.bias" for part in parts)
-        found.append(Woven(stored, weights, shape, transpose=True))
+        found.append(Woven(stored, weights, shape, transpose=True, packs=True))
         found.append(Woven(f"{stored}_bias", biases, shape[:2]))
     return found

@@ -13,7 +13,7 @@ from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
 
 #: The file's names → those of config.json.
-_FACTORS = {
+FACTORS = {
     "attention.scale": "attention_multiplier",
     "embedding_scale": "embedding_multiplier",
     "residual_scale": "residual_multiplier",
@@ -38,10 +38,10 @@ def plan(fields: Fields) -> ConversionPlan:
 
 def read(fields: Fields, keys: frozenset[str]) -> tuple[Sizes, dict[str, float]]:
     """The sizes and factors of a file with these keys beside those of the factors."""
-    fields.only(keys | _FACTORS.keys())
+    fields.only(keys | FACTORS.keys())
     # llama.cpp takes this for a switch of the rotary positions.
     fields.fixed("rope.scaling.finetuned", True)
     size = sizes.read(fields)
     if size.head_dim != size.width // size.heads:
         raise fields.error(f"{fields.arch}.attention.key_length is not supported")
-    return size, {name: fields.real(key) for key, name in _FACTORS.items()}
+    return size, {name: fields.real(key) for key, name in FACTORS.items()}

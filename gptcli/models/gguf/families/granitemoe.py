@@ -7,6 +7,7 @@ from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import granite, llama
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
+from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take, Woven
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
@@ -25,15 +26,22 @@ def plan(fields: Fields) -> ConversionPlan:
         "num_local_experts": experts,
         "num_experts_per_tok": used,
     }
+    parts: list[Take | Woven] = [
+        *layout.attention(size, turned=True),
+        *layout.norms(size.width, llama.NORMS),
+        *mixture(size, experts),
+    ]
+    takes = layout.whole(size, parts)
+    return ConversionPlan(config, takes, frozenset({rope.FREQUENCIES}))
+
+
+def mixture(size: Sizes, experts: int) -> list[Take | Woven]:
+    """A router, and two stacks of experts."""
     theirs, width, hidden = f"{LAYER}.block_sparse_moe", size.width, size.hidden
     pair = tuple(f"{BLOCK}.ffn_{part}_exps.weight" for part in ("gate", "up"))
     down = (experts, width, hidden)
-    parts: list[Take | Woven] = [
-        *layout.attention(size, turned=True),
-        *layout.norms(width, llama.NORMS),
+    return [
         *layout.linear(f"{theirs}.router.layer", f"{BLOCK}.ffn_gate_inp", experts, width),
         Woven(f"{theirs}.input_linear.weight", pair, (experts, hidden, width), above=True),
         Take(f"{theirs}.output_linear.weight", f"{BLOCK}.ffn_down_exps.weight", down),
     ]
-    takes = layout.whole(size, parts)
-    return ConversionPlan(config, takes, frozenset({rope.FREQUENCIES}))

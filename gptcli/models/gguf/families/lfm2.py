@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gptcli.models.gguf import rope, sizes
@@ -9,7 +10,7 @@ from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import Sizes
-from gptcli.models.gguf.takes import Take
+from gptcli.models.gguf.takes import Take, Woven
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 TAPS, HEADS = "shortconv.l_cache", "attention.head_count_kv"
@@ -30,11 +31,13 @@ def plan(fields: Fields) -> ConversionPlan:
     def takes(layer: int) -> list[Take]:
         return [*mixing(size, kinds[layer], config["conv_L_cache"]), *mlp(size)]
 
-    # What other models norm the embedding with is the norm behind the last layer here.
-    found = layout.whole(
-        size, takes, final_norm="model.embedding_norm", norm_source="token_embd_norm"
-    )
-    return ConversionPlan(config, found)
+    return ConversionPlan(config, whole(size, takes))
+
+
+def whole(size: Sizes, takes: Callable[[int], list[Take]]) -> tuple[Take | Woven, ...]:
+    """All tensors; what other models norm the embedding with is the norm behind the last layer."""
+    norm, source = "model.embedding_norm", "token_embd_norm"
+    return layout.whole(size, takes, final_norm=norm, norm_source=source)
 
 
 def read(fields: Fields) -> tuple[Sizes, list[str]]:

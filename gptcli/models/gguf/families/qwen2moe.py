@@ -7,11 +7,12 @@ from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import llama, qwen2
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
+from gptcli.models.gguf.sizes import Sizes
 from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = qwen2.KEYS | experts.KEYS | {"expert_shared_feed_forward_length"}
-_NAMES = ("gate_proj", "up_proj", "down_proj")
+NAMES = ("gate_proj", "up_proj", "down_proj")
 
 
 def plan(fields: Fields) -> ConversionPlan:
@@ -33,13 +34,20 @@ def plan(fields: Fields) -> ConversionPlan:
         "shared_expert_intermediate_size": beside,
         "use_sliding_window": False,
     }
-    gate = f"{BLOCK}.ffn_gate_inp_shexp.weight"
     parts = [
         *layout.attention(size, qkv_bias=True),
         *layout.norms(size.width, llama.NORMS),
-        *layout.mixture(size, count, hidden, "mlp", _NAMES),
-        *experts.shared(size, beside, "mlp.shared_expert"),
-        # The file has a vector.
-        Take(f"{LAYER}.mlp.shared_expert_gate.weight", gate, (size.width,), stored=(1, size.width)),
+        *layout.mixture(size, count, hidden, "mlp", NAMES),
+        *gated(size, beside),
     ]
     return ConversionPlan(config, layout.whole(size, parts))
+
+
+def gated(size: Sizes, hidden: int) -> list[Take]:
+    """An expert beside the others, with a gate."""
+    gate, width = f"{BLOCK}.ffn_gate_inp_shexp.weight", size.width
+    return [
+        *experts.shared(size, hidden, "mlp.shared_expert"),
+        # The file has a vector.
+        Take(f"{LAYER}.mlp.shared_expert_gate.weight", gate, (width,), stored=(1, width)),
+    ]

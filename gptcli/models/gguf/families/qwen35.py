@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from gptcli.formats.gguf.taken import TurnOrder
 from gptcli.models.gguf import rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import qwen2, qwen3
@@ -22,24 +23,17 @@ FURTHER = "nextn_predict_layers"
 _STATE = frozenset(f"ssm.{name}" for name in ("conv_kernel", "state_size", "group_count"))
 _STATE |= {"ssm.time_step_rank", "ssm.inner_size"}
 _LAYERS = frozenset({"full_attention_interval", "attention.recurrent_layers", FURTHER})
+KEYS = qwen2.KEYS | _STATE | _LAYERS
 NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "post_attention_norm"}
 
 
 def plan(fields: Fields) -> ConversionPlan:
     """The plan of a `qwen35` file. Raises ModelError for what is not supported, by name."""
-    fields.only(qwen2.KEYS | _STATE | _LAYERS | {qwen2.SECTIONS})
+    fields.only(KEYS | {qwen2.SECTIONS})
     size, unused = trunk(fields)
     kinds = layer_kinds(fields, size.layers)
-    config = {
-        **sizes.config(size, "qwen3_5_text", "Qwen3_5ForCausalLM", "silu"),
-        **linear_config(fields),
-        "attention_bias": False,
-        "head_dim": size.head_dim,
-        "layer_types": kinds,
-        "partial_rotary_factor": rope.share(fields, size.head_dim),
-        "rms_norm_eps": fields.real("attention.layer_norm_rms_epsilon"),
-        **rope.fields_of(fields, size.head_dim, 1e7),
-    }
+    config = config_of(fields, size, kinds, "qwen3_5_text", "Qwen3_5ForCausalLM")
+    config |= linear_config(fields)
 
     def takes(layer: int) -> list[Take]:
         attends = kinds[layer] == "full_attention"
@@ -47,6 +41,21 @@ def plan(fields: Fields) -> ConversionPlan:
         return [*layout.norms(size.width, NORMS, shift=-1), *mixer, *layout.gated_mlp(size)]
 
     return ConversionPlan(config, layout.whole(size, takes, final_shift=-1), unused)
+
+
+def config_of(
+    fields: Fields, size: Sizes, kinds: list[str], model_type: str, architecture: str
+) -> dict[str, Any]:
+    """The fields of config.json of all but memories and mixtures."""
+    return {
+        **sizes.config(size, model_type, architecture, "silu"),
+        "attention_bias": False,
+        "head_dim": size.head_dim,
+        "layer_types": kinds,
+        "partial_rotary_factor": rope.share(fields, size.head_dim),
+        "rms_norm_eps": fields.real("attention.layer_norm_rms_epsilon"),
+        **rope.fields_of(fields, size.head_dim, 1e7),
+    }
 
 
 def trunk(fields: Fields) -> tuple[Sizes, frozenset[str]]:
@@ -101,19 +110,28 @@ def recurrence(size: Sizes, config: dict[str, Any]) -> list[Take]:
     inner, taps = heads * config["linear_value_head_dim"], config["linear_conv_kernel_dim"]
     channels = 2 * keys + inner
     filters = (channels, taps)
+    # Where heads stand by turns: of several numbers each, behind queries and keys, of one each.
+    values = read = single = None
+    if "linear_value_heads" in config:
+        groups, size_of = config["linear_num_key_heads"], config["linear_value_head_dim"]
+        values, read = TurnOrder(groups, size_of), TurnOrder(groups, size_of, 2 * keys)
+        single = TurnOrder(groups, 1)
     return [
-        *layout.linear(f"{theirs}.in_proj_qkv", f"{BLOCK}.attn_qkv", channels, width),
-        *layout.linear(f"{theirs}.in_proj_z", f"{BLOCK}.attn_gate", inner, width),
-        *layout.linear(f"{theirs}.in_proj_b", f"{BLOCK}.ssm_beta", heads, width),
-        *layout.linear(f"{theirs}.in_proj_a", f"{BLOCK}.ssm_alpha", heads, width),
+        *layout.linear(f"{theirs}.in_proj_qkv", f"{BLOCK}.attn_qkv", channels, width, heads=read),
+        *layout.linear(f"{theirs}.in_proj_z", f"{BLOCK}.attn_gate", inner, width, heads=values),
+        *layout.linear(f"{theirs}.in_proj_b", f"{BLOCK}.ssm_beta", heads, width, heads=single),
+        *layout.linear(f"{theirs}.in_proj_a", f"{BLOCK}.ssm_alpha", heads, width, heads=single),
         Take(
             f"{theirs}.conv1d.weight",
             f"{BLOCK}.ssm_conv1d.weight",
             filters,
             stored=(channels, 1, taps),
+            heads=read,
         ),
-        Take(f"{theirs}.dt_bias", f"{BLOCK}.ssm_dt.bias", (heads,)),
-        Take(f"{theirs}.A_log", f"{BLOCK}.ssm_a", (heads,), log=True),
+        Take(f"{theirs}.dt_bias", f"{BLOCK}.ssm_dt.bias", (heads,), heads=single),
+        Take(f"{theirs}.A_log", f"{BLOCK}.ssm_a", (heads,), log=True, heads=single),
         *layout.norm(f"{theirs}.norm", f"{BLOCK}.ssm_norm", config["linear_value_head_dim"]),
-        *layout.linear(f"{theirs}.out_proj", f"{BLOCK}.ssm_out", width, inner),
+        *layout.linear(
+            f"{theirs}.out_proj", f"{BLOCK}.ssm_out", width, inner, heads=values, across=True
+        ),
     ]

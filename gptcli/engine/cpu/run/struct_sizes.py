@@ -1,4 +1,4 @@
-"""A spec as the structs that the kernels read, before there are any weights."""
+"""The structs that the kernels read, with a model's sizes and choices, and no pointers yet."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.experts import Experts
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, ShortConv
-from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 
 
@@ -30,36 +31,66 @@ def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int)
 
 
 def layers_of(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
-    """The sizes of all layers, and what each is."""
-    layers = (abi.LayerWeights * spec.layers)()
-    gate = spec.attention_gate
-    beside = spec.experts.shared if spec.experts is not None else None
+    """The layers, and behind them the mixers that stand beside attention."""
+    both = [this.attends and this.mixer is not None for this in spec.each_layer]
+    layers = (abi.LayerWeights * (spec.layers + sum(both)))()
+    others = iter(layers[spec.layers :])
+    shared = spec.experts.shared if spec.experts is not None else None
     for index, (this, shape) in enumerate(zip(spec.each_layer, spec.shapes, strict=True)):
         layer = layers[index]
         layer.cache, layer.scale = spec.source(index), 1.0
         layer.hidden, layer.thinks = shape.hidden, this.thinks
-        if this.mixture and beside is not None:
-            layer.hidden = beside.hidden
+        if this.mixture and shared is not None:
+            layer.hidden = shared.hidden
+        layer.part_scales[:] = (1.0,) * abi.PARTS
+        layer.out_scale = spec.residual_scale * spec.attention_out_scale
+        layer.mlp_scale = spec.residual_scale * spec.mlp_out_scale
+        if this.attends:
+            _fill_attention(layer, spec, this, shape)
         if this.mixer is not None:
-            _fill_sizes(layer, this.mixer)
-            continue
-        if not this.mixes:
-            continue
-        layer.mixer = abi.Mixer.ATTENTION
-        layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
-        layer.head_dim = shape.head_dim
-        inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-        gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-        kept = shared if this.keeps else 0
-        layer.parts[:4], layer.gathered = (inner, kept, kept, gates), inner
-        layer.values_are_keys = this.values_are_keys
-        scale = spec.attention_scale
-        layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+            mixing = layer
+            if this.attends:
+                mixing = next(others)
+                layer.beside, mixing.hidden = c.addressof(mixing), layer.hidden
+            _fill_sizes(mixing, this.mixer, spec.residual_scale)
     return layers
 
 
-def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
-    """The sizes of a mixer, and what it is."""
+def _fill_attention(
+    layer: abi.LayerWeights, spec: ModelSpec, this: LayerSpec, shape: LayerShape
+) -> None:
+    """The sizes of attention."""
+    gate = spec.attention_gate
+    layer.mixer = abi.Mixer.ATTENTION
+    layer.heads, layer.kv_heads = shape.heads, shape.kv_heads
+    layer.head_dim = layer.value_dim = shape.head_dim
+    inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
+    kept = shared if this.keeps else 0
+    layer.parts[:4], layer.gathered = (inner, kept, kept, gates), spec.gathered(shape)
+    layer.values_are_keys = this.values_are_keys
+    if spec.latents is not None:
+        _fill_latent_sizes(layer, spec.latents)
+    scale = spec.attention_scale
+    layer.attention_scale = shape.head_dim**-0.5 if scale is None else scale
+
+
+def _fill_latent_sizes(layer: abi.LayerWeights, latents: Latents) -> None:
+    """The sizes of latent attention, and the parts that it projects to."""
+    into = layer.latents
+    into.rank, into.plain, into.eps = latents.rank, latents.plain, latents.eps
+    layer.value_dim = latents.rank
+    queries = layer.heads * (latents.plain + latents.turned)
+    parts = (queries, 0)
+    if latents.query_rank is not None:
+        into.query_rank = latents.query_rank
+        parts = latents.query_rank, queries
+    layer.parts[:] = (layer.heads * latents.key, latents.key, 0, 0, *parts)
+
+
+def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer, residual_scale: float) -> None:
+    """The sizes of a mixer, what it is, and what it is multiplied by."""
+    layer.out_scale, layer.part_scales[:] = residual_scale, (1.0,) * abi.PARTS
     recurrent = layer.recurrent
     recurrent.taps, layer.gathered = mixer.taps, mixer.inner
     if isinstance(mixer, ShortConv):
@@ -67,6 +98,8 @@ def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
         layer.parts[:3] = mixer.parts
         return
     layer.mixer = abi.Mixer.DELTA if mixer.rule == "delta" else abi.Mixer.BY_STEP
+    layer.out_scale = residual_scale * mixer.out_scale
+    layer.part_scales[:] = tuple(mixer.scale(part) for part in range(abi.PARTS))
     # Where steps are strengths, the kernels put them there as well.
     layer.parts[:] = (*mixer.parts[:-1], mixer.heads)
     for name in ("heads", "key_heads", "key_dim", "value_dim", "by_turns"):
@@ -79,7 +112,7 @@ def _fill_sizes(layer: abi.LayerWeights, mixer: Mixer) -> None:
 
 
 def model_of(spec: ModelSpec, table: Kind) -> abi.Model:
-    """All but weights; table: the kind of the embedding, as whose numbers scales are rounded."""
+    """The model; table: the kind of its embedding."""
     model = abi.Model()
     model.width, model.vocab, model.layers = spec.width, spec.vocab, spec.layers
     model.layernorm = spec.norm.kind == "layernorm"
@@ -99,7 +132,7 @@ def model_of(spec: ModelSpec, table: Kind) -> abi.Model:
     model.positions_count = spec.context if spec.learned_positions else 0
     model.attention_softcap = spec.attention_softcap or 0.0
     model.gate_limit, model.up_offset = spec.gate_limit or 0.0, spec.up_offset
-    model.residual_scale, model.logit_scale = spec.residual_scale, spec.logit_scale
+    model.gate_scale, model.logit_scale = spec.gate_scale, spec.logit_scale
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
     model.value_eps = spec.value_norm or 0.0

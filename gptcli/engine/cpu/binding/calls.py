@@ -1,0 +1,77 @@
+"""The structs of source/model.h and quantising.h that one call hands over; see abi.py."""
+
+from __future__ import annotations
+
+import ctypes as c
+
+
+class LayerCopies(c.Structure):
+    """What a probe is shown of one layer."""
+
+    _NAMES = ("queries", "attention", "mlp", "told", "stream", "state")
+    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
+
+
+class Copies(c.Structure):
+    """What a probe is shown of a forward."""
+
+    _fields_ = (
+        *(("first", c.c_int32), ("end", c.c_int32)),
+        *(("embedding", c.c_void_p), ("layer", c.c_void_p)),
+    )
+
+
+class LayerSquares(c.Structure):
+    """Sums of squares of what the matrices of one layer read."""
+
+    _fields_ = tuple(
+        (name, c.c_void_p)
+        for name in (
+            *("attention", "out", "mlp", "down", "shared", "latent", "latent_sum"),
+            *("beside", "told", "told_out"),
+        )
+    )
+
+
+class Squares(c.Structure):
+    """Sums of squares of what all matrices read."""
+
+    _fields_ = (("layer", c.c_void_p), ("head", c.c_void_p))
+
+
+class Call(c.Structure):
+    """One forward."""
+
+    _fields_ = (
+        *(
+            (name, c.c_int32)
+            for name in ("count", "wanted_count", "batch", "capacity", "cache_kind", "angles")
+        ),
+        *(
+            (name, c.c_void_p)
+            for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
+        ),
+        ("probe", c.POINTER(Copies)),
+        ("squares", c.POINTER(Squares)),
+        *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
+        *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
+        ("slot_count", c.c_int32),
+    )
+
+
+class Quantising(c.Structure):
+    """Rows of floats that become blocks; see source/quantising.h."""
+
+    _fields_ = (
+        ("block", c.c_char_p),
+        ("numbers", c.c_void_p),
+        ("rows", c.c_int64),
+        ("columns", c.c_int64),
+        ("weights", c.c_void_p),
+        ("out", c.c_void_p),
+        ("errors", c.c_void_p),
+        ("quick", c.c_int32),
+    )
+
+
+STRUCTS = (LayerCopies, Copies, LayerSquares, Squares, Call, Quantising)

@@ -1,0 +1,79 @@
+"""What a layer keeps that has attention and a mixer beside it: both of their states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gptcli.engine.arrays import Array
+from gptcli.engine.state.keys_values import KeysValues
+from gptcli.engine.state.recurrent_state import RecurrentState
+
+
+class Joint:
+    """Both as a forward has them, wherever they stand; see KeysValues and RecurrentState."""
+
+    def __init__(self, attention: Any, mixer: Any) -> None:
+        self._attention, self._mixer = attention, mixer
+        self.append = attention.append
+        self.read, self.write = mixer.read, mixer.write
+
+    @property
+    def keys(self) -> Array:
+        """Those of attention."""
+        return self._attention.keys
+
+    @property
+    def values(self) -> Array:
+        """Those of attention."""
+        return self._attention.values
+
+    @property
+    def inputs(self) -> Array:
+        """Those of the mixer."""
+        return self._mixer.inputs
+
+    @property
+    def memory(self) -> Array:
+        """Those of the mixer."""
+        return self._mixer.memory
+
+
+class JointState(Joint):
+    """See LayerState."""
+
+    rewinds = False
+    _attention: KeysValues
+    _mixer: RecurrentState
+
+    def __init__(self, attention: KeysValues, mixer: RecurrentState) -> None:
+        super().__init__(attention, mixer)
+
+    @property
+    def bytes(self) -> int:
+        """See LayerState."""
+        return self._attention.bytes + self._mixer.bytes
+
+    def reserve(self, used: int, capacity: int) -> None:
+        """See LayerState."""
+        self._attention.reserve(used, capacity)
+
+    def can_truncate(self, before: Sequence[int], after: Sequence[int]) -> bool:
+        """See LayerState."""
+        return self._mixer.can_truncate(before, after)
+
+    def truncate(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """See LayerState."""
+        self._mixer.truncate(before, after)
+
+    def picked(self, rows: Array) -> JointState:
+        """See LayerState."""
+        return JointState(self._attention.picked(rows), self._mixer.picked(rows))
+
+    def apart(self, rows: Array) -> RecurrentState:
+        """See LayerState: keys and values stay where they are."""
+        return self._mixer.picked(rows)
+
+    def restored(self, apart: RecurrentState) -> JointState:
+        """See LayerState."""
+        return JointState(self._attention, apart)
