@@ -57,6 +57,18 @@ GEMMA: Fields = WIDE | {"hidden_size": 24}
 TIED: Fields = {"tie_word_embeddings": True}
 UNTIED: Fields = {"tie_word_embeddings": False}
 FULL, SLIDING, LINEAR = "full_attention", "sliding_attention", "linear_attention"
+#: Keys and values of layers 0 and 1 are read by layers of their kinds behind them, where some are.
+GEMMA4_SIZES: Fields = GEMMA | {
+    "num_hidden_layers": 4,
+    "global_head_dim": 12,
+    "sliding_window": 7,
+    "layer_types": [SLIDING, FULL] * 2,
+}
+FEW_HEADS: Fields = {"num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 16}
+GEMMA4: Fields = GEMMA4_SIZES | {
+    "vocab_size_per_layer_input": 64,
+    "hidden_size_per_layer_input": 20,
+}
 NEO: Fields = {
     "vocab_size": 61,
     "hidden_size": 16,
@@ -692,6 +704,102 @@ CASES: dict[str, Case] = {
             "final_logit_softcapping": 3.0,
             "attention_bias": True,
         },
+    ),
+    "gemma4_text/told": Case(
+        "gemma4_text",
+        GEMMA4
+        | FEW_HEADS
+        | {
+            "num_kv_shared_layers": 2,
+            "use_double_wide_mlp": True,
+            "final_logit_softcapping": 3.0,
+        },
+    ),
+    "gemma4_text/options": Case(
+        "gemma4_text",
+        GEMMA4
+        | UNTIED
+        | {
+            "attention_bias": True,
+            "attention_k_eq_v": True,
+            "global_head_dim": 16,
+            "hidden_size_per_layer_input": 0,
+            "num_global_key_value_heads": 1,
+            "rms_norm_eps": 1e-3,
+            "rope_parameters": {
+                SLIDING: {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4},
+                FULL: {
+                    "rope_type": "proportional",
+                    "partial_rotary_factor": 0.5,
+                    "rope_theta": 1e5,
+                    "factor": 2.0,
+                },
+            },
+            "use_bidirectional_attention": "vision",
+        },
+    ),
+    "gemma4_text/mixture": Case(
+        "gemma4_text",
+        GEMMA4_SIZES
+        | FEW_HEADS
+        | {
+            "num_hidden_layers": 2,
+            "layer_types": [SLIDING, FULL],
+            "hidden_size_per_layer_input": 0,
+            "enable_moe_block": True,
+            "num_experts": 3,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 16,
+        },
+        seed=2,
+    ),
+    "gemma4/sees_and_hears": Case(
+        "gemma4",
+        {
+            "text_config": GEMMA4 | FEW_HEADS | {"model_type": "gemma4_text"},
+            "vision_config": {
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "head_dim": 4,
+                "position_embedding_size": 16,
+                "patch_size": 2,
+            },
+            "audio_config": {
+                "hidden_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+                "subsampling_conv_channels": [4, 2],
+                "output_proj_dims": 8,
+            },
+        },
+        repeats=True,
+        seed=5,
+    ),
+    "gemma4_unified_text/equal": Case(
+        "gemma4_unified_text",
+        GEMMA4_SIZES | FEW_HEADS | {"attention_k_eq_v": True},
+        repeats=True,
+        seed=1,
+    ),
+    "gemma4_unified/sees_and_hears": Case(
+        "gemma4_unified",
+        {
+            "text_config": GEMMA4_SIZES | FEW_HEADS | {"model_type": "gemma4_unified_text"},
+            "vision_config": {
+                "patch_size": 2,
+                "pooling_kernel_size": 1,
+                "model_patch_size": 2,
+                "mm_embed_dim": 12,
+                "mm_posemb_size": 4,
+                "output_proj_dims": 12,
+            },
+            "audio_config": {"audio_embed_dim": 8},
+        },
+        repeats=True,
+        seed=3,
     ),
     "gemma3/vision": Case(
         "gemma3",

@@ -27,7 +27,7 @@ from tests.golden_cases import CASES, Case
 GOLDENS = Path(__file__).parent / "goldens"
 TIME = 40
 #: Families whose order of roundings is compared as well.
-ALSO_BFLOAT16 = {"gemma", "gemma2", "gemma3_text"}
+ALSO_BFLOAT16 = {"gemma", "gemma2", "gemma3_text", "gemma4_text"}
 
 
 def randomise(model: torch.nn.Module) -> None:
@@ -43,9 +43,11 @@ def randomise(model: torch.nn.Module) -> None:
         begun = parameter.data - added if is_norm else 0.0
         parameter.data.copy_(begun + noise)
     for name, buffer in sorted(model.named_buffers()):
-        # Weights that are not trained: they begin with 0.
+        # Weights that are not trained: they begin with 0, or scale by 1.
         if name.endswith(("e_score_correction_bias", "expert_bias")):
             buffer.data.copy_(0.3 * torch.randn(buffer.shape))
+        if name.endswith("layer_scalar"):
+            buffer.data.add_(0.3 * torch.randn(buffer.shape))
 
 
 def build(case: Case) -> Any:

@@ -144,6 +144,10 @@ class Runner(Protocol):
         """The score more that each head of a layer has, (heads,), float32."""
         ...
 
+    def layer_scale(self, layer: int) -> float:
+        """What the stream is multiplied by when a layer leaves it."""
+        ...
+
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """Every parameter's name and shape, each once."""
         ...

@@ -15,8 +15,9 @@ from gptcli.types.window import Window
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
-#: "state": what a layer adds that carries one from token to token in place of attention.
-BlockName = Literal["attention", "state", "mlp"]
+#: "state": what a layer adds that carries one from token to token in place of attention; "told": of
+#: what it is told of the token by itself, where there is such.
+BlockName = Literal["attention", "state", "mlp", "told"]
 
 
 @dataclass(frozen=True)

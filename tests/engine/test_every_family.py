@@ -43,6 +43,7 @@ _TEXT = r".*language_model.*\.(q_proj|o_proj)"
 TARGETS: dict[str, Any] = {
     "gemma3": r".*language_model.*\.(q_proj|up_proj)",
     **dict.fromkeys(("mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), _TEXT),
+    **dict.fromkeys(("gemma4", "gemma4_unified"), _TEXT),
     **dict.fromkeys(("mixtral", "qwen3_moe", "olmoe", "minimax_m2"), ATTENTION),
     "laguna": r".*(self_attn\.[qgo]_proj|layers\.0\.mlp\.up_proj)",
     **dict.fromkeys(("ernie4_5_moe", "glm4_moe", "lfm2_moe", "qwen3_next"), ATTENTION),

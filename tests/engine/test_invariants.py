@@ -5,6 +5,8 @@ Every test runs on every golden checkpoint that is no repetition: on every optio
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,14 +19,16 @@ NEAR = {"rtol": 0, "atol": 2e-5}
 
 every_case = pytest.mark.parametrize("case", WAYS)
 #: What is added up.
-POINTS = ("embedding", "attention", "mlp", "stream")
+POINTS = ("embedding", "attention", "mlp", "told", "stream")
 
 
 def places_of(case: str) -> list[tuple[str, int]]:
     """Where a probe that wants these is called, in order: not for a block that a layer lacks."""
     found = [("embedding", -1)]
-    for layer, this in enumerate(runner_of(case).spec.each_layer):
-        there = {"attention": this.mixes, "mlp": this.thinks, "stream": True}
+    spec = runner_of(case).spec
+    told = spec.layer_inputs is not None
+    for layer, this in enumerate(spec.each_layer):
+        there = {"attention": this.mixes, "mlp": this.thinks, "told": told, "stream": True}
         found += [(point, layer) for point in POINTS[1:] if there[point]]
     return found
 
@@ -175,13 +179,17 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     assert list(seen) == places_of(case)
     assert {tuple(t.shape) for t in seen.values()} == {(1, len(row), runner.spec.width)}
     stream = seen["embedding", -1]
-    for layer in range(runner.spec.layers):
-        for point in ("attention", "mlp"):
+    layers = range(runner.spec.layers)
+    for layer in layers:
+        for point in ("attention", "mlp", "told"):
             if (point, layer) in seen:
                 stream = stream + seen[point, layer]
+        stream = stream * runner.layer_scale(layer)
         # The very same additions in the same order.
         assert torch.equal(stream, seen["stream", layer])
-    total = sum(t for (point, _), t in seen.items() if point != "stream")
+    # What a layer leaves is scaled by every later one as well.
+    scales = [math.prod(map(runner.layer_scale, layers[at:])) for at in layers]
+    total = sum(t * scales[max(at, 0)] for (point, at), t in seen.items() if point != "stream")
     torch.testing.assert_close(total, stream, rtol=0, atol=1e-5)
     assert torch.equal(runner.decoder.logits(stream)[0], logits)
 

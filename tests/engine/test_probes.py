@@ -133,15 +133,11 @@ def test_streams_equal_transformers(case, through):
 @pytest.mark.parametrize("chunk", [512, 7])
 @both
 def test_the_parts_add_up(case, chunk, through):
-    """Catches an update that is told before its norm or its scale."""
+    """Catches an update that is told before its norm or its scale, and a layer's own scale."""
     runner, row = runner_through(through, case), rows_of(case)[0]
     streams, _, _ = probed(runner, row, range(len(row)), chunk)
-    total = streams.embedding
-    for layer in range(runner.spec.layers):
-        for update in (streams.attention(layer), streams.mlp(layer)):
-            total = total if update is None else total + update
     last = streams.after(runner.spec.layers - 1)
-    near(total, last, 1e-5)
+    near(streams.added_up(runner), last, 1e-5)
 
 
 @every_case

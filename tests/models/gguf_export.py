@@ -41,6 +41,7 @@ ARCHITECTURES = {
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), gguf.MODEL_ARCH.GEMMA4),
     "falcon_h1": gguf.MODEL_ARCH.FALCON_H1,
     "nemotron_h": gguf.MODEL_ARCH.NEMOTRON_H,
     "glm4": gguf.MODEL_ARCH.GLM4,
@@ -205,7 +206,7 @@ def tensors(config: dict[str, Any], state: Mapping[str, np.ndarray]) -> Tensors:
         ours = names.get_name(theirs, try_suffixes=(".weight", ".bias")) or theirs
         # As all tensors are written: without axes of one.
         whole = ours.endswith(("ssm_a", "ssm_d", "ssm_norm.weight"))
-        yield ours, np.ascontiguousarray(array if whole else array.squeeze())
+        yield ours, np.ascontiguousarray(array if whole else np.atleast_1d(array.squeeze()))
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -433,6 +434,28 @@ def _nemotron(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_rope_dimension_count(int(_partial(config) * width) // heads)
 
 
+def _gemma4(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    common(writer, {**config, "head_dim": None, "num_experts": None})
+    near = [each == "sliding_attention" for each in config["layer_types"]]
+    full = config["per_layer_config"][str(near.index(False))]
+    writer.add_shared_kv_layers(config["num_kv_shared_layers"])
+    writer.add_embedding_length_per_layer_input(config.get("hidden_size_per_layer_input", 0))
+    writer.add_sliding_window_pattern(near)
+    writer.add_sliding_window(config["sliding_window"])
+    writer.add_final_logit_softcapping(config["final_logit_softcapping"] or 0.0)
+    for add in (writer.add_key_length, writer.add_value_length, writer.add_rope_dimension_count):
+        add(full["head_dim"])
+    writer.add_key_length_swa(config["head_dim"])
+    writer.add_value_length_swa(config["head_dim"])
+    writer.add_rope_dimension_count_swa(config["head_dim"])
+    if config["use_double_wide_mlp"]:
+        hidden, shared = config["intermediate_size"], config["num_kv_shared_layers"]
+        first = config["num_hidden_layers"] - shared
+        writer.add_feed_forward_length([hidden] * first + [2 * hidden] * shared)
+    heads = full.get("num_key_value_heads", config["num_key_value_heads"])
+    writer.add_head_count_kv([config["num_key_value_heads"] if n else heads for n in near])
+
+
 def _gemma(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -460,6 +483,7 @@ OWN_SETTINGS = {
     "bloom": _bloom,
     "falcon": _falcon,
     "gemma": _gemma,
+    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), _gemma4),
     "gemma2": _gemma,
     "gpt2": _gpt2,
     "gpt_neox": _neox,
@@ -489,6 +513,12 @@ def extra(config: dict[str, Any]) -> Tensors:
         for name in ("long", "short"):
             factors = np.array(rope[f"{name}_factor"], np.float32)
             yield f"rope_factors_{name}.weight", factors
+    full = rope.get("full_attention", {})
+    if full.get("rope_type") == "proportional":
+        layer = str(config["layer_types"].index("full_attention"))
+        half = config["per_layer_config"][layer]["head_dim"] // 2
+        turning = int(half * full["partial_rotary_factor"])
+        yield "rope_freqs.weight", np.array([1.0] * turning + [1e30] * (half - turning), np.float32)
     if rope.get("rope_type") == "llama3":
         dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
         factors = []
@@ -621,6 +651,10 @@ def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
     return [(at.format("gate"), gate), (at.format("up"), up)]
 
 
+def _scalars(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    return [(name.replace("scalar", "scalar.weight"), array)]
+
+
 CHANGES = {
     "bloom": _headwise,
     "deepseek_v3": gguf_latents.split,
@@ -628,6 +662,7 @@ CHANGES = {
     "gemma": _shifted,
     "gemma2": _shifted,
     "gemma3_text": _shifted,
+    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), _scalars),
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,

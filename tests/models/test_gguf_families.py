@@ -68,7 +68,7 @@ BY_LOGITS |= {"hunyuan_v1_dense", "mistral3", "nemotron", "olmo3", "olmoe", "see
 BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "deepseek_v2", "deepseek_v3"}
 BY_LOGITS |= {"qwen2_vl", "qwen3_vl", "laguna", "lfm2", "qwen3_5_text"}
 BY_LOGITS |= {"llama4_text", "ministral3", "lfm2_moe", "qwen3_5_moe_text", "qwen3_next"}
-BY_LOGITS |= {"falcon_h1", "nemotron_h"}
+BY_LOGITS |= {"falcon_h1", "nemotron_h", "gemma4_text", "gemma4_unified_text"}
 
 #: case → (model_type, fields of its config)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

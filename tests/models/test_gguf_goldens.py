@@ -44,6 +44,8 @@ UNHELD = {
     "gemma2/options": "no soft-caps",
     "gemma3_text/options": "biases of attention",
     "gemma3_text/two_ropes": "a window in two layers of three",
+    "gemma4_text/mixture": "a mixture",
+    "gemma4_text/options": "biases of attention, stretched rotary positions",
     "gpt2/options": "an MLP that is not four times as wide",
     "gpt_neox/options": "no biases, another activation",
     "gpt_oss/mxfp4": "another swiglu_limit",

@@ -258,6 +258,40 @@ def test_sentencepiece_s_ids(tmp_path: Path, write_llama, drain, space: bool) ->
     assert (settings["unk_token"], settings["add_prefix_space"]) == ("<unk>", space)
 
 
+def _add_merges(data: bytes):
+    """The same as Gemma 4's converter writes it: with merges, and scores that say nothing."""
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=data)
+    pieces = {theirs.id_to_piece(at): -theirs.get_score(at) for at in range(288)}
+    cuts = [(pieces[text], text, cut) for text in pieces for cut in range(1, len(text))]
+    pairs = [(text[:cut], text[cut:]) for _, text, cut in sorted(cuts)]
+    add_pieces = _add_pieces(data, add_space_prefix=False, add_bos_token=True)
+
+    def add(writer: gguf.GGUFWriter) -> None:
+        add_pieces(writer)
+        writer.add_tokenizer_model("gemma4")
+        writer.add_tokenizer_pre("gemma4")
+        writer.add_token_scores([0.0] * 288)
+        writer.add_token_merges([" ".join(each) for each in pairs if set(each) <= set(pieces)])
+        writer.add_bos_token_id(1)
+        writer.add_eos_token_id(2)
+
+    return add
+
+
+def test_pieces_with_merges(tmp_path: Path, write_llama, drain) -> None:
+    """Catches Gemma 4's merges left for its scores, or a space put before its texts."""
+    data = train(vocab_size=288, add_dummy_prefix=False)
+    write_llama(tmp_path / "x.gguf", extra=_add_merges(data))
+    out = tmp_path / "out"
+    out.mkdir()
+    drain(convert(tmp_path / "x.gguf", out, "tiny", "a test"))
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=data), OurTokenizer(out)
+    assert ours.prefix == [1]
+    for text in [*TEXTS, "abcab dé漢 cab.1  a"]:
+        assert ours.encode(text) == (theirs.encode(text) if text else [])
+        assert b"".join(map(ours.bytes_of, ours.encode(text))).decode() == text
+
+
 def test_likely_pieces(tmp_path: Path, write_llama) -> None:
     """Catches T5's kind cut by merges, its table of letters lost, or a BOS that it has not."""
     data = train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gptcli.backends.local.looking import check_layer, looked_at
 from gptcli.backends.local.next_tokens import LocalWalk
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gptcli.engine.probes.attention import AttentionWeights
     from gptcli.engine.probes.state_lengths import StateLengths
     from gptcli.engine.probes.streams import Streams
+    from gptcli.engine.runner import Runner
 
 Scored = tuple[tuple[Token, float], ...]
 
@@ -106,7 +107,7 @@ class _Rounds:
             blocks=tuple(self._blocks(streams, seen, carried)),
             final=tuple(final.tolist()),
             final_norm=float(length(final)),
-            sum_error=_sum_error(streams, spec.layers),
+            sum_error=_sum_error(streams, self._runner),
             distribution=distribution,
             drawn=walk.draw(),
             text=walk.taken.decode(errors="replace"),
@@ -135,27 +136,16 @@ class _Rounds:
 
         spec = self._runner.spec
         chosen = range(spec.layers) if self._request.layers is None else self._request.layers
-        # Blocks side by side read the same stream.
-        serial = spec.blocks == "serial"
-        found: list[tuple[int, BlockName, Array, Array, Array]] = []
-        for layer in chosen:
-            before, between = streams.after(layer - 1)[-1], streams.before_mlp(layer)[-1]
-            update, last = streams.attention(layer), streams.mlp(layer)
-            if update is not None:
-                attends = spec.each_layer[layer].attends
-                name: BlockName = "attention" if attends else "state"
-                found.append((layer, name, update[-1], before, between))
-            if last is not None:
-                read = between if serial else before
-                found.append((layer, "mlp", last[-1], read, streams.after(layer)[-1]))
-        says = self._says([after for *_, after in found])
-        for (layer, name, added, read, after), said in zip(found, says, strict=True):
+        steps = [step for layer in chosen for step in _steps(spec, streams, layer)]
+        says = self._says([step.after for step in steps])
+        for step, said in zip(steps, says, strict=True):
+            layer, name = step.layer, step.name
             yield Block(
                 layer=layer,
                 name=name,
-                norm=float(length(added)),
-                cosine=float(cosine(added, read)),
-                stream_norm=float(length(after)),
+                norm=float(length(step.update)),
+                cosine=float(cosine(step.update, step.read)),
+                stream_norm=float(length(step.after)),
                 says=said,
                 looks=self._looks(seen.of(layer)) if name == "attention" else (),
                 state=tuple(carried.of(layer)[-1].tolist()) if name == "state" else (),
@@ -188,16 +178,42 @@ class _Rounds:
         return tuple(zip(map(self._model.token, ids), values, strict=True))
 
 
-def _sum_error(streams: Streams, layers: int) -> float:
+class _Step(NamedTuple):
+    """An update of the last position's stream: what it read, and what the stream is with it."""
+
+    layer: int
+    name: BlockName
+    update: Array
+    read: Array
+    after: Array
+
+
+def _steps(spec: ModelSpec, streams: Streams, layer: int) -> Iterator[_Step]:
+    """Those of a layer, in order. Behind the last, the stream is as the layer leaves it."""
+    before, between = streams.after(layer - 1)[-1], streams.before_mlp(layer)[-1]
+    mixed, thought, told = streams.attention(layer), streams.mlp(layer), streams.told(layer)
+    found: list[_Step] = []
+    if mixed is not None:
+        name: BlockName = "attention" if spec.each_layer[layer].attends else "state"
+        found.append(_Step(layer, name, mixed[-1], before, between))
+    if thought is not None:
+        # Blocks side by side read the same stream.
+        read = between if spec.blocks == "serial" else before
+        found.append(_Step(layer, "mlp", thought[-1], read, streams.behind_mlp(layer)[-1]))
+    if told is not None:
+        behind = streams.behind_mlp(layer)[-1]
+        found.append(_Step(layer, "told", told[-1], behind, behind))
+    # Rounded, and scaled, as the layer has it.
+    found[-1:] = [each._replace(after=streams.after(layer)[-1]) for each in found[-1:]]
+    yield from found
+
+
+def _sum_error(streams: Streams, runner: Runner) -> float:
     """At the last position."""
     from gptcli.engine.arrays import float32
 
-    total = float32(streams.embedding[-1])
-    for layer in range(layers):
-        for update in (streams.attention(layer), streams.mlp(layer)):
-            if update is not None:
-                total = total + float32(update[-1])
-    return float(abs(total - float32(streams.after(layers - 1)[-1])).max())
+    last = streams.after(runner.spec.layers - 1)[-1]
+    return float(abs(streams.added_up(runner)[-1] - float32(last)).max())
 
 
 def _facts(spec: ModelSpec) -> Facts:

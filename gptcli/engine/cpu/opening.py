@@ -29,6 +29,7 @@ from gptcli.engine.cpu.packing.origin import Origin, origin_of, packed_path
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.quantise import Rounding
+from gptcli.engine.cpu.packing.section import LAYER_TABLE
 from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner, cache_dtype
@@ -62,8 +63,13 @@ class KernelChoice(Chosen):
     texts: Texts = ()
 
     def bytes(self, spec: ModelSpec) -> int:
-        """How much memory the packed weights take."""
+        """How long the packed weights are."""
         return places(spec, self.kinds, self.library)[1]
+
+    def held(self, spec: ModelSpec) -> int:
+        """How much memory they take in a file: of the layers' table, which is last, rows only."""
+        found, size = places(spec, self.kinds, self.library)
+        return found[LAYER_TABLE][1] if LAYER_TABLE in found else size
 
     def scratch(self, spec: ModelSpec, context: int, threads: int) -> int:
         """What so many threads compute with beside weights and cache."""
@@ -140,7 +146,7 @@ def _packed(
     def load(*, unseen: bool) -> PackedWeights | None:
         found = packed_file.load(path, spec, kinds, choice.library, origin, unseen=unseen)
         if found is not None:
-            _check_memory(described, choice, found.size, limit, threads)
+            _check_memory(described, choice, found.begun, limit, threads)
         return found
 
     found = load(unseen=False)
@@ -153,7 +159,7 @@ def _packed(
         # As torch has a model in bfloat16: all of it is.
         parameters = Parameters(described, exact=name != "bfloat16")
         plan = spec, kinds, parameters
-        _check_memory(described, choice, choice.bytes(spec), limit, threads)
+        _check_memory(described, choice, choice.held(spec), limit, threads)
         if identity.settled(origin.files) != origin.stamp:
             raise _changed(described)
         with suppress(OSError):
@@ -185,6 +191,7 @@ def _packed(
         except OSError as error:
             # A full or read-only disk: packed weights are a convenience.
             reason = _why(path, choice.bytes(spec), error)
+    _check_memory(described, choice, choice.bytes(spec), limit, threads)
     packed = pack(*plan, choice.library, threads=threads, rounding=Rounding(rounding.weights))
     if identity.stamp(origin.files) != origin.stamp:
         raise _changed(described)

@@ -36,17 +36,19 @@ def scratch_bytes(spec: ModelSpec, tokens: int, item: int) -> int:
     """What a forward by torch over so many tokens needs beside weights and cache, about.
 
     The stream and what is added to it, queries, keys and values, what attention gathers, the MLP's
-    hidden features and their product's other forms, each in numbers of `item` bytes; the scores of
-    a layer's attention where torch has to write them out, in float32; and the logits of one token.
+    hidden features and their product's other forms, what all layers are told of the tokens, each in
+    numbers of `item` bytes; the scores of a layer's attention where torch has to write them out, in
+    float32; and the logits of one token.
     """
     widest = max(
         spec.width,
         *(max(2 * shape.hidden, _attended(spec, shape)) for shape in spec.shapes),
         *(2 * sum(each.mixer.parts) for each in spec.each_layer if each.mixer),
     )
+    told = 0 if spec.layer_inputs is None else 3 * spec.layers * spec.layer_inputs.size
     written_out = spec.sinks or spec.attention_softcap is not None
     scores = 4 * max(shape.heads for shape in spec.shapes) * tokens**2 if written_out else 0
-    return item * (tokens * (3 * spec.width + 3 * widest) + spec.vocab) + scores
+    return item * (tokens * (3 * spec.width + 3 * widest + told) + spec.vocab) + scores
 
 
 def _attended(spec: ModelSpec, shape: LayerShape) -> int:

@@ -35,8 +35,8 @@ def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> floa
     states of mixers.
     """
     numbers = sum(
-        kept * _seen(each, at)
-        for each, kept in zip(spec.each_layer, spec.kept, strict=True)
+        spec.kept[spec.source(layer)] * _seen(each, at)
+        for layer, each in enumerate(spec.each_layer)
         for at in range(depth + 1, depth + tokens + 1)
     )
     return itemsize * numbers / tokens + spec.row_bytes

@@ -23,6 +23,13 @@ Floats = NDArray[np.float32]
 @quiet
 def inverse_frequencies(rope: Rope, context: int) -> Floats:
     """Radians per position for each feature pair, (dim / 2,); see rope.inverse_frequencies."""
+    found = _all_frequencies(rope, context)
+    if rope.turning is not None:
+        found[rope.turning :] = 0
+    return found
+
+
+def _all_frequencies(rope: Rope, context: int) -> Floats:
     exponents = np.arange(0, rope.dim, 2).astype(np.float32) / np.float32(rope.dim)
     scaling = rope.scaling
     theta = rope.theta

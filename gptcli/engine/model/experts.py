@@ -47,6 +47,11 @@ class Experts:
 
     latent: experts read, and say, so many features, into which one linear map takes the token, and
     from which another takes their sum. shared: what is added to that sum.
+
+    apart: the router and the experts each read the stream through a norm of their own, and a norm
+    stands behind the experts' sum and behind what the shared expert says, which alone reads what
+    an MLP does. The router's scores are divided by sqrt(width), and each expert has a number that
+    its share is multiplied by last, as in Gemma 4.
     """
 
     count: int
@@ -62,3 +67,4 @@ class Experts:
     on_input: bool = False
     latent: int | None = None
     shared: SharedExpert | None = None
+    apart: bool = False

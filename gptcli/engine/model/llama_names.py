@@ -82,14 +82,16 @@ def attention_rules(
     """
     theirs, ours = f"layers.{{i}}.{block}", f"{OURS}.attention"
     layers, bias = where(spec, lambda each: each.attends), spec.qkv_bias
+    kept = where(spec, lambda each: each.keeps)
+    valued = where(spec, lambda each: each.keeps and not each.values_are_keys)
     queries, groups = f"{theirs}.q_proj", 1
     into: str | tuple[str, ...] = f"{ours}.query"
     if spec.attention_gate is not None and spec.attention_gate.over == "feature":
         into, groups = (f"{ours}.query", f"{ours}.gate"), spec.heads
     return [
         *linear(queries, into, bias=bias, groups=groups, layers=layers),
-        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=bias, layers=layers),
-        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=bias, layers=layers),
+        *linear(f"{theirs}.k_proj", f"{ours}.key", bias=bias, layers=kept),
+        *linear(f"{theirs}.v_proj", f"{ours}.value", bias=bias, layers=valued),
         *linear(f"{theirs}.{out}", f"{ours}.out", bias=spec.out_bias, layers=layers),
     ]
 
@@ -124,9 +126,10 @@ def head_norm_rules(spec: ModelSpec, query: str = "q_norm", key: str = "k_norm")
         return []
     theirs, ours, bias = "layers.{i}.self_attn", f"{OURS}.attention", spec.head_norm.norm.bias
     layers = where(spec, lambda each: each.attends and each.normed_heads)
+    kept = where(spec, lambda each: each.keeps and each.normed_heads)
     return [
         *linear(f"{theirs}.{query}", f"{ours}.query_norm", bias=bias, layers=layers),
-        *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=layers),
+        *linear(f"{theirs}.{key}", f"{ours}.key_norm", bias=bias, layers=kept),
     ]
 
 

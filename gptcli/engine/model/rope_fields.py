@@ -20,7 +20,7 @@ from gptcli.engine.model.rotations import (
 FULL, SLIDING = "full_attention", "sliding_attention"
 #: Nothing is stretched so far; powers and logarithms of more have no floats.
 _MOST_FACTOR = 1 << 20
-_KNOWN = "default, linear, dynamic, llama3, yarn, longrope"
+_KNOWN = "default, linear, dynamic, llama3, yarn, longrope, proportional"
 
 
 def rope(
@@ -95,6 +95,8 @@ def _rope(
     if fields is not None:
         base = fields.number("rope_theta", base)
         part = fields.number("partial_rotary_factor", part)
+    if fields is not None and _kind(fields) == "proportional":
+        return _proportional(fields, base, head_dim, part, interleaved)
     dim = int(head_dim * min(part, 1))
     if fields is not None and _kind(fields) == "dynamic" and fields.get("alpha") and dim > 2:
         # Hunyuan's: the base grows once and for all.
@@ -107,6 +109,20 @@ def _rope(
         # Its formula divides by the logarithm.
         raise config.bad("rope_theta", f"must be more than 1 with yarn, not {base:g}")
     return Rope(base, dim, scaling, interleaved)
+
+
+def _proportional(
+    fields: ConfigFields, theta: float, head_dim: int, part: float, interleaved: bool
+) -> Rope:
+    """A part of the pairs turns as if all did."""
+    turning = int(part * head_dim // 2) if part <= 1 else 0
+    if head_dim % 2 or not turning:
+        reason = f"must make some of {head_dim} features, an even number, not {part:g} of them"
+        raise fields.bad("partial_rotary_factor", reason)
+    factor = fields.number("factor", 1.0)
+    scaling = None if factor == 1 else LinearScaling(factor)
+    turns = turning if 2 * turning < head_dim else None
+    return Rope(theta, head_dim, scaling, interleaved, turning=turns)
 
 
 def _grown(fields: ConfigFields, theta: float, dim: int) -> float:

@@ -76,13 +76,15 @@ class Rope:
     """Rotary positions (arXiv:2104.09864) over the first `dim` features of each head.
 
     Feature j is paired with feature j + dim/2, as most weights for transformers are stored, or,
-    where `interleaved`, feature 2j with 2j + 1.
+    where `interleaved`, feature 2j with 2j + 1. turning: only so many pairs turn, the first, each
+    as fast as if all did; None: all.
     """
 
     theta: float
     dim: int
     scaling: Scaling | None = None
     interleaved: bool = False
+    turning: int | None = None
 
 
 @dataclass(frozen=True)

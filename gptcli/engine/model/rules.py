@@ -4,10 +4,12 @@ The decoder's own names: embedding, embedding_norm, positions, layers.{i}.{atten
 attention.{query, key, value, gate, out, query_norm, key_norm} or mixer.{query, key, value, gate,
 step, strength, norm, out, …_filter}, attention_post_norm, mlp_norm, mlp.{gate, up, down} or
 mlp.{router, latent_in, experts.{n}.{gate, up, down}, latent_out, shared.{gate, up, down},
-shared_gate}, mlp_post_norm}, final_norm, unembedding; each with .weight and, where the spec says
-so, .bias; and, by themselves, layers.{i}.attention.sinks, layers.{i}.mixer.{step_bias, decay_log,
-skip}, layers.{i}.mlp.correction and head_bias. Latent attention has attention.{query_latent,
-query_latent_norm, query, latent, latent_norm, absorb, value, out}.
+shared_gate, {router, experts}_norm, {experts, shared}_post_norm}, mlp_post_norm,
+told.{gate, out, norm}}, layer_inputs.{table, project, norm}, final_norm, unembedding; each with
+.weight and, where the spec says so, .bias; and, by themselves, layers.{i}.attention.sinks,
+layers.{i}.mixer.{step_bias, decay_log, skip}, layers.{i}.mlp.{correction, expert_scales},
+layers.{i}.scale and head_bias. Latent attention has attention.{query_latent, query_latent_norm,
+query, latent, latent_norm, absorb, value, out}.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
+from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope, Temperature
 
@@ -89,8 +90,9 @@ class LayerSpec:
     included), None for all of them; chunk: it sees nothing before the last multiple of this;
     mixture: its MLP is the spec's `experts`; shape: its own sizes; normed_heads: has `head_norm`;
     mixer: what it has in place of attention, or beside it where `beside`: both then read the same,
-    and what they say is added up; mixes, thinks: whether it has attention or a mixer at all, and
-    an MLP.
+    and what they say is added up; mixes, thinks: whether it has attention or a mixer, and an MLP;
+    reads: the layer before it, of its shape and window, whose keys and values it meets, None for
+    its own; values_are_keys: values are what keys are projected to, before their norm and RoPE.
     """
 
     rope: Rope | None = None
@@ -104,6 +106,13 @@ class LayerSpec:
     beside: bool = False
     mixes: bool = True
     thinks: bool = True
+    reads: int | None = None
+    values_are_keys: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it has keys and values of its own."""
+        return self.attends and self.reads is None
 
     @property
     def attends(self) -> bool:
@@ -128,14 +137,16 @@ class ModelSpec:
     logit that takes part in the softmax and has no value.
     attention_gate: a gate of what it gathers, read from the stream as queries are. latents: keys
     and values are one latent; `heads` is then of queries, kv_heads 1, head_dim of what is kept.
-    attention_out_scale multiplies what it says.
+    attention_out_scale multiplies what it says. value_norm: the epsilon of an RMSNorm of each
+    head's values, which has no weight.
 
     MLP. gated: down(activation(gate_scale * gate) * (up + up_offset)); gate_limit: the gate is cut
     off above it, `up` on both sides. mlp_out_scale multiplies what it says.
 
     Layers. norms: before each block reads the stream, on its update before that is added, or
     both; blocks: one after the other, or both reading the same stream, through a norm each or
-    through one; residual_scale multiplies the updates.
+    through one; residual_scale multiplies the updates. layer_inputs: what each layer is told of its
+    token, behind its MLP; layer_scales: what it leaves is multiplied by a number of its own.
 
     Ends. embedding_scale multiplies the embedding, rounded to the model's dtype as Gemma was
     trained; logit_scale multiplies the logits, before their softcap.
@@ -164,6 +175,7 @@ class ModelSpec:
     attention_softcap: float | None = None
     sinks: bool = False
     attention_gate: OutputGate | None = None
+    value_norm: float | None = None
     latents: Latents | None = None
     experts: Experts | None = None
     attention_out_scale: float = 1.0
@@ -174,6 +186,8 @@ class ModelSpec:
     norms: Literal["before", "after", "both"] = "before"
     blocks: Literal["serial", "parallel", "parallel_one_norm"] = "serial"
     residual_scale: float = 1.0
+    layer_inputs: LayerInputs | None = None
+    layer_scales: bool = False
     embedding_norm: bool = False
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
@@ -224,7 +238,12 @@ class ModelSpec:
     def kept(self) -> tuple[int, ...]:
         """How many numbers a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
-        return tuple(shape.kept if each.attends else 0 for each, shape in pairs)
+        return tuple(shape.kept if each.keeps else 0 for each, shape in pairs)
+
+    def source(self, layer: int) -> int:
+        """The layer whose keys and values a layer's attention meets."""
+        reads = self.each_layer[layer].reads
+        return layer if reads is None else reads
 
     @cached_property
     def row_bytes(self) -> int:

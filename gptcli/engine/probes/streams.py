@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.arrays import Array, float32, namespace
 from gptcli.engine.probe import Point
+from gptcli.engine.runner import Runner
 
-_POINTS = frozenset({"embedding", "attention", "mlp", "stream"})
+_POINTS = frozenset({"embedding", "attention", "mlp", "told", "stream"})
 
 
 class Streams:
@@ -43,6 +44,10 @@ class Streams:
         """What the layer's MLP added, (positions, width)."""
         return self._of("mlp", layer) if ("mlp", layer) in self._parts else None
 
+    def told(self, layer: int) -> Array | None:
+        """What the layer added of what it is told of the token, (positions, width)."""
+        return self._of("told", layer) if ("told", layer) in self._parts else None
+
     def after(self, layer: int) -> Array:
         """The stream after a layer, (positions, width); -1 is before the first."""
         return self.embedding if layer < 0 else self._of("stream", layer)
@@ -51,6 +56,21 @@ class Streams:
         """The stream with the attention's update and without the MLP's, (positions, width)."""
         update = self.attention(layer)
         return self.after(layer - 1) if update is None else self.after(layer - 1) + update
+
+    def behind_mlp(self, layer: int) -> Array:
+        """The stream with the MLP's update too, and before all that comes behind it."""
+        update = self.mlp(layer)
+        return self.before_mlp(layer) if update is None else self.before_mlp(layer) + update
+
+    def added_up(self, runner: Runner) -> Array:
+        """The embedding and all updates, in float32: the stream after the last layer, otherwise."""
+        total = float32(self.embedding)
+        for layer in range(runner.spec.layers):
+            for point in ("attention", "mlp", "told"):
+                if (point, layer) in self._parts:
+                    total = total + float32(self._of(point, layer))
+            total = total * runner.layer_scale(layer)
+        return total
 
     def _of(self, point: str, layer: int) -> Array:
         parts = self._parts[point, layer]

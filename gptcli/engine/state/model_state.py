@@ -21,7 +21,7 @@ from gptcli.engine.state.recurrent_state import RecurrentState
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
 GROWTH = LEAST_TOKENS
-#: Of a layer in which tokens do not meet.
+#: Of a layer in which tokens do not meet, or which meets keys and values of another.
 NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
 
 
@@ -197,7 +197,7 @@ def new_state(
     """
     layers: list[LayerState] = []
     for each, shape in zip(spec.each_layer, spec.shapes, strict=True):
-        attention = KeysValues(shape if each.attends else NOTHING, batch, like, group=group)
+        attention = KeysValues(shape if each.keeps else NOTHING, batch, like, group=group)
         if each.mixer is None:
             layers.append(attention)
             continue

@@ -61,7 +61,7 @@ class PagedState(ForwardState):
         if mixers:
             slots = SlotPool(mixers, like, kept=kept_states(spec), multiple=group)
         pairs = zip(spec.each_layer, spec.shapes, strict=True)
-        shapes = [shape if each.attends else NOTHING for each, shape in pairs]
+        shapes = [shape if each.keeps else NOTHING for each, shape in pairs]
         self.pool = PagePool(shapes, like, pages, size, idle=idle, slots=slots)
         states = iter(slots.layers if slots is not None else ())
         self.layers = []

@@ -9,18 +9,14 @@ from torch.nn import functional as F
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
-from gptcli.engine.torch.layers import Layer, Norm
+from gptcli.engine.torch.layer_inputs import ToldToLayers
+from gptcli.engine.torch.layers import Layer
 from gptcli.engine.torch.masks import slopes, visible, with_distance
+from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
-
-
-class Table(nn.Module):
-    """A row of features for every index: an embedding, or its reverse."""
-
-    def __init__(self, rows: int, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(rows, width))
+from gptcli.engine.torch.self_attention import Lent
+from gptcli.engine.torch.table import Table
 
 
 class Decoder(nn.Module):
@@ -35,6 +31,8 @@ class Decoder(nn.Module):
         self.embedding = Table(spec.vocab, spec.width)
         self.embedding_norm = Norm(spec.norm, spec.width) if spec.embedding_norm else None
         self.positions = Table(spec.context, spec.width) if spec.learned_positions else None
+        told = spec.layer_inputs
+        self.layer_inputs = None if told is None else ToldToLayers(spec, told)
         self.layers = nn.ModuleList(Layer(spec, this) for this in spec.each_layer)
         self.final_norm = Norm(spec.norm, spec.width)
         self.unembedding = None if spec.tied else Table(spec.vocab, spec.width)
@@ -94,9 +92,13 @@ class Decoder(nn.Module):
                 with_distance(mask, at, total, self.slopes[heads], stream.dtype)
                 for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
             ]
+        told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
+        read = {each.reads for each in self.spec.each_layer if each.reads is not None}
+        lent: Lent = dict.fromkeys(read)
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
-            stream = layer(stream, index, state, masks[sight], turn, probe)
+            own = None if told is None else told[:, :, index]
+            stream = layer(stream, index, state, masks[sight], turn, lent, own, probe)
             if probe is not None:
                 probe("stream", index, stream, state.lengths[0])
         state.advance([time] * ids.size(0) if counts is None else counts)

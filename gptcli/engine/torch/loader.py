@@ -84,10 +84,14 @@ def load(described: Described, compute: Compute) -> TorchRunner:
     target = pick_device(compute.device)
     kind = pick_dtype(compute.dtype, planned.source.dtype, target)
     tokens = memory.least_tokens(limit)
+    shapes = dict(planned.shapes)
+    if target.type == "cpu" and kind == planned.source.dtype:
+        # It stays in the file, of which a token reads a row.
+        shapes.pop("layer_inputs.table.weight", None)
     memory.check(
         str(place),
         decoder.spec,
-        kind.itemsize * sum(shape.numel() for shape in planned.shapes.values()),
+        kind.itemsize * sum(shape.numel() for shape in shapes.values()),
         scratch=memory.scratch_bytes(decoder.spec, tokens, kind.itemsize),
         dtype=str(kind).removeprefix("torch."),
         item=kind.itemsize,

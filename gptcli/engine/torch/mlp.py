@@ -10,9 +10,11 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.experts import Experts, Groups
 from gptcli.engine.model.spec import Activation, ModelSpec
+from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.scaled import scaled
 
-_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+#: The functions of an MLP, by their names.
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
@@ -34,7 +36,7 @@ class MLP(nn.Module):
         self.gate = nn.Linear(width, hidden, bias=spec.mlp_bias) if spec.gated else None
         self.up = nn.Linear(width, hidden, bias=spec.mlp_bias)
         self.down = nn.Linear(hidden, width, bias=spec.mlp_bias)
-        self.activation = _ACTIVATIONS[spec.activation]
+        self.activation = ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
         self.gate_scale, self.out_scale = spec.gate_scale, spec.mlp_out_scale
 
@@ -74,16 +76,29 @@ class Mixture(nn.Module):
         self.shared = None if shared is None else MLP(spec, shared.hidden)
         gated = shared is not None and shared.gated
         self.shared_gate = nn.Linear(spec.width, 1, bias=False) if gated else None
+        if experts.apart:
+            self.router_norm = Norm(spec.norm, spec.width)
+            self.experts_norm = Norm(spec.norm, spec.width)
+            self.experts_post_norm = Norm(spec.norm, spec.width)
+            self.shared_post_norm = Norm(spec.norm, spec.width)
+            self.expert_scales = nn.Parameter(torch.empty(count))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, t, width) → (b, t, width)."""
-        flat = x.flatten(0, 1)
-        shares, chosen = self.route(flat)
-        out = self._chosen(flat if self.latent_in is None else self.latent_in(flat), shares, chosen)
+    def forward(self, x: Tensor, stream: Tensor | None = None) -> Tensor:
+        """What an MLP reads, and the stream that it is of, (b, t, width) each → (b, t, width)."""
+        flat = asked = read = x.flatten(0, 1)
+        if self.spec.apart:
+            assert stream is not None
+            apart = stream.flatten(0, 1)
+            asked = self.router_norm(apart) * apart.size(-1) ** -0.5
+            read = self.experts_norm(apart)
+        shares, chosen = self.route(asked)
+        out = self._chosen(read if self.latent_in is None else self.latent_in(read), shares, chosen)
         if self.latent_out is not None:
             out = self.latent_out(out)
         if self.shared is not None:
             beside = self.shared(flat)
+            if self.spec.apart:
+                out, beside = self.experts_post_norm(out), self.shared_post_norm(beside)
             gate = self.shared_gate
             out = out + (beside if gate is None else torch.sigmoid(gate(flat)) * beside)
         return out.view_as(x)
@@ -123,7 +138,8 @@ class Mixture(nn.Module):
         shares = chances.gather(-1, chosen)
         if spec.normalised:
             shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=LEAST_SUM)
-        return shares * spec.scale, chosen
+        shares = shares * spec.scale
+        return (shares * self.expert_scales[chosen] if spec.apart else shares), chosen
 
     @property
     def _router_dtype(self) -> torch.dtype:

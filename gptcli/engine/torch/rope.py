@@ -37,6 +37,13 @@ def inverse_frequencies(rope: Rope, device: torch.device, context: int) -> Tenso
     frequencies that short prompts have in transformers; a larger one those that a prompt of that
     length has. vLLM and llama.cpp decide by the context in use as well.
     """
+    found = _all_frequencies(rope, device, context)
+    if rope.turning is not None:
+        found[rope.turning :] = 0
+    return found
+
+
+def _all_frequencies(rope: Rope, device: torch.device, context: int) -> Tensor:
     exponents = torch.arange(0, rope.dim, 2, dtype=torch.int64, device=device).float() / rope.dim
     scaling = rope.scaling
     if isinstance(scaling, DynamicScaling):

@@ -40,7 +40,8 @@ class TorchRunner:
     def facts(self) -> RunnerFacts:
         """See Runner."""
         # A tied table is read in full by the head.
-        rows = {"positions.weight"} | (set() if self.spec.tied else {"embedding.weight"})
+        rows = {"positions.weight", "layer_inputs.table.weight"}
+        rows |= set() if self.spec.tied else {"embedding.weight"}
         parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
         return RunnerFacts(
             device=str(self.device),
@@ -195,6 +196,11 @@ class TorchRunner:
         attention = self.decoder.get_submodule(f"layers.{layer}.attention")
         found: Tensor | None = attention.sinks  # type: ignore[assignment]
         return None if found is None else found.detach().float()
+
+    def layer_scale(self, layer: int) -> float:
+        """See Runner."""
+        found: Tensor | None = self.decoder.layers[layer].scale  # type: ignore[assignment]
+        return 1.0 if found is None else float(found)
 
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner. Adapters that are kept apart are parameters of their own."""

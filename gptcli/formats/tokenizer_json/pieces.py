@@ -65,11 +65,13 @@ def tokenizer(
     *,
     added: Sequence[Part] = (),
     begin: tuple[str, int] | None = None,
+    merges: Sequence[tuple[str, str]] | None = None,
 ) -> Part:
     """tokenizer.json as a dict, checked to be one that the library can build.
 
     added: tokens beyond the pieces, or other settings of some of them. begin: the text and id of
-    what stands before every document. Raises UnfitError.
+    what stands before every document. merges: in their order, where these are known; scores do not
+    count then. Raises UnfitError.
     """
     if not all(math.isfinite(piece.score) for piece in pieces):
         raise UnfitError("a score is not a number")
@@ -82,7 +84,7 @@ def tokenizer(
         raise UnfitError("a piece appears twice")
     special = {token["id"]: token for token in (*_added(pieces, texts), *added)}
     found = parts.whole(
-        _model(pieces, texts, unigram=rules.unigram),
+        _model(pieces, texts, merges, unigram=rules.unigram),
         special.values(),
         normalizer=parts.sequence("normalizers", _normalizers(rules)),
         pre_tokenizer=_first_space() if rules.prefix == "first" else None,
@@ -93,14 +95,21 @@ def tokenizer(
     return found
 
 
-def _model(pieces: Sequence[Piece], texts: Sequence[str], *, unigram: bool) -> Part:
-    """texts: the pieces as the vocabulary spells them."""
+def _model(
+    pieces: Sequence[Piece],
+    texts: Sequence[str],
+    merges: Sequence[tuple[str, str]] | None,
+    *,
+    unigram: bool,
+) -> Part:
+    """texts: the pieces as the vocabulary spells them; merges: None where scores tell them."""
     unknown = next((at for at, p in enumerate(pieces) if p.kind is PieceKind.UNKNOWN), None)
     fallback = any(piece.kind is PieceKind.BYTE for piece in pieces)
     if not unigram:
         name = None if unknown is None else pieces[unknown].text
         vocab = {text: at for at, text in enumerate(texts)}
-        return parts.bpe(vocab, _merges(pieces), unknown=name, byte_fallback=fallback)
+        merges = _merges(pieces) if merges is None else merges
+        return parts.bpe(vocab, merges, unknown=name, byte_fallback=fallback)
     if unknown is None:
         raise UnfitError("it has no piece for what is unknown")
     scores = [piece.score for piece in pieces]

@@ -1,7 +1,8 @@
 """The tokenizer that a GGUF file carries, as tokenizer.json and tokenizer_config.json.
 
-Three kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
-merging; `llama`, SentencePiece's BPE; and `t5`, its Unigram. Keys:
+Four kinds: `gpt2`, byte-level BPE, where `tokenizer.ggml.pre` names how a text is split before
+merging; `llama`, SentencePiece's BPE, and `gemma4`, the same with merges of its own; and `t5`,
+SentencePiece's Unigram. Keys:
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -19,7 +20,7 @@ from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind, PieceRules
 from gptcli.formats.tokenizer_json.splitting import WAYS, Splitting
 from gptcli.models.gguf.fields import shown
 
-_KINDS = ("gpt2", "llama", "t5")
+_KINDS = ("gpt2", "llama", "t5", "gemma4")
 _OTHER_KINDS = {"bert": "WordPiece", "rwkv": "RWKV"}
 #: Keys of `tokenizer.ggml` beside the ids of tokens, and those that must be off.
 _KNOWN = {"model", "pre", "tokens", "token_type", "scores", "merges", "token_type_count"}
@@ -172,7 +173,12 @@ class Vocabulary:
         return WAYS[pre]
 
     def _pieces(self, begin: tuple[str, int] | None) -> dict[str, Any]:
-        scores = self._list("scores", float, len(self.tokens))
+        merges = None
+        if self._model == "gemma4":
+            scores = [0.0] * len(self.tokens)
+            merges = [(one, two) for one, two in map(self._pair, self._list("merges", str))]
+        else:
+            scores = self._list("scores", float, len(self.tokens))
         found = [Piece(*piece) for piece in zip(self.tokens, scores, self.types, strict=True)]
         rules = PieceRules(
             "all" if self._prefixed else "none",
@@ -180,7 +186,7 @@ class Vocabulary:
             character_map=self._character_map(),
             unigram=self._model == "t5",
         )
-        return pieces.tokenizer(found, rules, begin=begin)
+        return pieces.tokenizer(found, rules, begin=begin, merges=merges)
 
     def _character_map(self) -> str | None:
         """SentencePiece's table of letters, in base64, where the file has one."""

@@ -200,12 +200,18 @@ def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
     """For each round: what every block adds, and the probabilities at several temperatures."""
     drawn = _Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
     for (left, right), each in zip(drawn.axes, rounds, strict=True):
-        for name, colour in (("attention", "C0"), ("state", "C2"), ("mlp", "C1")):
-            blocks = [block for block in each.blocks if block.name == name]
-            if not blocks:
-                continue
-            places = [block.layer + (0.2 if name == "mlp" else -0.2) for block in blocks]
-            left.bar(places, [block.norm for block in blocks], 0.4, color=colour, label=name)
+        colours = {"attention": "C0", "state": "C2", "mlp": "C1", "told": "C3"}
+        kinds = {block.name for block in each.blocks}
+        # What is in attention's place has its place.
+        order = [("attention", "state"), ("mlp",), ("told",)]
+        bars = [names for names in order if kinds.intersection(names)]
+        share = 0.8 / max(1, len(bars))
+        for number, names in enumerate(bars):
+            for name in [name for name in names if name in kinds]:
+                blocks = [block for block in each.blocks if block.name == name]
+                at = [block.layer + share * (number + 0.5) - 0.4 for block in blocks]
+                norms = [block.norm for block in blocks]
+                left.bar(at, norms, share, color=colours[name], label=name)
         left.set_xlabel("layer", fontsize=8)
         left.set_ylabel("length of the update", fontsize=8)
         left.legend(fontsize=7)
@@ -218,8 +224,8 @@ def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
             ]
             shares = [one.at_temperatures[number] for one in candidates]
             right.bar(places, shares, width, label=f"T={value:g}", align="edge")
-        names = [shortened(visible(one.token.bytes), 12) for one in candidates]
-        right.set_xticks(range(len(names)), names, fontsize=8)
+        shown = [shortened(visible(one.token.bytes), 12) for one in candidates]
+        right.set_xticks(range(len(shown)), shown, fontsize=8)
         right.set_ylabel("probability", fontsize=8)
         right.set_title(f"drawn: {visible(each.drawn.token.bytes)}", fontsize=9)
         right.legend(fontsize=7)

@@ -32,7 +32,7 @@ def chapters(
     if len(chosen) < len({block.layer for block in found.blocks}):
         notes.append(words.label("fewer", shown=len(chosen), count=found.facts.layers))
     blocks = [block for block in found.blocks if block.layer in chosen]
-    yield _attention(found, words, [b for b in blocks if b.name != "mlp"], notes)
+    yield _attention(found, words, [b for b in blocks if b.name in ("attention", "state")], notes)
     yield _mlp(found, words, [b for b in blocks if b.name == "mlp"], notes)
     yield _layers(found, words, list({b.layer: b for b in blocks}.values()), notes)
     yield _unembedding(found, words)

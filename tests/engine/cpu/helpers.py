@@ -14,7 +14,7 @@ import torch
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import FEATURES, Library, open_library
 from gptcli.engine.cpu.packing.pack import Parameter, pack
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gptcli.engine.cpu.binding.abi import Met
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.model.angles import slopes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec

@@ -9,7 +9,8 @@ import numpy as np
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec

@@ -7,7 +7,8 @@ import pytest
 
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.run import calibration
 from gptcli.engine.cpu.run.calibration import (
     LEAST,

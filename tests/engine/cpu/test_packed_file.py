@@ -16,7 +16,7 @@ from gptcli.engine.cpu.packing import moving, packed_file
 from gptcli.engine.cpu.packing import pack as packing
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run import model
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.errors import ModelError

@@ -16,7 +16,7 @@ import pytest
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
 from tests.engine.cpu.helpers import (
     SETS,

@@ -7,7 +7,7 @@ import pytest
 
 from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.runner import KernelRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels

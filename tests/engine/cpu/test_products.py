@@ -15,7 +15,7 @@ from gptcli.engine.cpu.binding.abi import FLOATS, Form, Kind, Met
 from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing import pack as pack_module
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, pack
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from tests.engine.cpu import codes, ggml, reference, stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
 from tests.engine.cpu.small import SPEC, small_parameters

@@ -17,7 +17,7 @@ from torch import nn
 
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.pack import as_float32
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.latents import LatentAttention, OfHeads
 from gptcli.engine.torch.runner import TorchRunner
@@ -42,6 +42,9 @@ MIXTURES = {
     "int8": Kinds(Kind.Q8_0, Kind.Q8_0, Kind.FLOAT32),
     "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.FLOAT32),
 }
+
+#: Matrices that are of the tables' kind.
+AS_TABLES = ("router", "shared_gate", "layer_inputs.project")
 
 
 def stored(weight: torch.Tensor, kind: Kind) -> torch.Tensor:
@@ -70,7 +73,7 @@ def _expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Ten
     for name, module in decoder.named_modules():
         if isinstance(module, LatentAttention):
             module.attend_expanded = module.attend_absorbed  # what a matrix meets is rounded
-        if isinstance(module, nn.Linear | OfHeads) and not name.endswith(("router", "shared_gate")):
+        if isinstance(module, nn.Linear | OfHeads) and not name.endswith(AS_TABLES):
             module.weight.data = stored(module.weight.data, kinds.body)
             module.register_forward_pre_hook(rounded(kinds.body, instructions, met))
     runner, row = TorchRunner(decoder), rows_of(case)[0]

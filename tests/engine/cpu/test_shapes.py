@@ -10,7 +10,8 @@ import pytest
 
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.binding.coverage import covers
-from gptcli.engine.cpu.packing.sections import Kinds, shapes
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, NormSpec
 from tests.engine.cpu.helpers import Session, every_set, needs_kernels

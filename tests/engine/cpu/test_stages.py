@@ -20,7 +20,7 @@ from gptcli.engine.model.rotations import (
     YarnScaling,
 )
 from gptcli.engine.torch import masks, rope
-from gptcli.engine.torch.mlp import _ACTIVATIONS
+from gptcli.engine.torch.mlp import ACTIVATIONS as OURS
 from tests.engine.cpu import stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
 
@@ -60,7 +60,7 @@ def test_norms_equal_torch(n, seed, mean, layernorm, bias, instructions):
 def test_activations_equal_torch(name, instructions):
     """Catches a wrong constant, or a tail that overflows far from zero."""
     ours = stages.activate(instructions, WIDE, ACTIVATIONS[name])
-    expected = _ACTIVATIONS[name](torch.from_numpy(WIDE).double()).numpy()
+    expected = OURS[name](torch.from_numpy(WIDE).double()).numpy()
     np.testing.assert_allclose(ours, expected, rtol=3e-6, atol=5e-7)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.chosen import kinds_of
-from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, sections
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 from tests.engine.cpu.small import SPEC

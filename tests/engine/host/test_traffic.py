@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.host.traffic import cache_bytes
 from gptcli.engine.model.spec import LayerShape, LayerSpec
 from tests.engine.cpu.helpers import needs_kernels

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
 
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import family_of, read_spec, supported
+from gptcli.engine.model.families import NOT_SUPPORTED, family_of, read_spec, supported
 from gptcli.engine.model.rotations import LinearScaling, Rope
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.errors import ModelError
@@ -55,7 +56,10 @@ def flat(fields: Fields) -> Fields:
 
 
 # Those have only been since.
-@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("laguna")])
+NESTED_ONLY = ("gemma4", "laguna")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith(NESTED_ONLY)])
 def test_flat_fields_mean_the_same(case):
     """Catches a rope, a window or a fraction that is read in one of two spellings only."""
     fields = fields_of(case)
@@ -203,6 +207,19 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
         {"use_bidirectional_attention": True},
         ("use_bidirectional_attention",),
     ),
+    ("gemma4_text/mixture", {"top_k_experts": 7}, ("3 experts",)),
+    ("gemma4_text/mixture", {"use_double_wide_mlp": True}, ("use_double_wide_mlp", "true")),
+    ("gemma4_text/options", {"enable_moe_block": True}, ("num_experts", "missing")),
+    ("gemma4_text/told", {"num_kv_shared_layers": 3}, ("num_kv_shared_layers", FULL, "read")),
+    ("gemma4_text/told", {"use_bidirectional_attention": "all"}, ("use_bidirectional",)),
+    ("gemma4_text/told", {"vocab_size_per_layer_input": 60}, ("60", "61 tokens")),
+    ("gemma4_text/told", {"per_layer_config": {"1": {"num_attention_heads": 3}}}, ("heads", "3")),
+    ("gemma4_text/told", {"per_layer_config": {"1": {"num_key_value_heads": 3}}}, ("3", "2 heads")),
+    (
+        "gemma4_text/told",
+        {"rope_parameters": {FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.01}}},
+        ("partial_rotary_factor", "12 features"),
+    ),
     ("gemma3/vision", {"text_config": None}, ("text_config", "missing")),
     ("gemma3/vision", {"text_config": 3}, ("text_config", "object")),
     ("qwen2/windows", {"layer_types": [FULL, FULL, "linear_attention"]}, ("linear_attention",)),
@@ -258,5 +275,8 @@ def test_other_model_types_are_refused_with_the_list():
     """Catches a family that half exists: a helper's file name, or one that was never proved."""
     for name in ("unknown", "fields", "llama_names", "rope_fields"):
         with pytest.raises(ModelError, match=f"{name}.*supported: arcee, bamba, bloom, cohere"):
+            family_of(ConfigFields("config.json", {"model_type": name}))
+    for name, reason in NOT_SUPPORTED.items():
+        with pytest.raises(ModelError, match=f"{name}' is not supported: {re.escape(reason)}"):
             family_of(ConfigFields("config.json", {"model_type": name}))
     assert set(supported()) == {case.kind for case in MADE.values()}

@@ -23,6 +23,7 @@ from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredFiles
 from tests.engine.model import published, published_hybrids
 from tests.engine.model.published_configs import CONFIGS
+from tests.engine.model.published_gemma4 import GEMMA4, GEMMA4_TENSORS
 from tests.engine.model.published_latents import LATENT, MODELS
 from tests.engine.model.published_later import LATER
 from tests.engine.model.published_mixtures import MIXTURES
@@ -30,8 +31,8 @@ from tests.golden_cases import CASES
 
 pytestmark = pytest.mark.slow
 
-PUBLISHED = published.PUBLISHED | MIXTURES | published_hybrids.LARGE | MODELS
-SMALL = CONFIGS | LATER | published_hybrids.SMALL | LATENT
+PUBLISHED = published.PUBLISHED | MIXTURES | published_hybrids.LARGE | MODELS | GEMMA4_TENSORS
+SMALL = CONFIGS | LATER | published_hybrids.SMALL | LATENT | GEMMA4
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "U8": torch.uint8}
 
 

@@ -68,7 +68,14 @@ class Recurrence(nn.Module):
         self.weight = nn.Parameter(torch.randn(width, width, generator=random) / width**0.5)
 
     def forward(
-        self, x: Tensor, layer: int, state: ModelState, mask: object, turn: object, probe: object
+        self,
+        x: Tensor,
+        layer: int,
+        state: ModelState,
+        mask: object,
+        turn: object,
+        lent: object,
+        probe: object,
     ) -> Tensor:
         out = torch.zeros_like(x)
         for row, count in enumerate(state.under_way):

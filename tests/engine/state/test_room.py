@@ -9,7 +9,7 @@ import pytest
 
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import Kinds
+from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.runner import KernelRunner
 from tests.engine.cpu.helpers import SETS, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model

@@ -185,7 +185,7 @@ LLAMA3 = {
     ("rope", "words"),
     [
         ({"rope_type": "axial", "factor": 4.0}, ("rope_type", "axial", "linear", "llama3")),
-        ({"type": "proportional", "factor": 4.0}, ("proportional", "linear", "llama3")),
+        ({"type": "spiral", "factor": 4.0}, ("spiral", "linear", "llama3")),
         ({"rope_type": "dynamic"}, ("factor", "missing")),
         ({"rope_type": "dynamic", "factor": 0.5}, ("factor", "at least 1")),
         ({"rope_type": "dynamic", "factor": 2, "partial_rotary_factor": 0.5}, ("dynamic", "2")),

@@ -16,10 +16,17 @@ def mixture_of(case: str) -> Mixture:
     return found[-1]
 
 
+def asked(mixture: Mixture, token: torch.Tensor) -> torch.Tensor:
+    """What the router reads."""
+    if not mixture.spec.apart:
+        return token
+    return mixture.router_norm(token) / token.size(-1) ** 0.5
+
+
 def ranked(mixture: Mixture, token: torch.Tensor) -> tuple[list[float], list[float]]:
     """The chances of every expert, and what they are chosen by, groups that are not left out."""
     spec = mixture.spec
-    scores = mixture.router(token).double()
+    scores = mixture.router(asked(mixture, token)).double()
     if spec.router_softcap is not None:
         scores = spec.router_softcap * (scores / spec.router_softcap).tanh()
     powers = scores.exp()
@@ -52,7 +59,12 @@ def choice(mixture: Mixture, token: torch.Tensor) -> tuple[list[int], list[float
     chosen, close = best_of(left, spec.chosen)
     shares = [chances[n] for n in chosen]
     total = sum(shares) if spec.normalised else 1.0
-    return chosen, [spec.scale * share / total for share in shares], min(margin, close)
+    shares = [spec.scale * share / total for share in shares]
+    if spec.apart:
+        shares = [
+            share * float(mixture.expert_scales[n]) for n, share in zip(chosen, shares, strict=True)
+        ]
+    return chosen, shares, min(margin, close)
 
 
 def one_token_at_a_time(mixture: Mixture, x: torch.Tensor) -> torch.Tensor:
@@ -61,13 +73,17 @@ def one_token_at_a_time(mixture: Mixture, x: torch.Tensor) -> torch.Tensor:
         for at in range(x.size(1)):
             token = x[row, at]
             read = token if mixture.latent_in is None else mixture.latent_in(token)
+            read = mixture.experts_norm(token) if spec.apart else read
             said = torch.zeros_like(read)
             chosen, shares, _ = choice(mixture, token)
             for share, expert in zip(shares, chosen, strict=True):
                 each = mixture.experts[expert]
                 said += each(share * read) if spec.on_input else share * each(read)
             out[row, at] = said if mixture.latent_out is None else mixture.latent_out(said)
-            if mixture.shared is not None:
+            if spec.apart:
+                beside = mixture.shared_post_norm(mixture.shared(token))
+                out[row, at] = mixture.experts_post_norm(said) + beside
+            elif mixture.shared is not None:
                 gate = 1.0 if mixture.shared_gate is None else mixture.shared_gate(token).sigmoid()
                 out[row, at] += gate * mixture.shared(token)
     return out
@@ -86,7 +102,7 @@ def test_equals_one_token_at_a_time(case, b, t):
     mixture = mixture_of(case)
     width = runner_of(case).spec.width
     x = torch.randn(b, t, width, generator=torch.Generator().manual_seed(t))
-    torch.testing.assert_close(mixture(x), one_token_at_a_time(mixture, x), rtol=1e-6, atol=2e-6)
+    torch.testing.assert_close(mixture(x, x), one_token_at_a_time(mixture, x), rtol=1e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("case", MIXTURES)
@@ -98,10 +114,10 @@ def test_a_step_runs_the_chosen_experts_only(case):
         for number, expert in enumerate(mixture.experts)
     ]
     x = torch.randn(1, 1, runner_of(case).spec.width, generator=torch.Generator().manual_seed(0))
-    mixture(x)
+    mixture(x, x)
     for hook in hooks:
         hook.remove()
-    _, chosen = mixture.route(x[0])
+    _, chosen = mixture.route(asked(mixture, x[0]))
     assert sorted(ran) == sorted(chosen[0].tolist()) and len(ran) == mixture.spec.chosen
 
 
@@ -113,7 +129,8 @@ def test_goldens_choose_clearly(case):
     runner, margins = runner_of(case), []
 
     def note(module: Mixture, args: tuple[torch.Tensor, ...], _: torch.Tensor) -> None:
-        margins.extend(choice(module, token)[2] for token in args[0].flatten(0, 1))
+        read = args[1] if module.spec.apart else args[0]
+        margins.extend(choice(module, token)[2] for token in read.flatten(0, 1))
 
     mixtures = [m for m in runner.decoder.modules() if isinstance(m, Mixture)]
     hooks = [m.register_forward_hook(note) for m in mixtures]

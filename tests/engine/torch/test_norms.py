@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gptcli.engine.model.spec import NormSpec
-from gptcli.engine.torch.layers import Norm
+from gptcli.engine.torch.norm import Norm
 from tests.engine.helpers import Recorder, rows_of, runner_of
 
 

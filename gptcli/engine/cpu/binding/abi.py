@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 from gptcli.engine.cpu.binding import calls
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 14
+VERSION = 15
 
 
 class Kind(IntEnum):
@@ -160,7 +160,11 @@ class LayerWeights(c.Structure):
         *((name, Matrix) for name in ("gate", "up", "down", "router")),
         *((name, Matrix) for name in ("latent_in", "latent_out", "shared_gate")),
         *((f"experts_{name}", c.c_void_p) for name in ("gate", "up", "down")),
-        *((name, c.c_void_p) for name in ("correction", "sinks", "slopes")),
+        *((name, c.c_void_p) for name in ("correction", "expert_scales", "sinks", "slopes")),
+        *((f"told_{name}", Matrix) for name in ("gate", "out")),
+        ("told_norm", Norm),
+        *((f"{name}_norm", Norm) for name in ("router", "experts", "experts_post", "shared_post")),
+        *(("cache", c.c_int32), ("values_are_keys", c.c_int32), ("scale", c.c_float)),
         *(("cos", c.c_void_p), ("sin", c.c_void_p)),
         *((name, c.c_int32) for name in ("rope_dim", "interleaved", "window", "chunk")),
         *((name, c.c_int32) for name in ("sharpened_first", "sharpened_length")),
@@ -189,9 +193,13 @@ class Model(c.Structure):
                 *("eps", "head_eps", "attention_softcap", "gate_limit"),
                 *("up_offset", "router_softcap", "share_scale"),
                 *("gate_scale", "embedding_scale", "logit_scale"),
-                "final_softcap",
+                *("final_softcap", "value_eps"),
             )
         ),
+        *(("apart", c.c_int32), ("router_scale", c.c_float)),
+        *(("told_size", c.c_int32), ("told_scale", c.c_float)),
+        *((f"told_{name}", Matrix) for name in ("table", "project")),
+        ("told_norm", Norm),
         ("embedding", Matrix),
         ("positions", c.c_void_p),
         ("embedding_norm", Norm),

@@ -8,7 +8,8 @@ import ctypes as c
 class LayerCopies(c.Structure):
     """What a probe is shown of one layer."""
 
-    _fields_ = tuple((n, c.c_void_p) for n in ("queries", "attention", "mlp", "stream", "state"))
+    _NAMES = ("queries", "attention", "mlp", "told", "stream", "state")
+    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
 
 
 class Copies(c.Structure):
@@ -23,8 +24,13 @@ class Copies(c.Structure):
 class LayerSquares(c.Structure):
     """Sums of squares of what the matrices of one layer read."""
 
-    _NAMES = ("attention", "out", "mlp", "down", "shared", "latent", "latent_sum", "beside")
-    _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
+    _fields_ = tuple(
+        (name, c.c_void_p)
+        for name in (
+            *("attention", "out", "mlp", "down", "shared", "latent", "latent_sum"),
+            *("beside", "told", "told_out"),
+        )
+    )
 
 
 class Squares(c.Structure):

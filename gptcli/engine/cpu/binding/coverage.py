@@ -9,6 +9,7 @@ from typing import Any
 from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PARALLEL
 from gptcli.engine.model.experts import Experts, Groups, SharedExpert
 from gptcli.engine.model.latents import Latents
+from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
     DynamicScaling,
@@ -40,11 +41,13 @@ _KNOWN: dict[type, set[str]] = {
         *("attention_softcap", "experts", "gate_limit", "up_offset", "norms", "blocks"),
         *("attention_gate", "residual_scale", "embedding_norm", "embedding_scale", "logit_scale"),
         *("final_softcap", "attention_out_scale", "gate_scale", "mlp_out_scale", "latents"),
+        *("value_norm", "layer_inputs", "layer_scales"),
     },
     LayerSpec: {
         *("rope", "window", "mixture", "shape", "mixer", "beside", "mixes", "thinks"),
-        *("chunk", "temperature", "normed_heads"),
+        *("chunk", "temperature", "normed_heads", "reads", "values_are_keys"),
     },
+    LayerInputs: {"size", "rows"},
     Temperature: {"scale", "length", "first"},
     OutputGate: {"over", "activation"},
     Recurrence: {
@@ -55,12 +58,12 @@ _KNOWN: dict[type, set[str]] = {
     MemoryNorm: {"eps", "size", "shared", "gate_first"},
     LayerShape: {"heads", "kv_heads", "head_dim", "hidden", "value_dim"},
     Latents: {"rank", "plain", "turned", "value", "eps", "query_rank", "bias"},
-    Rope: {"theta", "dim", "scaling", "interleaved"},
+    Rope: {"theta", "dim", "scaling", "interleaved", "turning"},
     NormSpec: {"kind", "eps", "bias", "offset", "weightless"},
     HeadNorm: {"norm", "over", "after_rope"},
     Experts: {
         *("count", "chosen", "hidden", "normalised", "router_bias", "score", "router_softcap"),
-        *("correction", "groups", "scale", "on_input", "latent", "shared"),
+        *("correction", "groups", "scale", "on_input", "latent", "shared", "apart"),
     },
     Groups: {"count", "chosen", "best"},
     SharedExpert: {"hidden", "gated"},

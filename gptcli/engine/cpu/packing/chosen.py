@@ -10,7 +10,8 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.grids import as_text, from_text, grids
 from gptcli.engine.cpu.packing.kinds import Changed, kept_kinds
 from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, Kinds, Section, sections
+from gptcli.engine.cpu.packing.section import EMBEDDING, LAYER_TABLE, UNEMBEDDING, Kinds, Section
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.packing.widths import int4_kinds
 from gptcli.engine.describe import Described
 from gptcli.engine.model.spec import ModelSpec
@@ -73,7 +74,8 @@ def kinds_of(dtype: str, spec: ModelSpec, on: Mapping[str, Kind] | None = None) 
     if dtype == "int4":
         return int4_kinds(spec, on)
     if dtype == "int8":
-        return Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16, {EMBEDDING: Kind.Q8_0})
+        tables = dict.fromkeys((EMBEDDING, LAYER_TABLE), Kind.Q8_0)
+        return Kinds(Kind.Q8_0, Kind.Q8_0, Kind.BFLOAT16, tables)
     return Kinds.all(Kind[dtype.upper()])
 
 

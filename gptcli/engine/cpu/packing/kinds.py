@@ -11,7 +11,8 @@ import numpy as np
 from gptcli import units
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, Kinds, sections
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.types.events import Notice
 

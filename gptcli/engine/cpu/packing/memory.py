@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.sections import (
+from gptcli.engine.cpu.packing.section import (
     EMBEDDING,
+    LAYER_TABLE,
     LINE,
     UNEMBEDDING,
     Kinds,
     Section,
-    sections,
 )
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 
 Bytes = NDArray[np.uint8]
@@ -80,9 +81,15 @@ class PackedWeights:
 
     def read_whole(self) -> Iterator[Section]:
         """All sections but those of which a token takes one row: tables, an embedding alone."""
+        rows = {LAYER_TABLE} if self.head == EMBEDDING else {LAYER_TABLE, EMBEDDING}
         for name, (section, _) in self.places.items():
-            if section.form != "table" and (name != EMBEDDING or self.head == EMBEDDING):
+            if section.form != "table" and name not in rows:
                 yield section
+
+    @property
+    def begun(self) -> int:
+        """How many of the bytes are of use from the first token on: all but the layers' table."""
+        return self.places[LAYER_TABLE][1] if LAYER_TABLE in self.places else self.size
 
 
 def places(

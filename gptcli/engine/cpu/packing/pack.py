@@ -15,7 +15,7 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.cpu.packing.coded import CodedRows
 from gptcli.engine.cpu.packing.memory import Bytes, PackedWeights, places, reserve
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import ROWS, Kinds, Section
+from gptcli.engine.cpu.packing.section import ROWS, Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 from gptcli.formats.bfloat16 import from_bfloat16

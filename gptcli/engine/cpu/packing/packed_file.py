@@ -40,7 +40,8 @@ from gptcli.engine.cpu.packing.moving import Moving
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import Parameter, pack_into
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import Kinds, sections
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.packing.writing import writing
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError
@@ -171,10 +172,10 @@ def load(
         return None
     with contextlib.suppress(OSError):
         os.utime(note(path))
-    if hasattr(mmap, "MADV_WILLNEED"):
-        mapped.madvise(mmap.MADV_WILLNEED)
     memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
     packed = PackedWeights(spec, kinds, library, memory)
+    if hasattr(mmap, "MADV_WILLNEED"):
+        mapped.madvise(mmap.MADV_WILLNEED, 0, BEGIN + packed.begun)
     packed.changed = _number(said.get("changed"))
     packed.mover = Moving(packed, mapped, BEGIN)
     return packed

@@ -14,7 +14,8 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.coded import CodedRows, kind_of, order_of
 from gptcli.engine.cpu.packing.gguf_rows import GgufBytes, GgufNumbers
 from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
-from gptcli.engine.cpu.packing.sections import Kinds, sections, shapes
+from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import sections, shapes
 from gptcli.engine.describe import Described
 from gptcli.engine.weights.matching import Placement, place, rule_of
 from gptcli.engine.weights.quantised import method_for, mxfp4

@@ -1,4 +1,4 @@
-"""A piece of packed memory, and in which kinds a model's pieces are packed."""
+"""A piece of packed memory: one parameter, and in which kinds a model's matrices are stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from gptcli.engine.cpu.binding.abi import Kind
 LINE = 64
 ROWS = 16
 EMBEDDING, UNEMBEDDING = "embedding.weight", "unembedding.weight"
+#: Of all tokens, for all layers: only rows of it are read. It stands last.
+LAYER_TABLE = "layer_inputs.table.weight"
 
 
 @dataclass(frozen=True)

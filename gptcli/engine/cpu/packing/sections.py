@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.section import EMBEDDING, LINE, ROWS, UNEMBEDDING, Kinds, Section
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds, Section
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Recurrence, ShortConv
 from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
-
-__all__ = ["EMBEDDING", "LINE", "ROWS", "UNEMBEDDING", "Kinds", "Section", "sections", "shapes"]
 
 
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
@@ -51,6 +49,12 @@ def _sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
         yield Section(UNEMBEDDING, made_of, "matrix", kinds.head, spec.vocab, spec.width)
     if spec.head_bias:
         yield _vector("head_bias", spec.vocab)
+    told = spec.layer_inputs
+    if told is not None:
+        columns = spec.layers * told.size
+        yield _matrix("layer_inputs.project", kinds.table, columns, spec.width)
+        yield from _norm(spec, "layer_inputs.norm", told.size)
+        yield _matrix("layer_inputs.table", kinds.table, told.rows, columns)
 
 
 def _layer(
@@ -70,9 +74,21 @@ def _layer(
             yield from _short_conv(this.mixer, spec.width, f"{at}.mixer", kinds)
         if after:
             yield from _norm(spec, f"{at}.attention_post_norm", spec.width)
-    if not this.thinks:
-        return
-    if before and spec.blocks != "parallel_one_norm":
+    if this.thinks:
+        yield from _thinking(spec, this, shape, at, kinds)
+    if spec.layer_inputs is not None:
+        size = spec.layer_inputs.size
+        yield _matrix(f"{at}.told.gate", kinds.body, size, spec.width)
+        yield _matrix(f"{at}.told.out", kinds.body, spec.width, size)
+        yield from _norm(spec, f"{at}.told.norm", spec.width)
+    if spec.layer_scales:
+        yield _vector(f"{at}.scale", 1)
+
+
+def _thinking(
+    spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
+) -> Iterator[Section]:
+    if spec.norms in ("before", "both") and spec.blocks != "parallel_one_norm":
         yield from _norm(spec, f"{at}.mlp_norm", spec.width)
     if this.mixture and spec.experts is not None:
         experts = spec.experts
@@ -83,7 +99,7 @@ def _layer(
             yield from _mlp(spec, f"{at}.mlp.experts.{n}", experts.hidden, kinds, experts.latent)
     else:
         yield from _mlp(spec, f"{at}.mlp", shape.hidden, kinds)
-    if after:
+    if spec.norms in ("after", "both"):
         yield from _norm(spec, f"{at}.mlp_post_norm", spec.width)
 
 
@@ -91,14 +107,17 @@ def _attention(
     spec: ModelSpec, this: LayerSpec, shape: LayerShape, at: str, kinds: Kinds
 ) -> Iterator[Section]:
     inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    for name, rows in (("query", inner), ("key", shared), ("value", shared)):
+    kept = ("key",) if this.values_are_keys else ("key", "value")
+    for name in ("query", *kept) if this.keeps else ("query",):
+        rows = inner if name == "query" else shared
         yield from _linear(f"{at}.{name}", kinds.body, rows, spec.width, spec.qkv_bias)
     if spec.attention_gate is not None:
         gates = inner if spec.attention_gate.over == "feature" else shape.heads
         yield from _linear(f"{at}.gate", kinds.body, gates, spec.width, spec.qkv_bias)
     if spec.head_norm is not None and this.normed_heads and not spec.head_norm.norm.weightless:
-        for name, heads in (("query_norm", shape.heads), ("key_norm", shape.kv_heads)):
-            yield from _head_norm(spec.head_norm, f"{at}.{name}", heads, shape.head_dim)
+        yield from _head_norm(spec.head_norm, f"{at}.query_norm", shape.heads, shape.head_dim)
+        if this.keeps:
+            yield from _head_norm(spec.head_norm, f"{at}.key_norm", shape.kv_heads, shape.head_dim)
     if spec.sinks:
         yield _vector(f"{at}.sinks", shape.heads)
     yield from _linear(f"{at}.out", kinds.body, spec.width, inner, spec.out_bias)
@@ -152,6 +171,10 @@ def _beside(spec: ModelSpec, experts: Experts, at: str, kinds: Kinds) -> Iterato
     """What a mixture has beside its router and its experts."""
     if experts.correction:
         yield _vector(f"{at}.correction", experts.count)
+    if experts.apart:
+        for name in ("router_norm", "experts_norm", "experts_post_norm", "shared_post_norm"):
+            yield from _norm(spec, f"{at}.{name}", spec.width)
+        yield _vector(f"{at}.expert_scales", experts.count)
     if experts.latent is not None:
         width, latent, bias = spec.width, experts.latent, spec.mlp_bias
         yield from _linear(f"{at}.latent_in", kinds.body, latent, width, bias)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gptcli.engine.cpu.binding.abi import Kind
-from gptcli.engine.cpu.packing.sections import EMBEDDING, UNEMBEDDING, Kinds, Section, sections
+from gptcli.engine.cpu.packing.section import EMBEDDING, LAYER_TABLE, UNEMBEDDING, Kinds, Section
+from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 
@@ -95,8 +96,14 @@ def int4_kinds(spec: ModelSpec, grids: Mapping[str, Kind] | None = None) -> Kind
     head = own[table]
     if not spec.tied:
         # Of an embedding only a row is read: as Q4_K_M has it.
-        own[EMBEDDING] = Kind.Q5_0 if spec.width % 256 else Kind.Q4_K
+        own[EMBEDDING] = _of_a_row(spec.width)
+    if spec.layer_inputs is not None:
+        own[LAYER_TABLE] = _of_a_row(spec.layers * spec.layer_inputs.size)
     return Kinds(Kind.Q4_K, head, Kind.BFLOAT16, own)
+
+
+def _of_a_row(columns: int) -> Kind:
+    return Kind.Q5_0 if columns % 256 else Kind.Q4_K
 
 
 def _gain(matrix: _Matrix, at: int) -> float:

@@ -21,7 +21,7 @@ from gptcli.engine.cpu.binding.library import open_library
 from gptcli.engine.cpu.packing.pack import Parameter, pack
 from gptcli.engine.cpu.packing.packed_file import for_once
 from gptcli.engine.cpu.packing.quantise import Rounding
-from gptcli.engine.cpu.packing.sections import EMBEDDING, Kinds
+from gptcli.engine.cpu.packing.section import EMBEDDING, Kinds
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.model.experts import Experts
@@ -126,7 +126,9 @@ class _Sums:
             if this.attends and this.mixer:
                 kept["beside"] = np.zeros(this.mixer.inner)
             if mixture and spec.experts is not None:
-                kept |= _beside(spec.experts)
+                kept |= _beside(spec.experts, spec.width)
+            if spec.layer_inputs is not None:
+                kept |= {"told": np.zeros(spec.width), "told_out": np.zeros(spec.layer_inputs.size)}
             for name, array in kept.items():
                 setattr(struct, name, array.ctypes.data)
             self._kept.append(kept)
@@ -151,6 +153,8 @@ class _Sums:
                 read = self._reads[parts[-2]]
                 if parts[-2] == "gate" and parts[2] in ("attention", "mixer"):
                     read = "attention"
+                elif parts[2] == "told":
+                    read = "told" if read == "mlp" else "told_out"
                 elif parts[2:4] == ["mixer", "out"] and "beside" in kept:
                     read = "beside"
                 elif parts[3] == "shared" and read == "down":
@@ -161,9 +165,9 @@ class _Sums:
         return found
 
 
-def _beside(experts: Experts) -> dict[str, NDArray[np.float64]]:
-    """Of a shared expert and of latents."""
-    found = {}
+def _beside(experts: Experts, width: int) -> dict[str, NDArray[np.float64]]:
+    """Of a shared expert, and of what only experts read."""
+    found = {"latent": np.zeros(width)} if experts.apart else {}
     if experts.shared is not None:
         found["shared"] = np.zeros(experts.shared.hidden)
     if experts.latent is not None:

@@ -212,7 +212,7 @@ class KernelModel:
         if len(layers) != self.spec.layers:
             raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
         call = self._call
-        attends = [i for i, each in enumerate(self.spec.each_layer) if each.attends]
+        attends = [i for i, each in enumerate(self.spec.each_layer) if each.keeps]
         # Where no layer has a cache, there is room for all positions.
         call.capacity, call.batch = -(-self.context // KEY_GROUP) * KEY_GROUP, 1 << 30
         if attends:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.packing.memory import PackedWeights
-from gptcli.engine.cpu.packing.sections import EMBEDDING
+from gptcli.engine.cpu.packing.section import EMBEDDING
 from gptcli.engine.cpu.run.struct_sizes import layers_of, model_of
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.latents import Latents
@@ -46,6 +46,10 @@ class Weights:
         self._point(model, "positions", "positions.weight")
         self._norm(model.embedding_norm, "embedding_norm")
         self._norm(model.final_norm, "final_norm")
+        if spec.layer_inputs is not None:
+            self._matrix(model.told_table, "layer_inputs.table")
+            self._matrix(model.told_project, "layer_inputs.project")
+            self._norm(model.told_norm, "layer_inputs.norm")
 
     def move(self, names: Iterable[str]) -> None:
         """Use sections where they are now; nothing else is touched, however many there are."""
@@ -77,11 +81,18 @@ class Weights:
             self._fill_latents(layer, spec.latents, f"{at}.attention")
         elif this.attends:
             for name in ("query", "key", "value", "out"):
-                self._matrix(getattr(layer, name), f"{at}.attention.{name}")
+                if f"{at}.attention.{name}.weight" in self.packed.places:
+                    self._matrix(getattr(layer, name), f"{at}.attention.{name}")
             if spec.attention_gate is not None:
                 self._matrix(layer.output_gate, f"{at}.attention.gate")
         if this.thinks:
             self._fill_mlp(layer, spec, this, at)
+        if spec.layer_inputs is not None:
+            for name in ("gate", "out"):
+                self._matrix(getattr(layer, f"told_{name}"), f"{at}.told.{name}")
+            self._norm(layer.told_norm, f"{at}.told.norm")
+        if spec.layer_scales:
+            layer.scale = float(self.packed.vector(f"{at}.scale")[0])
         self._point(layer, "sinks", f"{at}.attention.sinks")
         layer.window, layer.chunk = this.window or 0, this.chunk or 0
         if this.temperature is not None:
@@ -133,6 +144,9 @@ class Weights:
                 setattr(layer, f"experts_{name}", c.addressof(matrices))
                 self._experts.append(matrices)
             self._point(layer, "correction", f"{at}.mlp.correction")
+            self._point(layer, "expert_scales", f"{at}.mlp.expert_scales")
+            for name in ("router_norm", "experts_norm", "experts_post_norm", "shared_post_norm"):
+                self._norm(getattr(layer, name), f"{at}.mlp.{name}")
             for name in ("latent_in", "latent_out", "shared_gate"):
                 if f"{at}.mlp.{name}.weight" in self.packed.places:
                     self._matrix(getattr(layer, name), f"{at}.mlp.{name}")

@@ -167,6 +167,11 @@ class KernelRunner:
         name = f"layers.{layer}.attention.sinks"
         return self.model.packed.vector(name) if self.spec.sinks else None
 
+    def layer_scale(self, layer: int) -> float:
+        """See Runner."""
+        name = f"layers.{layer}.scale"
+        return float(self.model.packed.vector(name)[0]) if self.spec.layer_scales else 1.0
+
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner."""
         return shapes(self.spec).items()

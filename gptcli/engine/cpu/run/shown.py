@@ -17,14 +17,16 @@ from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
 
 #: Where a layer's points are in calls.LayerCopies, and that keys are not: they are in the state.
-_POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "stream")
+_POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "told", "stream")
 #: As in source/recurrence.h.
 _BLOCK_VALUES = 32
 
 
-def _there(point: Point, this: LayerSpec) -> bool:
+def _there(point: Point, spec: ModelSpec, this: LayerSpec) -> bool:
     """Whether a layer has such a point."""
     match point:
+        case "told":
+            return spec.layer_inputs is not None
         case "queries":
             return this.attends
         case "state":
@@ -76,7 +78,8 @@ class Shown:
                 if not self._spec.each_layer[layer].attends:
                     continue
                 if self._probe.wants(point, layer):
-                    keys, length = state.layers[layer].keys, state.lengths[0]
+                    source, length = self._spec.source(layer), state.lengths[0]
+                    keys = state.layers[source].keys
                     if self._spec.latents is None:
                         keys = keys_of(keys, length)
                     else:
@@ -95,7 +98,7 @@ class Shown:
             return None
         features: tuple[int, ...] = (self._spec.width,)
         this = None if layer < 0 else self._spec.each_layer[layer]
-        if this is not None and not _there(point, this):
+        if this is not None and not _there(point, self._spec, this):
             return None
         if point == "queries":
             shape = self._spec.shapes[layer]

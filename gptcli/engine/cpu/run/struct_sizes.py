@@ -14,7 +14,7 @@ from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, ShortConv
-from gptcli.engine.model.spec import LayerShape, ModelSpec
+from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16
 
 
@@ -36,7 +36,9 @@ def layers_of(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     layers = (abi.LayerWeights * (spec.layers + sum(both)))()
     others = iter(layers[spec.layers :])
     shared = spec.experts.shared if spec.experts is not None else None
-    for layer, this, shape in zip(layers, spec.each_layer, spec.shapes, strict=False):
+    for index, (this, shape) in enumerate(zip(spec.each_layer, spec.shapes, strict=True)):
+        layer = layers[index]
+        layer.cache, layer.scale = spec.source(index), 1.0
         layer.hidden, layer.thinks = shape.hidden, this.thinks
         if this.mixture and shared is not None:
             layer.hidden = shared.hidden
@@ -44,7 +46,7 @@ def layers_of(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
         layer.out_scale = spec.residual_scale * spec.attention_out_scale
         layer.mlp_scale = spec.residual_scale * spec.mlp_out_scale
         if this.attends:
-            _fill_attention(layer, spec, shape)
+            _fill_attention(layer, spec, this, shape)
         if this.mixer is not None:
             mixing = layer
             if this.attends:
@@ -54,7 +56,9 @@ def layers_of(spec: ModelSpec) -> c.Array[abi.LayerWeights]:
     return layers
 
 
-def _fill_attention(layer: abi.LayerWeights, spec: ModelSpec, shape: LayerShape) -> None:
+def _fill_attention(
+    layer: abi.LayerWeights, spec: ModelSpec, this: LayerSpec, shape: LayerShape
+) -> None:
     """The sizes of attention."""
     gate = spec.attention_gate
     layer.mixer = abi.Mixer.ATTENTION
@@ -62,7 +66,9 @@ def _fill_attention(layer: abi.LayerWeights, spec: ModelSpec, shape: LayerShape)
     layer.head_dim = layer.value_dim = shape.head_dim
     inner, shared = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     gates = 0 if gate is None else inner if gate.over == "feature" else shape.heads
-    layer.parts[:4], layer.gathered = (inner, shared, shared, gates), spec.gathered(shape)
+    kept = shared if this.keeps else 0
+    layer.parts[:4], layer.gathered = (inner, kept, kept, gates), spec.gathered(shape)
+    layer.values_are_keys = this.values_are_keys
     if spec.latents is not None:
         _fill_latent_sizes(layer, spec.latents)
     scale = spec.attention_scale
@@ -129,6 +135,10 @@ def model_of(spec: ModelSpec, table: Kind) -> abi.Model:
     model.gate_scale, model.logit_scale = spec.gate_scale, spec.logit_scale
     model.final_softcap = spec.final_softcap or 0.0
     model.embedding_scale = _rounded(spec.embedding_scale, table)
+    model.value_eps = spec.value_norm or 0.0
+    if spec.layer_inputs is not None:
+        model.told_size = spec.layer_inputs.size
+        model.told_scale = _rounded(spec.layer_inputs.size**0.5, table)
     return model
 
 
@@ -140,6 +150,7 @@ def _route(model: abi.Model, experts: Experts) -> None:
         model.groups, model.groups_chosen = experts.groups.count, experts.groups.chosen
         model.group_best = experts.groups.best
     model.on_input, model.latent = experts.on_input, experts.latent or 0
+    model.apart, model.router_scale = experts.apart, model.width**-0.5 if experts.apart else 1.0
 
 
 def _rounded(number: float, kind: Kind) -> float:

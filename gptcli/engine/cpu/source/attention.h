@@ -184,8 +184,8 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
   const int64_t at = cached_at(*s.call, w, u.item.row, u.kv_head, begin);
-  const T *keys = (const T *)s.call->keys[u.layer] + at;
-  const T *values = w.latents.rank ? keys : (const T *)s.call->values[u.layer] + at;
+  const T *keys = (const T *)s.call->keys[w.cache] + at;
+  const T *values = w.latents.rank ? keys : (const T *)s.call->values[w.cache] + at;
   for (int base = begin; base < end; base += 16) {
     const T *group = keys + (int64_t)(base - begin) * d;
     float *out = own.scores + base - begin;

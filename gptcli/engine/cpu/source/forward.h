@@ -2,19 +2,6 @@
 // ended it. Comments are the torch expressions that the stages must equal.
 #pragma once
 
-// Copy x · scale of this thread's tokens, n numbers each, out for a probe that asks for it.
-static inline void show(const Step &s, const Team &team, float *to, const float *x, int64_t stride, int n,
-                        float scale = 1.0f) {
-  if (!to) return;
-  const Copies &probe = *s.call->probe;
-  const Range tokens = part_of(s.call->count, team);
-  for (int64_t t = tokens.first; t < tokens.end; t++) {
-    if (t < probe.first || t >= probe.end) continue;
-    float *row = to + (t - probe.first) * n;
-    for (int i = 0; i < n; i++) row[i] = x[t * stride + i] * scale;
-  }
-}
-
 // stream = embedding(ids) * scale + positions(at); embedding_norm
 static void embed(const Step &s, const Team &team) {
   const Model &m = *s.model;
@@ -31,38 +18,7 @@ static void embed(const Step &s, const Team &team) {
   }
   if (s.call->probe) show(s, team, s.call->probe->embedding, s.stream, s.width_stride, m.width);
   team.wait();
-}
-
-// stream += scale * post_norm(update), of whole rows.
-static void add_update(const Step &s, const Team &team, Norm post_norm, float scale, float *shown) {
-  const Model &m = *s.model;
-  team.wait();
-  const Range tokens = part_of(s.call->count, team);
-  for (int64_t t = tokens.first; t < tokens.end; t++) {
-    float *update = s.update + t * s.width_stride, *stream = s.stream + t * s.width_stride;
-    if (post_norm.weight) normalise(update, update, m.width, post_norm, m.layernorm, m.eps);
-    for (int64_t i = 0; i < s.width_stride; i += 16) {
-      store(stream + i, fma(load(update + i), splat(scale), load(stream + i)));
-    }
-  }
-  show(s, team, shown, s.update, s.width_stride, m.width, scale);
-  team.wait();
-}
-
-// stream += scale * post_norm(matrix(x)): at once, or where the update is normed or shown, once it is
-// whole. The numbers are the same.
-static void add_product(const Step &s, const Team &team, const Matrix &matrix, const Reading &x, Norm post_norm,
-                        float scale, float *shown) {
-  const Model &m = *s.model;
-  const bool whole = post_norm.weight || shown;
-  float *to = whole ? s.update : s.stream;
-  product(matrix, part_of(panels_of(matrix), team), x, s.numbers, s.call->count, m.met,
-          [&](int i, int64_t p, const Floats *values) {
-               float *at = to + i * s.width_stride + 16 * p;
-               store(at, whole ? values[0] : fma(values[0], splat(scale), load(at)));
-             });
-  if (whole) add_update(s, team, post_norm, scale, shown);
-  else team.wait();
+  if (m.told_size) tell(s, team);
 }
 
 // What tokens are projected to, whose panels are shared out as if they were one matrix.
@@ -131,8 +87,9 @@ static void say(const Step &s, const Team &team, const LayerWeights &w, const Re
   team.wait();
 }
 
-// stream += post_norm(what attention says, out of x, and what the mixer beside it says).
-static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares, float *shown) {
+// stream = behind * (stream + post_norm(what attention says, out of x, and what the mixer beside it says)).
+static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares, float *shown,
+                     float behind) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer], &beside = *w.beside;
   const int count = s.call->count;
@@ -146,7 +103,7 @@ static void add_both(const Step &s, const Team &team, int layer, const Reading &
   const Reading found = read_as_is(s, team, s.gathered, count, beside.gathered, s.gathered_stride, beside.out.order, needs_of(beside.out, m.met));
   add_squares(team, squares.beside, found, count, beside.gathered);
   say(s, team, beside, found, true);
-  add_update(s, team, w.attention_post_norm, 1.0f, shown);
+  add_update(s, team, w.attention_post_norm, 1.0f, shown, behind);
 }
 
 static void layer_forward(const Step &s, const Team &team, int layer) {
@@ -156,6 +113,8 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const bool mixture = w.router.data != nullptr;
   const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
   const LayerSquares squares = s.call->squares ? s.call->squares->layer[layer] : LayerSquares{};
+  // The layer's scale goes with what it adds last.
+  const float behind_mixer = w.thinks || m.told_size ? 1.0f : w.scale, behind_mlp = m.told_size ? 1.0f : w.scale;
   const int mlp_needs = w.thinks ? needs_of_mlp(m, w) : NOTHING;
   const int first_needs = needs_of_mixer(m, w) | (m.parallel == 2 ? mlp_needs : NOTHING);
 
@@ -177,27 +136,24 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     mix(s, team, layer, shown.queries);
     x = read_as_is(s, team, s.gathered, count, w.gathered, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
     add_squares(team, squares.out, x, count, w.gathered);
-    if (w.beside) add_both(s, team, layer, x, squares, shown.attention);
-    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, shown.attention);
+    if (w.beside) add_both(s, team, layer, x, squares, shown.attention, behind_mixer);
+    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, shown.attention, behind_mixer);
   }
-  if (!w.thinks) {
-    show(s, team, shown.stream, s.stream, s.width_stride, m.width);
-    return;
-  }
-  if (!m.parallel) {
+  if (w.thinks && !m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
     add_squares(team, squares.mlp, x, count, m.width);
     widen_layer(s, team, w, x, squares.latent);
     team.wait();
   }
-  if (mixture) {
+  if (w.thinks && mixture) {
     narrow_experts(s, team, w, squares);
-    add_update(s, team, w.mlp_post_norm, w.mlp_scale, shown.mlp);
-  } else {
+    add_update(s, team, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
+  } else if (w.thinks) {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
     add_squares(team, squares.down, x, count, w.hidden);
-    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, shown.mlp);
+    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
   }
+  if (m.told_size) add_told(s, team, layer, squares, shown.told);
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
 }
 

@@ -57,9 +57,21 @@ static inline void keep_key(const Call &c, const LayerWeights &w, T *cache, int 
   }
 }
 
-static inline void normalise_both(const Model &m, const LayerWeights &w, float *q, float *k) {
-  normalise_heads(m, q, w.heads, w.head_dim, w.query_norm);
-  normalise_heads(m, k, w.kv_heads, w.head_dim, w.key_norm);
+// Query heads, or key heads, normed and rotated, whichever comes first.
+static inline void turn_heads(const Model &m, const LayerWeights &w, float *x, int heads, Norm norm, int position) {
+  if (!m.norm_after_rope) normalise_heads(m, x, heads, w.head_dim, norm);
+  const int64_t angles = (int64_t)position * (w.rope_dim / 2);
+  for (int h = 0; w.cos && h < heads; h++) {
+    rotate(x + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
+  }
+  if (m.norm_after_rope) normalise_heads(m, x, heads, w.head_dim, norm);
+}
+
+// values = v, or what keys are projected to; normed without a weight where the model does so
+static inline void make_values(const Model &m, const LayerWeights &w, const float *k, float *v) {
+  const int d = w.head_dim;
+  if (w.values_are_keys) memcpy(v, k, w.kv_heads * d * sizeof(float));
+  for (int h = 0; m.value_eps != 0.0f && h < w.kv_heads; h++) normalise(v + h * d, v + h * d, d, Norm{}, false, m.value_eps);
 }
 
 // q *= 1 + scale * log(1 + (position + first) // length)
@@ -68,29 +80,24 @@ static inline void sharpen(const LayerWeights &w, int position, float *q) {
   for (int i = 0; i < w.heads * w.head_dim; i++) q[i] *= by;
 }
 
-// q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v); or rotated first
+// q = rotate(query_norm(q)); keys.append(rotate(key_norm(k))); values.append(v); or rotated first. A
+// layer that meets the keys and values of another has queries only.
 static void place_heads(const Step &s, const Team &team, int layer) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer];
   const Range tokens = part_of(s.call->count, team);
   for (int64_t t = tokens.first; t < tokens.end; t++) {
-    float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w);
-    if (!m.norm_after_rope) normalise_both(m, w, q, k);
-    if (w.cos) {
-      const int64_t angles = (int64_t)s.call->positions[t] * (w.rope_dim / 2);
-      for (int h = 0; h < w.heads; h++) {
-        rotate(q + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
-      }
-      for (int h = 0; h < w.kv_heads; h++) {
-        rotate(k + h * w.head_dim, w.cos + angles, w.sin + angles, w.rope_dim, w.interleaved);
-      }
-    }
-    if (m.norm_after_rope) normalise_both(m, w, q, k);
-    if (w.sharpened_length) sharpen(w, s.call->positions[t], q);
+    const int position = s.call->positions[t];
+    float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w), *v = q + values_at(w);
+    turn_heads(m, w, q, w.heads, w.query_norm, position);
+    if (w.sharpened_length) sharpen(w, position, q);
+    if (w.cache != layer) continue;
+    make_values(m, w, k, v);
+    turn_heads(m, w, k, w.kv_heads, w.key_norm, position);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
       keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);
-      keep_value(*s.call, w, (T *)s.call->values[layer], (int)t, q + values_at(w));
+      keep_value(*s.call, w, (T *)s.call->values[layer], (int)t, v);
     });
   }
 }

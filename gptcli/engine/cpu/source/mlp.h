@@ -61,6 +61,7 @@ static int needs_of_mlp(const Model &m, const LayerWeights &w) {
 
 // chances = softmax or sigmoid of what the router gives, in its place.
 static void make_chances(const Model &m, float *chances) {
+  for (int e = 0; m.apart && e < m.experts; e++) chances[e] *= m.router_scale;
   if (m.router_softcap != 0.0f) {
     for (int e = 0; e < m.experts; e++) chances[e] = m.router_softcap * tanhf(chances[e] / m.router_softcap);
   }
@@ -132,7 +133,9 @@ static void choose_experts(const Step &s, const Team &team, const LayerWeights &
       ranks[chosen[c]] = -INFINITY;
     }
     const float sum = !m.normalised ? 1.0f : kept > LEAST_SUM ? kept : LEAST_SUM;
-    for (int c = 0; c < m.chosen; c++) shares[c] = shares[c] / sum * m.share_scale;
+    for (int c = 0; c < m.chosen; c++) {
+      shares[c] = shares[c] / sum * m.share_scale * (w.expert_scales ? w.expert_scales[chosen[c]] : 1.0f);
+    }
   }
 }
 
@@ -158,16 +161,23 @@ static void sort_by_expert(const Step &s) {
 static void widen_experts(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, double *squares) {
   const Model &m = *s.model;
   const int tokens = s.call->count;
+  Reading read = x;
   const auto into = [&](const Matrix &matrix, float *to, int64_t stride) {
-    product(matrix, part_of(panels_of(matrix), team), x, s.numbers, tokens, m.met,
+    product(matrix, part_of(panels_of(matrix), team), read, s.numbers, tokens, m.met,
             [&](int i, int64_t p, const Floats *v) { store(to + i * stride + 16 * p, v[0]); });
   };
-  into(w.router, s.shares, up(m.experts, 16));
+  if (!m.apart) into(w.router, s.shares, up(m.experts, 16));
   if (w.latent_in.data) into(w.latent_in, s.latent, s.latent_stride);
   if (w.shared_gate.data) into(w.shared_gate, s.beside, 16);
   if (w.up.data) widen(s, team, w.gate, w.up, x, s.numbers, tokens, s.hidden, s.hidden_stride);
   team.wait();
-  Reading read = x;
+  if (m.apart) {
+    read = read_normed(s, team, s.stream, nullptr, tokens, w.router_norm, nullptr, needs_of(w.router, m.met));
+    into(w.router, s.shares, up(m.experts, 16));
+    team.wait();
+    read = read_normed(s, team, s.stream, nullptr, tokens, w.experts_norm, nullptr, needs_of_experts(m, w));
+    add_squares(team, squares, read, tokens, m.width);
+  }
   if (w.latent_in.data) {
     read = read_as_is(s, team, s.latent, tokens, m.latent, s.latent_stride, nullptr, needs_of_experts(m, w));
     add_squares(team, squares, read, tokens, m.latent);
@@ -207,6 +217,21 @@ static void add_experts(const Step &s, const Team &team, const LayerWeights &w, 
   }
 }
 
+// update = post_norm(update) + shared_post_norm(down(x))
+static void add_apart(const Step &s, const Team &team, const LayerWeights &w, const Reading &x) {
+  const Model &m = *s.model;
+  product(w.down, part_of(panels_of(w.down), team), x, s.numbers, s.call->count, m.met,
+          [&](int i, int64_t p, const Floats *v) { store(s.aside + i * s.width_stride + 16 * p, v[0]); });
+  team.wait();
+  const Range tokens = part_of(s.call->count, team);
+  for (int64_t t = tokens.first; t < tokens.end; t++) {
+    float *update = s.update + t * s.width_stride, *aside = s.aside + t * s.width_stride;
+    normalise(update, update, m.width, w.experts_post_norm, m.layernorm, m.eps);
+    normalise(aside, aside, m.width, w.shared_post_norm, m.layernorm, m.eps);
+    for (int64_t i = 0; i < s.width_stride; i += 16) store(update + i, load(update + i) + load(aside + i));
+  }
+}
+
 // update = what the chosen experts say, back from latents, and what the shared one says.
 static void narrow_experts(const Step &s, const Team &team, const LayerWeights &w, const LayerSquares &squares) {
   const Model &m = *s.model;
@@ -224,6 +249,7 @@ static void narrow_experts(const Step &s, const Team &team, const LayerWeights &
   team.wait();
   const Reading x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
   add_squares(team, squares.shared, x, count, w.hidden);
+  if (m.apart) return add_apart(s, team, w, x);
   product(w.down, part_of(panels_of(w.down), team), x, s.numbers, count, m.met,
           [&](int i, int64_t p, const Floats *values) {
                float *at = s.update + i * s.width_stride + 16 * p;

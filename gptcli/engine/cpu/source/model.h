@@ -71,9 +71,14 @@ struct LayerWeights {
   Matrix router;          // data null: not a mixture
   Matrix latent_in, latent_out, shared_gate;  // data null: not there
   const Matrix *experts_gate, *experts_up, *experts_down;  // (experts)
-  const float *correction;                    // (experts), or null
+  const float *correction, *expert_scales;    // (experts), or null
   const float *sinks;                         // (heads), or null
   const float *slopes;                        // (heads), what a score loses for each position of distance, or null
+  Matrix told_gate, told_out;  // of what the layer is told of its token; see told.h
+  Norm told_norm;
+  Norm router_norm, experts_norm, experts_post_norm, shared_post_norm;  // of a mixture whose parts read apart
+  int32_t cache, values_are_keys;  // cache: the layer whose keys and values it meets
+  float scale;                     // of the stream as the layer leaves it
   const float *cos, *sin;                     // (positions, rope_dim / 2), or null
   int32_t rope_dim, interleaved, window;      // window 0: sees everything before it
   int32_t chunk;                              // 0: none; else it sees nothing before its own chunk
@@ -93,6 +98,13 @@ struct Model {
   float eps, head_eps, attention_softcap, gate_limit, up_offset;
   float router_softcap, share_scale;
   float gate_scale, embedding_scale, logit_scale, final_softcap;  // a cap or limit of 0: none
+  float value_eps;  // of a norm of each head's values that has no weight; 0: none
+  int32_t apart;       // what a mixture's parts read, each through a norm of its own
+  float router_scale;  // of what the router gives
+  int32_t told_size;  // of what each layer is told of a token, 0: nothing
+  float told_scale;   // of what the table has
+  Matrix told_table, told_project;  // (rows, layers · told_size), (layers · told_size, width)
+  Norm told_norm;
   Matrix embedding;        // (vocab, width)
   const float *positions;  // (positions_count, width), or null
   Norm embedding_norm, final_norm;
@@ -104,7 +116,7 @@ struct Model {
 // where it is not asked for. Updates are as they are added to the stream, queries as they meet keys.
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
-  float *attention, *mlp, *stream;  // (end - first, width): two updates, the stream after both
+  float *attention, *mlp, *told, *stream;  // (end - first, width): updates, the stream behind them
   // (end - first, parts): what the squares of a mixer's state sum to behind each token, of the blocks
   // of each memory, or of 16 features of the inputs of a short convolution.
   float *state;
@@ -120,6 +132,7 @@ struct LayerSquares {
   double *attention, *out, *mlp, *down;  // of query, key and value; …; gate, up and the router; …
   double *shared, *latent, *latent_sum;  // of a shared expert's down; experts' gate and up; latent_out
   double *beside;                        // of `out` of a mixer beside attention
+  double *told, *told_out;               // of told_gate; …
 };
 struct Squares {
   const LayerSquares *layer;

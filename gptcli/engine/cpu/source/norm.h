@@ -30,13 +30,14 @@ static inline Moments moments_of(const float *x, int n, bool layernorm, float ep
   return {mean, 1.0f / sqrtf(sum_of_squares(x, n, mean) / (float)n + eps)};
 }
 
-// F.layer_norm(x, (n,), weight, bias, eps) or F.rms_norm(x, (n,), weight, eps). out may be x.
+// F.layer_norm(x, (n,), weight, bias, eps) or F.rms_norm(x, (n,), weight, eps), weight perhaps null.
+// out may be x.
 static inline void normalise(const float *x, float *out, int n, Norm norm, bool layernorm, float eps) {
   const auto [mean, scale] = moments_of(x, n, layernorm, eps);
   for (int i = 0; i < n; i += 16) {
     const int lanes = n - i < 16 ? n - i : 16;
     Floats v = (load_part(x + i, lanes) - splat(mean)) * splat(scale);
-    v = v * load_part(norm.weight + i, lanes);
+    if (norm.weight) v = v * load_part(norm.weight + i, lanes);
     if (norm.bias) v = v + load_part(norm.bias + i, lanes);
     store_part(out + i, v, lanes);
   }

@@ -13,6 +13,8 @@
 #include "latents.h"
 #include "recurrence.h"
 #include "mlp.h"
+#include "stream.h"
+#include "told.h"
 #include "forward.h"
 #include "alone.h"
 #include "quantise/rows.h"

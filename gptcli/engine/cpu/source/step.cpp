@@ -33,8 +33,9 @@ char *allocated(LayOut lay_out) {
 }
 
 int64_t widest_row(const Step &s) {
-  const int64_t widest = largest(largest(s.width_stride, s.gathered_stride), largest(s.hidden_stride, s.expert_stride));
-  return largest(widest, largest(s.latent_stride, s.absorbed_stride));
+  const int64_t blocks = largest(s.gathered_stride, largest(s.hidden_stride, s.expert_stride));
+  const int64_t latents = largest(s.latent_stride, s.absorbed_stride);
+  return largest(largest(s.width_stride, s.asked_stride), largest(blocks, latents));
 }
 
 // What a thread attends in.
@@ -70,6 +71,10 @@ void lay_out(Step &s, Arena &arena, int64_t count, int64_t wanted, int threads) 
   arena.give(s.gathered, count * s.gathered_stride);
   arena.give(s.hidden, count * s.hidden_stride);
   arena.give(s.expert_hidden, pairs * s.expert_stride);
+  arena.give(s.aside, m.apart ? count * s.width_stride : 0);
+  arena.give(s.told, count * s.told_stride);
+  arena.give(s.projected, count * s.told_stride);
+  arena.give(s.asked, count * s.asked_stride);
   give_reading(arena, s.common, rows, widest);
   arena.give(s.numbers, largest(rows, count * s.most_heads));
   arena.give(s.items, count);
@@ -98,6 +103,7 @@ Step sized(const Model *model, int threads) {
   s.model = model;
   s.width_stride = up(model->width, ROW_MULTIPLE), s.expert_stride = up(model->expert_hidden, ROW_MULTIPLE);
   s.latent_stride = up(model->latent, ROW_MULTIPLE);
+  s.told_stride = up((int64_t)model->layers * model->told_size, ROW_MULTIPLE), s.asked_stride = up(model->told_size, ROW_MULTIPLE);
   int most = 1;
   for (int i = 0; i < model->layers; i++) {
     const LayerWeights &w = model->layer[i];

@@ -54,7 +54,10 @@ struct Step {
   const Call *call;
   // From row to row; where layers differ, the largest has room.
   int64_t width_stride, qkv_stride, gathered_stride, hidden_stride, expert_stride, latent_stride;
+  int64_t told_stride, asked_stride;
   int64_t absorbed_stride, most_heads;  // of what attention over latents reads, and of those who do
+  float *aside;  // (count, width_stride), of a mixture whose parts read apart
+  float *told, *projected, *asked;  // (count, layers · told_size) twice; (count, told_size)
   float *stream, *normed, *qkv, *gathered, *update, *hidden, *expert_hidden;
   Reading common;
   Scratch *scratch;  // (threads)
