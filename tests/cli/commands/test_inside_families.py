@@ -18,9 +18,15 @@ pytestmark = pytest.mark.slow
 
 FIRST = {CASES[name].kind: name for name in reversed(CASES)}
 PROMPT = "The cat sat on"
+#: Those between which all that a view tells apart is seen; the others are looked into at length.
+_TOLD = {"bloom", "cohere2", "deepseek_v3", "falcon", "falcon_h1", "gemma2", "gemma4_text"}
+_TOLD |= {"gpt2", "gpt_oss", "granite", "llama", "llama4_text", "nemotron_h", "olmo2", "qwen3_5"}
+FAMILIES = [
+    pytest.param(name, marks=() if name in _TOLD else pytest.mark.faults) for name in supported()
+]
 
 
-@pytest.fixture(scope="module", params=sorted(supported()))
+@pytest.fixture(scope="module", params=FAMILIES)
 def model(request, tmp_path_factory) -> Path:
     """A model of each family, with a tokenizer of letters."""
     directory = tmp_path_factory.mktemp("family") / request.param
