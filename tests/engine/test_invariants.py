@@ -48,7 +48,7 @@ def test_token_by_token_equals_whole(case):
 
 
 @every_case
-@pytest.mark.parametrize("chunk", [1, 3, 7, 39, 40])
+@pytest.mark.parametrize("chunk", [1, 7, 39])
 def test_chunked_prefill_equals_whole(case, chunk):
     """Catches a later chunk that is masked or placed as if it were the first."""
     runner, rows = runner_of(case), rows_of(case)
