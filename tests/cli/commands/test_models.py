@@ -18,7 +18,7 @@ from gptcli.engine.model.mixers import state_numbers
 from gptcli.units import size
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
-from tests.engine.helpers import CASES, GOLDENS, copy_case, runner_of
+from tests.engine.helpers import CASES, GOLDENS, WAYS, copy_case, runner_of
 from tests.models import gguf_export
 from tests.models.test_gguf_families import imported
 from tests.models.test_gguf_goldens import add_tokenizer
@@ -29,7 +29,7 @@ def rows_of(text: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in text.splitlines())
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", WAYS)
 def test_bytes_that_are_told_are_those_that_are_taken(case):
     """Catches numbers that headers alone do not tell: packed ones, vision, a spare head."""
     runner = runner_of(case)
