@@ -52,6 +52,20 @@ def zeros(shape: Sequence[int], like: Array) -> Array:
     return np.frombuffer(mmap.mmap(-1, size, **flags), dtype=like.dtype).reshape(shape)
 
 
+def longer(old: Array, length: int) -> Array:
+    """The same rows, and zeros behind them where there are to be more."""
+    if old.shape[0] >= length:
+        return old
+    grown = zeros((length, *old.shape[1:]), old)
+    grown[: old.shape[0]] = old
+    return grown
+
+
+def rounded_up(count: int, multiple: int) -> int:
+    """What a size is padded to: the least multiple that is not below it."""
+    return -(-count // multiple) * multiple
+
+
 def indices(values: Any, like: Array) -> Array:
     """Whole numbers as an int64 array where `like` is."""
     xp = namespace(like)

@@ -73,6 +73,11 @@ def where(spec: ModelSpec, holds: Callable[[LayerSpec], bool]) -> tuple[int, ...
     return None if len(found) == spec.layers else found
 
 
+def mixed_and_dense(spec: ModelSpec) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """The layers with a mixture, and those without: see `where`."""
+    return where(spec, lambda each: each.mixture), where(spec, lambda each: not each.mixture)
+
+
 def attention_rules(
     spec: ModelSpec, out: str = "o_proj", *, block: str = "self_attn"
 ) -> list[Rule]:
@@ -204,7 +209,6 @@ def mixed_rules(
 
     how: see mixture_rules.
     """
-    mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
-    dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
+    mixed, dense = mixed_and_dense(spec)
     whole = mlp_rules(spec, *names, block=block, layers=dense)
     return [*mixture_rules(spec, block, names, mixed, **how), *whole]

@@ -55,6 +55,10 @@ class ForwardState(ABC):
     def advance(self, counts: list[int]) -> None:
         """Count the tokens that every layer has now taken in, row by row."""
 
+    def taken(self, time: int) -> list[int]:
+        """How many of the next `time` tokens of each row are no padding."""
+        return self.under_way or [time] * self.batch
+
     def positions(self, time: int, device: Any) -> Array:
         """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""
         xp = namespace(self._like)

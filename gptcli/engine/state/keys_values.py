@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from gptcli.engine.arrays import Array, indices, namespace, zeros
+from gptcli.engine.arrays import Array, indices, namespace, rounded_up, zeros
 from gptcli.engine.model.spec import LayerShape
 
 
@@ -56,7 +56,7 @@ class KeysValues:
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState. An interruption leaves it usable, and perhaps half grown."""
-        kept = -(-used // self._group) * self._group
+        kept = rounded_up(used, self._group)
         self.keys = _grown(self.keys, kept, capacity)
         self.values = _grown(self.values, kept, capacity)
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gptcli.engine.arrays import Array, indices
+from gptcli.engine.arrays import Array, indices, rounded_up
 from gptcli.engine.host.memory import LEAST_TOKENS
 from gptcli.engine.model.spec import LayerShape, ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
@@ -94,8 +94,8 @@ class ModelState(ForwardState):
         if needed > self.capacity:
             # Said first: an interruption may leave some layers grown, and the next call goes on.
             self._grows = True
-            wanted = max(needed, min(_up(needed, GROWTH), self.limit))
-            self.capacity = _up(wanted, self._group)
+            wanted = max(needed, min(rounded_up(needed, GROWTH), self.limit))
+            self.capacity = rounded_up(wanted, self._group)
         if self._grows:
             # Layer by layer, so that only one layer is ever held twice.
             for layer in self.layers:
@@ -205,7 +205,3 @@ def new_state(
         layers.append(JointState(attention, mixer) if each.attends else mixer)
     most = min(limit or spec.context, spec.context)
     return ModelState(layers, batch, like, limit=most, group=group)
-
-
-def _up(count: int, multiple: int) -> int:
-    return -(-count // multiple) * multiple

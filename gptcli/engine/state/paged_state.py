@@ -164,7 +164,7 @@ class PagedLayer:
         Padding is not stored: no row has a page for it.
         """
         time = key.shape[2]
-        counts = self._state.under_way or [time] * len(lengths)
+        counts = self._state.taken(time)
         places = [(row, at) for row, count in enumerate(counts) for at in range(count)]
         rows, steps = (indices([place[i] for place in places], key) for i in (0, 1))
         starts = indices(lengths, key)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gptcli.engine.arrays import Array, indices, namespace, zeros
+from gptcli.engine.arrays import Array, indices, longer, namespace, zeros
 from gptcli.engine.model.spec import LayerShape
 from gptcli.engine.state.slots import SlotPool
 
@@ -40,7 +40,7 @@ class LayerPages:
 
     def grow(self, pages: int) -> None:
         """Have so many; those there are stay."""
-        self.keys, self.values = _grown(self.keys, pages), _grown(self.values, pages)
+        self.keys, self.values = longer(self.keys, pages), longer(self.values, pages)
 
     def clear(self, page: int) -> None:
         """Zeros, not what another row left: a masked NaN would still poison the sums of a row."""
@@ -232,14 +232,6 @@ class PagePool:
         if self.slots is not None:
             self.slots.forget(number)
         return page
-
-
-def _grown(old: Array, pages: int) -> Array:
-    if old.shape[0] >= pages:
-        return old
-    grown = zeros((pages, *old.shape[1:]), old)
-    grown[: old.shape[0]] = old
-    return grown
 
 
 def scattered(pages: Array, table: Array, at: Array, rows: Array, numbers: Array) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.arrays import Array, namespace, rounded_up
 from gptcli.engine.model.mixers import Mixer, Recurrence
 
 
@@ -78,12 +78,8 @@ class RecurrentState:
 
 def shapes(mixer: Mixer, multiple: int = 1) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Of one row's inputs and memories."""
-    features = sum(_up(part, multiple) for part in mixer.filtered)
+    features = sum(rounded_up(part, multiple) for part in mixer.filtered)
     if not isinstance(mixer, Recurrence):
         return (mixer.taps - 1, features), (0, 0, 0)
-    memory = mixer.heads, mixer.key_dim, _up(mixer.value_dim, multiple)
+    memory = mixer.heads, mixer.key_dim, rounded_up(mixer.value_dim, multiple)
     return (mixer.taps - 1, features), memory
-
-
-def _up(count: int, multiple: int) -> int:
-    return -(-count // multiple) * multiple

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.arrays import Array, longer, namespace
 from gptcli.engine.model.mixers import Mixer
 from gptcli.engine.state.recurrent_state import shapes
 
@@ -31,7 +31,7 @@ class LayerSlots:
 
     def grow(self, slots: int) -> None:
         """Have so many; those there are stay."""
-        self.inputs, self.memory = _grown(self.inputs, slots), _grown(self.memory, slots)
+        self.inputs, self.memory = longer(self.inputs, slots), longer(self.memory, slots)
 
     def clear(self, slot: int) -> None:
         """Make one a state of no tokens."""
@@ -102,10 +102,3 @@ class SlotPool:
             self._free += reversed(range(self._made, self._made + count))
             self._made += count
         return self._free.pop()
-
-
-def _grown(old: Array, slots: int) -> Array:
-    xp = namespace(old)
-    grown = xp.zeros((slots, *old.shape[1:]), dtype=old.dtype, device=old.device)
-    grown[: old.shape[0]] = old
-    return grown

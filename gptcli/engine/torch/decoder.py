@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
 from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
-from gptcli.engine.torch.self_attention import Lent
 from gptcli.engine.torch.table import Table
 
 
@@ -98,9 +98,9 @@ class Decoder(nn.Module):
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
             own = None if told is None else told[:, :, index]
-            stream = layer(stream, index, state, masks[sight], turn, lent, own, probe)
-            if probe is not None:
-                probe("stream", index, stream, state.lengths[0])
+            given = Given(index, state, masks[sight], turn, lent, probe)
+            stream = layer(stream, given, own)
+            given.show("stream", stream)
         state.advance([time] * ids.size(0) if counts is None else counts)
         return stream
 

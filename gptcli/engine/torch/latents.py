@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.spec import LayerShape, ModelSpec
-from gptcli.engine.probe import Probe
-from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend
-from gptcli.engine.torch.rope import Rotation, rotate
+from gptcli.engine.torch.given import Given
+from gptcli.engine.torch.rope import rotate
 
 
 class OfHeads(nn.Module):
@@ -48,15 +47,7 @@ class LatentAttention(nn.Module):
         self.value = OfHeads(heads, latents.value, latents.rank)
         self.out = nn.Linear(heads * latents.value, spec.width, bias=spec.out_bias)
 
-    def forward(
-        self,
-        x: Tensor,
-        layer: int,
-        state: ForwardState,
-        mask: Tensor | None,
-        turn: Rotation | None,
-        probe: Probe | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: "queries" and "keys", as they are kept."""
         sizes = self.latents
         read = x
@@ -65,16 +56,16 @@ class LatentAttention(nn.Module):
         queries = self.query(read).unflatten(-1, (self.absorb.heads, -1)).transpose(1, 2)
         plain, turned = queries.split((sizes.plain, sizes.turned), -1)
         latent, beside = self.latent(x)[:, None].split((sizes.rank, sizes.turned), -1)
-        if turn is not None:
-            turned, beside = rotate(turned, *turn), rotate(beside, *turn)
+        if given.turn is not None:
+            turned, beside = rotate(turned, *given.turn), rotate(beside, *given.turn)
         key = torch.cat((self.latent_norm(latent), beside), -1)
-        keys, _ = state.layers[layer].append(key, key[..., :0], state.lengths)
-        if probe is not None:
-            probe("queries", layer, self.absorbed(plain, turned), state.lengths[0])
-            probe("keys", layer, keys, 0)
+        keys, _ = given.kept.append(key, key[..., :0], given.state.lengths)
+        if given.probe is not None:
+            given.show("queries", self.absorbed(plain, turned))
+            given.show("keys", keys, 0)
         # To make keys and values of all latents costs a token alone far more than it saves.
         attend_ = self.attend_absorbed if x.size(1) == 1 else self.attend_expanded
-        gathered = attend_(plain, turned, keys, mask)
+        gathered = attend_(plain, turned, keys, given.mask)
         return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def absorbed(self, plain: Tensor, turned: Tensor) -> Tensor:

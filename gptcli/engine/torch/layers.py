@@ -7,16 +7,14 @@ from torch import Tensor, nn
 
 from gptcli.engine.model.mixers import Recurrence
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
-from gptcli.engine.probe import Probe
-from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.latents import LatentAttention
 from gptcli.engine.torch.layer_inputs import Told
 from gptcli.engine.torch.mlp import MLP, Mixture
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.recurrence import RecurrenceMixer, ShortConvMixer
-from gptcli.engine.torch.rope import Rotation
 from gptcli.engine.torch.scaled import scaled
-from gptcli.engine.torch.self_attention import Attention, Lent
+from gptcli.engine.torch.self_attention import Attention
 
 
 def _mixer(spec: ModelSpec, this: LayerSpec) -> nn.Module | None:
@@ -56,49 +54,28 @@ class Layer(nn.Module):
         self.told = None if told is None else Told(spec, told)
         self.scale = nn.Parameter(torch.empty(1)) if spec.layer_scales else None
 
-    def forward(
-        self,
-        stream: Tensor,
-        layer: int,
-        state: ForwardState,
-        mask: Tensor | None,
-        turn: Rotation | None,
-        lent: Lent,
-        told: Tensor | None,
-        probe: Probe | None,
-    ) -> Tensor:
+    def forward(self, stream: Tensor, given: Given, told: Tensor | None) -> Tensor:
         """(b, t, width) → (b, t, width).
 
         Probe points: Attention's, "state", "attention", "mlp" and "told". "attention" is also what
         a mixer adds that stands in its place, or with it what one beside. told: (b, t, size), see
         LayerInputs.
         """
-        stream = self._blocks(stream, layer, state, mask, turn, lent, probe)
+        stream = self._blocks(stream, given)
         if self.told is not None and told is not None:
             update = self.told(stream, told)
-            if probe is not None:
-                probe("told", layer, update, state.lengths[0])
+            given.show("told", update)
             stream = stream + update
         return stream if self.scale is None else stream * self.scale
 
-    def _blocks(
-        self,
-        stream: Tensor,
-        layer: int,
-        state: ForwardState,
-        mask: Tensor | None,
-        turn: Rotation | None,
-        lent: Lent,
-        probe: Probe | None,
-    ) -> Tensor:
+    def _blocks(self, stream: Tensor, given: Given) -> Tensor:
         before, read = stream, stream
         if self.attention is not None or self.mixer is not None:
             read = stream if self.attention_norm is None else self.attention_norm(stream)
-            update = self._finished(
-                self._mixed(read, layer, state, mask, turn, lent, probe), self.attention_post_norm
-            )
-            if probe is not None:
-                probe("attention", layer, update, state.lengths[0])
+            mixers = (self.attention, self.mixer)
+            said = [mixes(read, given) for mixes in mixers if mixes is not None]
+            update = self._finished(sum(said[1:], said[0]), self.attention_post_norm)
+            given.show("attention", update)
             stream = stream + update
         if self.mlp is None:
             return stream
@@ -107,31 +84,8 @@ class Layer(nn.Module):
             read = source if self.mlp_norm is None else self.mlp_norm(source)
         thought = self.mlp(read, source) if isinstance(self.mlp, Mixture) else self.mlp(read)
         update = self._finished(thought, self.mlp_post_norm)
-        if probe is not None:
-            probe("mlp", layer, update, state.lengths[0])
+        given.show("mlp", update)
         return stream + update
-
-    def _mixed(
-        self,
-        read: Tensor,
-        layer: int,
-        state: ForwardState,
-        mask: Tensor | None,
-        turn: Rotation | None,
-        lent: Lent,
-        probe: Probe | None,
-    ) -> Tensor:
-        """What attention and a mixer say, where both are there together."""
-        said: list[Tensor] = []
-        if self.attention is not None:
-            given = (read, layer, state, mask, turn)
-            if isinstance(self.attention, LatentAttention):
-                said.append(self.attention(*given, probe))
-            else:
-                said.append(self.attention(*given, lent, probe))
-        if self.mixer is not None:
-            said.append(self.mixer(read, layer, state, probe))
-        return sum(said[1:], said[0])
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:
         if norm is not None:

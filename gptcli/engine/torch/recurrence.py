@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
-from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.memories import Tokens, remembered
 from gptcli.engine.torch.scaled import scaled
 
@@ -46,18 +46,16 @@ class ShortConvMixer(nn.Module):
         self.value_filter = Filter(spec.inner, spec.taps, bias=spec.bias)
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
-    def forward(
-        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Probe point: "state"."""
-        kept = state.layers[layer]
+        kept, state, probe = given.kept, given.state, given.probe
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
         inputs, seen = _with_inputs(inputs, value, state)
-        if probe is not None and probe.wants("state", layer):
+        if probe is not None and probe.wants("state", given.layer):
             squares = seen[:, 1:].square().sum(dim=-1)
             lengths = squares.unfold(1, self.spec.taps - 1, 1).sum(dim=-1).sqrt()
-            probe("state", layer, lengths[:, :, None], state.lengths[0])
+            given.show("state", lengths[:, :, None])
         gathered = self.after(x).float() * self.value_filter(seen)
         kept.write(inputs, memory)
         return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
@@ -82,11 +80,9 @@ class RecurrenceMixer(nn.Module):
         self.norm = None if spec.norm is None else GatedNorm(spec.norm, spec.inner)
         self.out = nn.Linear(spec.inner, width, bias=spec.out_bias)
 
-    def forward(
-        self, x: Tensor, layer: int, state: ForwardState, probe: Probe | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Probe point: "state"."""
-        spec, kept = self.spec, state.layers[layer]
+        spec, kept, state, probe = self.spec, given.kept, given.state, given.probe
         inputs, memory = kept.read()
         names = ("query", "key", "value")
         new = [scaled(getattr(self, name)(x), spec.scale(i)) for i, name in enumerate(names)]
@@ -110,14 +106,14 @@ class RecurrenceMixer(nn.Module):
         by_key = (self._by_key(each, 2) for each in (value, decay, strength))
         corrects, memory = self.strength is not None, self._by_key(memory, 1)
         tokens = Tokens(query, key, *by_key)
-        if probe is not None and probe.wants("state", layer):
+        if probe is not None and probe.wants("state", given.layer):
             # Beside the pass, token by token: what is shown changes nothing by a bit.
             lengths, now = list[Tensor](), memory
             for t in range(x.size(1)):
                 one = Tokens(*(each[:, t : t + 1] for each in tokens))
                 now = remembered(one, now, corrects=corrects)[1]
                 lengths.append(torch.linalg.matrix_norm(self._in_order(now, 1)))
-            probe("state", layer, torch.stack(lengths, dim=1), state.lengths[0])
+            given.show("state", torch.stack(lengths, dim=1))
         read, memory = remembered(tokens, memory, corrects=corrects)
         read, memory = self._in_order(read, 2), self._in_order(memory, 1)
         kept.write(inputs, memory)
@@ -162,7 +158,7 @@ def _with_inputs(inputs: Tensor, new: Tensor, state: ForwardState) -> tuple[Tens
     """What to keep for the next tokens, and (b, taps - 1 + t, features) that these see."""
     seen = torch.cat((inputs, new), dim=1)
     kept, time = inputs.size(1), new.size(1)
-    counts = state.under_way or [time] * len(new)
+    counts = state.taken(time)
     if min(counts) == time:
         return seen[:, time:].clone(), seen
     ends = torch.tensor(counts, device=new.device)[:, None] + torch.arange(kept, device=new.device)
@@ -172,7 +168,7 @@ def _with_inputs(inputs: Tensor, new: Tensor, state: ForwardState) -> tuple[Tens
 def _padding(state: ForwardState, x: Tensor) -> Tensor | None:
     """Which tokens are none, (b, t, 1), where some are."""
     time = x.size(1)
-    counts = state.under_way or [time] * len(x)
+    counts = state.taken(time)
     if min(counts) == time:
         return None
     places = torch.arange(time, device=x.device)

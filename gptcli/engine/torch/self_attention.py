@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +10,11 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.rotations import Temperature
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
-from gptcli.engine.probe import Probe
-from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.attention import attend, attend_written_out
+from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, rotate
 from gptcli.engine.torch.scaled import scaled
-
-#: Keys and values of the layers whose others read, by layer; what is None is not there yet.
-Lent = dict[int, Any]
 
 
 class Attention(nn.Module):
@@ -51,37 +46,28 @@ class Attention(nn.Module):
         self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
-    def forward(
-        self,
-        x: Tensor,
-        layer: int,
-        state: ForwardState,
-        mask: Tensor | None,
-        turn: Rotation | None,
-        lent: Lent,
-        probe: Probe | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
-        q = self._placed(self.query(x), self.query_norm, turn)  # (b, h, t, d)
+        q = self._placed(self.query(x), self.query_norm, given.turn)  # (b, h, t, d)
         if self.temperature is not None:
-            q = q * _sharpening(self.temperature, state.positions(x.size(1), x.device)).to(q.dtype)
+            at = given.state.positions(x.size(1), x.device)
+            q = q * _sharpening(self.temperature, at).to(q.dtype)
         if self.reads is None:
-            keys, values = state.layers[layer].append(*self._kept(x, turn), state.lengths)
-            if layer in lent:
-                lent[layer] = keys, values
+            keys, values = given.kept.append(*self._kept(x, given.turn), given.state.lengths)
+            if given.layer in given.lent:
+                given.lent[given.layer] = keys, values
         else:
-            keys, values = lent[self.reads]
-        if probe is not None:
-            probe("queries", layer, q, state.lengths[0])
-            probe("keys", layer, keys, 0)
+            keys, values = given.lent[self.reads]
+        given.show("queries", q)
+        given.show("keys", keys, 0)
         scale = self.spec.attention_scale
         if self.written_out:
             softcap = self.spec.attention_softcap
             gathered = attend_written_out(
-                q, keys, values, mask, scale, softcap=softcap, sinks=self.sinks
+                q, keys, values, given.mask, scale, softcap=softcap, sinks=self.sinks
             )
         else:
-            gathered = attend(q, keys, values, mask, scale)
+            gathered = attend(q, keys, values, given.mask, scale)
         gathered = gathered.transpose(1, 2)  # (b, t, h, d)
         if self.gate is not None:
             gate = self.gate_activation(self.gate(x))

@@ -75,11 +75,11 @@ def shared(size: Sizes, hidden: int, block: str) -> list[Take]:
     ]
 
 
-def correction(name: str, experts: int, *, one_row: bool = False) -> Take:
+def correction(name: str, experts: int, *, layer: str = LAYER, one_row: bool = False) -> Take:
     """What is added to chances when experts are chosen, as it is named in the layer.
 
-    one_row: it is stored as a matrix of one row.
+    layer: what stands before its name; one_row: it is stored as a matrix of one row.
     """
     stored = (1, experts) if one_row else None
     source = f"{BLOCK}.exp_probs_b.bias"
-    return Take(f"{LAYER}.{name}", source, (experts,), stored=stored, exact=True)
+    return Take(f"{layer}.{name}", source, (experts,), stored=stored, exact=True)

@@ -116,12 +116,12 @@ class Fields:
             raise self.error(f"claims {found} blocks, but has {len(self.header.tensors)} tensors")
         return found
 
-    def counts(self, key: str) -> list[int]:
-        """A whole number above zero for each block; one alone is that of all of them."""
+    def counts(self, key: str, *, least: int = 1) -> list[int]:
+        """A whole number from `least` on for each block; one alone is that of all of them."""
         found, layers = self.header.fields.get(f"{self.arch}.{key}"), self.layers()
         if not isinstance(found, list):
             return [self.count(key)] * layers
-        whole = all(type(each) is int and 0 < each < _COUNT_LIMIT for each in found)
+        whole = all(type(each) is int and least <= each < _COUNT_LIMIT for each in found)
         if len(found) != layers or not whole:
             raise self.error(f"{self.arch}.{key} is {shown(found)}, not a number for each block")
         return found

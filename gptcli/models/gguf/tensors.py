@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -98,18 +98,26 @@ def mixture(
     found = linear(f"{theirs}.gate", f"{BLOCK}.ffn_gate_inp", experts, width, exact=exact)
     shapes = {"gate": (hidden, width), "up": (hidden, width), "down": (width, hidden)}
     for name, (part, shape) in zip(names, shapes.items(), strict=True):
-        rows = shape[0]
-        found += [
-            Take(
-                f"{theirs}.experts.{expert}.{name}.weight",
-                f"{BLOCK}.ffn_{part}_exps.weight",
-                (experts, *shape),
-                part=(expert * rows, (expert + 1) * rows),
-                stored=shape,
-            )
-            for expert in range(experts)
-        ]
+        found += stacked(theirs, name, part, experts, shape)
     return found
+
+
+def stacked(
+    block: str, name: str, part: str, experts: int, shape: tuple[int, int]
+) -> Iterator[Take]:
+    """A matrix of each expert, stored one by one, which are a stack in the file.
+
+    name: as it is stored in an expert; part: as the file has it; shape: of one.
+    """
+    rows = shape[0]
+    for expert in range(experts):
+        yield Take(
+            f"{block}.experts.{expert}.{name}.weight",
+            f"{BLOCK}.ffn_{part}_exps.weight",
+            (experts, *shape),
+            part=(expert * rows, (expert + 1) * rows),
+            stored=shape,
+        )
 
 
 def norms(

@@ -17,6 +17,7 @@ from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.cpu.run.runner import KernelRunner
 from gptcli.engine.describe import describe
 from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.numpy_llama import NumpyLlama, weights
 from tests.opening import load
@@ -67,20 +68,11 @@ class Recurrence(nn.Module):
         random = torch.Generator().manual_seed(7)
         self.weight = nn.Parameter(torch.randn(width, width, generator=random) / width**0.5)
 
-    def forward(
-        self,
-        x: Tensor,
-        layer: int,
-        state: ModelState,
-        mask: object,
-        turn: object,
-        lent: object,
-        probe: object,
-    ) -> Tensor:
+    def forward(self, x: Tensor, given: Given) -> Tensor:
         out = torch.zeros_like(x)
-        for row, count in enumerate(state.under_way):
+        for row, count in enumerate(given.state.under_way):
             for at in range(count):
-                out[row, at] = state.layers[layer].take(row, x[row, at] @ self.weight)
+                out[row, at] = given.kept.take(row, x[row, at] @ self.weight)
         return out
 
 

@@ -92,8 +92,7 @@ def rules(spec: ModelSpec) -> Rules:
     """Experts are stored in a stack, as (in, out), gate before up."""
     if spec.experts is None:
         raise ValueError("Llama 4 has experts")
-    mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
-    dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
+    mixed, dense = llama_names.mixed_and_dense(spec)
     theirs, ours, count = "layers.{i}.feed_forward", "layers.{i}.mlp", spec.experts.count
     mlp = linear(f"{theirs}.router", f"{ours}.router", bias=False, layers=mixed)
     for stored, parts in (("gate_up_proj", ("gate", "up")), ("down_proj", ("down",))):

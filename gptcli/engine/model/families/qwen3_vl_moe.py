@@ -45,8 +45,7 @@ def rules(spec: ModelSpec) -> Rules:
     """
     if spec.experts is None:
         raise ValueError("Qwen3-VL MoE has experts")
-    mixed = tuple(i for i, each in enumerate(spec.each_layer) if each.mixture)
-    dense = tuple(i for i, each in enumerate(spec.each_layer) if not each.mixture)
+    mixed, dense = llama_names.mixed_and_dense(spec)
     theirs, ours, count = "layers.{i}.mlp", "layers.{i}.mlp.experts.{n}", spec.experts.count
     mlp = [Rule(f"{theirs}.gate.weight", "layers.{i}.mlp.router.weight", layers=mixed)]
     for stored, parts in (("gate_up_proj", ("gate", "up")), ("down_proj", ("down",))):

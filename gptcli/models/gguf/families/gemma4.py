@@ -30,7 +30,8 @@ def plan(fields: Fields) -> ConversionPlan:
     shared = fields.count(_SHARED) if fields.get(_SHARED) else 0
     if shared >= count:
         raise fields.error(f"shares the keys and values of {shared} of {count} layers")
-    size = _size(fields, near, hidden=_hiddens(fields, count)[0])
+    hidden = fields.counts("feed_forward_length")
+    size = _size(fields, near, hidden=hidden[0])
     full = fields.count("attention.key_length")
     fields.fixed("attention.value_length", full)
     fields.fixed("rope.dimension_count", full)
@@ -39,7 +40,6 @@ def plan(fields: Fields) -> ConversionPlan:
     own = [layer for layer in range(count - shared) if not near[layer]]
     equal = bool(own) and not any(fields.has(f"blk.{layer}.attn_v.weight") for layer in own)
     told = fields.count(_TOLD) if fields.get(_TOLD) else 0
-    double = _hiddens(fields, count)
     config = {
         **sizes.config(size, "gemma4_text", "Gemma4ForCausalLM", "gelu_pytorch_tanh"),
         "attention_bias": False,
@@ -59,7 +59,7 @@ def plan(fields: Fields) -> ConversionPlan:
         },
         "rope_parameters": _ropes(fields, full),
         "sliding_window": fields.count("attention.sliding_window"),
-        "use_double_wide_mlp": _doubled(fields, double, shared),
+        "use_double_wide_mlp": _doubled(fields, hidden, shared),
     }
     takes = [*layout.whole(size, [])]
     if told:
@@ -70,7 +70,7 @@ def plan(fields: Fields) -> ConversionPlan:
     for layer in range(count):
         reads = layer >= count - shared
         shape = (size.head_dim, size.kv_heads) if near[layer] else (full, kv_heads)
-        takes += _layer(size, layer, shape, double[layer], reads, equal and not near[layer], told)
+        takes += _layer(size, layer, shape, hidden[layer], reads, equal and not near[layer], told)
         if reads:
             names = ("attn_k", "attn_v", "attn_k_norm")
             unused |= {f"blk.{layer}.{name}.weight" for name in names}
@@ -101,27 +101,13 @@ def _size(fields: Fields, near: list[bool], *, hidden: int) -> Sizes:
     )
 
 
-def _each(fields: Fields, key: str, count: int) -> list[int]:
-    """A whole number above zero for each layer, or one for all."""
-    found = fields.get(key)
-    if not isinstance(found, list):
-        return [fields.count(key)] * count
-    if len(found) != count or any(type(each) is not int or each < 1 for each in found):
-        raise fields.error(f"{fields.arch}.{key} is not a positive whole number for each layer")
-    return found
-
-
 def _kv_heads(fields: Fields, near: list[bool], window: bool) -> int:
     """Those of all layers with a window, or without."""
-    found = _each(fields, "attention.head_count_kv", len(near))
+    found = fields.counts("attention.head_count_kv")
     kinds = {heads for heads, each in zip(found, near, strict=True) if each is window}
     if len(kinds) > 1:
         raise fields.error("has layers of one kind with different heads of keys")
     return kinds.pop() if kinds else found[0]
-
-
-def _hiddens(fields: Fields, count: int) -> list[int]:
-    return _each(fields, "feed_forward_length", count)
 
 
 def _doubled(fields: Fields, hidden: list[int], shared: int) -> bool:

@@ -42,10 +42,9 @@ def whole(size: Sizes, takes: Callable[[int], list[Take]]) -> tuple[Take | Woven
 
 def read(fields: Fields) -> tuple[Sizes, list[str]]:
     """The sizes, and what mixes in each layer."""
-    heads = fields.header.fields.get(f"{fields.arch}.{HEADS}")
-    heads = heads if isinstance(heads, list) else [heads] * fields.layers()
-    having = {each for each in heads if each}
-    if len(heads) != fields.layers() or len(having) != 1:
+    heads = fields.counts(HEADS, least=0)
+    having = set(heads) - {0}
+    if len(having) != 1:
         raise fields.error(f"{fields.arch}.{HEADS} is not a number of heads for its layers")
     (kv_heads,) = having
     size = sizes.read(fields, kv_heads=kv_heads)

@@ -33,7 +33,7 @@ def read(fields: Fields, third: str) -> tuple[Sizes, list[str], mamba.Memories, 
     """
     fields.fixed("rope.scaling.finetuned", False)
     layers = fields.layers()
-    heads, widths = (_each(fields, key, layers) for key in (_HEADS, _WIDTHS))
+    heads, widths = (fields.counts(key, least=0) for key in (_HEADS, _WIDTHS))
     if len(set(heads) - {0}) != 1 or len(set(widths) - {0}) > 1:
         raise fields.error("has blocks of several sizes, which is not supported")
     kinds = ["attention" if heads[at] else third if widths[at] else "mamba" for at in range(layers)]
@@ -43,15 +43,6 @@ def read(fields: Fields, third: str) -> tuple[Sizes, list[str], mamba.Memories, 
     size, further = experts.running(fields, size)
     memories = mamba.read(fields, kinds.index("mamba"))
     return size, kinds[: size.layers], memories, further
-
-
-def _each(fields: Fields, key: str, layers: int) -> list[int]:
-    found = fields.header.fields.get(f"{fields.arch}.{key}")
-    listed = found if isinstance(found, list) else []
-    whole = all(type(each) is int and 0 <= each < 1 << 24 for each in listed)
-    if len(listed) != layers or not whole:
-        raise fields.error(f"{fields.arch}.{key} is not a number for each block")
-    return listed
 
 
 def config(

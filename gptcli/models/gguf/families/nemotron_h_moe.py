@@ -8,7 +8,6 @@ from gptcli.models.gguf.families import nemotron_h
 from gptcli.models.gguf.families.nemotron_h import MIXER
 from gptcli.models.gguf.fields import Fields
 from gptcli.models.gguf.plan import ConversionPlan
-from gptcli.models.gguf.takes import Take
 from gptcli.models.gguf.tensors import BLOCK
 
 _LATENT = "moe_latent_size"
@@ -40,13 +39,9 @@ def plan(fields: Fields) -> ConversionPlan:
     width, block = size.width, "layers.{i}.mixer"
     mixture = [
         *layout.linear(f"{MIXER}.gate", f"{BLOCK}.ffn_gate_inp", count, width, exact=True),
-        Take(
-            f"{MIXER}.gate.e_score_correction_bias",
-            f"{BLOCK}.exp_probs_b.bias",
-            (count,),
-            exact=True,
-        ),
-        *_stacked(count, hidden, latent or width),
+        experts.correction("gate.e_score_correction_bias", count, layer=MIXER),
+        *layout.stacked(MIXER, "up_proj", "up", count, (hidden, latent or width)),
+        *layout.stacked(MIXER, "down_proj", "down", count, (latent or width, hidden)),
         *layout.linear(
             f"backbone.{block}.shared_experts.up_proj", f"{BLOCK}.ffn_up_shexp", beside, width
         ),
@@ -59,19 +54,3 @@ def plan(fields: Fields) -> ConversionPlan:
         mixture += layout.linear(f"{MIXER}.fc1_latent_proj", into, latent, width)
         mixture += layout.linear(f"{MIXER}.fc2_latent_proj", out, width, latent)
     return nemotron_h.built(size, kinds, memories, found, mixture, further)
-
-
-def _stacked(count: int, hidden: int, width: int) -> list[Take]:
-    """Experts without gates, each of a stack."""
-    shapes = {"up": (hidden, width), "down": (width, hidden)}
-    return [
-        Take(
-            f"{MIXER}.experts.{expert}.{part}_proj.weight",
-            f"{BLOCK}.ffn_{part}_exps.weight",
-            (count, *shape),
-            part=(expert * shape[0], (expert + 1) * shape[0]),
-            stored=shape,
-        )
-        for part, shape in shapes.items()
-        for expert in range(count)
-    ]
