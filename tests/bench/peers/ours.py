@@ -41,7 +41,8 @@ class Gptcli:
 
     @property
     def _variables(self) -> dict[str, str]:
-        return {"GPTCLI_DATA_DIR": str(self._data)}
+        # As pip leaves what it installs: compiled, which a developer's shell may have turned off.
+        return {"GPTCLI_DATA_DIR": str(self._data), "PYTHONDONTWRITEBYTECODE": ""}
 
     def version(self) -> str:
         """Its own number."""

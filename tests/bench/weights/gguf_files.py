@@ -53,5 +53,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, checkpoint: Path, pre: str) -> None:
     merges = stored["model"]["merges"]
     writer.add_token_merges([each if isinstance(each, str) else " ".join(each) for each in merges])
     writer.add_bos_token_id(config["bos_token_id"])
-    writer.add_eos_token_id(config["eos_token_id"])
+    # A file names one end; the other words for it llama.cpp finds by their text.
+    ends = config["eos_token_id"]
+    writer.add_eos_token_id(ends if isinstance(ends, int) else ends[0])
     writer.add_add_bos_token(False)
