@@ -90,6 +90,18 @@ def unstacked(config: dict[str, Any], name: str, array: Any) -> list[tuple[str, 
     return [(name, array)]
 
 
+def gemma4_names(config: dict[str, Any], name: str, array: Any) -> list[tuple[str, Any]]:
+    """What is no weight of a module by its name; scales of the router and of experts."""
+    for theirs, ours in (
+        ("router.scale", "ffn_gate_inp.scale"),
+        ("router.per_expert_scale", "ffn_down_exps.scale"),
+    ):
+        if name.endswith(theirs):
+            return [(f"blk.{name.split('.')[2]}.{ours}", array)]
+    bare = name.endswith("layer_scalar") or ".experts." in name
+    return [(f"{name}.weight" if bare else name, array)]
+
+
 SETTINGS = {
     "ernie4_5_moe": _ernie4_5_moe,
     "glm4_moe": _glm4_moe,

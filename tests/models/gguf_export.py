@@ -60,6 +60,7 @@ ARCHITECTURES = {
     "lfm2_moe": gguf.MODEL_ARCH.LFM2MOE,
     "llama": gguf.MODEL_ARCH.LLAMA,
     "llama4_text": gguf.MODEL_ARCH.LLAMA4,
+    "minicpm3": gguf.MODEL_ARCH.MINICPM3,
     "minimax_m2": gguf.MODEL_ARCH.MINIMAXM2,
     "mistral": gguf.MODEL_ARCH.LLAMA,
     "ministral3": gguf.MODEL_ARCH.MISTRAL3,
@@ -435,7 +436,8 @@ def _nemotron(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
 
 
 def _gemma4(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
-    common(writer, {**config, "head_dim": None, "num_experts": None})
+    used = config.get("top_k_experts")
+    common(writer, {**config, "head_dim": None, "num_experts_per_tok": used})
     near = [each == "sliding_attention" for each in config["layer_types"]]
     full = config["per_layer_config"][str(near.index(False))]
     writer.add_shared_kv_layers(config["num_kv_shared_layers"])
@@ -447,6 +449,8 @@ def _gemma4(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
         add(full["head_dim"])
     writer.add_key_length_swa(config["head_dim"])
     writer.add_value_length_swa(config["head_dim"])
+    if config.get("moe_intermediate_size") is not None:
+        writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
     writer.add_rope_dimension_count_swa(config["head_dim"])
     if config["use_double_wide_mlp"]:
         hidden, shared = config["intermediate_size"], config["num_kv_shared_layers"]
@@ -487,6 +491,7 @@ OWN_SETTINGS = {
     "gemma2": _gemma,
     "gpt2": _gpt2,
     "gpt_neox": _neox,
+    "minicpm3": gguf_latents.minicpm3,
     "lfm2": mixers.lfm2,
     "lfm2_moe": mixers.lfm2,
     "falcon_h1": gguf_export_mamba.falcon,
@@ -651,10 +656,6 @@ def _split(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[s
     return [(at.format("gate"), gate), (at.format("up"), up)]
 
 
-def _scalars(config: dict[str, Any], name: str, array: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [(name.replace("scalar", "scalar.weight"), array)]
-
-
 CHANGES = {
     "bloom": _headwise,
     "deepseek_v3": gguf_latents.split,
@@ -662,7 +663,7 @@ CHANGES = {
     "gemma": _shifted,
     "gemma2": _shifted,
     "gemma3_text": _shifted,
-    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), _scalars),
+    **dict.fromkeys(("gemma4_text", "gemma4_unified_text"), gguf_experts.gemma4_names),
     "gpt2": _turned,
     "gpt_neox": _headwise,
     "gpt_oss": _woven,

@@ -36,6 +36,22 @@ def sizes(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_value_length_mla(value)
 
 
+def minicpm3(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
+    """All that is written of a MiniCPM3: of rotary positions only how many features turn."""
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_q_lora_rank(config["q_lora_rank"])
+    writer.add_kv_lora_rank(config["kv_lora_rank"])
+    writer.add_key_length(config["qk_nope_head_dim"] + config["qk_rope_head_dim"])
+    writer.add_rope_dimension_count(config["qk_rope_head_dim"])
+
+
 def common(config: dict[str, Any]) -> dict[str, Any]:
     """The config as the base class is to see it: in files of today there is one head of keys."""
     heads = config["num_attention_heads"] if config["model_type"] == "deepseek_v2" else 1

@@ -33,7 +33,7 @@ from tests.tasks import ended
 NAME = "model.layers.0.mlp.up_proj.weight"
 QUERY = "model.layers.0.self_attn.q_proj.weight"
 OTHERWISE = ["granitemoehybrid/mamba", "nemotron_h/latent", "falcon_h1/gate_first"]
-OTHERWISE += ["laguna/mixed", "llama4_text/published", "lfm2_moe/plain"]
+OTHERWISE += ["gemma4_text/mixture", "laguna/mixed", "llama4_text/published", "lfm2_moe/plain"]
 BY_TURNS = ["qwen3_5_text/plain", "qwen3_5_moe_text/alone", "qwen3_next/plain"]
 
 

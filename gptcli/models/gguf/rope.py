@@ -28,6 +28,9 @@ YARN_KEYS = frozenset(
 )
 #: The tensor that holds what Llama 3's scaling divides the frequencies by.
 FREQUENCIES = "rope_freqs.weight"
+#: The tensors of LongRoPE's divisors, beyond the original context and within it.
+_LONG, _SHORT = "rope_factors_long.weight", "rope_factors_short.weight"
+LONG = frozenset({_LONG, _SHORT})
 #: Llama 3's rope scaling, and Llama 4's: the file holds its effect, not its parameters, and factors
 #: differ.
 _LLAMA3 = {
@@ -99,6 +102,18 @@ def yarn(fields: Fields) -> dict[str, Any]:
             for key, name in names.items()
             if fields.get(f"rope.scaling.{key}") is not None
         },
+    }
+
+
+def long(fields: Fields, pairs: int) -> dict[str, Any] | None:
+    """LongRoPE's divisors of so many pairs of features; None for a file that has none."""
+    if not any(fields.has(name) for name in LONG):
+        return None
+    return {
+        "rope_type": "longrope",
+        "type": "longrope",
+        "long_factor": vector(fields, _LONG, pairs),
+        "short_factor": vector(fields, _SHORT, pairs),
     }
 
 

@@ -70,7 +70,7 @@ def plan(fields: Fields) -> ConversionPlan:
         grouped = config["n_group"] > 1
         config["topk_method"] = "group_limited_greedy" if grouped else "greedy"
     every = [
-        *_attention(fields, size, ranks, (keys - turned, turned, values)),
+        *attention(fields, size, ranks, (keys - turned, turned, values)),
         *layout.norms(size.width, llama.NORMS),
     ]
     first = [*every, *layout.gated_mlp(size)]
@@ -110,9 +110,14 @@ def _rope(fields: Fields, turned: int) -> dict[str, Any]:
     return found
 
 
-def _attention(
+def attention(
     fields: Fields, size: Sizes, ranks: tuple[int, int | None], dims: tuple[int, int, int]
 ) -> list[Take]:
+    """Latent attention of a layer, under DeepSeek's names.
+
+    ranks: features of the latents that keys and values are made of, and queries, if they are; dims:
+    of a head's part without positions, of that with, and of its values.
+    """
     theirs, width, heads = f"{LAYER}.self_attn", size.width, size.heads
     (rank, query_rank), (plain, turned, value) = ranks, dims
     rows, read, queries = heads * (plain + turned), width, "q"

@@ -1,23 +1,31 @@
-"""Gemma 4's text: sizes and ropes of each layer, shared keys and values, what layers are told."""
+"""Gemma 4's text: sizes and ropes of each layer, shared keys and values, what layers are told, and
+experts beside the MLP of every layer.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gptcli.models.gguf import rope, sizes
+from gptcli.models.gguf import experts, rope, sizes
 from gptcli.models.gguf import tensors as layout
 from gptcli.models.gguf.families import gemma, gemma2
 from gptcli.models.gguf.fields import PATTERN, Fields
 from gptcli.models.gguf.plan import ConversionPlan
 from gptcli.models.gguf.sizes import HEAD, Sizes
-from gptcli.models.gguf.takes import Take
+from gptcli.models.gguf.takes import Take, Woven
+from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _SHARED, _TOLD = "attention.shared_kv_layers", "embedding_length_per_layer_input"
 _CAP = "final_logit_softcapping"
 _KEYS = gemma.KEYS | {"attention.sliding_window", "rope.freq_base_swa", _CAP, PATTERN}
 _KEYS |= {"attention.key_length_swa", "attention.value_length_swa", "rope.dimension_count_swa"}
-_KEYS |= {_SHARED, _TOLD}
+_KEYS |= {_SHARED, _TOLD} | experts.KEYS
 _TABLE = "per_layer_token_embd.weight"
+_MIXTURE_NORMS = {
+    "pre_feedforward_layernorm_2": "pre_ffw_norm_2",
+    "post_feedforward_layernorm_1": "post_ffw_norm_1",
+    "post_feedforward_layernorm_2": "post_ffw_norm_2",
+}
 #: What pairs that do not turn are divided by.
 _STILL = 1e30
 
@@ -40,11 +48,12 @@ def plan(fields: Fields) -> ConversionPlan:
     own = [layer for layer in range(count - shared) if not near[layer]]
     equal = bool(own) and not any(fields.has(f"blk.{layer}.attn_v.weight") for layer in own)
     told = fields.count(_TOLD) if fields.get(_TOLD) else 0
+    mixed = bool(fields.get("expert_count"))
     config = {
         **sizes.config(size, "gemma4_text", "Gemma4ForCausalLM", "gelu_pytorch_tanh"),
         "attention_bias": False,
         "attention_k_eq_v": equal,
-        "enable_moe_block": False,
+        "enable_moe_block": mixed,
         "head_dim": size.head_dim,
         "hidden_activation": "gelu_pytorch_tanh",
         "rms_norm_eps": fields.real("attention.layer_norm_rms_epsilon"),
@@ -61,7 +70,13 @@ def plan(fields: Fields) -> ConversionPlan:
         "sliding_window": fields.count("attention.sliding_window"),
         "use_double_wide_mlp": _doubled(fields, hidden, shared),
     }
-    takes = [*layout.whole(size, [])]
+    mixture: list[Take | Woven] = []
+    if mixed:
+        held, used = sizes.experts(fields)
+        inner = fields.count("expert_feed_forward_length")
+        config |= {"num_experts": held, "top_k_experts": used, "moe_intermediate_size": inner}
+        mixture = _mixture(fields, size.width, held, inner)
+    takes = [*layout.whole(size, mixture)]
     if told:
         rows = fields.header.tensors[_TABLE].shape[0] if fields.has(_TABLE) else size.vocab
         config["vocab_size_per_layer_input"] = rows
@@ -145,6 +160,28 @@ def _told(size: Sizes, told: int, rows: int) -> list[Take]:
         Take("model.embed_tokens_per_layer.weight", _TABLE, (rows, columns)),
         *layout.linear(model, "per_layer_model_proj", columns, size.width),
         *layout.norm("model.per_layer_projection_norm", "per_layer_proj_norm", told),
+    ]
+
+
+def _mixture(fields: Fields, width: int, count: int, hidden: int) -> list[Take | Woven]:
+    """What is beside the MLP of a layer; hidden: of one expert.
+
+    Gates and ups are one stack, each gate above its up, or by themselves, as a converter is asked.
+    """
+    name = f"{LAYER}.experts.gate_up_proj"
+    *pair, gate_up, down = (
+        f"{BLOCK}.ffn_{part}_exps.weight" for part in ("gate", "up", "gate_up", "down")
+    )
+    both: Take | Woven = Take(name, gate_up, (count, 2 * hidden, width))
+    if not fields.has("blk.0.ffn_gate_up_exps.weight"):
+        both = Woven(name, tuple(pair), (count, hidden, width), above=True)
+    return [
+        both,
+        Take(f"{LAYER}.experts.down_proj", down, (count, width, hidden)),
+        *layout.linear(f"{LAYER}.router.proj", f"{BLOCK}.ffn_gate_inp", count, width),
+        Take(f"{LAYER}.router.scale", f"{BLOCK}.ffn_gate_inp.scale", (width,)),
+        Take(f"{LAYER}.router.per_expert_scale", f"{BLOCK}.ffn_down_exps.scale", (count,)),
+        *layout.norms(width, _MIXTURE_NORMS),
     ]
 
 

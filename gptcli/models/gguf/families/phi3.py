@@ -14,7 +14,6 @@ from gptcli.models.gguf.tensors import BLOCK, LAYER
 
 _KEYS = sizes.KEYS | rope.KEYS | {"attention.layer_norm_rms_epsilon"}
 _KEYS |= {"attention.sliding_window", "rope.scaling.attn_factor"}
-_LONG, _SHORT = "rope_factors_long.weight", "rope_factors_short.weight"
 
 
 def plan(fields: Fields) -> ConversionPlan:
@@ -42,7 +41,7 @@ def plan(fields: Fields) -> ConversionPlan:
         *layout.linear(f"{theirs}.mlp.gate_up_proj", f"{BLOCK}.ffn_up", 2 * hidden, width),
         *layout.linear(f"{theirs}.mlp.down_proj", f"{BLOCK}.ffn_down", width, hidden),
     ]
-    return ConversionPlan(config, layout.whole(size, parts), frozenset({_LONG, _SHORT}))
+    return ConversionPlan(config, layout.whole(size, parts), rope.LONG)
 
 
 def _rope(fields: Fields, size: Sizes) -> dict[str, Any]:
@@ -55,18 +54,12 @@ def _rope(fields: Fields, size: Sizes) -> dict[str, Any]:
         "rope_theta": fields.real("rope.freq_base", 10000.0),
     }
     fields.fixed("rope.scaling.factor", 0.0, 1.0)
-    if _LONG not in fields.header.tensors and _SHORT not in fields.header.tensors:
+    scaling = rope.long(fields, int(size.head_dim * share) // 2)
+    if scaling is None:
         fields.fixed("rope.scaling.type", "none")
         fields.fixed("rope.scaling.attn_factor", 1)
         return found
     fields.fixed("rope.scaling.type", "longrope")
-    pairs = int(size.head_dim * share) // 2
-    scaling: dict[str, Any] = {
-        "rope_type": "longrope",
-        "type": "longrope",
-        "long_factor": rope.vector(fields, _LONG, pairs),
-        "short_factor": rope.vector(fields, _SHORT, pairs),
-    }
     if fields.get("rope.scaling.attn_factor") is not None:
         scaling["attention_factor"] = fields.real("rope.scaling.attn_factor")
     return {**found, "rope_scaling": scaling}
