@@ -13,7 +13,7 @@ from gptcli.engine.cpu.packing.sections import shapes as shapes_of
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.experts import SharedExpert
 from gptcli.engine.model.families import OTHER_TYPES, read_spec
-from gptcli.engine.model.mixers import MemoryNorm, Recurrence
+from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import Rope, YarnScaling
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.decoder import Decoder
@@ -26,12 +26,14 @@ from tests.engine.model.published_configs import CONFIGS
 from tests.engine.model.published_gemma4 import GEMMA4, GEMMA4_TENSORS
 from tests.engine.model.published_latents import LATENT, MODELS
 from tests.engine.model.published_later import LATER
+from tests.engine.model.published_lfm2 import LFM2
 from tests.engine.model.published_mixtures import MIXTURES
 from tests.golden_cases import CASES
 
 pytestmark = pytest.mark.slow
 
 PUBLISHED = published.PUBLISHED | MIXTURES | published_hybrids.LARGE | MODELS | GEMMA4_TENSORS
+PUBLISHED |= LFM2
 SMALL = CONFIGS | LATER | published_hybrids.SMALL | LATENT | GEMMA4
 #: Of hundreds of experts: they take seconds, and their rules are those of others.
 LARGEST = {*MODELS, "Qwen3-Next-80B", "GLM-4.5-Air"}
@@ -119,6 +121,10 @@ def test_facts_of_the_published_models():
     assert specs["Mixtral-8x7B"].each_layer[0].window is None
     assert specs["Qwen3-32B"].head_dim == 128 and specs["Qwen3-32B"].context == 40960
     assert specs["Llama-3.1-70B"].group == 8
+    liquid = specs["LFM2-2.6B"]
+    assert liquid.attending == (2, 5, 9, 13, 17, 21, 24, 27) and liquid.hidden == 10752
+    assert liquid.each_layer[0].mixer == ShortConv(2048, 3) and liquid.context == 128000
+    assert liquid.each_layer[2].rope == Rope(1e6, 64) and liquid.tied
 
 
 def test_facts_of_hybrids():
