@@ -17,6 +17,9 @@ from tests.bench.peers.targets import target
 from tests.bench.peers.workers.job import Job, ids, measured
 from tests.bench.weights import sizes
 from tests.bench.weights.places import Places
+from tests.engine.helpers import GOLDENS
+from tests.models.gguf_export import export
+from tests.models.test_gguf_goldens import add_tokenizer
 
 ROOT = str(Path(__file__).parents[2])
 #: What llama-bench of b11434 prints for -n 16 -p 0 -d 16 -t 2 -r 1 -o json.
@@ -167,6 +170,23 @@ def test_what_is_read_is_held_to_the_bandwidth(monkeypatch, tmp_path):
     assert side.measure() == 3e10 and str(target("llama-1b", case, side.name)) == "≥ 0.85"
     for measure, model, least in (("decode", "gemma", "≥ 1.25"), ("avx2", "qwen3-4b", "≥ 1.15")):
         assert str(target(model, Case(measure, "Q6_K", 2, 1000), "llama.cpp")) == least
+
+
+@pytest.mark.parametrize(
+    ("case", "cached"),
+    [
+        ("gemma4_text/told", 2 * (8 + 12)),
+        ("lfm2/plain", 2 * 2 * 4),
+        ("qwen3_5_text/plain", 2 * 2 * 8),
+    ],
+)
+def test_sizes_of_layers_that_differ(tmp_path, case, cached):
+    """Catches caches of layers that have none, or that read another's, and heads of one size."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "checkpoint").symlink_to(GOLDENS / case)
+    export(GOLDENS / case, tmp_path / "Q8_0.gguf", add_tokenizer)
+    found = sizes.read(Places(tmp_path))
+    assert found == sizes.read(Places(tmp_path / "a")) == sizes.Sizes(48, cached)
 
 
 def test_sizes_are_those_of_the_checkpoint(tiny_model, tmp_path):

@@ -15,6 +15,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 from gptcli.models.gguf.convert import convert
 from tests.bench.weights import checkpoints, gguf_files
 from tests.bench.weights.places import Places
+from tests.engine.model.published_gemma4 import GEMMA4
+from tests.engine.model.published_later import LATER
 from tests.opening import load
 
 
@@ -93,10 +95,16 @@ def test_the_vocabulary_is_filled_up(tmp_path, tokenizer):
 
 def test_shapes_are_the_published_ones():
     """Catches a mistyped size: 124 million parameters and 1.24 billion are what is compared."""
-    gpt2, llama = (checkpoints.RECIPES[name].config for name in ("gpt2-124m", "llama-1b"))
-    assert gpt2 is not None and llama is not None
-    with torch.device("meta"):
-        counts = [
-            AutoModelForCausalLM.from_config(made()).num_parameters() for made in (gpt2, llama)
-        ]
-    assert counts == [124_439_808, 1_235_814_400]
+    counts = {}
+    for name, recipe in checkpoints.RECIPES.items():
+        if recipe.config is not None:
+            with torch.device("meta"):
+                counts[name] = AutoModelForCausalLM.from_config(recipe.config()).num_parameters()
+    assert counts == {
+        # Beside those, a scale of each layer.
+        "gemma4-e2b": GEMMA4["Gemma-4-E2B"][1] - 35,
+        "qwen3.5-0.8b": 752_393_024,
+        "lfm2-1.2b": LATER["LFM2-1.2B"][1],
+        "gpt2-124m": 124_439_808,
+        "llama-1b": 1_235_814_400,
+    }

@@ -111,10 +111,13 @@ def export(
     stored = load(directory)
     if "text_config" in config:
         config, stored = text_alone(config), text_tensors(stored)
-    state = Numbers(stored)
+    # Falcon-H1's multipliers go into its weights: of those there are other numbers.
+    bits = kind is Kind.BF16 and config["model_type"] != "falcon_h1"
+    state = Numbers(stored, bits=bits)
     name = NAMED.get(config["model_type"]) or gguf.MODEL_ARCH_NAMES[architecture(config)]
     # A temporary file keeps tensors off the heap, but it cannot be cut into parts.
-    writer = gguf.GGUFWriter(path, name, use_temp_file=not largest, split_max_tensors=largest)
+    on_disk = not largest and not bits
+    writer = gguf.GGUFWriter(path, name, use_temp_file=on_disk, split_max_tensors=largest)
     settings(writer, config, state)
     if isinstance(kind, Kind):
         writer.add_file_type(
@@ -128,8 +131,10 @@ def export(
         # The converter leaves vectors, norms and routers in float32.
         plain = array.ndim == 1 or "norm" in ours or "gate_inp" in ours or array.shape[-1] % 32
         wanted = kind if isinstance(kind, Kind) else kind(ours)
-        if plain or wanted is Kind.F32:
-            writer.add_tensor(ours, array)
+        if array.dtype == np.uint16 and not plain:
+            writer.add_tensor(ours, array.view(np.uint8), raw_dtype=Kind.BF16)
+        elif plain or wanted is Kind.F32:
+            writer.add_tensor(ours, from_bits(array) if array.dtype == np.uint16 else array)
         else:
             wanted = wanted if array.shape[-1] % 256 == 0 else OF_SHORT_ROWS.get(wanted, wanted)
             data = quantised(array, wanted)
@@ -179,14 +184,25 @@ def quantised(array: np.ndarray, kind: Kind) -> np.ndarray:
     return found.reshape(*array.shape[:-1], -1)
 
 
-class Numbers(Mapping[str, np.ndarray]):
-    """Tensors as arrays, each made when it is asked for: a large model is never whole in memory."""
+def from_bits(array: np.ndarray) -> np.ndarray:
+    """bfloat16, as uint16, as float32."""
+    return (array.astype(np.uint32) << 16).view(np.float32)
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+
+class Numbers(Mapping[str, np.ndarray]):
+    """Tensors as arrays, each made when it is asked for: a large model is never whole in memory.
+
+    bits: matrices in bfloat16 as they lie in their file, as uint16, for changes that only move.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor], *, bits: bool = False) -> None:
         self._tensors = tensors
+        self._bits = bits
 
     def __getitem__(self, name: str) -> np.ndarray:
         tensor = self._tensors[name]
+        if self._bits and tensor.dtype == torch.bfloat16 and tensor.ndim > 1:
+            return tensor.view(torch.uint16).numpy()
         # Bytes are numbers in MXFP4.
         return tensor.numpy() if tensor.dtype == torch.uint8 else tensor.float().numpy()
 
@@ -435,11 +451,16 @@ def _nemotron(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_rope_dimension_count(int(_partial(config) * width) // heads)
 
 
+def own_sizes(config: dict[str, Any]) -> dict[int, dict[str, int]]:
+    """What layers of Gemma 4 have otherwise, by their numbers, before which there may be zeros."""
+    return {int(layer): sizes for layer, sizes in config["per_layer_config"].items()}
+
+
 def _gemma4(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     used = config.get("top_k_experts")
     common(writer, {**config, "head_dim": None, "num_experts_per_tok": used})
     near = [each == "sliding_attention" for each in config["layer_types"]]
-    full = config["per_layer_config"][str(near.index(False))]
+    full = own_sizes(config)[near.index(False)]
     writer.add_shared_kv_layers(config["num_kv_shared_layers"])
     writer.add_embedding_length_per_layer_input(config.get("hidden_size_per_layer_input", 0))
     writer.add_sliding_window_pattern(near)
@@ -520,8 +541,8 @@ def extra(config: dict[str, Any]) -> Tensors:
             yield f"rope_factors_{name}.weight", factors
     full = rope.get("full_attention", {})
     if full.get("rope_type") == "proportional":
-        layer = str(config["layer_types"].index("full_attention"))
-        half = config["per_layer_config"][layer]["head_dim"] // 2
+        layer = config["layer_types"].index("full_attention")
+        half = own_sizes(config)[layer]["head_dim"] // 2
         turning = int(half * full["partial_rotary_factor"])
         yield "rope_freqs.weight", np.array([1.0] * turning + [1e30] * (half - turning), np.float32)
     if rope.get("rope_type") == "llama3":

@@ -17,7 +17,8 @@ def main() -> None:
     """A folder for each model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--models", default=",".join(checkpoints.RECIPES))
+    usual = [name for name, recipe in checkpoints.RECIPES.items() if not recipe.large]
+    parser.add_argument("--models", default=",".join(usual), metavar=",".join(checkpoints.RECIPES))
     parser.add_argument("--dtypes", default=",".join(GGML_TYPES))
     parser.add_argument("--gpt2-tokenizer", type=Path, metavar="DIR", help="vocab.json, merges.txt")
     parser.add_argument("--llama-quantize", type=Path, metavar="FILE")

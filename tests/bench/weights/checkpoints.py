@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    Gemma4TextConfig,
     GPT2Config,
     Lfm2Config,
     LlamaConfig,
@@ -28,11 +29,13 @@ from tests.tasks import ended
 class Recipe:
     """How a model comes about; `pre`: llama.cpp's word for how its tokenizer splits a text.
 
-    config: the shape of random weights, None for the default model's own.
+    config: the shape of random weights, None for the default model's own. large: only made where it
+    is asked for.
     """
 
     pre: str
     config: Callable[[], PreTrainedConfig] | None = None
+    large: bool = False
 
 
 def _gpt2() -> PreTrainedConfig:
@@ -101,7 +104,33 @@ def _lfm2() -> PreTrainedConfig:
     )
 
 
+def _gemma4() -> PreTrainedConfig:
+    """The text model of Gemma 4 E2B: 2.3 of its 4.6 · 10^9 numbers are what layers are told."""
+    return Gemma4TextConfig(
+        vocab_size=262144,
+        vocab_size_per_layer_input=262144,
+        hidden_size=1536,
+        hidden_size_per_layer_input=256,
+        intermediate_size=6144,
+        use_double_wide_mlp=True,
+        num_hidden_layers=35,
+        num_kv_shared_layers=20,
+        layer_types=["sliding_attention" if (i + 1) % 5 else "full_attention" for i in range(35)],
+        num_attention_heads=8,
+        num_key_value_heads=1,
+        head_dim=256,
+        global_head_dim=512,
+        sliding_window=512,
+        final_logit_softcapping=30.0,
+        max_position_embeddings=32768,
+        tie_word_embeddings=True,
+        bos_token_id=50256,
+        eos_token_id=50256,
+    )
+
+
 RECIPES = {
+    "gemma4-e2b": Recipe("gpt-2", _gemma4, large=True),
     "qwen3.5-0.8b": Recipe("gpt-2", _qwen3_5),
     "lfm2-1.2b": Recipe("gpt-2", _lfm2),
     "smollm2": Recipe("smollm"),

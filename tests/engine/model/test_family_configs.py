@@ -113,6 +113,15 @@ def test_patterns_of_letters():
     assert [each.rope is None for each in spec.each_layer] == [False] * 5 + [True]
 
 
+def test_layers_whose_numbers_begin_with_zeros():
+    """Catches sizes of layers that are lost where transformers numbers more than ten."""
+    fields = fields_of("gemma4_text/told") | {"num_hidden_layers": 11, "num_kv_shared_layers": 0}
+    fields |= {"layer_types": [FULL] * 11, "per_layer_config": {"00": {"head_dim": 10}}}
+    fields["per_layer_config"] |= {"04": {"head_dim": 12}, "10": {"head_dim": 14}}
+    found = [each.shape.head_dim for each in spec_of(fields).each_layer if each.shape]
+    assert found == [10, 8, 8, 8, 12, 8, 8, 8, 8, 8, 14]
+
+
 def test_alpha_beside_dynamic_scaling():
     """Catches a base that grows with the context as well, overflows, or is left as it is."""
     alpha = fields_of("hunyuan_v1_dense/alpha")

@@ -128,7 +128,9 @@ def _shape(config: ConfigFields, size: dict[str, Any], layer: int, kind: str) ->
     kv_heads, head_dim = size["kv_heads"], size["head_dim"]
     each = config.sub("per_layer_config")
     if each is not None:
-        own = each.sub(str(layer))
+        # As many digits as the largest number has.
+        named = {name.lstrip("0") or "0": name for name in each.names()}
+        own = each.sub(named.get(str(layer), str(layer)))
         if own is not None:
             own.refuse_others("head_dim", "num_key_value_heads")
             head_dim = own.count("head_dim", head_dim)
