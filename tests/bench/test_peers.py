@@ -132,7 +132,8 @@ def test_gptcli_is_asked_for_one_figure_at_a_time(asked, tmp_path):
     assert " ".join(command).endswith("--rounds 1 --measure decode --depth 1000 -n 9")
     assert command[command.index("--threads") + 1] == "1"
     assert command[command.index("--dtype") + 1] == "int8"
-    assert variables == {"GPTCLI_DATA_DIR": str(tmp_path)}
+    # Compiled, as pip installs it.
+    assert variables == {"GPTCLI_DATA_DIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     assert gptcli.measure(Case("avx2", "int8", 2, 16), places)() == 50
     assert asked[-1][1]["GPTCLI_CPU_FEATURES"] == "avx2"
     assert gptcli.measure(Case("long", "int8", 2, 8000), places)() == 1 / 50
