@@ -96,10 +96,10 @@ def test_a_token_gives_the_same_bytes_alone_and_among_others(kind, met, instruct
 @pytest.mark.parametrize("kind", list(Kind), ids=name_of)
 def test_any_number_of_tokens_fits(kind, met, instructions):
     """Catches an array of fixed length that more tokens overflow, with some sets sooner."""
-    panels, x = panels_of(kind, 16, 256)[0], numbers(2, 100, 256)
-    together = stages.product(instructions, panels, kind, 16, x, met)
+    panels, x = panels_of(kind, 48, 256)[0], numbers(2, 100, 256)
+    together = stages.product(instructions, panels, kind, 48, x, met)
     parts = [
-        stages.product(instructions, panels, kind, 16, x[at : at + 7], met)
+        stages.product(instructions, panels, kind, 48, x[at : at + 7], met)
         for at in range(0, 100, 7)
     ]
     np.testing.assert_array_equal(together, np.concatenate(parts))

@@ -209,7 +209,7 @@ API int32_t kernels_product(const char *set, const Matrix *matrix, const float *
     for (int32_t k = 0; k < matrix->columns; k++) to[k] = from[matrix->order ? matrix->order[k] : k];
   }
   found->product_alone(matrix, reading, which.data(), count, met, out);
-  free(memory);
+  allocated_free(memory);
   return DONE;
 }
 

@@ -5,10 +5,12 @@
 static inline int needs_of(const Matrix &matrix, int32_t met) { return matrix.data ? needs_of_kind(matrix.kind, met) : NOTHING; }
 static inline int64_t panels_of(const Matrix &matrix) { return up(matrix.rows, 16) / 16; }
 
-// 16 rows of a matrix times some tokens; see kinds/panel.h.
-using Dots = void (*)(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which, int count, Floats *out);
+// 16 rows of each of P panels times some tokens; see kinds/panel.h.
+using Dots = void (*)(int32_t met, const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which, int count,
+                      Floats *out);
+template <int P>
 static Dots dots_of(int32_t kind) {
-  return of_kind(kind, [](auto k) -> Dots { return decltype(k)::dots; });
+  return of_kind(kind, [](auto k) -> Dots { return decltype(k)::template dots<P>; });
 }
 
 // done(i, p, values): panel p of each matrix' products with token which[i], biases added. Matrices
@@ -17,34 +19,39 @@ static Dots dots_of(int32_t kind) {
 template <int M, class Done>
 static void product(const Matrix *const (&matrices)[M], Range range, const Reading &x, const int32_t *which,
                     int count, int32_t met, Done done) {
-  constexpr int64_t CACHED = 128 << 10;
-  constexpr int BLOCK = 48;  // tokens whose sums stay near: a multiple of every TILE
+  constexpr int64_t CACHED = 256 << 10;
   int64_t bytes[M], all = 0;
-  Dots dots[M];
+  // Some tokens make it worth while to have several panels meet each that was read.
+  const int wide = count >= SHARED_FROM ? PANELS : 1;
+  Dots one[M], several[M];
   for (int m = 0; m < M; m++) {
     all += bytes[m] = panel_bytes(matrices[m]->kind, matrices[m]->columns);
-    dots[m] = dots_of(matrices[m]->kind);
+    one[m] = dots_of<1>(matrices[m]->kind), several[m] = dots_of<PANELS>(matrices[m]->kind);
   }
-  int64_t at_once = count <= BLOCK ? range.end - range.first : CACHED / all;
-  if (at_once < 1) at_once = 1;
+  int64_t at_once = count <= MOST_TOKENS ? range.end - range.first : CACHED / all / wide * wide;
+  if (at_once < wide) at_once = wide;
   for (int64_t begin = range.first; begin < range.end; begin += at_once) {
     const int64_t end = begin + at_once < range.end ? begin + at_once : range.end;
-    for (int i = 0; i < count; i += BLOCK) {
-      const int tokens = count - i < BLOCK ? count - i : BLOCK;
-      for (int64_t p = begin; p < end; p++) {
-        Floats out[M][BLOCK];
+    for (int i = 0; i < count; i += MOST_TOKENS) {
+      const int tokens = count - i < MOST_TOKENS ? count - i : MOST_TOKENS;
+      for (int64_t p = begin; p < end;) {
+        const int panels = end - p < wide ? 1 : wide;
+        Floats out[M][PANELS * MOST_TOKENS];
         for (int m = 0; m < M; m++) {
           const Matrix &matrix = *matrices[m];
-          dots[m](met, matrix.data + p * bytes[m], matrix.columns, x, which + i, tokens, out[m]);
+          const Dots dots = panels > 1 ? several[m] : one[m];
+          dots(met, matrix.data + p * bytes[m], bytes[m], matrix.columns, x, which + i, tokens, out[m]);
         }
-        for (int t = 0; t < tokens; t++) {
-          Floats values[M];
-          for (int m = 0; m < M; m++) {
-            const float *bias = matrices[m]->bias;
-            values[m] = out[m][t] * splat(matrices[m]->scale);
-            if (bias) values[m] = values[m] + load(bias + 16 * p);
+        for (int q = 0; q < panels; q++, p++) {
+          for (int t = 0; t < tokens; t++) {
+            Floats values[M];
+            for (int m = 0; m < M; m++) {
+              const float *bias = matrices[m]->bias;
+              values[m] = out[m][q * tokens + t] * splat(matrices[m]->scale);
+              if (bias) values[m] = values[m] + load(bias + 16 * p);
+            }
+            done(i + t, p, values);
           }
-          done(i + t, p, values);
         }
       }
     }

@@ -41,6 +41,9 @@ static inline Filtered filtered(const LayerWeights &w) {
   return {first, 3, part_at(w, first), part_at(w, 3) - part_at(w, first)};
 }
 
+// Rows are pages apart: processors do not find out which comes next, they are asked for so many before.
+constexpr int AHEAD_ROWS = 4;
+
 // x = silu(bias + Σ weight · (the last tokens' x)) for 16 features of all tokens of a run; a short
 // convolution goes over before · value, without silu, and gathers after · that.
 static void filter_panel(const Step &s, const LayerWeights &w, int layer, const Run &run, float *inputs, int64_t stride,
@@ -53,6 +56,7 @@ static void filter_panel(const Step &s, const LayerWeights &w, int layer, const 
   const Floats start = bias ? load(bias) : splat(0.0f);
   for (int64_t t = run.first; t < run.first + run.count; t++) {
     float *row = s.qkv + t * s.qkv_stride;
+    __builtin_prefetch(row + AHEAD_ROWS * s.qkv_stride + at);
     Floats x = load(row + at), y = start;
     const int64_t in_part = at - values_at(w);
     if (alone) x = x * load(row + in_part);
@@ -143,6 +147,11 @@ static void remember(const Step &s, const LayerWeights &w, int layer, const Run 
     const float *row = s.qkv + t * s.qkv_stride;
     const float *q = row + key_head * keys, *k = row + keys_at(w) + key_head * keys;
     const Floats decay = splat(row[steps + head]), strength = splat(row[strengths + head]);
+    if (t + 1 < run.first + run.count) {
+      for (int i = 0; i < keys; i += 16) __builtin_prefetch(q + s.qkv_stride + i), __builtin_prefetch(k + s.qkv_stride + i);
+      for (int n = 0; n < N; n++) __builtin_prefetch(row + s.qkv_stride + first_value + 16 * n);
+      __builtin_prefetch(row + s.qkv_stride + steps + head), __builtin_prefetch(row + s.qkv_stride + strengths + head);
+    }
     Floats value[N], written[N], read[N];
     for (int n = 0; n < N; n++) {
       value[n] = load_part(row + first_value + 16 * n, n + 1 < N ? 16 : lanes);
@@ -162,14 +171,21 @@ static void remember(const Step &s, const LayerWeights &w, int layer, const Run 
       for (int n = 0; n < N; n++) written[n] = value[n] - decay * (even[n] + odd[n]);
     }
     for (int n = 0; n < N; n++) written[n] = written[n] * strength;
-    for (int i = 0; i < keys; i++) {
+    // Two sums each: one would wait for every addition to end before the next.
+    Floats odd[N];
+    for (int n = 0; n < N; n++) odd[n] = splat(0.0f);
+    const auto renew = [&](int i, Floats *sums) {
       for (int n = 0; n < N; n++) {
         float *place = memory + i * stride + 16 * n;
         const Floats now = fma(splat(k[i]), written[n], decay * load(place));
         store(place, now);
-        read[n] = fma(splat(q[i]), now, read[n]);
+        sums[n] = fma(splat(q[i]), now, sums[n]);
       }
-    }
+    };
+    int i = 0;
+    for (; i + 1 < keys; i += 2) renew(i, read), renew(i + 1, odd);
+    if (i < keys) renew(i, read);
+    for (int n = 0; n < N; n++) read[n] = read[n] + odd[n];
     float *to = s.gathered + t * s.gathered_stride + (int64_t)head * r.value_dim + at;
     for (int n = 0; n < N; n++) {
       if (r.skip) read[n] = fma(splat(r.skip[head]), value[n], read[n]);
@@ -184,6 +200,15 @@ static void remember(const Step &s, const LayerWeights &w, int layer, const Run 
   }
 }
 
+// Rows of a memory are a power of two apart, so that they drive each other out of a cache. From so many
+// tokens on a block of it is copied, where it has at most so many keys.
+constexpr int COPIED_FROM = 4, MOST_COPIED = 256;
+static void copy_rows(const float *from, int64_t from_stride, float *to, int64_t to_stride, int rows, int values) {
+  for (int i = 0; i < rows; i++) {
+    for (int n = 0; n < values; n += 16) store(to + i * to_stride + n, load(from + i * from_stride + n));
+  }
+}
+
 // next: the next unit of work.
 static void remember_all(const Step &s, const Team &team, const LayerWeights &w, int layer, int32_t *next) {
   const Recurrent &r = w.recurrent;
@@ -194,13 +219,18 @@ static void remember_all(const Step &s, const Team &team, const LayerWeights &w,
     const int head = unit / blocks % r.heads, at = unit % blocks * BLOCK_VALUES;
     const int64_t place = (int64_t)slot_of(*s.call, run.row) * r.heads + head;
     float *memory = (float *)s.call->memory[layer] + place * r.key_dim * stride + at;
-    const int left = r.value_dim - at;
+    const int left = r.value_dim - at, values = left > 16 ? 32 : 16;
+    const bool copied = run.count >= COPIED_FROM && r.key_dim <= MOST_COPIED;
+    float copy[MOST_COPIED * BLOCK_VALUES], *const here = copied ? copy : memory;
+    const int64_t apart = copied ? values : stride;
+    if (copied) copy_rows(memory, stride, copy, values, r.key_dim, values);
     const auto go = [&](auto corrects) {
-      if (left > 16) remember<2, corrects.value>(s, w, layer, run, head, memory, stride, at, left < 32 ? left - 16 : 16);
-      else remember<1, corrects.value>(s, w, layer, run, head, memory, stride, at, left);
+      if (left > 16) remember<2, corrects.value>(s, w, layer, run, head, here, apart, at, left < 32 ? left - 16 : 16);
+      else remember<1, corrects.value>(s, w, layer, run, head, here, apart, at, left);
     };
     if (w.mixer == DELTA) go(Number<1>{});
     else go(Number<0>{});
+    if (copied) copy_rows(copy, values, memory, stride, r.key_dim, values);
   }
 }
 

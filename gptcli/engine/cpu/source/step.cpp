@@ -19,17 +19,20 @@ struct Arena {
   }
 };
 
-// What lay_out(arena) gives, all zeros; null when there is no memory for it.
+// What lay_out(arena) gives, all zeros; null when there is no memory for it. Much memory comes as zeros, page
+// by page where threads first touch it: writing these here would have all but one wait.
 template <class LayOut>
 char *allocated(LayOut lay_out) {
   Arena arena;
   lay_out(arena);
-  void *memory = nullptr;
-  if (posix_memalign(&memory, 64, (size_t)arena.used) != 0) return nullptr;
-  memset(memory, 0, (size_t)arena.used);
-  arena = {(char *)memory, 0};
+  char *const whole = (char *)calloc(1, (size_t)arena.used + 64);
+  if (!whole) return nullptr;
+  // At least the pointer that calloc gave fits in front of it.
+  char *const memory = whole + (64 - (uintptr_t)whole % 64);
+  memcpy(memory - sizeof whole, &whole, sizeof whole);
+  arena = {memory, 0};
   lay_out(arena);
-  return (char *)memory;
+  return memory;
 }
 
 int64_t widest_row(const Step &s) {
@@ -172,8 +175,15 @@ Step *step_new(const Model *model, int count, int wanted, int threads) {
 void step_free(Step *step) {
   if (!step) return;
   free(step->partials);
-  free(step->stream);  // the beginning of its memory
+  allocated_free((char *)step->stream);  // the beginning of its memory
   free(step);
+}
+
+void allocated_free(char *memory) {
+  if (!memory) return;
+  char *whole;
+  memcpy(&whole, memory - sizeof whole, sizeof whole);
+  free(whole);
 }
 
 char *reading_new(Reading &reading, int64_t rows, int64_t stride) {

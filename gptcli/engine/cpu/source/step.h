@@ -99,8 +99,9 @@ static inline bool splits(const Step &s, const LayerWeights &w) {
 // Memory for `count` tokens on so many threads, zeros; null when there is none.
 Step *step_new(const Model *model, int count, int wanted, int threads);
 void step_free(Step *step);
-// Memory for `rows` rows to be read, zeros, to be given to free(); null when there is none.
+// Memory for `rows` rows to be read, zeros, to be given to allocated_free(); null when there is none.
 char *reading_new(Reading &reading, int64_t rows, int64_t stride);
+void allocated_free(char *memory);
 // Get ready for a call: cut it into items, see whether attention should be split by position.
 // False when its partial results do not fit into memory.
 bool step_begin(Step *step, const Call *call, int threads);

@@ -9,17 +9,21 @@
 struct Floats { __m256 a, b; };
 struct Ints { __m256i a, b; };
 
-constexpr int TILE = 3, CHAINS = 2;
+constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6;
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 #ifdef __AVXVNNI__
+constexpr int MANY_CODES = 6;
 constexpr int BYTE_START = -128;
 #else
+constexpr int MANY_CODES = 3;
 constexpr int BYTE_START = 0;  // dot_bytes takes the 128 off by itself
 #endif
 
 static inline Floats splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline Ints splat_int(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+static inline Floats in_register(Floats x) { return x; }
+static inline Ints in_register(Ints x) { return x; }
 static inline Floats load(const float *p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 static inline void store(float *p, Floats x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps(p + 8, x.b); }
 static inline Ints load_ints(const void *p) {
@@ -147,34 +151,33 @@ static inline void store_bytes(int8_t *p, Ints x) {
 }
 
 #ifdef __AVXVNNI__
-static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
-  const __m256i x = _mm256_set1_epi32(four);
-  return {_mm256_dpbusd_avx_epi32(sum.a, weights.a, x), _mm256_dpbusd_avx_epi32(sum.b, weights.b, x)};
+static inline Ints dot_bytes(Ints sum, Ints weights, Ints x) {
+  return {_mm256_dpbusd_avx_epi32(sum.a, weights.a, x.a), _mm256_dpbusd_avx_epi32(sum.b, weights.b, x.a)};
 }
-static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) { return dot_bytes(sum, weights, four); }
-static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
-  const __m256i x = _mm256_set1_epi32(pair);
-  return {_mm256_dpwssd_avx_epi32(sum.a, weights.a, x), _mm256_dpwssd_avx_epi32(sum.b, weights.b, x)};
+static inline Ints dot_nibbles(Ints sum, Ints weights, Ints x) { return dot_bytes(sum, weights, x); }
+static inline Ints dot_words(Ints sum, Ints weights, Ints x) {
+  return {_mm256_dpwssd_avx_epi32(sum.a, weights.a, x.a), _mm256_dpwssd_avx_epi32(sum.b, weights.b, x.a)};
 }
 #else
-static inline __m256i added_pairs(__m256i sum, __m256i pairs) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+// One product after the other is added: compilers would make a tree of many, and run out of registers.
+static inline __m256i added(__m256i sum, __m256i product) {
+  sum = _mm256_add_epi32(sum, product);
+  asm("" : "+x"(sum));
+  return sum;
 }
+static inline __m256i added_pairs(__m256i sum, __m256i pairs) { return added(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); }
 // |w| · (x with the sign of w): two such products are at most 2 · 128 · 127, which 16 bits hold.
 static inline __m256i signed_dot(__m256i sum, __m256i weights, __m256i x) {
   const __m256i w = _mm256_xor_si256(weights, _mm256_set1_epi8(-128));
   return added_pairs(sum, _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)));
 }
-static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
-  const __m256i x = _mm256_set1_epi32(four);
-  return {signed_dot(sum.a, weights.a, x), signed_dot(sum.b, weights.b, x)};
+static inline Ints dot_bytes(Ints sum, Ints weights, Ints x) {
+  return {signed_dot(sum.a, weights.a, x.a), signed_dot(sum.b, weights.b, x.a)};
 }
-static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
-  const __m256i x = _mm256_set1_epi32(four);
-  return {added_pairs(sum.a, _mm256_maddubs_epi16(weights.a, x)), added_pairs(sum.b, _mm256_maddubs_epi16(weights.b, x))};
+static inline Ints dot_nibbles(Ints sum, Ints weights, Ints x) {
+  return {added_pairs(sum.a, _mm256_maddubs_epi16(weights.a, x.a)), added_pairs(sum.b, _mm256_maddubs_epi16(weights.b, x.a))};
 }
-static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
-  const __m256i x = _mm256_set1_epi32(pair);
-  return {_mm256_add_epi32(sum.a, _mm256_madd_epi16(weights.a, x)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(weights.b, x))};
+static inline Ints dot_words(Ints sum, Ints weights, Ints x) {
+  return {added(sum.a, _mm256_madd_epi16(weights.a, x.a)), added(sum.b, _mm256_madd_epi16(weights.b, x.a))};
 }
 #endif

@@ -8,7 +8,7 @@
 struct Floats { __m512 v; };
 struct Ints { __m512i v; };
 
-constexpr int TILE = 6, CHAINS = 4;
+constexpr int TILE = 6, CHAINS = 4, PANELS = 2, MANY = 6, MANY_CODES = 6;
 constexpr int QUERIES = 4, CHUNKS = 4;
 #ifdef __AVX512BF16__
 #define HAS_BFLOAT16_PAIRS
@@ -22,6 +22,9 @@ static inline __mmask16 lanes_below(int n) { return (__mmask16)((1u << n) - 1); 
 
 static inline Floats splat(float x) { return {_mm512_set1_ps(x)}; }
 static inline Ints splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
+// A number that several use is read once: compilers would have each of them read it by itself.
+static inline Floats in_register(Floats x) { asm("" : "+v"(x.v)); return x; }
+static inline Ints in_register(Ints x) { asm("" : "+v"(x.v)); return x; }
 static inline Floats load(const float *p) { return {_mm512_loadu_ps(p)}; }
 static inline void store(float *p, Floats x) { _mm512_storeu_ps(p, x.v); }
 static inline Floats load_part(const float *p, int n) {
@@ -94,9 +97,9 @@ static inline void store_bfloat16(uint16_t *p, Floats x) {
   const __m256bh halves = _mm512_cvtneps_pbh(x.v);
   memcpy(p, &halves, 32);
 }
-// sum[lane] += Σ over two bfloat16 of weight · (activation of `pair`).
-static inline Floats dot_halves(Floats sum, Ints weights, int32_t pair) {
-  return {_mm512_dpbf16_ps(sum.v, (__m512bh)weights.v, (__m512bh)_mm512_set1_epi32(pair))};
+// sum[lane] += Σ over two bfloat16 of weight · activation.
+static inline Floats dot_halves(Floats sum, Ints weights, Ints x) {
+  return {_mm512_dpbf16_ps(sum.v, (__m512bh)weights.v, (__m512bh)x.v)};
 }
 #endif
 
@@ -111,12 +114,12 @@ static inline void store_bytes(int8_t *p, Ints a) {
   const __m128i order = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);  // CODE_ORDER
   _mm_storeu_si128((__m128i *)p, _mm_shuffle_epi8(_mm512_cvtepi32_epi8(a.v), order));
 }
-static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
-  return {_mm512_dpbusd_epi32(sum.v, weights.v, _mm512_set1_epi32(four))};
+static inline Ints dot_bytes(Ints sum, Ints weights, Ints x) {
+  return {_mm512_dpbusd_epi32(sum.v, weights.v, x.v)};
 }
-static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
-  return dot_bytes(sum, weights, four);
+static inline Ints dot_nibbles(Ints sum, Ints weights, Ints x) {
+  return dot_bytes(sum, weights, x);
 }
-static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
-  return {_mm512_dpwssd_epi32(sum.v, weights.v, _mm512_set1_epi32(pair))};
+static inline Ints dot_words(Ints sum, Ints weights, Ints x) {
+  return {_mm512_dpwssd_epi32(sum.v, weights.v, x.v)};
 }

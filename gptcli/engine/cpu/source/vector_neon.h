@@ -9,7 +9,7 @@
 struct Floats { float32x4_t v[4]; };
 struct Ints { int32x4_t v[4]; };
 
-constexpr int TILE = 3, CHAINS = 2;
+constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6, MANY_CODES = 3;
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 constexpr int BYTE_START = 0;           // dot_bytes takes the 128 off by itself
@@ -27,6 +27,8 @@ template <class Make> static inline Ints ints(Make make) {
   return r;
 }
 
+static inline Floats in_register(Floats x) { return x; }
+static inline Ints in_register(Ints x) { return x; }
 static inline Floats splat(float x) { return floats([&](int) { return vdupq_n_f32(x); }); }
 static inline Ints splat_int(int32_t x) { return ints([&](int) { return vdupq_n_s32(x); }); }
 static inline Floats load(const float *p) { return floats([&](int i) { return vld1q_f32(p + 4 * i); }); }
@@ -147,18 +149,18 @@ static inline void store_bytes(int8_t *p, Ints a) {
   const int16x8_t high = vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3]));
   vst1q_s8(p, vqtbl1q_s8(vcombine_s8(vmovn_s16(low), vmovn_s16(high)), vld1q_u8(order)));
 }
-static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
-  const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
+static inline Ints dot_bytes(Ints sum, Ints weights, Ints same) {
+  const int8x16_t x = vreinterpretq_s8_s32(same.v[0]);
   return ints([&](int i) {  // less 128 is the other sign bit
     return vdotq_s32(sum.v[i], veorq_s8(vreinterpretq_s8_s32(weights.v[i]), vdupq_n_s8(-128)), x);
   });
 }
-static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
-  const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
+static inline Ints dot_nibbles(Ints sum, Ints weights, Ints same) {
+  const int8x16_t x = vreinterpretq_s8_s32(same.v[0]);
   return ints([&](int i) { return vdotq_s32(sum.v[i], vreinterpretq_s8_s32(weights.v[i]), x); });
 }
-static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
-  const int16x8_t x = vreinterpretq_s16_s32(vdupq_n_s32(pair));
+static inline Ints dot_words(Ints sum, Ints weights, Ints same) {
+  const int16x8_t x = vreinterpretq_s16_s32(same.v[0]);
   return ints([&](int i) {
     const int16x8_t w = vreinterpretq_s16_s32(weights.v[i]);
     const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x)), high = vmull_high_s16(w, x);

@@ -11,8 +11,9 @@ typedef uint32_t LaneBits __attribute__((vector_size(64)));
 struct Floats { LaneFloats v; };  // 16 float32
 struct Ints { LaneInts v; };      // 16 int32, or 64 bytes, four to a lane
 
-// How many tokens go through a panel of weights at once, and how many sums each keeps apart.
-constexpr int TILE = 2, CHAINS = 2;
+// How many tokens go through a panel of weights at once, and how many sums each keeps apart; where there
+// are many, how many go through how many panels, of floats and of codes.
+constexpr int TILE = 2, CHAINS = 2, PANELS = 1, MANY = 2, MANY_CODES = 2;
 // Attention: how many queries, and how many times 16 features of values, are in registers at once.
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
@@ -22,6 +23,9 @@ constexpr int BYTE_START = -128;
 
 static inline Floats splat(float x) { return {LaneFloats{} + x}; }
 static inline Ints splat_int(int32_t x) { return {LaneInts{} + x}; }
+// What several use: some compilers would have each of them read it by itself.
+static inline Floats in_register(Floats x) { return x; }
+static inline Ints in_register(Ints x) { return x; }
 static inline Floats load(const float *p) { Floats r; memcpy(&r, p, 64); return r; }
 static inline void store(float *p, Floats x) { memcpy(p, &x, 64); }
 static inline Floats load_part(const float *p, int n) {
@@ -151,24 +155,24 @@ static inline void store_words(int16_t *p, Ints a) {
   for (int i = 0; i < 16; i++) p[i] = (int16_t)a.v[i];
 }
 // sum[lane] += Σ over four bytes of (unsigned weight) · (signed activation of `four`).
-static inline Ints dot_bytes(Ints sum, Ints weights, int32_t four) {
+static inline Ints dot_bytes(Ints sum, Ints weights, Ints same) {
   uint8_t w[64];
   int8_t x[4];
   memcpy(w, &weights, 64);
-  memcpy(x, &four, 4);
+  memcpy(x, &same, 4);
   for (int i = 0; i < 16; i++) {
     sum.v[i] += w[4 * i] * x[0] + w[4 * i + 1] * x[1] + w[4 * i + 2] * x[2] + w[4 * i + 3] * x[3];
   }
   return sum;
 }
-static inline Ints dot_nibbles(Ints sum, Ints weights, int32_t four) {
-  return dot_bytes(sum, weights, four);
+static inline Ints dot_nibbles(Ints sum, Ints weights, Ints same) {
+  return dot_bytes(sum, weights, same);
 }
-// sum[lane] += Σ over two 16-bit numbers of weight · (activation of `pair`).
-static inline Ints dot_words(Ints sum, Ints weights, int32_t pair) {
+// sum[lane] += Σ over two 16-bit numbers of weight · activation.
+static inline Ints dot_words(Ints sum, Ints weights, Ints same) {
   int16_t w[32], x[2];
   memcpy(w, &weights, 64);
-  memcpy(x, &pair, 4);
+  memcpy(x, &same, 4);
   for (int i = 0; i < 16; i++) sum.v[i] += w[2 * i] * x[0] + w[2 * i + 1] * x[1];
   return sum;
 }

@@ -35,6 +35,8 @@ static inline float scaled_sum(const Row &row, int chunk, int g) {
 struct WholeNumbers {
   using Row = Rounded;
   using Part = Ints;
+  // What of a token stands at a place, in all lanes.
+  static Ints same(const Row &row, int at) { return in_register(splat_int(row.x[at])); }
   static Floats scaled(Floats scale, const Row &row, int chunk) { return scale * splat(row.scales[chunk]); }
   static Floats finished(Ints part) { return to_floats(part); }
 };
@@ -48,8 +50,8 @@ struct Bytes : WholeNumbers {
   static Ints start(const Row &row, int chunk, int g, int offset) {
     return splat_int((WIDE ? 128 + BYTE_START - offset : -offset) * sum_of<GROUP>(row, chunk, g));
   }
-  template <bool WIDE> static Ints add(Ints part, Ints weights, const Row &row, int at) {
-    return WIDE ? dot_bytes(part, weights, row.x[at]) : dot_nibbles(part, weights, row.x[at]);
+  template <bool WIDE> static Ints add(Ints part, Ints weights, Ints x) {
+    return WIDE ? dot_bytes(part, weights, x) : dot_nibbles(part, weights, x);
   }
 };
 
@@ -59,7 +61,7 @@ struct Words : WholeNumbers {
   // With the offset taken off already.
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return minus_words(K::template pair<I>(chunk), K::OFFSET); }
   template <bool, int> static Ints start(const Row &, int, int, int) { return splat_int(0); }
-  template <bool> static Ints add(Ints part, Ints weights, const Row &row, int at) { return dot_words(part, weights, row.x[at]); }
+  template <bool> static Ints add(Ints part, Ints weights, Ints x) { return dot_words(part, weights, x); }
 };
 
 struct FloatingPoint {
@@ -78,9 +80,8 @@ struct FloatingPoint {
     return as_ints(to_floats(of_lanes<8, 8 * byte>(K::template code<vector>(chunk)) + splat_int(-K::OFFSET)));
   }
   template <bool, int> static Floats start(const Row &, int, int, int) { return splat(0.0f); }
-  template <bool> static Floats add(Floats part, Ints weights, const Row &row, int at) {
-    return fma(as_floats(weights), splat(row.x[at]), part);
-  }
+  static Floats same(const Row &row, int at) { return in_register(splat(row.x[at])); }
+  template <bool> static Floats add(Floats part, Ints weights, Floats x) { return fma(as_floats(weights), x, part); }
   static Floats scaled(Floats scale, const Row &, int) { return scale; }
   static Floats finished(Floats part) { return part; }
 };
@@ -93,29 +94,40 @@ struct Span {
   void keep(int at, Ints weights) { store_ints(vectors[at], weights); }
 };
 
-// totals += 16 rows of a span, which begins at chunk `first` of the row, times T tokens.
-template <class Form, int GROUP, bool MINIMUMS, bool WIDE, int T>
-APART static void add_span(const Span<Form> &span, int offset, int first, int chunks, const Reading &x, const int32_t *which, Floats *totals) {
+// totals += 16 rows of each of P spans, which begin at chunk `first` of the row, times T tokens; those of
+// the next span are `apart` from them.
+template <class Form, int GROUP, bool MINIMUMS, bool WIDE, int P, int T>
+APART static void add_spans(const Span<Form> *spans, int offset, int first, int chunks, const Reading &x, const int32_t *which,
+                            Floats *totals, int apart) {
   constexpr int GROUPS = 32 / GROUP, EACH = Form::VECTORS / GROUPS;
   typename Form::Row rows[T];
-  Floats total[T];
-  TOKENS(t) rows[t] = Form::row(x, which[t]), total[t] = totals[t];
+  Floats total[T][P];
+  TOKENS(t) {
+    rows[t] = Form::row(x, which[t]);
+    TIMES(p, P) total[t][p] = totals[p * apart + t];
+  }
   for (int c = 0; c < chunks; c++) {
     const int chunk = first + c;
     TIMES(g, GROUPS) {
-      typename Form::Part part[T];
-      TOKENS(t) part[t] = Form::template start<WIDE, GROUP>(rows[t], chunk, g, offset);
-      TIMES(i, EACH) {
-        const Ints weights = load_ints(span.vectors[c * Form::VECTORS + EACH * g + i]);
-        TOKENS(t) part[t] = Form::template add<WIDE>(part[t], weights, rows[t], chunk * Form::VECTORS + EACH * g + i);
+      typename Form::Part part[T][P];
+      TOKENS(t) TIMES(p, P) part[t][p] = Form::template start<WIDE, GROUP>(rows[t], chunk, g, offset);
+      each<EACH>([&](auto i) __attribute__((always_inline)) {
+        Ints weights[P];
+        TIMES(p, P) weights[p] = load_ints(spans[p].vectors[c * Form::VECTORS + EACH * g + i]);
+        TOKENS(t) {
+          const auto x = Form::same(rows[t], chunk * Form::VECTORS + EACH * g + i);
+          TIMES(p, P) part[t][p] = Form::template add<WIDE>(part[t][p], weights[p], x);
+        }
+      });
+      TIMES(p, P) {
+        const Floats scale = load(spans[p].scales[c * GROUPS + g]);
+        if constexpr (MINIMUMS) {
+          const Floats minimum = load(spans[p].minimums[c * GROUPS + g]);
+          TOKENS(t) total[t][p] = fma(minimum, splat(scaled_sum<GROUP>(rows[t], chunk, g)), total[t][p]);
+        }
+        TOKENS(t) total[t][p] = fma(Form::finished(part[t][p]), Form::scaled(scale, rows[t], chunk), total[t][p]);
       }
-      const Floats scale = load(span.scales[c * GROUPS + g]);
-      if constexpr (MINIMUMS) {
-        const Floats minimum = load(span.minimums[c * GROUPS + g]);
-        TOKENS(t) total[t] = fma(minimum, splat(scaled_sum<GROUP>(rows[t], chunk, g)), total[t]);
-      }
-      TOKENS(t) total[t] = fma(Form::finished(part[t]), Form::scaled(scale, rows[t], chunk), total[t]);
     }
   }
-  TOKENS(t) totals[t] = total[t];
+  TOKENS(t) TIMES(p, P) totals[p * apart + t] = total[t][p];
 }

@@ -44,10 +44,12 @@ struct Coded {
     }
   }
 
-  APART static void dots(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which, int count, Floats *out) {
-    if (met == MET_BYTES) met_in_spans<Bytes>(panel, columns, x, which, count, out);
-    else if (met == MET_FLOATS) met_in_spans<FloatingPoint>(panel, columns, x, which, count, out);
-    else if (count > 1) met_in_spans<Words>(panel, columns, x, which, count, out);
+  template <int P>
+  APART static void dots(int32_t met, const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which, int count,
+                         Floats *out) {
+    if (met == MET_BYTES) met_in_spans<Bytes, P>(panel, next, columns, x, which, count, out);
+    else if (met == MET_FLOATS) met_in_spans<FloatingPoint, P>(panel, next, columns, x, which, count, out);
+    else if (P > 1 || count > 1) met_in_spans<Words, P>(panel, next, columns, x, which, count, out);
     else met_by_words(panel, columns, x, which[0], out);
   }
 
@@ -120,13 +122,13 @@ struct Coded {
                                   (int64_t)EACH / 4 * 2 * 32767 * ((1 << B::Codes::BITS) - 1) << 8 <= INT32_MAX;
           if constexpr (!RAISED) {
             each<EACH>([&](auto i) {
-              part = dot_words(part, pair<EACH * g.value + i.value>(chunk), row.x[at * Words::VECTORS + EACH * g + i]);
+              part = dot_words(part, pair<EACH * g.value + i.value>(chunk), splat_int(row.x[at * Words::VECTORS + EACH * g + i]));
             });
           } else {
             Ints raised[3] = {part, splat_int(0), splat_int(0)};
             each<EACH>([&](auto i) {
               constexpr int I = EACH * g.value + i.value, by = raised_by(I) / 4;
-              raised[by] = dot_words(raised[by], B::Codes::template raised<I>(chunk), row.x[at * Words::VECTORS + I]);
+              raised[by] = dot_words(raised[by], B::Codes::template raised<I>(chunk), splat_int(row.x[at * Words::VECTORS + I]));
             });
             part = raised[0] + shift_signed_right<4>(raised[1]) + shift_signed_right<8>(raised[2]);
           }
@@ -139,17 +141,18 @@ struct Coded {
   }
 
   // Many tokens meet weights that were unpacked once for all of them.
-  template <class Form>
-  static void met_in_spans(const uint8_t *panel, int columns, const Reading &x, const int32_t *which, int count, Floats *out) {
-    Span<Form> span;
-    for (int i = 0; i < count; i++) out[i] = splat(0.0f);
+  template <class Form, int P>
+  static void met_in_spans(const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which, int count,
+                           Floats *out) {
+    Span<Form> spans[P];
+    for (int i = 0; i < P * count; i++) out[i] = splat(0.0f);
     columns = (columns + 31) / 32 * 32;
     for (int k = 0; k < columns; k += SPAN) {
       const int here = columns - k < SPAN ? columns - k : SPAN;
-      unpack(panel, k, here, span);
-      for (int i = 0; i < count; i += TILE) {
-        of_tokens<TILE>(count - i < TILE ? count - i : TILE, [&](auto tokens) {
-          add_span<Form, B::GROUP, B::MINIMUMS, WIDE, tokens.value>(span, B::OFFSET, k / 32, here / 32, x, which + i, out + i);
+      for (int p = 0; p < P; p++) unpack(panel + p * next, k, here, spans[p]);
+      for (int i = 0; i < count; i += MANY_CODES) {
+        of_tokens<MANY_CODES>(count - i < MANY_CODES ? count - i : MANY_CODES, [&](auto tokens) {
+          add_spans<Form, B::GROUP, B::MINIMUMS, WIDE, P, tokens.value>(spans, B::OFFSET, k / 32, here / 32, x, which + i, out + i, count);
         });
       }
     }

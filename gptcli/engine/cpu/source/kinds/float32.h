@@ -13,6 +13,9 @@ struct Float32 : Plain<Float32> {
     for (int64_t k = 0; k < columns; k++) ((float *)panel)[16 * k + lane] = x[k];
   }
 
+  static constexpr bool WITH_FLOATS = true;
+  static const float *floats_from(const uint8_t *panel, int k, int, float *) { return (const float *)panel + 16 * k; }
+
   template <int T>
   static void dot(int32_t, const uint8_t *panel, int columns, const Reading &x, const int32_t *which, Floats *out) {
     dot_columns<T>((const float *)panel, columns, x, which, out);

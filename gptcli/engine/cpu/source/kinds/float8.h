@@ -10,6 +10,7 @@ struct Float8 : Plain<Float8> {
   static constexpr int NUMBERS = 128, BYTES = 4 + NUMBERS, STEP = NUMBERS, HEAD = 64, STEP_BYTES = HEAD + 16 * STEP;
   template <class Form> static constexpr bool keeps = SAME<Form, Float8>;
 
+  static constexpr bool WITH_FLOATS = false;
   static int needs(int32_t) { return NOTHING; }
 
   static void keep(const uint8_t *row, int64_t columns, uint8_t *panel, int lane) {

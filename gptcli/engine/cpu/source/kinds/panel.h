@@ -6,7 +6,8 @@
 //   NAME                 as abi.Kind has it
 //   STEP, STEP_BYTES     so many columns of a panel, padded with what adds nothing, and their bytes
 //   needs(met)           what its products need of activations, see activations.h
-//   dots(met, …)         16 rows times any number of tokens, one after the other in `out`
+//   dots<P>(met, …)      16 rows of each of P panels, `next` bytes apart, times at most MOST_TOKENS
+//                        tokens: out[p · count + i]
 //   read(panel, …)       the numbers of one lane of a panel, as float32
 //   put(x, …)            packs a row of floats, padded with zeros to whole steps, into a lane
 //   keeps<Form>          whether keep(row, …) packs a row of that form without a change of any number
@@ -32,23 +33,88 @@ static inline void of_tokens(int tokens, Visit visit) {
   visit(Number<T>{});
 }
 
-// Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane), and with
-// dot<T>(met, …) for T tokens.
+// Columns of panels that stay in the nearest cache while all tokens meet them.
+constexpr int NEAR_COLUMNS = 256;
+// Tokens that meet panels together: a multiple of every TILE and MANY….
+constexpr int MOST_TOKENS = 96;
+// From so many tokens on two panels share what they read of each, or floats are met some columns after the other.
+constexpr int SHARED_FROM = 4, BY_COLUMNS_FROM = 12;
+
+// sums (T, CHAINS, P) += columns of P panels, 16 floats each, times T tokens, chain after chain: column k
+// belongs to chain k mod CHAINS, as where all chains are in registers, and the sums are the same.
+template <int P, int T>
+APART static void add_columns(const float *const *panels, int columns, const float *const *rows, Floats *sums) {
+  const float *w[P], *x[T];
+  TIMES(p, P) w[p] = panels[p];
+  TOKENS(t) x[t] = rows[t];
+  for (int c = 0; c < CHAINS; c++) {
+    Floats sum[T][P];
+    TOKENS(t) TIMES(p, P) sum[t][p] = sums[(t * CHAINS + c) * P + p];
+    ONE_BY_ONE for (int64_t k = c; k < columns; k += CHAINS) {
+      Floats weights[P];
+      TIMES(p, P) weights[p] = load(w[p] + 16 * k);
+      TOKENS(t) {
+        const Floats same = in_register(splat(x[t][k]));
+        TIMES(p, P) sum[t][p] = fma(weights[p], same, sum[t][p]);
+      }
+    }
+    TOKENS(t) TIMES(p, P) sums[(t * CHAINS + c) * P + p] = sum[t][p];
+  }
+}
+
+// Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane); with
+// dot<T>(met, …) for T tokens; and, where WITH_FLOATS says so, with floats_from(panel, k, columns, room): where
+// those from column k on stand as floats, if need be in `room`.
 template <class K>
 struct Plain {
   template <class Form> static constexpr bool keeps = false;
 
-  APART static void dots(int32_t met, const uint8_t *panel, int columns, const Reading &x, const int32_t *which,
-                   int count, Floats *out) {
-    for (int i = 0; i < count; i += TILE) {
-      of_tokens<TILE>(count - i < TILE ? count - i : TILE, [&](auto tokens) {
-        K::template dot<tokens.value>(met, panel, columns, x, which + i, out + i);
-      });
+  template <int P>
+  APART static void dots(int32_t met, const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which,
+                         int count, Floats *out) {
+    if constexpr (K::WITH_FLOATS) {
+      if (count >= BY_COLUMNS_FROM && K::needs(met) == NOTHING) return by_columns<P>(panel, next, columns, x, which, count, out);
+    }
+    for (int p = 0; p < P; p++) {
+      for (int i = 0; i < count; i += TILE) {
+        of_tokens<TILE>(count - i < TILE ? count - i : TILE, [&](auto tokens) {
+          K::template dot<tokens.value>(met, panel + p * next, columns, x, which + i, out + p * count + i);
+        });
+      }
     }
   }
 
   static void read(const uint8_t *panel, int columns, int lane, float *to) {
     for (int k = 0; k < columns; k++) to[k] = K::number(panel, k, lane);
+  }
+
+ private:
+  template <int P>
+  static void by_columns(const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which, int count,
+                           Floats *out) {
+    Floats sums[MOST_TOKENS * CHAINS * P];
+    alignas(64) float room[P][16 * NEAR_COLUMNS];
+    for (int i = 0; i < count * CHAINS * P; i++) sums[i] = splat(0.0f);
+    for (int k = 0; k < columns; k += NEAR_COLUMNS) {
+      // Panels and rows are padded to whole CHAINS.
+      const int here = columns - k < NEAR_COLUMNS ? (int)up(columns - k, CHAINS) : NEAR_COLUMNS;
+      const float *panels[P];
+      TIMES(p, P) panels[p] = K::floats_from(panel + p * next, k, here, room[p]);
+      for (int i = 0; i < count; i += MANY) {
+        of_tokens<MANY>(count - i < MANY ? count - i : MANY, [&](auto tokens) {
+          const float *rows[tokens.value];
+          for (int t = 0; t < tokens; t++) rows[t] = x.values + which[i + t] * x.stride + k;
+          add_columns<P, tokens.value>(panels, here, rows, sums + i * CHAINS * P);
+        });
+      }
+    }
+    for (int i = 0; i < count; i++) {
+      TIMES(p, P) {
+        Floats total = sums[i * CHAINS * P + p];
+        TIMES(c, CHAINS - 1) total = total + sums[(i * CHAINS + c + 1) * P + p];
+        out[p * count + i] = total;
+      }
+    }
   }
 };
 
