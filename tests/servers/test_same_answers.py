@@ -134,7 +134,10 @@ def test_scores(here, there):
         assert ours.context_tokens == theirs.context_tokens
         assert ours.totals.bytes == theirs.totals.bytes
         for a, b in zip(ours.tokens, theirs.tokens, strict=True):
-            assert (a.token, a.best.bytes) == (b.token, b.best.bytes)
+            assert a.token == b.token
+            # Half a character it calls by what it makes together with those before.
+            whole = HALF not in a.best.text
+            assert a.best.bytes == b.best.bytes if whole else a.best.id == b.best.id
             assert a.logprob == pytest.approx(b.logprob, abs=EXACT)
             # Of two that are as probable, the order is anyone's.
             assert b.rank is None or a.rank == pytest.approx(b.rank, abs=2)
@@ -214,5 +217,5 @@ def test_few_shot_answers(plain_default_model, request, server):
 def test_the_list_of_models(request, server):
     done = run("models", "list", "--base-url", request.getfixturevalue(server), "--json")
     (model,) = json.loads(done.text)
-    # Its own server does not say.
-    assert (model["name"], model["context"]) == (NAME, None if server == "own" else 2048)
+    # The others were told how much to keep room for, ours keeps it for all that the model takes.
+    assert (model["name"], model["context"]) == (NAME, 8192 if server == "own" else 2048)

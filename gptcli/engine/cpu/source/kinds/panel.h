@@ -35,7 +35,7 @@ static inline void of_tokens(int tokens, Visit visit) {
 
 // Columns of panels that stay in the nearest cache while all tokens meet them.
 constexpr int NEAR_COLUMNS = 256;
-// Tokens that meet panels together: a multiple of every TILE and MANY….
+// Tokens that meet panels together: a multiple of every TILE, MANY and MANY_CODES.
 constexpr int MOST_TOKENS = 96;
 // From so many tokens on two panels share what they read of each, or floats are met some columns after the other.
 constexpr int SHARED_FROM = 4, BY_COLUMNS_FROM = 12;
