@@ -111,14 +111,17 @@ APART static void add_spans(const Span<Form> *spans, int offset, int first, int 
     TIMES(g, GROUPS) {
       typename Form::Part part[T][P];
       TOKENS(t) TIMES(p, P) part[t][p] = Form::template start<WIDE, GROUP>(rows[t], chunk, g, offset);
-      each<EACH>([&](auto i) __attribute__((always_inline)) {
+      const auto meet = [&](int i) __attribute__((always_inline)) {
         Ints weights[P];
         TIMES(p, P) weights[p] = load_ints(spans[p].vectors[c * Form::VECTORS + EACH * g + i]);
         TOKENS(t) {
           const auto x = Form::same(rows[t], chunk * Form::VECTORS + EACH * g + i);
           TIMES(p, P) part[t][p] = Form::template add<WIDE>(part[t][p], weights[p], x);
         }
-      });
+      };
+      // Written out where it is worth the time to compile it.
+      if constexpr (P > 1) each<EACH>(meet);
+      else TIMES(i, EACH) meet(i);
       TIMES(p, P) {
         const Floats scale = load(spans[p].scales[c * GROUPS + g]);
         if constexpr (MINIMUMS) {

@@ -151,9 +151,13 @@ struct Coded {
       const int here = columns - k < SPAN ? columns - k : SPAN;
       for (int p = 0; p < P; p++) unpack(panel + p * next, k, here, spans[p]);
       for (int i = 0; i < count; i += MANY_CODES) {
-        of_tokens<MANY_CODES>(count - i < MANY_CODES ? count - i : MANY_CODES, [&](auto tokens) {
-          add_spans<Form, B::GROUP, B::MINIMUMS, WIDE, P, tokens.value>(spans, B::OFFSET, k / 32, here / 32, x, which + i, out + i, count);
-        });
+        const auto add = [&](auto panels, auto tokens, int p) {
+          add_spans<Form, B::GROUP, B::MINIMUMS, WIDE, panels.value, tokens.value>(spans + p, B::OFFSET, k / 32, here / 32, x, which + i,
+                                                                                    out + p * count + i, count);
+        };
+        const int left = count - i;
+        if (P > 1 && left >= MANY_CODES) add(Number<P>{}, Number<MANY_CODES>{}, 0);
+        else for (int p = 0; p < P; p++) of_tokens<MANY_CODES>(left < MANY_CODES ? left : MANY_CODES, [&](auto tokens) { add(Number<1>{}, tokens, p); });
       }
     }
   }

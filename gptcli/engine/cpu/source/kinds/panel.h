@@ -101,11 +101,10 @@ struct Plain {
       const float *panels[P];
       TIMES(p, P) panels[p] = K::floats_from(panel + p * next, k, here, room[p]);
       for (int i = 0; i < count; i += MANY) {
-        of_tokens<MANY>(count - i < MANY ? count - i : MANY, [&](auto tokens) {
-          const float *rows[tokens.value];
-          for (int t = 0; t < tokens; t++) rows[t] = x.values + which[i + t] * x.stride + k;
-          add_columns<P, tokens.value>(panels, here, rows, sums + i * CHAINS * P);
-        });
+        const int tokens = count - i < MANY ? count - i : MANY;
+        const float *rows[MANY];
+        for (int t = 0; t < tokens; t++) rows[t] = x.values + which[i + t] * x.stride + k;
+        of_tokens<MANY>(tokens, [&](auto all) { add_columns<P, all.value>(panels, here, rows, sums + i * CHAINS * P); });
       }
     }
     for (int i = 0; i < count; i++) {
