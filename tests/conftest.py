@@ -136,6 +136,35 @@ def plain_default_model(
 
 
 @pytest.fixture(scope="session")
+def default_oracle(plain_default_model: Path) -> Any:
+    """The default model by transformers in float32, which takes seconds to load."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        plain_default_model, dtype=torch.float32, attn_implementation="eager"
+    )
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def default_backend(default_model: Path, shared_data_dir: Path) -> Any:
+    """The default model in float32, as a user would open it."""
+    from gptcli.backends.local import LocalBackend
+    from gptcli.backends.local.open_model import OpenModel
+    from gptcli.types.compute import Compute
+    from gptcli.types.models import ModelDir
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
+        model = OpenModel(
+            ModelDir("smollm2", default_model, "test"), Compute(device="cpu", dtype="float32")
+        )
+        assert model.runner
+        return LocalBackend(model)
+
+
+@pytest.fixture(scope="session")
 def default_gguf(shared_data_dir: Path, drain: Callable[[Generator[Any, None, Any]], Any]) -> Path:
     """The file that the default model is made of."""
     import filelock
