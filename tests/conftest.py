@@ -24,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 #: Fixtures through which a test comes to the default model, and so to the network.
 MODEL_FIXTURES = {"shared_data_dir"}
+#: What takes long to load and is shared by tests: they begin, together.
+FIRST = {"default_oracle", "default_backend"}
 #: Nothing listens here.
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
@@ -51,6 +53,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
+    items.sort(key=_begins)
+
+
+def _begins(item: pytest.Item) -> int:
+    """What comes first: one long test that comes last would leave the other workers idle.
+
+    Those that share the default model stay together, and so with one worker.
+    """
+    if item.get_closest_marker("first"):
+        return 0
+    return 1 if FIRST & set(getattr(item, "fixturenames", ())) else 2
 
 
 @pytest.fixture(scope="session", autouse=True)
