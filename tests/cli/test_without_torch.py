@@ -17,8 +17,18 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
+#: Runs a command; the end of stderr is what it has loaded.
+SCRIPT = """
+import sys
+from gptcli.engine.host import gpu
+gpu.may_be_there = lambda: False
+from gptcli.cli.boundary import main
+code = main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
 #: Runs command lines and tells of each what it gave, and what it was the first to load.
-SCRIPT = f"""
+EACH = f"""
 import json, sys
 from gptcli.engine.host import gpu
 gpu.may_be_there = lambda: False
@@ -92,7 +102,7 @@ def given(
     lines = [flags_of(tiny_model, each) for each in TEXTS]
     lines += [flags_of(tiny_model, each, files) for each in VIEWS]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", EACH],
         cwd=ROOT,
         input=json.dumps(lines),
         capture_output=True,
