@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "source"
 LIBRARY = "libkernels.dylib" if sys.platform == "darwin" else "libkernels.so"
 FLAGS = (
-    # Loops that should be unrolled say so themselves: -O3 takes half as long again and is no faster.
+    # Loops that should be unrolled say so themselves: -O3 compiles half as long again, for nothing.
     *("-std=c++17", "-O2", "-fPIC", "-pthread"),
     *("-fvisibility=hidden", "-fvisibility-inlines-hidden", "-fno-math-errno"),
     # A fused multiply-add is written where it is meant: else each compiler chooses its own.
