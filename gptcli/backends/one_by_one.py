@@ -52,8 +52,8 @@ class _Queue:
         return found
 
     def _look(self) -> None:
-        while len(self._waiting) < _AHEAD:
-            came = self._incoming.take(wait=False)
+        while True:
+            came = self._incoming.take(wait=False, room=len(self._waiting) < _AHEAD)
             if came is None:
                 return
             if isinstance(came, Asked):

@@ -82,8 +82,8 @@ class Run:
             left.set()
 
     def _look(self) -> None:
-        while len(self._waiting) < _AHEAD:
-            came = self._incoming.take(wait=False)
+        while True:
+            came = self._incoming.take(wait=False, room=len(self._waiting) < _AHEAD)
             if came is None:
                 return
             self._note(came)

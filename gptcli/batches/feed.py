@@ -113,8 +113,10 @@ class Feed:
         self._turn = threading.Lock()
         self._room = threading.Condition()
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """See Incoming. May be called by another thread than what tells the answers."""
+        if not room:
+            return None  # rows do not leave
         with self._turn:
             self._fill(wait=wait)
             if not self._held:

@@ -66,12 +66,13 @@ class Line:
                     return
                 self._changed.wait()
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """See types.batch.Incoming."""
         with self._changed:
             while wait and not self._waiting and not self.over:
                 self._changed.wait()
-            first = next(iter(self._waiting), None)
+            wanted = (key for key, each in self._waiting.items() if room or isinstance(each, Gone))
+            first = next(wanted, None)
             return None if first is None else self._waiting.pop(first)
 
 

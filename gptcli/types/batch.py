@@ -28,10 +28,11 @@ class Gone:
 class Incoming(Protocol):
     """Where questions come from."""
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """The next that came, None where there is none now.
 
-        wait: only return None where none will ever come again.
+        wait: only return None where none will ever come again. room: whether a question may be
+        among them; whoever is full does not wait, but has to hear of those who left.
         """
         ...
 

@@ -46,8 +46,8 @@ class Coming:
     def __init__(self, *coming: Asked | Gone | None) -> None:
         self._coming = deque(coming)
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
-        while self._coming:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
+        while self._coming and (room or not isinstance(self._coming[0], Asked)):
             came = self._coming.popleft()
             if came is not None or not wait:
                 return came
@@ -204,6 +204,18 @@ def test_who_left_is_told_nothing_more(backend):
     assert Ended(0) not in told and told[-1] == Ended(1)
     ours = [timeless(each.part) for each in told if isinstance(each, Told) and each.key == 1]
     assert ours == outcome(lambda: backend.answer(short))
+
+
+@pytest.mark.parametrize("most", [2, None], ids=["as many questions", "as many samples"])
+def test_who_leaves_a_full_batch_is_noticed(backend, most):
+    """Catches a batch that looks for those who left only where there is room for others."""
+    samples = 1 if most else 100
+    long = Request("abc", sampling=WARM, max_new_tokens=400, samples=samples)
+    short = Request("some words", sampling=WARM, max_new_tokens=20)
+    coming = Coming(Asked(1, short), Asked(0, long), None, None, None, Gone(0))
+    told = list(backend.answer(BatchRequest(coming, most)))
+    assert 0 < sum(each.key == 0 for each in told) < 8 * samples
+    assert Ended(0) not in told and told[-1] == Ended(1)
 
 
 def test_a_stranger_kind_of_question_goes_on_part_by_part(backend):

@@ -19,9 +19,17 @@ class Listed:
     def __init__(self, *coming: Asked | Gone) -> None:
         self._coming = deque(coming)
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """See Incoming."""
-        return self._coming.popleft() if self._coming else None
+        return next_of(self._coming, room)
+
+
+def next_of(coming: deque[Asked | Gone], room: bool) -> Asked | Gone | None:
+    """The first of them, or where there is no room the first who left."""
+    found = next((each for each in coming if room or isinstance(each, Gone)), None)
+    if found is not None:
+        coming.remove(found)
+    return found
 
 
 def test_each_is_answered_as_alone_and_ends():
@@ -46,9 +54,10 @@ def test_an_error_ends_its_own_answer_only():
     assert {each.key for each in rest} == {1}
 
 
+@pytest.mark.parametrize("beside", [1, 100], ids=["few wait", "as many wait as may"])
 @pytest.mark.parametrize("when", [0, 1, 2])
-def test_who_left_is_told_nothing_more(when):
-    """Work that goes on for nobody."""
+def test_who_left_is_told_nothing_more(when, beside):
+    """Work that goes on for nobody, also where a long queue is not looked at."""
     closed = []
 
     def answer(question):
@@ -60,11 +69,12 @@ def test_who_left_is_told_nothing_more(when):
 
     class Leaving:
         def __init__(self) -> None:
-            self.coming = deque([Asked(0, Request("a b c d")), Asked(1, Request("e"))])
+            others = (Asked(1 + i, Request("e")) for i in range(beside))
+            self.coming: deque[Asked | Gone] = deque([Asked(0, Request("a b c d")), *others])
             self.asked = 0
 
-        def take(self, *, wait: bool) -> Asked | Gone | None:
-            if self.coming:
+        def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
+            if room and self.coming:
                 return self.coming.popleft()
             self.asked += 1
             return Gone(0) if self.asked == when + 1 else None
@@ -72,5 +82,5 @@ def test_who_left_is_told_nothing_more(when):
     told = list(one_by_one(answer, BatchRequest(Leaving())))
     assert Ended(0) not in told
     assert sum(each.key == 0 for each in told) == max(when - 1, 0)
-    assert told[-2:] == [Told(1, Chunk("e")), Ended(1)]
+    assert told[-2:] == [Told(beside, Chunk("e")), Ended(beside)]
     assert "e" in closed and ("a b c d" in closed or when == 0)

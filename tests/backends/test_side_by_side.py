@@ -14,6 +14,7 @@ from gptcli.backends.side_by_side import side_by_side
 from gptcli.errors import InputError
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.completion import Chunk, Request
+from tests.backends.test_one_by_one import next_of
 
 
 class Coming:
@@ -22,10 +23,10 @@ class Coming:
     def __init__(self, *coming: Asked | Gone, look: Callable[[], None] = lambda: None) -> None:
         self.coming, self._look = deque(coming), look
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """See Incoming."""
         self._look()
-        return self.coming.popleft() if self.coming else None
+        return next_of(self.coming, room)
 
 
 def told_of(answer: Callable[[Any], Any], coming: Coming, most: int = 4) -> list[Told | Ended]:
@@ -75,14 +76,17 @@ def test_no_more_are_asked_at_once_than_may_be():
     assert max(seen) == most
 
 
-def test_who_leaves_is_told_no_more_and_worked_for_no_more():
+@pytest.mark.parametrize("beside", [0, 100], ids=["none waits", "as many wait as may"])
+def test_who_leaves_is_told_no_more_and_worked_for_no_more(beside):
+    """Work that goes on for nobody, also where a long queue is not looked at."""
     begun, closed, go_on = threading.Event(), threading.Event(), threading.Semaphore(0)
-    coming = Coming(Asked(1, Request("a")), Asked(2, Request("b")))
+    others = [Asked(3 + i, Request("c")) for i in range(beside)]
+    coming = Coming(Asked(1, Request("a")), Asked(2, Request("b")), *others)
 
     def answer(question: Request) -> Iterator[Chunk]:
-        if question.prompt == "b":
+        if question.prompt != "a":
             assert closed.wait(5)
-            yield Chunk("b")
+            yield Chunk(question.prompt)
             return
         try:
             for _ in range(100):
@@ -92,9 +96,11 @@ def test_who_leaves_is_told_no_more_and_worked_for_no_more():
         finally:
             closed.set()
 
-    run = side_by_side(answer, BatchRequest(coming), 4)
+    run = side_by_side(answer, BatchRequest(coming), 2)
     assert next(run) == Told(1, Chunk("a"))
     assert begun.wait(5)
     coming.coming.append(Gone(1))
     threading.Timer(0.1, lambda: go_on.release(2)).start()
-    assert list(run) == [Told(2, Chunk("b")), Ended(2)]
+    told = list(run)
+    assert {each.key for each in told} == {2, *range(3, 3 + beside)}
+    assert [each for each in told if each.key == 2] == [Told(2, Chunk("b")), Ended(2)]

@@ -122,12 +122,11 @@ class RayBackend:
         while True:
             at = min(range(len(self._places)), key=lambda at: len(self._places[at].open))
             place = self._places[at]
-            if len(place.open) >= most:
-                break
+            room = len(place.open) < most
             idle = not any(each.open for each in self._places)
-            asked = again.popleft() if again else None
+            asked = again.popleft() if again and room else None
             if asked is None and not over:
-                came = request.incoming.take(wait=idle)
+                came = request.incoming.take(wait=idle, room=room)
                 over = came is None and idle
                 if isinstance(came, Gone):
                     gone.add(came.key)

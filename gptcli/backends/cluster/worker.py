@@ -81,7 +81,9 @@ class _Incoming:
     def put(self, asked: Asked) -> None:
         self._queue.put(asked)
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
+        if not room:
+            return None  # rows do not leave
         try:
             return self._queue.get(block=wait)
         except queue.Empty:

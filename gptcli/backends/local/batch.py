@@ -138,8 +138,9 @@ class _Batch:
 
     def _take(self) -> Iterator[Told | Ended]:
         """What has come, as far as there is room; waits where there is nothing else to do."""
-        while len(self._open) < self._most and not self._running.full:
-            came = self._incoming.take(wait=not self._open)
+        while True:
+            room = len(self._open) < self._most and not self._running.full
+            came = self._incoming.take(wait=not self._open, room=room)
             if came is None:
                 return
             if isinstance(came, Gone):

@@ -207,8 +207,10 @@ class _Incoming:
         self._over = False
         self.failed: GptcliError | None = None
 
-    def take(self, *, wait: bool) -> Asked | None:
+    def take(self, *, wait: bool, room: bool = True) -> Asked | None:
         """See Incoming."""
+        if not room:
+            return None
         while not self._over:
             try:
                 query = next(self._queries)

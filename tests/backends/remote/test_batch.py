@@ -29,7 +29,9 @@ class Listed:
     def __init__(self, *coming):
         self._coming = deque(coming)
 
-    def take(self, *, wait):
+    def take(self, *, wait, room=True):
+        if not room and self._coming and isinstance(self._coming[0], Asked):
+            return None
         while self._coming and isinstance(self._coming[0], int):
             left = self._coming.popleft() - 1
             if left and not wait:
@@ -113,8 +115,9 @@ def test_who_left_is_told_nothing_more():
         return GOOD
 
     class Leaving(Listed):
-        def take(self, *, wait):
-            return super().take(wait=wait) if wait or going.is_set() or self._coming else None
+        def take(self, *, wait, room=True):
+            ready = wait or going.is_set() or self._coming
+            return super().take(wait=wait, room=room) if ready else None
 
     coming = [Asked(1, Request("long")), Asked(2, Request("short")), 9, Gone(1)]
     coming += [Asked(3, Request("short"))]
