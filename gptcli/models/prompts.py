@@ -1,0 +1,69 @@
+"""What `--prompt-cache auto` keeps of prompts: which files there are, of which models, how large.
+
+They are written by the engine, which no list needs; see `formats.packed_header`.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcli import config
+from gptcli.formats import packed_header
+from gptcli.formats.model_files import CONFIG
+from gptcli.models import disk
+
+
+@dataclass(frozen=True)
+class KeptPrompt:
+    """A file of what was computed of a prompt.
+
+    directory: the model's, None where another version of gptcli wrote the file; size in bytes;
+    used: when it was last written or read, in seconds since 1970.
+    """
+
+    path: Path
+    directory: Path | None
+    size: int
+    used: float
+
+    @property
+    def orphan(self) -> bool:
+        """Whether there is no model any more that could use it."""
+        return self.directory is None or not (self.directory / CONFIG).is_file()
+
+
+def kept() -> list[KeptPrompt]:
+    """All of them, by name."""
+    found = []
+    for path in sorted(config.prompts_dir().glob("[!.]*.prompt")):
+        # A file may go while it is looked at; links and pipes are none of ours.
+        with suppress(OSError):
+            said = path.lstat()
+            if not stat.S_ISREG(said.st_mode):
+                continue
+            with path.open("rb") as file:
+                head = packed_header.read(file, packed_header.PROMPT) or {}
+            directory = head.get("directory")
+            whose = Path(directory) if directory else None
+            found.append(KeptPrompt(path, whose, said.st_size, said.st_mtime))
+    return found
+
+
+def of(directory: Path) -> list[KeptPrompt]:
+    """Those of one model directory."""
+    return [each for each in kept() if each.directory == directory.resolve()]
+
+
+def remove(found: Iterable[KeptPrompt]) -> int:
+    """Removes such files; the bytes that frees. ResourceError where it cannot."""
+    freed = 0
+    with disk.writing(config.prompts_dir()):
+        for each in found:
+            with suppress(FileNotFoundError):  # another removal was faster
+                each.path.unlink()
+                freed += each.size
+    return freed
