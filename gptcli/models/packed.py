@@ -57,12 +57,10 @@ def of(directory: Path) -> list[PackedCopy]:
 
 def remove(found: Iterable[PackedCopy]) -> int:
     """Removes files of packed weights; the bytes that frees. ResourceError where it cannot."""
-    freed = 0
+    copies = list(found)
+    freed = disk.removed(config.packed_dir(), ((copy.path, copy.size) for copy in copies))
     with disk.writing(config.packed_dir()):
-        for copy in found:
-            with suppress(FileNotFoundError):  # another removal was faster
-                copy.path.unlink()
-                freed += copy.size
+        for copy in copies:
             packed_header.note(copy.path).unlink(missing_ok=True)
     return freed
 

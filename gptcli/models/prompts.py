@@ -60,10 +60,4 @@ def of(directory: Path) -> list[KeptPrompt]:
 
 def remove(found: Iterable[KeptPrompt]) -> int:
     """Removes such files; the bytes that frees. ResourceError where it cannot."""
-    freed = 0
-    with disk.writing(config.prompts_dir()):
-        for each in found:
-            with suppress(FileNotFoundError):  # another removal was faster
-                each.path.unlink()
-                freed += each.size
-    return freed
+    return disk.removed(config.prompts_dir(), ((each.path, each.size) for each in found))

@@ -89,7 +89,9 @@ class OpenModel:
             return None
         from gptcli.backends.local import prompts_on_disk
 
-        return prompts_on_disk.opened(self, self._prompts)
+        return prompts_on_disk.opened(
+            self.name, self.path, self.runner, self.tokenizer, self._prompts
+        )
 
     @cached_property
     def _calibration(self) -> Sequence[Sequence[int]]:

@@ -16,42 +16,40 @@ from gptcli.types.few_shot import FewShotUsage
 from gptcli.types.prompt_cache import AUTO, PromptCache
 
 if TYPE_CHECKING:
-    from gptcli.backends.local.open_model import OpenModel
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.prompts.kept_prompts import KeptPrompts
+    from gptcli.engine.runner import Runner
+    from gptcli.text.tokenizer import Tokenizer
 
 E = TypeVar("E")
 
 
-def opened(model: OpenModel, wanted: PromptCache) -> KeptPrompts | None:
+def opened(
+    name: str, path: Path, runner: Runner, tokenizer: Tokenizer, wanted: PromptCache
+) -> KeptPrompts | None:
     """Those of an open model, None where they cannot be and only a setting asks for them.
 
-    Raises UsageError where the command line does.
+    path: the model's directory. Raises UsageError where the command line asks for what cannot be.
     """
     from gptcli.engine.prompts.kept_prompts import KeptPrompts
     from gptcli.engine.prompts.prompt_file import Whose
 
-    runner, directory = model.runner, model.path.resolve()
     if runner.fingerprint is None:
         if "prompt_cache" not in wanted.by_hand:
             return None
-        reason = f"needs the CPU kernels, and {model.name} runs through torch"
+        reason = f"needs the CPU kernels, and {name} runs through torch"
         raise UsageError("--prompt-cache", reason)
+    # Ids that mean another text are another prompt.
+    told = f"{runner.fingerprint} {identity.stamp([tokenizer.file])}"
     file = None if wanted.prompt_cache == AUTO else Path(wanted.prompt_cache).expanduser()
     return KeptPrompts(
-        Whose(_with_tokenizer(runner.fingerprint, model), directory),
+        Whose(hashlib.sha256(told.encode()).hexdigest(), path.resolve()),
         runner.new_state,
         runner.limit,
         config.prompts_dir(),
         file=file,
         most=wanted.prompt_cache_size * 1_000_000,
     )
-
-
-def _with_tokenizer(fingerprint: str, model: OpenModel) -> str:
-    """Of the model and its tokenizer: ids that mean another text are another prompt."""
-    told = f"{fingerprint} {identity.stamp([model.tokenizer.file])}"
-    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def kept_behind(prefix: PrefixCache, events: Iterator[E]) -> Iterator[E | Notice]:

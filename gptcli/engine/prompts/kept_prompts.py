@@ -65,6 +65,7 @@ class KeptPrompts:
         #: Tokens that have to be new for a look at the disk.
         self.least = LEAST if file is None else 1
         self._use = PromptCacheUse(why="nothing was looked for")
+        self._read_last: list[int] = []
 
     def used(self) -> PromptCacheUse:
         """What it came to since it was asked last."""
@@ -89,6 +90,7 @@ class KeptPrompts:
             snapshots = self._read(path, state, usable[path])
             if snapshots is not None:
                 self._use = replace(self._use, read=usable[path] - here, why=None)
+                self._read_last = list(prompt[: usable[path]])
                 return Recalled(common, usable[path], state, snapshots)
             why = "what was kept is broken"
         self._use = replace(self._use, why=why or "nothing is kept of its beginning")
@@ -102,6 +104,10 @@ class KeptPrompts:
         snapshots: places to which the state can come back, in their order. What to tell where it
         should be kept and cannot be.
         """
+        known_length = len(self._read_last)
+        if known_length and len(ids) - known_length < LEAST and _begins(ids, self._read_last):
+            # Without a look at what is there.
+            return None
         path = self._file or self._path(ids)
         try:
             if self._file is not None and not _may_replace(self._file):
@@ -235,6 +241,10 @@ def _usable(head: Head, prompt: Sequence[int], most: int, state: ModelState) -> 
     if state.rewinds:
         return common
     return max((place for place in head.places if place <= common), default=0)
+
+
+def _begins(ids: Sequence[int], other: Sequence[int]) -> bool:
+    return list(ids[: len(other)]) == list(other)
 
 
 def _may_replace(path: Path) -> bool:

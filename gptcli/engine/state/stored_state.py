@@ -21,7 +21,7 @@ from gptcli.engine.arrays import rounded_up
 from gptcli.engine.state.model_state import ModelState, Snapshot
 
 #: Positions of a strip that have one checksum: a beginning is read no further than the next border.
-BLOCK = 256
+BLOCK = 1024
 _THREADS = 4
 
 
