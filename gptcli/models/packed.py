@@ -22,11 +22,11 @@ _TOKENIZER = ".tokenizer"
 
 @dataclass(frozen=True)
 class PackedCopy:
-    """A file of packed weights, or of a tokenizer.
+    """A file of packed weights, of a tokenizer, or of what was computed of a prompt.
 
     directory: the model's, None where another version of gptcli wrote the file, or where nothing
-    tells whose tokenizer it is; size in bytes; used: when it was last run from, in seconds since
-    1970.
+    tells whose tokenizer it is; size in bytes; used: when it was last run from, or the prompt read
+    or written, in seconds since 1970.
     """
 
     path: Path

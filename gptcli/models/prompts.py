@@ -8,35 +8,15 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import config
 from gptcli.formats import packed_header
-from gptcli.formats.model_files import CONFIG
 from gptcli.models import disk
+from gptcli.models.packed import PackedCopy
 
 
-@dataclass(frozen=True)
-class KeptPrompt:
-    """A file of what was computed of a prompt.
-
-    directory: the model's, None where another version of gptcli wrote the file; size in bytes;
-    used: when it was last written or read, in seconds since 1970.
-    """
-
-    path: Path
-    directory: Path | None
-    size: int
-    used: float
-
-    @property
-    def orphan(self) -> bool:
-        """Whether there is no model any more that could use it."""
-        return self.directory is None or not (self.directory / CONFIG).is_file()
-
-
-def kept() -> list[KeptPrompt]:
+def kept() -> list[PackedCopy]:
     """All of them, by name."""
     found = []
     for path in sorted(config.prompts_dir().glob("[!.]*.prompt")):
@@ -49,15 +29,15 @@ def kept() -> list[KeptPrompt]:
                 head = packed_header.read(file, packed_header.PROMPT) or {}
             directory = head.get("directory")
             whose = Path(directory) if directory else None
-            found.append(KeptPrompt(path, whose, said.st_size, said.st_mtime))
+            found.append(PackedCopy(path, whose, said.st_size, said.st_mtime))
     return found
 
 
-def of(directory: Path) -> list[KeptPrompt]:
+def of(directory: Path) -> list[PackedCopy]:
     """Those of one model directory."""
     return [each for each in kept() if each.directory == directory.resolve()]
 
 
-def remove(found: Iterable[KeptPrompt]) -> int:
+def remove(found: Iterable[PackedCopy]) -> int:
     """Removes such files; the bytes that frees. ResourceError where it cannot."""
     return disk.removed(config.prompts_dir(), ((each.path, each.size) for each in found))
