@@ -54,10 +54,12 @@ class PromptCacheUse:
     """What it came to for one question.
 
     read: tokens that were read from the disk instead of being computed. why: why these are none, in
-    words. kept: tokens of which something was written, in so many bytes.
+    words. kept: tokens of which something was written, in so many bytes; lost: why it was not,
+    though it would have been worth it.
     """
 
     read: int = 0
     why: str | None = None
     kept: int = 0
     bytes: int = 0
+    lost: str | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gptcli import units
 from gptcli.engine.prompts import prompt_file
 from gptcli.engine.prompts.common import common_length
 from gptcli.engine.prompts.prompt_file import Head, Whose
@@ -25,6 +26,7 @@ LEAST = 256
 #: The most files of a directory, however small: a look at each is a part of every start.
 MOST_FILES = 200
 _END = ".prompt"
+_UNUSED = PromptCacheUse(why="too few tokens were to be computed")
 #: Letters of a model's name that those of its files begin with.
 _LETTERS = 50
 
@@ -64,12 +66,12 @@ class KeptPrompts:
         self._directory, self._file, self._most = place, file, most
         #: Tokens that have to be new for a look at the disk.
         self.least = LEAST if file is None else 1
-        self._use = PromptCacheUse(why="nothing was looked for")
+        self._use = _UNUSED
         self._read_last: list[int] = []
 
     def used(self) -> PromptCacheUse:
         """What it came to since it was asked last."""
-        found, self._use = self._use, PromptCacheUse(why="nothing was looked for")
+        found, self._use = self._use, _UNUSED
         return found
 
     def recall(self, prompt: Sequence[int], most: int, here: int) -> Recalled:
@@ -120,6 +122,8 @@ class KeptPrompts:
             size = prompt_file.size_of(state, len(ids), len(snapshots))
             if self._file is None:
                 if size > self._most:
+                    reason = f"{units.size(size)} are more than --prompt-cache-size"
+                    self._use = replace(self._use, lost=reason)
                     return None
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 trim(self._directory, self._most - size)

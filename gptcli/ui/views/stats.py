@@ -50,6 +50,7 @@ def of_prompt_cache(use: PromptCacheUse) -> str:
     """What came from the disk, and what went there."""
     read = f"{counted(use.read, 'token')} read" if use.read else f"nothing read: {use.why}"
     kept = f"; {counted(use.kept, 'token')} kept ({size(use.bytes)})" if use.kept else ""
+    kept += f"; not kept: {use.lost}" if use.lost else ""
     return f"prompt cache: {read}{kept}"
 
 

@@ -129,7 +129,10 @@ def test_the_one_that_was_not_used_for_longest_goes(tmp_path, monkeypatch):
         *(19, 0, 19, 19)
     ]
     # Too large for all of it; too many.
-    asked(of, store(of, tmp_path, most=size - 1), (*B[:20],))
+    small = store(of, tmp_path, most=size - 1)
+    asked(of, small, (*B[:20],))
+    used = small.used()
+    assert used.kept == 0 and str(used.lost).endswith(" are more than --prompt-cache-size")
     assert len(files(tmp_path)) == 3
     monkeypatch.setattr(kept_prompts, "MOST_FILES", 2)
     asked(of, store(of, tmp_path), (*B[:20],))
