@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,37 @@ def test_a_hybrid(hybrid_model):
     for want in ("kept", "read"):
         done = run(*asked, "--prompt-cache", "auto", TEXT)
         assert done.out == plain.out and want in told(done.err)
+
+
+def test_whatever_changes_numbers_is_a_miss(chat_model, tmp_path):
+    """Catches states that were computed otherwise, or of weights or a tokenizer that are others."""
+    model = tmp_path / "m"
+    shutil.copytree(chat_model, model)
+    asked = ("complete", "-m", str(model), *MORE, "--prompt-cache", str(tmp_path / "mine"), TEXT)
+    kept = tmp_path / "kept"
+
+    def read(*more: str) -> bool:
+        if kept.exists():
+            shutil.copy(kept, tmp_path / "mine")
+        done = run(*asked, *more)
+        assert done.code == 0
+        return told(done.err).startswith("329 tokens read")
+
+    assert not read()
+    (tmp_path / "mine").rename(kept)
+    assert read() and read("--threads", "1") and read("--temp", "0.1", "--seed", "9")
+    assert not read("--dtype", "bfloat16")
+    assert not read("--activations", "float32")
+    assert not read("--ctx-size", "500")
+    assert not read("--cpu-features", "portable")
+    for name in ("model.safetensors", "tokenizer.json"):
+        data = (model / name).read_bytes()
+        (model / name).unlink()
+        (model / name).write_bytes(data)
+        assert not read()
+        kept.unlink()
+        (tmp_path / "mine").rename(kept)
+        assert read()
 
 
 def test_nothing_is_kept_unasked(chat_model):
