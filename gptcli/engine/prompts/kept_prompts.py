@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from gptcli import units
 from gptcli.engine.prompts import prompt_file
+from gptcli.engine.prompts.bounds import END, trim
 from gptcli.engine.prompts.common import common_length
 from gptcli.engine.prompts.prompt_file import Head, Whose
 from gptcli.engine.state.model_state import ModelState, Snapshot
@@ -23,9 +23,6 @@ from gptcli.types.prompt_cache import PromptCacheUse
 
 #: Of a directory: computing fewer tokens than so many takes no longer than the disk is worth.
 LEAST = 256
-#: The most files of a directory, however small: a look at each is a part of every start.
-MOST_FILES = 200
-_END = ".prompt"
 _UNUSED = PromptCacheUse(why="too few tokens were to be computed")
 #: Letters of a model's name that those of its files begin with.
 _LETTERS = 50
@@ -139,7 +136,7 @@ class KeptPrompts:
     def _path(self, ids: Sequence[int]) -> Path:
         """Processes that keep the same write the same file."""
         text = hashlib.sha256(np.array(ids, "<u4").tobytes()).hexdigest()
-        return self._directory / f"{self._begin}{text[:16]}{_END}"
+        return self._directory / f"{self._begin}{text[:16]}{END}"
 
     @property
     def _begin(self) -> str:
@@ -152,7 +149,7 @@ class KeptPrompts:
             return
         with suppress(FileNotFoundError), os.scandir(self._directory) as entries:
             for each in entries:
-                if each.name.startswith(self._begin) and each.name.endswith(_END):
+                if each.name.startswith(self._begin) and each.name.endswith(END):
                     yield Path(each.path)
 
     def _heads(self, empty: ModelState) -> tuple[dict[Path, Head], str | None]:
@@ -219,24 +216,6 @@ class KeptPrompts:
         if self._file is None:
             with suppress(OSError):
                 path.unlink()
-
-
-def trim(directory: Path, most: int) -> None:
-    """Remove kept prompts, those first that were not used for longest, until they are so small."""
-    found = []
-    with os.scandir(directory) as entries:
-        for each in entries:
-            with suppress(OSError):
-                said = each.stat(follow_symlinks=False)
-                if each.name.endswith(_END) and stat.S_ISREG(said.st_mode):
-                    found.append((said.st_mtime_ns, said.st_size, Path(each.path)))
-    total, count = sum(size for _, size, _ in found), len(found)
-    for _, size, path in sorted(found):
-        if total <= most and count <= MOST_FILES:
-            return
-        with suppress(OSError):
-            path.unlink()
-            total, count = total - size, count - 1
 
 
 def _usable(head: Head, prompt: Sequence[int], most: int, state: ModelState) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptcli.engine.asking.prefix import PrefixCache
-from gptcli.engine.prompts import kept_prompts
+from gptcli.engine.prompts import bounds
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.prompts.kept import CASES, HYBRID, A, B, asked, fresh, runner, store
 
@@ -134,7 +134,7 @@ def test_the_one_that_was_not_used_for_longest_goes(tmp_path, monkeypatch):
     used = small.used()
     assert used.kept == 0 and str(used.lost).endswith(" are more than --prompt-cache-size")
     assert len(files(tmp_path)) == 3
-    monkeypatch.setattr(kept_prompts, "MOST_FILES", 2)
+    monkeypatch.setattr(bounds, "MOST_FILES", 2)
     asked(of, store(of, tmp_path), (*B[:20],))
     assert len(files(tmp_path)) == 2
 
