@@ -14,6 +14,7 @@ from gptcli.errors import NetworkError, UsageError
 from gptcli.types.compute import Compute
 from gptcli.types.events import Notice, Progress
 from gptcli.types.models import Offered
+from gptcli.types.prompt_cache import PromptCache
 
 if TYPE_CHECKING:
     from gptcli.backends.served.backend import ServedBackend
@@ -35,20 +36,22 @@ ECHO = "echo"
 
 
 def open_backend(
-    compute: Compute, *, weights: bool = True
+    compute: Compute, *, weights: bool = True, prompts: PromptCache | None = None
 ) -> Generator[Progress | Notice, None, Backend]:
     """The backend for a model, fetched first where it is not here yet.
 
     Yields the progress of that, and what to tell of the model; returns the backend. Without
-    `weights` these are read when a question needs them. Raises the errors of
-    `gptcli.models.obtain` and of the engine.
+    `weights` these are read when a question needs them. prompts: which of them to keep on the disk.
+    Raises the errors of `gptcli.models.obtain` and of the engine.
     """
     if compute.model == ECHO and compute.base_url is None:
+        _refuse(prompts, "echo computes nothing")
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()
     place = place_of(compute)
     if place is not None:
+        _refuse(prompts, f"is about this machine, and {place.url} is to answer")
         from gptcli.backends.remote import RemoteBackend
 
         yield from unencrypted(place)
@@ -59,11 +62,17 @@ def open_backend(
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.open_model import OpenModel
 
-    opened = OpenModel(model, compute, weights=weights)
+    opened = OpenModel(model, compute, weights=weights, prompts=prompts)
     yield from opened.tokenizer.notices
     if weights:
         yield from (*opened.described.notices, *opened.runner.notices)
     return LocalBackend(opened)
+
+
+def _refuse(prompts: PromptCache | None, reason: str) -> None:
+    """Raise UsageError where the command line asks for what a place does not do."""
+    if prompts is not None and prompts.asked:
+        raise UsageError("--prompt-cache", reason)
 
 
 def settled(compute: Compute) -> Compute:

@@ -11,22 +11,30 @@ from gptcli.errors import UsageError
 from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Progress
+from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.token import Source
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch
 
 
 def open_for(
-    compute: Compute, messages: Messages, *, weights: bool = True, dtypes: Collection[str] = ()
+    compute: Compute,
+    messages: Messages,
+    *,
+    weights: bool = True,
+    dtypes: Collection[str] = (),
+    prompts: PromptCache | None = None,
 ) -> Backend:
     """The backend that was asked for: a server's that runs, else one of this process.
 
-    `weights`, and what it raises: see `open_backend`. dtypes: others that it will be asked to run
-    in.
+    `weights`, `prompts`, and what it raises: see `open_backend`. dtypes: others that it will be
+    asked to run in. A server has prompts in its memory; a file of them is for this process alone.
     """
     check(compute, dtypes)
-    found = None if compute.no_server else _served(compute, messages, weights=weights)
-    return found or watch(open_backend(settled(compute), weights=weights), messages)
+    here = compute.no_server or (prompts is not None and prompts.in_a_file)
+    found = None if here else _served(compute, messages, weights=weights, prompts=prompts)
+    opening = open_backend(settled(compute), weights=weights, prompts=prompts)
+    return found or watch(opening, messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
@@ -49,12 +57,14 @@ def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
         raise UsageError("--adapter-apart", "needs --adapter")
 
 
-def _served(compute: Compute, messages: Messages, *, weights: bool) -> Backend | None:
+def _served(
+    compute: Compute, messages: Messages, *, weights: bool, prompts: PromptCache | None
+) -> Backend | None:
     """The server's, with what opening the model here would have told; None where there is none."""
 
     def elsewhere() -> Backend:
         # What it tells was told.
-        opening = open_backend(compute, weights=weights)
+        opening = open_backend(compute, weights=weights, prompts=prompts)
         untold = seen(opening, lambda step: step if isinstance(step, Progress) else None)
         return watch(untold, messages)
 

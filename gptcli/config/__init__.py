@@ -14,6 +14,7 @@ from gptcli.config.places import (
     kept_tokenizer,
     packed_dir,
     packed_weights,
+    prompts_dir,
     user_file,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "options_of",
     "packed_dir",
     "packed_weights",
+    "prompts_dir",
     "user_file",
     "variable_of",
 ]

@@ -45,6 +45,11 @@ def kept_tokenizer(directory: Path) -> Path:
     return place.with_name(f"{place.name}.tokenizer")
 
 
+def prompts_dir() -> Path:
+    """Where `--prompt-cache auto` keeps what was computed of prompts, whether it exists or not."""
+    return data_dir() / "prompts"
+
+
 @contextmanager
 def _home(variable: str) -> Iterator[None]:
     """Without HOME, or for a `~user` who is not there, Python raises RuntimeError."""

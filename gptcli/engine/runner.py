@@ -60,6 +60,14 @@ class Runner(Protocol):
         """What it says of itself; told once, and the same from then on."""
         ...
 
+    @property
+    def fingerprint(self) -> str | None:
+        """All that its numbers depend on, in 64 hex digits: where they are equal, so are all bits.
+
+        None where what comes after a beginning depends on how that was computed.
+        """
+        ...
+
     def wait(self) -> None:
         """Return when all is computed that was asked for: a GPU works on behind Python's back."""
         ...

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import index
-from gptcli.models import disk, packed, store
+from gptcli.models import disk, packed, prompts, store
 
 _DAY = 24 * 3600.0
 
@@ -23,21 +23,26 @@ class Cleaned:
     freed: int
 
 
-def clean(*, older_than: float | None = None, dry: bool = False) -> list[Cleaned]:
-    """Removes what is left over: packed weights of models that are gone, models of GGUF files that
-    are gone or changed, and what other versions of gptcli made.
+def clean(
+    *, older_than: float | None = None, every_prompt: bool = False, dry: bool = False
+) -> list[Cleaned]:
+    """Removes what is left over: packed weights and prompts of models that are gone, models of GGUF
+    files that are gone or changed, and what other versions of gptcli made.
 
-    older_than: days, after which packed weights that were not used go as well; they are made again
-    when they are needed. dry: nothing is removed. Raises ResourceError where it cannot be.
+    older_than: days, after which packed weights and prompts that were not used go as well; they are
+    made again when they are needed. every_prompt: all that is kept of prompts goes. dry: nothing is
+    removed. Raises ResourceError where it cannot be.
     """
     found = list(_models())
     gone = {each.path.resolve() for each in found}
-    found += _packed(gone, older_than)
+    found += [*_packed(gone, older_than), *_prompts(gone, older_than, every=every_prompt)]
     if not dry:
         for each in found:
             if each.path.is_dir():
                 store.remove(each.path.name)
-        packed.remove(copy for copy in packed.copies() if copy.path in {e.path for e in found})
+        paths = {each.path for each in found}
+        packed.remove(copy for copy in packed.copies() if copy.path in paths)
+        prompts.remove(each for each in prompts.kept() if each.path in paths)
     return found
 
 
@@ -72,3 +77,20 @@ def _packed(gone: set[Path], older_than: float | None) -> Iterator[Cleaned]:
         else:
             continue
         yield Cleaned(copy.path, reason, copy.size)
+
+
+def _prompts(gone: set[Path], older_than: float | None, *, every: bool) -> Iterator[Cleaned]:
+    now = time.time()
+    for kept in prompts.kept():
+        days = (now - kept.used) / _DAY
+        if every:
+            reason = f"a prompt of {kept.directory}" if kept.directory else "a prompt"
+        elif kept.directory is None:
+            reason = "a prompt that another version of gptcli kept"
+        elif kept.orphan or kept.directory in gone:
+            reason = f"a prompt of {kept.directory}, which is gone"
+        elif older_than is not None and days > older_than:
+            reason = f"a prompt of {kept.directory}, not used for {int(days)} days"
+        else:
+            continue
+        yield Cleaned(kept.path, reason, kept.size)

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,6 +54,20 @@ def writing(directory: Path) -> Generator[None, None, None]:
             raise ResourceError(str(directory), "the disk is full") from error
         reason = error.strerror or str(error)
         raise ResourceError(str(error.filename or directory), reason) from error
+
+
+def removed(directory: Path, files: Iterable[tuple[Path, int]]) -> int:
+    """Removes files of a directory, each with its size; the bytes that frees.
+
+    Raises ResourceError where it cannot.
+    """
+    freed = 0
+    with writing(directory):
+        for path, size in files:
+            with suppress(FileNotFoundError):  # another removal was faster
+                path.unlink()
+                freed += size
+    return freed
 
 
 def clear(directory: Path) -> None:

@@ -22,11 +22,11 @@ _TOKENIZER = ".tokenizer"
 
 @dataclass(frozen=True)
 class PackedCopy:
-    """A file of packed weights, or of a tokenizer.
+    """A file of packed weights, of a tokenizer, or of what was computed of a prompt.
 
     directory: the model's, None where another version of gptcli wrote the file, or where nothing
-    tells whose tokenizer it is; size in bytes; used: when it was last run from, in seconds since
-    1970.
+    tells whose tokenizer it is; size in bytes; used: when it was last run from, or the prompt read
+    or written, in seconds since 1970.
     """
 
     path: Path
@@ -57,12 +57,10 @@ def of(directory: Path) -> list[PackedCopy]:
 
 def remove(found: Iterable[PackedCopy]) -> int:
     """Removes files of packed weights; the bytes that frees. ResourceError where it cannot."""
-    freed = 0
+    copies = list(found)
+    freed = disk.removed(config.packed_dir(), ((copy.path, copy.size) for copy in copies))
     with disk.writing(config.packed_dir()):
-        for copy in found:
-            with suppress(FileNotFoundError):  # another removal was faster
-                copy.path.unlink()
-                freed += copy.size
+        for copy in copies:
             packed_header.note(copy.path).unlink(missing_ok=True)
     return freed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gptcli.errors import ModelError, UsageError
-from gptcli.models import disk, hub_cache, hub_download, local_gguf, packed, store
+from gptcli.models import disk, hub_cache, hub_download, local_gguf, packed, prompts, store
 from gptcli.models.hub_cache import Repo
 from gptcli.models.hub_variants import choose
 from gptcli.models.resolve import Directory, Foreign, Gguf, Managed, Wheel, resolve
@@ -49,18 +49,22 @@ def remove(name: str) -> Removed:
         case Directory(path):
             if path.resolve().parent == store.root().resolve() and path.name in store.names():
                 return _managed(path.name, name)
-            copies = packed.of(path)
-            if not copies:
+            if not (packed.of(path) or prompts.of(path)):
                 reason = "is your own directory, of which gptcli keeps nothing"
                 raise UsageError(str(path), f"{reason} and which it does not delete")
-            return Removed(name, path, packed.remove(copies), stays=path)
+            return Removed(name, path, _made_of(path), stays=path)
+
+
+def _made_of(path: Path) -> int:
+    """Removes packed weights and kept prompts of a directory; the bytes that frees."""
+    return packed.remove(packed.of(path)) + prompts.remove(prompts.of(path))
 
 
 def _managed(key: str, name: str) -> Removed:
     if key not in store.names():
         raise _absent(name)
     path = store.root() / key
-    freed, gone = packed.remove(packed.of(path)), store.remove(key)
+    freed, gone = _made_of(path), store.remove(key)
     if gone is None:
         raise _absent(name)
     return Removed(name, path, freed + gone)
@@ -108,7 +112,7 @@ def _repo(repo: Repo, name: str) -> Removed:
         if left:
             return Removed(name, repo.folder, left)
         raise _absent(name)
-    freed = left + packed.remove(packed.of(path))
+    freed = left + _made_of(path)
     freed += sum(_converted(path / each.files[0]) for each in hub_cache.gguf(repo))
     from huggingface_hub import scan_cache_dir
 

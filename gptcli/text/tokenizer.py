@@ -56,6 +56,11 @@ class Tokenizer:
         self.notices = tuple(told if notice is None else [notice, *told])
 
     @property
+    def file(self) -> Path:
+        """What it was made of."""
+        return self._path
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What tokenizer_config.json says, nothing where there is none."""
         return self._settings.fields

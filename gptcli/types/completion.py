@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gptcli.types.events import Notice
+from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
 
@@ -88,7 +89,8 @@ class Usage:
     the last (of all samples together). `sampling` is what was really used. completion_tokens
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
-    reused_tokens of the prompt were in the KV cache already. adapters are named as given.
+    reused_tokens of the prompt were in the KV cache already; prompt_cache tells what came from the
+    disk, None where no prompts are kept there. adapters are named as given.
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
     the server counts them, and reasoning_tokens of an answer were thought, not said.
@@ -111,6 +113,7 @@ class Usage:
     activations: str | None = None
     reasoning_tokens: int = 0
     server: str | None = None
+    prompt_cache: PromptCacheUse | None = None
 
 
 Event = Chunk | Notice | PromptPiece | Usage

@@ -10,6 +10,7 @@ from gptcli.errors import GptcliError
 from gptcli.types.chat import ChatDocument, ChatForm
 from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice
+from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
 
@@ -127,7 +128,7 @@ class Answer:
 class FewShotUsage:
     """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
 
-    server, dtype, sampling: as in Usage, where a server answered.
+    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too.
     """
 
     queries: int
@@ -143,6 +144,7 @@ class FewShotUsage:
     adapters: tuple[str, ...] = ()
     activations: str | None = None
     server: str | None = None
+    prompt_cache: PromptCacheUse | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gptcli import atomic, models
+from gptcli import atomic, config, models
 from gptcli.chat import sessions
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.models import store
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.models import ModelDir
 from tests.cli.flags.test_adapters import make_adapter
+from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
 from tests.faults import scale
@@ -156,10 +157,33 @@ def making(data: Path, tmp_path: Path) -> Work:
     return Work(("-c", code, str(directory)), lambda: _clear(data), check, forgives=True)
 
 
-WORK = (
-    *("session", "making", pytest.param("packing", marks=needs_kernels), "conversion", "export"),
-    pytest.param("merge", marks=pytest.mark.faults),
+@pytest.fixture
+def prompt(data: Path, base_model: Path) -> Work:
+    """What was computed of a prompt is kept, which is a convenience."""
+    text = "0123456789" * 33
+    asked = ("complete", "-q", "-m", str(base_model), "--temp", "0", "-n", "3", text)
+    command = (*asked, "--threads", "1", "--prompt-cache", "auto")
+    expected = run(*asked).out
+
+    def begin() -> None:
+        _clear(data)
+        run(*asked)
+
+    def check() -> None:
+        for _ in range(2):
+            assert run(*command).out == expected
+        assert run(*command, "--stats").err.count(" read\n") == 1
+        assert not parts(config.prompts_dir())
+
+    return Work(("-m", "gptcli", *command), begin, check, forgives=True)
+
+
+KILLED_AT = (
+    *("session", "making", "conversion"),
+    *(pytest.param(kind, marks=needs_kernels) for kind in ("packing", "prompt")),
 )
+#: An export is written as a session is.
+WORK = (*KILLED_AT, "export", pytest.param("merge", marks=pytest.mark.faults))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from gguf import GGMLQuantizationType as Kind
 
 from gptcli import config, models
 from gptcli.errors import UsageError
-from gptcli.models import packed, store
+from gptcli.models import packed, prompts, store
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
@@ -163,3 +164,27 @@ def test_days_are_a_number() -> None:
     """Catches a time that clears everything."""
     for days in ("-1", "soon", "1e9999"):
         assert run("models", "clean", "--older-than", days).code == 2
+
+
+def test_prompts_go_with_their_model(tmp_path: Path, base_model: Path) -> None:
+    """Catches what somebody asked that stays on the disk when the model is gone, or he wants it
+    gone, and prompts of another model that go.
+    """
+    one, two = (tmp_path / name for name in ("one", "two"))
+    text = "0123456789" * 33
+    for directory in (one, two):
+        shutil.copytree(base_model, directory)
+        done = run("complete", "-m", str(directory), "-n", "1", "--prompt-cache", "auto", text)
+        assert done.code == 0
+    found = {each.directory for each in prompts.kept()}
+    assert found == {one.resolve(), two.resolve()} and models.clean() == []
+    assert run("models", "rm", str(one)).code == 0
+    assert [each.directory for each in prompts.kept()] == [two.resolve()]
+    (last,) = prompts.kept()
+    then = time.time() - 40 * DAY
+    os.utime(last.path, (then, then))
+    assert [each.path for each in models.clean(older_than=39, dry=True)] == [last.path]
+    two.rename(tmp_path / "elsewhere")
+    assert last.path in {each.path for each in models.clean(dry=True)}
+    done = run("models", "clean", "--prompts")
+    assert done.code == 0 and str(last.path) in done.text and prompts.kept() == []

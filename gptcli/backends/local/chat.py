@@ -12,6 +12,7 @@ from gptcli.backends.local.drawing import Begin, Pause, alone, unpaused
 from gptcli.backends.local.next_tokens import LocalWalk
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
+from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.errors import ContextError, InputError
 from gptcli.text.channels import Channels
 from gptcli.text.chat_document import Document, DocumentForm
@@ -56,7 +57,7 @@ class LocalChat:
         from gptcli.engine.asking.prefix import PrefixCache
 
         self._model = model
-        self._prefix = PrefixCache(model.runner)
+        self._prefix = PrefixCache(model.runner, kept=model.prompts)
         self._forms: dict[ChatForm, DocumentForm] = {}
         self._channels = Channels.of(model.tokenizer)
 
@@ -76,7 +77,7 @@ class LocalChat:
 
     def answer(self, request: ChatRequest) -> Iterator[Event]:
         """The answer, event by event; turns that were computed before are not computed again."""
-        return unpaused(self.events(request, alone(self._prefix)))
+        return kept_behind(self._prefix, unpaused(self.events(request, alone(self._prefix))))
 
     def events(self, request: ChatRequest, begin: Begin) -> Generator[Event | Pause, None, None]:
         """The answer, drawn as `begin` says."""

@@ -11,6 +11,7 @@ from gptcli.backends.local import memory
 from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
+from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import InputError
 from gptcli.text.channels import ChannelReader, Channels
@@ -37,9 +38,9 @@ def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
     from gptcli.engine.asking.prefix import PrefixCache
 
-    begin = alone(PrefixCache(model.runner, comes_back=False))
-    events: Iterator[Event] = unpaused(Completion(model, request, begin).events())
-    yield from events
+    prefix = PrefixCache(model.runner, comes_back=False, kept=model.prompts)
+    events: Iterator[Event] = unpaused(Completion(model, request, alone(prefix)).events())
+    yield from kept_behind(prefix, events)
 
 
 class Completion:

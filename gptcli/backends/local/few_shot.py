@@ -13,6 +13,7 @@ from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpause
 from gptcli.backends.local.few_shot_labels import Labels
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
@@ -34,7 +35,7 @@ def answer(model: OpenModel, request: FewShotQueries) -> Iterator[FewShotEvent]:
     events: Iterator[FewShotEvent] = unpaused(
         few_shot.answers(request.queries, request.request.seed)
     )
-    yield from events
+    yield from kept_behind(few_shot.prefix, events)
 
 
 def beside(
@@ -75,10 +76,10 @@ class FewShot:
         self._model = model
         self._request = request
         self._prompts = prompts_for(model, request)
-        self._prefix = PrefixCache(model.runner)
+        self.prefix = PrefixCache(model.runner, kept=model.prompts)
         self._sampling = model.sampling(request.sampling, self._prompts.ends)
         self._examples = ChosenExamples(request)
-        self._labels = Labels(self._prefix, self._prompts, request)
+        self._labels = Labels(self.prefix, self._prompts, request)
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
 
@@ -133,7 +134,7 @@ class FewShot:
         self._model.check_length(len(document.ids) + 1, query.subject)
         return viewed(
             self._model,
-            self._prefix,
+            self.prefix,
             document,
             self._prompts.turns(examples, query.text),
             form=self._prompts.description,
@@ -207,7 +208,7 @@ class FewShot:
         )
         drawing: Drawing
         if beside is None:
-            drawing = Generation(self._prefix, [prompt.ids for prompt in batch], draws)
+            drawing = Generation(self.prefix, [prompt.ids for prompt in batch], draws)
         else:
             drawing = beside.draw(batch[0].ids, draws, 1)
         shown = 0
@@ -245,6 +246,6 @@ class FewShot:
             text=sample.text.strip(),
             finish_reason=sample.finish_reason or "length",
             prompt_tokens=len(prompt.ids),
-            reused_tokens=self._prefix.shared if place else drawing.reused,
+            reused_tokens=self.prefix.shared if place else drawing.reused,
             completion_tokens=sample.tokens,
         )

@@ -14,11 +14,13 @@ from gptcli.text.healing import TokenIndex
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.models import ModelDir
+from gptcli.types.prompt_cache import OFF, PromptCache
 from gptcli.types.sampling import Sampling, SamplingWish
 from gptcli.types.token import Source, Token
 
 if TYPE_CHECKING:
     from gptcli.engine.describe import Described
+    from gptcli.engine.prompts.kept_prompts import KeptPrompts
     from gptcli.engine.runner import Runner
 
 T = TypeVar("T")
@@ -27,15 +29,23 @@ T = TypeVar("T")
 class OpenModel:
     """Tokenizer, runner and settings of one model directory."""
 
-    def __init__(self, model: ModelDir, compute: Compute, *, weights: bool = True) -> None:
+    def __init__(
+        self,
+        model: ModelDir,
+        compute: Compute,
+        *,
+        weights: bool = True,
+        prompts: PromptCache | None = None,
+    ) -> None:
         """Raises the errors of the tokenizer and of the engine's `open_runner`.
 
-        Without `weights` these are read when a question needs them, if one does.
+        Without `weights` these are read when a question needs them, if one does. prompts: which of
+        them to keep on the disk, none without it.
         """
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
-        self._compute = compute
+        self._compute, self._prompts = compute, prompts or PromptCache()
         self.adapters = tuple(adapter.name for adapter in compute.adapter)
         self._kept: dict[Callable[[OpenModel], Any], Any] = {}
         if weights:
@@ -43,7 +53,7 @@ class OpenModel:
 
     def load(self) -> None:
         """Bring the weights in, where they are not yet here; what is small is read first."""
-        self.defaults, self.runner  # noqa: B018 - they are made by being asked for
+        self.defaults, self.runner, self.prompts  # noqa: B018 - made by being asked for
 
     @cached_property
     def described(self) -> Described:
@@ -71,6 +81,17 @@ class OpenModel:
 
         texts = self._calibration if dtype in QUANTISED else ()
         return open_runner(self.described, replace(self._compute, dtype=dtype), texts)
+
+    @cached_property
+    def prompts(self) -> KeptPrompts | None:
+        """Prompts on the disk, None where none are kept. Raises UsageError where none can be."""
+        if self._prompts.prompt_cache == OFF:
+            return None
+        from gptcli.backends.local import prompts_on_disk
+
+        return prompts_on_disk.opened(
+            self.name, self.path, self.runner, self.tokenizer, self._prompts
+        )
 
     @cached_property
     def _calibration(self) -> Sequence[Sequence[int]]:

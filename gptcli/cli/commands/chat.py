@@ -26,6 +26,7 @@ from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
+from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
@@ -95,6 +96,7 @@ def chat(
     writing: ChatWriting,
     generation: Generation,
     compute: Anywhere,
+    prompts: PromptCache,
     sampling: SamplingWish,
     batch: Batch,
     output: Annotated[
@@ -129,7 +131,7 @@ def chat(
         from gptcli.cli.batching import running, texts
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
-        batch.refuse(source, **not_here, stream=output.stream)
+        batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
         job = texts.chats(request, (generation, chatting, writing), settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
@@ -146,7 +148,7 @@ def chat(
             compute = goes_on(compute, found, said, messages)
         compute = settled(compute)
         keeping.held_with(lasting(compute.model), compute.adapter)
-        backend = Timed(lambda: open_for(compute, messages))
+        backend = Timed(lambda: open_for(compute, messages, prompts=prompts))
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))

@@ -20,6 +20,7 @@ from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
 from gptcli.types.completion import Request, Uncertain
+from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import stats as stats_lines
@@ -98,6 +99,7 @@ def complete(
     generation: Generation,
     completing: Completing,
     compute: Anywhere,
+    prompts: PromptCache,
     sampling: SamplingWish,
     batch: Batch,
     output: Annotated[
@@ -137,12 +139,12 @@ def complete(
         from gptcli.cli.batching import running, texts
 
         not_here = {"fail_below": completing.fail_below, "null": completing.null}
-        batch.refuse(source, **not_here, stream=output.stream)
+        batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         job = texts.completions(request, (generation, completing), compute, echo=completing.echo)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     begun = time.perf_counter()
-    backend = open_for(compute, messages)
+    backend = open_for(compute, messages, prompts=prompts)
     ready = time.perf_counter() - begun
     view = _view(environment, request, completing, output, compute.model)
     events = chunks(backend.answer(request), messages)

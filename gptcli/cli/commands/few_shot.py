@@ -32,6 +32,7 @@ from gptcli.types.few_shot import (
     Query,
     Report,
 )
+from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import chat_document as document_view
@@ -107,6 +108,7 @@ def few_shot(
         ),
     ],
     compute: Compute,
+    prompts: PromptCache,
     sampling: Annotated[
         SamplingWish,
         but(
@@ -174,21 +176,23 @@ def few_shot(
         rows = expected_rows(environment, file, given, chosen, kind)
         messages = output.messages(environment)
         match = cast(Match, evaluation.match or "exact")
-        task = run(open_for(compute, messages), planned, rows, match)
+        task = run(open_for(compute, messages, prompts=prompts), planned, rows, match)
         _report(environment, watch_steps(task, messages, told=True), request, compute, output)
         return
     evaluation.check()
     if batch.wanted:
         from gptcli.cli.batching import looks, running
 
-        batch.refuse(source, queries=many.queries, show_prompt=output.show_prompt)
+        batch.refuse(
+            source, prompt_cache=prompts.asked, queries=many.queries, show_prompt=output.show_prompt
+        )
         names = given.input_field, given.output_field
         job = looks.queries(request, *names, sampling, (generation,), compute)
         messages = output.messages(environment)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     asked = queries_of(environment, source, many, given.input_field)
-    backend = open_for(compute, output.messages(environment))
+    backend = open_for(compute, output.messages(environment), prompts=prompts)
     if output.show_prompt:
         _show_document(environment, backend, request, asked, output)
     else:

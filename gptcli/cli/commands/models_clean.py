@@ -21,10 +21,15 @@ class Cleaning:
     older_than: int | None = option(
         None,
         "Also remove packed weights that were not used for so many days, of your own directories"
-        " too: they are made again when they are needed.",
+        " too, and kept prompts: they are made again when they are needed.",
         metavar="DAYS",
         limit=Limit(0, MOST),
         brief="Also packed weights not used for so long.",
+    )
+    prompts: bool = option(
+        False,
+        "Also remove all that --prompt-cache auto has kept of prompts.",
+        brief="Also all prompts that were kept.",
     )
     dry_run: bool = option(False, "Remove nothing: say what would go.", brief="Only say it.")
 
@@ -34,11 +39,13 @@ def clean(
 ) -> None:
     """Remove what is left over of models that are gone.
 
-    That is packed weights whose model is gone, what was made of .gguf files that are gone or have
-    changed, and what other versions of gptcli made. Models and files of your own stay. In a pipe:
-    bytes, path, reason; tab-separated.
+    That is packed weights and kept prompts whose model is gone, what was made of .gguf files that
+    are gone or have changed, and what other versions of gptcli made. Models and files of your own
+    stay. In a pipe: bytes, path, reason; tab-separated.
     """
-    found = models.clean(older_than=cleaning.older_than, dry=cleaning.dry_run)
+    found = models.clean(
+        older_than=cleaning.older_than, every_prompt=cleaning.prompts, dry=cleaning.dry_run
+    )
     if environment.on_terminal:
         shown = [(size(each.freed), str(each.path), each.reason) for each in found]
         if shown:

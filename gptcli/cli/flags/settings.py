@@ -9,10 +9,11 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.generation import Generation
 from gptcli.config import options_of
 from gptcli.types.compute import Compute
+from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish
 
 #: In the order in which the manual lists them.
-GROUPS: tuple[type, ...] = (Compute, Generation, SamplingWish)
+GROUPS: tuple[type, ...] = (Compute, Generation, SamplingWish, PromptCache)
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.draws import Text
 from gptcli.engine.asking.joined import Joined
-from gptcli.engine.asking.prefix import common_length
+from gptcli.engine.prompts.common import common_length
 from gptcli.engine.state.pages import PagedRow
 
 

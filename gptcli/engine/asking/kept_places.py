@@ -57,6 +57,11 @@ class KeptPlaces:
         """How many tokens stand before the last of them."""
         return self._places[-1].length if self._places else 0
 
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """Those of all of them."""
+        return [each.snapshot for each in self._places]
+
     def add(self, place: Place) -> None:
         """Keep a place behind all others, or the last one anew; the least useful ones go."""
         if self._places and self.end == place.length:

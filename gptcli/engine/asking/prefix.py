@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.kept_places import KeptPlaces, Place
+from gptcli.engine.prompts.common import common_length
 from gptcli.engine.runner import CHUNK, Runner
 from gptcli.engine.state.model_state import ModelState
 
 if TYPE_CHECKING:
     from gptcli.engine.probe import Probe
+    from gptcli.engine.prompts.kept_prompts import KeptPrompts
+    from gptcli.types.events import Notice
 
 #: Of a prompt of so many new tokens at least, a place so near its end is kept: what a template puts
 #: before an answer stands there, which the next prompt may have otherwise.
@@ -23,17 +26,23 @@ class PrefixCache:
 
     A prompt computes only what follows the longest beginning that it has in common with those
     ids; where the state cannot go back there, what follows the last place before it that was kept:
-    at the ends of prompts and answers, shortly before those of prompts, and every CHUNK tokens. An
-    interruption at any moment leaves it usable: ids are noted once every layer has taken them in.
-    comes_back: whether other prompts follow, for which places are worth their memory.
+    at the ends of prompts and answers, shortly before those of prompts, every CHUNK tokens, and
+    where a prompt and what was kept go apart. An interruption at any moment leaves it usable: ids
+    are noted once every layer has taken them in.
+    comes_back: whether other prompts follow, for which places are worth their memory. kept: prompts
+    on the disk, of which a prompt takes what is not here.
     """
 
-    def __init__(self, runner: Runner, *, comes_back: bool = True) -> None:
+    def __init__(
+        self, runner: Runner, *, comes_back: bool = True, kept: KeptPrompts | None = None
+    ) -> None:
         self.runner = runner
         self.state = runner.new_state()
-        self._keeps = comes_back and not self.state.rewinds
+        self.kept = kept
+        self._keeps = (comes_back or kept is not None) and not self.state.rewinds
         self.ids: list[int] = []
-        #: How many tokens of the last prompt, or of what the last prompts share, were here already.
+        #: How many tokens of the last prompt, or of what the last prompts share, were here already;
+        #: what came from the disk was not.
         self.reused = 0
         #: How many tokens the last prompts share.
         self.shared = 0
@@ -51,8 +60,23 @@ class PrefixCache:
                 self._go_back(common)
                 if self.reused == common:
                     return _copied(place.logits)
-        self._go_back(min(common, len(prompt) - 1))
-        return self._go_on(prompt[self.reused :], probe)
+        recalled, alike = self._recall(prompt, len(prompt) - 1)
+        self._go_back(min(common_length(self.ids, prompt), len(prompt) - 1))
+        logits = self._go_on(prompt[self.reused :], probe, alike - self.reused)
+        self.reused -= recalled
+        return logits
+
+    def keep(self) -> Notice | None:
+        """Keep on the disk what is held, where there are kept prompts and that is worth it.
+
+        What to tell where it cannot be.
+        """
+        if self.kept is None or not self.ids:
+            return None
+        if len(self.ids) > self.places.end:
+            self._keep(end=True)  # where an answer ended
+        self.places.forget()
+        return self.kept.keep(self.state, self.ids, self.places.snapshots)
 
     def decode(self, token: int, *, probe: Probe | None = None) -> Array:
         """Append a token to what is held; logits of what follows, (1, vocab)."""
@@ -76,17 +100,40 @@ class PrefixCache:
 
     def copies(self, ids: Sequence[int], rows: int) -> ModelState:
         """A state of so many rows that all hold exactly these ids, computed where they are not."""
+        recalled, alike = self._recall(ids, len(ids))
         common = common_length(self.ids, ids)
         if common < len(ids) or not self.state.can_truncate([common]):
             self._go_back(common)
             if self.reused < len(ids):
-                self._go_on(ids[self.reused :], None)
+                self._go_on(ids[self.reused :], None, alike - self.reused)
         else:
             # What more is held stays.
             self.reused = common
+        self.reused -= recalled
         state = self.state.picked([0] * rows)
         state.truncate([len(ids)] * rows)
         return state
+
+    def _recall(self, prompt: Sequence[int], most: int) -> tuple[int, int]:
+        """Hold what is on the disk of a prompt, at most so many tokens, where that is more than is
+        here; how many tokens more. And with how many a text begins alike that is here or there.
+        """
+        common = common_length(self.ids, prompt)
+        if self.kept is None:
+            return 0, common
+        here = min(common, most)
+        if not self.state.can_truncate([here]):
+            place = self.places.last(here)
+            here = 0 if place is None else place.length
+        found = self.kept.recall(prompt, most, here)
+        if found.state is None:
+            return 0, max(common, found.common)
+        self.ids, self.state = [], found.state
+        self.places = KeptPlaces(self.runner.facts.weight_bytes)
+        for snapshot in found.snapshots:
+            self.places.add(Place(snapshot))
+        self.ids = list(prompt[: found.length])
+        return found.length - here, max(common, found.common)
 
     def _go_back(self, length: int) -> None:
         """Hold the first `length` ids only, or as many fewer as the state can go back to."""
@@ -101,13 +148,16 @@ class PrefixCache:
         self.reused = len(self.ids)
         self.places.forget()
 
-    def _go_on(self, ids: Sequence[int], probe: Probe | None) -> Array:
+    def _go_on(self, ids: Sequence[int], probe: Probe | None, fork: int) -> Array:
+        """fork: of how many of these ids another text had the same, to which no place was near."""
         if len(self.ids) > self.places.end:
             self._keep(end=True)  # where an answer ended
         start, end = 0, len(ids)
         borders = set(range(CHUNK, end, CHUNK)) if self._keeps else set()
         if self._keeps and end >= LEAST:
             borders.add(end - TAIL)
+        if self._keeps and LEAST <= fork < end:
+            borders.add(fork)
         for border in sorted(borders):
             self.runner.prefill([ids[start:border]], self.state, probe=probe)
             self.ids += ids[start:border]
@@ -154,9 +204,3 @@ def begin(prefix: PrefixCache, prompts: Sequence[Sequence[int]]) -> tuple[ModelS
     else:
         state = prefix.runner.new_state(len(prompts))
     return state, prefix.runner.prefill([prompt[shared:] for prompt in prompts], state)
-
-
-def common_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids both begin with."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

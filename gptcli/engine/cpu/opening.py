@@ -21,6 +21,7 @@ from gptcli.engine.cpu.binding.library import (
     default_threads,
     open_library,
 )
+from gptcli.engine.cpu.fingerprint import fingerprint
 from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, chosen_kinds, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
@@ -102,7 +103,13 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
     )
     if choice.changed is not None:
         notices = [*notices, *choice.changed.notices(place)]
-    return KernelRunner(model, described.spec, choice.name, limit, notices)
+    met, cache = MET[compute.met_as], cache_dtype(choice.name).name
+
+    def tells() -> str:
+        origin, kept = origin_of(described, choice.texts), _path(described, choice)
+        return fingerprint(model, choice.kinds, origin, kept, met, cache)
+
+    return KernelRunner(model, described.spec, choice.name, limit, notices, tells)
 
 
 def choose(
@@ -139,8 +146,7 @@ def _packed(
 ) -> tuple[PackedWeights, Sequence[Notice]]:
     """The packed weights, from their file, which is made where there is none that fits."""
     name, kinds, spec = choice.name, choice.kinds, described.spec
-    known = name in QUANTISED or (name in DTYPES and kinds == kinds_of(name, spec))
-    path = packed_path(described.directory, name if known else KEPT, choice.texts)
+    path = _path(described, choice)
     origin = origin_of(described, choice.texts)
 
     def load(*, unseen: bool) -> PackedWeights | None:
@@ -197,6 +203,13 @@ def _packed(
         raise _changed(described)
     text = f"packed weights are not kept, but made at each start: {reason}"
     return packed, [Notice(str(path.parent), text)]
+
+
+def _path(described: Described, choice: KernelChoice) -> Path:
+    """Where the packed weights are kept."""
+    name, kinds = choice.name, choice.kinds
+    known = name in QUANTISED or (name in DTYPES and kinds == kinds_of(name, described.spec))
+    return packed_path(described.directory, name if known else KEPT, choice.texts)
 
 
 def _why(path: Path, size: int, error: OSError) -> str:

@@ -54,6 +54,16 @@ class JointState(Joint):
         """See LayerState."""
         return self._attention.bytes + self._mixer.bytes
 
+    @property
+    def by_position(self) -> tuple[Array, ...]:
+        """See LayerState."""
+        return self._attention.by_position
+
+    @property
+    def by_row(self) -> tuple[Array, ...]:
+        """See LayerState."""
+        return self._mixer.by_row
+
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState."""
         self._attention.reserve(used, capacity)

@@ -34,6 +34,16 @@ class KeysValues:
         """See LayerState."""
         return int(self.keys.nbytes + self.values.nbytes)
 
+    @property
+    def by_position(self) -> tuple[Array, ...]:
+        """See LayerState."""
+        return self.keys, self.values
+
+    @property
+    def by_row(self) -> tuple[Array, ...]:
+        """See LayerState: nothing."""
+        return ()
+
     def append(self, key: Array, value: Array, lengths: Sequence[int]) -> tuple[Array, Array]:
         """Store (batch, kv_heads, time, head_dim) after each row's end; give all keys and values.
 

@@ -27,6 +27,16 @@ class LayerState(Protocol):
         """Bytes held on the device."""
         ...
 
+    @property
+    def by_position(self) -> tuple[Array, ...]:
+        """What it keeps of each position: arrays (batch, heads, capacity, features)."""
+        ...
+
+    @property
+    def by_row(self) -> tuple[Array, ...]:
+        """What it keeps of a row, however long that is: arrays (batch, …)."""
+        ...
+
     def reserve(self, used: int, capacity: int) -> None:
         """Make room for `capacity` tokens in each row; at most `used` are there in any."""
         ...

@@ -62,7 +62,7 @@ class ModelState(ForwardState):
         #: Tokens per row that every layer has room for.
         self.capacity = 0
         self.under_way: list[int] | None = None
-        self._like, self._group = like, group
+        self._like, self.group = like, group
         self._grows = False
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
@@ -95,7 +95,7 @@ class ModelState(ForwardState):
             # Said first: an interruption may leave some layers grown, and the next call goes on.
             self._grows = True
             wanted = max(needed, min(rounded_up(needed, GROWTH), self.limit))
-            self.capacity = rounded_up(wanted, self._group)
+            self.capacity = rounded_up(wanted, self.group)
         if self._grows:
             # Layer by layer, so that only one layer is ever held twice.
             for layer in self.layers:

@@ -34,6 +34,16 @@ class RecurrentState:
         """See LayerState."""
         return int(self.inputs.nbytes + self.memory.nbytes)
 
+    @property
+    def by_position(self) -> tuple[Array, ...]:
+        """See LayerState: nothing."""
+        return ()
+
+    @property
+    def by_row(self) -> tuple[Array, ...]:
+        """See LayerState."""
+        return self.inputs, self.memory
+
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState: there is room for all lengths."""
 

@@ -18,6 +18,7 @@ from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import sampling, source
 from gptcli.ui.views.printing import fitted
 from gptcli.ui.views.sampling import as_json as sampling_json
+from gptcli.ui.views.stats import of_prompt_cache
 from gptcli.units import counted, percent, seconds
 
 _BAR = 12
@@ -120,10 +121,12 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
     """What it took, for `--stats`."""
     rate = usage.queries / usage.seconds if usage.seconds else 0.0
     saved = usage.prompt_tokens - usage.computed_tokens
+    cache = usage.prompt_cache
     return [
         f"model: {source.named(usage)} ({source.precision(usage)})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {counted(usage.prompt_tokens, 'token')}, {saved} shared and computed once",
+        *([] if cache is None else [of_prompt_cache(cache)]),
         f"generated: {counted(usage.completion_tokens, 'token')}, seed {usage.seed}",
         f"sampler: {sampling.in_words(usage.sampling)}",
     ]

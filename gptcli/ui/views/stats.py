@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptcli.types.completion import Usage
+from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.ui.views import sampling, source
 from gptcli.units import counted, seconds, size
 
@@ -25,9 +26,12 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
         prompt += f" ({usage.reused_tokens} of them reused)"
     if usage.completion_tokens and usage.prompt_seconds > 0 and usage.prompt_tokens is not None:
         prompt += f", first token after {seconds(usage.prompt_seconds)}"
-        if computed := usage.prompt_tokens - usage.reused_tokens:
+        read = usage.prompt_cache.read if usage.prompt_cache else 0
+        if computed := usage.prompt_tokens - usage.reused_tokens - read:
             prompt += f" ({computed / usage.prompt_seconds:.1f} tokens/s)"
     found.append(prompt)
+    if usage.prompt_cache is not None:
+        found.append(of_prompt_cache(usage.prompt_cache))
     generated = f"generated: {counted(usage.completion_tokens, 'token')}"
     if usage.reasoning_tokens:
         generated += f" ({usage.reasoning_tokens} of them thought, not said)"
@@ -40,6 +44,14 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found
+
+
+def of_prompt_cache(use: PromptCacheUse) -> str:
+    """What came from the disk, and what went there."""
+    read = f"{counted(use.read, 'token')} read" if use.read else f"nothing read: {use.why}"
+    kept = f"; {counted(use.kept, 'token')} kept ({size(use.bytes)})" if use.kept else ""
+    kept += f"; not kept: {use.lost}" if use.lost else ""
+    return f"prompt cache: {read}{kept}"
 
 
 def _model(of: source.Computed, load_seconds: float | None) -> str:

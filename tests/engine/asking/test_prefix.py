@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gptcli.engine.asking.prefix import PrefixCache, begin, common_length
+from gptcli.engine.asking.prefix import PrefixCache, begin
+from gptcli.engine.prompts.common import common_length
 from gptcli.types.sampling import Sampling
 from tests.engine.helpers import drawn, generate, rows_of, runner_of
 

@@ -42,7 +42,7 @@ def cache_dtype(name: str) -> np.dtype[Any]:
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for; notices: of its packing.
 
-    Keys and values are of `cache_dtype`.
+    Keys and values are of `cache_dtype`. tells: makes the fingerprint, where somebody wants it.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class KernelRunner:
         dtype_name: str,
         limit: int,
         notices: Sequence[Notice] = (),
+        tells: Callable[[], str] | None = None,
     ) -> None:
         self.notices = tuple(notices)
         self.model = model
@@ -59,6 +60,7 @@ class KernelRunner:
         self._dtype_name = dtype_name
         self.limit = limit
         self._like = np.empty(0, cache_dtype(dtype_name))
+        self._tells = tells
 
     @cached_property
     def facts(self) -> RunnerFacts:
@@ -72,6 +74,11 @@ class KernelRunner:
             instructions=self.model.instructions,
             weight_bytes=self.model.weight_bytes,
         )
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """See Runner."""
+        return None if self._tells is None else self._tells()
 
     def wait(self) -> None:
         """See Runner: a call into the kernels returns when all is done."""
