@@ -21,7 +21,7 @@ PACKAGE = ROOT / "gptcli"
 #: What stands on one floor does not import each other.
 FLOORS = {
     "gptcli": (
-        {"atomic", "children", "errors", "signals", "tasks", "units"},
+        {"atomic", "children", "errors", "plain", "signals", "tasks", "units"},
         {"config", "identity"},
         {"types"},
         {"formats"},

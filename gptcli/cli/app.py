@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +16,7 @@ from gptcli.cli.flags.flatten import flattened
 from gptcli.cli.guard import guarded
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (

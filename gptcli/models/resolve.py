@@ -21,7 +21,6 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -30,6 +29,7 @@ from gptcli.models import aliases, hub_cache, other_stores, store
 from gptcli.models.aliases import WheelModel
 from gptcli.models.hub_cache import Repo
 from gptcli.models.other_stores import Store
+from gptcli.plain import dataclass
 
 _SUFFIX = ".gguf"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -16,6 +15,7 @@ from gptcli.cli.input.prompt import read_lines, read_prompt
 from gptcli.cli.opening import Clock, open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.choose import By, ChooseRequest
 from gptcli.types.compute import Compute
 from gptcli.ui.views import choose as view

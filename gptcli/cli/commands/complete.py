@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.backends import settled
@@ -19,6 +18,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.completion import Request, Uncertain
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.visible import visible

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -23,6 +22,7 @@ from gptcli.cli.help.screens import explain_group
 from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views.printing import table
 from gptcli.units import size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from gptcli.cli.flags.flatten import but, only
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.config import option
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 

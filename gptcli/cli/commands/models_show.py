@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gptcli import models
@@ -15,6 +15,7 @@ from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError, UsageError
 from gptcli.formats import model_files
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views import families as families_view

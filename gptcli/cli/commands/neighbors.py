@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
@@ -16,6 +15,7 @@ from gptcli.cli.flags.source import Special, checked
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.ui.views import neighbors as view
 

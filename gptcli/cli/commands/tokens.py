@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import REMOTE, Compute
 from gptcli.types.tokens import DecodeRequest, TokensRequest
 from gptcli.ui.terminal.messages import Messages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass
+from dataclasses import MISSING, Field
 from inspect import Parameter
 from pathlib import Path
 from types import UnionType
@@ -16,6 +16,7 @@ from gptcli.cli.flags.secrets import secret_in
 from gptcli.config import Option, key_of
 from gptcli.config.check import checked
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 
 #: How a command takes everything.
 HOW = Parameter.POSITIONAL_OR_KEYWORD

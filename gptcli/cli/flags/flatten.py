@@ -10,7 +10,7 @@ Beside groups it may ask for the Environment, for Given, and for Typer's context
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, fields, replace
 from inspect import Parameter, Signature
 from typing import Any, get_args, get_type_hints
 
@@ -21,6 +21,7 @@ from gptcli.cli.flags import settings
 from gptcli.cli.flags.declared import HOW, Declared, declared
 from gptcli.cli.flags.help import Help
 from gptcli.config import options_of
+from gptcli.plain import dataclass
 
 
 class Given(frozenset[str]):

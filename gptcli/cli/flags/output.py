@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import typer
 
 from gptcli.cli.environment import Environment
 from gptcli.config import Limit, option
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.messages import Messages
 
 _PANEL = "Output"

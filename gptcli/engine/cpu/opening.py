@@ -9,7 +9,6 @@ import errno
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import atomic, identity, units
@@ -40,6 +39,7 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.errors import ModelError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice
 

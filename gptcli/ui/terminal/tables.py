@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.visible import isolated, one_line, shortened
 
 _GAP = 2

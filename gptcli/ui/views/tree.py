@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.text import Text
 
+from gptcli.plain import dataclass
 from gptcli.types.tree import Node, Tree
 from gptcli.ui.data.values import logprob_json
 from gptcli.ui.data.writer import DataWriter, Row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gptcli.engine.cpu.binding.abi import FLOATS, Kind
 from gptcli.engine.cpu.binding.library import Library
@@ -17,6 +17,7 @@ from gptcli.engine.describe import Described
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import quantization
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 from gptcli.types.compute import QUANTISED
 
 #: The dtypes that the kernels have.

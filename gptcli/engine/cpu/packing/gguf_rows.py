@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from gptcli.formats.bfloat16 import as_bfloat16
 from gptcli.formats.gguf.reading import Rows
 from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

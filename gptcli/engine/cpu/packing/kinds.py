@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds
 from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 
 _ANY = Kinds(Kind.Q4_K, Kind.Q8_0, Kind.BFLOAT16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from gptcli.engine.cpu.packing.section import ROWS, Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
 from gptcli.formats.bfloat16 import from_bfloat16
+from gptcli.plain import dataclass
 
 
 class UnreadBytes(Protocol):
