@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from gptcli.backends import Backend, find_server, open_backend, settled
 from gptcli.cli.flags.batch import Batch
+from gptcli.cli.guard import opening
 from gptcli.errors import UsageError
 from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
@@ -25,8 +26,9 @@ def open_for(
     in.
     """
     check(compute, dtypes)
-    found = None if compute.no_server else _served(compute, messages, weights=weights)
-    return found or watch(open_backend(settled(compute), weights=weights), messages)
+    with opening():
+        found = None if compute.no_server else _served(compute, messages, weights=weights)
+        return found or watch(open_backend(settled(compute), weights=weights), messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:

@@ -20,7 +20,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -118,6 +117,8 @@ def _path(name: str) -> Directory | Gguf | None:
 
 
 def _unknown(name: str) -> ModelError:
+    import difflib
+
     known = dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()])
     close = difflib.get_close_matches(name, known, n=3)
     if close:

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_lines, read_prompt

@@ -9,8 +9,8 @@ from typing import Annotated
 from gptcli.backends import settled
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source

@@ -15,7 +15,7 @@ from gptcli.cli.commands.models_merge import merge
 from gptcli.cli.commands.models_search import search
 from gptcli.cli.commands.models_show import families, show
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.cli.help.screens import explain_group

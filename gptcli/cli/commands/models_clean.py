@@ -6,7 +6,7 @@ from typing import Annotated
 
 from gptcli import models
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass

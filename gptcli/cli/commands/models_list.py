@@ -8,7 +8,7 @@ from typing import Annotated
 from gptcli import models
 from gptcli.backends import offered
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import There
 from gptcli.config import option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from gptcli import models
 from gptcli.backends import free_memory
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.cli.input.model_argument import here

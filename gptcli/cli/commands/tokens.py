@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_file, read_prompt

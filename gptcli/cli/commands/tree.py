@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt

@@ -20,7 +20,7 @@ from gptcli.engine.cpu.binding.library import (
     default_threads,
     open_library,
 )
-from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing import packed_file, told_kinds
 from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, Known, chosen_kinds, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.notices import rounded_anew
@@ -191,7 +191,7 @@ def _packed(
                 rounding=rounding,
                 hashed=hashed,
                 grids=choice.grids,
-                told=choice.told,
+                told=None if choice.kept is None else told_kinds.as_text(choice.kept, spec),
             )
             found = load(unseen=False)
             if found is not None:

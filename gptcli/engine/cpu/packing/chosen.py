@@ -34,8 +34,8 @@ class Chosen:
     """The kinds of a model and what to call them.
 
     changed: see `kept_kinds`, where all is to be kept; grids: those of the weights, where they were
-    looked for; rounded: what is stored in few bits and becomes other blocks, see `_anew`; told: the
-    kinds as a header tells them, where all is to be kept.
+    looked for; rounded: what is stored in few bits and becomes other blocks, see `_anew`; kept: the
+    kinds that keep everything, where these are meant.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Chosen:
     changed: Changed | None = None
     grids: str | None = None
     rounded: tuple[str, ...] = ()
-    told: str | None = None
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def chosen_kinds(dtype: str, described: Described, library: Library, known: Know
     spec, stored = described.spec, described.stored
     in_codes = quantization.in_codes(described.config.get, stored)
     if dtype == "auto" and (stored.in_gguf or in_codes):
-        return _all_kept(_kept(described, known), spec)
+        return _all_kept(_kept(described, known))
     name = _stored_dtype(stored.tensors.values()) if dtype == "auto" else dtype
     if name not in DTYPES:
         return None
@@ -89,8 +89,8 @@ def _kept(described: Described, known: Known) -> Kept:
     return kept
 
 
-def _all_kept(kept: Kept, spec: ModelSpec) -> Chosen:
-    return Chosen(kept.name, kept.kinds, kept.changed, told=told_kinds.as_text(kept, spec))
+def _all_kept(kept: Kept) -> Chosen:
+    return Chosen(kept.name, kept.kinds, kept.changed, kept=kept)
 
 
 def _parameters(described: Described) -> Parameters:
@@ -131,7 +131,7 @@ def smaller_kinds(dtype: str, described: Described, library: Library, found: Kep
     }
     before, after = (sum(pair) for pair in zip(*sizes.values(), strict=True))
     if before <= after:
-        return _all_kept(found, spec)
+        return _all_kept(found)
     together = [sizes[each] for each in kept.ordered]
     stay = sum(pair[0] for pair in together) <= sum(pair[1] for pair in together)
     own: dict[str, Kind] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from gptcli import atomic, identity
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.memory import PackedWeights, places, sections_of
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import Parameter, pack_into
 from gptcli.engine.cpu.packing.packed_file import about, both, digest, told_with
@@ -44,9 +44,9 @@ def make(
     see `packed_file`. Nothing is left behind where that fails: OSError where the file
     cannot be written, ModelError where the origin changes meanwhile, and what `pack_into` raises.
     """
-    size = places(spec, kinds, library)[1]
+    found, size = places(spec, kinds, library)
     said = {
-        "digest": digest(spec, kinds, origin),
+        "digest": digest(sections_of(found), origin),
         "directory": str(origin.directory.resolve()),
     }
     if grids is not None:

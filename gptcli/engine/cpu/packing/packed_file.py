@@ -28,6 +28,7 @@ import json
 import mmap
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,11 +36,10 @@ import numpy as np
 
 from gptcli import identity
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.memory import PackedWeights, places
+from gptcli.engine.cpu.packing.memory import PackedWeights, places, sections_of
 from gptcli.engine.cpu.packing.moving import Moving
 from gptcli.engine.cpu.packing.origin import Origin
-from gptcli.engine.cpu.packing.section import Kinds
-from gptcli.engine.cpu.packing.sections import sections
+from gptcli.engine.cpu.packing.section import Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import packed_header
 from gptcli.formats.packed_header import BEGIN, note
@@ -51,10 +51,10 @@ _ON_DISK_SECONDS = 120
 LAYOUT = 5
 
 
-def digest(spec: ModelSpec, kinds: Kinds, origin: Origin) -> str:
+def digest(found: Iterable[Section], origin: Origin) -> str:
     """What the bytes of packed weights depend on, beside the content of the files."""
     # Not dataclasses.astuple, whose deep copies take a fifth of what opening a model does.
-    described = [LAYOUT, [list(vars(each).values()) for each in sections(spec, kinds)]]
+    described = [LAYOUT, [list(vars(each).values()) for each in found]]
     said = json.dumps([described, origin.reading])
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
 
@@ -103,7 +103,7 @@ def load(
     read, so that the first token comes at once; `PackedWeights.mover` knows a place that is better
     later on.
     """
-    size = places(spec, kinds, library)[1]
+    found, size = places(spec, kinds, library)
     try:
         if not path.is_file():  # a pipe, at which an opening waits, is not of our making
             return None
@@ -111,7 +111,7 @@ def load(
             if os.fstat(file.fileno()).st_size != BEGIN + size:
                 return None
             said = packed_header.read(file)
-            if said is None or said.get("digest") != digest(spec, kinds, origin):
+            if said is None or said.get("digest") != digest(sections_of(found), origin):
                 return None
             if not _fits(path, file, said, origin, unseen=unseen):
                 return None
@@ -121,7 +121,7 @@ def load(
     with contextlib.suppress(OSError):
         os.utime(note(path))
     memory = np.frombuffer(mapped, dtype=np.uint8, offset=BEGIN)
-    packed = PackedWeights(spec, kinds, library, memory)
+    packed = PackedWeights(spec, kinds, library, memory, (found, size))
     if hasattr(mmap, "MADV_WILLNEED"):
         mapped.madvise(mmap.MADV_WILLNEED, 0, BEGIN + packed.begun)
     packed.changed = _number(said.get("changed"))
