@@ -140,7 +140,7 @@ print(*(n for n, m in sys.modules.items() if n.startswith("gptcli.") and n != "g
         ("complete", "-n", "2", "--top-k", "5", "--seed", "1", "--json", "the cat"),
         ("top-k", "the cat"),
         ("score", "the cat sat"),
-        ("choose", "the cat", "--choice", " sat", "--choice", " ran"),
+        ("choose", "--winner", "the cat", "--choice", " sat", "--choice", " ran"),
         ("tokens", "the cat"),
     ],
     ids=lambda argv: " ".join(argv[:6]),
@@ -149,7 +149,7 @@ def test_a_short_command_waits_for_nothing_that_it_does_not_use(tiny_model, argv
     """Catches an import at the top of a file, or a dataclass of the library's, that every command
     of a shell's loop pays for."""
     name, *rest = argv
-    quiet = () if name == "tokens" else ("-q",)
+    quiet = () if name in {"tokens", "choose"} else ("-q",)
     line = [name, "-m", str(tiny_model), *quiet, *rest]
     without_torch(tiny_model, *line)
     code = SCRIPT.replace("sys.exit", DECLARED + "sys.exit")
