@@ -24,10 +24,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 #: Fixtures through which a test comes to the default model, and so to the network.
 MODEL_FIXTURES = {"shared_data_dir"}
+#: What takes long to load and is shared by tests: they begin, together.
+FIRST = {"default_oracle", "default_backend"}
 #: Nothing listens here.
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
-ON_REQUEST = ("install", "sanitizer", "browser", "faults", "servers")
+ON_REQUEST = ("install", "sanitizer", "browser", "faults", "families", "servers")
 #: Left out where `-m` says something and does not name it: a short loop is short.
 SLOW = "slow"
 
@@ -51,6 +53,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
+    items.sort(key=_begins)
+
+
+def _begins(item: pytest.Item) -> int:
+    """What comes first: one long test that comes last would leave the other workers idle.
+
+    Those that share the default model stay together, and so with one worker.
+    """
+    if item.get_closest_marker("first"):
+        return 0
+    return 1 if FIRST & set(getattr(item, "fixturenames", ())) else 2
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,6 +146,35 @@ def plain_default_model(
         if not to.exists():
             drain(merge(ModelDir("smollm2", default_model, "a test"), (), to, dtype="float32"))
     return to
+
+
+@pytest.fixture(scope="session")
+def default_oracle(plain_default_model: Path) -> Any:
+    """The default model by transformers in float32, which takes seconds to load."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        plain_default_model, dtype=torch.float32, attn_implementation="eager"
+    )
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def default_backend(default_model: Path, shared_data_dir: Path) -> Any:
+    """The default model in float32, as a user would open it."""
+    from gptcli.backends.local import LocalBackend
+    from gptcli.backends.local.open_model import OpenModel
+    from gptcli.types.compute import Compute
+    from gptcli.types.models import ModelDir
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTCLI_DATA_DIR", str(shared_data_dir))
+        model = OpenModel(
+            ModelDir("smollm2", default_model, "test"), Compute(device="cpu", dtype="float32")
+        )
+        assert model.runner
+        return LocalBackend(model)
 
 
 @pytest.fixture(scope="session")

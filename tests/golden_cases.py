@@ -14,9 +14,8 @@ class Case:
 
     attention: how transformers computes it; packed: its experts are stored in MXFP4; stacked: in
     two stacks; short: how many tokens are computed once more by themselves, where the length
-    matters. repeats: nothing is new in it but names, sizes and how known parts go together, so its
-    logits and its weights are compared, and the many ways to compute them are those of other cases.
-    seed: another draw, where with the first rounding decides which experts are chosen.
+    matters. seed: another draw, where with the first rounding decides which experts are chosen.
+    close: rounding to few bits decides it somewhere in its text, so that it says nothing of them.
     """
 
     kind: str
@@ -26,8 +25,8 @@ class Case:
     packed: bool = False
     stacked: bool = False
     short: int = 0
-    repeats: bool = False
     seed: int = 0
+    close: bool = False
 
 
 GPT2: Fields = {"vocab_size": 61, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 48}
@@ -230,14 +229,14 @@ GRANITE4 |= {"mamba_n_heads": 4, "mamba_expand": 2}
 MIXTURE: Fields = SMALL | {"num_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 8}
 
 
-def seen(kind: str, text: Fields, *, repeats: bool = True, **more: Any) -> Case:
+def seen(kind: str, text: Fields, **more: Any) -> Case:
     """A text model beside one of Qwen's that sees."""
     fields: Fields = {"text_config": text, "vision_config": PICTURES, **more}
     if kind == "qwen2_vl":
         fields["vision_config"] = PICTURES | {"hidden_size": 16, "embed_dim": 8}
     ids = ("image", "video", "vision_start", "vision_end")
     fields |= {f"{name}_token_id": 57 + at for at, name in enumerate(ids)}
-    return Case(kind, fields, repeats=repeats)
+    return Case(kind, fields)
 
 
 QWEN3_5: Fields = WIDE | {
@@ -515,7 +514,6 @@ CASES: dict[str, Case] = {
     "glm4_moe_lite/plain": Case(
         "glm4_moe_lite",
         DEEPSEEK | {"mlp_layer_types": ["sparse", "dense"], "rms_norm_eps": 1e-3},
-        repeats=True,
     ),
     "glm4_moe/dense_first": Case(
         "glm4_moe",
@@ -537,7 +535,7 @@ CASES: dict[str, Case] = {
         },
         seed=1,
     ),
-    "minimax_m2/untied": Case("minimax_m2", MINIMAX, seed=1, repeats=True),
+    "minimax_m2/untied": Case("minimax_m2", MINIMAX, seed=1),
     "ernie4_5_moe/tied": Case(
         "ernie4_5_moe",
         SMALL
@@ -547,7 +545,6 @@ CASES: dict[str, Case] = {
             "moe_k": 3,
             "moe_intermediate_size": 12,
         },
-        repeats=True,
     ),
     "ernie4_5_moe/options": Case(
         "ernie4_5_moe",
@@ -565,7 +562,6 @@ CASES: dict[str, Case] = {
             "rms_norm_eps": 1e-3,
         },
         seed=1,
-        repeats=True,
     ),
     "ministral3/sharpened": Case(
         "ministral3",
@@ -583,7 +579,6 @@ CASES: dict[str, Case] = {
             "rope_parameters": LLAMA3
             | {"original_max_position_embeddings": 8192, "factor": 16.0, "rope_theta": 500000.0}
         },
-        repeats=True,
     ),
     "llama4/vision": Case(
         "llama4",
@@ -604,7 +599,6 @@ CASES: dict[str, Case] = {
             "boi_token_index": 58,
             "eoi_token_index": 59,
         },
-        repeats=True,
     ),
     "llama4_text/options": Case(
         "llama4_text",
@@ -620,7 +614,6 @@ CASES: dict[str, Case] = {
             "attention_bias": True,
             "moe_layers": [0, 2],
         },
-        repeats=True,
     ),
     "laguna/mixed": Case(
         "laguna",
@@ -649,9 +642,7 @@ CASES: dict[str, Case] = {
         seed=3,
     ),
     # No layer has a window, whatever it says of one.
-    "laguna/elements": Case(
-        "laguna", LAGUNA | {"gating": "per-element", "sliding_window": 0}, repeats=True
-    ),
+    "laguna/elements": Case("laguna", LAGUNA | {"gating": "per-element", "sliding_window": 0}),
     "gemma/tied": Case("gemma", GEMMA),
     "gemma/options": Case(
         "gemma",
@@ -775,13 +766,11 @@ CASES: dict[str, Case] = {
                 "output_proj_dims": 8,
             },
         },
-        repeats=True,
         seed=5,
     ),
     "gemma4_unified_text/equal": Case(
         "gemma4_unified_text",
         GEMMA4_SIZES | FEW_HEADS | {"attention_k_eq_v": True},
-        repeats=True,
         seed=1,
     ),
     "gemma4_unified/sees_and_hears": Case(
@@ -798,7 +787,6 @@ CASES: dict[str, Case] = {
             },
             "audio_config": {"audio_embed_dim": 8},
         },
-        repeats=True,
         seed=3,
     ),
     "gemma3/vision": Case(
@@ -958,9 +946,7 @@ CASES: dict[str, Case] = {
         },
     ),
     "arcee/plain": Case("arcee", SMALL),
-    "arcee/options": Case(
-        "arcee", WIDE | TIED | {"attention_bias": True, "mlp_bias": True}, repeats=True
-    ),
+    "arcee/options": Case("arcee", WIDE | TIED | {"attention_bias": True, "mlp_bias": True}),
     "cohere2/mixed": Case(
         "cohere2", SMALL | {"num_hidden_layers": 4, "sliding_window": 7, "logit_scale": 0.5}
     ),
@@ -970,14 +956,12 @@ CASES: dict[str, Case] = {
         | UNTIED
         | {"layer_types": [FULL, SLIDING], "sliding_window": 5, "attention_bias": True}
         | {"layer_norm_eps": 1e-3, "logit_scale": 1.5},
-        repeats=True,
     ),
     "deepseek_v2/lite": Case(
         "deepseek_v2",
         DEEPSEEK
         | {"q_lora_rank": None, "first_k_dense_replace": 1, "rms_norm_eps": 1e-3}
         | {"rope_parameters": STEEPENED | {"mscale": 1.0}, "attention_bias": True},
-        repeats=True,
     ),
     "deepseek_v2/groups": Case(
         "deepseek_v2",
@@ -991,7 +975,7 @@ CASES: dict[str, Case] = {
         DEEPSEEK
         | {"n_group": 4, "topk_group": 2, "first_k_dense_replace": 1, "norm_topk_prob": True}
         | {"rope_parameters": STEEPENED, "n_shared_experts": 2},
-        repeats=True,
+        close=True,
     ),
     "deepseek_v3/options": Case(
         "deepseek_v3",
@@ -1000,32 +984,27 @@ CASES: dict[str, Case] = {
         | {"n_group": 1, "topk_group": 1, "first_k_dense_replace": 0, "norm_topk_prob": False}
         | {"q_lora_rank": None, "rope_interleave": False, "attention_bias": True}
         | {"rms_norm_eps": 1e-3},
-        repeats=True,
     ),
-    "ernie4_5/tied": Case("ernie4_5", WIDE, repeats=True),
+    "ernie4_5/tied": Case("ernie4_5", WIDE),
     "ernie4_5/options": Case(
         "ernie4_5",
         WIDE | UNTIED | {"use_bias": True, "rms_norm_eps": 1e-3, "head_dim": 4},
-        repeats=True,
     ),
     "exaone4/mixed": Case("exaone4", SMALL | {"sliding_window_pattern": 2, "sliding_window": 7}),
     "exaone4/all": Case(
         "exaone4",
         SMALL | TIED | {"sliding_window": None, "layer_types": [FULL, FULL]},
-        repeats=True,
     ),
     "glm4/biases": Case("glm4", WIDE),
     "glm4/options": Case(
         "glm4",
         WIDE | TIED | {"attention_bias": False, "rms_norm_eps": 1e-3, "partial_rotary_factor": 1.0},
-        repeats=True,
     ),
     "granitemoe/untied": Case("granitemoe", SMALL | MULTIPLIERS | {"num_local_experts": 3}),
-    "granitemoehybrid/dense": Case("granitemoehybrid", GRANITE4, repeats=True),
+    "granitemoehybrid/dense": Case("granitemoehybrid", GRANITE4),
     "granitemoehybrid/options": Case(
         "granitemoehybrid",
         GRANITE4 | TIED | {"attention_bias": True, "position_embedding_type": None},
-        repeats=True,
     ),
     "granitemoehybrid/mamba": Case(
         "granitemoehybrid",
@@ -1038,7 +1017,6 @@ CASES: dict[str, Case] = {
             "rms_norm_eps": 1e-4,
             "position_embedding_type": None,
         },
-        repeats=True,
     ),
     "granitemoehybrid/mixture": Case(
         "granitemoehybrid",
@@ -1053,7 +1031,7 @@ CASES: dict[str, Case] = {
             "mamba_chunk_size": 16,
             "rms_norm_eps": 1e-4,
         },
-        repeats=True,
+        close=True,
     ),
     "nemotron_h/mixture": Case(
         "nemotron_h",
@@ -1066,7 +1044,6 @@ CASES: dict[str, Case] = {
             "moe_shared_expert_intermediate_size": 20,
             "routed_scaling_factor": 1.7,
         },
-        repeats=True,
     ),
     "nemotron_h/latent": Case(
         "nemotron_h",
@@ -1082,7 +1059,7 @@ CASES: dict[str, Case] = {
         },
         seed=2,
     ),
-    "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT, repeats=True),
+    "qwen3_next/plain": Case("qwen3_next", QWEN3_NEXT),
     "qwen3_next/options": Case(
         "qwen3_next",
         QWEN3_NEXT
@@ -1093,9 +1070,8 @@ CASES: dict[str, Case] = {
             "norm_topk_prob": False,
             "attention_bias": True,
         },
-        repeats=True,
     ),
-    "qwen3_5_moe_text/alone": Case("qwen3_5_moe_text", QWEN3_NEXT, repeats=True),
+    "qwen3_5_moe_text/alone": Case("qwen3_5_moe_text", QWEN3_NEXT),
     "qwen3_5_moe/stacked": Case(
         "qwen3_5_moe",
         {
@@ -1104,9 +1080,8 @@ CASES: dict[str, Case] = {
             **QWEN3_5_IDS,
         },
         stacked=True,
-        repeats=True,
     ),
-    "lfm2_moe/plain": Case("lfm2_moe", LFM2_MOE, repeats=True),
+    "lfm2_moe/plain": Case("lfm2_moe", LFM2_MOE),
     "lfm2_moe/options": Case(
         "lfm2_moe",
         LFM2_MOE
@@ -1119,7 +1094,6 @@ CASES: dict[str, Case] = {
             "routed_scaling_factor": 1.5,
             "conv_bias": True,
         },
-        repeats=True,
     ),
     "bamba/plain": Case("bamba", BAMBA),
     "bamba/options": Case(
@@ -1159,7 +1133,6 @@ CASES: dict[str, Case] = {
     "falcon_h1/gate_first": Case(
         "falcon_h1",
         FALCON_H1 | {"mamba_rms_norm": True, "mamba_norm_before_gate": False, "mamba_d_ssm": None},
-        repeats=True,
     ),
     "nemotron_h/dense": Case("nemotron_h", NEMOTRON_H),
     "nemotron_h/options": Case(
@@ -1173,7 +1146,6 @@ CASES: dict[str, Case] = {
             "time_step_min": 0.6,
             "conv_kernel": 3,
         },
-        repeats=True,
     ),
     "hunyuan_v1_dense/alpha": Case(
         "hunyuan_v1_dense",
@@ -1182,7 +1154,6 @@ CASES: dict[str, Case] = {
     "hunyuan_v1_dense/options": Case(
         "hunyuan_v1_dense",
         WIDE | TIED | {"attention_bias": True, "rms_norm_eps": 1e-3},
-        repeats=True,
     ),
     "kimi_k25/vision": Case(
         "kimi_k25",
@@ -1193,7 +1164,6 @@ CASES: dict[str, Case] = {
             | {"model_type": "deepseek_v3", "n_group": 1, "topk_group": 1}
             | {"first_k_dense_replace": 1}
         },
-        repeats=True,
     ),
     "minicpm3/plain": Case("minicpm3", MINICPM3),
     "minicpm3/options": Case(
@@ -1204,14 +1174,13 @@ CASES: dict[str, Case] = {
         | {"scale_depth": None, "dim_model_base": None, "rms_norm_eps": 1e-3},
     ),
     "ministral/mixed": Case(
-        "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}, repeats=True
+        "ministral", WIDE | {"layer_types": [SLIDING, FULL], "sliding_window": 7}
     ),
     "mistral3/vision": Case(
         "mistral3",
         UNTIED
         | {"vision_config": PIXTRAL, "image_token_index": 60}
         | {"text_config": WIDE | UNTIED | {"model_type": "mistral", "sliding_window": None}},
-        repeats=True,
     ),
     "nemotron/plain": Case("nemotron", WIDE),
     "nemotron/options": Case(
@@ -1220,11 +1189,8 @@ CASES: dict[str, Case] = {
         | TIED
         | {"attention_bias": True, "mlp_bias": True, "norm_eps": 1e-3}
         | {"partial_rotary_factor": 1.0, "hidden_act": "relu"},
-        repeats=True,
     ),
-    "olmo3/mixed": Case(
-        "olmo3", SMALL | {"num_hidden_layers": 4, "sliding_window": 7}, repeats=True
-    ),
+    "olmo3/mixed": Case("olmo3", SMALL | {"num_hidden_layers": 4, "sliding_window": 7}),
     "olmo3/options": Case(
         "olmo3",
         SMALL
@@ -1233,7 +1199,7 @@ CASES: dict[str, Case] = {
         | {"rope_parameters": {FULL: YARN, SLIDING: {"rope_type": "default", "rope_theta": 500.0}}},
     ),
     "olmoe/plain": Case("olmoe", MIXTURE),
-    "olmoe/options": Case("olmoe", MIXTURE | TIED | {"norm_topk_prob": True}, repeats=True),
+    "olmoe/options": Case("olmoe", MIXTURE | TIED | {"norm_topk_prob": True}),
     "qwen2_vl/vision": seen(
         "qwen2_vl", SMALL | {"num_attention_heads": 2} | {"rope_parameters": SECTIONS}
     ),
@@ -1248,13 +1214,12 @@ CASES: dict[str, Case] = {
         | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
         | {"mlp_only_layers": [0], "attention_bias": True, "rope_parameters": SECTIONS},
     ),
-    "seed_oss/plain": Case("seed_oss", WIDE, repeats=True),
+    "seed_oss/plain": Case("seed_oss", WIDE),
     "seed_oss/options": Case(
         "seed_oss",
         WIDE
         | TIED
         | {"attention_bias": False, "attention_out_bias": True, "mlp_bias": True}
         | {"rms_norm_eps": 1e-3},
-        repeats=True,
     ),
 }

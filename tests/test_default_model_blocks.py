@@ -64,20 +64,36 @@ def published(rows: np.ndarray, heads: int) -> np.ndarray:
     return rows.reshape(heads, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def test_numbers_are_bit_for_bit_the_files(packed, spec, tensors):
+@pytest.fixture(scope="module")
+def blocks(spec: ModelSpec, tensors: dict[str, gguf.ReaderTensor]) -> dict[str, np.ndarray]:
+    """Our names → what the gguf package makes of the file's blocks."""
+
+    def numbers(name: str) -> np.ndarray:
+        tensor = tensors[f"{name}.weight"]
+        return gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+
+    embedding = numbers("token_embd")
+    found = {
+        "embedding.weight": embedding,
+        "unembedding.weight": embedding,
+        "final_norm.weight": numbers("output_norm"),
+    }
+    for layer in range(spec.layers):
+        for ours, (theirs, heads) in MATRICES.items():
+            matrix = published(numbers(f"blk.{layer}.{theirs}"), heads)
+            found[f"layers.{layer}.{ours}.weight"] = matrix
+        for ours, theirs in NORMS.items():
+            found[f"layers.{layer}.{ours}.weight"] = numbers(f"blk.{layer}.{theirs}")
+    return found
+
+
+def test_numbers_are_bit_for_bit_the_files(packed, spec, blocks):
     """Catches a default model that was quantised again, or one of its blocks at another place."""
     compared = 0
     for name, (section, at) in packed.places.items():
         if section.form != "matrix":
             continue
-        if name == "embedding.weight":
-            theirs, heads = "token_embd", 0
-        else:
-            _, layer, rest = name.removesuffix(".weight").split(".", 2)
-            theirs, heads = MATRICES[rest]
-            theirs = f"blk.{layer}.{theirs}"
-        tensor = tensors[f"{theirs}.weight"]
-        wanted = published(gguf.quants.dequantize(tensor.data, tensor.tensor_type), heads)
+        wanted = blocks[name]
         which = np.arange(section.rows)
         ours = stages.read("portable", packed.memory[at:], section.kind, which, wanted.shape)
         assert np.array_equal(ours.view(np.uint32), wanted.view(np.uint32)), name
@@ -87,29 +103,14 @@ def test_numbers_are_bit_for_bit_the_files(packed, spec, tensors):
 
 
 class BlocksLlama(NumpyLlama):
-    """A Llama by its formulas, whose weights are what the gguf package makes of the file's blocks.
+    """A Llama by its formulas, whose weights are those of the file's blocks.
 
     met: as what they meet activations.
     """
 
-    def __init__(self, spec: ModelSpec, tensors: dict[str, gguf.ReaderTensor], met: Met) -> None:
+    def __init__(self, spec: ModelSpec, blocks: dict[str, np.ndarray], met: Met) -> None:
         self.spec, self.met, self.calls = replace(spec, tied=False), met, []
-
-        def numbers(name: str) -> np.ndarray:
-            tensor = tensors[f"{name}.weight"]
-            return gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-
-        self.weights = {
-            "embedding.weight": numbers("token_embd"),
-            "unembedding.weight": numbers("token_embd"),
-            "final_norm.weight": numbers("output_norm"),
-        }
-        for layer in range(spec.layers):
-            for ours, (theirs, heads) in MATRICES.items():
-                matrix = published(numbers(f"blk.{layer}.{theirs}"), heads)
-                self.weights[f"layers.{layer}.{ours}.weight"] = matrix
-            for ours, theirs in NORMS.items():
-                self.weights[f"layers.{layer}.{ours}.weight"] = numbers(f"blk.{layer}.{theirs}")
+        self.weights = blocks
 
     def _linear(self, x: np.ndarray, name: str) -> np.ndarray:
         return super()._linear(self._met(x), name)
@@ -123,7 +124,7 @@ class BlocksLlama(NumpyLlama):
 
 
 @pytest.mark.parametrize("layers", [1, 30])
-def test_logits_are_those_of_a_slow_reference(packed, spec, tensors, default_model, layers):
+def test_logits_are_those_of_a_slow_reference(packed, spec, blocks, default_model, layers):
     """Catches arithmetic that strays, at sizes that tiny models do not have.
 
     Where activations are rounded to 8 bits, a last bit that differs takes some number to the
@@ -142,7 +143,7 @@ def test_logits_are_those_of_a_slow_reference(packed, spec, tensors, default_mod
         model = KernelModel(packed, open_library(), threads=2, met=met)
         (ours[met],) = Session(model).run([ids])
         kept, at = Session(model), np.arange(len(ids))
-        slow = BlocksLlama(spec, tensors, met)
+        slow = BlocksLlama(spec, blocks, met)
         theirs[met] = slow.forward(np.array(ids), 0 * at, at, kept.layers, at)
     apart = {met: np.abs(ours[met] - theirs[met]) for met in Met}
     noise = np.abs(theirs[Met.FLOAT32] - theirs[Met.INT8])

@@ -20,11 +20,10 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def oracle(plain_default_model):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def oracle(plain_default_model, default_oracle):
+    from transformers import AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(plain_default_model)
+    return default_oracle, AutoTokenizer.from_pretrained(plain_default_model)
 
 
 def logprob(oracle, prompt: str, text: str, start: int) -> float:

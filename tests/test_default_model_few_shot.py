@@ -11,19 +11,19 @@ from gptcli.text.example_template import ExampleTemplate
 from tests.cli.helpers import run
 
 F32 = ("--dtype", "float32", "--device", "cpu")
-QUERIES = ["Good evening.", "The sea is blue.", "I have a dog.", "Where do you live?", "bread"]
+QUERIES = ["Good evening.", "Where do you live?", "bread"]
 
 
 def test_batches_answer_as_the_whole_prompt_would(with_default_model):
     """Catches what only a real vocabulary shows: a border within a token, a space that is lost."""
     preset = read_preset("translate")
     template = ExampleTemplate(preset.template, "\n\n")
-    flags = ("--preset", "translate", "-n", "24")
+    flags = ("--preset", "translate", "-n", "12")
     done = run("few-shot", *F32, *flags, stdin="\n".join(QUERIES).encode())
     assert done.code == 0, done.err
     for query, answer in zip(QUERIES, done.text.splitlines(), strict=True):
         prompt = template.document(preset.instruction, preset.examples, query)
-        whole = run("complete", *F32, "--temp", "0", "-n", "24", "--stop", "\n", prompt)
+        whole = run("complete", *F32, "--temp", "0", "-n", "12", "--stop", "\n", prompt)
         assert answer == whole.text.strip()
 
 

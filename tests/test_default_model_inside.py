@@ -5,50 +5,38 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gptcli.backends import open_backend
 from gptcli.types.attention import AttentionRequest
 from gptcli.types.completion import Chunk, Request
-from gptcli.types.compute import Compute
 from gptcli.types.explain import ExplainRequest
 from gptcli.types.lens import LensRequest
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.shapes import ShapesRequest
-from tests.tasks import ended
 
 PROMPT = "The capital of France is Paris and the capital of Spain is"
 
 
 @pytest.fixture(scope="module")
-def backend(default_model):
-    """The default model as a user would open it."""
-    return ended(open_backend(Compute(str(default_model), device="cpu", dtype="float32")))
-
-
-@pytest.fixture(scope="module")
-def oracle(plain_default_model, backend):
+def oracle(default_oracle, default_backend):
     """transformers' attentions and hidden states of the prompt, and its model."""
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(
-        plain_default_model, dtype=torch.float32, attn_implementation="eager"
-    ).eval()
-    ids = torch.tensor([backend._open.tokenizer.encode(PROMPT)])
+    ids = torch.tensor([default_backend._open.tokenizer.encode(PROMPT)])
     with torch.no_grad():
-        return model, model(ids, output_attentions=True, output_hidden_states=True)
+        return default_oracle, default_oracle(
+            ids, output_attentions=True, output_hidden_states=True
+        )
 
 
-def test_attention_of_every_head_equals_transformers(backend, oracle):
+def test_attention_of_every_head_equals_transformers(default_backend, oracle):
     """Catches a head that is another one than its number says."""
-    found = backend.answer(AttentionRequest(PROMPT))
+    found = default_backend.answer(AttentionRequest(PROMPT))
     theirs = torch.stack([each[0] for each in oracle[1].attentions]).flatten(0, 1)
     ours = torch.tensor([each.weights for each in found.maps])
     assert (ours - theirs).abs().max() < 1e-4
 
 
-def test_the_lens_equals_transformers_at_every_layer(backend, oracle):
+def test_the_lens_equals_transformers_at_every_layer(default_backend, oracle):
     """Catches a read-out that is off by a layer, or without the final norm."""
-    found = backend.answer(LensRequest(PROMPT))
+    found = default_backend.answer(LensRequest(PROMPT))
     model, out = oracle
     for layer, row in enumerate(found.grid):
         states = out.hidden_states[layer][0]
@@ -63,10 +51,10 @@ def test_the_lens_equals_transformers_at_every_layer(backend, oracle):
             assert (chances[at].topk(5).values - ours).abs().max() < 1e-3
 
 
-def test_explain_adds_up_and_draws_what_complete_draws(backend, oracle):
+def test_explain_adds_up_and_draws_what_complete_draws(default_backend, oracle):
     """Catches parts that are not those of the stream, and another walk than that of complete."""
     wish = SamplingWish(temperature=0.9)
-    rounds = list(backend.answer(ExplainRequest(PROMPT, wish, steps=3, seed=5)))
+    rounds = list(default_backend.answer(ExplainRequest(PROMPT, wish, steps=3, seed=5)))
     final = oracle[1].hidden_states[-2][0, -1]
     second_last = rounds[0].blocks[-3]
     assert second_last.name == "mlp" and second_last.layer == 28
@@ -74,31 +62,31 @@ def test_explain_adds_up_and_draws_what_complete_draws(backend, oracle):
     for each in rounds:
         assert each.sum_error < 1e-4
     request = Request(PROMPT, wish, max_new_tokens=3, seed=5)
-    text = "".join(each.text for each in backend.answer(request) if isinstance(each, Chunk))
+    text = "".join(each.text for each in default_backend.answer(request) if isinstance(each, Chunk))
     drawn = b"".join(each.drawn.token.bytes for each in rounds)
     assert drawn.decode() == text
 
 
-def test_neighbours_mean_something(backend):
+def test_neighbours_mean_something(default_backend):
     """Catches neighbours in another space, or of another row."""
-    (jump,) = backend.answer(NeighborsRequest(words=("jump",))).found
+    (jump,) = default_backend.answer(NeighborsRequest(words=("jump",))).found
     texts = {near.token.text.strip() for near in jump.found}
     assert {"leap", "hop"} <= texts and jump.tokens[0].text == " jump"
     terms = (Term(1, "king"), Term(-1, "man"), Term(1, "woman"))
-    (royal,) = backend.answer(NeighborsRequest(terms=terms)).found
+    (royal,) = default_backend.answer(NeighborsRequest(terms=terms)).found
     assert royal.found[0].token.text == " queen"
 
 
-def test_a_word_grows_apart_in_two_contexts(backend):
+def test_a_word_grows_apart_in_two_contexts(default_backend):
     """Catches vectors that do not hold their context."""
     contexts = ("a machine learning model", "a fashion model")
-    found = backend.answer(NeighborsRequest(words=("model",), contexts=contexts))
+    found = default_backend.answer(NeighborsRequest(words=("model",), contexts=contexts))
     (drift,) = found.drifts
     assert drift.distances[0] == pytest.approx(0, abs=1e-6)
     assert max(drift.distances) > 0.1
 
 
-def test_shapes_sum_to_the_model(backend):
+def test_shapes_sum_to_the_model(default_backend):
     """Catches a part that is left out."""
-    found = backend.answer(ShapesRequest(PROMPT, special=False))
+    found = default_backend.answer(ShapesRequest(PROMPT, special=False))
     assert sum(part.parameters for part in found.parts) == found.parameters == 134_515_008

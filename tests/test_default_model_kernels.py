@@ -28,7 +28,6 @@ from tests.opening import load, open_kernels, open_runner
 from tests.test_default_model import PROMPTS, TOKENS
 
 pytestmark = needs_kernels
-SOME = PROMPTS[:2]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,13 @@ def slow_bfloat16(default_model) -> TorchRunner:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "exact"), [*((each, False) for each in PROMPTS), *((each, True) for each in SOME)]
+    ("prompt", "exact"),
+    [
+        *((each, False) for each in PROMPTS[:3]),
+        *(pytest.param(each, False, marks=pytest.mark.faults) for each in PROMPTS[3:]),
+        (PROMPTS[0], True),
+        pytest.param(PROMPTS[1], True, marks=pytest.mark.faults),
+    ],
 )
 def test_every_token_of_a_greedy_text_is_the_best_of_the_reference(
     prompt, exact, kernels, slow_bfloat16, tokenizer

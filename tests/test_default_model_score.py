@@ -20,26 +20,13 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def backend(default_model):
-    model = ModelDir("smollm2", default_model, "test")
-    return LocalBackend(OpenModel(model, Compute(device="cpu", dtype="float32")))
-
-
-@pytest.fixture(scope="module")
-def oracle(plain_default_model):
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(plain_default_model, dtype=torch.float32).eval()
-
-
 @pytest.mark.parametrize("text", TEXTS)
-def test_scores_equal_transformers(text, backend, oracle):
+def test_scores_equal_transformers(text, default_backend, default_oracle):
     """Catches a token held to the wrong position, a wrong rank, and perplexity by another name."""
-    found = backend.answer(ScoreRequest(text))
+    found = default_backend.answer(ScoreRequest(text))
     ids = [each.token.id for each in found.tokens]
     with torch.no_grad():
-        answer = oracle(torch.tensor([ids]), labels=torch.tensor([ids]))
+        answer = default_oracle(torch.tensor([ids]), labels=torch.tensor([ids]))
     logprobs = answer.logits[0].float().log_softmax(-1)
     assert found.tokens[0].logprob is None
     for at, each in enumerate(found.tokens[1:]):
@@ -53,7 +40,7 @@ def test_scores_equal_transformers(text, backend, oracle):
     assert found.totals.perplexity == pytest.approx(math.exp(answer.loss.item()), rel=1e-4)
 
 
-def test_windows_equal_the_loop_of_transformers_guide(backend, oracle, default_model):
+def test_windows_equal_the_loop_of_transformers_guide(default_oracle, default_model):
     """Catches windows that score other tokens than those of the guide on fixed-length models."""
     model = ModelDir("smollm2", default_model, "test")
     small = LocalBackend(OpenModel(model, Compute(device="cpu", dtype="float32", ctx_size=16)))
@@ -65,7 +52,7 @@ def test_windows_equal_the_loop_of_transformers_guide(backend, oracle, default_m
         labels = ids[:, begin:end].clone()
         labels[:, : -(end - done)] = -100
         with torch.no_grad():
-            loss = oracle(ids[:, begin:end], labels=labels).loss
+            loss = default_oracle(ids[:, begin:end], labels=labels).loss
         total += loss.item() * (labels[:, 1:] != -100).sum().item()
         windows += 1
         done = end

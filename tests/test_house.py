@@ -228,14 +228,16 @@ def test_help_and_listing_never_load_the_engine(argv):
     assert not modules_after(code) & HEAVY
 
 
+MYPY_CACHE = Path(tempfile.gettempdir()) / "gptcli-tests" / "mypy"
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        ["ruff", "format", "--check", "--no-cache", "."],
-        ["ruff", "check", "--no-cache", "."],
-        ["mypy", "--cache-dir", str(Path(tempfile.gettempdir()) / "gptcli-tests" / "mypy")],
+        pytest.param(["mypy", "--cache-dir", str(MYPY_CACHE)], id="types", marks=pytest.mark.first),
+        pytest.param(["ruff", "format", "--check", "--no-cache", "."], id="format"),
+        pytest.param(["ruff", "check", "--no-cache", "."], id="lint"),
     ],
-    ids=["format", "lint", "types"],
 )
 def test_style_and_types(command):
     """Catches code that ruff or mypy would send back."""

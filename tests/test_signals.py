@@ -41,8 +41,9 @@ COMMAND = [
 ]
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.3])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("seconds", "number"), [(0.0, signal.SIGINT), (0.3, signal.SIGTERM), (0.0, signal.SIGHUP)]
+)
 def test_signals_while_the_engine_loads(seconds, number, tiny_model):
     """Catches a signal that is lost in torch's import, or a process that aborts there."""
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -35,8 +36,9 @@ class About:
     verbose: bool = option(False, "With --version: also what the CPU computes with.")
 
 
+@cache
 def app() -> TyperGroup:
-    """The app. A command's file is imported when the command is asked for.
+    """The app, made once. A command's file is imported when the command is asked for.
 
     All of them would take longer than the first token of a short prompt takes.
     """

@@ -259,27 +259,23 @@ def test_ctrl_c_ends_the_work_and_not_the_server(long_answer):
     assert [each["pid"] for each in found] == [pid] and found[0]["open"] == 0
 
 
-def test_a_variable_keeps_a_process_from_it(serve, model, monkeypatch):
-    """Catches a server that is used although somebody said no."""
-    serve("--background")
-    before = listed()[0]["idle_seconds"]
-    monkeypatch.setenv("GPTCLI_NO_SERVER", "1")
-    time.sleep(0.2)
-    assert run("complete", "-m", str(model), "-n", "1", PROMPT).code == 0
-    assert listed()[0]["idle_seconds"] > before
-
-
-def test_one_in_the_foreground_is_used_too(model, tmp_path):
-    """Catches a server that speaks HTTP alone, and one that two processes think theirs."""
+def test_those_in_the_foreground_are_used_too(model, tmp_path, monkeypatch):
+    """Catches a server that speaks HTTP alone, one that two processes think theirs, one that is
+    used although a variable said no, and a second of the same model that nobody knows of.
+    """
     pytest.importorskip("uvicorn")
     with serving(tmp_path / "log", model=str(model)) as found:
         assert wait_for(listed, 20)
         (one,) = listed()
         assert one["pid"] == found.process.pid and one["leaves_after"] is None
         assert one["address"] == f"{found.base}/v1"
+        before = time.monotonic()
         here = run("complete", "-m", str(model), "--seed", "1", "-n", "5", "--no-server", PROMPT)
-        time.sleep(0.3)
-        assert listed()[0]["idle_seconds"] > 0.3
+        with monkeypatch.context() as patch:
+            patch.setenv("GPTCLI_NO_SERVER", "1")
+            assert run("complete", "-m", str(model), "-n", "1", PROMPT).code == 0
+        since = time.monotonic() - before
+        assert listed()[0]["idle_seconds"] > since
         before = time.monotonic()
         assert run("complete", "-m", str(model), "--seed", "1", "-n", "5", PROMPT).out == here.out
         assert listed()[0]["idle_seconds"] < time.monotonic() - before
@@ -287,18 +283,11 @@ def test_one_in_the_foreground_is_used_too(model, tmp_path):
         # Somebody sits before it, and programs may be in the middle of something.
         kept = f"process {one['pid']} at {found.base}/v1 is in the foreground and goes on"
         assert kept in run("serve", "--stop").err and listed()[0]["pid"] == one["pid"]
-
-
-def test_all_in_the_foreground_are_listed(model, tmp_path):
-    """Catches a second server of the same model that `--status` does not know of."""
-    pytest.importorskip("uvicorn")
-    with serving(tmp_path / "a", model=str(model)) as first:
-        assert wait_for(listed, 20)
         with serving(tmp_path / "b", model=str(model)) as second:
             assert wait_for(lambda: len(listed()) == 2, 20)
             both = {each["pid"]: each["address"] for each in listed()}
-        assert both == {each.process.pid: f"{each.base}/v1" for each in (first, second)}
-        assert [each["pid"] for each in listed()] == [first.process.pid]
+        assert both == {each.process.pid: f"{each.base}/v1" for each in (found, second)}
+        assert [each["pid"] for each in listed()] == [found.process.pid]
 
 
 def test_what_it_says_is_kept_and_never_more_than_so_much(tmp_path):

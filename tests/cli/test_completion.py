@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gptcli.cli.boundary import main
+
 pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[2]
@@ -73,10 +75,28 @@ def asked_by_bash(line: str) -> dict[str, str]:
     return {"_GPTCLI_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": number}
 
 
+@pytest.fixture
+def offers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], list[str]]:
+    """What a line is offered, asked in this process."""
+
+    def asked(line: str) -> list[str]:
+        # It is set on that way, and put back with the others.
+        for name, value in (asked_by_bash(line) | {"COLUMNS": "80"}).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main([])
+        assert not ended.value.code
+        return capsys.readouterr().out.split("\n")
+
+    return asked
+
+
 @pytest.mark.parametrize(("line", "candidate"), CASES)
-def test_what_is_offered(line: str, candidate: str, env: dict[str, str]) -> None:
+def test_what_is_offered(line: str, candidate: str, offers: Callable[[str], list[str]]) -> None:
     """A subcommand, an option or a model's name that completion does not know."""
-    offered = run([sys.executable, "-m", "gptcli"], env | asked_by_bash(line)).split("\n")
+    offered = offers(line)
     assert candidate in offered
     assert all(word.startswith(line.split()[-1]) for word in offered if word)
 
@@ -87,20 +107,22 @@ def test_nothing_is_offered_for_a_file(env: dict[str, str]) -> None:
     assert run([sys.executable, "-m", "gptcli"], env | asked).strip() == ""
 
 
-@pytest.mark.parametrize("line", ["gptcli comp", "gptcli complete -m sm", "gptcli complete --"])
-def test_completion_is_light(line: str, env: dict[str, str]) -> None:
+def test_completion_is_light(env: dict[str, str]) -> None:
     """An import at the top of a module that makes every press of TAB wait for torch."""
+    lines = ("gptcli comp", "gptcli complete -m sm", "gptcli complete --")
     program = (
-        "import atexit, sys\n"
+        "import contextlib, os, sys\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'numpy'}\n"
-        "atexit.register(lambda: print('heavy:', *sorted(heavy & set(sys.modules))))\n"
         "from gptcli.cli.boundary import main\n"
-        "sys.exit(main([]))\n"
+        f"for asked in {[*map(asked_by_bash, lines)]}:\n"
+        "    os.environ.update(asked)\n"
+        "    with contextlib.suppress(SystemExit): main([])\n"
+        "    print('heavy:', *sorted(heavy & set(sys.modules)), flush=True)\n"
     )
-    output = run([sys.executable, "-c", program], env | asked_by_bash(line))
-    *offered, heavy = output.rstrip("\n").split("\n")
-    assert len(offered) > 0
-    assert heavy.strip() == "heavy:"
+    output = run([sys.executable, "-c", program], env)
+    *offered, rest = output.split("heavy:\n")
+    # What is heavy stands on the same line.
+    assert len(offered) == len(lines) and all(offered) and not rest
 
 
 def bash(line: str, env: dict[str, str], _scratch: Path) -> list[str]:
@@ -128,16 +150,14 @@ def test_bash_completes_names_with_a_colon(env: dict[str, str], tmp_path: Path) 
 
 
 def test_other_tools_models_are_offered_where_the_tool_is_named(
-    env: dict[str, str], tmp_path: Path
+    offers: Callable[[str], list[str]], own_home: Path
 ) -> None:
     """A store of hundreds of models looked through at every TAB, or never."""
-    path = tmp_path / ".lmstudio" / "models" / "x-Q8_0.gguf"
+    path = own_home / ".lmstudio" / "models" / "x-Q8_0.gguf"
     path.parent.mkdir(parents=True)
     path.write_text("GGUF")
     for typed, offered in (("lmst", "lmstudio:x-Q8_0.gguf"), ("smol", "smollm2")):
-        line = f"gptcli complete -m {typed}"
-        found = run([sys.executable, "-m", "gptcli"], env | asked_by_bash(line)).split("\n")
-        assert found[0] == offered
+        assert offers(f"gptcli complete -m {typed}")[0] == offered
 
 
 def zsh(line: str, env: dict[str, str], scratch: Path) -> list[str]:
@@ -156,7 +176,10 @@ SHELLS: list[Shell] = [shell for shell in (bash, zsh, fish) if shutil.which(shel
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(("line", "candidate"), CASES)
+@pytest.mark.parametrize(
+    ("line", "candidate"),
+    [pytest.param(*each, marks=() if each in CASES[1:4] else pytest.mark.faults) for each in CASES],
+)
 def test_installed_scripts_complete(
     shell: Shell, line: str, candidate: str, env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -51,7 +51,8 @@ class Recorded:
             for flag in "/".join(names_of(each.field, each.option)).split("/")
         ]
         self.arguments = [each for each in shown if each.option.argument]
-        self.app = app()
+        # One of its own: the other is made once, of the commands as they are.
+        self.app = app.__wrapped__()
 
     def directly(self, words: list[str]) -> dict[str, Any] | None:
         """What it is called with without Typer, None where it is not."""

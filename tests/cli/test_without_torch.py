@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.engine.cpu.helpers import needs_kernels
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
 #: Runs a command; the end of stderr is what it has loaded.
 SCRIPT = """
 import sys
@@ -25,57 +27,112 @@ code = main(sys.argv[1:])
 print(*sys.modules, file=sys.stderr)
 sys.exit(code)
 """
-HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
+#: Runs command lines and tells of each what it gave, and what it was the first to load.
+EACH = f"""
+import json, sys
+from gptcli.engine.host import gpu
+gpu.may_be_there = lambda: False
+from tests.cli.helpers import run
+found, before = [], set()
+for argv in json.load(sys.stdin):
+    done, heavy = run(*argv), {HEAVY} & sys.modules.keys()
+    found.append((done.code, done.text, done.err, sorted(heavy - before)))
+    before |= heavy
+json.dump(found, sys.stdout)
+"""
+TEXTS = [
+    ("complete", "-q", "-n", "9", "--seed", "3", "the cat"),
+    ("complete", "-q", "-n", "5", "--samples", "3", "--seed", "5", "--heal", "the ca"),
+    (
+        "complete",
+        "-q",
+        "-n",
+        "9",
+        "--top-p",
+        "0.8",
+        "--repeat-penalty",
+        "1.2",
+        "--seed",
+        "8",
+        "a",
+    ),
+    ("complete", "-q", "-n", "9", "--temp", "0", "--fail-below", "1e-9", "the cat"),
+    ("chat", "-q", "-n", "5", "--seed", "4", "the cat"),
+    ("choose", "the cat", "--choice", " sat", "--choice", " ran away"),
+    ("score", "the cat sat on the mat"),
+    ("top-k", "--stages", "the cat"),
+    ("tree", "--depth", "2", "--width", "2", "the cat"),
+    ("lens", "the cat sat"),
+    ("attention", "the cat sat"),
+    ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
+    ("explain", "--shapes", "the cat sat"),
+    ("neighbors", "cat", "dog"),
+    ("neighbors", "cat", "--in", "the cat sat", "--in", "a cat ran"),
+]
+VIEWS = [
+    ("lens", "--track", " cat", "the cat sat"),
+    ("attention", "--mean", "the cat sat"),
+    ("explain", "--temp", "0", "the cat sat"),
+    ("neighbors", "--from", "cat - dog + mat"),
+]
+
+
+def flags_of(model: Path, argv: tuple[str, ...], files: Path | None = None) -> list[str]:
+    """A command line for the kernels, what it shows written to files too where one is given."""
+    name, *rest = argv
+    flags = [name, "-m", str(model), "--dtype", "float32", *rest]
+    if name == "complete" and "--temp" not in rest:
+        flags += ["--temp", "1.5"]
+    if files is not None:
+        flags += ["--json", "--npz", f"{files / name}.npz", "--html", f"{files / name}.html"]
+    return flags
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def given(
+    tiny_model: Path, files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, ...], tuple[int, str, str, list[str]]]:
+    """What each command gave in one process that has nothing of ours, packed weights neither."""
+    home = tmp_path_factory.mktemp("home")
+    lines = [flags_of(tiny_model, each) for each in TEXTS]
+    lines += [flags_of(tiny_model, each, files) for each in VIEWS]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH],
+        cwd=ROOT,
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={
+            **{n: value for n, value in os.environ.items() if not n.startswith("GPTCLI_")},
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "XDG_RUNTIME_DIR": str(home),
+            "GPTCLI_DATA_DIR": str(home / "data"),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip([*TEXTS, *VIEWS], json.loads(done.stdout), strict=True))
 
 
 @needs_kernels
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ("complete", "-q", "-n", "9", "--seed", "3", "the cat"),
-        ("complete", "-q", "-n", "5", "--samples", "3", "--seed", "5", "--heal", "the ca"),
-        (
-            "complete",
-            "-q",
-            "-n",
-            "9",
-            "--top-p",
-            "0.8",
-            "--repeat-penalty",
-            "1.2",
-            "--seed",
-            "8",
-            "a",
-        ),
-        ("complete", "-q", "-n", "9", "--temp", "0", "--fail-below", "1e-9", "the cat"),
-        ("chat", "-q", "-n", "5", "--seed", "4", "the cat"),
-        ("choose", "the cat", "--choice", " sat", "--choice", " ran away"),
-        ("score", "the cat sat on the mat"),
-        ("top-k", "--stages", "the cat"),
-        ("tree", "--depth", "2", "--width", "2", "the cat"),
-        ("lens", "the cat sat"),
-        ("attention", "the cat sat"),
-        ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
-        ("explain", "--shapes", "the cat sat"),
-        ("neighbors", "cat", "dog"),
-        ("neighbors", "cat", "--in", "the cat sat", "--in", "a cat ran"),
-    ],
-    ids=lambda argv: " ".join(argv[:4]),
-)
-def test_the_kernels_need_no_torch(tiny_model, argv, monkeypatch):
+@pytest.mark.parametrize("argv", TEXTS, ids=lambda argv: " ".join(argv[:4]))
+def test_the_kernels_need_no_torch(tiny_model, argv, given, monkeypatch):
     """Catches an import of torch anywhere on the way, and text that is not that of torch.
 
     Weights are packed on that way too, as at the first start of a model.
     """
-    name, *rest = argv
-    flags = [name, "-m", str(tiny_model), "--dtype", "float32", *rest]
-    if name == "complete" and "--temp" not in rest:
-        flags += ["--temp", "1.5"]
-    done = without_torch(tiny_model, *flags)
+    code, ours, err, heavy = given[argv]
+    assert code == 0 and ours, err
+    assert not heavy
     monkeypatch.setenv("GPTCLI_CPU_FEATURES", "none")
-    ours, theirs = done.stdout.decode(), run(*flags).text
-    assert ours
-    if name in {"complete", "chat"}:
+    theirs = run(*flags_of(tiny_model, argv)).text
+    if argv[0] in {"complete", "chat"}:
         assert ours == theirs
     for mine, other in zip(ours.split(), theirs.split(), strict=True):
         # Numbers are printed with more digits than sums in another order have in common.
@@ -83,79 +140,12 @@ def test_the_kernels_need_no_torch(tiny_model, argv, monkeypatch):
 
 
 @needs_kernels
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ("lens", "--track", " cat", "the cat sat"),
-        ("attention", "--mean", "the cat sat"),
-        ("explain", "--temp", "0", "the cat sat"),
-        ("neighbors", "--from", "cat - dog + mat"),
-    ],
-    ids=lambda argv: argv[0],
-)
-def test_numbers_and_pages_of_views_need_no_torch(tiny_model, tmp_path, argv):
+@pytest.mark.parametrize("argv", VIEWS, ids=lambda argv: argv[0])
+def test_numbers_and_pages_of_views_need_no_torch(argv, given, files):
     """Catches tensors in what is written to files."""
-    name, *rest = argv
-    npz, page = tmp_path / "a.npz", tmp_path / "a.html"
-    files = ["--json", "--npz", str(npz), "--html", str(page)]
-    done = without_torch(
-        tiny_model, name, "-m", str(tiny_model), "--dtype", "float32", *files, *rest
-    )
-    assert json.loads(done.stdout)["dtype"] == "float32"
-    assert npz.stat().st_size and page.stat().st_size
-
-
-def without_torch(model: Path, *flags: str) -> subprocess.CompletedProcess[bytes]:
-    """A command in a process of its own, which must not import anything heavy."""
-    # Weights are packed with torch's help, once.
-    assert run("complete", "-m", str(model), "--dtype", "float32", "-n", "1", "a").code == 0
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *flags], cwd=ROOT, capture_output=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert not HEAVY & set(done.stderr.decode().splitlines()[-1].split())
-    return done
-
-
-#: What a command does without that has one text for a pipe, of a model that was packed before.
-UNUSED = {
-    *("typer", "rich", "pydantic", "tomllib", "subprocess", "logging", "concurrent.futures"),
-    *("gptcli.cli.app", "gptcli.engine.cpu.packing.pack", "gptcli.engine.cpu.packing.parameters"),
-    *("gptcli.engine.cpu.packing.made_file", "gptcli.engine.cpu.run.calibration"),
-    *("gptcli.engine.weights.quantised", "gptcli.models.pip_download", "gptcli.models.hub"),
-}
-#: For each module of ours whether the dataclasses in it are declared by the library.
-DECLARED = """
-import dataclasses
-print(*(n for n, m in sys.modules.items() if n.startswith("gptcli.") and n != "gptcli.plain"
-        and getattr(m, "dataclass", None) is dataclasses.dataclass), file=sys.stderr)
-"""
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ("complete", "-n", "1", "--temp", "0", "the cat"),
-        ("complete", "-n", "2", "--top-k", "5", "--seed", "1", "--json", "the cat"),
-        ("top-k", "the cat"),
-        ("score", "the cat sat"),
-        ("choose", "--winner", "the cat", "--choice", " sat", "--choice", " ran"),
-        ("tokens", "the cat"),
-    ],
-    ids=lambda argv: " ".join(argv[:6]),
-)
-def test_a_short_command_waits_for_nothing_that_it_does_not_use(tiny_model, argv):
-    """Catches an import at the top of a file, or a dataclass of the library's, that every command
-    of a shell's loop pays for."""
-    name, *rest = argv
-    quiet = () if name in {"tokens", "choose"} else ("-q",)
-    line = [name, "-m", str(tiny_model), *quiet, *rest]
-    without_torch(tiny_model, *line)
-    code = SCRIPT.replace("sys.exit", DECLARED + "sys.exit")
-    done = subprocess.run(
-        [sys.executable, "-c", code, *line], capture_output=True, text=True, check=True, timeout=60
-    )
-    *_, loaded, declared = done.stderr.splitlines()
-    assert not UNUSED & set(loaded.split())
-    assert declared == ""
+    code, text, err, heavy = given[argv]
+    assert code == 0, err
+    assert not heavy
+    assert json.loads(text)["dtype"] == "float32"
+    for kind in ("npz", "html"):
+        assert Path(f"{files / argv[0]}.{kind}").stat().st_size

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -16,16 +17,35 @@ from gptcli.engine.asking.draws import Draws
 from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import family_of
+from gptcli.engine.model.families import family_of, read_spec
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
-from tests.golden_cases import CASES as MADE
+from tests.engine.mechanisms import cover, mechanisms
 from tests.opening import load
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CASES = sorted(str(p.parent.relative_to(GOLDENS)) for p in GOLDENS.glob("*/*/config.json"))
-#: Those of whose decoders something is new: what holds for all ways through them is tested there.
-WAYS = [case for case in CASES if case not in MADE or not MADE[case].repeats]
+
+
+def _specs() -> dict[str, ModelSpec]:
+    configs = {case: json.loads((GOLDENS / case / "config.json").read_text()) for case in CASES}
+    return {case: read_spec(ConfigFields(case, config))[1] for case, config in configs.items()}
+
+
+SPECS = _specs()
+#: They have every mechanism: what holds for all ways through a model is tested there in every run.
+WAYS = cover({case: mechanisms(spec) for case, spec in SPECS.items()})
+
+
+def few_of(cases: Iterable[str], few: Collection[str], *, of: str = "case") -> pytest.MarkDecorator:
+    """A test of each: those of few in every run, the others under the marker `families`."""
+    others = {case: pytest.param(case, marks=pytest.mark.families) for case in cases}
+    return pytest.mark.parametrize(of, [c if c in few else others[c] for c in others])
+
+
+#: A test of the golden checkpoints, of which WAYS are enough for every run.
+every_way = few_of(CASES, WAYS)
 
 
 def by_rules(families: Iterable[str]) -> list[str]:

@@ -41,7 +41,7 @@ _wishes = st.builds(
     frequency_penalty=st.just(0.0) | st.floats(-2, 2),
     logit_bias=st.just(()) | st.just(((1, 2.5), (3, -INF), (1, -1.0))),
 )
-quick = settings(max_examples=150, deadline=None)
+quick = settings(max_examples=50, deadline=None)
 
 
 def both(rows: list[list[float]]) -> tuple[np.ndarray, torch.Tensor]:

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from gptcli.backends.local.merging import merge
-from gptcli.engine.model.families import supported
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import family_of, supported
+from gptcli.engine.model.rules import Rules
 from gptcli.types.models import AdapterRef, ModelDir
-from tests.engine.helpers import CASES, GOLDENS, by_rules, whole
+from tests.engine.helpers import CASES, GOLDENS, SPECS, by_rules, few_of, whole
+from tests.engine.mechanisms import cover, storing
 from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_lora import apart_by, logits
 from tests.engine.weights.test_quantised import CASES as FORMS
@@ -32,10 +35,17 @@ def _is_tied(case: str) -> bool:
     return bool(config.get("tie_word_embeddings"))
 
 
+def rules_of(case: str) -> Rules:
+    family = family_of(ConfigFields("", {"model_type": case.split("/")[0]}))
+    return family.rules(SPECS[case])
+
+
 _WHOLE = [case for case in CASES if (GOLDENS / case / "model.safetensors").exists()]
 BY_FAMILY = {case.split("/")[0]: case for case in sorted(_WHOLE, key=_is_tied)} | _CHOSEN
 #: What names and cuts tensors is all that either has to do with.
 OWN_RULES = by_rules(BY_FAMILY)
+#: They have every way to store a matrix: names are other data in the same places.
+FEW = cover({name: storing(rules_of(BY_FAMILY[name])) for name in OWN_RULES if name != "llama4"})
 ATTENTION = ["q_proj", "v_proj"]
 LATENTS = ("kv_a_proj_with_mqa", "kv_b_proj")
 #: Where all linear layers are more than those of the text, or are no layers in transformers.
@@ -64,7 +74,7 @@ def test_there_is_a_checkpoint_of_every_family():
 
 
 # transformers 5.24 runs no text through Llama 4 with its vision model.
-@pytest.mark.parametrize("family", [name for name in OWN_RULES if name != "llama4"])
+@few_of((name for name in OWN_RULES if name != "llama4"), FEW, of="family")
 def test_adapters_equal_peft(tmp_path, monkeypatch, family):
     """Catches an update that lands on other rows than those of its module: cut, turned, fused.
 

@@ -23,12 +23,11 @@ from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.attention import attend_written_out
 from tests.engine.cpu.helpers import SETS, kernels_of
-from tests.engine.helpers import GOLDENS, WAYS, rows_of, runner_of, whole
+from tests.engine.helpers import GOLDENS, SPECS, WAYS, every_way, few_of, rows_of, runner_of, whole
 from tests.golden_cases import CASES as MADE
 from tests.opening import load
 
 NEAR = {"rtol": 0, "atol": 1e-5}
-every_case = pytest.mark.parametrize("case", WAYS)
 both = pytest.mark.parametrize("through", ["torch", *["kernels"] * bool(SETS)])
 
 
@@ -85,7 +84,7 @@ def probed(runner: Runner, row, positions: range, chunk: int = 512):
 
 def test_four_kinds_of_attention_are_among_the_cases():
     """Catches goldens without what makes attention differ, with which the tests would say less."""
-    specs = {case: runner_of(case).spec for case in WAYS}
+    specs = {case: SPECS[case] for case in WAYS}
     assert any(spec.group > 1 for spec in specs.values())
     assert any(each.window for spec in specs.values() for each in spec.each_layer)
     assert any(spec.blocks != "serial" for spec in specs.values())
@@ -95,7 +94,7 @@ def test_four_kinds_of_attention_are_among_the_cases():
     assert any(spec.alibi for spec in specs.values())
 
 
-@pytest.mark.parametrize("case", [case for case in WAYS if MADE[case].attention == "eager"])
+@few_of((case for case in MADE if MADE[case].attention == "eager"), WAYS)
 @pytest.mark.parametrize("chunk", [7])
 @both
 def test_attention_weights_equal_transformers(case, chunk, through):
@@ -108,7 +107,7 @@ def test_attention_weights_equal_transformers(case, chunk, through):
         near(seen.of(layer), expected)
 
 
-@every_case
+@every_way
 @both
 def test_streams_equal_transformers(case, through):
     """Catches an embedding without its scale, positions or norm, and layers that are off by one.
@@ -129,7 +128,7 @@ def test_streams_equal_transformers(case, through):
     near(runner.normed(streams.after(runner.spec.layers - 1)), theirs[-1], atol)
 
 
-@every_case
+@every_way
 @pytest.mark.parametrize("chunk", [7])
 @both
 def test_the_parts_add_up(case, chunk, through):
@@ -140,7 +139,7 @@ def test_the_parts_add_up(case, chunk, through):
     near(streams.added_up(runner), last, 1e-5)
 
 
-@every_case
+@every_way
 @both
 def test_the_last_read_out_is_what_the_model_says(case, through):
     """Catches a read-out without the final norm, the head's bias, the scale or the soft-cap."""
@@ -160,7 +159,7 @@ def test_the_last_read_out_is_what_the_model_says(case, through):
     assert equal(logits, runner.prefill([row], runner.new_state()))
 
 
-@every_case
+@every_way
 @pytest.mark.parametrize("chunk", [4])
 @both
 def test_a_window_is_a_part_of_the_whole(case, chunk, through):
@@ -179,7 +178,7 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
         assert equal(streams.after(layer), every.after(layer)[9:23])
 
 
-@every_case
+@every_way
 @both
 def test_decode_steps_are_probed_as_well(case, through):
     """Catches a step whose mask or place is that of a prefill."""
@@ -218,7 +217,7 @@ def test_weights_times_values_are_what_attention_gathers(softcap, with_sinks, bi
     near(arrays, found, 1e-6)
 
 
-@every_case
+@every_way
 def test_parts_hold_every_parameter(case):
     """Catches a tensor that is left out or counted twice, experts and tied tables among them."""
     runner = runner_of(case)
@@ -241,7 +240,7 @@ def test_parts_hold_every_parameter(case):
 
 
 @pytest.mark.skipif(not SETS, reason="the kernels were not built")
-@every_case
+@every_way
 def test_both_runners_list_the_same_parameters(case):
     """Catches a parameter that the kernels' list lacks, or tells in another shape."""
     assert dict(kernels_of(case).shapes()) == dict(runner_of(case).shapes())

@@ -18,9 +18,9 @@ from gptcli.engine.runner import Runner
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.runner import TorchRunner
 from tests.engine.cpu.helpers import SETS, kernels_of, model_of, parameters_of
-from tests.engine.helpers import WAYS, rows_of, runner_of
+from tests.engine.helpers import SPECS, WAYS, rows_of, runner_of
 
-CASES = [case for case in WAYS if runner_of(case).spec.carrying]
+CASES = [case for case in WAYS if SPECS[case].carrying]
 both = pytest.mark.parametrize("through", ["torch", *SETS])
 
 
@@ -42,13 +42,13 @@ def lengths_by_hand(runner: Runner, row, layer: int) -> np.ndarray:
 
 def test_both_kinds_are_among_the_cases():
     """Catches tests that say nothing of one of them."""
-    mixers = [runner_of(case).spec.each_layer[layer_of(case)].mixer for case in CASES]
+    mixers = [SPECS[case].each_layer[layer_of(case)].mixer for case in CASES]
     assert {memories(mixer) > 1 for mixer in mixers} == {True, False}
 
 
 def layer_of(case: str) -> int:
     """The first one that carries a state."""
-    return runner_of(case).spec.carrying[0]
+    return SPECS[case].carrying[0]
 
 
 @pytest.mark.parametrize("case", CASES)

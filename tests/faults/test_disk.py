@@ -156,9 +156,10 @@ def making(data: Path, tmp_path: Path) -> Work:
     return Work(("-c", code, str(directory)), lambda: _clear(data), check, forgives=True)
 
 
-KILLED_AT = ("session", "making", pytest.param("packing", marks=needs_kernels), "conversion")
-#: An export is written as a session is.
-WORK = (*KILLED_AT, "export", pytest.param("merge", marks=pytest.mark.faults))
+WORK = (
+    *("session", "making", pytest.param("packing", marks=needs_kernels), "conversion", "export"),
+    pytest.param("merge", marks=pytest.mark.faults),
+)
 
 
 @pytest.fixture
@@ -223,7 +224,16 @@ def test_a_disk_that_fails(
         work.check()
 
 
-@pytest.mark.parametrize("kind", KILLED_AT)
+@pytest.mark.parametrize(
+    "kind",
+    # By the same hand as these are written the others are, which take longer to begin.
+    [
+        "session",
+        "conversion",
+        pytest.param("making", marks=pytest.mark.faults),
+        pytest.param("packing", marks=[needs_kernels, pytest.mark.faults]),
+    ],
+)
 @scale.number(100)
 def test_kill_9(kind: str, times: int, machine: Disk, request: pytest.FixtureRequest) -> None:
     """Half a file under its own name, or a part that nobody ever removes."""

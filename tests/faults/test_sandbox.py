@@ -111,7 +111,7 @@ def test_every_bomb_is_an_error(place: int) -> None:
 def test_by_the_real_binary(chat_model: Path, tmp_path: Path) -> None:
     """Catches a boundary of the tool that an error of a template does not pass as one line."""
     deed = "{{ lipsum.__globals__['os'].system('touch reached') }}"
-    for source in (deed, FORMS[0], BOMBS[3], BOMBS[-7]):
+    for source in (deed, BOMBS[3]):
         (tmp_path / "x.jinja").write_text(source)
         done = subprocess.run(
             [

@@ -145,15 +145,15 @@ def test_a_loop_of_the_shell_ends_at_the_first_ctrl_c() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "ready"),
+    ("flags", "ready", "number"),
     [
-        (["chat", "-m", "echo"], "?25h"),
-        (["top-k", "--pick", "the cat", "-m"], "q leaves"),
-        (["explain", "--step", "the cat", "-m"], "q leaves"),
+        (["chat", "-m", "echo"], "?25h", signal.SIGTERM),
+        (["chat", "-m", "echo"], "?25h", signal.SIGHUP),
+        (["top-k", "--pick", "the cat", "-m"], "q leaves", signal.SIGTERM),
+        (["explain", "--step", "the cat", "-m"], "q leaves", signal.SIGHUP),
     ],
-    ids=["chat", "pick", "step"],
+    ids=["chat ended", "chat hung up", "pick", "step"],
 )
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_as_it_was(
     flags: list[str], ready: str, number: int, tiny_model: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gptcli import __main__ as main_module
+from tests.conftest import NOWHERE
 
 #: Names that gptcli or what it uses imports, early and late.
 MODULES = (
@@ -37,15 +39,19 @@ def plant(directory: Path, told: Path) -> None:
     (directory / "matplotlibrc").write_text("figure.facecolor: red\nbackend: module://json\n")
 
 
-@pytest.fixture
-def planted(chat_model: Path, tmp_path: Path) -> tuple[Path, Path]:
+def planted_in(directory: Path, model: Path) -> tuple[Path, Path]:
     """(a model directory with modules in it, the file that they would write)."""
-    place, told = tmp_path / "untrusted", tmp_path / "told"
+    place, told = directory / "untrusted", directory / "told"
     place.mkdir()
-    for path in chat_model.iterdir():
+    for path in model.iterdir():
         shutil.copy(path, place / path.name)
     plant(place, told)
     return place, told
+
+
+@pytest.fixture
+def planted(chat_model: Path, tmp_path: Path) -> tuple[Path, Path]:
+    return planted_in(tmp_path, chat_model)
 
 
 def run(
@@ -115,16 +121,57 @@ ASKED: dict[str, tuple[str, ...]] = {
 }
 
 
+#: Runs command lines as `gptcli` would; writes what each ended with, and which modules were run.
+EACH = """
+import json, pathlib, sys
+told, lines, found = (*map(pathlib.Path, sys.argv[1:]), [])
+from gptcli import __main__, signals
+__main__._leave_working_directory()
+signals.install()
+from gptcli.cli.boundary import main
+for argv in json.loads(lines.read_text()):
+    print(*argv, file=sys.stderr)
+    found.append((main(argv), told.read_text() if told.exists() else ""))
+    told.unlink(missing_ok=True)
+lines.write_text(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def given(
+    chat_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, tuple[int, str]], str]:
+    """(what each of ASKED ended with and which modules it ran, what they said).
+
+    Python starts once for all, which is most of what they take. None is found there by the
+    process itself, but for what it imports late; each starts its own children.
+    """
+    directory = tmp_path_factory.mktemp("asked")
+    place, told = planted_in(directory, chat_model)
+    script, lines = directory / "scripts" / "each.py", directory / "lines"
+    script.parent.mkdir()
+    script.write_text(EACH)
+    lines.write_text(json.dumps([*ASKED.values()]))
+    argv = [sys.executable, str(script), str(told), str(lines)]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HF_HOME"):
+            patch.setenv(name, str(directory / "home"))
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("HF_ENDPOINT", NOWHERE)
+        done = run(place, argv, home=directory / "data")
+    assert done.returncode == 0, done.stderr
+    return dict(zip(ASKED, json.loads(lines.read_text()), strict=True)), done.stderr
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("argv", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("name", ASKED)
 def test_every_command_in_a_models_directory(
-    argv: tuple[str, ...], planted: tuple[Path, Path], tmp_path: Path
+    name: str, given: tuple[dict[str, tuple[int, str]], str]
 ) -> None:
     """Catches a child, or an import that comes late, of another command."""
-    place, told = planted
-    done = run(place, COMMAND, *argv, home=tmp_path / "data")
-    assert not told.exists(), told.read_text()
-    assert done.returncode == (3 if "no-such-model" in argv else 0), done.stderr
+    (code, ran), said = given[0][name], given[1]
+    assert not ran
+    assert code == (3 if "no-such-model" in ASKED[name] else 0), said
 
 
 def test_the_working_directory_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every family in the types that people have, against transformers on the dequantised weights.
+"""Every mechanism in the types that people have, against transformers on the dequantised weights.
 
 Blocks are read back by the gguf package and put into a file of floats, which transformers gets as a
 checkpoint; the kernels run the file of blocks itself.
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
 from transformers import AutoModelForCausalLM
@@ -21,10 +20,11 @@ from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.describe import describe
 from tests.engine.cpu.helpers import Session, library, needs_kernels
+from tests.engine.helpers import few_of
 from tests.models import gguf_export
 from tests.models.conftest import VOCABULARY, add_tokenizer
 from tests.models.test_gguf_blocks import in_place
-from tests.models.test_gguf_families import CASES, checkpoint, imported
+from tests.models.test_gguf_families import CASES, FEW, checkpoint, imported
 from tests.opening import parameters, spec_of
 
 pytestmark = needs_kernels
@@ -47,7 +47,7 @@ def q8_0(name: str) -> Kind:
     return Kind.F32 if name.endswith(".bias") else Kind.Q8_0
 
 
-@pytest.mark.parametrize("case", CASES)
+@few_of(CASES, FEW)
 def test_every_family(tmp_path: Path, case: str) -> None:
     """Catches a kind, an order of rows or a scale that is wrong in one family alone."""
     fields = CASES[case][1]

@@ -15,9 +15,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from gptcli.engine.model.config_fields import ConfigFields
+from gptcli.engine.model.families import read_spec
 from gptcli.errors import ModelError
 from gptcli.models.gguf import families
 from gptcli.models.gguf.convert import convert
+from tests.engine.mechanisms import cover, mechanisms
 from tests.models import gguf_export
 from tests.models.conftest import VOCABULARY, add_tokenizer
 
@@ -190,6 +193,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         | {"rope_parameters": YARN | {"truncate": False, "beta_slow": 1.0}},
     ),
 }
+
+
+#: They have every mechanism that these cases have.
+FEW = cover(
+    {
+        case: mechanisms(read_spec(ConfigFields(case, fields | {"model_type": kind}))[1])
+        for case, (kind, fields) in CASES.items()
+    }
+)
 
 
 def checkpoint(

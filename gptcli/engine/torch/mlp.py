@@ -126,20 +126,25 @@ class Mixture(nn.Module):
 
     def route(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens, width) → shares, float32, and the experts that they are of, (tokens, chosen)."""
-        spec, cap = self.spec, self.spec.router_softcap
+        cap = self.spec.router_softcap
         scores = self.router(flat.to(self._router_dtype)).float()
         if cap is not None:
             scores = cap * torch.tanh(scores / cap)
-        chances = scores.sigmoid() if spec.score == "sigmoid" else scores.softmax(dim=-1)
-        ranks = chances if self.correction is None else chances + self.correction
-        if spec.groups is not None:
-            ranks = ranks.masked_fill(~_in_best_groups(ranks, spec.groups), -torch.inf)
-        chosen = ranks.topk(spec.chosen, dim=-1).indices
+        sigmoid = self.spec.score == "sigmoid"
+        chances = scores.sigmoid() if sigmoid else scores.softmax(dim=-1)
+        chosen = self.choose(chances)
         shares = chances.gather(-1, chosen)
-        if spec.normalised:
+        if self.spec.normalised:
             shares = shares / shares.sum(dim=-1, keepdim=True).clamp(min=LEAST_SUM)
-        shares = shares * spec.scale
-        return (shares * self.expert_scales[chosen] if spec.apart else shares), chosen
+        shares = shares * self.spec.scale
+        return (shares * self.expert_scales[chosen] if self.spec.apart else shares), chosen
+
+    def choose(self, chances: Tensor) -> Tensor:
+        """(tokens, experts) → the experts that run, (tokens, chosen)."""
+        ranks = chances if self.correction is None else chances + self.correction
+        if self.spec.groups is not None:
+            ranks = ranks.masked_fill(~_in_best_groups(ranks, self.spec.groups), -torch.inf)
+        return ranks.topk(self.spec.chosen, dim=-1).indices
 
     @property
     def _router_dtype(self) -> torch.dtype:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,31 +17,38 @@ SERVERS = ("vllm", "llama-server")
 
 @pytest.fixture(scope="module")
 def again():
-    """What each case prints now, and printed then, by server and case."""
-    found = {}
-    for name in SERVERS:
-        answer, printed = replaying(name)
-        with serving(answer) as served:
-            found[name] = {case: (ran(case, served), printed[case]) for case in CASES}
-    return found
+    """What a case prints now, and printed then, by server and case."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def server(name):
+            answer, printed = replaying(name)
+            return stack.enter_context(serving(answer)), printed
+
+        @functools.cache
+        def both(name, case):
+            served, printed = server(name)
+            return ran(case, served), printed[case]
+
+        yield both
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("server", SERVERS)
 def test_recorded_exchanges(again, server, case):
     """Catches a question that is asked in another way, and an answer that is read in another."""
-    now, then = again[server][case]
+    now, then = again(server, case)
     assert now == then
 
 
 def said(again, server, case):
-    return json.loads(again[server][case][0]["out"])
+    return json.loads(again(server, case)[0]["out"])
 
 
 def test_two_servers_and_one_model(again):
     """Catches numbers that are not those of the model: two programs computed them."""
     for case in ("complete", "complete-stop", "complete-bias", "chat", "few-shot", "few-shot-chat"):
-        assert again["vllm"][case][0] == again["llama-server"][case][0]
+        assert again("vllm", case)[0] == again("llama-server", case)[0]
     for case in ("top-k", "tree", "complete-json", "chat-json"):
         one, other = (list(logprobs(said(again, name, case))) for name in SERVERS)
         assert [token for token, _ in one] == [token for token, _ in other]

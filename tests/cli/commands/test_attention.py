@@ -99,9 +99,8 @@ FLAGS = [
 ]
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize(("width", "colour"), [(40, True), (80, False), (200, True)])
 @pytest.mark.parametrize("flags", FLAGS)
-@pytest.mark.parametrize("colour", [True, False])
 def test_lines_fit_the_terminal(attention, width, flags, colour, monkeypatch):
     """Catches a line that breaks, shared keys and values that go unsaid, colours unasked for."""
     monkeypatch.setenv("COLUMNS", str(width))

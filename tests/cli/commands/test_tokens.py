@@ -107,12 +107,12 @@ def test_bad_command_lines(tokens, argv, code, part):
     assert_one_line(tokens(*argv), code, part)
 
 
-@pytest.mark.parametrize("argv", [["a"], ["--json", "a"], ["--decode", "1"]], ids=" ".join)
-def test_torch_is_never_imported(tiny_model, argv):
+def test_torch_is_never_imported(tiny_model):
     """Catches seconds of start-up for a command that needs no engine."""
     code = (
         "import sys\nfrom gptcli.cli.boundary import main\n"
-        f"assert main(['tokens', '-m', {str(tiny_model)!r}, *{argv!r}]) == 0\n"
+        "for argv in (['a'], ['--json', 'a'], ['--decode', '1']):\n"
+        f"    assert main(['tokens', '-m', {str(tiny_model)!r}, *argv]) == 0\n"
         "assert 'tokenizers' in sys.modules\n"
         "assert not {'torch', 'numpy', 'safetensors'} & set(sys.modules), sorted(sys.modules)"
     )

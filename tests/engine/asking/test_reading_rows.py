@@ -26,7 +26,6 @@ RUNNERS = {
     "window": lambda: runner_of("mistral/window"),
     "state": lambda: runner_of("lfm2/options"),
 }
-every_runner = pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
 
 
 def texts(count=12):
@@ -86,13 +85,19 @@ def by_row(told, count):
     return rows
 
 
-@every_runner
-@pytest.mark.parametrize(("pages", "most"), [(200, 64), (200, 3), (200, 1), (9, 64), (9, 2)])
+@pytest.mark.parametrize(
+    ("runner", "pages", "most"),
+    [
+        *((name, 200, 64) for name in RUNNERS),
+        # Who waits for whom is the same for each of them.
+        *(("state", pages, most) for pages, most in [(200, 3), (200, 1), (9, 64), (9, 2)]),
+    ],
+)
 def test_each_is_told_what_it_is_alone(runner, pages, most, monkeypatch):
     """Catches a place that is one off, numbers of another row, and rows that wait for ever for one
     that waits for them where pages are few.
     """
-    runner = runner()
+    runner = RUNNERS[runner]()
     monkeypatch.setattr("gptcli.engine.asking.running_batch.CHUNK", 7)
     monkeypatch.setattr("gptcli.engine.asking.running_batch.HEAD_ROWS", 5)
     batch = RunningBatch(runner, pages=pages, most=most, page_size=4)

@@ -95,13 +95,19 @@ def questions(runner, count=14):
         )
 
 
-@every_runner
-@pytest.mark.parametrize(("pages", "most"), [(200, 64), (200, 3), (14, 64)])
+@pytest.mark.parametrize(
+    ("runner", "pages", "most"),
+    [
+        *((name, 200, 64) for name in RUNNERS),
+        # Who waits for whom is the same for each of them.
+        *(("memories", pages, most) for pages, most in [(200, 3), (14, 64)]),
+    ],
+)
 def test_each_is_as_alone(runner, pages, most, monkeypatch):
     """Catches a row that sees another's keys, a prefix of other tokens, a seed or history that is
     mixed up, and what was lost with the pages of a text that had to wait.
     """
-    runner = runner()
+    runner = RUNNERS[runner]()
     monkeypatch.setattr("gptcli.engine.asking.running_batch.SLICE", 5)
     monkeypatch.setattr("gptcli.engine.asking.running_batch.CHUNK", 7)
     batch = RunningBatch(runner, pages=pages, most=most, page_size=4)

@@ -13,10 +13,9 @@ from tests.engine.cpu.helpers import (
     needs_kernels,
     parameters_of,
 )
-from tests.engine.helpers import CASES, WAYS, rows_of, runner_of, whole
+from tests.engine.helpers import CASES, every_way, rows_of, runner_of, whole
 
 pytestmark = needs_kernels
-every_case = pytest.mark.parametrize("case", WAYS)
 
 
 def session(case: str, instructions: str, batch: int = 1, **flags) -> Session:
@@ -39,7 +38,7 @@ def test_all_positions_equal_torch(case, instructions):
 
 
 @every_set
-@every_case
+@every_way
 def test_chunks_equal_the_whole(case, instructions):
     """Catches wrong positions or windows where earlier tokens are in the cache."""
     row = rows_of(case)[0]
@@ -51,7 +50,7 @@ def test_chunks_equal_the_whole(case, instructions):
 
 
 @every_set
-@every_case
+@every_way
 def test_rows_of_unequal_length_equal_rows_alone(case, instructions):
     """Catches rows that see each other's keys, in prefills, decoding, and both in one call."""
     a, b = rows_of(case)

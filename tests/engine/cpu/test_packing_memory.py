@@ -21,7 +21,8 @@ from gptcli.models.gguf import in_place
 from tests.engine.cpu.helpers import needs_kernels
 from tests.models.conftest import VOCABULARY, add_tokenizer, finish
 
-WIDTH, HIDDEN, LAYERS = 1024, 4096, 8
+#: As few layers as are more than what packing may take.
+WIDTH, HIDDEN, LAYERS = 1024, 4096, 5
 MB = 1 << 20
 #: Packs argv[1] into a file; tells by how much memory grew, and how large the file is.
 CODE = """

@@ -27,13 +27,13 @@ from tests.engine.cpu.helpers import (
     parameters_of,
 )
 from tests.engine.cpu.small import SPEC, small_model
-from tests.engine.helpers import CASES, rows_of, runner_of
+from tests.engine.helpers import every_way, rows_of, runner_of
 
 pytestmark = [needs_kernels, pytest.mark.slow]
 INT4 = Kinds(Kind.Q4_1, Kind.Q8_0, Kind.FLOAT32)
 
 
-@pytest.mark.parametrize("case", CASES)
+@every_way
 def test_any_number_of_threads_gives_the_same_bytes(case):
     """Catches a sum whose order depends on how rows or positions are shared out."""
     decoder = runner_of(case).decoder

@@ -12,7 +12,7 @@ from gptcli.engine.cpu.run.runner import KernelRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model
-from tests.engine.helpers import CASES, Recorder, rows_of, runner_of
+from tests.engine.helpers import Recorder, every_way, rows_of, runner_of
 
 pytestmark = needs_kernels
 KINDS = {
@@ -46,7 +46,7 @@ def test_a_probed_pass_gives_the_same_bits(instructions, dtype, threads):
         assert np.array_equal(*(cache.layers[layer].keys for cache in caches))
 
 
-@pytest.mark.parametrize("case", CASES)
+@every_way
 def test_every_family_gives_the_same_bits(case):
     """Catches a way through a block, of parallel blocks or a mixture, that only a probe takes."""
     runner, row = kernels_of(case), rows_of(case)[0]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from torch import nn
 
 from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.latents import LatentAttention, OfHeads
 from gptcli.engine.torch.runner import TorchRunner
@@ -31,10 +34,11 @@ from tests.engine.cpu.helpers import (
     parameters_of,
 )
 from tests.engine.cpu.small import SPEC, small_model
-from tests.engine.helpers import WAYS, rows_of, runner_of
+from tests.engine.helpers import CASES, SPECS, WAYS, few_of, rows_of, runner_of
+from tests.engine.mechanisms import cover, mechanisms
+from tests.golden_cases import CASES as MADE
 
 pytestmark = needs_kernels
-every_case = pytest.mark.parametrize("case", WAYS)
 #: The bodies and heads that are offered; tables stay float32, so that only one thing differs.
 MIXTURES = {
     "bfloat16": Kinds(Kind.BFLOAT16, Kind.BFLOAT16, Kind.FLOAT32),
@@ -43,6 +47,13 @@ MIXTURES = {
     "int4": Kinds(Kind.Q4_1, Kind.Q8_0, Kind.FLOAT32),
 }
 
+#: What is rounded to few bits there chooses the experts that it would choose in float32.
+CLEAR = {case: spec for case, spec in SPECS.items() if not MADE[case].close}
+CLEAR_WAYS = cover({case: mechanisms(spec) for case, spec in CLEAR.items()})
+#: They have every matrix that there is: each kind is met there, and one kind in each way.
+MATRICES = cover(
+    {case: {re.sub(r"\d+", "", name) for name in shapes(spec)} for case, spec in CLEAR.items()}
+)
 #: Matrices that are of the tables' kind.
 AS_TABLES = ("router", "shared_gate", "layer_inputs.project")
 
@@ -90,61 +101,53 @@ def _expected(case: str, mixture: str, instructions: str, met: Met) -> torch.Ten
         return decoder.logits(stream)
 
 
-def compared(case: str, mixture: str, instructions: str, met: Met) -> tuple:
+def apart(case: str, mixtures: Sequence[str], instructions: str, met: Met) -> Iterator[np.ndarray]:
+    """How far the logits of the first golden row are from those expected, mixture by mixture."""
     decoder = runner_of(case).decoder
     parameters = parameters_of(decoder)
-    kinds = MIXTURES[mixture]
-    model = model_of(decoder.spec, parameters, instructions, kinds, met=met)
-    (ours,) = Session(model).run([rows_of(case)[0]])
-    return ours, expected(case, mixture, instructions, met).numpy()
+    # One that is here for its mechanisms has all of them in any kind.
+    for mixture in mixtures if case in MATRICES else mixtures[-1:]:
+        model = model_of(decoder.spec, parameters, instructions, MIXTURES[mixture], met=met)
+        (ours,) = Session(model).run([rows_of(case)[0]])
+        yield np.abs(ours - expected(case, mixture, instructions, met).numpy())
 
 
 @every_set
-@every_case
-@pytest.mark.parametrize("mixture", MIXTURES)
-def test_stored_numbers_met_exactly(case, mixture, instructions):
+@few_of(CASES, {*WAYS, *MATRICES})
+def test_stored_numbers_met_exactly(case, instructions):
     """Catches a matrix packed in another's place, kind or scale, in any family."""
-    ours, theirs = compared(case, mixture, instructions, Met.FLOAT32)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-5)
+    for each in apart(case, [*MIXTURES], instructions, Met.FLOAT32):
+        assert each.max() <= 5e-5
 
 
 @every_set
-@every_case
-@pytest.mark.parametrize("mixture", ["bfloat16", "int8", "int4"])
-def test_rounded_activations(case, mixture, instructions):
+@few_of(CLEAR, {*CLEAR_WAYS, *MATRICES})
+def test_rounded_activations(case, instructions):
     """Catches rounding that differs from the reference's, or is left out before some matrix.
 
     A value at the border between two roundings may fall to either side, and shifts what follows
     by a step of 1/254 of its group: so the median is held tightly, and the largest loosely.
     """
-    ours, theirs = compared(case, mixture, instructions, Met.INT8)
-    apart = np.abs(ours - theirs)
-    assert np.median(apart) <= 1e-3
-    assert apart.max() <= 0.1
+    for each in apart(case, ["bfloat16", "int8", "int4"], instructions, Met.INT8):
+        assert np.median(each) <= 1e-3
+        assert each.max() <= 0.1
 
 
 @every_set
-@every_case
-@pytest.mark.parametrize("mixture", ["int8", "int4"])
-def test_activations_of_16_bits(case, mixture, instructions):
+@few_of(CLEAR, MATRICES)
+def test_activations_of_16_bits(case, instructions):
     """Catches a matrix that meets what another one was to meet, or a sum over the wrong columns.
 
     As above, with steps that are 258 times smaller.
     """
-    ours, theirs = compared(case, mixture, instructions, Met.INT16)
-    apart = np.abs(ours - theirs)
-    assert np.median(apart) <= 1e-4
-    assert apart.max() <= 5e-3
+    for each in apart(case, ["int8", "int4"], instructions, Met.INT16):
+        assert np.median(each) <= 1e-4
+        assert each.max() <= 5e-3
 
 
 @every_set
-@every_case
-@pytest.mark.parametrize(
-    ("dtype", "name", "middle", "most"),
-    [(np.uint16, "BFLOAT16", 0.02, 0.05), (np.float16, "FLOAT16", 0.0025, 0.00625)],
-    ids=["bfloat16", "float16"],
-)
-def test_keys_and_values_in_two_bytes(case, dtype, name, middle, most, instructions):
+@few_of(CLEAR, CLEAR_WAYS)
+def test_keys_and_values_in_two_bytes(case, instructions):
     """Catches keys and values read or written as another type, or at another place.
 
     Those in float16 are held eight times as tightly, since they have three more bits.
@@ -152,19 +155,24 @@ def test_keys_and_values_in_two_bytes(case, dtype, name, middle, most, instructi
     decoder, row = runner_of(case).decoder, rows_of(case)[0]
     parameters = parameters_of(decoder)
     model = model_of(decoder.spec, parameters, instructions)
-    whole, short = Session(model), Session(model, dtype=dtype)
+    whole = Session(model)
     (theirs,) = whole.run([row])
-    ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
     # What enters the first layer with keys is the same in both.
     at, latents = decoder.spec.attending[0], decoder.spec.latents is not None
-    kept = [each.layers[at].keys for each in (whole, short)]
-    exact, rounded_ = kept if latents else map(in_order, kept)
-    first = reference.stored(exact.reshape(-1, decoder.spec.head_dim), name)
-    wide = as_float32(rounded_)
-    np.testing.assert_array_equal(wide.reshape(first.shape), first)
-    apart = np.abs(ours - theirs)
-    assert np.median(apart) <= middle
-    assert apart.max() <= most * np.abs(theirs).max()
+    for dtype, name, middle, most in (
+        (np.uint16, "BFLOAT16", 0.02, 0.05),
+        (np.float16, "FLOAT16", 0.0025, 0.00625),
+    ):
+        short = Session(model, dtype=dtype)
+        ours = np.concatenate([short.run([row[:11]])[0], short.run([row[11:]])[0]])
+        kept = [each.layers[at].keys for each in (whole, short)]
+        exact, rounded_ = kept if latents else map(in_order, kept)
+        first = reference.stored(exact.reshape(-1, decoder.spec.head_dim), name)
+        wide = as_float32(rounded_)
+        np.testing.assert_array_equal(wide.reshape(first.shape), first)
+        apart = np.abs(ours - theirs)
+        assert np.median(apart) <= middle
+        assert apart.max() <= most * np.abs(theirs).max()
 
 
 @every_set

@@ -11,9 +11,9 @@ from gptcli.engine.model.rules import Rule
 from gptcli.engine.torch.latents import LatentAttention
 from gptcli.engine.weights.placement import Layout
 from tests.engine.cpu.helpers import SETS, kernels_of
-from tests.engine.helpers import WAYS, rows_of, runner_of
+from tests.engine.helpers import SPECS, rows_of, runner_of
 
-LATENT = [case for case in WAYS if runner_of(case).spec.latents is not None]
+LATENT = [case for case, spec in SPECS.items() if spec.latents is not None]
 NEAR = {"rtol": 0, "atol": 1e-5}
 
 

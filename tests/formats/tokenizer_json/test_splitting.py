@@ -153,21 +153,15 @@ FAST = {name: fast(name) for name in WAYS}
 
 
 @pytest.mark.parametrize("name", STEPS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(text=texts)
 def test_pieces_are_those_of_the_published_pattern(name: str, text: str) -> None:
-    """Catches a part of a pattern lost or in another order, and steps left out."""
+    """Catches a part of a pattern lost or in another order, steps left out, and a way that drops
+    what its pattern does not match.
+    """
     found = [piece for piece, _ in FAST[name].pre_tokenizer.pre_tokenize_str(text)]
     assert found == slow(name, text)
-
-
-@pytest.mark.parametrize("name", STEPS)
-@settings(max_examples=30, deadline=None)
-@given(text=texts)
-def test_nothing_is_lost(name: str, text: str) -> None:
-    """Catches a way that drops what its pattern does not match."""
-    pieces = [piece for piece, _ in FAST[name].pre_tokenizer.pre_tokenize_str(text)]
-    assert b"".join(map(byte_level, pieces)) == text.encode()
+    assert b"".join(map(byte_level, found)) == text.encode()
 
 
 def test_every_way_is_tested() -> None:

@@ -8,6 +8,7 @@ fields have two names. Nothing here imports torch.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -63,9 +64,14 @@ class Family:
     other_names: Mapping[str, str]
 
 
+@functools.cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
+
+
 def supported() -> list[str]:
     """Every model_type that can be loaded."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return list(_names())
 
 
 def listing() -> tuple[FamilyFacts, ...]:

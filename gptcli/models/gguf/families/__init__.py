@@ -7,6 +7,7 @@ llama.cpp's gguf-py; what becomes of them: its convert_hf_to_gguf.py.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -21,10 +22,14 @@ SPELT = {name: name for name in ("ernie4_5", "nemotron_h", "nemotron_h_moe", "se
 SPELT |= {"ernie4_5_moe": "ernie4_5-moe"}
 
 
+@functools.cache
+def _names() -> tuple[str, ...]:
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
 def supported() -> list[str]:
     """Every `general.architecture` that can be converted."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted(SPELT.get(name, name.replace("_", "-")) for name in names)
+    return sorted(SPELT.get(name, name.replace("_", "-")) for name in _names())
 
 
 def plan(header: Header) -> ConversionPlan:
