@@ -21,7 +21,7 @@ PACKAGE = ROOT / "gptcli"
 #: What stands on one floor does not import each other.
 FLOORS = {
     "gptcli": (
-        {"atomic", "children", "errors", "signals", "tasks", "units"},
+        {"atomic", "children", "errors", "plain", "signals", "tasks", "units"},
         {"config", "identity"},
         {"types"},
         {"formats"},
@@ -60,7 +60,8 @@ FLOORS = {
         {"input", "opening", "exports"},
         {"repl", "batching"},
         {"commands"},
-        {"app"},
+        {"app", "direct"},
+        {"usage"},
         {"boundary"},
         {"manual"},
     ),

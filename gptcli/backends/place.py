@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gptcli.config import Endpoint, checked_url, endpoints, key_of
 from gptcli.errors import InputError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import OPENAI, REMOTE, Compute
 from gptcli.types.events import Notice
 from gptcli.types.secret import Secret

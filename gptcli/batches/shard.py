@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from gptcli.plain import dataclass
 
 #: More machines than anybody starts by hand.
 _MOST = 100_000

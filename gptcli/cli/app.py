@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -12,22 +11,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gptcli import __version__
+from gptcli.cli.commands import COMMANDS, GROUPS, HELP
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import words
 from gptcli.cli.flags.flatten import flattened
 from gptcli.cli.guard import guarded
 from gptcli.config import option
 from gptcli.errors import UsageError
-
-#: A command is a file here, and the function in it that has the same name.
-COMMANDS = (
-    *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
-    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
-)
-#: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
-GROUPS = ("sessions", "models")
-#: Also a command, but of no use to be listed: it tells of the others.
-HELP = "help"
+from gptcli.plain import dataclass
 
 EXAMPLES = (
     ("What may come after a text.", 'gptcli complete "Once upon a time"'),

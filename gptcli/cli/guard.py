@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gptcli.errors import ResourceError
 from gptcli.ui.terminal.stream import PipeClosedError
+
+#: So many objects more than are gone, and what cannot be reached is looked for.
+_SELDOM = 50_000
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -26,6 +30,17 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             raise told_apart(error) from error
 
     return wrapper
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """What a model's opening makes and imports mostly stays: what does not is looked for seldom."""
+    before = gc.get_threshold()
+    gc.set_threshold(_SELDOM, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def told_apart(error: OSError) -> Exception:

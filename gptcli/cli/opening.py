@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from gptcli.backends import Backend, find_server, open_backend, settled
 from gptcli.cli.flags.batch import Batch
+from gptcli.cli.guard import opening
 from gptcli.errors import UsageError
 from gptcli.tasks import seen
 from gptcli.types.compute import QUANTISED, Compute
@@ -32,9 +33,10 @@ def open_for(
     """
     check(compute, dtypes)
     here = compute.no_server or (prompts is not None and prompts.in_a_file)
-    found = None if here else _served(compute, messages, weights=weights, prompts=prompts)
-    opening = open_backend(settled(compute), weights=weights, prompts=prompts)
-    return found or watch(opening, messages)
+    with opening():
+        found = None if here else _served(compute, messages, weights=weights, prompts=prompts)
+        begun = open_backend(settled(compute), weights=weights, prompts=prompts)
+        return found or watch(begun, messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from gptcli.config.option import key_of
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 
 #: The table of the user's file that holds a table for each endpoint.
 TABLE = "endpoint"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+
+from gptcli.plain import dataclass
 
 _LARGEST = sys.float_info.max
 

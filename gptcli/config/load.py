@@ -13,7 +13,6 @@ Only endpoints are tables in it (see `config.endpoints`).
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -77,6 +76,8 @@ def _read(path: Path) -> dict[str, object]:
             return {}
         if not path.is_file():
             raise InputError(str(path), "is not a file")
+        import tomllib
+
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(path), f"cannot be read as settings: {error}") from None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from typing import Any
 
 from gptcli.config.limit import Limit
+from gptcli.plain import dataclass
 
 _KEY = "option"
 

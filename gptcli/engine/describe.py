@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from gptcli.engine.model.ties import Ends, settle
 from gptcli.formats import model_files
 from gptcli.formats.model_files import ModelFiles
 from gptcli.formats.stored import StoredFiles
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
@@ -12,6 +11,7 @@ from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:

@@ -24,3 +24,12 @@ def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
     import numpy as np
 
     return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Numbers of any kind, uint16 read as bfloat16, as float32."""
+    import numpy as np
+
+    if array.dtype == np.uint16:
+        return from_bfloat16(array.view(np.uint16))
+    return array.astype(np.float32, copy=False)

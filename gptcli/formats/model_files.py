@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from gptcli.formats import quantization
 from gptcli.formats.gguf import index
 from gptcli.formats.safetensors import stored
 from gptcli.formats.stored import StoredFiles
+from gptcli.plain import dataclass
 
 CONFIG = "config.json"
 #: The tokenizer, and what gzip makes of it: of a large one that gptcli makes, a third.

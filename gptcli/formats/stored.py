@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf.taken import Taken
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gptcli.plain import dataclass
 from gptcli.types.compute import DEFAULT_MODEL
 
 #: Short name → repository on the Hugging Face hub.

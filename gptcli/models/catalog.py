@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gptcli import config
@@ -11,6 +11,7 @@ from gptcli.models import aliases, disk, hub_cache, manifest, packed, store
 from gptcli.models.hub_variants import choose
 from gptcli.models.other_stores import BY_PREFIX, Kept, Store
 from gptcli.models.packed import PackedCopy
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gptcli import atomic, config
@@ -21,6 +21,7 @@ from gptcli.formats.model_files import CONFIG
 from gptcli.formats.safetensors import shards
 from gptcli.models import local
 from gptcli.models.hub_variants import Variant, choose, is_model, variants
+from gptcli.plain import dataclass
 from gptcli.types.models import ModelDir
 
 _MAIN = "main"

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
 from gptcli.formats.gguf import parts
+from gptcli.plain import dataclass
 
 SUFFIX = ".gguf"
 #: What is no model of its own: eyes and ears, statistics for quantising, and drafts.

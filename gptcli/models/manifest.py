@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gptcli
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
+from gptcli.plain import dataclass
 
 NAME = "gptcli.json"
 #: Raised when what stands in such a directory changes; older directories are then made again.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gptcli import config
 from gptcli.formats import packed_header
 from gptcli.formats.model_files import CONFIG
 from gptcli.models import disk
+from gptcli.plain import dataclass
 
 _TOKENIZER = ".tokenizer"
 

@@ -20,8 +20,6 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -30,6 +28,7 @@ from gptcli.models import aliases, hub_cache, other_stores, store
 from gptcli.models.aliases import WheelModel
 from gptcli.models.hub_cache import Repo
 from gptcli.models.other_stores import Store
+from gptcli.plain import dataclass
 
 _SUFFIX = ".gguf"
 
@@ -118,6 +117,8 @@ def _path(name: str) -> Directory | Gguf | None:
 
 
 def _unknown(name: str) -> ModelError:
+    import difflib
+
     known = dict.fromkeys([*aliases.names(), *store.names(), *hub_cache.repos()])
     close = difflib.get_close_matches(name, known, n=3)
     if close:

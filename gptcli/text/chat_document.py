@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from gptcli.plain import dataclass
 from gptcli.types.chat import Message, Role
 
 

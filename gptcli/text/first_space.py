@@ -7,11 +7,11 @@ wrote it: it is no byte of the text, and decoding takes it away again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gptcli.formats.tokenizer_json import library
 from gptcli.formats.tokenizer_json.settings import CONFIG, SPACED_CLASSES, TokenizerSettings
+from gptcli.plain import dataclass
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,11 +13,11 @@ import subprocess
 import threading
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from gptcli import children
 from gptcli.errors import ModelError
+from gptcli.plain import dataclass
 from gptcli.units import size
 
 #: Seconds on the clock for one of computing: a busy machine lets others work as well.

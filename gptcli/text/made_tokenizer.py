@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import atomic, config
@@ -23,6 +22,7 @@ from gptcli.formats.tokenizer_json import library, reading
 from gptcli.formats.tokenizer_json import settings as settings_files
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.settings import TokenizerSettings
+from gptcli.plain import dataclass
 from gptcli.text import tokenizer_trial
 from gptcli.types.events import Notice
 

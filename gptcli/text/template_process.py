@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gptcli.errors import InputError, ModelError
+from gptcli.plain import dataclass
 from gptcli.text.limited_process import LimitedProcess, Limits
 
 _WORKER = "gptcli.text.template_worker"

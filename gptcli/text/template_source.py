@@ -8,13 +8,13 @@ which outweigh the former; or, in older directories, `chat_template.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import InputError, ModelError, UsageError
 from gptcli.formats import files
 from gptcli.formats import json as jsonfile
+from gptcli.plain import dataclass
 
 DEFAULT = "default"
 #: Larger than any template by far.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from gptcli.plain import dataclass
 from gptcli.types.completion import Event
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution

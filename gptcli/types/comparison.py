@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gptcli.plain import dataclass
 from gptcli.types.next_tokens import Distribution
 from gptcli.types.token import Token
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question

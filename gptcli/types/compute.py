@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from gptcli.config import MOST, Limit, checked_url, option
 from gptcli.config.check import one_of
+from gptcli.plain import dataclass
 from gptcli.types.models import AdapterRef
 from gptcli.types.secret import Secret
 

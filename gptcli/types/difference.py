@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from gptcli.plain import dataclass
 from gptcli.types.score import Score, TokenScore
 
 Change = Literal["same", "changed", "removed", "added"]

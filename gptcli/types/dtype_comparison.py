@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.score import ScoreRequest

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from typing import Literal
+
+from gptcli.plain import dataclass
 
 Match = Literal["exact", "loose"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gptcli.errors import GptcliError
+from gptcli.plain import dataclass
 from gptcli.types.chat import ChatDocument, ChatForm
 from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice

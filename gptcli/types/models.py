@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import number_of
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

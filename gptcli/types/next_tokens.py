@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish

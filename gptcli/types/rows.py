@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 
 #: How many of its names an error about a row lists.
 _NAMED = 20

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from gptcli.config import MOST, Limit, number_of, option
+from gptcli.plain import dataclass
 from gptcli.types.rules import NO_RULES, Rules
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.token import Source, Token

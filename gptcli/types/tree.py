@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.token import Source, Token

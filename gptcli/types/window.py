@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gptcli.plain import dataclass
 
 #: How many of the last positions are looked at where nothing else is asked for.
 DEFAULT = 64

@@ -13,7 +13,7 @@ import pytest
 
 from gptcli.cli import app as app_module
 from gptcli.cli.flags import settings
-from gptcli.cli.flags.declared import names_of
+from gptcli.cli.flags.groups import names_of
 from gptcli.cli.flags.help import Help
 from gptcli.config import options_of
 

@@ -20,12 +20,12 @@ from tests.models.conftest import write_llama  # noqa: F401 - a fixture
 CODE = """
 import sys, time
 from gptcli import models
-from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing import made_file, packed_file
 from tests.opening import open_kernels
 from tests.tasks import told
 
-make, did = packed_file.make, []
-packed_file.make = lambda *a, **k: did.append("packed") or make(*a, **k)
+make, did = made_file.make, []
+made_file.make = lambda *a, **k: did.append("packed") or make(*a, **k)
 time.sleep(max(0, float(sys.argv[2]) - time.time()))
 steps, model = told(models.obtain(sys.argv[1]))
 did += ["made"] * any(step.label.startswith("reading") for step in steps)

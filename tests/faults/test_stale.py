@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gptcli import identity
-from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing import made_file, packed_file
 from gptcli.engine.cpu.packing.origin import packed_path
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.helpers import copy_case
@@ -93,7 +93,7 @@ def test_the_same_content_under_another_number_is_not_packed_again(
     number = weights.stat().st_ino
     (tmp_path / "copy").replace(weights)
     assert weights.stat().st_ino != number, "the fault itself"
-    monkeypatch.setattr(packed_file, "pack_into", None)
+    monkeypatch.setattr(made_file, "pack_into", None)
     assert np.array_equal(_logits(directory), before)
     # From then on its content is not read again.
     monkeypatch.setattr(identity, "digest", None)

@@ -57,8 +57,8 @@ class Listed:
     def __init__(self, questions):
         self._coming = [Asked(key, each) for key, each in enumerate(questions)][::-1]
 
-    def take(self, *, wait):
-        return self._coming.pop() if self._coming else None
+    def take(self, *, wait, room=True):
+        return self._coming.pop() if room and self._coming else None
 
 
 def answers(backend, questions):

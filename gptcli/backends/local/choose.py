@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.backends.shares import calibrated_choices, shares
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 from gptcli.text.continuation import split_continuation
 from gptcli.text.cut import own_bytes
 from gptcli.types.choose import Choice, Choices, ChooseRequest, ScoredToken

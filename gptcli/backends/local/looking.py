@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.token import Token
 from gptcli.types.window import Window

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local.looking import check_layer, check_rows
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 from gptcli.types.neighbors import Drift, How, Neighbor, Neighborhood, Neighbors, NeighborsRequest
 from gptcli.types.token import Token
 

@@ -77,6 +77,9 @@ class OpenModel:
 
         Raises as `open_runner` and `calibration.pieces` do.
         """
+        from gptcli.engine.host import numpy_alone
+
+        numpy_alone.load()
         from gptcli.engine.open import open_runner
 
         texts = self._calibration if dtype in QUANTISED else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.errors import InputError, UsageError
+from gptcli.plain import dataclass
 from gptcli.text.continuation import split_continuation
 from gptcli.text.cut import own_bytes
 from gptcli.types.events import Notice

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 from gptcli.types.chat import ROLES, Message
 
 VERSION = 1

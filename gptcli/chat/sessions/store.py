@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -19,6 +18,7 @@ from gptcli import atomic, config
 from gptcli.chat.sessions.form import Session, decode, encode
 from gptcli.chat.sessions.markdown import as_markdown, from_markdown, is_markdown
 from gptcli.errors import InputError, ResourceError, UsageError
+from gptcli.plain import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _LARGEST = 64 << 20

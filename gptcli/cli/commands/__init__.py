@@ -1,1 +1,11 @@
-"""One file per subcommand, listed in `app.COMMANDS`."""
+"""What each command does: one file a command, the function in it has its name."""
+
+#: A command is a file here, and the function in it that has the same name.
+COMMANDS = (
+    *("complete", "chat", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
+    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
+)
+#: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
+GROUPS = ("sessions", "models")
+#: Also a command, but of no use to be listed: it tells of the others.
+HELP = "help"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.opening import open_for
 from gptcli.config import MOST, Limit, option

@@ -15,8 +15,8 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting
-from gptcli.cli.flags.flatten import Given, but
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
+from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_lines, read_prompt
 from gptcli.cli.opening import Clock, open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.choose import By, ChooseRequest
 from gptcli.types.compute import Compute
 from gptcli.ui.views import choose as view

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.backends import settled
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source
@@ -19,6 +18,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.completion import Request, Uncertain
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of

@@ -12,8 +12,8 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.examples import Examples, ExampleWriting
-from gptcli.cli.flags.flatten import but
 from gptcli.cli.flags.generation import Generation
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.pairs import TakesPairs
 from gptcli.cli.flags.source import Spoken

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here

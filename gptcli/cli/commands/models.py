@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -16,13 +15,14 @@ from gptcli.cli.commands.models_merge import merge
 from gptcli.cli.commands.models_search import search
 from gptcli.cli.commands.models_show import families, show
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.cli.help.screens import explain_group
 from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views.printing import table
 from gptcli.units import size

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli import models
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.config import MOST, Limit, option
+from gptcli.plain import dataclass
 from gptcli.ui.views.printing import table
 from gptcli.units import counted, size
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from gptcli import models
 from gptcli.cli.commands.models_merge import Merging
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.ui.terminal.progress import watch

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 from gptcli import models
 from gptcli.backends import offered
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import There
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.views import offered as offered_view
 from gptcli.ui.views.printing import fitted

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from gptcli import models
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.config import option
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 

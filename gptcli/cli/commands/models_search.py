@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli import models
 from gptcli.backends import free_memory
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.config import Limit, option
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views import offers as view
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from gptcli import models
 from gptcli.backends import free_memory
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.model_argument import ModelArgument
 from gptcli.cli.flags.output import Output
 from gptcli.cli.input.model_argument import here
 from gptcli.config import option
 from gptcli.errors import ModelError, UsageError
 from gptcli.formats import model_files
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.progress import watch
 from gptcli.ui.views import families as families_view

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.cli.flags.flatten import but
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.inside import Inside
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here
@@ -16,6 +15,7 @@ from gptcli.cli.flags.source import Special, checked
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.ui.views import neighbors as view
 

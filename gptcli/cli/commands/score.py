@@ -11,7 +11,7 @@ from gptcli.backends import Backend
 from gptcli.cli.commands import score_dtypes, score_lines
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.scoring import Scoring
 from gptcli.cli.flags.source import Source, checked

@@ -9,7 +9,7 @@ from gptcli.cli.commands.serve_background import tend
 from gptcli.cli.commands.serve_http import serve_http
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.background import Background
-from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.serving import Serving
 from gptcli.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptcli.backends import ECHO
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.background import Background
-from gptcli.cli.flags.flatten import Given
+from gptcli.cli.flags.groups import Given
 from gptcli.cli.flags.output import Output
 from gptcli.cli.opening import check
 from gptcli.config import key_of

@@ -12,7 +12,7 @@ import typer
 from gptcli.chat import sessions
 from gptcli.chat.sessions import Session
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.output import Output
 from gptcli.cli.help.screens import explain_group
 from gptcli.config import option

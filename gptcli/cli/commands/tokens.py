@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import REMOTE, Compute
 from gptcli.types.tokens import DecodeRequest, TokensRequest
 from gptcli.ui.terminal.messages import Messages

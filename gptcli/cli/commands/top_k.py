@@ -10,7 +10,7 @@ from typing import Annotated
 from gptcli.cli.commands.top_k_modes import Look
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
-from gptcli.cli.flags.flatten import Given, but
+from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.rows import Rows

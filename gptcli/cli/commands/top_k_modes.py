@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gptcli.backends import Backend, is_elsewhere
 from gptcli.cli.environment import Environment
@@ -12,6 +12,7 @@ from gptcli.cli.input.prompt_rows import prompts
 from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import ContextError, UsageError
 from gptcli.evaluation.comparison import compare
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest, Step, Walk, WalkRequest
 from gptcli.types.rows import Row

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import Limit, key_of, option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 
 _LABELS, _EVALUATION = "Labels", "Evaluation"
 KINDS = ("jsonl", "csv", "tsv", "lines")

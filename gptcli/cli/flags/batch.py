@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.batches.shard import Shard
@@ -10,6 +9,7 @@ from gptcli.cli.flags.answers import KINDS
 from gptcli.cli.flags.source import Spoken
 from gptcli.config import Limit, key_of, option, options_of
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 
 _PANEL = "Many rows"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import option
+from gptcli.plain import dataclass
 from gptcli.types.chat import OVERFLOWS
 
 _FORM = "Form"

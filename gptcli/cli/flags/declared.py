@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass
+from dataclasses import Field
 from inspect import Parameter
 from pathlib import Path
 from types import UnionType
@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import typer
 
 from gptcli.cli.flags import completers
+from gptcli.cli.flags.groups import Shown, flag_of, names_of
 from gptcli.cli.flags.secrets import secret_in
-from gptcli.config import Option, key_of
+from gptcli.config import Option
 from gptcli.config.check import checked
 from gptcli.errors import UsageError
 
@@ -21,23 +22,9 @@ from gptcli.errors import UsageError
 HOW = Parameter.POSITIONAL_OR_KEYWORD
 
 
-@dataclass(frozen=True)
-class Declared:
-    """A field, what it says of itself in one command, and the parameter that Typer reads."""
-
-    field: Field[Any]
-    option: Option
-    parameter: Parameter
-
-
-def declared(hint: Any, field: Field[Any], option: Option, default: Any = MISSING) -> Declared:
-    """hint: the field's type; default: in place of its own."""
-    value = field.default if default is MISSING else default
-    if value is MISSING:
-        value = ...
-    elif option.setting or option.parse or option.secret or value == ():
-        # Nothing was said: what is stored has a word, too, and Typer knows no value but its own.
-        value = None
+def declared(hint: Any, shown: Shown) -> Parameter:
+    """The parameter that Typer reads; hint: the field's type."""
+    field, option, value = shown.field, shown.option, shown.default
     kind = _type_of(hint, option, nothing=value is None)
     more: dict[str, Any] = {
         "metavar": option.metavar or None,
@@ -53,19 +40,7 @@ def declared(hint: Any, field: Field[Any], option: Option, default: Any = MISSIN
         more["rich_help_panel"] = option.panel or None
         info = typer.Option(*names_of(field, option), **more)
     annotation = Annotated[kind, info]  # type: ignore[valid-type]
-    return Declared(field, option, Parameter(field.name, HOW, default=value, annotation=annotation))
-
-
-def names_of(field: Field[Any], option: Option) -> tuple[str, ...]:
-    """All flags of a field."""
-    return option.names or (f"--{key_of(field.name)}",)
-
-
-def flag_of(field: Field[Any], option: Option) -> str:
-    """The flag by which errors know a field, or what an argument is called."""
-    if option.argument:
-        return option.metavar.strip("[].")
-    return next((name for name in names_of(field, option) if name.startswith("--")), "")
+    return Parameter(field.name, HOW, default=value, annotation=annotation)
 
 
 def _type_of(hint: Any, option: Option, *, nothing: bool) -> Any:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.config import MOST, Limit, option
+from gptcli.plain import dataclass
 
 #: Where nothing says how many tokens to generate at most: of a text, of an answer in a chat.
 DEFAULT_NEW_TOKENS = 256

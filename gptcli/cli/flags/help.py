@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
 
 import typer
 
 from gptcli.config import option
+from gptcli.plain import dataclass
 
 
 def _brief(context: typer.Context) -> NoReturn:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.window import DEFAULT, Window
 
 _PANEL = "Output"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import checked
 from gptcli.config import MOST, Limit, number_of, option, option_of
 from gptcli.errors import InputError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.sampling import SamplingWish
 
 _WALK, _COMPARE = "Walking on", "Comparing"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import typer
+from typing import TYPE_CHECKING
 
 from gptcli.cli.environment import Environment
 from gptcli.config import Limit, option
+from gptcli.plain import dataclass
 from gptcli.ui.terminal.messages import Messages
+
+if TYPE_CHECKING:
+    import typer
 
 _PANEL = "Output"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from gptcli.cli.flags.flatten import but, only
+from gptcli.cli.flags.groups import but, only
 from gptcli.types.compute import REMOTE, Compute
 
 #: For what takes the model itself, which no server shows.

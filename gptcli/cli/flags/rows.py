@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.config import MOST, Limit, option
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

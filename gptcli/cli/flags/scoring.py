@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import MOST, Limit, option
 from gptcli.config import check as known
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import Compute
 
 

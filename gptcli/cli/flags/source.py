@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.config import option
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import select
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from gptcli.cli.environment import Environment
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 
 STDIN = "-"
 #: Bytes: longer than any text that a context holds.

@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from gptcli.cli.environment import Environment
 from gptcli.cli.input.lines import LONGEST, Line, Lines, lines_of_file, name_of
 from gptcli.errors import InputError
+from gptcli.plain import dataclass
 from gptcli.types.rows import Row, given_twice
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking import sampling as sampler
 from gptcli.engine.asking.history import History
+from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
 
 

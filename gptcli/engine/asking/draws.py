@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 
 from gptcli.engine import arrays
@@ -12,6 +12,7 @@ from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.sampling import likeliest
+from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.engine.arrays import Array
 from gptcli.engine.state.model_state import Snapshot
+from gptcli.plain import dataclass
 
 #: What bounds them: how many, and their bytes, which are few beside those of the weights: of large
 #: models a share of these, since their states are larger too.

@@ -10,13 +10,13 @@ far worse there, and by how much depends on where the windows happen to begin.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.sampling import check_finite
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.state.model_state import ModelState
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

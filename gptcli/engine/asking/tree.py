@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.sampling import check_finite, likeliest
 from gptcli.engine.runner import Runner
 from gptcli.engine.state.model_state import ModelState
+from gptcli.plain import dataclass
 
 #: What bounds a batch: rows, and bytes of the states of all levels together.
 ROWS = 64

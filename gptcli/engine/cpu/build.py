@@ -7,12 +7,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -55,6 +51,11 @@ def find_compiler() -> str:
 
 def build(directory: Path = HERE) -> Path:
     """Compile everything and put the library into `directory`. Raises BuildError."""
+    # Who only wants to know where the library is pays for none of these.
+    import platform
+    import tempfile
+    from concurrent.futures import ThreadPoolExecutor
+
     compiler = find_compiler()
     machine = platform.machine().lower()
     special = (
@@ -90,6 +91,8 @@ def build(directory: Path = HERE) -> Path:
 
 
 def _run(command: list[str]) -> None:
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_MINUTES)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -12,6 +12,7 @@ import numpy as np
 
 import gptcli
 from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing.memory import places, sections_of
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.run.model import KernelModel
@@ -32,10 +33,11 @@ def fingerprint(
     what activations meet weights; cache: the dtype of keys and values. Threads are left out, on
     which no number depends.
     """
+    found, _ = places(model.spec, kinds, model.library)
     said = [
         STATES,
         gptcli.__version__,
-        packed_file.digest(model.spec, kinds, origin),
+        packed_file.digest(sections_of(found), origin),
         origin.stamp,
         [model.library.instructions, met.name, cache, model.context],
         # The kernels were built from some sources, by some compiler.

@@ -9,7 +9,6 @@ import errno
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import atomic, identity, units
@@ -22,16 +21,12 @@ from gptcli.engine.cpu.binding.library import (
     open_library,
 )
 from gptcli.engine.cpu.fingerprint import fingerprint
-from gptcli.engine.cpu.packing import packed_file
-from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, chosen_kinds, kinds_of
+from gptcli.engine.cpu.packing import packed_file, told_kinds
+from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, Known, chosen_kinds, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
 from gptcli.engine.cpu.packing.notices import rounded_anew
 from gptcli.engine.cpu.packing.origin import Origin, origin_of, packed_path
-from gptcli.engine.cpu.packing.pack import pack
-from gptcli.engine.cpu.packing.parameters import Parameters
-from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.section import LAYER_TABLE
-from gptcli.engine.cpu.run.calibration import Texts, rounding_for
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.runner import KernelRunner, cache_dtype
 from gptcli.engine.cpu.run.struct_sizes import scratch_bytes
@@ -41,9 +36,12 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import context_in_use
 from gptcli.engine.weights.matching import check_counts
 from gptcli.errors import ModelError, UsageError
+from gptcli.plain import dataclass
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice
 
+#: Pieces of text as ids, see `calibration.rounding_for`.
+Texts = Sequence[Sequence[int]]
 #: What --activations names; by default answers do not depend on their rounding.
 MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
 #: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
@@ -134,7 +132,11 @@ def choose(
         return None
     check_counts(config.subject, spec, described.stored)
     path = packed_path(described.directory, dtype, texts)
-    known = packed_file.grids_of(path, origin_of(described)) if dtype == "int4" else None
+    origin, kept = origin_of(described), packed_path(described.directory, KEPT)
+    known = Known(
+        packed_file.grids_of(path, origin) if dtype == "int4" else None,
+        packed_file.told_of(kept, origin) if dtype in ("auto", *QUANTISED) else None,
+    )
     chosen = chosen_kinds(dtype, described, library, known)
     if chosen is None:
         return None
@@ -162,6 +164,12 @@ def _packed(
         found = load(unseen=True)
         if found is not None:
             return found, ()
+        from gptcli.engine.cpu.packing import made_file
+        from gptcli.engine.cpu.packing.pack import pack
+        from gptcli.engine.cpu.packing.parameters import Parameters
+        from gptcli.engine.cpu.packing.quantise import Rounding
+        from gptcli.engine.cpu.run.calibration import rounding_for
+
         # As torch has a model in bfloat16: all of it is.
         parameters = Parameters(described, exact=name != "bfloat16")
         plan = spec, kinds, parameters
@@ -178,7 +186,7 @@ def _packed(
             raise ModelError(str(described.stored.place), str(error)) from None
         hashed = _hashed(choice, origin)
         try:
-            packed_file.make(
+            made_file.make(
                 path,
                 spec,
                 kinds,
@@ -189,6 +197,7 @@ def _packed(
                 rounding=rounding,
                 hashed=hashed,
                 grids=choice.grids,
+                told=None if choice.kept is None else told_kinds.as_text(choice.kept, spec),
             )
             found = load(unseen=False)
             if found is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ query, latent, latent_norm, absorb, value, out}.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

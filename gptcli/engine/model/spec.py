@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +10,7 @@ from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope, Temperature
+from gptcli.plain import dataclass
 
 NormKind = Literal["layernorm", "rmsnorm"]
 Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "relu_squared", "silu"]

@@ -7,12 +7,13 @@ of two that are tied either name may hold the weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredFiles, StoredTensor
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 
 #: Bytes that are compared at a time.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gptcli.engine.arrays import Array, indices, rounded_up
 from gptcli.engine.host.memory import LEAST_TOKENS
@@ -18,6 +17,7 @@ from gptcli.engine.state.joint_state import JointState
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.layer_state import LayerState
 from gptcli.engine.state.recurrent_state import RecurrentState
+from gptcli.plain import dataclass
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
 GROWTH = LEAST_TOKENS

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gptcli.engine.arrays import Array, indices, longer, namespace, zeros
 from gptcli.engine.model.spec import LayerShape
 from gptcli.engine.state.slots import SlotPool
+from gptcli.plain import dataclass
 
 #: Positions of a page: what attention of the kernels takes at once, where it may be a multiple.
 PAGE = 64

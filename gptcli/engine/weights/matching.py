@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gptcli.engine.weights.placement import Layout, layouts
 from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
 from gptcli.formats.stored import StoredFiles
+from gptcli.plain import dataclass
 
 #: The dtypes that weights are computed in, by the names that the format has for them.
 FLOATS = ("F32", "F16", "BF16")

@@ -7,7 +7,7 @@ a quantised matrix may be bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.model.rules import Rule
 from gptcli.formats.quantization import MXFP4
+from gptcli.plain import dataclass
 
 Shape = tuple[int, ...]
 #: Numbers that share a scale in MXFP4.

@@ -11,12 +11,12 @@ from __future__ import annotations
 import itertools
 import mmap
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gptcli.errors import ModelError
 from gptcli.formats import files
+from gptcli.plain import dataclass
 
 #: Limits far above any real header: a sparse file can claim any size for free. Values are those of
 #: all arrays together, of which a vocabulary has at most two million.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from gptcli.formats.bfloat16 import as_bfloat16
 from gptcli.formats.gguf.numbers import floats
 from gptcli.formats.gguf.taken import PLAIN, GgufRows, Taken
+from gptcli.plain import dataclass
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.intp]

@@ -8,9 +8,10 @@ share a scale need not be.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gptcli.plain import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.formats.files import refuse_special
+from gptcli.plain import dataclass
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

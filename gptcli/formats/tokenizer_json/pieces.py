@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 
 from gptcli.formats.tokenizer_json import library, parts
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
+from gptcli.plain import dataclass
 
 _SPACE = "▁"
 #: The most that the squares of the lengths of all pieces come to, in letters: all cuts of all

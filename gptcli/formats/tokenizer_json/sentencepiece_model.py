@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gptcli.formats.tokenizer_json.bounds import longest_replacement
 from gptcli.formats.tokenizer_json.parts import UnfitError
 from gptcli.formats.tokenizer_json.pieces import Piece, PieceKind
+from gptcli.plain import dataclass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _UNIGRAM, _BPE = 1, 2

@@ -8,7 +8,6 @@ taken before it. What no file names has the name that the tokenizer's class give
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gptcli.formats import files
 from gptcli.formats import json as jsonfile
 from gptcli.formats.tokenizer_json import parts
 from gptcli.formats.tokenizer_json.parts import Part, UnfitError
+from gptcli.plain import dataclass
 
 CONFIG, ADDED, NAMES = "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"
 #: Files that say more about a tokenizer than its vocabulary does.

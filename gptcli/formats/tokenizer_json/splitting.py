@@ -7,9 +7,8 @@ where it was published as a tiktoken file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.formats.tokenizer_json.parts import Part, sequence
+from gptcli.plain import dataclass
 
 _CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"

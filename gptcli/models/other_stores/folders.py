@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.errors import ModelError
@@ -19,6 +18,7 @@ from gptcli.formats.model_files import CONFIG
 from gptcli.models import disk
 from gptcli.models.hub_variants import is_model
 from gptcli.models.other_stores.base import Kept, from_variable, home
+from gptcli.plain import dataclass
 
 #: Directories below a folder, as far down as a model is; a folder of anything else ends soon.
 _DEPTH = 4

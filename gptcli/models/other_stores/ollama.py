@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from gptcli.errors import ModelError
 from gptcli.formats import json as jsonfile
 from gptcli.formats.gguf import header
 from gptcli.models.other_stores.base import Kept, from_variable, home
+from gptcli.plain import dataclass
 
 _REGISTRY, _LIBRARY, _LATEST = "registry.ollama.ai", "library", "latest"
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,128}")

@@ -16,9 +16,10 @@ import json
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gptcli.plain import dataclass
 
 _HEAD = 64 + 1
 _STEP = 8

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from rich.text import Text
-
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.pieces import few_colours, has_colour
 
 #: Of the 256 colours of terminals, for 0 to 1; the background is always set, so that they look the
@@ -57,11 +56,11 @@ class Heat:
         front = "black" if _RAMP.index(colour) >= _BLACK_FROM else "white"
         return text.rjust(width), f"{front} on color({colour})"
 
-    def small(self, rows: Sequence[Sequence[float]]) -> list[Text]:
+    def small(self, rows: Sequence[Sequence[float]]) -> list[paint.Text]:
         """A picture of shares, two rows of it in each line."""
         return self._halves([[step(_RAMP, each) for each in row] for row in rows], rows)
 
-    def strip(self, values: Sequence[float], room: int, most: int = 3) -> list[Text]:
+    def strip(self, values: Sequence[float], room: int, most: int = 3) -> list[paint.Text]:
         """The features of a vector in order, at most `most` lines of `room` cells, 0 in the middle.
 
         Where there are too many, each pixel is the largest of a few.
@@ -86,10 +85,10 @@ class Heat:
 
     def _halves(
         self, colours: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]
-    ) -> list[Text]:
+    ) -> list[paint.Text]:
         lines = []
         for top in range(0, len(colours), 2):
-            line = Text(no_wrap=True, end="")
+            line = paint.Text(no_wrap=True, end="")
             for at in range(len(colours[top])):
                 below = top + 1 < len(colours) and at < len(colours[top + 1])
                 if self.colour:

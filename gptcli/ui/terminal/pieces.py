@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.text import Text
-
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.writer import TerminalWriter, plain_console
 
 
@@ -28,13 +27,13 @@ def print_pieces(stream: TextIO, pieces: Iterable[tuple[str, str]]) -> None:
     `visible` already: what keeps right-to-left words apart has to pass.
     """
     writer = TerminalWriter(stream)
-    line = Text(overflow="fold")
+    line = paint.Text(overflow="fold")
     for text, style in pieces:
         first, *others = text.split("\n")
         line.append(first, style)
         for other in others:
             writer.paragraph(line)
-            line = Text(overflow="fold")
+            line = paint.Text(overflow="fold")
             line.append(other, style)
     if line:
         writer.paragraph(line)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from rich import box
-from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
-
+from gptcli.plain import dataclass
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.visible import isolated, one_line, shortened
 
 _GAP = 2
@@ -50,7 +46,9 @@ def data_of(cell: str | Cell) -> str | bytes:
     return cell.data if isinstance(cell, Cell) and cell.data is not None else text_of(cell)
 
 
-def lines(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room: int) -> list[Text]:
+def lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room: int
+) -> list[paint.Text]:
     """The heads and the rows as lines of at most `room` cells, none of which breaks.
 
     Columns are dropped and cells shortened until they fit.
@@ -59,7 +57,7 @@ def lines(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], room:
     kept = [index for index, width in enumerate(widths) if width]
     found = []
     for row in [[Cell(column.head, "dim") for column in columns], *rows]:
-        line = Text(no_wrap=True, overflow="crop", end="")
+        line = paint.Text(no_wrap=True, overflow="crop", end="")
         for place, index in enumerate(kept):
             last = place == len(kept) - 1
             _append(line, columns[index], row[index], widths[index], last=last)
@@ -89,27 +87,27 @@ def bands(
     return found
 
 
-def folded(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def folded(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> paint.Table:
     """Rows under heads, long cells folded."""
-    found = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    found = paint.Table(*heads, box=paint.box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        found.add_row(*(Text(one_line(cell), overflow="fold") for cell in row))
+        found.add_row(*(paint.Text(one_line(cell), overflow="fold") for cell in row))
     return found
 
 
-def named(rows: Sequence[tuple[str, str]]) -> Table:
+def named(rows: Sequence[tuple[str, str]]) -> paint.Table:
     """Names and values, long values folded."""
-    grid = Table.grid(padding=(0, 2))
+    grid = paint.Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(name, Text(one_line(value)))
+        grid.add_row(name, paint.Text(one_line(value)))
     return grid
 
 
-def _append(line: Text, column: Column, cell: str | Cell, width: int, *, last: bool) -> None:
+def _append(line: paint.Text, column: Column, cell: str | Cell, width: int, *, last: bool) -> None:
     text = shortened(one_line(text_of(cell)), width)
-    pad = " " * (width - cell_len(text))
+    pad = " " * (width - paint.cell_len(text))
     style = (cell.style if isinstance(cell, Cell) else "") or column.style
     if column.right:
         line.append(pad)
@@ -121,7 +119,12 @@ def _append(line: Text, column: Column, cell: str | Cell, width: int, *, last: b
 def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]) -> list[int]:
     """Cells that each column would like to have."""
     return [
-        max([cell_len(column.head), *(cell_len(one_line(text_of(row[index]))) for row in rows)])
+        max(
+            [
+                paint.cell_len(column.head),
+                *(paint.cell_len(one_line(text_of(row[index]))) for row in rows),
+            ]
+        )
         for index, column in enumerate(columns)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rich.cells import cell_len
+from gptcli.ui.terminal import paint
 
 #: A word with the space after it, or one wide character; closing punctuation stays with what it
 #: follows, opening punctuation with what follows it (the rules for Chinese lines).
@@ -18,12 +18,12 @@ def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` cells."""
     lines, line = [], ""
     for unit in _UNIT.findall(text):
-        if line and cell_len(line) + cell_len(unit.rstrip()) > width:
+        if line and paint.cell_len(line) + paint.cell_len(unit.rstrip()) > width:
             lines.append(line.rstrip())
             line = ""
-        while cell_len(unit.rstrip()) > width:
+        while paint.cell_len(unit.rstrip()) > width:
             part = unit[:1]
-            while cell_len(part + unit[len(part)]) <= width:
+            while paint.cell_len(part + unit[len(part)]) <= width:
                 part += unit[len(part)]
             lines.append(part)
             unit = unit[len(part) :]

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TextIO
 
-from rich.console import Console, ConsoleRenderable
-from rich.segment import Segment
-from rich.text import Text
-
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.stream import obeyed, variables_of
 from gptcli.ui.terminal.visible import Neutral, one_line
 
@@ -36,35 +32,17 @@ def height_of(stream: TextIO) -> int:
         return 24
 
 
-class _Console(Console):
-    """A console that draws no text but a harmless one, by whatever way it came.
-
-    A view makes its texts visible itself, where it knows how wide they may be. This is the net
-    below it, for a view that forgets to; isolates may pass, which views set.
-    """
-
-    def __init__(self, stream: TextIO, **settings: Any) -> None:
-        super().__init__(file=obeyed(stream), **settings)
-        self._net = Neutral(isolates=True)
-
-    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
-        # All that Rich writes comes through here: styles and moves of the cursor become escape
-        # sequences now, beside texts that have none any more.
-        return super()._render_buffer(self._harmless(each) for each in buffer)
-
-    def _harmless(self, each: Segment) -> Segment:
-        return each if each.control else Segment(self._net(each.text), each.style)
-
-
 def plain_console(
     stream: TextIO,
     *,
     width: int | None = None,
     height: int | None = None,
     soft_wrap: bool = False,
-) -> Console:
+) -> paint.Console:
     """A Rich console that reads nothing into a text, coloured as the stream's variables say."""
-    return _Console(
+    from gptcli.ui.terminal.console import HarmlessConsole
+
+    return HarmlessConsole(
         stream,
         width=width,
         height=height,
@@ -96,7 +74,7 @@ class TerminalWriter:
         if style is None:
             self._stream.write(text)
         else:
-            self._console.print(Text(text), style=style, end="", soft_wrap=True)
+            self._console.print(paint.Text(text), style=style, end="", soft_wrap=True)
         self._stream.flush()
         self._at_line_start = text.endswith("\n")
 
@@ -105,18 +83,18 @@ class TerminalWriter:
         if not self._at_line_start:
             self.write("\n")
 
-    def line(self, text: str | Text = "", style: str = "") -> None:
+    def line(self, text: str | paint.Text = "", style: str = "") -> None:
         """One line, which is not wrapped; an empty one without a text."""
         self._console.print(_text(text), style=style or None, soft_wrap=True)
 
-    def paragraph(self, text: str | Text, style: str = "") -> None:
+    def paragraph(self, text: str | paint.Text, style: str = "") -> None:
         """Lines as wide as the terminal, broken at spaces."""
         self._console.print(_text(text), style=style or None)
 
-    def draw(self, drawn: ConsoleRenderable) -> None:
+    def draw(self, drawn: paint.ConsoleRenderable) -> None:
         """Something that Rich lays out, a table."""
         self._console.print(drawn)
 
 
-def _text(text: str | Text) -> Text:
-    return text if isinstance(text, Text) else Text(one_line(text))
+def _text(text: str | paint.Text) -> paint.Text:
+    return text if isinstance(text, paint.Text) else paint.Text(one_line(text))

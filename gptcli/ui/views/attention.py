@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptcli.types.attention import Attention, AttentionMap
 from gptcli.ui.data.values import number, tokens_json
 from gptcli.ui.data.writer import DataWriter, Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat, brightened, pooled
 from gptcli.ui.terminal.tables import Column
@@ -103,19 +101,19 @@ def notes(found: Attention) -> Iterator[str]:
         yield "each head has a sink, which takes a share and gives nothing: rows sum to less than 1"
 
 
-def _label(found: Attention, place: int, width: int) -> Text:
+def _label(found: Attention, place: int, width: int) -> paint.Text:
     position = str(found.first + place).rjust(len(str(found.first + len(found.tokens) - 1)))
-    line = Text(f"{position} ", style="dim", no_wrap=True, end="")
+    line = paint.Text(f"{position} ", style="dim", no_wrap=True, end="")
     text = shortened(visible(found.tokens[place].bytes), width - len(position) - 1)
     line.append(isolated(text), style="not dim")
-    line.append(" " * (width - len(position) - 1 - cell_len(text)))
+    line.append(" " * (width - len(position) - 1 - paint.cell_len(text)))
     return line
 
 
 def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
     writer, heat, width = TerminalWriter(stream), Heat(stream), width_of(stream)
     count = len(found.tokens)
-    longest = max(cell_len(visible(token.bytes)) for token in found.tokens)
+    longest = max(paint.cell_len(visible(token.bytes)) for token in found.tokens)
     label = min(max(longest + 4, 8), max(width // 4, 8))
     room = width - label - 1
     shown = min(count, room // 2)
@@ -127,10 +125,10 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
         left += 1
     writer.line(name_of(found, each), style="bold")
     for head in _heads(found, left, cells, outside):
-        writer.line(Text(" " * (label + 1)) + head)
+        writer.line(paint.Text(" " * (label + 1)) + head)
     for place in range(left, count):
         row = each.weights[place]
-        line = _label(found, place, label) + Text(" ")
+        line = _label(found, place, label) + paint.Text(" ")
         values = [each.outside[place] + sum(row[:left])] if outside else []
         for at, value in enumerate([*values, *row[left:]]):
             if at > place - left + outside:
@@ -138,7 +136,7 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
             text = f"{value * 100:.0f} " if cells >= 4 and value >= 0.005 else ""
             line.append(*heat.cell(brightened(value), cells, text))
         writer.line(line)
-    legend = Text("each row shares 100% out:")
+    legend = paint.Text("each row shares 100% out:")
     for piece in heat.legend(_MARKS, width - len(legend)):
         legend.append(*piece)
     writer.line(legend)
@@ -151,17 +149,17 @@ def _map(stream: TextIO, found: Attention, each: AttentionMap) -> None:
         caption(stream, f"{text}, --html all of them")
 
 
-def _heads(found: Attention, left: int, cells: int, outside: bool) -> Iterator[Text]:
+def _heads(found: Attention, left: int, cells: int, outside: bool) -> Iterator[paint.Text]:
     """Positions, and tokens where there is room, over the columns."""
     columns = range(left, len(found.tokens))
     before = "…".rjust(cells) if outside else ""
     numbers = "".join(str((found.first + at) % 10 ** (cells - 1)).rjust(cells) for at in columns)
-    yield Text(before + numbers, style="dim")
+    yield paint.Text(before + numbers, style="dim")
     if cells >= 5:
-        line = Text(" " * len(before))
+        line = paint.Text(" " * len(before))
         for at in columns:
             text = shortened(visible(found.tokens[at].bytes), cells - 1)
-            line.append(" " * (cells - cell_len(text)) + isolated(text))
+            line.append(" " * (cells - paint.cell_len(text)) + isolated(text))
         yield line
 
 
@@ -181,7 +179,7 @@ def _overview(stream: TextIO, found: Attention) -> None:
     for layer, maps in layers.items():
         for start in range(0, len(maps), across):
             line_of = maps[start : start + across]
-            heads = Text(f"{layer:>3} " if not start else "    ", style="bold")
+            heads = paint.Text(f"{layer:>3} " if not start else "    ", style="bold")
             for each in line_of:
                 heads.append(_bar(found, each) + str(each.head).ljust(side), style="not bold dim")
             writer.line(heads)
@@ -190,7 +188,7 @@ def _overview(stream: TextIO, found: Attention) -> None:
                 for each in line_of
             ]
             for parts in zip(*pictures, strict=True):
-                line = Text("    ", no_wrap=True, end="")
+                line = paint.Text("    ", no_wrap=True, end="")
                 for each, part in zip(line_of, parts, strict=True):
                     line.append(_bar(found, each), style="dim")
                     line.append_text(part)

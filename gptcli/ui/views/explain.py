@@ -6,13 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
-
 from gptcli.types.explain import Block, Round
 from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
 from gptcli.ui.data.writer import Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.keys import Keys
@@ -34,7 +31,7 @@ def show(stream: TextIO, number: int, chapters: Iterable[Chapter]) -> None:
     """Print the chapters of a round."""
     writer = TerminalWriter(stream)
     for place, chapter in enumerate(chapters, 1):
-        for line in [*chapter_lines(stream, f"{number}.{place}", chapter), Text("")]:
+        for line in [*chapter_lines(stream, f"{number}.{place}", chapter), paint.Text("")]:
             writer.line(line)
 
 
@@ -43,25 +40,25 @@ def source_line(found: Round) -> str:
     return where(found.distribution.source)
 
 
-def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[Text]:
+def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[paint.Text]:
     """A chapter as lines that fit the terminal."""
     width = width_of(stream)
-    found = [Text(line, style="bold") for line in wrapped(f"{name}  {chapter.title}", width)]
+    found = [paint.Text(line, style="bold") for line in wrapped(f"{name}  {chapter.title}", width)]
     for text in chapter.lines:
-        found += [Text(line) for line in wrapped(neutral(text), min(width, _WORDS))]
+        found += [paint.Text(line) for line in wrapped(neutral(text), min(width, _WORDS))]
     for part in chapter.parts:
-        found.append(Text(""))
+        found.append(paint.Text(""))
         if isinstance(part, Vector):
-            found += [Text(line, style="dim") for line in wrapped(part.caption, width)]
+            found += [paint.Text(line, style="dim") for line in wrapped(part.caption, width)]
             found += Heat(stream).strip(part.values, min(width, _WORDS))
         else:
             found += _table(part, width)
     for note in chapter.notes:
-        found += [Text(line, style="dim") for line in wrapped(note, width)]
+        found += [paint.Text(line, style="dim") for line in wrapped(note, width)]
     return found
 
 
-def _table(part: Numbers, width: int) -> list[Text]:
+def _table(part: Numbers, width: int) -> list[paint.Text]:
     length = min(max(width // 4, 6), 30)
     cells: list[list[str | Cell]] = [
         [bar(cell.share, length) if isinstance(cell, Meter) else cell for cell in row]
@@ -82,7 +79,7 @@ def turn_pages(
     known: list[tuple[str, Chapter]] = list(next(rounds, ()))
     ended = False
     place, part = 0, 0
-    with Live(console=console, auto_refresh=False, screen=True) as live:
+    with paint.Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
             name, chapter = known[place]
             screens = _screens(stream, name, chapter)
@@ -116,7 +113,7 @@ def turn_pages(
                 place, part = len(known) - 1, 0
 
 
-def _screens(stream: TextIO, name: str, chapter: Chapter) -> list[list[Text]]:
+def _screens(stream: TextIO, name: str, chapter: Chapter) -> list[list[paint.Text]]:
     """A chapter cut into what the screen holds at once, its title over each."""
     found = chapter_lines(stream, name, chapter)
     room = max(height_of(stream) - 3, 2)
@@ -124,12 +121,16 @@ def _screens(stream: TextIO, name: str, chapter: Chapter) -> list[list[Text]]:
     return [head + rest[at : at + room] for at in range(0, max(len(rest), 1), room)]
 
 
-def _page(screen: Sequence[Text], foot: str, stream: TextIO) -> Group:
-    parts = [*screen, Text(""), Text(shortened(foot, width_of(stream) - 1), style="dim")]
+def _page(screen: Sequence[paint.Text], foot: str, stream: TextIO) -> paint.Group:
+    parts = [
+        *screen,
+        paint.Text(""),
+        paint.Text(shortened(foot, width_of(stream) - 1), style="dim"),
+    ]
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"
     # The alternate screen has as many lines as there are: none may be too many.
-    return Group(*parts[-height_of(stream) :])
+    return paint.Group(*parts[-height_of(stream) :])
 
 
 def rows(found: Round) -> Iterator[Row]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptcli.types.few_shot import Answer, FewShotUsage, LabelShare
 from gptcli.ui.data.values import finite
 from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import isolated, one_line, plainly, shortened
@@ -73,12 +71,12 @@ def _cells(share: LabelShare, calibrated: bool, *, best: bool) -> Iterator[Cell]
     yield Cell(f"{share.logprob:.3f}")
 
 
-def _line(answer: Answer, width: int) -> Text:
+def _line(answer: Answer, width: int) -> paint.Text:
     room = max(width // 2 - 2, 8)
     query = shortened(plainly(answer.input), room)
-    line = Text(no_wrap=True, end="")
+    line = paint.Text(no_wrap=True, end="")
     line.append(isolated(query), style="dim")
-    line.append(" " * (room - cell_len(query)) + "  ")
+    line.append(" " * (room - paint.cell_len(query)) + "  ")
     left = max(width - room - 2, 1)
     share = next((each.share for each in answer.shares if each.label == answer.text), None)
     note = "" if share is None else f"  {percent(share)}"

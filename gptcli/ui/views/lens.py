@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptcli.types.lens import Lens, Ranked, Reading
 from gptcli.types.token import Token
 from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
 from gptcli.ui.data.writer import DataWriter, Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.tables import Column
@@ -83,10 +81,10 @@ def _band(stream: TextIO, lens: Lens, band: range) -> None:
     writer, heat = TerminalWriter(stream), Heat(stream)
     cells = min(max((width_of(stream) - _LABEL) // len(band), _LEAST), _MOST)
     numbers = "".join(str(lens.first + at).rjust(cells) for at in band)
-    writer.line(Text(" " * _LABEL + numbers, style="dim"))
+    writer.line(paint.Text(" " * _LABEL + numbers, style="dim"))
     writer.line(_texts("", [lens.tokens[at] for at in band], cells, "bold"))
     for layer, row in enumerate(lens.grid, -1):
-        line = Text(name_of(layer).rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
+        line = paint.Text(name_of(layer).rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
         for at in band:
             line.append(" ")
             mark = "*" if lens.settled[at] == layer else " "
@@ -95,14 +93,14 @@ def _band(stream: TextIO, lens: Lens, band: range) -> None:
         writer.line(line)
     writer.line(_texts("says", [lens.answers[at] for at in band], cells, "bold"))
     since = "".join(name_of(lens.settled[at]).rjust(cells) for at in band)
-    writer.line(Text("since".rjust(_LABEL - 1) + " " + since, style="dim"))
+    writer.line(paint.Text("since".rjust(_LABEL - 1) + " " + since, style="dim"))
 
 
-def _texts(name: str, tokens: list[Token], cells: int, style: str) -> Text:
-    line = Text(name.rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
+def _texts(name: str, tokens: list[Token], cells: int, style: str) -> paint.Text:
+    line = paint.Text(name.rjust(_LABEL - 1) + " ", style="dim", no_wrap=True, end="")
     for token in tokens:
         text = shortened(visible(token.bytes), cells - 1)
-        line.append(" " * (cells - cell_len(text)))
+        line.append(" " * (cells - paint.cell_len(text)))
         line.append(isolated(text), style=f"not dim {style}")
     return line
 
@@ -112,7 +110,7 @@ def _cell(heat: Heat, each: Reading, cells: int, mark: str) -> Iterator[tuple[st
     token, probability = each.top[0]
     share = f"{probability * 100:.0f}"
     text = shortened(visible(token.bytes), cells - len(share) - 2)
-    pad = " " * (cells - cell_len(text) - len(share) - 1)
+    pad = " " * (cells - paint.cell_len(text) - len(share) - 1)
     _, style = heat.cell(probability, 0)
     yield isolated(text) + pad, style
     yield share + mark, style

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from rich.text import Text
-
 from gptcli.types.neighbors import Drift, Neighborhood, Neighbors
 from gptcli.ui.data.values import number, token_json, valued_json
 from gptcli.ui.data.writer import DataWriter, Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar, columns
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import visible
@@ -130,9 +129,9 @@ def _drift(stream: TextIO, drift: Drift) -> None:
     shown = drift.distances if count <= width - 7 else _thinned(drift.distances, width - 7)
     for place, line in enumerate(columns([each / top for each in shown], cells, _HEIGHT)):
         mark = f"{top:.3f}" if place == 0 else "0" if place == _HEIGHT - 1 else ""
-        writer.line(Text.assemble((mark.rjust(6) + " ", "dim"), (line, "cyan")))
+        writer.line(paint.Text.assemble((mark.rjust(6) + " ", "dim"), (line, "cyan")))
     ends = f"{'embed'}{'layer ' + str(count - 2):>{max(len(shown) * cells - 5, 9)}}"
-    writer.line(Text(" " * 7 + ends, style="dim"))
+    writer.line(paint.Text(" " * 7 + ends, style="dim"))
 
 
 def _thinned(values: tuple[float, ...], count: int) -> tuple[float, ...]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
-
 from gptcli.types.next_tokens import Candidate, Distribution
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.keys import Keys
 from gptcli.ui.terminal.tables import lines
 from gptcli.ui.terminal.visible import ending, one_line, plainly, shortened
@@ -28,7 +25,7 @@ class Picker:
         self._stream, self._keys = stream, keys
         # Not the size of now: the terminal may be resized.
         console = plain_console(stream)
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = paint.Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Picker:
         self._live.start()
@@ -57,24 +54,26 @@ class Picker:
             chosen = places.get(key or "", chosen)
 
 
-def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) -> Group:
+def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) -> paint.Group:
     width = width_of(stream)
     # Two cells for the pointer, and the last one stays free: some terminals wrap at once.
     table = lines(*terminal_table(distribution, width), max(width - 3, 1))
     height = max(height_of(stream) - _AROUND, 1)
     start = min(max(chosen - height // 2, 0), max(len(table) - 1 - height, 0))
-    shown = [Text("  ") + table[0]]
+    shown = [paint.Text("  ") + table[0]]
     for place, line in enumerate(table[1:][start : start + height], start):
         here = place == chosen
-        row = Text("❯ " if here else "  ", style="bold" if here else "") + line
+        row = paint.Text("❯ " if here else "  ", style="bold" if here else "") + line
         if here:
             row.stylize("reverse", 2)
         shown.append(row)
     parts = [
-        Text(ending(plainly(text), width - 1)),
+        paint.Text(ending(plainly(text), width - 1)),
         *shown,
-        Text(shortened(f"{_HELP}; {one_line(where(distribution.source))}", width - 1), style="dim"),
+        paint.Text(
+            shortened(f"{_HELP}; {one_line(where(distribution.source))}", width - 1), style="dim"
+        ),
     ]
     for part in parts:
         part.no_wrap, part.overflow, part.end = True, "crop", "\n"
-    return Group(*parts)
+    return paint.Group(*parts)

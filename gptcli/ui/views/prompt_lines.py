@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptcli.types.next_tokens import Distribution
 from gptcli.ui.data.values import number
 from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.visible import ending, isolated, plainly, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views.printing import caption
@@ -48,23 +46,23 @@ def show(stream: TextIO, distributions: Iterable[Distribution]) -> None:
         data.rows([row])
 
 
-def _line(distribution: Distribution, width: int) -> Text:
+def _line(distribution: Distribution, width: int) -> paint.Text:
     room = max(width // 3, 8)
     # Its end matters for what comes next.
     prompt = ending(plainly(distribution.prompt), room)
-    line = Text(no_wrap=True, end="")
+    line = paint.Text(no_wrap=True, end="")
     line.append(isolated(prompt), style="dim")
-    line.append(" " * (room - cell_len(prompt)))
+    line.append(" " * (room - paint.cell_len(prompt)))
     used = room
     for candidate in distribution.candidates:
         text = visible(candidate.token.bytes)
         share = percent(candidate.probability)
         left = width - used - len(_GAP) - 1 - len(share)
-        if left < min(cell_len(text), 4):
+        if left < min(paint.cell_len(text), 4):
             break
         text = shortened(text, left)
         line.append(_GAP)
         line.append(isolated(text), style="bold")
         line.append(f" {share}", style="cyan")
-        used += len(_GAP) + cell_len(text) + 1 + len(share)
+        used += len(_GAP) + paint.cell_len(text) + 1 + len(share)
     return line

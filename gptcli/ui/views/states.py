@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from rich.text import Text
-
 from gptcli.types.attention import Attention, CarriedState
 from gptcli.ui.data.values import number
 from gptcli.ui.data.writer import Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.tables import Column
@@ -106,7 +105,7 @@ def _lines(stream: TextIO, found: Attention, token: int | None) -> None:
     for each, end in zip(found.states, ends, strict=True):
         lengths = [total(row) for row in each.lengths]
         largest = max(lengths) or 1.0
-        line = Text(f"{each.layer:>3} ", style="bold", no_wrap=True, end="")
+        line = paint.Text(f"{each.layer:>3} ", style="bold", no_wrap=True, end="")
         for place in shown:
             text, style = heat.cell(lengths[place] / largest, cells)
             line.append(text, style=f"not bold {style}")

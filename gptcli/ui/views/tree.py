@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
+from gptcli.plain import dataclass
 from gptcli.types.tree import Node, Tree
 from gptcli.ui.data.values import logprob_json
 from gptcli.ui.data.writer import DataWriter, Row
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.stream import variables_of
 from gptcli.ui.terminal.visible import isolated, shortened, visible
@@ -99,7 +97,7 @@ def _draw(tree: Tree, stream: TextIO) -> None:
         drawn = [(f"{depth} ", node, depth) for _, node, depth in drawn]
     labels = [_label(node) for _, node, _ in drawn]
     longest = max(
-        len(guide) + cell_len(text) for (guide, *_), text in zip(drawn, labels, strict=True)
+        len(guide) + paint.cell_len(text) for (guide, *_), text in zip(drawn, labels, strict=True)
     )
     column = min(max(longest, len("token")), room)
     heads = ("next", "joint") if full else ("joint",)
@@ -107,9 +105,9 @@ def _draw(tree: Tree, stream: TextIO) -> None:
     writer.line(head, style="dim")
     for (guide, node, _), label in zip(drawn, labels, strict=True):
         text = shortened(label, column - len(guide))
-        line = Text(guide, style="dim")
+        line = paint.Text(guide, style="dim")
         line.append(isolated(text), style="italic" if node.ends else "not dim")
-        line.append(" " * (column - len(guide) - cell_len(text)))
+        line.append(" " * (column - len(guide) - paint.cell_len(text)))
         joint = math.exp(node.joint_logprob)
         if full:
             line.append(percent(math.exp(node.logprob)).rjust(_NUMBER), style="not dim cyan")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from gptcli.types.next_tokens import Candidate, Step
 from gptcli.ui.data.values import id_text, number
 from gptcli.ui.data.writer import DataWriter
+from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.visible import isolated, one_line, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
@@ -89,8 +87,8 @@ def _alternative(candidate: Candidate) -> str:
     return f"{visible(candidate.token.bytes)} {percent(candidate.probability)}→{drawn}"
 
 
-def _line(cells: list[tuple[str, str]], width: int) -> Text:
-    line = Text(no_wrap=True, end="")
+def _line(cells: list[tuple[str, str]], width: int) -> paint.Text:
+    line = paint.Text(no_wrap=True, end="")
     used = 0
     for (text, style), (head, room, wanted) in zip(cells, _COLUMNS, strict=False):
         if width < wanted:
@@ -98,7 +96,7 @@ def _line(cells: list[tuple[str, str]], width: int) -> Text:
         if head == "taken" and width < _COLUMNS[0][2]:
             room = _NARROW_TOKEN
         shown = shortened(one_line(text), room)
-        pad = " " * (room - cell_len(shown))
+        pad = " " * (room - paint.cell_len(shown))
         line.append(_GAP if used else "")
         line.append("" if head == "taken" else pad)
         line.append(isolated(shown), style=style)

@@ -255,8 +255,8 @@ class Prompts:
     def __init__(self, *prompts: str) -> None:
         self.left = [Asked(n, Request(each, max_new_tokens=1)) for n, each in enumerate(prompts)]
 
-    def take(self, *, wait: bool) -> Asked | Gone | None:
-        return self.left.pop(0) if self.left else None
+    def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
+        return self.left.pop(0) if room and self.left else None
 
 
 def test_many_questions_are_with_the_server_at_once(server, steps, directory):

@@ -15,8 +15,8 @@ from gptcli import config
 from gptcli.cli.app import app
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
-from gptcli.cli.flags.declared import names_of
-from gptcli.cli.flags.flatten import Given, but, flattened, only
+from gptcli.cli.flags.flatten import flattened
+from gptcli.cli.flags.groups import Given, but, names_of, only
 from gptcli.cli.manual import pages as manual
 from gptcli.cli.manual import roff
 from gptcli.config import Limit, key_of, option, option_of, variable_of

@@ -9,9 +9,9 @@ import numpy as np
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import FLOATS, Form, Kind, Met
 from gptcli.engine.cpu.binding.library import open_library
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.quantise import quantise
 from gptcli.formats import ggml_blocks
+from gptcli.formats.bfloat16 import as_float32
 
 
 def packed(rows: np.ndarray, columns: int, kind: Kind, form: Form) -> np.ndarray:

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.library import open_library
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.cpu.run.struct_sizes import scratch_bytes
 from gptcli.engine.model.angles import angles, slopes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.state.keys_values import KeysValues
-from gptcli.formats.bfloat16 import as_bfloat16
+from gptcli.formats.bfloat16 import as_bfloat16, as_float32
 from tests.engine.cpu.helpers import Session, every_set, in_order, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model, small_parameters
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.key_groups import keys_of
+from gptcli.formats.bfloat16 import as_float32
 from tests.engine.cpu import helpers
 
 

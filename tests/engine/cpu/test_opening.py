@@ -18,7 +18,7 @@ from gptcli import identity
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
-from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing import made_file
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.engine.cpu.run import calibration
 from gptcli.errors import ModelError, ResourceError, UsageError
@@ -53,7 +53,7 @@ def test_equals_torch_and_is_read_again(directory, monkeypatch):
     assert np.abs(first - whole).max() <= 1e-4 * np.abs(whole).max()
     path = packed_path(directory, "float32")
     assert path.is_file()
-    monkeypatch.setattr(packed_file, "pack_into", None)
+    monkeypatch.setattr(made_file, "pack_into", None)
     assert np.array_equal(logits(opened(directory)), first)
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told_before_the_work(directory, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(packed_file, "pack_into", None)
+    monkeypatch.setattr(made_file, "pack_into", None)
     runner = opened(directory, "bfloat16")
     assert np.array_equal(logits(runner), expected)
     (told,) = runner.notices
@@ -150,12 +150,10 @@ def test_what_packs_as_fast_as_it_is_hashed(directory, monkeypatch):
     monkeypatch.setattr(opening, "_SMALL", 0)
     monkeypatch.setattr(identity, "digest", None)
     expected = logits(opened(directory))
-    path, before = packed_path(directory, "float32"), packed_file.pack_into
+    path, before = packed_path(directory, "float32"), made_file.pack_into
     data = path.read_bytes()
     packed = []
-    monkeypatch.setattr(
-        packed_file, "pack_into", lambda *a, **k: packed.append(1) or before(*a, **k)
-    )
+    monkeypatch.setattr(made_file, "pack_into", lambda *a, **k: packed.append(1) or before(*a, **k))
     assert np.array_equal(logits(opened(directory)), expected) and not packed
     # The same bytes, but none that anybody vouches for.
     path.unlink()
@@ -178,7 +176,7 @@ def test_weights_in_a_form_that_nobody_knows(directory, dtype):
 def test_a_model_that_cannot_fit(directory, monkeypatch):
     """Catches packing for minutes to find out that the memory is too small."""
     monkeypatch.setattr("gptcli.engine.host.memory.available_bytes", lambda _: 20_000)
-    monkeypatch.setattr(packed_file, "pack_into", None)
+    monkeypatch.setattr(made_file, "pack_into", None)
     with pytest.raises(ResourceError, match=r"needs \d+ kB of memory for its weights in int8"):
         opened(directory, "int8")
 
@@ -276,7 +274,7 @@ def test_int4_without_a_disk_is_the_same(directory, monkeypatch):
     runner = opened(directory, "int4")
     assert np.array_equal(logits(runner), kept) and not runner.notices
     place.unlink()
-    monkeypatch.setattr(packed_file, "make", full)
+    monkeypatch.setattr(made_file, "make", full)
     runner = opened(directory, "int4")
     assert np.array_equal(logits(runner), kept) and not place.exists()
     assert any("not kept" in each.text for each in runner.notices)

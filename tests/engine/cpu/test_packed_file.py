@@ -12,7 +12,7 @@ import pytest
 from gptcli import identity
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import open_library
-from gptcli.engine.cpu.packing import moving, packed_file
+from gptcli.engine.cpu.packing import made_file, moving, packed_file
 from gptcli.engine.cpu.packing import pack as packing
 from gptcli.engine.cpu.packing.origin import Origin
 from gptcli.engine.cpu.packing.pack import pack
@@ -46,7 +46,7 @@ def origin(tmp_path):
 def make(path, origin, *, hashed=True):
     decoder = runner_of(CASE).decoder
     parameters = parameters_of(decoder)
-    packed_file.make(path, decoder.spec, KINDS, open_library(), origin, parameters, hashed=hashed)
+    made_file.make(path, decoder.spec, KINDS, open_library(), origin, parameters, hashed=hashed)
 
 
 @pytest.fixture
@@ -195,13 +195,13 @@ def test_a_disk_that_lost_them(packed, origin, tmp_path, monkeypatch):
 
 def test_an_origin_that_changes_meanwhile(origin, tmp_path, monkeypatch):
     """Catches weights of two files, kept under the stamp of one."""
-    before = packed_file.pack_into
+    before = made_file.pack_into
 
     def changing(*args, **options):
         before(*args, **options)
         (tmp_path / "weights").write_bytes(b"others!")
 
-    monkeypatch.setattr(packed_file, "pack_into", changing)
+    monkeypatch.setattr(made_file, "pack_into", changing)
     with pytest.raises(ModelError, match="was changed while it was being read"):
         make(tmp_path / "packed", origin)
     assert {path.name for path in tmp_path.iterdir()} == {"weights"}

@@ -30,7 +30,7 @@ import json, sys
 from pathlib import Path
 from gptcli.backends.local.memory import peak_bytes
 from gptcli.engine.cpu import opening
-from gptcli.engine.cpu.packing import packed_file
+from gptcli.engine.cpu.packing import made_file, packed_file
 from gptcli.engine.cpu.packing.origin import origin_of
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.describe import describe
@@ -41,7 +41,7 @@ origin, path = origin_of(described), Path(sys.argv[1]) / "packed"
 
 def make():
     parameters = Parameters(described, exact=True)
-    packed_file.make(
+    made_file.make(
         path, described.spec, choice.kinds, choice.library, origin, parameters, hashed=False
     )
 

@@ -18,12 +18,12 @@ import torch
 from torch import nn
 
 from gptcli.engine.cpu.binding.abi import Kind, Met
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.model.rotations import Rope
 from gptcli.engine.torch.latents import LatentAttention, OfHeads
 from gptcli.engine.torch.runner import TorchRunner
+from gptcli.formats.bfloat16 import as_float32
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import (
     Session,

@@ -6,7 +6,6 @@ Which blocks, source/kinds/affine.h, float8.h and nvfp4.h say, and ggml-common.h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from gptcli.engine.cpu.binding.abi import Form, Kind
 from gptcli.engine.cpu.packing.memory import Bytes
 from gptcli.engine.weights.quantised.coded import Affine, Coded, Float8, Mxfp4, Nvfp4
+from gptcli.plain import dataclass
 
 #: By bits that the kernels have: columns that may share a scale, the most first.
 _AFFINE = {

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.errors import ModelError
 from gptcli.formats import ggml_blocks
-from gptcli.formats.bfloat16 import as_bfloat16
+from gptcli.formats.bfloat16 import as_bfloat16, as_float32
 from gptcli.formats.gguf.reading import Rows
 from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

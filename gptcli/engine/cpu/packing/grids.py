@@ -11,12 +11,13 @@ import numpy as np
 
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.pack import Parameter, as_float32
+from gptcli.engine.cpu.packing.pack import Parameter
 from gptcli.engine.cpu.packing.quantise import SEARCHED, quantise
 from gptcli.engine.cpu.packing.section import Kinds, Section
 from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
+from gptcli.formats.bfloat16 import as_float32
 
 #: So many rows of a matrix are looked at.
 _ROWS = 16

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from gptcli import units
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds
-from gptcli.engine.cpu.packing.sections import sections
+from gptcli.engine.cpu.packing.told_kinds import Changed, Kept, matrices
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.types.events import Notice
-
-_ANY = Kinds(Kind.Q4_K, Kind.Q8_0, Kind.BFLOAT16)
 
 
-@dataclass(frozen=True)
-class Changed:
-    """Matrices that no kind keeps: how many, their bytes as stored and as they are packed.
-
-    forms: what they are stored in, and kinds: what they become, in words, each once.
-    """
-
-    matrices: int = 0
-    stored: int = 0
-    packed: int = 0
-    forms: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-
-    def notices(self, subject: str) -> Iterator[Notice]:
-        """What a user should know of it."""
-        if self.matrices:
-            text = f"has {units.size(self.stored)} of weights that the kernels do not keep"
-            text += f" ({', '.join(self.forms)}): they take {units.size(self.packed)}"
-            yield Notice(subject, f"{text} in {' and '.join(self.kinds)}")
-
-
-def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds, Changed]:
+def kept_kinds(parameters: Parameters, spec: ModelSpec) -> Kept:
     """The kinds that change no number of a file, matrix by matrix, and what to call them together.
 
     The name has the kinds of the matrices that tokens go through, that of most numbers first.
@@ -49,11 +23,8 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds, Cha
     numbers: Counter[Kind] = Counter()
     own: dict[str, Kind] = {}
     changed = Changed()
-    found = [each for each in sections(spec, _ANY) if each.form == "matrix"]
     ordered = frozenset(_ordered(parameters, spec))
-    for section in found:
-        if section.name != section.parameter:
-            continue
+    for section in matrices(spec):
         name, kind = section.name, parameters.kind(section.name)
         apart = parameters.order(name) is not None and name not in ordered
         if kind is None or apart:
@@ -73,7 +44,7 @@ def kept_kinds(parameters: Parameters, spec: ModelSpec) -> tuple[str, Kinds, Cha
     head = own[EMBEDDING if spec.tied else UNEMBEDDING]
     told = [kind for kind, _ in numbers.most_common()]
     name = "+".join(kind.name.lower() for kind in told)
-    return name, Kinds(told[0], head, own[EMBEDDING], own, ordered), changed
+    return Kept(name, Kinds(told[0], head, own[EMBEDDING], own, ordered), changed)
 
 
 #: What reads the stream before tokens are mixed.

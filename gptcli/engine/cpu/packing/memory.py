@@ -22,6 +22,8 @@ from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 
 Bytes = NDArray[np.uint8]
+#: Sections by name, and where each begins.
+Places = dict[str, tuple[Section, int]]
 
 
 class Mover(Protocol):
@@ -35,9 +37,17 @@ class Mover(Protocol):
 class PackedWeights:
     """Packed weights: sections in one piece of memory, some of them perhaps in another since."""
 
-    def __init__(self, spec: ModelSpec, kinds: Kinds, library: Library, memory: Bytes) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        kinds: Kinds,
+        library: Library,
+        memory: Bytes,
+        placed: tuple[Places, int] | None = None,
+    ) -> None:
+        """placed: what `places` gives, where it was asked already."""
         self.spec, self.kinds = spec, kinds
-        self.places, self.size = places(spec, kinds, library)
+        self.places, self.size = placed or places(spec, kinds, library)
         if memory.nbytes < self.size:
             raise ValueError(f"{memory.nbytes} bytes are not the {self.size} of this model")
         self._panel_bytes = library.functions.kernels_panel_bytes
@@ -92,15 +102,19 @@ class PackedWeights:
         return self.places[LAYER_TABLE][1] if LAYER_TABLE in self.places else self.size
 
 
-def places(
-    spec: ModelSpec, kinds: Kinds, library: Library
-) -> tuple[dict[str, tuple[Section, int]], int]:
+def places(spec: ModelSpec, kinds: Kinds, library: Library) -> tuple[Places, int]:
     """The sections of a model and where each begins, and how many bytes they take."""
-    found, at = {}, 0
+    found: Places = {}
+    at = 0
     for section in sections(spec, kinds):
         found[section.name] = (section, at)
         at += -(-section.bytes(library.functions.kernels_panel_bytes) // LINE) * LINE
     return found, at
+
+
+def sections_of(found: Places) -> Iterator[Section]:
+    """The sections, in their order."""
+    return (section for section, _ in found.values())
 
 
 def reserve(size: int) -> Bytes:

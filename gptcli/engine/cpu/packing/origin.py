@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli import config
 from gptcli.engine.describe import Described
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +17,8 @@ from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.section import ROWS, Kinds, Section
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
-from gptcli.formats.bfloat16 import from_bfloat16
+from gptcli.formats.bfloat16 import as_float32
+from gptcli.plain import dataclass
 
 
 class UnreadBytes(Protocol):
@@ -249,10 +249,3 @@ def _put_filter(target: Target, section: Section, at: int, parameter: Parameter)
     to[:, : section.rows] = as_float32(np.asarray(parameter[:])).T
     to[:, section.rows :] = 0
     target.done(at, end)
-
-
-def as_float32(array: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Numbers of any kind, uint16 read as bfloat16, as float32."""
-    if array.dtype == np.uint16:
-        return from_bfloat16(array.view(np.uint16))
-    return array.astype(np.float32, copy=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.coded import CodedRows, kind_of, order_of
 from gptcli.engine.cpu.packing.gguf_rows import GgufBytes, GgufNumbers
-from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter, as_float32
+from gptcli.engine.cpu.packing.pack import GgmlBlocks, Parameter
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.packing.sections import sections, shapes
 from gptcli.engine.describe import Described
@@ -22,7 +22,7 @@ from gptcli.engine.weights.quantised import method_for, mxfp4
 from gptcli.engine.weights.quantised.coded import Coded
 from gptcli.engine.weights.quantised.tensors import QuantisedTensors
 from gptcli.formats import ggml_blocks
-from gptcli.formats.bfloat16 import as_bfloat16
+from gptcli.formats.bfloat16 import as_bfloat16, as_float32
 from gptcli.formats.gguf.reading import Rows
 from gptcli.formats.mapping import MappedFiles
 from gptcli.formats.stored import StoredTensor

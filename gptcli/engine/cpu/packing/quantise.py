@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.abi import Form
 from gptcli.engine.cpu.binding.library import Library
 from gptcli.formats import ggml_blocks
+from gptcli.plain import dataclass
 
 #: The forms that there is a search for.
 SEARCHED = (

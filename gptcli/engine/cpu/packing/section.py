@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gptcli.engine.cpu.binding.abi import Kind
+from gptcli.plain import dataclass
 
 #: Bytes that every section begins at a multiple of: a cache line.
 LINE = 64

@@ -17,7 +17,8 @@ def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:
     """All sections of a model."""
     for section in _sections(spec, kinds):
         kind = kinds.own.get(section.name, section.kind)
-        section = replace(section, kind=kind)
+        if kind is not section.kind:
+            section = replace(section, kind=kind)
         yield section
         base, parameter = section.name.removesuffix(".weight"), section.parameter
         if section.name in kinds.ordered:

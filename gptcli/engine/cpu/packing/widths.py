@@ -13,7 +13,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from gptcli.engine.cpu.binding.abi import Kind
@@ -21,6 +20,7 @@ from gptcli.engine.cpu.packing.section import EMBEDDING, LAYER_TABLE, UNEMBEDDIN
 from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.formats import ggml_blocks
+from gptcli.plain import dataclass
 
 #: Blocks from small to large, and what a search leaves of normal random numbers: the mean square of
 #: what is left, in parts of that of the numbers.

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.packing.made_file import for_once
 from gptcli.engine.cpu.packing.pack import Parameter, pack
-from gptcli.engine.cpu.packing.packed_file import for_once
 from gptcli.engine.cpu.packing.quantise import Rounding
 from gptcli.engine.cpu.packing.section import EMBEDDING, Kinds
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP

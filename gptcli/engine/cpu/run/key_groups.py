@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gptcli.engine.cpu.packing.pack import as_float32
+from gptcli.formats.bfloat16 import as_float32
 
 #: Positions that stand together.
 KEY_GROUP = 16

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import calls
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
 from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.engine.probe import Point, Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.formats.bfloat16 import as_float32
 
 #: Where a layer's points are in calls.LayerCopies, and that keys are not: they are in the state.
 _POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "told", "stream")

@@ -9,13 +9,12 @@ import numpy as np
 from gptcli.engine.cpu.binding import abi
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.binding.library import Library
-from gptcli.engine.cpu.packing.pack import as_float32
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.mixers import Mixer, ShortConv
 from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
-from gptcli.formats.bfloat16 import as_bfloat16
+from gptcli.formats.bfloat16 import as_bfloat16, as_float32
 
 
 def scratch_bytes(spec: ModelSpec, library: Library, context: int, threads: int) -> int:

@@ -12,7 +12,6 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gptcli.engine.model.config_fields import ConfigFields
@@ -21,6 +20,7 @@ from gptcli.engine.model.not_supported import NOT_SUPPORTED
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import LayerSpec, ModelSpec, NormSpec
 from gptcli.formats import json as jsonfile
+from gptcli.plain import dataclass
 from gptcli.types.families import FamilyFacts
 
 #: The largest difference of each family's logits from transformers', on the tests' models.

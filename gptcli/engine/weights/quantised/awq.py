@@ -14,7 +14,6 @@ the lowest bits on, stand the outputs 0, 2, 4, 6, 1, 3, 5, 7; at 8 bits, which v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -28,6 +27,7 @@ from gptcli.engine.weights.quantised.fields import group_size, is_listed
 from gptcli.engine.weights.quantised.packing import unpack, widened
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 #: By the bits of a number, where in a word each of its outputs stands.
 _PLACES = {4: [0, 4, 1, 5, 2, 6, 3, 7], 8: [0, 2, 1, 3]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from gptcli.engine.weights.quantised.coded import E4M3_NONE, Coded, Codes, Float
 from gptcli.errors import ModelError
 from gptcli.formats.bfloat16 import from_bfloat16
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 
 @dataclass(frozen=True)

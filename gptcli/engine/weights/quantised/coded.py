@@ -7,13 +7,13 @@ never held several times. What its numbers are in float32 is said here and nowhe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.arrays import quiet
+from gptcli.plain import dataclass
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -23,7 +23,6 @@ stay in full precision here. Layouts: github.com/vllm-project/compressed-tensors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -40,6 +39,7 @@ from gptcli.engine.weights.quantised.grid import Grid
 from gptcli.engine.weights.quantised.packing import unpack
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 _UNREAD = frozenset({"input_scale", "input_zero_point", "input_global_scale"})
 #: What turns a signed byte into that number plus 128.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.patterns import Budget, Pattern
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
+from gptcli.plain import dataclass
 
 _PATTERN = "re:"
 _PACKED, _INT, _FLOAT, _NAIVE = "pack-quantized", "int-quantized", "float-quantized", "naive"

@@ -13,7 +13,6 @@ quantise as well, stay in full precision: input_scale and activation_scale are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -26,6 +25,7 @@ from gptcli.engine.weights.quantised.fields import is_listed
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR, Grid
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 _SCALES = ("weight_scale_inv", "weight_scale")
 _UNREAD = frozenset({"input_scale", "activation_scale"})

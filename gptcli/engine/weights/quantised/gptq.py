@@ -14,7 +14,6 @@ format stores zero points minus one ("gptq"), the second as they are ("gptq_v2")
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -27,6 +26,7 @@ from gptcli.engine.weights.quantised.coded import Affine, AffineRows, Floats
 from gptcli.engine.weights.quantised.fields import group_size, in_groups
 from gptcli.engine.weights.quantised.packing import unpack
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 _ZERO_OFFSETS = {"gptq": 1, "gptq_v2": 0}
 #: How the numbers were found; what they mean does not depend on it.

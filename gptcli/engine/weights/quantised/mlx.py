@@ -16,7 +16,6 @@ https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.quantiz
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from gptcli.engine.weights.quantised.float4 import mxfp4, nvfp4
 from gptcli.engine.weights.quantised.packing import unpack
 from gptcli.errors import ModelError
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 _AFFINE = "affine"
 #: By mode: groups, bits; the first of each is what is meant where nothing is said.

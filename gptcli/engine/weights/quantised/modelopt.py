@@ -20,7 +20,6 @@ Layout: github.com/NVIDIA/Model-Optimizer, modelopt/torch/export.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -33,6 +32,7 @@ from gptcli.engine.weights.quantised.float4 import nvfp4, packed_pairs
 from gptcli.engine.weights.quantised.fp8 import fitting, float8
 from gptcli.engine.weights.quantised.grid import CHANNEL, TENSOR
 from gptcli.formats.stored import StoredTensor
+from gptcli.plain import dataclass
 
 _FLOAT8 = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN")
 #: They differ in what becomes of the activations.

@@ -30,8 +30,8 @@ class _All:
         ]
         self._left = [Asked(key, each) for key, each in enumerate(asked)]
 
-    def take(self, *, wait: bool) -> Asked | None:
-        return self._left.pop(0) if self._left else None
+    def take(self, *, wait: bool, room: bool = True) -> Asked | None:
+        return self._left.pop(0) if room and self._left else None
 
 
 def main() -> None:
