@@ -71,6 +71,7 @@ class KernelRunner:
             threads=self.model.threads,
             instructions=self.model.instructions,
             weight_bytes=self.model.weight_bytes,
+            alike=True,
         )
 
     def wait(self) -> None:
