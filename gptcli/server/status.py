@@ -38,7 +38,9 @@ def in_words(compute: Compute) -> str:
     usual, said = Compute(), []
     for each in fields(compute):
         value = getattr(compute, each.name)
-        if each.name in ("model", "no_server", "by_hand") or value == getattr(usual, each.name):
+        if each.name in ("model", "speculate", "no_server", "by_hand") or value == getattr(
+            usual, each.name
+        ):
             continue
         flag = f"--{config.key_of(each.name)}"
         if each.name == "adapter":

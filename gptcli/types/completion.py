@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gptcli.types.drafts import Drafts
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
@@ -91,7 +92,8 @@ class Usage:
     reused_tokens of the prompt were in the KV cache already. adapters are named as given.
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
-    the server counts them, and reasoning_tokens of an answer were thought, not said.
+    the server counts them, and reasoning_tokens of an answer were thought, not said. drafts:
+    None where nothing was to be drafted.
     """
 
     prompt_tokens: int | None
@@ -111,6 +113,7 @@ class Usage:
     activations: str | None = None
     reasoning_tokens: int = 0
     server: str | None = None
+    drafts: Drafts | None = None
 
 
 Event = Chunk | Notice | PromptPiece | Usage

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gptcli.errors import GptcliError
 from gptcli.types.chat import ChatDocument, ChatForm
+from gptcli.types.drafts import Drafts
 from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
@@ -127,7 +128,7 @@ class Answer:
 class FewShotUsage:
     """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
 
-    server, dtype, sampling: as in Usage, where a server answered.
+    server, dtype, sampling: as in Usage, where a server answered; drafts: of all answers.
     """
 
     queries: int
@@ -143,6 +144,7 @@ class FewShotUsage:
     adapters: tuple[str, ...] = ()
     activations: str | None = None
     server: str | None = None
+    drafts: Drafts | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

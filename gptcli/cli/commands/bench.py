@@ -116,7 +116,9 @@ class Measuring:
 
 def bench(
     environment: Environment,
-    compute: Annotated[Compute, but(adapter=None, adapter_apart=None, **dict.fromkeys(REMOTE))],
+    compute: Annotated[
+        Compute, but(adapter=None, adapter_apart=None, speculate=None, **dict.fromkeys(REMOTE))
+    ],
     measuring: Measuring,
     output: Annotated[
         Output,

@@ -126,6 +126,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
         f"prompts: {counted(usage.prompt_tokens, 'token')}, {saved} shared and computed once",
         f"generated: {counted(usage.completion_tokens, 'token')}, seed {usage.seed}",
         f"sampler: {sampling.in_words(usage.sampling)}",
+        *([] if usage.drafts is None else [usage.drafts.in_words]),
     ]
 
 
