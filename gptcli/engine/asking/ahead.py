@@ -68,8 +68,8 @@ class StateTail:
 class Ahead:
     """One text whose next tokens are looked up in what there is of it.
 
-    most: as many as are drafted wherever something is found; None leaves that to `pace`. ends: what
-    ends a text, and no draft goes beyond. clock gives seconds.
+    pace: what says how many, and learns from it; most: how many wherever something is found, where
+    there is none. ends: what ends a text, and no draft goes beyond. clock gives seconds.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Ahead:
         tail: Tail,
         history: History,
         *,
-        pace: Pace,
-        most: int | None = None,
+        pace: Pace | None = None,
+        most: int = 0,
         ends: Collection[int] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -107,7 +107,7 @@ class Ahead:
             self._guess = None
             return self._alone(token)
         room = min(left - 1, self._runner.limit - self._tail.length - 1)
-        count = self._pace.length(found.alike, room) if self._most is None else self._most
+        count = self._most if self._pace is None else self._pace.length(found.alike, room)
         ids = self._lookup.after(found, max(min(count, room), 1))
         draft = list(takewhile(lambda each: each not in self._ends, ids))
         self._guess, self._alike = (ids[0], found.alike), found.alike
@@ -123,19 +123,20 @@ class Ahead:
 
     def _judge(self, token: int) -> None:
         """Hold what was expected to what was drawn."""
-        if self._guess is not None:
+        if self._guess is not None and self._pace is not None:
             self._pace.learn(self._guess[1], self._guess[0] == token)
         if self._logits is None:
             return
         drafted, right = len(self._draft), self._right
         same = right < drafted and self._draft[right] == token
-        if right < drafted:
+        if right < drafted and self._pace is not None:
             self._pace.learn(self._alike + right, same)
         if same:
             self._right, self.kept = right + 1, self.kept + 1
             return
         self._logits = None
-        self._pace.judged(drafted, right)
+        if self._pace is not None:
+            self._pace.judged(drafted, right)
         if right < drafted:
             self._tail.cut(self._tail.length - drafted + right)
 
@@ -146,6 +147,6 @@ class Ahead:
         return logits
 
     def _passed(self, size: int, begun: float) -> None:
-        if self._most is None:
+        if self._pace is not None:
             self._runner.wait()
             self._pace.passed(size, self._clock() - begun)

@@ -115,5 +115,6 @@ class Generation:
         prefix, draws = self._prefix, self._draws
         own = self._state is prefix.state
         tail = prefix if own else StateTail(prefix.runner, self._state)
-        most, ends = draws.drafts, draws.end_ids
-        return Ahead(prefix.runner, tail, history, pace=prefix.pace, most=most, ends=ends)
+        pace = prefix.pace if draws.drafts is None else None
+        most, ends = draws.drafts or 0, draws.end_ids
+        return Ahead(prefix.runner, tail, history, pace=pace, most=most, ends=ends)

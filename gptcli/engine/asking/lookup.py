@@ -1,4 +1,4 @@
-"""What may come next, by what came after the same tokens before: prompt look-up, without a model."""
+"""Prompt look-up: what may come next, by what came after the same tokens before."""
 
 from __future__ import annotations
 
