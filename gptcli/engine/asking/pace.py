@@ -7,14 +7,14 @@ those for which nothing is drafted, so that only the time of a longer pass has t
 from __future__ import annotations
 
 from collections import deque
-from statistics import median
+from statistics import median, median_low
 
 #: Tokens of a draft, so that with the one before a pass fills the kernels' tiles.
 SIZES = (1, 2, 5, 11, 17)
 #: Where more tokens are alike than each of these, a look-up is right more often.
 _STEPS = (0, 1, 2, 3, 5, 8, 16)
 #: How often it is right there, before anything is known, and as how many tokens that counts.
-_BEFORE = (0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_BEFORE = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9, 0.95)
 _COUNTS = 3.0
 #: What is known is worth so much less with each token that is learned.
 _FADES = 0.97
@@ -23,9 +23,12 @@ _ADDS = 0.5
 #: A draft has to promise so much more than the same time without.
 _LEAST = 1.05
 #: How much drafts may lose, in passes of one token: at first, for each token, and after gains.
-_FIRST, _EACH, _MOST = 1.5, 0.01, 6.0
+_FIRST, _EACH, _MOST = 1.5, 0.01, 10.0
 #: Passes of one token that are timed before anything is drafted, and that are remembered.
 _TIMED, _REMEMBERED = 2, 16
+#: Passes of a size before its time is believed where it is more than was expected: machines are
+#: busy at times. Tokens after which times are forgotten where nothing was drafted since.
+_SURE, _STALE = 2, 128
 
 
 class Pace:
@@ -37,6 +40,7 @@ class Pace:
         self._right = [share * _COUNTS for share in _BEFORE]
         self._tried = [_COUNTS] * len(_BEFORE)
         self._may_lose = _FIRST
+        self._idle = 0
 
     def length(self, alike: int, room: int) -> int:
         """How many tokens to draft where so many are alike, of at most `room`; often none."""
@@ -54,16 +58,20 @@ class Pace:
     def cost(self, size: int) -> float:
         """What a pass with a draft of that size takes, in passes of one token."""
         one = median(self._alone)
-        if size in self._together:
-            return median(self._together[size]) / one
-        near = min(self._together, key=lambda timed: abs(timed - size), default=None)
-        adds = _ADDS if near is None else (self.cost(near) - 1) / near
-        return 1 + adds * size
+        timed = self._together.get(size)
+        if timed is None:
+            near = min(self._together, key=lambda other: abs(other - size), default=None)
+            adds = _ADDS if near is None else (self.cost(near) - 1) / near
+            return 1 + adds * size
+        # More than so many passes of one token is no time of this pass, but another process.
+        most = 1 + size * (1 if len(timed) >= _SURE else _ADDS)
+        return min(median_low(timed) / one, most)
 
     def passed(self, size: int, seconds: float) -> None:
         """A pass with a draft of that size, 0 for none, took so long."""
         if size:
             self._together.setdefault(size, deque(maxlen=_REMEMBERED)).append(seconds)
+            self._idle = 0
         else:
             self._alone.append(seconds)
 
@@ -73,6 +81,9 @@ class Pace:
         self._right[at] = self._right[at] * _FADES + right
         self._tried[at] = self._tried[at] * _FADES + 1
         self._may_lose = min(self._may_lose + _EACH, _MOST)
+        self._idle += 1
+        if self._idle > _STALE:
+            self._together.clear()
 
     def judged(self, size: int, kept: int) -> None:
         """So many tokens of a draft of that size were kept."""
