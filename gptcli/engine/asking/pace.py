@@ -22,13 +22,14 @@ _FADES = 0.97
 _ADDS = 0.5
 #: A draft has to promise so much more than the same time without.
 _LEAST = 1.05
-#: How much drafts may lose, in passes of one token: at first, for each token, and after gains.
-_FIRST, _EACH, _MOST = 1.5, 0.01, 10.0
+#: How much drafts may lose, in passes of one token: at first (and half of it where times are
+#: forgotten), for each token, and after gains.
+_FIRST, _EACH, _MOST = 1.25, 0.01, 10.0
 #: Passes of one token that are timed before anything is drafted, and that are remembered.
 _TIMED, _REMEMBERED = 2, 16
-#: Passes of a size before its time is believed where it is more than was expected: machines are
-#: busy at times. Tokens after which times are forgotten where nothing was drafted since.
-_SURE, _STALE = 2, 128
+#: Passes before their time is believed where it is more than was expected: machines are busy at
+#: times. Tokens after which times are forgotten where nothing was drafted since.
+_SURE, _STALE = 3, 96
 
 
 class Pace:
@@ -63,9 +64,9 @@ class Pace:
             near = min(self._together, key=lambda other: abs(other - size), default=None)
             adds = _ADDS if near is None else (self.cost(near) - 1) / near
             return 1 + adds * size
-        # More than so many passes of one token is no time of this pass, but another process.
-        most = 1 + size * (1 if len(timed) >= _SURE else _ADDS)
-        return min(median_low(timed) / one, most)
+        cost = median_low(timed) / one
+        sure = sum(map(len, self._together.values())) >= _SURE
+        return cost if sure else min(cost, 1 + _ADDS * size)
 
     def passed(self, size: int, seconds: float) -> None:
         """A pass with a draft of that size, 0 for none, took so long."""
@@ -84,6 +85,7 @@ class Pace:
         self._idle += 1
         if self._idle > _STALE:
             self._together.clear()
+            self._may_lose, self._idle = max(self._may_lose, _FIRST / 2), 0
 
     def judged(self, size: int, kept: int) -> None:
         """So many tokens of a draft of that size were kept."""
