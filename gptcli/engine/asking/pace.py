@@ -20,6 +20,9 @@ _COUNTS = 3.0
 _FADES = 0.97
 #: What a token more adds to a pass before one was timed, in passes of one token.
 _ADDS = 0.5
+#: The least that is believed of that, and how many times larger than any before a draft may be:
+#: from one pass that was quick by chance nothing is concluded of long ones.
+_AT_LEAST, _GROWS = 0.02, 2.5
 #: A draft has to promise so much more than the same time without.
 _LEAST = 1.05
 #: How much drafts may lose, in passes of one token: at first (and half of it where times are
@@ -48,8 +51,9 @@ class Pace:
         if len(self._alone) < _TIMED:
             return 0
         best, found = _LEAST, 0
+        timed = max(self._together, default=0)
         for size in SIZES:
-            if size > room:
+            if size > min(room, max(_GROWS * timed, SIZES[1])):
                 break
             cost = self.cost(size)
             if cost - 1 <= self._may_lose and self._expected(alike, size) / cost > best:
@@ -62,7 +66,7 @@ class Pace:
         timed = self._together.get(size)
         if timed is None:
             near = min(self._together, key=lambda other: abs(other - size), default=None)
-            adds = _ADDS if near is None else (self.cost(near) - 1) / near
+            adds = _ADDS if near is None else max((self.cost(near) - 1) / near, _AT_LEAST)
             return 1 + adds * size
         cost = median_low(timed) / one
         sure = sum(map(len, self._together.values())) >= _SURE

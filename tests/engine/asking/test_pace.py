@@ -96,3 +96,12 @@ def test_it_begins_again_where_a_text_begins_to_repeat():
     chance = Random(3)
     plain = [chance.randrange(100) for _ in range(400)]
     assert gained([1], plain + 4 * plain[:200], COSTS[1])[0] > 1.2
+
+
+def test_a_pass_that_was_quick_by_chance_proves_little():
+    """Catches a long draft because of a short one that took less time than a single token."""
+    pace = Pace()
+    for size, seconds in ((0, 1.0), (0, 1.0), (1, 0.6)):
+        pace.passed(size, seconds)
+    assert 0 < pace.length(32, 17) <= 2
+    assert pace.cost(17) > pace.cost(5) > 1
