@@ -32,6 +32,7 @@ class RunnerFacts:
     these are where they meet the weights, None where the dtype says it. itemsize: bytes of a number
     in the KV cache. threads: how many of a CPU compute, None on a GPU. instructions: the kernels'
     set, None where torch computes. weight_bytes: what a token of one row reads, see `traffic`.
+    alike: whether a token has the same numbers alone and among others, to the last bit.
     """
 
     device: str
@@ -41,6 +42,7 @@ class RunnerFacts:
     threads: int | None
     instructions: str | None
     weight_bytes: int
+    alike: bool = False
 
 
 class Runner(Protocol):

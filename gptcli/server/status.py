@@ -12,6 +12,9 @@ from gptcli.server.desk import Desk
 from gptcli.types.compute import Compute
 from gptcli.types.served import Status
 
+#: Settings that are not told: what the model's line has, and what changes no answer.
+_UNTOLD = ("model", "speculate", "no_server", "by_hand")
+
 
 def begun(compute: Compute, socket: Path) -> Status:
     """A server that is ready now."""
@@ -38,7 +41,7 @@ def in_words(compute: Compute) -> str:
     usual, said = Compute(), []
     for each in fields(compute):
         value = getattr(compute, each.name)
-        if each.name in ("model", "no_server", "by_hand") or value == getattr(usual, each.name):
+        if each.name in _UNTOLD or value == getattr(usual, each.name):
             continue
         flag = f"--{config.key_of(each.name)}"
         if each.name == "adapter":

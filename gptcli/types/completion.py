@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from gptcli.plain import dataclass
+from gptcli.types.drafts import Drafts
 from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
@@ -94,7 +95,8 @@ class Usage:
     disk, None where no prompts are kept there. adapters are named as given.
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
-    the server counts them, and reasoning_tokens of an answer were thought, not said.
+    the server counts them, and reasoning_tokens of an answer were thought, not said. drafts:
+    None where nothing was to be drafted.
     """
 
     prompt_tokens: int | None
@@ -115,6 +117,7 @@ class Usage:
     reasoning_tokens: int = 0
     server: str | None = None
     prompt_cache: PromptCacheUse | None = None
+    drafts: Drafts | None = None
 
 
 Event = Chunk | Notice | PromptPiece | Usage

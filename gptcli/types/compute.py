@@ -22,6 +22,8 @@ QUANTISED = ("int8", "int4")
 CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
 #: What weights of 8 and fewer bits meet activations as.
 ACTIVATIONS = ("auto", "int8", "int16", "float32")
+#: The most tokens of a draft.
+MOST_DRAFTED = 64
 #: The fields that are about a server.
 REMOTE = ("base_url", "api_key_file", "timeout")
 _SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -35,6 +37,13 @@ def _device(text: str) -> str:
     if text not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", text):
         raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {text!r}")
     return text
+
+
+def _speculate(text: str) -> str:
+    """auto, off or a number, as it was given."""
+    if re.fullmatch(r"auto|off|[1-9][0-9]?", text) and (text[0] > "9" or int(text) <= MOST_DRAFTED):
+        return text
+    raise ValueError(f"must be auto, off or 1 to {MOST_DRAFTED}, not {text!r}")
 
 
 def _base_url(text: str) -> str:
@@ -152,6 +161,17 @@ class Compute:
         limit=Limit(1, MOST),
         setting=True,
     )
+    speculate: str = option(
+        "auto",
+        "Run tokens ahead that came after the same ones before, in the prompt or the text, and keep"
+        " those that are then drawn: auto, as far as that is measured to be faster; off; or N,"
+        " always so many, also where torch computes and the last bits of numbers depend on it. The"
+        " text is the same. Default: auto.",
+        metavar="auto|off|N",
+        panel=_PANEL,
+        parse=_speculate,
+        setting=True,
+    )
     no_server: bool = option(
         False,
         "Compute in this process, also where a server runs for this model and these settings"
@@ -187,6 +207,13 @@ class Compute:
         limit=Limit(0, 86_400, above=True),
     )
     by_hand: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def drafts(self) -> int | None:
+        """How many tokens to draft, None for as many as pay."""
+        if self.speculate == "auto":
+            return None
+        return 0 if self.speculate == "off" else int(self.speculate)
 
     @property
     def met_as(self) -> str:

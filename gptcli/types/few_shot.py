@@ -9,6 +9,7 @@ from typing import Literal
 from gptcli.errors import GptcliError
 from gptcli.plain import dataclass
 from gptcli.types.chat import ChatDocument, ChatForm
+from gptcli.types.drafts import Drafts
 from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
@@ -129,7 +130,8 @@ class Answer:
 class FewShotUsage:
     """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
 
-    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too.
+    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too. drafts: of all
+    answers.
     """
 
     queries: int
@@ -146,6 +148,7 @@ class FewShotUsage:
     activations: str | None = None
     server: str | None = None
     prompt_cache: PromptCacheUse | None = None
+    drafts: Drafts | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

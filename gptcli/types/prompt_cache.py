@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gptcli.config import MOST, Limit, option
+from gptcli.plain import dataclass
 
 OFF, AUTO = "off", "auto"
 _PANEL = "Prompts on the disk"

@@ -127,12 +127,13 @@ def outcome(answer: Any) -> list[Any]:
 
 def timeless(part: Any) -> Any:
     if isinstance(part, Usage):
-        return replace(part, prompt_seconds=0, decode_seconds=0, peak_memory=0, reused_tokens=0)
+        own = {"peak_memory": 0, "reused_tokens": 0, "drafts": None}
+        return replace(part, prompt_seconds=0, decode_seconds=0, **own)
     if isinstance(part, Answer):
         return replace(part, reused_tokens=0)
     if isinstance(part, FewShotUsage):
         # Calibration is counted once more by whoever asks again with the same examples.
-        return replace(part, prompt_tokens=0, computed_tokens=0, seconds=0)
+        return replace(part, prompt_tokens=0, computed_tokens=0, seconds=0, drafts=None)
     return part
 
 

@@ -97,6 +97,7 @@ class Completion:
             logprobs=logprobs,
             constraint=None if healing is None else self._fits,
             prompt_logprobs=self.request.prompt_logprobs,
+            drafts=self.model.drafts,
         )
         prompt = self.prompt if healing is None else healing.ids
         drawing = self._begin(prompt, draws, self.request.samples)
@@ -137,6 +138,7 @@ class Completion:
             reused_tokens=drawing.reused,
             adapters=self.model.adapters,
             activations=self.model.source.activations,
+            drafts=drawing.drafts,
         )
 
     def _ids(self) -> list[int]:

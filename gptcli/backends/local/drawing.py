@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from gptcli.types.drafts import Drafts
+
 if TYPE_CHECKING:
     from gptcli.engine.asking.draws import Drawn, Draws, Read
     from gptcli.engine.asking.joining import Tell
@@ -23,6 +25,11 @@ class Drawing(Protocol):
     @property
     def reused(self) -> int:
         """How many tokens of the prompt were computed before."""
+        ...
+
+    @property
+    def drafts(self) -> Drafts | None:
+        """What was drafted; None where nothing was to be."""
         ...
 
     def reads(self) -> Iterator[list[Read]]:

@@ -18,6 +18,7 @@ from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
 from gptcli.types.chat import ChatDocument
+from gptcli.types.drafts import Drafts
 from gptcli.types.few_shot import (
     Answer,
     FewShotDocumentRequest,
@@ -80,6 +81,7 @@ class FewShot:
         self._sampling = model.sampling(request.sampling, self._prompts.ends)
         self._examples = ChosenExamples(request)
         self._labels = Labels(self.prefix, self._prompts, request)
+        self._drafts: Drafts | None = None
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
 
@@ -90,6 +92,7 @@ class FewShot:
         start = time.perf_counter()
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
+        self._drafts = None
         try:
             for batch in self._batches(queries):
                 for answer in self._answers(batch, seed, beside):
@@ -116,6 +119,7 @@ class FewShot:
             sampling=self._sampling,
             adapters=self._model.adapters,
             activations=self._model.source.activations,
+            drafts=self._drafts,
         )
         if failed is not None:
             raise failed
@@ -205,6 +209,7 @@ class FewShot:
             min(self._request.max_new_tokens, max(rooms)),
             end_ids=frozenset(self._prompts.ends),
             seed=seed + batch[0].index,
+            drafts=self._model.drafts,
         )
         drawing: Drawing
         if beside is None:
@@ -235,6 +240,8 @@ class FewShot:
             if samples[place].finish_reason is None:
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place], drawing)
+        if drawing.drafts is not None:
+            self._drafts = (self._drafts or Drafts()) + drawing.drafts
 
     def _answer(
         self, batch: Sequence[AskedPrompt], place: int, sample: Sample, drawing: Drawing

@@ -46,6 +46,8 @@ class OpenModel:
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self._compute, self._prompts = compute, prompts or PromptCache()
+        #: How many tokens of a text are drafted, None for as many as pay.
+        self.drafts = compute.drafts
         self.adapters = tuple(adapter.name for adapter in compute.adapter)
         self._kept: dict[Callable[[OpenModel], Any], Any] = {}
         if weights:

@@ -86,6 +86,7 @@ def name_of(compute: Compute) -> str:
         compute,
         activations=compute.met_as,
         exact_activations=None,
+        speculate="auto",
         no_server=False,
         by_hand=frozenset(),
         base_url=None,

@@ -16,7 +16,9 @@ from gptcli.types.models import AdapterRef
 
 #: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
 #: own.
-_WITHOUT_EFFECT = frozenset(("threads", "no_server", "seed", "api_key_file", "timeout"))
+_WITHOUT_EFFECT = frozenset(
+    ("threads", "speculate", "no_server", "seed", "api_key_file", "timeout")
+)
 #: What flags call it, where that is not the field's name.
 _FLAGS = {"choices": "choice", "examples": "example", "labels": "label"}
 

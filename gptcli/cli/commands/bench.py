@@ -8,12 +8,12 @@ from typing import Annotated
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Bare
 from gptcli.cli.opening import open_for
 from gptcli.config import MOST, Limit, option
 from gptcli.config.check import one_of
 from gptcli.evaluation.bench_process import processes
 from gptcli.types.bench import BATCH_NEW, BATCH_PROMPT, MEASURES, Benchmark, BenchRequest
-from gptcli.types.compute import REMOTE, Compute
 from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import bench as view
 
@@ -116,7 +116,7 @@ class Measuring:
 
 def bench(
     environment: Environment,
-    compute: Annotated[Compute, but(adapter=None, adapter_apart=None, **dict.fromkeys(REMOTE))],
+    compute: Bare,
     measuring: Measuring,
     output: Annotated[
         Output,

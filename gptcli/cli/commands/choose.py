@@ -10,6 +10,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import CountedOutput
+from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_lines, read_prompt
 from gptcli.cli.opening import Clock, open_for
@@ -17,7 +18,6 @@ from gptcli.config import option
 from gptcli.errors import InputError, UsageError
 from gptcli.plain import dataclass
 from gptcli.types.choose import By, ChooseRequest
-from gptcli.types.compute import Compute
 from gptcli.ui.views import choose as view
 
 #: (what it is for, the command), for the man page.
@@ -82,7 +82,7 @@ def choose(
     environment: Environment,
     source: Source,
     choosing: Choosing,
-    compute: Compute,
+    compute: Reading,
     batch: Batch,
     output: Annotated[
         CountedOutput,

@@ -13,6 +13,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import CountedOutput
+from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.scoring import Scoring
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_file, read_prompt
@@ -20,7 +21,6 @@ from gptcli.cli.input.prompt_rows import texts
 from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import UsageError
 from gptcli.evaluation.difference import difference
-from gptcli.types.compute import Compute
 from gptcli.types.score import Score, ScoreRequest, ScoreRows, ScoreRowsRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import difference as difference_view
@@ -63,7 +63,7 @@ def score(
         ),
     ],
     scoring: Scoring,
-    compute: Compute,
+    compute: Reading,
     batch: Batch,
     output: Annotated[
         CountedOutput,

@@ -37,7 +37,7 @@ def serve(
     environment: Environment,
     serving: Serving,
     background: Background,
-    compute: Annotated[Compute, but(no_server=None, **dict.fromkeys(REMOTE))],
+    compute: Annotated[Compute, but(speculate=None, no_server=None, **dict.fromkeys(REMOTE))],
     output: Annotated[Output, but(json="With --status: a JSON array, an object for each server.")],
     given: Given,
 ) -> None:

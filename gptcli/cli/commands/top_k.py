@@ -13,11 +13,11 @@ from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.flags.output import CountedOutput
+from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.errors import UsageError
-from gptcli.types.compute import Compute
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.sampling import SamplingWish
 
@@ -48,7 +48,7 @@ def top_k(
     source: Source,
     rows: Rows,
     modes: Modes,
-    compute: Compute,
+    compute: Reading,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[

@@ -7,13 +7,13 @@ from typing import Annotated
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.source import Source
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
-from gptcli.types.compute import Compute
 from gptcli.types.tree import MAX_NODES, TreeRequest
 from gptcli.ui.views import tree as view
 
@@ -63,7 +63,7 @@ def tree(
     environment: Environment,
     source: Source,
     branching: Branching,
-    compute: Compute,
+    compute: Reading,
     output: Annotated[
         Output,
         but(

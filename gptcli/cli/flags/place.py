@@ -8,7 +8,13 @@ from gptcli.cli.flags.groups import but, only
 from gptcli.types.compute import REMOTE, Compute
 
 #: For what takes the model itself, which no server shows.
-Here = Annotated[Compute, but(**dict.fromkeys(REMOTE))]
+Here = Annotated[Compute, but(speculate=None, **dict.fromkeys(REMOTE))]
+#: The same, without what is added to it.
+Bare = Annotated[
+    Compute, but(adapter=None, adapter_apart=None, speculate=None, **dict.fromkeys(REMOTE))
+]
+#: For what only reads tokens, and writes no text.
+Reading = Annotated[Compute, but(speculate=None)]
 #: For what is asked of servers most: the short help tells of it.
 Anywhere = Annotated[
     Compute, but(base_url={"brief": "Ask a server instead: its address, or its name."})

@@ -63,7 +63,8 @@ class Draws:
     Sample i draws with a generator of its own, seeded with seed + i. logprobs: None for none, else
     how many alternatives to give beside each drawn token; prompt_logprobs: the same of each token
     of the prompt. What `constraint` forbids is taken away before the sampler's
-    stages; log-probabilities stay those of the raw distribution.
+    stages; log-probabilities stay those of the raw distribution. drafts: how many tokens are looked
+    up in the text and run at once, where it is alone, see `ahead`; None for as many as pay.
     """
 
     sampling: Sampling
@@ -73,6 +74,7 @@ class Draws:
     logprobs: int | None = None
     constraint: Constraint | None = None
     prompt_logprobs: int | None = None
+    drafts: int | None = 0
 
 
 @dataclass(eq=False)

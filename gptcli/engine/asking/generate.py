@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gptcli.engine.arrays import Array
+from gptcli.engine.asking.ahead import Ahead, StateTail
 from gptcli.engine.asking.drawing import generators
 from gptcli.engine.asking.draws import Drawn, Draws, Read, Text, draw_rows, read
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.prefix import PrefixCache, begin
+from gptcli.engine.state.model_state import ModelState
+from gptcli.types.drafts import ALONE, STATES, Drafts
 
 
 class Generation:
@@ -17,7 +21,8 @@ class Generation:
     sample that is still alive. A sample ends with an end token, at the token limit, or when `stop`
     is called for it between two steps; ended samples leave the batch. Sample i draws with a
     generator of its own, seeded with seed + i, so it does not depend on how many samples there
-    are. What the prompts have in common, also with what `prefix` holds, is computed once.
+    are. What the prompts have in common, also with what `prefix` holds, is computed once. The last
+    sample that is alive is drafted, where `Draws.drafts` says so.
     """
 
     def __init__(self, prefix: PrefixCache, prompts: Sequence[Sequence[int]], draws: Draws) -> None:
@@ -29,11 +34,25 @@ class Generation:
             Text(draws, sample, History(list(prompt)), chance)
             for sample, (prompt, chance) in enumerate(zip(prompts, chances, strict=True))
         ]
+        self._ahead: Ahead | None = None
+        self._state: ModelState = prefix.state
 
     @property
     def reused(self) -> int:
         """How many tokens of the prompts were here already."""
         return self._prefix.reused if self._draws.max_new_tokens > 0 else 0
+
+    @property
+    def drafts(self) -> Drafts | None:
+        """What was drafted so far, or why nothing is; None where nothing is asked for."""
+        if self._draws.drafts == 0:
+            return None
+        if not self._prefix.state.rewinds:
+            return Drafts(why_not=STATES)
+        if self._draws.drafts is None and not self._prefix.runner.facts.alike:
+            return Drafts(why_not=ALONE)
+        ahead = self._ahead
+        return Drafts() if ahead is None else Drafts(ahead.drafted, ahead.kept)
 
     def stop(self, sample: int) -> None:
         """End a sample: it takes no part in the next step."""
@@ -60,7 +79,7 @@ class Generation:
         if limit <= 0 or not self._alive:
             return
         texts = [self._texts[sample] for sample in self._alive]
-        state, logits = begin(self._prefix, [text.history.prompt for text in texts])
+        self._state, logits = begin(self._prefix, [text.history.prompt for text in texts])
         for step in range(limit):
             drawn = draw_rows(texts, logits)
             for token in drawn:
@@ -71,10 +90,31 @@ class Generation:
                 return
             rows = [text.sample for text in texts]
             if self._alive != rows:
-                state.pick([rows.index(sample) for sample in self._alive])
+                self._state.pick([rows.index(sample) for sample in self._alive])
                 texts = [self._texts[sample] for sample in self._alive]
-            last = [text.history.generated[-1] for text in texts]
-            if state is self._prefix.state:
-                logits = self._prefix.decode(last[0])
-            else:
-                logits = self._prefix.runner.decode(last, state)
+            logits = self._next(texts, limit - step - 1)
+
+    def _next(self, texts: Sequence[Text], left: int) -> Array:
+        """Logits of what follows each text, (texts, vocab); so many steps are left."""
+        if len(texts) == 1 and self._drafting:
+            text = texts[0]
+            if self._ahead is None:
+                self._ahead = self._begin_ahead(text.history)
+            return self._ahead.next(text.history, left)
+        last = [text.history.generated[-1] for text in texts]
+        if self._state is self._prefix.state:
+            return self._prefix.decode(last[0])
+        return self._prefix.runner.decode(last, self._state)
+
+    @property
+    def _drafting(self) -> bool:
+        drafts = self.drafts
+        return drafts is not None and not drafts.why_not
+
+    def _begin_ahead(self, history: History) -> Ahead:
+        prefix, draws = self._prefix, self._draws
+        own = self._state is prefix.state
+        tail = prefix if own else StateTail(prefix.runner, self._state)
+        pace = prefix.pace if draws.drafts is None else None
+        most, ends = draws.drafts or 0, draws.end_ids
+        return Ahead(prefix.runner, tail, history, pace=pace, most=most, ends=ends)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from gptcli.engine.asking.draws import Drawn
 from gptcli.errors import GptcliError
+from gptcli.types.drafts import Drafts
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +32,8 @@ class Joined(Generic[R]):
         self._error: GptcliError | None = None
         #: How many tokens of the prompt were computed before, for others.
         self.reused = 0
+        #: Nothing is: others run beside.
+        self.drafts: Drafts | None = None
 
     def stop(self, sample: int) -> None:
         """End a sample: it takes no part in the next step."""

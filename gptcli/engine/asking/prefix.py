@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.kept_places import KeptPlaces, Place
+from gptcli.engine.asking.pace import Pace
 from gptcli.engine.prompts.common import common_length
 from gptcli.engine.runner import CHUNK, Runner
 from gptcli.engine.state.model_state import ModelState
@@ -47,6 +48,13 @@ class PrefixCache:
         #: How many tokens the last prompts share.
         self.shared = 0
         self.places = KeptPlaces(runner.facts.weight_bytes)
+        #: What drafts have cost and brought, from one text to the next.
+        self.pace = Pace()
+
+    @property
+    def length(self) -> int:
+        """How many tokens are held."""
+        return len(self.ids)
 
     def prefill(self, prompt: Sequence[int], *, probe: Probe | None = None) -> Array:
         """Make the state hold exactly this prompt, not empty; logits after it, (1, vocab).
@@ -85,6 +93,20 @@ class PrefixCache:
         if len(self.ids) - self.places.end >= CHUNK:
             self._keep()
         return logits
+
+    def decode_all(self, ids: Sequence[int]) -> Array:
+        """Append tokens to what is held; logits after each, (ids, vocab).
+
+        No place is kept: for states that can go back.
+        """
+        logits = self.runner.all_logits(ids, self.state)
+        self.ids += ids
+        return logits
+
+    def cut(self, length: int) -> None:
+        """Hold the first `length` ids only, in a state that can go back."""
+        self.ids = self.ids[:length]
+        self.state.truncate([length])
 
     def expected(self, prompt: Sequence[int]) -> Iterator[Array]:
         """Logits after every token of a prompt but the last, in parts; the state then holds those.

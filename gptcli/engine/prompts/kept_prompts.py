@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from gptcli.engine.prompts.common import common_length
 from gptcli.engine.prompts.prompt_file import Head, Whose
 from gptcli.engine.state.model_state import ModelState, Snapshot
 from gptcli.formats import packed_header
+from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
 

@@ -22,7 +22,6 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +32,7 @@ from gptcli.engine.state.model_state import ModelState, Snapshot
 from gptcli.engine.state.stored_state import StoredState
 from gptcli.formats import packed_header
 from gptcli.formats.packed_header import BEGIN, PROMPT
+from gptcli.plain import dataclass
 
 #: More places than any state has kept.
 _MOST_PLACES = 1 << 10

@@ -127,6 +127,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
         *([] if cache is None else [of_prompt_cache(cache)]),
         f"generated: {counted(usage.completion_tokens, 'token')}, seed {usage.seed}",
         f"sampler: {sampling.in_words(usage.sampling)}",
+        *([] if usage.drafts is None else [usage.drafts.in_words]),
     ]
 
 

@@ -41,6 +41,8 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
         rate = decoded / usage.decode_seconds
         generated += f" in {seconds(usage.decode_seconds)} ({rate:.1f} tokens/s)"
     found += [f"{generated}, seed {usage.seed}", f"sampler: {sampling.in_words(usage.sampling)}"]
+    if usage.drafts is not None:
+        found.append(usage.drafts.in_words)
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found

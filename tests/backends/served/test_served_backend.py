@@ -500,7 +500,7 @@ OTHER = {
 
 def test_every_setting_has_a_server_of_its_own(monkeypatch, tmp_path):
     """Catches a setting that is forgotten: another one's answers would be given."""
-    other = {"no_server", "by_hand", *REMOTE}
+    other = {"speculate", "no_server", "by_hand", *REMOTE}
     assert {each.name for each in fields(Compute)} - other == {*OTHER}
     names = [place.name_of(Compute(**{name: value})) for name, value in OTHER.items()]
     names.append(place.name_of(Compute()))
@@ -516,7 +516,8 @@ def test_every_setting_has_a_server_of_its_own(monkeypatch, tmp_path):
 def test_two_ways_to_say_a_setting_have_one_server():
     said = Compute(activations="float32"), Compute(exact_activations=True)
     assert place.name_of(said[0]) == place.name_of(said[1])
-    assert place.name_of(Compute(no_server=True)) == place.name_of(Compute())
+    for same in (Compute(no_server=True), Compute(speculate="off")):
+        assert place.name_of(same) == place.name_of(Compute())
 
 
 def test_a_name_that_means_a_file_means_it_here(tmp_path, monkeypatch):

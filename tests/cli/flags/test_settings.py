@@ -37,6 +37,7 @@ OTHER = {
     "cpu_features": "none",
     "activations": "int8",
     "exact_activations": "yes",
+    "speculate": "off",
 }
 
 

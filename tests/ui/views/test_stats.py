@@ -6,6 +6,7 @@ import pytest
 
 from gptcli import units
 from gptcli.types.completion import Usage
+from gptcli.types.drafts import STATES, Drafts
 from gptcli.types.sampling import Sampling
 from gptcli.ui.views import stats
 
@@ -64,3 +65,11 @@ def test_nothing_generated_has_no_rate():
     """Catches a division by zero, or a rate of nothing."""
     text = "\n".join(stats.lines(usage(completion_tokens=0, decode_seconds=0.0), 1.0))
     assert "tokens/s" not in text
+
+
+def test_drafts():
+    """Catches kept told as drafted, a reason that is not told, and a line where none was asked."""
+    assert "drafts" not in "\n".join(stats.lines(usage()))
+    found = stats.lines(usage(drafts=Drafts(12, 7) + Drafts(1, 1)))
+    assert "drafts: 13 tokens, 8 of them kept" in found
+    assert f"drafts: none, since {STATES}" in stats.lines(usage(drafts=Drafts(why_not=STATES)))

@@ -73,6 +73,7 @@ class KernelRunner:
             threads=self.model.threads,
             instructions=self.model.instructions,
             weight_bytes=self.model.weight_bytes,
+            alike=True,
         )
 
     @cached_property

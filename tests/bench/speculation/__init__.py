@@ -1,0 +1,1 @@
+"""Texts written with and without drafts, beside each other."""
