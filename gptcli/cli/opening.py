@@ -35,8 +35,9 @@ def open_for(
     here = compute.no_server or (prompts is not None and prompts.in_a_file)
     with opening():
         found = None if here else _served(compute, messages, weights=weights, prompts=prompts)
-        begun = open_backend(settled(compute), weights=weights, prompts=prompts)
-        return found or watch(begun, messages)
+        if found is not None:
+            return found
+        return watch(open_backend(settled(compute), weights=weights, prompts=prompts), messages)
 
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:

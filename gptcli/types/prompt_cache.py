@@ -11,6 +11,13 @@ OFF, AUTO = "off", "auto"
 _PANEL = "Prompts on the disk"
 
 
+def _place(text: str) -> str:
+    """A file's name has a dot or a slash: what is misspelt must not become a file."""
+    if text not in (OFF, AUTO) and not {".", "/"} & {*text}:
+        raise ValueError(f"must be {AUTO}, {OFF} or a file, such as ./{text}.prompt, not {text!r}")
+    return text
+
+
 @dataclass(frozen=True)
 class PromptCache:
     """Where, and how much. by_hand: the fields that the command line gave.
@@ -21,11 +28,11 @@ class PromptCache:
     prompt_cache: str = option(
         OFF,
         "Keep what was computed of a prompt on the disk, and of one that begins alike compute only"
-        " what is new: auto, in gptcli's own directory; FILE, in that file alone; off. Answers are"
+        " what is new: auto, in gptcli's own directory; FILE, a name with a dot or a slash, in that file alone; off. Answers are"
         " the same, byte for byte. Whoever reads what is kept can read the text. Default: off.",
         metavar="auto|FILE|off",
         panel=_PANEL,
-        brief="Keep what was computed: auto, a file, or off.",
+        parse=_place,
         setting=True,
     )
     prompt_cache_size: int = option(

@@ -96,7 +96,7 @@ def same(opened, monkeypatch) -> Callable[[Asked], tuple[list[Any], list[int]]]:
 
     def copies_of_nothing_kept(prefix: PrefixCache, ids: list[int], rows: int) -> ModelState:
         from_nothing(prefix, 0)
-        prefix._go_on(ids, None)
+        prefix._go_on(ids, None, 0)
         return prefix.state.picked([0] * rows)
 
     def both(asked: Asked) -> tuple[list[Any], list[int]]:

@@ -62,7 +62,7 @@ def test_flags_are_grouped_by_panels() -> None:
     """Catches options under no heading, or how to print before what to print."""
     text = run("complete", "--help").text
     headings = [line for line in text.split("\n") if line.endswith(":") and line[:1].isalpha()]
-    panels = ["Model:", "Remote:", "Sampling:", "Many rows:", "Output:"]
+    panels = ["Model:", "Remote:", "Prompts on the disk:", "Sampling:", "Many rows:", "Output:"]
     assert headings == ["Arguments:", "Options:", *panels, "Examples:"]
 
 

@@ -41,7 +41,7 @@ def told(err: str) -> str:
     ],
     ids=lambda asked: "".join(each[:9] for each in asked if each != TEXT),
 )
-@pytest.mark.parametrize("where", ["auto", "mine"])
+@pytest.mark.parametrize("where", ["auto", "./mine"])
 def test_the_same_bytes(asked, where, chat_model, tmp_path, monkeypatch):
     """Catches an answer, or a count in its JSON, by which one sees what is on the disk."""
     monkeypatch.chdir(tmp_path)
@@ -61,7 +61,7 @@ def test_the_same_bytes(asked, where, chat_model, tmp_path, monkeypatch):
     assert told(first.err).startswith("nothing read: nothing is kept of its beginning; ")
     assert " tokens kept (" in told(first.err)
     assert told(second.err).endswith(" tokens read")
-    assert (tmp_path / "mine").exists() == (where == "mine") != config.prompts_dir().exists()
+    assert (tmp_path / "mine").exists() == (where == "./mine") != config.prompts_dir().exists()
 
 
 def test_a_hybrid(hybrid_model):
@@ -143,6 +143,8 @@ def test_what_is_refused(chat_model, tmp_path):
     done = run("complete", "-m", "echo", "--prompt-cache", "auto", "a")
     assert done.code == 2 and "--prompt-cache: echo computes nothing" in done.err
     assert run("top-k", "--prompt-cache", "auto", "a").code == 2
+    misspelt = run(*asked[:3], "--prompt-cache", "on", "a")
+    assert misspelt.code == 2 and "or a file, such as ./on.prompt, not 'on'" in misspelt.err
 
 
 def test_a_place_that_cannot_be_written(chat_model, tmp_path):

@@ -38,6 +38,7 @@ OTHER = {
     "activations": "int8",
     "exact_activations": "yes",
     "speculate": "off",
+    "prompt_cache": "auto",
 }
 
 
