@@ -28,8 +28,9 @@ class PromptCache:
     prompt_cache: str = option(
         OFF,
         "Keep what was computed of a prompt on the disk, and of one that begins alike compute only"
-        " what is new: auto, in gptcli's own directory; FILE, a name with a dot or a slash, in that file alone; off. Answers are"
-        " the same, byte for byte. Whoever reads what is kept can read the text. Default: off.",
+        " what is new: auto, in gptcli's own directory; FILE, a name with a dot or a slash, in that"
+        " file alone; off. Answers are the same, byte for byte. Whoever reads what is kept can read"
+        " the text. Default: off.",
         metavar="auto|FILE|off",
         panel=_PANEL,
         parse=_place,
