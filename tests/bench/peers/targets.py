@@ -28,7 +28,7 @@ _DECODE: dict[tuple[str, int, int], dict[str, float]] = {
 _OF_FILES = {"smollm2": 1.25, "gemma": 1.25, "llama-1b": 1.15, "qwen3-4b": 1.15}
 _SHARE = {"llama-1b": 0.85, "qwen3-4b": 0.85}
 #: peer → at most so many times the seconds to its first token.
-_START = {"llama.cpp": 2.5, "transformers": 0.2}
+_START = {"llama.cpp": 1.3, "transformers": 0.2}
 #: The same of a process whose server is there, against a peer's cold one.
 _WARM = {"llama.cpp": 0.6}
 _DEFAULT_MODEL = "smollm2"
