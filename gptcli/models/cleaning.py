@@ -10,6 +10,7 @@ from pathlib import Path
 from gptcli.errors import ModelError
 from gptcli.formats.gguf import index
 from gptcli.models import disk, packed, prompts, store
+from gptcli.models.packed import PackedCopy
 
 _DAY = 24 * 3600.0
 
@@ -63,34 +64,39 @@ def _models() -> Iterator[Cleaned]:
 
 
 def _packed(gone: set[Path], older_than: float | None) -> Iterator[Cleaned]:
-    now = time.time()
     for copy in packed.copies():
-        days = (now - copy.used) / _DAY
-        if copy.orphan and copy.directory is None:
-            reason = "packed weights that another version of gptcli made"
-        elif copy.orphan or copy.directory in gone:
-            reason = f"packed weights of {copy.directory}, which is gone"
-        elif older_than is not None and days > older_than:
-            reason = f"packed weights of {copy.directory}, not used for {int(days)} days"
-            if copy.directory is None:
-                reason = f"a tokenizer that was kept {int(days)} days ago"
-        else:
-            continue
-        yield Cleaned(copy.path, reason, copy.size)
+        reason = _of_no_use(copy, "packed weights", gone, older_than)
+        if reason is not None and copy.directory is None:
+            reason = f"a tokenizer that was kept {int(_days(copy))} days ago"
+            if copy.orphan:
+                reason = "packed weights that another version of gptcli made"
+        if reason is not None:
+            yield Cleaned(copy.path, reason, copy.size)
 
 
 def _prompts(gone: set[Path], older_than: float | None, *, every: bool) -> Iterator[Cleaned]:
-    now = time.time()
     for kept in prompts.kept():
-        days = (now - kept.used) / _DAY
+        reason: str | None
         if every:
             reason = f"a prompt of {kept.directory}" if kept.directory else "a prompt"
         elif kept.directory is None:
             reason = "a prompt that another version of gptcli kept"
-        elif kept.orphan or kept.directory in gone:
-            reason = f"a prompt of {kept.directory}, which is gone"
-        elif older_than is not None and days > older_than:
-            reason = f"a prompt of {kept.directory}, not used for {int(days)} days"
         else:
-            continue
-        yield Cleaned(kept.path, reason, kept.size)
+            reason = _of_no_use(kept, "a prompt", gone, older_than)
+        if reason is not None:
+            yield Cleaned(kept.path, reason, kept.size)
+
+
+def _of_no_use(
+    copy: PackedCopy, what: str, gone: set[Path], older_than: float | None
+) -> str | None:
+    """Why what was made of a model may go, in words; None where it may not."""
+    if copy.orphan or copy.directory in gone:
+        return f"{what} of {copy.directory}, which is gone"
+    if older_than is not None and _days(copy) > older_than:
+        return f"{what} of {copy.directory}, not used for {int(_days(copy))} days"
+    return None
+
+
+def _days(copy: PackedCopy) -> float:
+    return (time.time() - copy.used) / _DAY

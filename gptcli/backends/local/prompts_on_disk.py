@@ -35,7 +35,7 @@ def opened(
     from gptcli.engine.prompts.prompt_file import Whose
 
     if runner.fingerprint is None:
-        if "prompt_cache" not in wanted.by_hand:
+        if not wanted.asked:
             return None
         reason = f"needs the CPU kernels, and {name} runs through torch"
         raise UsageError("--prompt-cache", reason)

@@ -26,7 +26,8 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     hints.pop("return", None)
     groups = {name: group_of(hint) for name, hint in hints.items() if hint not in _OURS}
-    shown = [each for _, found in groups.values() for each in found]
+    with_help = (*groups.values(), group_of(Help))
+    shown = [each for _, found in with_help for each in found]
     with_settings = any(each.option.setting for each in shown)
 
     def run(typer_context: typer.Context, **given: Any) -> None:
@@ -43,13 +44,12 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
         )
 
     parameters = [Parameter("typer_context", HOW, annotation=typer.Context)]
-    for group, found in (*groups.values(), group_of(Help)):
+    for group, found in with_help:
         parameters += _declared(group, found)
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     for name in ("__name__", "__doc__", "__module__"):
         setattr(run, name, getattr(command, name))
-    shown += group_of(Help)[1]
     run.options = {each.field.name: each.option for each in shown}  # type: ignore[attr-defined]
     return run
 

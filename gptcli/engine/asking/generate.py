@@ -36,6 +36,7 @@ class Generation:
         ]
         self._ahead: Ahead | None = None
         self._state: ModelState = prefix.state
+        self._why_not = _why_not(prefix, draws)
 
     @property
     def reused(self) -> int:
@@ -47,12 +48,10 @@ class Generation:
         """What was drafted so far, or why nothing is; None where nothing is asked for."""
         if self._draws.drafts == 0:
             return None
-        if not self._prefix.state.rewinds:
-            return Drafts(why_not=STATES)
-        if self._draws.drafts is None and not self._prefix.runner.facts.alike:
-            return Drafts(why_not=ALONE)
         ahead = self._ahead
-        return Drafts() if ahead is None else Drafts(ahead.drafted, ahead.kept)
+        if ahead is None:
+            return Drafts(why_not=self._why_not)
+        return Drafts(ahead.drafted, ahead.kept)
 
     def stop(self, sample: int) -> None:
         """End a sample: it takes no part in the next step."""
@@ -96,7 +95,7 @@ class Generation:
 
     def _next(self, texts: Sequence[Text], left: int) -> Array:
         """Logits of what follows each text, (texts, vocab); so many steps are left."""
-        if len(texts) == 1 and self._drafting:
+        if len(texts) == 1 and self._draws.drafts != 0 and not self._why_not:
             text = texts[0]
             if self._ahead is None:
                 self._ahead = self._begin_ahead(text.history)
@@ -106,11 +105,6 @@ class Generation:
             return self._prefix.decode(last[0])
         return self._prefix.runner.decode(last, self._state)
 
-    @property
-    def _drafting(self) -> bool:
-        drafts = self.drafts
-        return drafts is not None and not drafts.why_not
-
     def _begin_ahead(self, history: History) -> Ahead:
         prefix, draws = self._prefix, self._draws
         own = self._state is prefix.state
@@ -118,3 +112,10 @@ class Generation:
         pace = prefix.pace if draws.drafts is None else None
         most, ends = draws.drafts or 0, draws.end_ids
         return Ahead(prefix.runner, tail, history, pace=pace, most=most, ends=ends)
+
+
+def _why_not(prefix: PrefixCache, draws: Draws) -> str:
+    """Why nothing is drafted, in words; empty where that may be."""
+    if not prefix.state.rewinds:
+        return STATES
+    return ALONE if draws.drafts is None and not prefix.runner.facts.alike else ""

@@ -68,8 +68,8 @@ class PrefixCache:
                 self._go_back(common)
                 if self.reused == common:
                     return _copied(place.logits)
-        recalled, alike = self._recall(prompt, len(prompt) - 1)
-        self._go_back(min(common_length(self.ids, prompt), len(prompt) - 1))
+        recalled, alike = self._recall(prompt, len(prompt) - 1, common)
+        self._go_back(min(len(self.ids) if recalled else common, len(prompt) - 1))
         logits = self._go_on(prompt[self.reused :], probe, alike - self.reused)
         self.reused -= recalled
         return logits
@@ -122,8 +122,10 @@ class PrefixCache:
 
     def copies(self, ids: Sequence[int], rows: int) -> ModelState:
         """A state of so many rows that all hold exactly these ids, computed where they are not."""
-        recalled, alike = self._recall(ids, len(ids))
         common = common_length(self.ids, ids)
+        recalled, alike = self._recall(ids, len(ids), common)
+        if recalled:
+            common = len(self.ids)
         if common < len(ids) or not self.state.can_truncate([common]):
             self._go_back(common)
             if self.reused < len(ids):
@@ -136,11 +138,12 @@ class PrefixCache:
         state.truncate([len(ids)] * rows)
         return state
 
-    def _recall(self, prompt: Sequence[int], most: int) -> tuple[int, int]:
+    def _recall(self, prompt: Sequence[int], most: int, common: int) -> tuple[int, int]:
         """Hold what is on the disk of a prompt, at most so many tokens, where that is more than is
         here; how many tokens more. And with how many a text begins alike that is here or there.
+
+        common: with how many the text begins alike that is here.
         """
-        common = common_length(self.ids, prompt)
         if self.kept is None:
             return 0, common
         here = min(common, most)

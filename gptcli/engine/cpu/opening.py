@@ -20,7 +20,6 @@ from gptcli.engine.cpu.binding.library import (
     default_threads,
     open_library,
 )
-from gptcli.engine.cpu.fingerprint import fingerprint
 from gptcli.engine.cpu.packing import packed_file, told_kinds
 from gptcli.engine.cpu.packing.chosen import DTYPES, Chosen, Known, chosen_kinds, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights, places
@@ -104,6 +103,8 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
     met, cache = MET[compute.met_as], cache_dtype(choice.name).name
 
     def tells() -> str:
+        from gptcli.engine.cpu.fingerprint import fingerprint
+
         origin, kept = origin_of(described, choice.texts), _path(described, choice)
         return fingerprint(model, choice.kinds, origin, kept, met, cache)
 
