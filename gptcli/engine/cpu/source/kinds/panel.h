@@ -34,16 +34,18 @@ static inline void of_tokens(int tokens, Visit visit) {
 }
 
 // Columns of panels that stay in the nearest cache while all tokens meet them.
-constexpr int NEAR_COLUMNS = 256;
+constexpr int NEAR_COLUMNS = 128;
 // Tokens that meet panels together: a multiple of every TILE, MANY and MANY_CODES.
 constexpr int MOST_TOKENS = 96;
 // From so many tokens on two panels share what they read of each, or floats are met some columns after the other.
-constexpr int SHARED_FROM = 4, BY_COLUMNS_FROM = 12;
+constexpr int SHARED_FROM = 4;
 
 // sums (T, CHAINS, P) += columns of P panels, 16 floats each, times T tokens, chain after chain: column k
-// belongs to chain k mod CHAINS, as where all chains are in registers, and the sums are the same.
+// belongs to chain k mod CHAINS, as where all chains are in registers, and the sums are the same. Of what the panels
+// have at `soon`, `next` bytes apart, `step` bytes a column are fetched meanwhile: memory is read while others multiply.
 template <int P, int T>
-APART static void add_columns(const float *const *panels, int columns, const float *const *rows, Floats *sums) {
+APART static void add_columns(const float *const *panels, int columns, const float *const *rows, const uint8_t *soon,
+                              int64_t next, int step, Floats *sums) {
   const float *w[P], *x[T];
   TIMES(p, P) w[p] = panels[p];
   TOKENS(t) x[t] = rows[t];
@@ -53,6 +55,8 @@ APART static void add_columns(const float *const *panels, int columns, const flo
     ONE_BY_ONE for (int64_t k = c; k < columns; k += CHAINS) {
       Floats weights[P];
       TIMES(p, P) weights[p] = load(w[p] + 16 * k);
+      TIMES(p, P) __builtin_prefetch(soon + p * next);
+      soon += step;
       TOKENS(t) {
         const Floats same = in_register(splat(x[t][k]));
         TIMES(p, P) sum[t][p] = fma(weights[p], same, sum[t][p]);
@@ -61,6 +65,9 @@ APART static void add_columns(const float *const *panels, int columns, const flo
     TOKENS(t) TIMES(p, P) sums[(t * CHAINS + c) * P + p] = sum[t][p];
   }
 }
+
+template <class K>
+static int64_t bytes_of(int64_t columns) { return columns / K::STEP * K::STEP_BYTES; }
 
 // Kinds whose numbers are by themselves. K: one of these, with number(panel, column, lane); with
 // dot<T>(met, …) for T tokens; and, where WITH_FLOATS says so, with floats_from(panel, k, columns, room): where
@@ -73,7 +80,7 @@ struct Plain {
   APART static void dots(int32_t met, const uint8_t *panel, int64_t next, int columns, const Reading &x, const int32_t *which,
                          int count, Floats *out) {
     if constexpr (K::WITH_FLOATS) {
-      if (count >= BY_COLUMNS_FROM && K::needs(met) == NOTHING) return by_columns<P>(panel, next, columns, x, which, count, out);
+      if (count >= SHARED_FROM && K::needs(met) == NOTHING) return by_columns<P>(panel, next, columns, x, which, count, out);
     }
     for (int p = 0; p < P; p++) {
       for (int i = 0; i < count; i += TILE) {
@@ -100,11 +107,14 @@ struct Plain {
       const int here = columns - k < NEAR_COLUMNS ? (int)up(columns - k, CHAINS) : NEAR_COLUMNS;
       const float *panels[P];
       TIMES(p, P) panels[p] = K::floats_from(panel + p * next, k, here, room[p]);
-      for (int i = 0; i < count; i += MANY) {
+      // The next columns, or the first ones of the panels behind these, in equal parts by each of the tiles.
+      const uint8_t *soon = k + here < columns ? panel + bytes_of<K>(k + here) : panel + P * next;
+      const int step = (int)bytes_of<K>(here) / (here * ((count + MANY - 1) / MANY));
+      for (int i = 0; i < count; i += MANY, soon += here * step) {
         const int tokens = count - i < MANY ? count - i : MANY;
         const float *rows[MANY];
         for (int t = 0; t < tokens; t++) rows[t] = x.values + which[i + t] * x.stride + k;
-        of_tokens<MANY>(tokens, [&](auto all) { add_columns<P, all.value>(panels, here, rows, sums + i * CHAINS * P); });
+        of_tokens<MANY>(tokens, [&](auto all) { add_columns<P, all.value>(panels, here, rows, soon, next, step, sums + i * CHAINS * P); });
       }
     }
     for (int i = 0; i < count; i++) {
