@@ -24,7 +24,7 @@ FIRST = 10.0
 #: Seconds between pieces of a stream for each question that is open, and at most: what comes in
 #: between goes in one. Nobody sees it, and a piece for each token of each client would take a core
 #: from those who compute.
-PACE, MOST_PACE = 0.006, 0.1
+PACE, MOST_PACE = 0.009, 0.15
 #: Seconds between looks at an answer that nobody sees before it is whole.
 _LOOK = 0.25
 #: Seconds in which a client must take a piece of a stream.
