@@ -30,7 +30,7 @@ FIRST = {"default_oracle", "default_backend"}
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
 ON_REQUEST = ("install", "sanitizer", "browser", "faults", "families", "servers")
-#: Left out where `-m` says something and does not name it: a short loop is short.
+#: So is this one, but what is another's as well runs with that.
 SLOW = "slow"
 
 _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat together. " * 4
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in ON_REQUEST:
         if name not in config.option.markexpr:
             left |= {item for item in items if item.get_closest_marker(name)}
-    if config.option.markexpr and SLOW not in config.option.markexpr:
+    if SLOW not in config.option.markexpr:
         asked = {name for name in ON_REQUEST if name in config.option.markexpr}
         slow = {item for item in items if item.get_closest_marker(SLOW)}
         left |= {item for item in slow if not any(map(item.get_closest_marker, asked))}

@@ -13,8 +13,6 @@ import pytest
 
 from gptcli import signals
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_signal_waits_for_the_end_of_the_block():
     """Catches an exception in the middle of an import, which the import may swallow."""

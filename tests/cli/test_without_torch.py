@@ -13,8 +13,6 @@ import pytest
 from tests.cli.helpers import run
 from tests.engine.cpu.helpers import needs_kernels
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "safetensors", "array_api_compat", "transformers", "numpy.f2py"}
 #: Runs a command; the end of stderr is what it has loaded.

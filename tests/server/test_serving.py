@@ -20,8 +20,6 @@ from tests.conftest import CHAT_TEMPLATE, with_context
 from tests.faults.processes import GPTCLI, wait_for
 from tests.server.processes import Served, request, serving, until
 
-pytestmark = pytest.mark.slow
-
 LONG = {"prompt": "on and", "max_tokens": 10**8, "stream": True, "logit_bias": {"0": -100}}
 
 
