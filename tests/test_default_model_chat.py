@@ -26,6 +26,7 @@ def answered(backend: LocalBackend, request: ChatRequest) -> tuple[str, Usage]:
     return text, usage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [None, "Answer in one sentence."])
 def test_answers_are_those_of_transformers(
     system, default_backend, default_oracle, plain_default_model

@@ -35,6 +35,7 @@ def logprob(oracle, prompt: str, text: str, start: int) -> float:
     return sum(float(whole[i - 1, ids[i]]) for i in range(start, len(ids)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prompt", "texts"), CASES, ids=["word", "space", "within a word"])
 def test_choose_equals_transformers(prompt, texts, oracle, with_default_model: Path):
     """Catches a border, a padding or a batch that only a real vocabulary shows."""

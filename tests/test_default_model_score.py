@@ -40,6 +40,7 @@ def test_scores_equal_transformers(text, default_backend, default_oracle):
     assert found.totals.perplexity == pytest.approx(math.exp(answer.loss.item()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_windows_equal_the_loop_of_transformers_guide(default_oracle, default_model):
     """Catches windows that score other tokens than those of the guide on fixed-length models."""
     model = ModelDir("smollm2", default_model, "test")

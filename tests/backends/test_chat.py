@@ -67,6 +67,7 @@ def common(one: list[int], other: list[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
+@pytest.mark.slow
 @FORMS
 def test_turns_reuse_the_cache_and_answers_are_those_of_a_fresh_model(form, chat_model, backend):
     """Catches a turn computed again, and one that reads keys of what was taken back.

@@ -310,6 +310,7 @@ def chosen_again(case: str, runner: TorchRunner) -> Callable[[Mixture, Tensor], 
     return choose
 
 
+@pytest.mark.slow
 @every_way
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_types_stay_near_float32(case, dtype, monkeypatch):

@@ -127,6 +127,7 @@ def test_pip_ends_with_us(own_home: Path) -> None:
         taken[0].close()
 
 
+@pytest.mark.slow
 def test_pip_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """-I -S hides the environment that pip is installed in, and with it the user's settings."""
     monkeypatch.chdir(tmp_path)

@@ -36,6 +36,7 @@ def test_bombs_of_json(bomb: str) -> None:
     assert time.process_time() - begun < 2
 
 
+@pytest.mark.slow
 def test_what_real_files_hold_is_read() -> None:
     """A limit that the largest tokenizer comes near: half a million merges in lists of two."""
     vocabulary = {f"t{i}": i for i in range(300_000)}

@@ -226,6 +226,7 @@ def _first(calls: str) -> list[int]:
     return [calls.index(letter) + 1 for letter in "wsr"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WORK)
 @pytest.mark.parametrize("few", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_a_disk_that_fails(
@@ -248,6 +249,7 @@ def test_a_disk_that_fails(
         work.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     # By the same hand as these are written the others are, which take longer to begin.

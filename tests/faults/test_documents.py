@@ -188,6 +188,7 @@ def test_every_template_is_tried() -> None:
     assert {path.stem for path in TEMPLATES.iterdir()} == set(FAMILIES) and len(FAMILIES) >= 40
 
 
+@pytest.mark.slow
 def test_documents_are_those_of_transformers(model) -> None:
     """Catches any token that differs, and a refusal that is another."""
     from transformers import AutoTokenizer

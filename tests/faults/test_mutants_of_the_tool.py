@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.faults import mutations
 from tests.faults.mutants import ALLOWED, MEMORY
 from tests.faults.scale import number
@@ -46,6 +48,7 @@ def _one(seed: int, tiny_model: Path, to: Path) -> Path:
     return to
 
 
+@pytest.mark.slow
 @number(400)
 def test_mutants_through_the_tool(tiny_model: Path, tmp_path: Path, times: int) -> None:
     """A traceback, a warning beside the one line, a code that says that it is our bug."""

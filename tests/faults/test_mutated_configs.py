@@ -88,6 +88,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 @seeds(10_000, blocks=2)
 def test_mutants_of_configs(copies: list[Path], cases: range) -> None:
     """A number that is multiplied, shifted or divided by before it is looked at."""

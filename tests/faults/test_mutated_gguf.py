@@ -101,6 +101,7 @@ def test_the_file_itself_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         mutations.run(tmp_path / "out", random.Random(0))
 
 
+@pytest.mark.slow
 @seeds(50_000, blocks=4)
 def test_mutants_of_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cases: range) -> None:
     """A count that is looped over, a size that is multiplied, a type that nobody has."""
@@ -152,6 +153,7 @@ def test_sparse_files_are_refused_before_they_are_read(tmp_path: Path, what: str
     assert time.process_time() - begun < 2
 
 
+@pytest.mark.slow
 def test_the_largest_vocabulary_is_none_of_them(tmp_path: Path) -> None:
     """A limit that a real model comes near: 262,144 tokens, and twice as many merges."""
     tokens = [b"token %d" % at for at in range(262_144)]

@@ -64,6 +64,7 @@ def _header(rng: random.Random, entries: dict[str, dict[str, object]]) -> bytes:
     return json.dumps(entries).encode()
 
 
+@pytest.mark.slow
 @seeds(100_000, blocks=4)
 def test_mutants_of_weights(base: Path, cases: range) -> None:
     """A header that is believed: memory, a hang, an exception of numpy's or torch's."""

@@ -115,6 +115,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_end(bomb: str) -> None:
     """Twenty-four wildcards and a name of forty letters: longer than anyone waits."""
@@ -131,6 +132,7 @@ def test_bombs_end(bomb: str) -> None:
     assert time.process_time() - begun < 6 / 4
 
 
+@pytest.mark.slow
 def test_python_s_own_matcher_does_not_end() -> None:
     """The fault itself: what is above would not end by `re`, and a little of it takes seconds."""
     begun = time.process_time()

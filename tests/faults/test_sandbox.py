@@ -94,6 +94,7 @@ def explode(source: str) -> None:
     assert taken < SECONDS + 0.5 and 0 < peak.bytes < MEMORY, source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(0, len(BOMBS), 13))
 def test_a_bomb_is_an_error(place: int) -> None:
     """Catches a template that hangs the tool or takes the machine's memory."""

@@ -187,6 +187,7 @@ SHAPING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", SHAPING)
 def test_what_shapes_the_document_is_kept(
     flag: str, chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,6 +226,7 @@ def test_a_model_by_a_path_is_found_from_elsewhere(
     assert run("chat", "--session", "one", "-n", "1", "a").code == 0
 
 
+@pytest.mark.slow
 def test_one_precedence(chat_model: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
     """GPTCLI_SEED lost to the session while GPTCLI_TEMPERATURE won, and so did the user's file."""
     config = own_home / "config" / "gptcli" / "config.toml"

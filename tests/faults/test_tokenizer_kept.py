@@ -132,6 +132,7 @@ def test_small_tokenizers_are_not_kept(tmp_path: Path, own_home: Path) -> None:
     assert not (own_home / "data" / "packed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken",
     [

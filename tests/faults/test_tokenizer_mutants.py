@@ -94,6 +94,7 @@ def assert_mixed(codes: list[int]) -> None:
     assert 0.1 * len(codes) < codes.count(3) < 0.98 * len(codes), "the faults, and not only they"
 
 
+@pytest.mark.slow
 @scale.seeds(10_000, blocks=4)
 def test_mutants_of_tokenizer_json(cases: range, attempt: Callable[[str, bytes], None]) -> None:
     """Aborts, panics, hangs and all memory for one letter."""
@@ -105,6 +106,7 @@ def test_mutants_of_tokenizer_json(cases: range, attempt: Callable[[str, bytes],
     )
 
 
+@pytest.mark.slow
 @scale.seeds(10_000, blocks=4)
 def test_mutants_of_tokenizer_model(cases: range, attempt: Callable[[str, bytes], None]) -> None:
     """Panics over a table of letters; lengths that are believed."""
@@ -116,6 +118,7 @@ def test_mutants_of_tokenizer_model(cases: range, attempt: Callable[[str, bytes]
     )
 
 
+@pytest.mark.slow
 @scale.seeds(10_000, blocks=4)
 def test_mutants_that_are_kept_are_cut_alike(
     cases: range, attempt: Callable[..., None], monkeypatch: pytest.MonkeyPatch
@@ -135,6 +138,7 @@ def test_mutants_that_are_kept_are_cut_alike(
     assert 0.05 * len(found) < kept < 0.95 * len(found), "the faults themselves, and not only they"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(PARTS)))
 def test_parts_that_make_much_of_little(number: int, attempt: Callable[[str, bytes], None]) -> None:
     """Each by itself, in a tokenizer that is otherwise whole."""

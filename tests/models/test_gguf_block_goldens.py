@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
 from transformers import AutoModelForCausalLM
@@ -47,6 +48,7 @@ def q8_0(name: str) -> Kind:
     return Kind.F32 if name.endswith(".bias") else Kind.Q8_0
 
 
+@pytest.mark.slow
 @few_of(CASES, FEW)
 def test_every_family(tmp_path: Path, case: str) -> None:
     """Catches a kind, an order of rows or a scale that is wrong in one family alone."""

@@ -119,6 +119,7 @@ def test_attention_in_rows(hybrid_model, tiny_model):
     assert plain.splitlines()[0].split("\t") == heads[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", [(), ("--layer", "0"), ("--mean",)])
 def test_attention_in_files(hybrid_model, tmp_path, argv):
     """Catches exports that fail where there is no map, and lengths left out of them."""

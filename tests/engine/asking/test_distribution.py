@@ -99,6 +99,7 @@ _wishes = st.builds(
 _past = st.lists(st.integers(0, 29), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32 - 1), _wishes, _past, _past)
 def test_every_subset_of_stages_does_what_its_definition_says(seed, wish, prompt, generated):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -68,6 +69,7 @@ def _untied_config(directory: Path) -> None:
     path.write_text(json.dumps(config))
 
 
+@pytest.mark.slow
 @some_families
 def test_tied_weights_may_have_the_head_s_name(tmp_path: Path, family: str) -> None:
     """A whole model refused since its converter kept the other of the two names."""
@@ -85,6 +87,7 @@ def test_tied_weights_may_have_the_head_s_name(tmp_path: Path, family: str) -> N
     assert describe(tmp_path / "m").spec.tied
 
 
+@pytest.mark.slow
 @some_families
 def test_a_head_that_differs_is_used(tmp_path: Path, family: str) -> None:
     """A head dropped since config.json says that it is the embedding: other numbers altogether."""
