@@ -39,6 +39,10 @@ class Transcript:
         begins = [self._around[role][0].rstrip() for role in ("user", "assistant")]
         return tuple(dict.fromkeys(after + begin for begin in begins if begin))
 
+    @property
+    def thinking(self) -> None:
+        """See DocumentForm: whoever only goes on with a text marks nothing in it."""
+
     def document(self, messages: Sequence[Message], *, answer: bool = True) -> Document:
         """See DocumentForm."""
         text = "".join(text for _, text, _ in self._pieces(messages, answer=answer))

@@ -8,7 +8,7 @@ from gptcli.batches import own
 from gptcli.batches.asked import Id, Wanted
 from gptcli.batches.dialects import openai
 from gptcli.config import Limit
-from gptcli.formats.openai.chat import Chat, after, answered, chat, messages
+from gptcli.formats.openai.chat import Chat, after, answered, chat, messages, thinking
 from gptcli.formats.openai.fields import Fields
 from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.rows import Row
@@ -45,6 +45,7 @@ class Chats:
         logprobs = fields.whole("logprobs", Limit(0, own.BOUNDS.top))
         if logprobs is not None:
             found = replace(found, question=replace(found.question, logprobs=logprobs))
+        found = replace(found, question=thinking(fields, found.question))
         fields.done()
         return _wanted(fields, own.id_of(row), found, own=says, openai=False)
 

@@ -22,6 +22,7 @@ from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
+from gptcli.ui.views.thinking import ThinkingView
 from tests.cli.helpers import run
 
 
@@ -85,7 +86,8 @@ def chat(model) -> Callable[..., Chat]:
         talk = on.talk if on else Talk(lambda: backend, request, model="tiny")
         typed, out, errors = Typed(list(lines), edited), io.StringIO(), io.StringIO()
         environment = Environment(None, out, errors, os.environ)
-        Repl(environment, talk, typed, environment.messages()).run()
+        thoughts = ThinkingView(environment.stderr, "shown")
+        Repl(environment, talk, typed, environment.messages(), thoughts).run()
         if on is None:
             talk.keeping.close()
         return Chat(talk, typed, out.getvalue(), errors.getvalue())
