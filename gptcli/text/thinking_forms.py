@@ -50,8 +50,10 @@ ANSWER = "final"
 _MESSAGE = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>\s*$")
 #: `</think>`, `</seed:think>`, `</mm:think>`, `</think:opensource>`, `</thought>`.
 _TAG = re.compile(r"</((?:\w{1,20}:)?(?:think|thinking|thought|reasoning)(?::\w{1,20})?)>")
+#: Apriel's, whose template has tags for other purposes as well.
+_SENTENCES = ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]", "")
 #: (opening mark, closing mark, the name that stands behind the opening one). Of Magistral, Gemma 4,
-#: Command A, Apertus, Kimi-VL, OpenThinker and Apriel.
+#: Command A, Apertus, Kimi-VL and OpenThinker.
 _OTHERS = (
     ("[THINK]", "[/THINK]", ""),
     ("<|channel>", "<channel|>", "thought"),
@@ -59,7 +61,6 @@ _OTHERS = (
     ("<|inner_prefix|>", "<|inner_suffix|>", ""),
     ("◁think▷", "◁/think▷", ""),
     ("<|begin_of_thought|>", "<|end_of_thought|>", ""),
-    ("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]", ""),
 )
 #: What stands around an answer that comes behind a thought, where a template speaks of it.
 _WRAPS = (
@@ -159,6 +160,8 @@ def messages_of(tokenizer: Tokenizer) -> ThinkingForm | None:
 
 def _marks(tokenizer: Tokenizer, template: str) -> Iterator[tuple[str, str, str]]:
     """What may be marks of thoughts: those in the template first, then those of the vocabulary."""
+    if all(mark in template for mark in _SENTENCES):
+        yield _SENTENCES
     for text in (template, "\n".join(tokenizer.added_names)):
         for tag in dict.fromkeys(_TAG.findall(text)):
             yield f"<{tag}>", f"</{tag}>", ""

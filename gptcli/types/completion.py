@@ -123,8 +123,10 @@ class Usage:
 Event = Chunk | Notice | PromptPiece | Usage
 
 
-def nothing_said(tokens: int | None) -> Notice:
-    """What to tell where a model only thought, for so many tokens."""
+def nothing_said(tokens: int | None, *, cut: bool) -> Notice:
+    """What to tell where a model only thought, for so many tokens; cut: until they ran out."""
+    if not cut:
+        return Notice("answer", "the model ended its turn within its thoughts, so none came")
     all_ = "all tokens" if tokens is None else f"all {tokens} tokens"
     text = f"{all_} went into thinking, so none came; -n allows more of them"
     return Notice("answer", f"{text}, --think-budget fewer thoughts")

@@ -245,8 +245,8 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
-        if any(sample.only_thought for sample in self.samples):
-            yield nothing_said(sum(sample.tokens for sample in self.samples))
+        if silent := [sample for sample in self.samples if sample.only_thought]:
+            yield nothing_said(silent[0].tokens, cut=silent[0].finish_reason == "length")
         texts = [] if self.healing else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
             advice = "a whole word is continued better"

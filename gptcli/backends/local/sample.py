@@ -45,9 +45,8 @@ class Sample:
 
     @property
     def only_thought(self) -> bool:
-        """Whether its tokens ran out before a word was said."""
-        alone = self._reading is not None and self._reading.alone
-        return alone and self.finish_reason == "length"
+        """Whether something was thought, and no word said."""
+        return self._reading is not None and self._reading.alone
 
     def feed(self, token: int, data: bytes) -> str:
         """The text that a token of these bytes makes certain."""

@@ -63,8 +63,8 @@ class Streamed:
         if len(self._finished) < self._samples:
             raise self._read.wrong("that ended before it was finished")
         usage = self._usage(first - start, last - first)
-        if self._thoughts and not self._spoke and self._cut:
-            yield nothing_said(usage.completion_tokens)
+        if self._thoughts and not self._spoke:
+            yield nothing_said(usage.completion_tokens, cut=self._cut)
         yield usage
 
     def _chunks(self, event: Mapping[str, Any]) -> Iterator[Chunk]:

@@ -15,6 +15,8 @@ from gptcli.types.chat import EFFORTS, ChatRequest, Message, Role
 DEFAULT = ChatRequest((), max_new_tokens=None)
 #: How many messages a conversation may have, and parts a message.
 MESSAGES, PARTS = 10_000, 1000
+#: The fields of `thinking`.
+THINKING = ("reasoning_effort", "chat_template_kwargs", "enable_thinking", "thinking_budget")
 #: How many variables a body may give to a template.
 VARIABLES = 64
 #: "developer" is what OpenAI's newer models call the system.
