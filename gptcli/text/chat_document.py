@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gptcli.plain import dataclass
 from gptcli.text.thinking_forms import ThinkingForm
-from gptcli.types.chat import Message, Role
+from gptcli.types.chat import ChatForm, Message, Role
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,9 @@ class DocumentForm(Protocol):
         """The turns of that document, in order, all of it together."""
         ...
 
-    def close(self) -> None:
-        """Let go of what is open; it opens again where it is needed."""
+    def telling(self, form: ChatForm, budget: int | None) -> DocumentForm:
+        """The same, told what `form` says beside the messages, and how many tokens may be thought.
+
+        Raises UsageError for what it cannot be told, ModelError for a bad template.
+        """
         ...

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,6 @@ _CONTEXT = 1 << 17
 #: Characters that a template may write: for each that was said, for each token of the context,
 #: and beyond that. Real ones write each message once, and real tokens have some four characters.
 _PER_SAID, _PER_TOKEN, _BEYOND = 8, 16, 1 << 16
-_NOTHING = ChatForm()
 #: Documents of more characters for a token of the context are counted before they are cut, by
 #: pieces of so many characters, up to so many times the context.
 _SUSPECT, _PIECE, _TIMES = 8, 1 << 16, 4
@@ -41,19 +41,9 @@ class ChatTemplate:
     stops: tuple[str, ...] = ()
 
     def __init__(
-        self,
-        source: TemplateSource,
-        tokenizer: Tokenizer,
-        *,
-        context: int | None = None,
-        told: ChatForm = _NOTHING,
-        budget: int | None = None,
+        self, source: TemplateSource, tokenizer: Tokenizer, *, context: int | None = None
     ) -> None:
-        """context: how many tokens a document must not have, None where that is not known.
-
-        told: what the template is told beside the messages, and budget how many tokens may be
-        thought. Raises UsageError for what it does not read.
-        """
+        """context: how many tokens a document must not have, None where that is not known."""
         self.description = source.description
         self._tokenizer = tokenizer
         self._context = _CONTEXT if context is None else context
@@ -67,13 +57,22 @@ class ChatTemplate:
         self._marks = {name for token, name in self._controls.items() if not special(token)}
         self._source = source.text
         self._process = TemplateProcess(source.text, source.subject)
-        self._values: dict[str, Any] = {}
-        if told.told or budget is not None:
-            names = self._variables
-            reads = self._process.reads
-            self._values = values_of(told, reads, source.text, names=names, budget=budget)
+        self._tell({})
+
+    def telling(self, form: ChatForm, budget: int | None) -> ChatTemplate:
+        """See DocumentForm. The process that renders is the same."""
+        reads, names = self._process.reads, self._variables
+        found = copy(self)
+        # It may end an answer otherwise, and begin a message of the user.
+        for name in ("end_names", "_user_header"):
+            vars(found).pop(name, None)
+        found._tell(values_of(form, reads, self._source, names=names, budget=budget))
+        return found
+
+    def _tell(self, values: Mapping[str, Any]) -> None:
+        self._values = values
         #: Texts in them, which are no control tokens either.
-        self._given = json.dumps(self._values, ensure_ascii=False).casefold()
+        self._given = json.dumps(values, ensure_ascii=False).casefold()
 
     @cached_property
     def thinking(self) -> ThinkingForm | None:

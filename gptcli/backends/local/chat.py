@@ -50,7 +50,7 @@ def next_tokens(model: OpenModel, request: ChatNextTokensRequest) -> Distributio
     return model.kept(LocalChat).next_tokens(request.chat, request.rows)
 
 
-#: Ways to write conversations down that are open at once.
+#: Ways to tell a template how to think that are remembered.
 _FORMS = 8
 
 
@@ -62,19 +62,24 @@ class LocalChat:
 
         self._model = model
         self._prefix = PrefixCache(model.runner, kept=model.prompts)
-        self._forms: dict[tuple[ChatForm, int | None], DocumentForm] = {}
+        self._forms: dict[ChatForm, DocumentForm] = {}
+        self._told: dict[tuple[ChatForm, int | None], DocumentForm] = {}
 
     def form(self, form: ChatForm, budget: int | None = None) -> DocumentForm:
         """The way to write conversations down, opened once. budget: of tokens that are thought."""
-        if (form, budget) not in self._forms:
-            while len(self._forms) >= _FORMS:
-                # Whoever asks with ever other switches has each a process of its own.
-                self._forms.pop(next(iter(self._forms))).close()
+        untold = ChatForm(form.template, form.transcript)
+        if untold not in self._forms:
             model = self._model
             limit = model.runner.limit
-            opened = open_form(form, model.tokenizer, context=limit, budget=budget)
-            self._forms[form, budget] = opened
-        return self._forms[form, budget]
+            self._forms[untold] = open_form(untold, model.tokenizer, context=limit)
+        if form == untold and budget is None:
+            return self._forms[untold]
+        key = (form, budget)
+        if key not in self._told:
+            while len(self._told) >= _FORMS:
+                self._told.pop(next(iter(self._told)))
+            self._told[key] = self._forms[untold].telling(form, budget)
+        return self._told[key]
 
     def ends(self, form: DocumentForm) -> set[int]:
         """Tokens that end a turn of the assistant in this form."""
@@ -206,7 +211,11 @@ def after(
     if whole.ids[:size] == document.ids and end is not None and end > size:
         return list(whole.ids[size : end + ending])
     # A template may write an old answer in another way than it begins a new one.
-    return model.encode_part(messages[-1].content)
+    said, thinking = messages[-1], thinking_of(form, document)
+    if thinking is None or thinking.stage != "thinking":
+        return model.encode_part(said.content)
+    thought = model.encode_part(said.thinking)
+    return [*thought, *thinking.form.forced, *model.encode_part(said.content)]
 
 
 def _begun(events: Iterator[Event | Pause]) -> Iterator[Event | Pause]:

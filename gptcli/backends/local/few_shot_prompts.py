@@ -183,7 +183,8 @@ class ChatPrompts:
         self._form = _unthinking(opened, chat)
         self.description = self._form.description
         self.stops = self._form.stops
-        self.ends = model.defaults.end_ids | frozenset(opened.ends(self._form))
+        self._turn_ends = sorted(opened.ends(self._form))
+        self.ends = model.defaults.end_ids | frozenset(self._turn_ends)
 
     def document(self, examples: Sequence[Example], query: str) -> Document:
         """See Prompts."""
@@ -205,8 +206,9 @@ class ChatPrompts:
         document = self._form.document(messages)
         thinking = self.thinking(document)
         if thinking is not None and thinking.stage == "thinking":
+            end = self._turn_ends[: begins_another(labels)]
             ids = [*document.ids, *thinking.form.forced]
-            return ids, [self._model.encode_part(label) for label in labels]
+            return ids, [[*self._model.encode_part(label), *end] for label in labels]
         ending = begins_another(labels)
         rows = [
             after(

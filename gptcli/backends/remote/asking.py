@@ -50,8 +50,12 @@ def chat_body(model: RemoteModel, request: ChatRequest) -> dict[str, Any]:
         raise model.refuse("--on-overflow drop-oldest", "does not say how full its context is")
     body = _common(model, request)
     body |= _thinking(model, request)
-    # What was thought before earlier answers, a server's template mostly leaves out.
-    body["messages"] = [{"role": m.role, "content": m.content} for m in request.messages]
+    # Its chat template takes thoughts or leaves them out, where it has one at all.
+    body["messages"] = [
+        {"role": m.role, "content": m.content}
+        | ({"reasoning_content": m.thinking} if m.thinking and server.variables else {})
+        for m in request.messages
+    ]
     if request.max_new_tokens is not None:
         body[server.limit] = request.max_new_tokens
     if request.logprobs is not None:

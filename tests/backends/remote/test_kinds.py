@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from gptcli.backends.remote.servers import SERVERS
+from gptcli.chat import sessions
+from gptcli.chat.sessions import Session
+from gptcli.types.chat import Message
 from tests.backends.remote.serving import DONE, GOOD, as_json, choice, serving, stream
 from tests.cli.helpers import run
 
@@ -160,6 +163,16 @@ def test_how_a_server_is_to_think(server, flags, field, value):
     """Catches a wish that no server hears of, and one by a name that it does not know."""
     body, done = asked_of(server, "chat", *flags, "hi")
     assert body[field] == value, done.err
+
+
+@pytest.mark.parametrize(("server", "told"), [("vllm", True), ("library", False)])
+def test_thoughts_go_back_to_servers_with_templates(server, told):
+    """Catches a thought that a template asks for in vain, and a field that a server refuses."""
+    kept = Message("assistant", "Yes.", thinking="Hm.")
+    sessions.save(Session("s", "m", "then", "now", (Message("user", "a"), kept)))
+    body, done = asked_of(server, "chat", "--session", "s", "hi")
+    assert done.code == 0, done.err
+    assert body["messages"][1].get("reasoning_content") == ("Hm." if told else None)
 
 
 @pytest.mark.parametrize("flags", [["--think"], ["--think-budget", "9"], ["--template-set", "a=1"]])
