@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gptcli.backends.base import refuse
 from gptcli.backends.one_by_one import one_by_one
-from gptcli.errors import InputError
+from gptcli.errors import InputError, UsageError
 from gptcli.text.stop import StopMatcher
 from gptcli.types.batch import BatchRequest
 from gptcli.types.chat import ChatRequest
@@ -37,6 +37,7 @@ class EchoBackend:
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer: completions, and answers to the last message of a conversation."""
         if isinstance(question, ChatRequest):
+            _check_template(question)
             return _completed(_last_message(question))  # type: ignore[return-value]
         if isinstance(question, Request):
             return _completed(question)  # type: ignore[return-value]
@@ -50,6 +51,13 @@ class EchoBackend:
 
     def close(self) -> None:
         """See Backend.close."""
+
+
+def _check_template(request: ChatRequest) -> None:
+    """Raise UsageError for what would be a chat template's."""
+    told = [*request.form.told, *(["--think-budget"] if request.think_budget is not None else [])]
+    if told:
+        raise UsageError(told[0], "is for a model that thinks, and echo has no thoughts")
 
 
 def _last_message(request: ChatRequest) -> Request:

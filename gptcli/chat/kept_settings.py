@@ -6,7 +6,9 @@
     max_new_tokens                    -1: as many as fit
     stop                              texts
     on_overflow                       error or drop-oldest
+    think_budget                      tokens
     chat_template                     a name, or a file's absolute path
+    think, effort, template_set       true or false; a word; ["KEY=VALUE", …]
     transcript                        the five texts of a TranscriptForm
     adapters                          DIR=SCALE, absolute
 
@@ -23,7 +25,7 @@ from typing import Any
 from gptcli import config
 from gptcli.chat.sessions import Session
 from gptcli.errors import InputError
-from gptcli.types.chat import OVERFLOWS, ChatForm, ChatRequest, TranscriptForm
+from gptcli.types.chat import EFFORTS, OVERFLOWS, ChatForm, ChatRequest, TranscriptForm
 from gptcli.types.models import AdapterRef
 from gptcli.types.sampling import NUMBERS, SamplingWish
 
@@ -54,6 +56,11 @@ def settings_of(
         found["transcript"] = asdict(form.transcript)
     elif form.template is not None:
         found["chat_template"] = _lasting(form.template)
+    found |= {} if request.think_budget is None else {"think_budget": request.think_budget}
+    found |= {} if form.think is None else {"think": form.think}
+    found |= {} if form.effort is None else {"effort": form.effort}
+    if form.variables:
+        found["template_set"] = [f"{name}={value}" for name, value in form.variables]
     if adapters:
         found["adapters"] = [f"{each.path}={each.scale!r}" for each in adapters]
     return found
@@ -71,16 +78,18 @@ def restored(request: ChatRequest, session: Session, said: Collection[str]) -> C
     if biases is not None:
         sampling["logit_bias"] = biases
     stops, limit = kept.each("stop", _filled), kept.get("max_new_tokens", _limit)
+    budget = kept.get("think_budget", _count)
     seed, overflow = kept.number("seed"), kept.get("on_overflow", _overflow)
     return replace(
         request,
         messages=session.messages,
-        form=_form(request.form, kept),
+        form=_told(request.form, _form(request.form, kept), kept),
         sampling=replace(request.sampling, **sampling),
         seed=request.seed if seed is None else seed,
         max_new_tokens=request.max_new_tokens if limit is None else limit if limit >= 0 else None,
         stop=request.stop if stops is None else stops,
         drop_oldest=request.drop_oldest if overflow is None else overflow == OVERFLOWS[True],
+        think_budget=request.think_budget if budget is None else budget,
     )
 
 
@@ -127,6 +136,18 @@ def _form(said: ChatForm, kept: _Kept) -> ChatForm:
     return said
 
 
+def _told(said: ChatForm, found: ChatForm, kept: _Kept) -> ChatForm:
+    """A form, told what the session's was, where nobody said otherwise."""
+    think, effort = kept.get("think", _switch), kept.get("effort", _effort)
+    variables = kept.each("template_set", _variable)
+    return replace(
+        found,
+        think=said.think if think is None else think,
+        effort=effort or said.effort,
+        variables=said.variables if variables is None else variables,
+    )
+
+
 def _lasting(template: str) -> str:
     """A file from wherever the session goes on; the names of templates are no paths."""
     path = Path(template).expanduser()
@@ -150,6 +171,32 @@ def _limit(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= config.MOST:
         raise ValueError(f"must be -1 or a number of tokens, not {value!r:.40}")
     return value
+
+
+def _count(value: object) -> int:
+    found = _limit(value)
+    if found < 0:
+        raise ValueError(f"must be a number of tokens, not {found}")
+    return found
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _effort(value: object) -> object:
+    if value not in EFFORTS:
+        raise ValueError(f"must be one of {', '.join(EFFORTS)}")
+    return value
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"must be KEY=VALUE, not {text!r:.60}")
+    return name, value
 
 
 def _overflow(value: object) -> object:

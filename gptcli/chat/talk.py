@@ -21,6 +21,8 @@ from gptcli.types.chat import (
 from gptcli.types.completion import Chunk, Event, Usage
 from gptcli.types.next_tokens import Distribution
 
+_SHORT = (Message("user", "Hello"),)
+
 
 class Talk:
     """Messages and settings that change from turn to turn.
@@ -115,6 +117,7 @@ class Talk:
         seed = (self.request.seed + self.answers) % 2**32
         self.answers += 1
         parts: list[str] = []
+        thoughts: list[str] = []
         marks: list[tuple[int, int]] = []
         # Of this turn or none: not the one before it.
         self.last_usage, self.was_cut = None, False
@@ -123,18 +126,22 @@ class Talk:
             for event in self._open().answer(replace(self.request, messages=asked, seed=seed)):
                 if isinstance(event, Chunk):
                     parts.append(event.text)
+                    thoughts.append(event.thinking)
                     marks += event.marks
                     self.was_cut = event.finish_reason == "length"
                 elif isinstance(event, Usage):
                     self.last_usage = event
                 yield event
             whole = True
+            # Where all of it was thought, that was told.
+            self.was_cut = self.was_cut and not (any(thoughts) and not "".join(parts).strip())
         finally:
             answer = "".join(parts)
             if whole or answer:
                 # A stop string, or whoever stopped it, may have left some of them out.
                 kept = tuple(each for each in marks if each[1] <= len(answer))
-                self.replace_messages([*asked, Message("assistant", answer, kept)])
+                thinking = "".join(thoughts)
+                self.replace_messages([*asked, Message("assistant", answer, kept, thinking)])
 
     def document(self) -> ChatDocument:
         """The document as it stands. Raises UsageError where nothing was said yet."""
@@ -150,6 +157,12 @@ class Talk:
         """What may come at the conversation's end. Raises UsageError where there is none yet."""
         self._check_begun()
         return self._open().answer(ChatNextTokensRequest(self.request, rows))
+
+    def check_form(self) -> None:
+        """Raise UsageError where the form cannot be told what it is to be told."""
+        backend = self._open()
+        if backend.supports(ChatDocumentRequest):
+            backend.answer(ChatDocumentRequest(replace(self.request, messages=_SHORT)))
 
     def _check_begun(self) -> None:
         if all(message.role == "system" for message in self.messages):

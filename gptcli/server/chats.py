@@ -7,17 +7,13 @@ from dataclasses import replace
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from gptcli.errors import GptcliError
 from gptcli.formats.openai.chat import chat
 from gptcli.server.answering import answered
 from gptcli.server.replies import ChatReply
 from gptcli.server.sending import sending
-from gptcli.server.service import Service, fields_of, service_of
+from gptcli.server.service import fields_of, service_of
 from gptcli.server.tally import tally_of
-from gptcli.types.chat import ChatDocumentRequest, ChatRequest, Message
-
-#: What a template that has the model think leaves open at the document's end.
-_THINKING = "<think>"
+from gptcli.types.chat import ChatRequest
 
 
 async def chats(request: HttpRequest) -> Response:
@@ -31,7 +27,7 @@ async def chats(request: HttpRequest) -> Response:
     fields.done()
     questions = [
         # After the last seed comes the first, as for samples of a completion.
-        replace(asked.question, seed=(how.seed + sample) % 2**32)
+        replace(asked.question, seed=(how.seed + sample) % 2**32, apart=not plain)
         for sample in range(asked.samples)
     ]
     reply = ChatReply(
@@ -40,20 +36,5 @@ async def chats(request: HttpRequest) -> Response:
         tally_of(request.scope),
         answers=asked.samples,
         logprobs=asked.question.logprobs is not None,
-        begun=None if plain else await _thinks(service),
     )
     return await answered(request, service.desk, questions, reply, stream=how.stream)
-
-
-async def _thinks(service: Service) -> bool:
-    """Whether the document ends within a thought, which the answer goes on with."""
-    if not service.supports(ChatDocumentRequest):
-        return False
-    if service.begins_thinking is None:
-        short = ChatRequest((Message("user", "Hello"),))
-        try:
-            document = await service.desk.ask(ChatDocumentRequest(short)).whole()
-        except GptcliError:
-            return False
-        service.begins_thinking = document.text.rstrip().endswith(_THINKING)
-    return service.begins_thinking

@@ -25,6 +25,15 @@ from gptcli.server.desk import BrokenError, BusyError
 RETRY_AFTER = 2
 #: Stages of the sampler that can spoil what the model said, by what the request asks of them.
 _STAGES = {"repeat-penalty": "repeat_penalty", "logit-bias": "logit_bias"}
+#: Fields that have another name than the flag.
+_FIELDS = {
+    "samples": "n",
+    "think": "enable_thinking",
+    "no_think": "enable_thinking",
+    "think_budget": "thinking_budget",
+    "effort": "reasoning_effort",
+    "template_set": "chat_template_kwargs",
+}
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 
@@ -97,5 +106,5 @@ def _param(error: GptcliError) -> str | None:
     """The field that stands for a flag, or for what the engine calls it."""
     if error.subject.startswith("--"):
         flag = error.subject.split()[0].removeprefix("--").replace("-", "_")
-        return "n" if flag == "samples" else flag
+        return _FIELDS.get(flag, flag)
     return {"prompt": "prompt", "conversation": "messages", "text": "input"}.get(error.subject)

@@ -12,7 +12,6 @@ from typing import Any
 from gptcli.server.legacy_logprobs import LegacyLogprobs
 from gptcli.server.sending import Sending
 from gptcli.server.tally import Tally
-from gptcli.server.thoughts import Thoughts
 from gptcli.types.completion import Chunk, PromptPiece, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.views.completion import token as token_json
@@ -127,11 +126,14 @@ class Reply(ABC):
         prompt = self._prompt_tokens()
         completion = sum(each.completion_tokens or 0 for each in self._usages)
         reused = sum(each.reused_tokens for each in self._usages)
+        thought = sum(each.reasoning_tokens for each in self._usages)
+        details = {"completion_tokens_details": {"reasoning_tokens": thought}} if thought else {}
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": reused},
+            **details,
         }
 
 
@@ -181,7 +183,7 @@ class CompletionReply(Reply):
 
 
 class ChatReply(Reply):
-    """`chat.completion`, or its chunks. begun: answers begin within a thought; None: see whole."""
+    """`chat.completion`, or its chunks; what was thought is in `reasoning_content`."""
 
     kind, prefix = "chat.completion", "chatcmpl"
 
@@ -193,23 +195,14 @@ class ChatReply(Reply):
         *,
         answers: int,
         logprobs: bool,
-        begun: bool | None,
     ) -> None:
         super().__init__(model, sending, tally, samples=1, choices=answers)
         self._logprobs = logprobs
         self._named: set[int] = set()
-        self._thoughts = [None if begun is None else Thoughts(begun=begun) for _ in range(answers)]
 
     def _write(self, index: int, choice: _Choice, chunk: Chunk) -> None:
         choice.thoughts += [chunk.thinking] if chunk.thinking else []
-        thoughts = self._thoughts[index]
-        if thoughts is None:
-            choice.texts.append(chunk.text)
-            return
-        parts = [thoughts.feed(chunk.text)]
-        parts += [thoughts.finish()] if chunk.finish_reason else []
-        choice.thoughts += [thought for thought, _ in parts if thought]
-        choice.texts += [said for _, said in parts if said]
+        choice.texts += [chunk.text] if chunk.text or not chunk.thinking else []
 
     def _pieces(self, choice: _Choice) -> list[_Choice]:
         # Clients look for one or the other in an event.

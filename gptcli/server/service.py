@@ -20,16 +20,14 @@ from gptcli.types.question import Question
 class Service:
     """A model that is served: its name, and the desk where it is asked.
 
-    supports: whether questions of a class are answered there. begins_thinking: whether answers
-    begin within a thought, None where nobody has asked. context: its size in tokens, None where
-    there is none.
+    supports: whether questions of a class are answered there. context: its size in tokens, None
+    where there is none.
     """
 
     model: str
     desk: Desk
     supports: Callable[[type[Question[Any]]], bool]
     created: int = field(default_factory=lambda: int(time.time()))
-    begins_thinking: bool | None = None
     context: int | None = None
 
     def check_model(self, fields: Fields) -> None:

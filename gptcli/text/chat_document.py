@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gptcli.plain import dataclass
-from gptcli.types.chat import Message, Role
+from gptcli.text.thinking_forms import ThinkingForm
+from gptcli.types.chat import ChatForm, Message, Role
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Document:
     """Text and ids of a conversation, as the model is to see it, nothing more before or after.
 
     spans: [start, end) of each token in the text, in characters; a token that is not in the text
-    (a BOS before it) has an empty one.
+    (a BOS before it) has an empty one. written: what a template itself wrote at the end, behind
+    all that was said.
     """
 
     text: str
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
+    written: str = ""
 
     def tokens_before(self, place: int) -> int | None:
         """How many tokens stand before a place in the text; None where one goes across it."""
@@ -48,6 +51,15 @@ def document_of(text: str, cut: Sequence[tuple[int, int, int]], before: Sequence
         (*before, *(token for token, _, _ in cut)),
         (*((0, 0) for _ in before), *((start, end) for _, start, end in cut)),
     )
+
+
+def turn_of(messages: Sequence[Message], text: str, start: int, end: int) -> Turn:
+    """A stretch that holds these messages, the last of which it ends with."""
+    roles = {message.role for message in messages}
+    content = messages[-1].content.strip()
+    at = text.rfind(content, start, end) if content else -1
+    role = messages[-1].role if len(roles) == 1 else None
+    return Turn(role, start, end, at + len(content) if at >= 0 else None)
 
 
 class DocumentForm(Protocol):
@@ -68,6 +80,11 @@ class DocumentForm(Protocol):
         """Control tokens that end the assistant's turn, where the form knows them by name."""
         ...
 
+    @property
+    def thinking(self) -> ThinkingForm | None:
+        """How thoughts are told from answers, None where a model is not known to think in it."""
+        ...
+
     def document(self, messages: Sequence[Message], *, answer: bool = True) -> Document:
         """The conversation as a document; with `answer`, the assistant's next turn is begun.
 
@@ -77,4 +94,11 @@ class DocumentForm(Protocol):
 
     def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
         """The turns of that document, in order, all of it together."""
+        ...
+
+    def telling(self, form: ChatForm, budget: int | None) -> DocumentForm:
+        """The same, told what `form` says beside the messages, and how many tokens may be thought.
+
+        Raises UsageError for what it cannot be told, ModelError for a bad template.
+        """
         ...

@@ -13,7 +13,8 @@ from gptcli.types.chat import ChatForm, TranscriptForm
 def open_form(form: ChatForm, tokenizer: Tokenizer, *, context: int | None = None) -> DocumentForm:
     """A transcript where one is asked for, else a template where there is one, else a transcript.
 
-    context: how many tokens a document must not have, None where that is not known.
+    context: how many tokens a document must not have, None where that is not known. What a template
+    is to be told is not told: see `DocumentForm.telling`.
     Raises UsageError for a template that there is not, or a transcript that cannot be.
     """
     if form.transcript is not None:

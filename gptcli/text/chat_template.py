@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from gptcli.errors import ContextError, GptcliError, InputError, ModelError
-from gptcli.text.chat_document import Document, Turn, document_of
+from gptcli.text.chat_document import Document, Turn, document_of, turn_of
 from gptcli.text.disguise import Brief, hidden
 from gptcli.text.template_process import Rendered, Said, TemplateProcess
 from gptcli.text.template_source import TemplateSource
+from gptcli.text.template_switches import values_of
+from gptcli.text.thinking_forms import ThinkingForm, find
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.chat import ROLES, Message
+from gptcli.types.chat import ROLES, ChatForm, Message
 
 #: Tokens of a context that is not known.
 _CONTEXT = 1 << 17
@@ -50,7 +55,34 @@ class ChatTemplate:
         # What stands in an answer is no special token: those are not shown.
         special = tokenizer.is_special
         self._marks = {name for token, name in self._controls.items() if not special(token)}
+        self._source = source.text
         self._process = TemplateProcess(source.text, source.subject)
+        self._tell({})
+
+    def telling(self, form: ChatForm, budget: int | None) -> ChatTemplate:
+        """See DocumentForm. The process that renders is the same."""
+        reads, names = self._process.reads, self._variables
+        found = copy(self)
+        # It may end an answer otherwise, and begin a message of the user.
+        for name in ("end_names", "_user_header"):
+            vars(found).pop(name, None)
+        found._tell(values_of(form, reads, self._source, names=names, budget=budget))
+        return found
+
+    def _tell(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        #: Texts in them, which are no control tokens either.
+        self._given = json.dumps(values, ensure_ascii=False).casefold()
+
+    @cached_property
+    def thinking(self) -> ThinkingForm | None:
+        """See DocumentForm."""
+        return find(self._tokenizer, self._source)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The variables that the template may ask for. Raises ModelError for a broken one."""
+        return self._process.reads
 
     @cached_property
     def end_names(self) -> tuple[str, ...]:
@@ -81,7 +113,9 @@ class ChatTemplate:
         cut += self._between(text, at, len(text))
         if not cut:
             raise ModelError(self._subject, "makes an empty document of the conversation")
-        return document_of(text, cut, ())
+        # Runs are the template's and others' by turns, its own first.
+        own = rendered.runs[-1] if len(rendered.runs) % 2 else 0
+        return replace(document_of(text, cut, ()), written=text[len(text) - own :])
 
     def turns(self, messages: Sequence[Message], *, answer: bool = True) -> tuple[Turn, ...]:
         """See DocumentForm. A turn ends where the document of the messages so far ends.
@@ -120,13 +154,12 @@ class ChatTemplate:
             if end is None or end < start:
                 continue
             merged = messages[first : place + 1]
-            found.append(_turn(merged, text, start, end))
+            found.append(turn_of(merged, text, start, end))
             start, first = end, place + 1
         if start < len(text):
-            rest = messages[first:]
-            found.append(
-                _turn(rest, text, start, len(text)) if rest else Turn("assistant", start, len(text))
-            )
+            rest, end = messages[first:], len(text)
+            turn = turn_of(rest, text, start, end) if rest else Turn("assistant", start, end)
+            found.append(turn)
         return found
 
     def _check_size(self, text: str) -> None:
@@ -142,7 +175,8 @@ class ChatTemplate:
 
     def _check_written(self, text: str, written: str, messages: Sequence[Message]) -> None:
         """Raise ModelError where a template does what makes its own control tokens unknown."""
-        contents = [message.content.casefold() for message in messages]
+        contents = [each.casefold() for m in messages for each in (m.content, m.thinking)]
+        contents.append(self._given)
         for token, name in self._controls.items():
             if not self._tokenizer.is_special(token) or name not in self._written:
                 continue
@@ -174,19 +208,29 @@ class ChatTemplate:
         self._process.close()
 
     def _end_of(self, messages: Sequence[Message], whole: str) -> int | None:
-        try:
-            part = self._render(messages, answer=False).text
-        except InputError:
-            # A template may want turns to alternate, or not to end with the system's.
-            return None
-        return len(part) if whole.startswith(part) else None
+        # A last answer may keep what was thought before it, an earlier one mostly does not.
+        for said in dict.fromkeys((tuple(messages), tuple(map(_thoughtless, messages)))):
+            try:
+                part = self._render(said, answer=False).text
+            except InputError:
+                # A template may want turns to alternate, or not to end with the system's.
+                return None
+            if whole.startswith(part):
+                return len(part)
+        return None
 
     def _render(self, messages: Sequence[Message], *, answer: bool) -> Rendered:
         _check(messages)
-        said = [Said(each.role, each.content, self._kept_marks(each)) for each in messages]
-        longest = _PER_SAID * sum(len(each.content) for each in messages)
-        longest += _PER_TOKEN * self._context + _BEYOND
-        return self._process.render(said, self._variables, answer=answer, longest=longest)
+        said = [
+            Said(each.role, each.content, self._kept_marks(each), each.thinking)
+            for each in messages
+        ]
+        longest = _PER_SAID * sum(len(each.content) + len(each.thinking) for each in messages)
+        longest += _PER_SAID * len(self._given) + _PER_TOKEN * self._context + _BEYOND
+        values = self._values
+        return self._process.render(
+            said, self._variables, values=values, answer=answer, longest=longest
+        )
 
     def _kept_marks(self, message: Message) -> list[tuple[int, int]]:
         """Those marks of an answer that are tokens of this tokenizer, and may stand in one."""
@@ -195,18 +239,13 @@ class ChatTemplate:
         return [(a, b) for a, b in message.marks if message.content[a:b] in self._marks]
 
 
+def _thoughtless(message: Message) -> Message:
+    return replace(message, thinking="") if message.thinking else message
+
+
 def _check(messages: Sequence[Message]) -> None:
     for place, message in enumerate(messages):
         if message.role not in ROLES:
             raise InputError("conversation", f"{message.role!r} is no role: {', '.join(ROLES)}")
         if message.role == "system" and place:
             raise InputError("conversation", "a system message can only be the first")
-
-
-def _turn(messages: Sequence[Message], text: str, start: int, end: int) -> Turn:
-    """A stretch that holds these messages, the last of which it ends with."""
-    roles = {message.role for message in messages}
-    content = messages[-1].content.strip()
-    at = text.rfind(content, start, end) if content else -1
-    role = messages[-1].role if len(roles) == 1 else None
-    return Turn(role, start, end, at + len(content) if at >= 0 else None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from jinja2 import Template, TemplateSyntaxError, nodes, pass_eval_context
+from jinja2 import Template, TemplateSyntaxError, meta, nodes, pass_eval_context
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.filters import sync_do_join
@@ -24,6 +24,8 @@ from jinja2.visitor import NodeTransformer
 
 from gptcli.text.traced import Traced, again, joined, own, shown
 
+#: How many names a template is told to ask for at most, and characters of one.
+_MOST_NAMES, _LONGEST_NAME = 1000, 64
 #: Filters that put texts side by side, written so that they lose what these know.
 _SIDE_BY_SIDE = ("title", "indent", "truncate", "wordwrap")
 
@@ -81,6 +83,30 @@ def template(environment: _Sandbox, source: str) -> Template:
     if escaping is not None:
         raise TemplateSyntaxError("autoescape has no place in a document", escaping.lineno)
     return environment.from_string(_Owned(environment).visit(tree))
+
+
+def asked_for(environment: _Sandbox, source: str) -> dict[str, list[str]]:
+    """What a template looks for.
+
+    "reads": names that nothing in it gives a value before it may look at them; "fields":
+    attributes and keys that it looks for, whatever has them.
+    """
+    tree = environment.parse(source)
+    reads = meta.find_undeclared_variables(tree) - environment.globals.keys()
+    fields = {node.attr for node in tree.find_all(nodes.Getattr)}
+    constants = [node.arg for node in tree.find_all(nodes.Getitem)]
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Getattr) and call.node.attr == "get":
+            constants += call.args[:1]
+    for test in tree.find_all(nodes.Compare):
+        constants += [test.expr] if test.ops[0].op in ("in", "notin") else []
+    fields |= {each.value for each in constants if isinstance(each, nodes.Const)}
+    return {"reads": _names(reads), "fields": _names(fields)}
+
+
+def _names(found: Iterable[Any]) -> list[str]:
+    names = [each for each in found if isinstance(each, str) and len(each) <= _LONGEST_NAME]
+    return sorted(names)[:_MOST_NAMES]
 
 
 class _Owned(NodeTransformer):

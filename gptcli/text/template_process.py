@@ -12,15 +12,23 @@ from gptcli.text.limited_process import LimitedProcess, Limits
 _WORKER = "gptcli.text.template_worker"
 #: Bytes of an answer for a character: JSON spells it in twelve at most, and a run in as many.
 _BYTES = 24
+#: Bytes that the names of what a template asks for may take.
+_NAMES = 1 << 20
+#: What templates call a thought, in the order in which they are tried.
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 @dataclass(frozen=True)
 class Said:
-    """A message, and the [start, end) of what in its content is no mere text but a token."""
+    """A message, and the [start, end) of what in its content is no mere text but a token.
+
+    thinking: what was thought before it, for a template that asks for that.
+    """
 
     role: str
     content: str
     marks: Sequence[tuple[int, int]] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,33 +47,37 @@ class TemplateProcess:
 
     def __init__(self, source: str, subject: str) -> None:
         self._source, self._subject = source, subject
-        self._parsed = False
+        #: "reads" and "fields", see `template_worker`; None before it has read the template.
+        self._asks: dict[str, list[str]] | None = None
         self._process = LimitedProcess(_WORKER, subject, Limits())
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The variables that the template may ask for. Raises ModelError as `render` does."""
+        return frozenset(self._parsed()["reads"])
 
     def render(
         self,
         messages: Sequence[Said],
         names: Mapping[str, str],
         *,
+        values: Mapping[str, Any] | None = None,
         answer: bool = True,
         longest: int = 1 << 20,
     ) -> Rendered:
         """The document. names: of special tokens, by what templates call them.
 
-        answer: with the beginning of the assistant's next turn. longest: characters that it may
-        have. Raises InputError where the template refuses the conversation, ModelError where it
-        fails, writes more, takes too long or too much memory.
+        values: other variables, JSON, of which no text is the template's own. answer: with the
+        beginning of the assistant's next turn. longest: characters that it may have. Raises
+        InputError where the template refuses the conversation, ModelError where it fails, writes
+        more, takes too long or too much memory.
         """
-        if not self._process.runs:
-            # It was ended in the middle of a question: an interrupted chat goes on.
-            self._process.restart()
-            self._parsed = False
-        if not self._parsed:
-            self._ask({"template": self._source}, 0)
-            self._parsed = True
+        fields = self._parsed()["fields"]
+        thought = next((each for each in _THOUGHTS if each in fields), "")
         asked = {
-            "messages": [_as_json(each) for each in messages],
+            "messages": [_as_json(each, thought) for each in messages],
             "names": dict(names),
+            "set": dict(values or {}),
             "answer": answer,
             "longest": longest,
         }
@@ -75,6 +87,16 @@ class TemplateProcess:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+
+    def _parsed(self) -> dict[str, list[str]]:
+        """What the template asks for, once the worker has read it."""
+        if not self._process.runs:
+            # It was ended in the middle of a question: an interrupted chat goes on.
+            self._process.restart()
+            self._asks = None
+        if self._asks is None:
+            self._asks = self._ask({"template": self._source}, _NAMES // _BYTES)
+        return self._asks
 
     def _ask(self, request: dict[str, Any], longest: int) -> dict[str, Any]:
         answer = self._process.ask(request, longest=longest * _BYTES + 4096)
@@ -94,13 +116,14 @@ class TemplateProcess:
         raise ModelError(self._subject, f"fails: {message}")
 
 
-def _as_json(message: Said) -> dict[str, Any]:
+def _as_json(message: Said, thought: str) -> dict[str, Any]:
     runs: list[int] = []
     end = 0
     for start, stop in message.marks:
         runs += [start - end, stop - start]
         end = stop
     return {
+        **({thought: message.thinking} if thought and message.thinking else {}),
         "role": message.role,
         "content": message.content,
         # Its own comes first, which here is nothing.

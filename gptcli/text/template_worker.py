@@ -3,14 +3,16 @@
 A sandbox keeps a template from the system, and limits from looping or allocating without end (see
 `text.limited_process`). One JSON object a line comes in, one goes out:
 
-    {"template": text}                                  → {}
-    {"messages": […], "names": {…}, "answer": bool,
-     "longest": characters}                             → {"text": text, "runs": [count, …]}
+    {"template": text}                      → {"reads": [name, …], "fields": [name, …]}
+    {"messages": […], "names": {…}, "set": {…}, "answer": bool,
+     "longest": characters}                 → {"text": text, "runs": [count, …]}
 
 or {"error": kind, "message": text}, where kind is "syntax", "refused" (the template called
-raise_exception), "endless", "memory" or "failed". A message has "role", "content" and "own", and
-"own" and "runs" tell how many characters are the template's own, then how many are not, and so on
-in turn (see `text.traced`).
+raise_exception), "endless", "memory" or "failed". "reads" are the variables that a template may ask
+for, "fields" what it may look for in a message or another value. "set" are variables that the user
+gave, of which no text is the template's own. A message has "role", "content" and "own", perhaps
+more, which is said as well; "own" and "runs" tell how many characters are the template's own, then
+how many are not, and so on in turn (see `text.traced`).
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class _Worker:
             if "template" in request:
                 source = request["template"]
                 self._template = template_environment.template(self._environment, source)
-                return {}
+                return template_environment.asked_for(self._environment, source)
             return self._render(request)
         except MemoryError:
             raise
@@ -66,6 +68,7 @@ class _Worker:
             "tools": None,
             "documents": None,
         }
+        variables |= request["set"]
         variables |= {name: own(text) for name, text in request["names"].items()}
         parts: list[str] = []
         left = request["longest"]
@@ -78,7 +81,8 @@ class _Worker:
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    return {
+    more = {name: Traced(text) for name, text in message.items() if name != "own"}
+    return more | {
         "role": own(message["role"]),
         "content": Traced(message["content"], _bytes(message["own"])),
     }

@@ -183,6 +183,11 @@ class Tokenizer:
         """Whether it stands beside the vocabulary, for a purpose of its own."""
         return token_id in self._added
 
+    @property
+    def added_names(self) -> tuple[str, ...]:
+        """The names of all that stand so."""
+        return tuple(added.content for added in self._added.values())
+
     def is_special(self, token_id: int) -> bool:
         """Whether it is a control token, which has no place in text."""
         return token_id in self._special
@@ -207,6 +212,10 @@ class Tokenizer:
             return self._scheme(spelling)
         with self._blamed(f"cannot decode token {token_id}"):
             return self._cutter.decoded(token_id).encode()
+
+    def said_by(self, token_id: int) -> bytes:
+        """The same, but nothing of a control token, which has no place in text."""
+        return b"" if self.is_special(token_id) else self.bytes_of(token_id)
 
     def joined(self, ids: Collection[int]) -> bytes:
         """The bytes of tokens, one after the other; each is looked up once."""

@@ -8,7 +8,7 @@ from gptcli.errors import UsageError
 from gptcli.text.braces import parse
 from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.tokenizer import Tokenizer
-from gptcli.types.chat import Message, Role, TranscriptForm
+from gptcli.types.chat import ChatForm, Message, Role, TranscriptForm
 
 _FLAG = "--transcript"
 
@@ -38,6 +38,16 @@ class Transcript:
         after = self._around["assistant"][1]
         begins = [self._around[role][0].rstrip() for role in ("user", "assistant")]
         return tuple(dict.fromkeys(after + begin for begin in begins if begin))
+
+    def telling(self, form: ChatForm, budget: int | None) -> Transcript:
+        """See DocumentForm: there is nothing to tell."""
+        if form.told:
+            raise UsageError(form.told[0], "is for a chat template, and a transcript has none")
+        return self
+
+    @property
+    def thinking(self) -> None:
+        """See DocumentForm: whoever only goes on with a text marks nothing in it."""
 
     def document(self, messages: Sequence[Message], *, answer: bool = True) -> Document:
         """See DocumentForm."""

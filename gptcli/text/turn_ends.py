@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptcli.errors import ModelError
 from gptcli.formats import end_tokens
-from gptcli.text.channels import Channels
+from gptcli.text.thinking_forms import messages_of
 from gptcli.text.tokenizer import Tokenizer
 
 
@@ -20,5 +20,5 @@ def turn_ends(tokenizer: Tokenizer) -> frozenset[int]:
         return frozenset()
     named = map(tokenizer.id_of, end_tokens.of_turns(written))
     found = {each for each in named if each is not None and tokenizer.is_added(each)}
-    channels = Channels.of(tokenizer) if found else None
-    return frozenset(found - channels.within if channels else found)
+    messages = messages_of(tokenizer) if found else None
+    return frozenset(found - messages.within if messages else found)

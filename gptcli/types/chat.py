@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Literal
+from typing import Any, Literal
 
 from gptcli.plain import dataclass
 from gptcli.types.completion import Event
@@ -18,6 +19,8 @@ Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 #: What may happen where the context is full, by `ChatRequest.drop_oldest`.
 OVERFLOWS = ("error", "drop-oldest")
+#: How hard a model may be told to think.
+EFFORTS = ("low", "medium", "high")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Message:
 
     marks: [start, end) of what in an answer's content the model wrote as one added token (as
     `</think>` is to many), in order. In a template's document these are that token again; the same
-    letters elsewhere, whoever wrote them, are none.
+    letters elsewhere, whoever wrote them, are none. thinking: what the assistant thought before it
+    said this. A template gets it where it asks for it, and no other form does.
     """
 
     role: Role
     content: str
     marks: tuple[tuple[int, int], ...] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,36 @@ class ChatForm:
     template: a name among the model's own chat templates, or the path of a file with one.
     transcript: plain text instead of any template. With neither it is the model's own template,
     else a transcript of the default form.
+
+    What a template is told beside the messages, by the names that it reads itself: think, whether
+    to think before an answer; effort, how much, one of EFFORTS; variables, pairs of a name and a
+    value, in JSON or a text as it stands. None where nothing is said.
     """
 
     template: str | None = None
     transcript: TranscriptForm | None = None
+    think: bool | None = None
+    effort: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The variables by their names, each as JSON has it, or a text."""
+        return {name: _value(text) for name, text in self.variables}
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The flags of what a template is told."""
+        found = [] if self.think is None else ["--think" if self.think else "--no-think"]
+        found += [] if self.effort is None else ["--effort"]
+        return (*found, *(["--template-set"] if self.variables else []))
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 @dataclass(frozen=True)
@@ -69,7 +100,9 @@ class ChatRequest(Question[Iterator[Event]]):
     max_new_tokens: None means until the model ends its turn or the context is full.
     stop: texts that end the answer beside those of the form.
     drop_oldest: where the context is full, leave out the oldest turns (never the system's)
-    instead of raising ContextError.
+    instead of raising ContextError. think_budget: how many tokens may be thought before the answer
+    is made to begin, None for any number. apart: thoughts are told apart from the answer; else they
+    stand in it, marks and all, but for control tokens.
     """
 
     asks = "take part in a conversation"
@@ -82,6 +115,8 @@ class ChatRequest(Question[Iterator[Event]]):
     seed: int = 0
     logprobs: int | None = None
     drop_oldest: bool = False
+    think_budget: int | None = None
+    apart: bool = True
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ class Chunk:
     "length" (the token limit or the context was reached) or "uncertain" (see Request.fail_below).
     marks: [start, end) of added tokens that were written, in the completion's whole text, which
     may have ended before them. ending: the end token that was drawn, where log-probabilities were
-    asked for; it is no part of the text. thinking: what the model wrote for itself, in a channel
-    that is not the answer's; no part of the text either.
+    asked for; it is no part of the text. thinking: what the model thought, before what is in
+    `text`; no part of the text either.
     """
 
     text: str
@@ -95,8 +95,8 @@ class Usage:
     disk, None where no prompts are kept there. adapters are named as given.
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
-    the server counts them, and reasoning_tokens of an answer were thought, not said. drafts:
-    None where nothing was to be drafted.
+    the server counts them. reasoning_tokens: of those of completion_tokens that were thought, marks
+    included. drafts: None where nothing was to be drafted.
     """
 
     prompt_tokens: int | None
@@ -121,6 +121,15 @@ class Usage:
 
 
 Event = Chunk | Notice | PromptPiece | Usage
+
+
+def nothing_said(tokens: int | None, *, cut: bool) -> Notice:
+    """What to tell where a model only thought, for so many tokens; cut: until they ran out."""
+    if not cut:
+        return Notice("answer", "the model ended its turn within its thoughts, so none came")
+    all_ = "all tokens" if tokens is None else f"all {tokens} tokens"
+    text = f"{all_} went into thinking, so none came; -n allows more of them"
+    return Notice("answer", f"{text}, --think-budget fewer thoughts")
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ class Answer:
 
     finish_reason: "stop" (an end token or the form's border), "length", or "label". shares: of
     all labels in the order in which they were given. prompt_tokens: of the whole document;
-    reused_tokens of them were computed before, for all queries together.
+    reused_tokens of them were computed before, for all queries together. thinking: what the model
+    thought before it, in a chat.
     """
 
     index: int
@@ -124,6 +125,7 @@ class Answer:
     reused_tokens: int
     completion_tokens: int
     shares: tuple[LabelShare, ...] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True)

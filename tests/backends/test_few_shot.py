@@ -274,10 +274,10 @@ def test_calibration_is_counted(backend):
 def test_an_answer_does_not_end_before_it_begins():
     """Catches a new line before the answer that is taken for its end."""
     sample = Sample(("\n",), trim=True)
-    assert [sample.feed(data) for data in (b"\n", b" \n", b" a", b"b\nc")] == ["", "", "a", "b"]
+    assert [sample.feed(0, data) for data in (b"\n", b" \n", b" a", b"b\nc")] == ["", "", "a", "b"]
     assert (sample.text, sample.finish_reason) == ("ab", "stop")
     plain = Sample(("\n",))
-    plain.feed(b"\n")
+    plain.feed(0, b"\n")
     assert plain.finish_reason == "stop"
 
 

@@ -16,7 +16,9 @@ from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.chat.sessions import Session, encode
 from gptcli.chat.sessions.form import decode
+from gptcli.chat.sessions.markdown import as_markdown, from_markdown
 from gptcli.chat.talk import Talk
+from gptcli.errors import UsageError
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
@@ -94,10 +96,21 @@ def expected(model: Path, messages, *, answer: bool) -> list[int]:
     )
 
 
+def test_a_thought_is_kept_apart_from_the_answer(talk, model):
+    """Catches a thought in the answer, and one that comes back where no template asks for it."""
+    talk.says("hi", "Hm.</think> yes<|end|>")
+    assert talk.messages[-1] == Message("assistant", "yes", thinking="Hm.")
+    assert ids(talk) == expected(model, talk.messages, answer=False)
+    more = Message("user", "so")
+    assert ids(talk, more) == expected(model, [*talk.messages, more], answer=True)
+    assert talk.last_usage.reasoning_tokens == 4
+    assert talk.last_usage.completion_tokens == 8
+
+
 def test_an_answer_keeps_its_tags_as_tokens(talk, model):
     """Catches a document in which `</think>` comes back as letters that no model knows there."""
-    talk.says("hi", "Hm.</think> yes<|end|>")
-    assert talk.messages[-1] == Message("assistant", "Hm.</think> yes", ((3, 11),))
+    old = Message("assistant", "Hm.</think> yes", ((3, 11),))
+    talk.replace_messages([Message("user", "hi"), old])
     assert ids(talk) == expected(model, talk.messages, answer=False)
     more = Message("user", "so")
     assert ids(talk, more) == expected(model, [*talk.messages, more], answer=True)
@@ -108,10 +121,13 @@ def test_an_answer_keeps_its_tags_as_tokens(talk, model):
 
 def test_a_session_keeps_them(talk):
     """Catches a continued conversation that is another document than it was."""
-    talk.says("hi", "Hm.</think> yes<|end|>")
+    old = Message("assistant", "Hm.</think> yes", ((3, 11),))
+    talk.replace_messages([Message("user", "hi"), old])
+    talk.says("so", "Hm.</think> yes<|end|>")
     session = Session("a", "m", "then", "now", talk.messages)
     found = decode(encode(session), "a")
     assert found.messages == talk.messages
+    assert from_markdown(as_markdown(session), "a").messages[-1] == talk.messages[-1]
     before = ids(talk)
     talk.replace_messages(found.messages)
     assert ids(talk) == before
@@ -151,10 +167,93 @@ def test_a_transcripts_answer_is_marked_where_it_is(talk):
     talk.says("hi", " Hm.</think> yes")
     message = talk.messages[-1]
     assert [message.content[a:b] for a, b in message.marks] == ["</think>"]
+    assert message.thinking == ""
 
 
-def test_a_stop_string_takes_its_marks_along(talk):
-    """Catches a mark beyond the end of an answer, which no session could be read with."""
-    talk.request = replace(talk.request, stop=("m.</think>",))
-    talk.says("hi", "Hm.</think> yes<|end|>")
-    assert talk.messages[-1] == Message("assistant", "H")
+def test_a_stop_string_ends_the_answer_and_no_thought(talk):
+    """Catches a thought that ends the answer before it begins."""
+    talk.request = replace(talk.request, stop=("y",))
+    talk.says("hi", "my.</think>so y<|end|>")
+    assert talk.messages[-1] == Message("assistant", "so ", thinking="my.")
+
+
+def test_an_answer_in_which_a_mark_stands_keeps_it(talk):
+    """Catches an answer that loses a word, and one that comes back as other tokens."""
+    talk.says("hi", "Hm.</think>a</think>b<|end|>")
+    assert talk.messages[-1] == Message("assistant", "a</think>b", ((1, 9),), "Hm.")
+
+
+GIVEN_BACK = TEMPLATE.replace(
+    "<|start|>{{ m.role }}:{{ content }}",
+    "<|start|>{{ m.role }}:{% if m.reasoning_content is defined and loop.index0 > ns.last %}"
+    "<think>{{ m.reasoning_content }}</think>{% endif %}{{ content }}",
+)
+
+
+def test_a_template_that_asks_for_a_thought_gets_it(talk, model):
+    """Catches a thought that is lost to a template, or has tokens by its letters."""
+    (model / "chat_template.jinja").write_text(GIVEN_BACK)
+    thought = Message("assistant", "yes", thinking="a</think>b")
+    talk.replace_messages([Message("user", "hi"), thought])
+    text = talk.document().text
+    assert text.endswith("<|start|>assistant:<think>a</think>b</think>yes<|end|>")
+    assert [each for each in ids(talk) if each >= 58] == [58, 59]
+    later = talk.document_with("so")
+    assert "a</think>b" not in later.text
+    assert [turn.role for turn in later.turns] == ["user", "assistant", "user", "assistant"]
+
+
+SWITCHED = TEMPLATE.replace(
+    ":<think>{%",
+    ":{% if enable_thinking | default(true) %}<think>{% else %}<think></think>{% endif %}"
+    "{{ note }}{%",
+)
+
+
+def test_a_template_is_told_what_it_reads(talk, model):
+    """Catches a switch that is passed over, and a text of the user's that becomes a token."""
+    (model / "chat_template.jinja").write_text(SWITCHED)
+    talk.request = replace(talk.request, form=ChatForm(think=False))
+    assert talk.document_with("a").text.endswith("assistant:<think></think>")
+    talk.says("hi", "yes<|end|>")
+    assert talk.messages[-1] == Message("assistant", "yes")
+    note = ChatForm(think=True, variables=(("note", "<|end|>"),))
+    talk.request = replace(talk.request, form=note)
+    document = talk.document_with("a")
+    assert document.text.endswith("assistant:<think><|end|>")
+    last = document.turns[-1].tokens
+    assert b"".join(token.bytes for token in last[-7:]) == b"<|end|>"
+    for form, flag in (
+        (ChatForm(effort="low"), "--effort"),
+        (ChatForm(variables=(("nothing", "1"),)), "--template-set"),
+        (ChatForm(variables=(("messages", "[]"),)), "--template-set"),
+        (ChatForm(variables=(("eos_token", "x"),)), "--template-set"),
+        (ChatForm(think=True, transcript=TranscriptForm()), "--think"),
+    ):
+        talk.request = replace(talk.request, form=form)
+        with pytest.raises(UsageError) as caught:
+            talk.document_with("a")
+        assert caught.value.subject == flag
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_a_budget_ends_a_thought(talk, most):
+    """Catches a thought that takes the answer's tokens, and one that is not ended exactly."""
+    talk.request = replace(talk.request, think_budget=most)
+    # The tokens from there on are not what is drawn.
+    talk.says("hi", "abcdefgh"[:most] + "xyes<|end|>")
+    assert talk.messages[-1] == Message("assistant", "yes", thinking="abcdefgh"[:most])
+
+
+def test_thoughts_that_are_not_told_apart_stay_text(talk):
+    """Catches a client that asked for the whole text and gets half of it."""
+    talk.request = replace(talk.request, apart=False)
+    talk.says("hi", "Hm.</think>yes<|end|>")
+    assert talk.messages[-1].content == "Hm.</think>yes"
+
+
+def test_what_was_only_thought_is_told_once(talk):
+    """Catches an empty answer without a word, and two hints about one thing."""
+    talk.says("hi", "Hm. well")
+    assert talk.messages[-1] == Message("assistant", "", thinking="Hm. well")
+    assert not talk.was_cut

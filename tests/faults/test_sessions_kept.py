@@ -18,6 +18,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.repl.loop import Repl
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest, Message
+from gptcli.ui.views.thinking import ThinkingView
 from tests.cli.helpers import run
 from tests.cli.repl.test_repl import Typed
 
@@ -33,7 +34,8 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         if session is not None and (found := talk.keeping.open(session)):
             talk.go_on(found)
         environment = Environment(None, io.StringIO(), errors, os.environ)
-        Repl(environment, talk, Typed(list(lines)), environment.messages()).run()
+        thoughts = ThinkingView(environment.stderr, "shown")
+        Repl(environment, talk, Typed(list(lines)), environment.messages(), thoughts).run()
         talk.keeping.close()
         return talk, errors.getvalue()
 

@@ -127,7 +127,7 @@ def test_what_this_server_has_not_is_refused_by_name(echo, field, value):
 
 
 class Thinker(EchoBackend):
-    """Answers by what the user says, letter by letter."""
+    """Thinks what the user says up to a bar and says the rest, letter by letter."""
 
     def answer(self, question: Any) -> Any:
         if not isinstance(question, ChatRequest):
@@ -135,14 +135,17 @@ class Thinker(EchoBackend):
         return self._spelled(question)
 
     def _spelled(self, question: ChatRequest) -> Iterator[Any]:
-        for letter in question.messages[-1].content:
+        thought, bar, said = question.messages[-1].content.rpartition("|")
+        for letter in thought if question.apart else "":
+            yield Chunk("", thinking=letter)
+        for letter in said if question.apart else thought + bar + said:
             yield Chunk(letter)
         yield Chunk("", finish_reason="stop")
 
 
 def test_thoughts_are_told_apart():
-    """Catches thinking that is shown as the answer, and answers that are taken for thinking."""
-    text = "<think>\nhm, <b> </thin\n</think>\n\nForty-<think>two</think>."
+    """Catches thoughts in the answer, and a text that is taken for one by its letters here."""
+    text = "hm, <b> </thin\n|Forty-<think>two</think>."
     with client_of(Thinker()) as client:
         (choice,) = post(client, CHAT, messages=say(text))["choices"]
         assert choice["message"]["reasoning_content"] == "hm, <b> </thin\n"
@@ -157,12 +160,11 @@ def test_thoughts_are_told_apart():
         assert not any({"content", "reasoning_content"} <= each.keys() for each in deltas)
         (plain,) = post(client, CHAT, messages=say(text), reasoning_format="none")["choices"]
         assert plain["message"] == {"role": "assistant", "content": text}
-        for short in ("<think>cut of", "<thi", "plain", "  <", "a </think> b"):
-            (choice,) = post(client, CHAT, messages=say(short))["choices"]
-            thought = choice["message"].get("reasoning_content", "")
-            assert (thought, choice["message"]["content"]) == (
-                ("cut of", "") if short.startswith("<think>") else ("", short)
-            )
+        (choice,) = post(client, CHAT, messages=say("cut of|"))["choices"]
+        assert choice["message"]["reasoning_content"] == "cut of"
+        assert choice["message"]["content"] == ""
+        (choice,) = post(client, CHAT, messages=say("<think>a</think>"))["choices"]
+        assert choice["message"] == {"role": "assistant", "content": "<think>a</think>"}
 
 
 def test_a_template_that_opens_the_thought_is_known(chat_model, tmp_path):
@@ -175,6 +177,7 @@ def test_a_template_that_opens_the_thought_is_known(chat_model, tmp_path):
     directory = tmp_path / "m"
     shutil.copytree(chat_model, directory)
     template = CHAT_TEMPLATE.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
+    template += "{# ends with </think> #}"
     settings = {"eos_token": "<|end|>", "chat_template": template}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
     with client_of(local(directory)) as client:
@@ -182,3 +185,9 @@ def test_a_template_that_opens_the_thought_is_known(chat_model, tmp_path):
         (choice,) = post(client, CHAT, **body)["choices"]
         assert choice["message"]["content"] == ""
         assert choice["message"]["reasoning_content"]
+        told = post(client, CHAT, **body, thinking_budget=2)
+        (ended,) = told["choices"]
+        assert len(ended["message"]["reasoning_content"]) < len(
+            choice["message"]["reasoning_content"]
+        )
+        assert 0 < told["usage"]["completion_tokens_details"]["reasoning_tokens"] <= 8

@@ -13,8 +13,8 @@ from gptcli.backends.local.next_tokens import LocalWalk
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.overflow import oldest_left_out
 from gptcli.backends.local.prompts_on_disk import kept_behind
-from gptcli.errors import ContextError, InputError
-from gptcli.text.channels import Channels
+from gptcli.backends.local.thoughts import Thinking
+from gptcli.errors import ContextError, InputError, UsageError
 from gptcli.text.chat_document import Document, DocumentForm
 from gptcli.text.chat_form import open_form
 from gptcli.text.transcript import Transcript
@@ -50,6 +50,10 @@ def next_tokens(model: OpenModel, request: ChatNextTokensRequest) -> Distributio
     return model.kept(LocalChat).next_tokens(request.chat, request.rows)
 
 
+#: Ways to tell a template how to think that are remembered.
+_FORMS = 8
+
+
 class LocalChat:
     """An open model in conversation: one KV cache, from which each turn takes what it can."""
 
@@ -59,21 +63,41 @@ class LocalChat:
         self._model = model
         self._prefix = PrefixCache(model.runner, kept=model.prompts)
         self._forms: dict[ChatForm, DocumentForm] = {}
-        self._channels = Channels.of(model.tokenizer)
+        self._told: dict[tuple[ChatForm, int | None], DocumentForm] = {}
 
-    def form(self, form: ChatForm) -> DocumentForm:
-        """The way to write conversations down, opened once."""
-        if form not in self._forms:
+    def form(self, form: ChatForm, budget: int | None = None) -> DocumentForm:
+        """The way to write conversations down, opened once. budget: of tokens that are thought."""
+        untold = ChatForm(form.template, form.transcript)
+        if untold not in self._forms:
             model = self._model
             limit = model.runner.limit
-            self._forms[form] = open_form(form, model.tokenizer, context=limit)
-        return self._forms[form]
+            self._forms[untold] = open_form(untold, model.tokenizer, context=limit)
+        if form == untold and budget is None:
+            return self._forms[untold]
+        key = (form, budget)
+        if key not in self._told:
+            while len(self._told) >= _FORMS:
+                self._told.pop(next(iter(self._told)))
+            self._told[key] = self._forms[untold].telling(form, budget)
+        return self._told[key]
 
     def ends(self, form: DocumentForm) -> set[int]:
         """Tokens that end a turn of the assistant in this form."""
         found = map(self._model.tokenizer.id_of, form.end_names)
-        within = self._channels.within if self._channels else frozenset[int]()
+        within = form.thinking.within if form.thinking else frozenset[int]()
         return {token for token in found if token is not None and token not in within}
+
+    def thinking(
+        self, request: ChatRequest, form: DocumentForm, document: Document
+    ) -> Thinking | None:
+        """How an answer to this document is read. Raises UsageError for a budget of no thoughts."""
+        found = thinking_of(form, document)
+        if found is None and request.think_budget is not None:
+            reason = f"nothing shows how {self._model.name} marks its thoughts here"
+            raise UsageError("--think-budget", reason)
+        if found is None:
+            return None
+        return replace(found, budget=request.think_budget, apart=request.apart)
 
     def answer(self, request: ChatRequest) -> Iterator[Event]:
         """The answer, event by event; turns that were computed before are not computed again."""
@@ -83,8 +107,9 @@ class LocalChat:
         """The answer, drawn as `begin` says."""
         if not request.messages or request.messages[-1].role != "user":
             raise InputError("conversation", "does not end with a message of the user")
-        form = self.form(request.form)
+        form = self.form(request.form, request.think_budget)
         document, _, notices = self._fitted(request, form)
+        thinking = self.thinking(request, form, document)
         yield from notices
         completion = Completion(
             self._model,
@@ -99,7 +124,7 @@ class LocalChat:
             ),
             begin,
             ends=self.ends(form),
-            channels=None if isinstance(form, Transcript) else self._channels,
+            thinking=thinking,
         )
         # Closed at once where the caller stops: the generator must not outlive the turn.
         with closing(completion.events()) as events:
@@ -107,7 +132,7 @@ class LocalChat:
 
     def document(self, request: ChatRequest) -> ChatDocument:
         """The document as it would be continued."""
-        form = self.form(request.form)
+        form = self.form(request.form, request.think_budget)
         found, messages, notices = self._fitted(request, form)
         ends = self._model.defaults.end_ids | self.ends(form)
         return viewed(
@@ -125,7 +150,7 @@ class LocalChat:
         last = request.messages[-1:]
         spoken = bool(last) and last[0].role == "assistant"
         asked = replace(request, messages=request.messages[:-1]) if spoken else request
-        form = self.form(request.form)
+        form = self.form(request.form, request.think_budget)
         document, _, _ = self._fitted(asked, form)
         ids = list(document.ids)
         if spoken:
@@ -160,6 +185,12 @@ class LocalChat:
         return document, messages, notices
 
 
+def thinking_of(form: DocumentForm, document: Document) -> Thinking | None:
+    """How an answer to a document of this form is read, None where all of it is text."""
+    found = form.thinking
+    return None if found is None else Thinking(found, found.begins(document.written))
+
+
 def after(
     form: DocumentForm,
     document: Document,
@@ -180,7 +211,11 @@ def after(
     if whole.ids[:size] == document.ids and end is not None and end > size:
         return list(whole.ids[size : end + ending])
     # A template may write an old answer in another way than it begins a new one.
-    return model.encode_part(messages[-1].content)
+    said, thinking = messages[-1], thinking_of(form, document)
+    if thinking is None or thinking.stage != "thinking":
+        return model.encode_part(said.content)
+    thought = model.encode_part(said.thinking)
+    return [*thought, *thinking.form.forced, *model.encode_part(said.content)]
 
 
 def _begun(events: Iterator[Event | Pause]) -> Iterator[Event | Pause]:

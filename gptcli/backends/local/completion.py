@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
@@ -13,11 +14,10 @@ from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
+from gptcli.backends.local.thoughts import Thinking
 from gptcli.errors import InputError
-from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
-from gptcli.text.stream import TextStream
 from gptcli.types.completion import (
     Chunk,
     Event,
@@ -27,6 +27,7 @@ from gptcli.types.completion import (
     TokenInfo,
     Uncertain,
     Usage,
+    nothing_said,
 )
 from gptcli.types.events import Notice
 
@@ -47,7 +48,7 @@ class Completion:
     """One request under way.
 
     begin: how its texts are drawn. ends: tokens that end the text beside those of the model's
-    files. channels: those of an answer, of which one is shown.
+    files. thinking: how thoughts are told from what is said, None where all of it is text.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Completion:
         begin: Begin,
         *,
         ends: Collection[int] = (),
-        channels: Channels | None = None,
+        thinking: Thinking | None = None,
     ) -> None:
         self.request = request
         self.model = model
@@ -76,9 +77,9 @@ class Completion:
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
         stops = (*request.stop, *model.defaults.stops)
-        self.samples = [Sample(stops, skip=taken) for _ in range(request.samples)]
-        self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
-        self.thoughts = [TextStream() for _ in self.readers]
+        count = request.samples
+        self._forced = None if thinking is None else thinking.forced(self.tokenizer, count)
+        self.samples = [Sample(stops, skip=taken, thinking=thinking) for _ in range(count)]
         self.uncertain: list[Uncertain] = []
 
     def events(self) -> Generator[Event | Pause, None, None]:
@@ -98,6 +99,7 @@ class Completion:
             constraint=None if healing is None else self._fits,
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
+            forced=self._forced,
         )
         prompt = self.prompt if healing is None else healing.ids
         drawing = self._begin(prompt, draws, self.request.samples)
@@ -120,7 +122,7 @@ class Completion:
                     yield chunk
         for index, sample in enumerate(self.samples):
             if sample.finish_reason is None:
-                yield Chunk(sample.finish("length"), index, finish_reason="length")
+                yield self._last(sample, index, "length")
         yield from self._closing_notices()
         yield Usage(
             prompt_tokens=len(self.prompt),
@@ -138,6 +140,7 @@ class Completion:
             reused_tokens=drawing.reused,
             adapters=self.model.adapters,
             activations=self.model.source.activations,
+            reasoning_tokens=sum(sample.thought_tokens for sample in self.samples),
             drafts=drawing.drafts,
         )
 
@@ -195,19 +198,22 @@ class Completion:
             infos = (self._info(drawn.id, drawn.logprob, top),)
         if drawn.ends:
             ending = infos[0] if infos else None
-            text = sample.finish("stop")
-            return Chunk(text, drawn.sample, finish_reason="stop", ending=ending)
-        data, thought = self._visible_bytes(drawn.id), ""
-        if self.readers:
-            data = self.readers[drawn.sample].feed(drawn.id, data)
-            thought = self.thoughts[drawn.sample].feed(self.readers[drawn.sample].thought)
-        before = sample.fed
-        text = sample.feed(data)
+            return replace(self._last(sample, drawn.sample, "stop"), ending=ending)
+        visible = self.tokenizer.bytes_of if self.request.special else self.tokenizer.said_by
+        data, before = visible(drawn.id), sample.fed
+        text = sample.feed(drawn.id, data)
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
-        seen = name is not None and data == name.encode() and sample.fed - before >= len(name)
+        seen = name is not None and data == name.encode() and sample.said.endswith(data)
+        seen = seen and sample.fed - before >= len(name or "")
         marks = ((sample.fed - len(name), sample.fed),) if name and seen else ()
-        return Chunk(text, drawn.sample, infos, sample.finish_reason, marks, thinking=thought)
+        reason, thought = sample.finish_reason, sample.thought
+        return Chunk(text, drawn.sample, infos, reason, marks, thinking=thought)
+
+    def _last(self, sample: Sample, index: int, reason: str) -> Chunk:
+        """What was held back of a sample that is over."""
+        text = sample.finish(reason)
+        return Chunk(text, index, finish_reason=sample.finish_reason, thinking=sample.thought)
 
     def _is_uncertain(self, sample: Sample, drawn: Drawn) -> bool:
         """Whether the token is less probable than is allowed; if so, it is noted."""
@@ -220,11 +226,6 @@ class Completion:
         found = Uncertain(drawn.sample, sample.tokens + 1, token, probability)
         self.uncertain.append(found)
         return True
-
-    def _visible_bytes(self, token: int) -> bytes:
-        if self.tokenizer.is_special(token) and not self.request.special:
-            return b""
-        return self.tokenizer.bytes_of(token)
 
     def _read(self, read: Read) -> PromptToken:
         data = self.tokenizer.bytes_of(read.id)
@@ -244,9 +245,8 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
-        if any(reader.withheld for reader in self.readers):
-            text = "the answer ended while the model was thinking, which is not shown"
-            yield Notice(self.model.name, f"{text}; more tokens (-n) may give it room")
+        if silent := [sample for sample in self.samples if sample.only_thought]:
+            yield nothing_said(silent[0].tokens, cut=silent[0].finish_reason == "length")
         texts = [] if self.healing else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
             advice = "a whole word is continued better"

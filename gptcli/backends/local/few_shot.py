@@ -183,8 +183,9 @@ class FewShot:
             prompt = AskedPrompt(index, query, examples, ids, labels)
             needed = prompt.longest
         else:
-            ids = list(self._prompts.document(examples, text).ids)
-            prompt = AskedPrompt(index, query, examples, ids)
+            document = self._prompts.document(examples, text)
+            ids, thinking = list(document.ids), self._prompts.thinking(document)
+            prompt = AskedPrompt(index, query, examples, ids, thinking=thinking)
             needed = len(ids) + 1
         limit = self._model.runner.limit
         if needed > limit:
@@ -203,7 +204,7 @@ class FewShot:
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
         stops = (*self._request.stop, *self._prompts.stops, *self._model.defaults.stops)
-        samples = [Sample(stops, trim=self._trim) for _ in batch]
+        samples = [Sample(stops, trim=self._trim, thinking=each.thinking) for each in batch]
         draws = Draws(
             self._sampling,
             min(self._request.max_new_tokens, max(rooms)),
@@ -225,10 +226,8 @@ class FewShot:
                 sample = samples[drawn.sample]
                 if drawn.ends:
                     sample.finish("stop")
-                elif self._model.tokenizer.is_special(drawn.id):
-                    sample.feed(b"")
                 else:
-                    sample.feed(self._model.tokenizer.bytes_of(drawn.id))
+                    sample.feed(drawn.id, self._model.tokenizer.said_by(drawn.id))
                 if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
                     sample.finish("length")
                 if sample.finish_reason:
@@ -255,4 +254,5 @@ class FewShot:
             prompt_tokens=len(prompt.ids),
             reused_tokens=self.prefix.shared if place else drawing.reused,
             completion_tokens=sample.tokens,
+            thinking=sample.thoughts,
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gptcli.backends.chosen_examples import as_messages
-from gptcli.backends.local.chat import LocalChat, after
+from gptcli.backends.local.chat import LocalChat, after, thinking_of
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import InputError
-from gptcli.text.chat_document import Document, Turn, document_of
+from gptcli.backends.local.thoughts import Thinking
+from gptcli.errors import InputError, UsageError
+from gptcli.text.chat_document import Document, DocumentForm, Turn, document_of
 from gptcli.text.continuation import split_continuation
 from gptcli.text.example_template import ExampleTemplate, begins_another
 from gptcli.types.chat import ChatForm, Message, Role
@@ -19,13 +20,17 @@ from gptcli.types.few_shot import Example, FewShotForm, FewShotRequest, Query
 
 @dataclass(frozen=True)
 class AskedPrompt:
-    """A query in tokens; labels: the ids of each label after it."""
+    """A query in tokens; labels: the ids of each label after it.
+
+    thinking: how thoughts are told from an answer, None where there are none.
+    """
 
     index: int
     query: Query
     examples: tuple[Example, ...]
     ids: list[int]
     labels: list[list[int]] = field(default_factory=list)
+    thinking: Thinking | None = None
 
     @property
     def longest(self) -> int:
@@ -57,6 +62,10 @@ class Prompts(Protocol):
 
     def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
         """The turns of that document."""
+        ...
+
+    def thinking(self, document: Document) -> Thinking | None:
+        """How thoughts are told from an answer to it."""
         ...
 
     def labelled(
@@ -96,6 +105,9 @@ class TextPrompts:
         cut = self._model.tokenizer.cut(text)
         bos = self._bos([token for token, _, _ in cut])
         return document_of(text, cut, bos)
+
+    def thinking(self, document: Document) -> None:
+        """See Prompts: a text knows no thoughts."""
 
     def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
         """See Prompts."""
@@ -158,20 +170,29 @@ class TextPrompts:
 
 
 class ChatPrompts:
-    """Turns of a conversation: the instruction is the system's, inputs and outputs the others'."""
+    """Turns of a conversation: the instruction is the system's, inputs and outputs the others'.
+
+    Where nothing else is said, and a template can be told so, answers come without thinking, as
+    they do in the examples.
+    """
 
     def __init__(self, model: OpenModel, form: FewShotForm, chat: ChatForm) -> None:
         opened = LocalChat(model)
         self._model = model
         self._instruction = form.instruction
-        self._form = opened.form(chat)
+        self._form = _unthinking(opened, chat)
         self.description = self._form.description
         self.stops = self._form.stops
-        self.ends = model.defaults.end_ids | frozenset(opened.ends(self._form))
+        self._turn_ends = sorted(opened.ends(self._form))
+        self.ends = model.defaults.end_ids | frozenset(self._turn_ends)
 
     def document(self, examples: Sequence[Example], query: str) -> Document:
         """See Prompts."""
         return self._form.document(self._messages(examples, query))
+
+    def thinking(self, document: Document) -> Thinking | None:
+        """See Prompts."""
+        return thinking_of(self._form, document)
 
     def turns(self, examples: Sequence[Example], query: str) -> tuple[Turn, ...]:
         """See Prompts."""
@@ -180,9 +201,14 @@ class ChatPrompts:
     def labelled(
         self, examples: Sequence[Example], query: str, labels: Sequence[str]
     ) -> tuple[list[int], list[list[int]]]:
-        """See Prompts."""
+        """See Prompts. Where a template has begun a thought, that is ended first."""
         messages = self._messages(examples, query)
         document = self._form.document(messages)
+        thinking = self.thinking(document)
+        if thinking is not None and thinking.stage == "thinking":
+            end = self._turn_ends[: begins_another(labels)]
+            ids = [*document.ids, *thinking.form.forced]
+            return ids, [[*self._model.encode_part(label), *end] for label in labels]
         ending = begins_another(labels)
         rows = [
             after(
@@ -198,3 +224,13 @@ class ChatPrompts:
 
     def _messages(self, examples: Sequence[Example], query: str) -> list[Message]:
         return as_messages(self._instruction, examples, query)
+
+
+def _unthinking(opened: LocalChat, chat: ChatForm) -> DocumentForm:
+    """The form of a chat, told not to think where nobody said whether to, and it can be told."""
+    if chat.think is None:
+        try:
+            return opened.form(replace(chat, think=False))
+        except UsageError:
+            pass
+    return opened.form(chat)

@@ -49,13 +49,45 @@ def chat_body(model: RemoteModel, request: ChatRequest) -> dict[str, Any]:
     if request.drop_oldest:
         raise model.refuse("--on-overflow drop-oldest", "does not say how full its context is")
     body = _common(model, request)
-    body["messages"] = [{"role": m.role, "content": m.content} for m in request.messages]
+    body |= _thinking(model, request)
+    # Its chat template takes thoughts or leaves them out, where it has one at all.
+    body["messages"] = [
+        {"role": m.role, "content": m.content}
+        | ({"reasoning_content": m.thinking} if m.thinking and server.variables else {})
+        for m in request.messages
+    ]
     if request.max_new_tokens is not None:
         body[server.limit] = request.max_new_tokens
     if request.logprobs is not None:
         check_rivals(model, "--logprobs", request.logprobs, server.chat_logprobs)
         body |= {"logprobs": True, "top_logprobs": max(request.logprobs, 1)}
     return body
+
+
+def _thinking(model: RemoteModel, request: ChatRequest) -> dict[str, Any]:
+    """How the model is to think. Raises UsageError for what the server cannot be told."""
+    server, form = model.server, request.form
+    variables = form.values
+    found: dict[str, Any] = {}
+    if form.effort is not None:
+        if not server.effort:
+            raise model.refuse("--effort", "has no such setting")
+        found["reasoning_effort"] = form.effort
+    if form.think is not None:
+        if server.think:
+            found[server.think] = form.think
+        elif server.variables:
+            # Templates call it so, or as DeepSeek's do.
+            variables = {"enable_thinking": form.think, "thinking": form.think} | variables
+        else:
+            raise model.refuse("--think" if form.think else "--no-think", "has no such setting")
+    if form.variables and not server.variables:
+        raise model.refuse("--template-set", "takes no variables of a chat template")
+    if request.think_budget is not None:
+        if not server.budget:
+            raise model.refuse("--think-budget", "has no such setting")
+        found[server.budget] = request.think_budget
+    return found | ({server.variables: variables} if variables else {})
 
 
 def needs_completions(model: RemoteModel) -> None:

@@ -13,8 +13,7 @@ from gptcli.backends.remote.remote_model import RemoteModel
 from gptcli.backends.remote.tokens import control_names
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage
-from gptcli.types.events import Notice
+from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage, nothing_said
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 
@@ -43,7 +42,8 @@ class Streamed:
         self._most = request.logprobs
         self._read = Reader(model.place)
         self._finished: set[int] = set()
-        self._thought = self._spoke = False
+        self._spoke = self._cut = False
+        self._thoughts = 0  # pieces, which mostly are tokens
         #: Tokens without bytes, by choice, until what comes next tells whether they ended it.
         self._held: dict[int, tuple[TokenInfo, ...]] = {}
         #: What each choice took, and under None what all took together, where that is told.
@@ -62,10 +62,10 @@ class Streamed:
                     yield chunk
         if len(self._finished) < self._samples:
             raise self._read.wrong("that ended before it was finished")
-        if self._thought and not self._spoke:
-            text = "the answer ended while the model was thinking, which is not shown"
-            yield Notice(self._model.place.name, f"{text}; more tokens (-n) may give it room")
-        yield self._usage(first - start, last - first)
+        usage = self._usage(first - start, last - first)
+        if self._thoughts and not self._spoke:
+            yield nothing_said(usage.completion_tokens, cut=self._cut)
+        yield usage
 
     def _chunks(self, event: Mapping[str, Any]) -> Iterator[Chunk]:
         choices = event.get("choices")
@@ -76,18 +76,19 @@ class Streamed:
             index = self._read.index(choice.get("index", 0), self._samples)
             if isinstance(took, dict):
                 self._took[index] = took
-            text = self._text(choice)
+            text, thought = self._text(choice)
             tokens = () if self._most is None else self._read.tokens(choice, self._most)
             reason = self._read.reason(choice.get("finish_reason"))
             tokens = self._of_the_text(index, text, tokens, reason)
             if index in self._finished:
-                if text or tokens:
+                if text or tokens or thought:
                     raise self._read.wrong("that goes on after its end")
                 continue
             if reason:
                 self._finished.add(index)
-            if text or tokens or reason:
-                yield Chunk(text, index, tokens, reason)
+                self._cut = reason == "length"
+            if text or tokens or reason or thought:
+                yield Chunk(text, index, tokens, reason, thinking=thought)
         if isinstance(took, dict) and not rows:
             self._took[None] = took
 
@@ -106,15 +107,20 @@ class Streamed:
             return (*held, *tokens[: None if text.endswith(tokens[-1].token or "\0") else -1])
         return tokens if reason == "stop" and not text else (*held, *tokens)
 
-    def _text(self, choice: Mapping[str, Any]) -> str:
+    def _text(self, choice: Mapping[str, Any]) -> tuple[str, str]:
+        """What is said, and what was thought before it."""
         if isinstance(self._request, Request):
-            return self._read.text(choice.get("text"), "text")
+            return self._read.text(choice.get("text"), "text"), ""
         delta = self._read.mapping(choice.get("delta") or {}, "whose delta is no object")
-        self._thought |= bool(delta.get("reasoning_content") or delta.get("reasoning"))
+        # Servers have the one name or the other, some both for the same.
+        thoughts = (delta.get(name) for name in ("reasoning_content", "reasoning"))
+        thought = next((each for each in thoughts if isinstance(each, str) and each), "")
+        thought = self._read.text(thought, "reasoning")
         found = self._read.text(delta.get("content"), "content")
         found = found or self._read.text(delta.get("refusal"), "refusal")
-        self._spoke |= bool(found)
-        return found
+        self._spoke |= bool(found.strip())
+        self._thoughts += bool(thought)
+        return found, thought
 
     def _usage(self, prompt_seconds: float, decode_seconds: float) -> Usage:
         told = usage_of(self._read, self._took)

@@ -136,10 +136,11 @@ class _FewShot:
             question = ChatRequest(
                 tuple(messages), form.chat, request.sampling, most, request.stop, seed
             )
-        text, reason, usage = "", "length", None
+        text, thinking, reason, usage = "", "", "length", None
         for event in answered(self._model, question):
             if isinstance(event, Chunk):
                 text += event.text
+                thinking += event.thinking
                 reason = event.finish_reason or reason
             elif isinstance(event, Usage):
                 usage = event
@@ -151,6 +152,7 @@ class _FewShot:
             prompt_tokens=(usage and usage.prompt_tokens) or 0,
             reused_tokens=usage.reused_tokens if usage else 0,
             completion_tokens=(usage and usage.completion_tokens) or 0,
+            thinking=thinking,
         )
 
     def _labelled(self, asking: _Asking) -> Answer:

@@ -25,8 +25,10 @@ class Server:
     not at all. cutting: whose `/tokenize` and `/detokenize` it has. ids: whether it takes token ids
     as a prompt and tells those of what may come; named_by_id: whether it has to be asked to name
     tokens so, since their texts alone lose half a character. special: its field for control tokens
-    in a prompt to be obeyed, nothing where they always are. lists: whether its list of models is
-    whole, so that a name that is not there need not be asked for.
+    in a prompt to be obeyed, nothing where they always are. effort: whether it takes
+    `reasoning_effort`. variables, think, budget: its fields for variables of a chat template, for
+    whether to think, and for how many tokens, nothing where it has none. lists: whether its list of
+    models is whole, so that a name that is not there need not be asked for.
     """
 
     title: str
@@ -45,6 +47,10 @@ class Server:
     ids: bool = False
     named_by_id: bool = False
     special: str = ""
+    effort: bool = False
+    variables: str = ""
+    think: str = ""
+    budget: str = ""
     lists: bool = False
 
 
@@ -56,7 +62,7 @@ def _with(**more: str) -> Mapping[str, str]:
 SERVERS: Mapping[str, Server] = MappingProxyType(
     {
         # Known by its address. Its models answer in chats only, but for a few old ones.
-        "openai": Server("OpenAI", limit="max_completion_tokens"),
+        "openai": Server("OpenAI", limit="max_completion_tokens", effort=True),
         "vllm": Server(
             "vLLM",
             owner="vllm",
@@ -67,6 +73,8 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             cutting="vllm",
             ids=True,
             named_by_id=True,
+            effort=True,
+            variables="chat_template_kwargs",
             lists=True,
         ),
         "llama-server": Server(
@@ -78,6 +86,9 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             chat_logprobs=1000,
             cutting="llama-server",
             ids=True,
+            effort=True,
+            variables="chat_template_kwargs",
+            budget="reasoning_budget_tokens",
             lists=True,
         ),
         "ollama": Server(
@@ -88,6 +99,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             endless="unsaid",
             logprobs=0,
             chat_logprobs=20,
+            effort=True,
         ),
         "lm-studio": Server(
             "LM Studio",
@@ -110,6 +122,10 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             ids=True,
             named_by_id=True,
             special="special",
+            effort=True,
+            variables="chat_template_kwargs",
+            think="enable_thinking",
+            budget="thinking_budget",
             lists=True,
         ),
         # Whatever else speaks the language: nothing but what is in it.

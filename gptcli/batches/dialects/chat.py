@@ -8,7 +8,7 @@ from gptcli.batches import own
 from gptcli.batches.asked import Id, Wanted
 from gptcli.batches.dialects import openai
 from gptcli.config import Limit
-from gptcli.formats.openai.chat import Chat, after, answered, chat, messages
+from gptcli.formats.openai.chat import THINKING, Chat, after, answered, chat, messages, thinking
 from gptcli.formats.openai.fields import Fields
 from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.rows import Row
@@ -30,14 +30,14 @@ class Chats:
             if not openai.is_line(row):
                 return self._own(row)
             name, fields = openai.request_of(row, openai.CHAT)
-            says = own.has_settings(fields)
+            says = _has_settings(fields)
             found = chat(fields, self.default)
             openai.done(fields)
             return _wanted(fields, name, found, own=says, openai=True)
 
     def _own(self, row: Row) -> Wanted:
         fields = own.fields_of(row, *self.columns, "system")
-        says = own.has_settings(fields)
+        says = _has_settings(fields)
         said = _messages(fields, self.columns)
         sampling = own.biased(fields, self.default.sampling)
         default = replace(self.default, sampling=sampling, messages=after(self.default, said))
@@ -45,6 +45,7 @@ class Chats:
         logprobs = fields.whole("logprobs", Limit(0, own.BOUNDS.top))
         if logprobs is not None:
             found = replace(found, question=replace(found.question, logprobs=logprobs))
+        found = replace(found, question=thinking(fields, found.question))
         fields.done()
         return _wanted(fields, own.id_of(row), found, own=says, openai=False)
 
@@ -54,6 +55,10 @@ def _wanted(fields: Fields, name: Id, found: Chat, *, own: bool, openai: bool) -
         raise fields.invalid("n", "can only be 1 in a batch of chats")
     seeded = found.seed is not None
     return Wanted(found.question, name, seeded=seeded, own=own, openai=openai)
+
+
+def _has_settings(fields: Fields) -> bool:
+    return own.has_settings(fields) or any(map(fields.has, THINKING))
 
 
 def _messages(fields: Fields, columns: tuple[str, ...]) -> tuple[Message, ...]:

@@ -3,7 +3,8 @@
 {"version": 1, "name": …, "model": …, "created": …, "updated": …,
 "messages": [{"role": …, "content": …}, …], "settings": {…}}
 
-A message of the assistant has "marks" where it holds added tokens (see `types.chat.Message`).
+A message of the assistant has "marks" where it holds added tokens, and "reasoning_content" where
+something was thought before it (see `types.chat.Message`).
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def as_json(session: Session) -> dict[str, Any]:
 def _as_json(message: Message) -> dict[str, Any]:
     # In OpenAI's shape.
     found: dict[str, Any] = {"role": message.role, "content": message.content}
+    found |= {"reasoning_content": message.thinking} if message.thinking else {}
     return found | {"marks": [list(each) for each in message.marks]} if message.marks else found
 
 
@@ -102,11 +104,15 @@ def _message(value: Any, place: int, subject: str) -> Message:
         raise InputError(subject, f"message {place} is no role with a content")
     if role == "system" and place > 1:
         raise InputError(subject, f"message {place} is the system's, which can only be the first")
+    thinking = value.get("reasoning_content", "")
+    if not isinstance(thinking, str):
+        raise InputError(subject, f"message {place} has a reasoning_content that is no text")
     try:
-        content.encode()
+        (content + thinking).encode()
     except UnicodeEncodeError:
         raise InputError(subject, f"message {place} holds half of a surrogate pair") from None
-    return Message(role, content, _marks(value.get("marks", []), place, len(content), subject))
+    marks = _marks(value.get("marks", []), place, len(content), subject)
+    return Message(role, content, marks, thinking if role == "assistant" else "")
 
 
 def _marks(value: Any, place: int, size: int, subject: str) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ from gptcli.errors import InputError
 MARKDOWN = (".md", ".markdown")
 _MEANT = re.compile(r"[\\`*_\[\]<>&#~|$]")
 _HEAD = re.compile(r"# (.*)\n\nModel: (.*)  \nBegun: (.*)  \nLast changed: (.*)(?=\n)")
-_BEGIN = re.compile(r"\n\n## (System|User|Assistant)\n\n(`{3,})text\n")
+_BEGIN = re.compile(r"\n\n## (System|User|Thinking|Assistant)\n\n(`{3,})text\n")
 _OTHER = "is not Markdown as /save and sessions export write it"
 
 
@@ -22,7 +22,8 @@ def is_markdown(path: Path) -> bool:
 
 
 def as_markdown(session: Session) -> str:
-    """Each message under a heading of its role, its exact content in a fenced block.
+    """Each message under a heading of its role, its exact content in a fenced block; what was
+    thought before it stands before it.
 
     In a fence nothing of a content is Markdown or HTML, so none can forge a heading, a role or a
     script, and all of it can be had back. A fence is longer than every run of backticks within it
@@ -35,6 +36,8 @@ def as_markdown(session: Session) -> str:
         f"Last changed: {_plain(session.updated)}",
     ]
     for message in session.messages:
+        if message.thinking:
+            parts += ["## Thinking", _fenced(message.thinking)]
         parts += [f"## {message.role.capitalize()}", _fenced(message.content)]
     return "\n\n".join(parts) + "\n"
 
@@ -47,13 +50,19 @@ def from_markdown(text: str, subject: str) -> Session:
     head = _HEAD.match(text)
     if head is None:
         raise InputError(subject, _OTHER)
-    messages, at = [], head.end()
+    messages: list[dict[str, str]] = []
+    at, thought = head.end(), dict[str, str]()
     while text[at:] != "\n":
         begin = _BEGIN.match(text, at)
         end = -1 if begin is None else text.find(f"\n{begin[2]}\n", begin.end())
         if begin is None or end < 0:
             raise InputError(subject, _OTHER)
-        messages.append({"role": begin[1].lower(), "content": text[begin.end() : end]})
+        said = text[begin.end() : end]
+        if begin[1] == "Thinking":
+            thought = {"reasoning_content": said}
+        else:
+            messages.append({"role": begin[1].lower(), "content": said} | thought)
+            thought = {}
         # Up to the end of the fence's line, which the next message or the file's end begins with.
         at = end + 1 + len(begin[2])
     name, model, created, updated = (re.sub(r"\\(.)", r"\1", each) for each in head.groups())

@@ -17,7 +17,7 @@ from gptcli.types.models import AdapterRef
 #: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
 #: own.
 _WITHOUT_EFFECT = frozenset(
-    ("threads", "speculate", "no_server", "seed", "api_key_file", "timeout")
+    ("threads", "speculate", "no_server", "seed", "api_key_file", "timeout", "show_thinking")
 )
 #: What flags call it, where that is not the field's name.
 _FLAGS = {"choices": "choice", "examples": "example", "labels": "label"}

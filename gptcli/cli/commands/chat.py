@@ -6,8 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Annotated
 
-from gptcli import config
-from gptcli.backends import ECHO, settled
+from gptcli.backends import settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
@@ -20,27 +19,17 @@ from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.flags.thinking import Thinking
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.session import goes_on, lasting
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
+from gptcli.cli.repl.answers import answer_once, converse, show_document, thoughts, view
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
-from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import stats as stats_lines
-from gptcli.ui.views.completion import (
-    AsJson,
-    AsText,
-    ChatObject,
-    CompletionView,
-    OnTerminal,
-    chunks,
-)
-from gptcli.ui.views.completion import at_once as when_done
-from gptcli.units import counted
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -65,6 +54,11 @@ EXAMPLES = (
     (
         "OpenAI's batch files: requests in, their results out.",
         "gptcli chat --batch requests.jsonl -o output.jsonl",
+    ),
+    (
+        "A model that thinks first, at most 200 tokens long; its thoughts go to stderr.",
+        "gptcli chat -m Qwen/Qwen3-4B-GGUF --think-budget 200 --show-thinking"
+        ' "How many r are in strawberry?" > answer.txt',
     ),
     ("For a program.", 'gptcli chat --json --temp 0 "Say hello."'),
 )
@@ -94,6 +88,7 @@ def chat(
     ],
     chatting: Chat,
     writing: ChatWriting,
+    thinking: Thinking,
     generation: Generation,
     compute: Anywhere,
     prompts: PromptCache,
@@ -113,17 +108,21 @@ def chat(
     With a message, as an argument or from a pipe, one answer is printed. Instruct models get the
     conversation in their own chat template, base models as a transcript. What you write can never
     become a control token. A new turn computes only its own tokens.
+
+    What a model thinks before it answers is no part of the answer: it is shown on a terminal, and
+    in --json it is reasoning_content. -n counts both.
     """
     messages = output.messages(environment)
     request = ChatRequest(
         messages=(),
-        form=chat_form(environment, writing),
+        form=thinking.told(chat_form(environment, writing)),
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_ANSWER_TOKENS),
         stop=generation.stop,
         seed=seed_of(sampling),
         logprobs=output.logprobs,
         drop_oldest=chatting.on_overflow == "drop-oldest",
+        think_budget=thinking.think_budget,
     )
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
@@ -131,9 +130,11 @@ def chat(
         from gptcli.cli.batching import running, texts
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
+        not_here["show_thinking"] = thinking.show_thinking
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
-        job = texts.chats(request, (generation, chatting, writing), settled(compute))
+        groups = (generation, chatting, writing, thinking)
+        job = texts.chats(request, groups, settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     spoken = _spoken(environment, source)
@@ -153,15 +154,16 @@ def chat(
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))
         talk = Talk(backend, request, model=compute.model, keeping=keeping, said=said)
+        beside = thoughts(environment, thinking, output)
         if spoken is None:
             if output.json or output.show_prompt:
                 raise UsageError("--json" if output.json else "--show-prompt", "needs a message")
-            _converse(environment, talk, backend, messages, stats=output.stats)
+            converse(environment, talk, backend, messages, beside, stats=output.stats)
         elif output.show_prompt:
-            _show_document(environment, talk, spoken, json=output.json, messages=messages)
+            show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:
-            view = _view(environment, compute.model, request, output)
-            _answer_once(talk, spoken, view, messages, wait=output.waits)
+            shown = view(environment, compute.model, request, output)
+            answer_once(talk, spoken, shown, messages, beside, wait=output.waits)
             if output.stats and talk.last_usage is not None:
                 messages.report(stats_lines.lines(talk.last_usage, backend.seconds))
 
@@ -189,64 +191,3 @@ def _system(environment: Environment, chatting: Chat) -> str | None:
             raise InputError(str(file), "is empty")
         return found
     return None if text is None else checked(text, "--system")
-
-
-def _view(
-    environment: Environment, model: str, request: ChatRequest, output: TextOutput
-) -> CompletionView:
-    if output.json:
-        lines, logprobs = bool(output.stream), request.logprobs is not None
-        form = ChatObject(model=model, seed=request.seed, lines=lines, logprobs=logprobs)
-        return AsJson(environment.data(), form, lines=lines)
-    if environment.on_terminal:
-        return OnTerminal(environment.terminal(), samples=1, echo="")
-    return AsText(environment.data(), separator="\n", echo="")
-
-
-def _answer_once(
-    talk: Talk, message: str, view: CompletionView, messages: Messages, *, wait: bool
-) -> None:
-    events = chunks(talk.ask(message), messages)
-    view.show(when_done(events) if wait else events)
-    if talk.was_cut and talk.last_usage is not None:
-        tokens = counted(talk.last_usage.completion_tokens, "token")
-        messages.hint(f"answer: cut off after {tokens}; -n allows more")
-
-
-def _show_document(
-    environment: Environment, talk: Talk, message: str, *, json: bool, messages: Messages
-) -> None:
-    document = talk.document_with(message)
-    messages.notices(document.notices)
-    if json:
-        environment.data().json(document_view.as_json(document))
-    else:
-        document_view.show(document, environment.stdout)
-
-
-def _converse(
-    environment: Environment, talk: Talk, backend: Timed, messages: Messages, *, stats: bool
-) -> None:
-    """The conversation on a terminal."""
-    from gptcli.cli.repl.commands import COMMANDS, arguments_of
-    from gptcli.cli.repl.loop import Repl
-    from gptcli.ui.terminal.line_editor import LineEditor
-
-    # Loaded before the first line is read: a model that cannot be opened is told at once.
-    backend()
-    if talk.model == ECHO:
-        messages.hint("echo: repeats what you say")
-    history = config.data_dir() / "chat_history"
-    assert environment.stdin is not None
-    streams = environment.stdin, environment.stdout
-    lines = LineEditor(*streams, history, commands=COMMANDS, arguments=arguments_of)
-    messages.info(f"{talk.model}: /help for help, Ctrl-D leaves")
-    if talk.keeping.name is not None and talk.messages:
-        before = counted(len(talk.messages), "message")
-        messages.info(f"session {talk.keeping.name} goes on after {before}; /show has all")
-
-    def after() -> list[str]:
-        usage = talk.last_usage
-        return stats_lines.lines(usage) if stats and usage is not None else []
-
-    Repl(environment, talk, lines, messages, stats=after).run()

@@ -17,6 +17,7 @@ from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.pairs import TakesPairs
 from gptcli.cli.flags.source import Spoken
+from gptcli.cli.flags.thinking import Switches
 from gptcli.cli.input.few_shot_examples import form_of, gather, labels_among
 from gptcli.cli.input.few_shot_queries import expected_rows, queries_of
 from gptcli.cli.opening import open_for
@@ -97,6 +98,7 @@ def few_shot(
     many: Queries,
     examples: Examples,
     writing: ExampleWriting,
+    switches: Switches,
     labels: Labels,
     evaluation: Evaluation,
     generation: Annotated[
@@ -134,7 +136,9 @@ def few_shot(
     its answer. The same for instruct models, where --as-chat makes turns of the examples. Answers
     are the most probable ones unless --temperature says otherwise, and end where the form of the
     examples has its border. With labels their probabilities are compared instead. What all
-    queries share is computed once, and queries run in batches.
+    queries share is computed once, and queries run in batches. Turns are answered without thinking
+    where the model's template can be told so, unless --think asks for it; thoughts are no part of
+    an answer.
 
     One query is given as an argument or with -f; many come from --queries, or from a pipe, a line
     each. A terminal shows answers beside their queries, a pipe gets an answer a line with new lines
@@ -151,7 +155,7 @@ def few_shot(
     seed = seed_of(sampling)
     request = FewShotRequest(
         examples=given.examples,
-        form=form_of(environment, given, writing),
+        form=form_of(environment, given, writing, switches),
         shots=examples.shots,
         order=cast(Order, examples.order),
         order_seed=seed,

@@ -55,7 +55,8 @@ def show(
     states, and what it computes with, against what is free in main memory. These are told in the
     dtype that it runs in, or in the one given. What of a quantised model does not run as it is
     stored is told with the bytes that it takes in place of those, and what of a checkpoint is left
-    out, such as what sees images. Of a repository of the hub that is not here, the hub tells its
+    out, such as what sees images; so is how a model marks what it thinks, and by which variables
+    its chat template is told how to. Of a repository of the hub that is not here, the hub tells its
     variants, their sizes and whether they fit; --variants asks it in any case.
     """
     found = None if asked.variants else models.find(name.name)
@@ -70,6 +71,7 @@ def show(
     if asked.variants:
         raise UsageError("--variants", f"{name.name} is no repository of the Hugging Face hub")
     from gptcli.backends.local.needs import needs
+    from gptcli.backends.local.thinking_facts import thinking_facts
 
     model = here(name.name)
     files = model_files.read(model.path)
@@ -79,6 +81,7 @@ def show(
         needed = needs(files, dtype=compute.dtype, limit=compute.ctx_size)
     except ModelError as error:
         reason = error.reason
+    thinking = thinking_facts(model.path)
     parameters = facts.parameters if needed is None else needed.parameters
     heads = facts.heads if needed is None else needed.heads
     kv_heads = facts.kv_heads if needed is None else needed.kv_heads
@@ -122,6 +125,7 @@ def show(
                 **({"quantised": facts.quantised} if facts.quantised else {}),
                 "bytes": facts.size,
                 **({"left_out": left_out} if left_out else {}),
+                **({"thinking": asdict(thinking)} if thinking else {}),
                 "memory": memory,
                 "licence": facts.licence,
                 "source": facts.source,
@@ -165,6 +169,7 @@ def show(
         ("dtype", ", ".join(facts.dtypes)),
         *([("quantised", facts.quantised)] if facts.quantised else []),
         ("size", size(facts.size)),
+        *([("thinking", thinking.in_words)] if thinking else []),
         *memory_rows,
         ("licence", _known(facts.licence)),
         ("source", facts.source),

@@ -10,6 +10,7 @@ from gptcli.cli.flags.answers import Labels
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.pairs import pairs_of
 from gptcli.cli.flags.source import checked
+from gptcli.cli.flags.thinking import Switches
 from gptcli.cli.input.example_files import ExampleFile, read_examples, read_preset
 from gptcli.cli.input.prompt import read_file
 from gptcli.errors import InputError, UsageError
@@ -69,16 +70,22 @@ def _later(new: str | None, old: str | None) -> str | None:
     return old if new is None else new
 
 
-def form_of(environment: Environment, given: Given, writing: ExampleWriting) -> FewShotForm:
+def form_of(
+    environment: Environment, given: Given, writing: ExampleWriting, switches: Switches
+) -> FewShotForm:
     """The form that flags ask for, else what the files say, else the default.
 
-    Raises UsageError for a template that is none, and for one beside --as-chat.
+    Raises UsageError for a template that is none, and for one beside --as-chat; for switches
+    without that.
     """
     template, separator, instruction = writing.template, writing.separator, writing.instruction
     if writing.as_chat:
         for flag, value in (("--template", template), ("--separator", separator)):
             if value is not None:
                 raise UsageError(flag, "cannot be combined with --as-chat, whose form is a chat's")
+    chat = switches.told(ChatForm())
+    if chat.told and not writing.as_chat:
+        raise UsageError(chat.told[0], "needs --as-chat, whose template is told so")
     text = _or(_template(environment, template), given.template, DEFAULT_TEMPLATE)
     between = None if separator is None else unescape(checked(separator, "--separator"))
     between = _or(between, given.separator, DEFAULT_SEPARATOR)
@@ -89,7 +96,7 @@ def form_of(environment: Environment, given: Given, writing: ExampleWriting) -> 
         template=text,
         instruction=scene or None,
         separator=between,
-        chat=ChatForm() if writing.as_chat else None,
+        chat=chat if writing.as_chat else None,
     )
 
 

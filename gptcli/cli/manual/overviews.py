@@ -54,6 +54,10 @@ def _abilities(server: Server) -> str:
     flags = [f"`--{key_of(name)}`" for name in server.sampling]
     flags += ["`--logit-bias`"] if server.bias else []
     flags += ["`--samples`"] if server.samples else []
+    flags += ["`--effort`"] if server.effort else []
+    flags += ["`--think`"] if server.think or server.variables else []
+    flags += ["`--template-set`"] if server.variables else []
+    flags += ["`--think-budget`"] if server.budget else []
     scored = {
         "texts": server.logprobs,
         "answers in chats": server.chat_logprobs,

@@ -12,6 +12,7 @@ from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
 from gptcli.cli.repl import settings as repl_settings
+from gptcli.cli.repl import thinking
 from gptcli.cli.repl.lines import Lines
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import Message
@@ -20,6 +21,7 @@ from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
 from gptcli.ui.views.printing import pairs
+from gptcli.ui.views.thinking import ThinkingView
 from gptcli.units import counted
 
 #: name → what it does, for /help and for completion.
@@ -32,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "edit": "change the last message in an editor, and send it again",
     "system": "show the system prompt; /system TEXT replaces it, /set system removes it",
     "set": "/set NAME VALUE changes a setting; /set alone lists them",
+    "think": "on, off or auto; low, medium or high; show or hide what is thought",
     "show": "the conversation; /show prompt: the exact document; /show settings",
     "save": "/save FILE.json, /save FILE.md or /save NAME (a session); replaces nothing else",
     "load": "/load FILE.json, /load FILE.md or /load NAME, a session that then goes on here",
@@ -56,10 +59,11 @@ class Commands:
         talk: Talk,
         lines: Lines,
         messages: Messages,
+        thoughts: ThinkingView,
         *,
         say: Callable[[str], None],
     ) -> None:
-        self._stdout = environment.stdout
+        self._stdout, self._thoughts = environment.stdout, thoughts
         self._talk, self._lines, self._messages, self._say = talk, lines, messages, say
 
     def run(self, name: str, rest: str) -> None:
@@ -148,6 +152,9 @@ class Commands:
         repl_settings.change(self._talk, name, value)
         self._messages.info(f"{name}: {value}")
 
+    def _think(self, rest: str) -> None:
+        self._messages.info(thinking.change(self._talk, self._thoughts, rest))
+
     def _show(self, rest: str) -> None:
         if rest in ("", "messages"):
             session_view.show_messages(self._talk.messages, self._stdout)
@@ -231,19 +238,17 @@ class Commands:
         self._messages.report(stats.lines(usage, None))
 
     def _top(self, rest: str) -> None:
-        rows = _ROWS
-        if rest:
-            if not (rest.isascii() and rest.isdecimal() and 0 < int(rest[:9]) <= 1000):
-                raise UsageError(f"/top {rest}", "must be a number from 1 to 1000")
-            rows = int(rest[:9])
-        next_tokens.show(self._stdout, self._talk.top(rows))
+        if rest and not (rest.isascii() and rest.isdecimal() and 0 < int(rest[:9]) <= 1000):
+            raise UsageError(f"/top {rest}", "must be a number from 1 to 1000")
+        next_tokens.show(self._stdout, self._talk.top(int(rest[:9]) if rest else _ROWS))
 
 
 def arguments_of(name: str) -> Sequence[str]:
     """What may follow a command, for completion."""
     if name in ("load", "save"):
         return sessions.names()
-    return {"set": (*repl_settings.SETTINGS, "system"), "show": SHOWS}.get(name, ())
+    settings = (*repl_settings.SETTINGS, "system")
+    return {"set": settings, "show": SHOWS, "think": thinking.WORDS}.get(name, ())
 
 
 def _is_file(text: str) -> bool:

@@ -12,6 +12,7 @@ from gptcli.cli.repl.lines import Lines
 from gptcli.errors import GptcliError
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views.completion import OnTerminal, chunks
+from gptcli.ui.views.thinking import ThinkingView
 from gptcli.units import counted
 
 #: Three quotes begin a message of several lines, and end it.
@@ -27,13 +28,14 @@ class Repl:
         talk: Talk,
         lines: Lines,
         messages: Messages,
+        thoughts: ThinkingView,
         *,
         stats: Callable[[], list[str]] | None = None,
     ) -> None:
         """stats: the lines to show after each answer."""
         self._environment, self._talk, self._lines = environment, talk, lines
-        self._messages, self._stats = messages, stats
-        self._commands = Commands(environment, talk, lines, messages, say=self.say)
+        self._messages, self._thoughts, self._stats = messages, thoughts, stats
+        self._commands = Commands(environment, talk, lines, messages, thoughts, say=self.say)
 
     def run(self) -> None:
         """Until the person leaves. Errors are told, and the chat goes on."""
@@ -66,7 +68,8 @@ class Repl:
         """Send a message and show the answer; Ctrl-C ends the answer, and what came of it stays."""
         view = OnTerminal(self._environment.terminal(), samples=1, echo="")
         try:
-            view.show(chunks(self._talk.ask(text), self._messages))
+            events = chunks(self._talk.ask(text), self._messages)
+            view.show(self._thoughts.beside(events))
         except KeyboardInterrupt:
             self._messages.info("stopped")
             return

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gptcli.chat.talk import Talk
 from gptcli.cli.flags.generation import Generation
+from gptcli.cli.flags.thinking import Thinking
 from gptcli.config import check, key_of
 from gptcli.errors import UsageError
 from gptcli.types.chat import OVERFLOWS
@@ -14,8 +15,8 @@ from gptcli.types.sampling import NUMBERS, SamplingWish
 _SAMPLING = tuple(map(key_of, NUMBERS))
 _OVERFLOW = "on-overflow"
 #: Those that are not of the sampler.
-_GROUPS = {"max-new-tokens": Generation}
-SETTINGS = (*_SAMPLING, "max-new-tokens", "seed", _OVERFLOW)
+_GROUPS = {"max-new-tokens": Generation, "think-budget": Thinking}
+SETTINGS = (*_SAMPLING, *_GROUPS, "seed", _OVERFLOW)
 
 
 def change(talk: Talk, name: str, value: str) -> None:
@@ -44,6 +45,8 @@ def _change(talk: Talk, name: str, value: object) -> None:
         # The next answer is drawn with this very seed.
         talk.request = replace(request, seed=int(str(value)))
         talk.answers = 0
+    elif name == "think-budget":
+        talk.request = replace(request, think_budget=int(str(value)))
     else:
         limit = int(str(value))
         talk.request = replace(request, max_new_tokens=None if limit < 0 else limit)
@@ -57,10 +60,11 @@ def rows(talk: Talk) -> list[tuple[str, str]]:
         (name, "the model's own" if value is None else f"{value:g}")
         for name, value in zip(_SAMPLING, wish, strict=True)
     ]
-    limit = request.max_new_tokens
+    limit, budget = request.max_new_tokens, request.think_budget
     return [
         *found,
         ("max-new-tokens", "as many as fit" if limit is None else str(limit)),
+        ("think-budget", "as long as it takes" if budget is None else str(budget)),
         ("seed", str((request.seed + talk.answers) % 2**32)),
         (_OVERFLOW, OVERFLOWS[request.drop_oldest]),
     ]

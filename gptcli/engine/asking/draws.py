@@ -54,6 +54,8 @@ class Read:
 
 #: The ids that may follow the tokens that a sample has drawn so far; None where all may.
 Constraint = Callable[[Sequence[int]], Collection[int] | None]
+#: The id that comes next whatever the logits say, of a sample that has drawn these; None for none.
+Forced = Callable[[int, Sequence[int]], int | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +64,10 @@ class Draws:
 
     Sample i draws with a generator of its own, seeded with seed + i. logprobs: None for none, else
     how many alternatives to give beside each drawn token; prompt_logprobs: the same of each token
-    of the prompt. What `constraint` forbids is taken away before the sampler's
-    stages; log-probabilities stay those of the raw distribution. drafts: how many tokens are looked
-    up in the text and run at once, where it is alone, see `ahead`; None for as many as pay.
+    of the prompt. What `constraint` forbids is taken away before the sampler's stages;
+    log-probabilities stay those of the raw distribution. `forced` is asked before each token, in
+    their order. drafts: how many tokens are looked up in the text and run at once, where it is
+    alone, see `ahead`; None for as many as pay.
     """
 
     sampling: Sampling
@@ -75,6 +78,7 @@ class Draws:
     constraint: Constraint | None = None
     prompt_logprobs: int | None = None
     drafts: int | None = 0
+    forced: Forced | None = None
 
 
 @dataclass(eq=False)
@@ -97,6 +101,9 @@ def draw_rows(texts: Sequence[Text], logits: Array) -> list[Drawn]:
     limited, allowed = _limited(draws.constraint, logits, histories)
     generators = [text.generator for text in texts]
     ids = next_ids(limited, draws.sampling, histories, generators)
+    if draws.forced is not None:
+        due = [draws.forced(text.sample, text.history.generated) for text in texts]
+        ids = [one if token is None else token for one, token in zip(ids, due, strict=True)]
     for history, token in zip(histories, ids, strict=True):
         history.generated.append(token)
     samples = [text.sample for text in texts]

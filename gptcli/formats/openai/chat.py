@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gptcli.config import Limit
+from gptcli.config import MOST, Limit
 from gptcli.formats.openai.drawing import BOUNDS, Bounds, Drawing, drawing, new_tokens
 from gptcli.formats.openai.fields import Fields
-from gptcli.types.chat import ChatRequest, Message, Role
+from gptcli.types.chat import EFFORTS, ChatRequest, Message, Role
 
 #: As OpenAI's has it: until the model ends.
 DEFAULT = ChatRequest((), max_new_tokens=None)
 #: How many messages a conversation may have, and parts a message.
 MESSAGES, PARTS = 10_000, 1000
+#: The fields of `thinking`.
+THINKING = ("reasoning_effort", "chat_template_kwargs", "enable_thinking", "thinking_budget")
+#: How many variables a body may give to a template.
+VARIABLES = 64
 #: "developer" is what OpenAI's newer models call the system.
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -42,6 +47,7 @@ def chat(fields: Fields, default: ChatRequest = DEFAULT) -> Chat:
         raise fields.invalid("top_logprobs", "needs logprobs")
     asked = answered(fields, default, "max_completion_tokens", "max_tokens")
     question = replace(asked.question, messages=after(default, found))
+    question = thinking(fields, question)
     if logprobs:
         question = replace(question, logprobs=top or 0)
     return replace(asked, question=question)
@@ -58,6 +64,35 @@ def answered(fields: Fields, default: ChatRequest, *limits: str, bounds: Bounds 
         seed=found.seed or 0,
     )
     return Chat(asked, found.samples, found.seed)
+
+
+def thinking(fields: Fields, default: ChatRequest) -> ChatRequest:
+    """With how the model is to think, by the names that servers have for it. Raises FieldError.
+
+    `reasoning_effort` is OpenAI's, `chat_template_kwargs` vLLM's and llama.cpp's, `enable_thinking`
+    and `thinking_budget` (in tokens) are what others call the same.
+    """
+    form = default.form
+    effort = fields.text("reasoning_effort")
+    if effort is not None and effort not in EFFORTS:
+        raise fields.invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}")
+    given = fields.take("chat_template_kwargs")
+    if given is not None and not (isinstance(given, dict) and len(given) <= VARIABLES):
+        reason = f"must be an object of at most {VARIABLES} variables"
+        raise fields.invalid("chat_template_kwargs", reason)
+    variables = tuple((name, json.dumps(value)) for name, value in (given or {}).items())
+    think = fields.flag("enable_thinking") if fields.has("enable_thinking") else form.think
+    budget = fields.whole("thinking_budget", Limit(0, MOST))
+    return replace(
+        default,
+        form=replace(
+            form,
+            think=think,
+            effort=effort or form.effort,
+            variables=(*form.variables, *variables),
+        ),
+        think_budget=default.think_budget if budget is None else budget,
+    )
 
 
 def after(default: ChatRequest, said: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -93,12 +128,14 @@ def _message(body: Fields, given: Any, at: str) -> Message:
         content = "".join(_part(body, each, f"{at}.content[{n}]") for n, each in parts)
     if not isinstance(content, str):
         raise fields.invalid("content", "must be a text, or a list of parts that are texts")
-    # Templates leave out what was thought before earlier answers.
-    for name in ("reasoning_content", "reasoning", "annotations"):
-        fields.take(name)
+    # Clients send back what they were told, by the one name or the other.
+    thoughts = [fields.text(name) for name in ("reasoning_content", "reasoning")]
+    fields.take("annotations")
     fields.only("tool_calls", ([],), "tools are not offered to the model")
     fields.done()
-    return Message(_ROLES[said], content)
+    role = _ROLES[said]
+    thought = next(filter(None, thoughts), "") if role == "assistant" else ""
+    return Message(role, content, thinking=thought)
 
 
 def _part(body: Fields, given: Any, at: str) -> str:

@@ -22,17 +22,8 @@ def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usag
     for event in events:
         if isinstance(event, Notice):
             messages.notices([event])
-        elif not isinstance(event, PromptPiece) and not _only_thought(event):
+        elif not isinstance(event, PromptPiece):
             yield event
-
-
-def _only_thought(event: Chunk | Usage) -> bool:
-    """Whether it holds nothing that is shown."""
-    return (
-        isinstance(event, Chunk)
-        and bool(event.thinking)
-        and not (event.text or event.tokens or event.finish_reason)
-    )
 
 
 def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
@@ -61,7 +52,10 @@ def at_once(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:
             continue
         before = texts.get(event.index, Chunk("", event.index))
         texts[event.index] = replace(
-            event, text=before.text + event.text, tokens=before.tokens + event.tokens
+            event,
+            text=before.text + event.text,
+            tokens=before.tokens + event.tokens,
+            thinking=before.thinking + event.thinking,
         )
 
 
@@ -153,13 +147,13 @@ class CompletionObject:
         """A piece; first: of its completion."""
         content = [token(info) for info in chunk.tokens]
         return {
-            **self._said((self._echo if first else "") + chunk.text, first=first),
+            **self._said((self._echo if first else "") + chunk.text, chunk.thinking, first=first),
             "index": chunk.index,
             "finish_reason": chunk.finish_reason,
             "logprobs": {"content": content} if self._logprobs else None,
         }
 
-    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
+    def _said(self, text: str, thinking: str, *, first: bool) -> dict[str, Any]:
         return {"text": text}
 
 
@@ -170,11 +164,12 @@ class ChatObject(CompletionObject):
         super().__init__(model=model, seed=seed, lines=lines, logprobs=logprobs)
         self.head["object"] = "chat.completion.chunk" if lines else "chat.completion"
 
-    def _said(self, text: str, *, first: bool) -> dict[str, Any]:
-        role = {"role": "assistant"}
-        if self._lines:
-            return {"delta": (role if first else {}) | {"content": text}}
-        return {"message": role | {"content": text}}
+    def _said(self, text: str, thinking: str, *, first: bool) -> dict[str, Any]:
+        found = {"role": "assistant"} if first or not self._lines else {}
+        found |= {"reasoning_content": thinking} if thinking else {}
+        if text or not (self._lines and thinking):
+            found["content"] = text
+        return {"delta" if self._lines else "message": found}
 
 
 class AsJson:

@@ -94,6 +94,7 @@ def as_json(answer: Answer, model: str, seed: int) -> dict[str, Any]:
         "index": answer.index,
         "input": answer.input,
         "answer": answer.text,
+        **({"reasoning_content": answer.thinking} if answer.thinking else {}),
         "finish_reason": answer.finish_reason,
         "labels": [label_json(each) for each in answer.shares] or None,
         "usage": {

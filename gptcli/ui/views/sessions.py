@@ -82,7 +82,9 @@ def _local(moment: str) -> str:
 
 
 def show_messages(messages: Sequence[Message], stream: TextIO) -> None:
-    """Each message under its role; colours on a terminal, the exact contents elsewhere."""
+    """Each message under its role; colours on a terminal, with what was thought, and the exact
+    contents elsewhere.
+    """
     if not stream.isatty():
         texts = (f"{each.role}:\n{each.content}\n" for each in messages)
         DataWriter(stream).write("\n".join(texts))
@@ -91,4 +93,6 @@ def show_messages(messages: Sequence[Message], stream: TextIO) -> None:
         if place:
             blank(stream)
         print_pieces(stream, [(f"{each.role}\n", STYLES[each.role])])
+        if each.thinking:
+            print_pieces(stream, [(neutral(f"{each.thinking}\n\n"), "dim")])
         print_pieces(stream, [(neutral(each.content), "")])

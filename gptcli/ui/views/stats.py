@@ -34,7 +34,7 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
         found.append(of_prompt_cache(usage.prompt_cache))
     generated = f"generated: {counted(usage.completion_tokens, 'token')}"
     if usage.reasoning_tokens:
-        generated += f" ({usage.reasoning_tokens} of them thought, not said)"
+        generated += f" ({usage.reasoning_tokens} of them thought)"
     # The first token of each sample comes from the prompt's logits, so decoding did not make it.
     decoded = (usage.completion_tokens or 0) - usage.samples
     if decoded > 0 and usage.decode_seconds > 0:

@@ -215,7 +215,7 @@ def test_stats_tell_what_is_charged():
     with serving(lambda a: MODELS if a.method == "GET" else said) as served:
         done = run("complete", "--base-url", served.url, "--stats", "--json", "hi")
     assert "prompt: 12 tokens (8 of them reused)" in done.err
-    assert "generated: 9 tokens (5 of them thought, not said)" in done.err
+    assert "generated: 9 tokens (5 of them thought)" in done.err
     assert f"model: m (vLLM at {served.url})" in done.err
     assert '"reasoning_tokens": 5' in done.text
     assert '"cached_tokens": 8' in done.text

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from gptcli.backends.remote.servers import SERVERS
+from gptcli.chat import sessions
+from gptcli.chat.sessions import Session
+from gptcli.types.chat import Message
 from tests.backends.remote.serving import DONE, GOOD, as_json, choice, serving, stream
 from tests.cli.helpers import run
 
@@ -117,7 +120,66 @@ def test_a_chat_that_thinks_for_too_long():
     ended = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
     _, done = asked_of("vllm", "chat", "hi", said=stream(thought, ended, DONE))
     assert (done.code, done.text) == (0, "\n")
-    assert "ended while the model was thinking" in done.err
+    assert "tokens went into thinking, so none came" in done.err
+    assert "cut off" not in done.err
+
+
+def test_thoughts_of_a_server():
+    """Catches thoughts that are lost, and two names for one of which both are shown."""
+    pieces = [
+        {"choices": [{"index": 0, "delta": delta}]}
+        for delta in (
+            {"reasoning_content": "Hm", "reasoning": "Hm"},
+            {"reasoning": "."},
+            {"content": "Yes."},
+        )
+    ]
+    ended = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    said = stream(*pieces, ended, DONE)
+    _, done = asked_of("vllm", "chat", "hi", said=said)
+    assert (done.text, done.err) == ("Yes.\n", "")
+    _, done = asked_of("vllm", "chat", "--show-thinking", "hi", said=said)
+    assert (done.text, done.err) == ("Yes.\n", "Hm.\n")
+    _, done = asked_of("vllm", "chat", "--json", "hi", said=said)
+    assert '"content": "Yes."' in done.text and '"reasoning_content": "Hm."' in done.text
+
+
+@pytest.mark.parametrize(
+    ("server", "flags", "field", "value"),
+    [
+        ("library", ["--effort", "low"], "reasoning_effort", "low"),
+        (
+            "vllm",
+            ["--no-think", "--template-set", "a=1", "--template-set", "b=x"],
+            "chat_template_kwargs",
+            {"enable_thinking": False, "thinking": False, "a": 1, "b": "x"},
+        ),
+        ("gptcli", ["--think"], "enable_thinking", True),
+        ("gptcli", ["--think-budget", "9"], "thinking_budget", 9),
+        ("llamacpp", ["--think-budget", "9"], "reasoning_budget_tokens", 9),
+    ],
+)
+def test_how_a_server_is_to_think(server, flags, field, value):
+    """Catches a wish that no server hears of, and one by a name that it does not know."""
+    body, done = asked_of(server, "chat", *flags, "hi")
+    assert body[field] == value, done.err
+
+
+@pytest.mark.parametrize(("server", "told"), [("vllm", True), ("library", False)])
+def test_thoughts_go_back_to_servers_with_templates(server, told):
+    """Catches a thought that a template asks for in vain, and a field that a server refuses."""
+    kept = Message("assistant", "Yes.", thinking="Hm.")
+    sessions.save(Session("s", "m", "then", "now", (Message("user", "a"), kept)))
+    body, done = asked_of(server, "chat", "--session", "s", "hi")
+    assert done.code == 0, done.err
+    assert body["messages"][1].get("reasoning_content") == ("Hm." if told else None)
+
+
+@pytest.mark.parametrize("flags", [["--think"], ["--think-budget", "9"], ["--template-set", "a=1"]])
+def test_what_a_server_cannot_be_told_of_thinking(flags):
+    """Catches a wish that is passed over."""
+    _, done = asked_of("library", "chat", *flags, "hi")
+    assert done.code == 2 and flags[0] in done.err
 
 
 def test_scores_by_echo():

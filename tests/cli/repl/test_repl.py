@@ -22,6 +22,7 @@ from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.compute import Compute
 from gptcli.types.models import ModelDir
 from gptcli.types.sampling import SamplingWish
+from gptcli.ui.views.thinking import ThinkingView
 from tests.cli.helpers import run
 
 
@@ -85,7 +86,8 @@ def chat(model) -> Callable[..., Chat]:
         talk = on.talk if on else Talk(lambda: backend, request, model="tiny")
         typed, out, errors = Typed(list(lines), edited), io.StringIO(), io.StringIO()
         environment = Environment(None, out, errors, os.environ)
-        Repl(environment, talk, typed, environment.messages()).run()
+        thoughts = ThinkingView(environment.stderr, "shown")
+        Repl(environment, talk, typed, environment.messages(), thoughts).run()
         if on is None:
             talk.keeping.close()
         return Chat(talk, typed, out.getvalue(), errors.getvalue())
@@ -366,3 +368,27 @@ def test_a_chat_needs_a_terminal_for_its_answers():
     assert done.code == 2 and "message: is missing" in done.err
     done = run("chat", "-m", "echo", "--json", stdin=None, terminal=True)
     assert done.code == 2 and "--json: needs a message" in done.err
+
+
+def test_thinking_is_told_and_seen_as_it_is_set(chat):
+    """Catches a word that is passed over, and a switch of a template that has none."""
+    found = chat("/think", "/think hide", "/think show", "/think on", "/think low", "/think foo")
+    assert "thinking: as the template has it, shown" in found.err
+    assert "thinking: as the template has it, folded" in found.err
+    assert "--think: the chat template reads none of enable_thinking" in found.err
+    assert "--effort: the chat template reads none of reasoning_effort" in found.err
+    assert "/think foo: is none of on, off, auto, low, medium, high, show, hide" in found.err
+    assert found.talk.request.form.told == ()
+    assert arguments_of("think")[:3] == ("on", "off", "auto")
+
+
+def test_a_budget_of_thoughts_is_set(chat):
+    """Catches a budget that is not listed, or not kept with a conversation."""
+    found = chat("/set think-budget 7", "/set", "/set think-budget x", "/save budget")
+    assert "think-budget\t7\n" in found.out
+    assert "/set think-budget: must be a whole number" in found.err
+    kept = sessions.load("budget")
+    assert kept is not None and kept.settings["think_budget"] == 7
+    found.talk.request = replace(found.talk.request, think_budget=None)
+    again = chat("/load budget", on=found)
+    assert again.talk.request.think_budget == 7
