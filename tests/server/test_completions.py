@@ -254,7 +254,11 @@ def test_a_field_that_nobody_knows_is_told_with_the_nearest(echo):
         ({"prompt": "a", "suffix": "b"}, "suffix"),
         ({"prompt": "a", "grammar": "root ::= x"}, "grammar"),
         ({"prompt": "a", "response_format": {"type": "json_object"}}, "response_format"),
-        ({"prompt": "a", "typical_p": 0.5}, "typical_p"),
+        ({"prompt": "a", "typical_p": 0}, "typical_p"),
+        ({"prompt": "a", "samplers": ["top_k", "topp_p"]}, "samplers"),
+        ({"prompt": "a", "samplers": [1]}, "samplers"),
+        ({"prompt": "a", "dry_sequence_breakers": ["x"] * 99}, "dry_sequence_breakers"),
+        ({"prompt": "a", "mirostat": 2}, "mirostat"),
         ({"prompt": "a", "model": 5}, "model"),
     ],
 )

@@ -130,7 +130,7 @@ class Completion:
             dtype=self.model.source.dtype,
             seed=self.request.seed,
             samples=self.request.samples,
-            sampling=self.sampling,
+            sampling=self.sampling.told,
             prompt_seconds=first - start,
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.facts.device),

@@ -116,7 +116,7 @@ class FewShot:
             device=self._model.source.device,
             dtype=self._model.source.dtype,
             seed=seed,
-            sampling=self._sampling,
+            sampling=self._sampling.told,
             adapters=self._model.adapters,
             activations=self._model.source.activations,
             drafts=self._drafts,

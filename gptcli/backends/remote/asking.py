@@ -11,7 +11,8 @@ from gptcli.config import key_of
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Request
-from gptcli.types.sampling import NUMBERS, SamplingWish
+from gptcli.types.samplers import NO_BREAKERS
+from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 
 #: What forbids a token where a bias of minus infinity cannot be written.
 _FORBIDDEN = -100.0
@@ -93,6 +94,13 @@ def sampling_fields(model: RemoteModel, wish: SamplingWish) -> dict[str, Any]:
         if name not in server.sampling:
             raise model.refuse(f"--{key_of(name)}", "has no such setting")
         found[server.sampling[name]] = value
+    for name, flag in LISTS.items():
+        said = getattr(wish, name)
+        if not said:
+            continue
+        if name not in server.sampling:
+            raise model.refuse(flag, "has no such setting")
+        found[server.sampling[name]] = [] if said == NO_BREAKERS else list(said)
     if wish.logit_bias:
         if not server.bias:
             raise model.refuse("--logit-bias", "has no such setting")

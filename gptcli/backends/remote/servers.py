@@ -52,6 +52,18 @@ def _with(**more: str) -> Mapping[str, str]:
     return MappingProxyType(_OPENAI | more)
 
 
+#: What llama.cpp's sampler has beside what all have, by its names, which are ours.
+_LLAMA_CPP = {
+    name: name
+    for name in (
+        *("top_k", "min_p", "repeat_penalty", "typical_p", "top_n_sigma", "xtc_probability"),
+        *("xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length"),
+        *("dry_penalty_last_n", "dry_sequence_breakers", "dynatemp_range", "dynatemp_exponent"),
+        "samplers",
+    )
+}
+
+
 #: By the name that a user's file may give them.
 SERVERS: Mapping[str, Server] = MappingProxyType(
     {
@@ -72,7 +84,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "llama-server": Server(
             "llama-server",
             owner="llamacpp",
-            sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
+            sampling=_with(**_LLAMA_CPP),
             endless="unsaid",
             logprobs=1000,
             chat_logprobs=1000,
@@ -101,7 +113,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "gptcli": Server(
             "gptcli serve",
             owner="gptcli",
-            sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
+            sampling=_with(**_LLAMA_CPP),
             endless="-1",
             logprobs=100,
             chat_logprobs=100,
