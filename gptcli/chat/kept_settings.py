@@ -3,6 +3,7 @@
     temperature … dynatemp_exponent   numbers of the sampler, where they were said
     logit_bias                        ["TOKEN=BIAS", …]
     samplers, dry_sequence_breakers   texts
+    ban                               texts
     seed                              that of the next answer
     max_new_tokens                    -1: as many as fit
     stop                              texts
@@ -35,6 +36,7 @@ _FORM = frozenset(("chat_template", "transcript", *_NAMES))
 _LISTS: dict[str, Callable[[str], str]] = {
     "samplers": lambda text: samplers(text)[0],
     "dry_sequence_breakers": lambda text: _filled(text),
+    "ban": lambda text: _filled(text),
 }
 
 

@@ -1,6 +1,8 @@
-"""The samplers by name: their order, and how it is said."""
+"""The samplers by name: their order, and how it and other words of a sampler are said."""
 
 from __future__ import annotations
+
+from gptcli.config import number_of
 
 #: In llama.cpp's default order, and by its names.
 SAMPLERS = (
@@ -62,3 +64,30 @@ def samplers(text: str) -> tuple[str, ...]:
             raise ValueError(f"names {name} twice")
         found.append(name)
     return tuple(found)
+
+
+def bias(text: str) -> tuple[str, float]:
+    """A token, by its id or its text, and what is added to its logit, of TOKEN=NUMBER.
+
+    Raises ValueError.
+    """
+    # From the right: a token's text may hold an = itself.
+    token, equals, amount = text.rpartition("=")
+    try:
+        if not (token and equals):
+            raise ValueError
+        number = number_of(amount)
+        token.encode()
+        # Beyond what float32 logits can take; -inf forbids the token.
+        if not (number == float("-inf") or abs(number) <= 1e30):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"must be TOKEN=NUMBER, not {text!r}") from None
+    return token, number
+
+
+def filled(text: str) -> str:
+    """A text. Raises ValueError for an empty one."""
+    if not text:
+        raise ValueError("must not be empty")
+    return text

@@ -5,34 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import fields
 
-from gptcli.config import MOST, Limit, number_of, option
+from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
-from gptcli.types.samplers import DEFAULT_ORDER, samplers
+from gptcli.types.samplers import DEFAULT_ORDER, bias, filled, samplers
 from gptcli.types.settled_sampling import Sampling
 
 __all__ = ["LISTS", "NUMBERS", "USUAL", "Sampling", "SamplingWish", "seed_of"]
-
-
-def _bias(text: str) -> tuple[str, float]:
-    # From the right: a token's text may hold an = itself.
-    token, equals, amount = text.rpartition("=")
-    try:
-        if not (token and equals):
-            raise ValueError
-        bias = number_of(amount)
-        token.encode()
-        # Beyond what float32 logits can take; -inf forbids the token.
-        if not (bias == float("-inf") or abs(bias) <= 1e30):
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"must be TOKEN=NUMBER, not {text!r}") from None
-    return token, bias
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
-    return text
 
 
 _PANEL = "Sampling"
@@ -149,7 +127,7 @@ class SamplingWish:
         "--dry-sequence-breaker",
         metavar="TEXT",
         panel=_PANEL,
-        parse=_filled,
+        parse=filled,
     )
     top_n_sigma: float | None = option(
         None,
@@ -217,12 +195,20 @@ class SamplingWish:
         joined=True,
         setting=True,
     )
+    ban: tuple[str, ...] = option(
+        (),
+        "This text never comes: where it would be whole, what was drawn is taken back to the token"
+        " that it began in, and another is drawn there. Repeatable.",
+        metavar="TEXT",
+        panel=_PANEL,
+        parse=filled,
+    )
     logit_bias: tuple[tuple[str, float], ...] = option(
         (),
         "Add BIAS to the logit of a token, named by id or text; -inf forbids it. Repeatable.",
         metavar="TOKEN=BIAS",
         panel=_PANEL,
-        parse=_bias,
+        parse=bias,
     )
     seed: int | None = option(
         None,
@@ -237,7 +223,11 @@ class SamplingWish:
 
 
 #: What of a wish is a list of words, by the field, and its flag.
-LISTS = {"samplers": "--samplers", "dry_sequence_breakers": "--dry-sequence-breaker"}
+LISTS = {
+    "samplers": "--samplers",
+    "dry_sequence_breakers": "--dry-sequence-breaker",
+    "ban": "--ban",
+}
 _NO_NUMBERS = ("logit_bias", "seed", *LISTS)
 #: The numbers of a wish that hold for every text, so that a conversation keeps them.
 NUMBERS = tuple(f.name for f in fields(SamplingWish) if f.name not in _NO_NUMBERS)

@@ -23,7 +23,8 @@ class Sampling:
 
     dry_multiplier 0, xtc_probability 0, typical_p 1, top_n_sigma 0 or less and dynatemp_range 0 are
     off, too. dry_breaks: the sequence breakers in ids, a token that one begins in and those that
-    end it each. samplers: their order, where it is not our own; what is not there is off.
+    end it each. samplers: their order, where it is not our own; what is not there is off. banned:
+    texts that never come; they are no matter of a single distribution, and no sampler's.
     """
 
     temperature: float = 1.0
@@ -49,6 +50,7 @@ class Sampling:
     dynatemp_range: float = 0.0
     dynatemp_exponent: float = 1.0
     samplers: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
 
     @property
     def dry(self) -> bool:

@@ -14,6 +14,7 @@ from gptcli.backends.local.prompt_notices import plain_control_token, stray_spac
 from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import InputError
+from gptcli.text.banned import banned
 from gptcli.text.channels import ChannelReader, Channels
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
@@ -38,7 +39,9 @@ def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
     from gptcli.engine.asking.prefix import PrefixCache
 
-    prefix = PrefixCache(model.runner, comes_back=False, kept=model.prompts)
+    # What may be taken back of a text is worth places to go back to.
+    goes_back = bool(request.sampling.ban)
+    prefix = PrefixCache(model.runner, comes_back=goes_back, kept=model.prompts)
     events: Iterator[Event] = unpaused(Completion(model, request, alone(prefix)).events())
     yield from kept_behind(prefix, events)
 
@@ -72,7 +75,7 @@ class Completion:
         self.limit = room if wanted is None else min(wanted, room)
         # "Until the context is full" is not cut short, unless it is full before anything is drawn.
         self.cut_short = room == 0 if wanted is None else wanted > room
-        self._check_memory()
+        memory.check_samples(self.runner, len(self.prompt), self.limit, request.samples)
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
         stops = (*request.stop, *model.defaults.stops)
@@ -98,6 +101,9 @@ class Completion:
             constraint=None if healing is None else self._fits,
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
+            ban=banned(
+                self.sampling.banned, self._visible_bytes, skip=len(healing.taken) if healing else 0
+            ),
         )
         prompt = self.prompt if healing is None else healing.ids
         drawing = self._begin(prompt, draws, self.request.samples)
@@ -151,17 +157,6 @@ class Completion:
         model.check_vocabulary(request.ids, "prompt")
         model.check_length(len(request.ids))
         return list(request.ids)
-
-    def _check_memory(self) -> None:
-        """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
-        from gptcli.engine.state.model_state import GROWTH
-
-        tokens = min(len(self.prompt) + self.limit, self.runner.limit)
-        # A first step of the cache at the least: most texts end long before their limit.
-        tokens = min(tokens, len(self.prompt) + GROWTH)
-        facts, samples = self.runner.facts, self.request.samples
-        needed = self.runner.spec.cache_bytes(tokens, facts.itemsize, samples)
-        memory.check("--samples", f"{samples} at once need", needed, facts.device)
 
     def _healing(self) -> Healing | None:
         """What to take back of the prompt, None for nothing."""
@@ -222,9 +217,7 @@ class Completion:
         return True
 
     def _visible_bytes(self, token: int) -> bytes:
-        if self.tokenizer.is_special(token) and not self.request.special:
-            return b""
-        return self.tokenizer.bytes_of(token)
+        return self.model.shown_bytes(token, special=self.request.special)
 
     def _read(self, read: Read) -> PromptToken:
         data = self.tokenizer.bytes_of(read.id)

@@ -77,7 +77,7 @@ class ModelDefaults:
         if wish.dry_sequence_breakers:
             said = wish.dry_sequence_breakers
             known["dry_sequence_breakers"] = () if said == NO_BREAKERS else said
-        settled = Sampling(logit_bias=biases, rules=rules, **known)
+        settled = Sampling(logit_bias=biases, rules=rules, banned=wish.ban, **known)
         if wish.samplers:
             settled = replace(settled, samplers=wish.samplers, **_off(settled, wish.samplers))
         if not settled.dry:

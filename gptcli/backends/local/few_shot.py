@@ -17,6 +17,7 @@ from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
+from gptcli.text.banned import banned
 from gptcli.types.chat import ChatDocument
 from gptcli.types.drafts import Drafts
 from gptcli.types.few_shot import (
@@ -210,6 +211,7 @@ class FewShot:
             end_ids=frozenset(self._prompts.ends),
             seed=seed + batch[0].index,
             drafts=self._model.drafts,
+            ban=banned(self._sampling.banned, self._model.shown_bytes),
         )
         drawing: Drawing
         if beside is None:
@@ -225,10 +227,8 @@ class FewShot:
                 sample = samples[drawn.sample]
                 if drawn.ends:
                     sample.finish("stop")
-                elif self._model.tokenizer.is_special(drawn.id):
-                    sample.feed(b"")
                 else:
-                    sample.feed(self._model.tokenizer.bytes_of(drawn.id))
+                    sample.feed(self._model.shown_bytes(drawn.id))
                 if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
                     sample.finish("length")
                 if sample.finish_reason:

@@ -186,6 +186,12 @@ class OpenModel:
             reason = f"has {tokens} tokens, more than the context of {self.runner.limit}"
             raise ContextError(subject, reason)
 
+    def shown_bytes(self, token: int, *, special: bool = False) -> bytes:
+        """What a token adds to a text that is shown; special: a control token adds its name."""
+        if self.tokenizer.is_special(token) and not special:
+            return b""
+        return self.tokenizer.bytes_of(token)
+
     def token(self, token_id: int) -> Token:
         """A token as inspection shows it."""
         data = self.tokenizer.bytes_of(token_id)

@@ -113,7 +113,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "gptcli": Server(
             "gptcli serve",
             owner="gptcli",
-            sampling=_with(**_LLAMA_CPP),
+            sampling=_with(**_LLAMA_CPP, ban="ban"),
             endless="-1",
             logprobs=100,
             chat_logprobs=100,

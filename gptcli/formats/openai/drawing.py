@@ -8,12 +8,11 @@ from typing import Any
 from gptcli.config import MOST, Limit, option_of
 from gptcli.formats.openai.fields import Fields
 from gptcli.types.samplers import NO_BREAKERS, samplers
-from gptcli.types.sampling import NUMBERS, SamplingWish
+from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 
 _WHOLE = ("dry_allowed_length", "dry_penalty_last_n")
-_LISTS = ("samplers", "dry_sequence_breakers")
 #: The fields by which it is said how to draw; those that OpenAI lacks are llama-server's.
-SAMPLING = (*NUMBERS, *_LISTS, "logit_bias", "seed")
+SAMPLING = (*NUMBERS, *LISTS, "logit_bias", "seed")
 #: What the command line does not have either: the field, what may be said in it, what is missing.
 _NOT_HERE: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("response_format", ({"type": "text"},), "only {'type': 'text'} can be had"),
@@ -87,6 +86,7 @@ def sampling(fields: Fields, default: SamplingWish, bounds: Bounds = BOUNDS) -> 
     if fields.has("dry_sequence_breakers"):
         given = fields.texts("dry_sequence_breakers", bounds.stops, bounds.stop_length)
         found["dry_sequence_breakers"] = given or NO_BREAKERS
+    found["ban"] = fields.texts("ban", bounds.stops, bounds.stop_length) or None
     said = {name: value for name, value in found.items() if value is not None}
     return replace(default, seed=None, **said)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gptcli.config import key_of
-from gptcli.types.sampling import NUMBERS, USUAL, Sampling, SamplingWish
+from gptcli.types.sampling import LISTS, NUMBERS, USUAL, Sampling, SamplingWish
 
 
 def as_json(sampling: Sampling | SamplingWish) -> dict[str, Any]:
@@ -19,13 +19,13 @@ def as_json(sampling: Sampling | SamplingWish) -> dict[str, Any]:
     if isinstance(sampling, SamplingWish):
         names = [name for name in NUMBERS if name not in USUAL]
         found |= {name: value for name in names if (value := getattr(sampling, name)) is not None}
-        found |= _order(sampling)
-        if sampling.dry_sequence_breakers:
-            found["dry_sequence_breakers"] = list(sampling.dry_sequence_breakers)
+        found |= {name: list(said) for name in LISTS if (said := getattr(sampling, name))}
         return found | {"logit_bias": _biases(sampling.logit_bias)}
     if sampling.repeat_last:
         found["repeat_last"] = sampling.repeat_last
-    found |= _more(sampling) | _order(sampling)
+    found |= _more(sampling)
+    found |= {"samplers": list(sampling.samplers)} if sampling.samplers else {}
+    found |= {"ban": list(sampling.banned)} if sampling.banned else {}
     if sampling.rules.names:
         found["model_rules"] = list(sampling.rules.names)
     return found | {"logit_bias": _biases(sampling.logit_bias)}
@@ -49,10 +49,6 @@ def _more(sampling: Sampling) -> dict[str, Any]:
     return found
 
 
-def _order(sampling: Sampling | SamplingWish) -> dict[str, Any]:
-    return {"samplers": list(sampling.samplers)} if sampling.samplers else {}
-
-
 def _biases(pairs: Iterable[tuple[int | str, float]]) -> dict[str, Any]:
     return {str(token): "-inf" if bias == float("-inf") else bias for token, bias in pairs}
 
@@ -65,7 +61,11 @@ def in_words(sampling: Sampling | SamplingWish) -> str:
     if isinstance(sampling, SamplingWish):
         said = {name: getattr(sampling, name) for name in NUMBERS}
         parts = [f"{key_of(name)} {value:g}" for name, value in said.items() if value is not None]
-        parts += [f"{key_of(name)} {';'.join(value)}" for name, value in _order(sampling).items()]
+        parts += [
+            f"{flag.removeprefix('--')} {'; '.join(map(repr, words))}"
+            for name, flag in LISTS.items()
+            if (words := getattr(sampling, name))
+        ]
         count = len(sampling.logit_bias)
         parts += [f"a bias on {count} token{'s' if count > 1 else ''}"] if count else []
         return ", ".join([*parts, "else the server's own"]) if parts else "the server's own"
@@ -84,6 +84,8 @@ def in_words(sampling: Sampling | SamplingWish) -> str:
         if name == "temperature" and sampling.temperature == 0:
             # Nothing comes after greedy.
             break
+    if sampling.banned:
+        parts.append(f"without {', '.join(map(repr, sampling.banned))}")
     return ", ".join(parts) or "the model's own probabilities"
 
 
