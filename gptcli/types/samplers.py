@@ -82,7 +82,7 @@ def bias(text: str) -> tuple[str, float]:
         if not (number == float("-inf") or abs(number) <= 1e30):
             raise ValueError
     except ValueError:
-        raise ValueError(f"must be TOKEN=NUMBER, not {text!r}") from None
+        raise ValueError(f"must be TOKEN=NUMBER or a JSON file, not {text!r}") from None
     return token, number
 
 

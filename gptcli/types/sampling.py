@@ -205,10 +205,12 @@ class SamplingWish:
     )
     logit_bias: tuple[tuple[str, float], ...] = option(
         (),
-        "Add BIAS to the logit of a token, named by id or text; -inf forbids it. Repeatable.",
-        metavar="TOKEN=BIAS",
+        "Add BIAS to the logit of a token, named by id or text; -inf forbids it. Or a JSON file of"
+        ' such pairs, {"TOKEN": BIAS}. Repeatable.',
+        metavar="TOKEN=BIAS|FILE",
         panel=_PANEL,
         parse=bias,
+        in_file=True,
     )
     seed: int | None = option(
         None,
