@@ -66,6 +66,8 @@ class Completion:
         self.model = model
         self.runner = model.runner
         self.tokenizer = model.tokenizer
+        if request.suffix is not None:
+            ends = model.middle.ends.union(ends)
         self.sampling = model.sampling(request.sampling, ends)
         self.end_ids = model.defaults.end_ids | frozenset(ends)
         self.prompt = self._ids()
@@ -150,6 +152,8 @@ class Completion:
     def _ids(self) -> list[int]:
         """The prompt in tokens. Raises as `OpenModel.encode` does."""
         request, model = self.request, self.model
+        if request.suffix is not None:
+            return model.encode_around(request.prompt, request.suffix, special=request.special)
         if request.ids is None:
             return model.encode(request.prompt, special=request.special)
         if not request.ids:
@@ -230,7 +234,7 @@ class Completion:
 
     def _prompt_notices(self) -> Iterator[Notice]:
         yield from self.model.defaults.notices()
-        if self.healing is None:
+        if self.healing is None and self.request.suffix is None:
             advice = "try without it" if self.request.heal else "try without it, or with --heal"
             yield from stray_space(self.tokenizer, self.request.prompt, advice)
         if not self.request.special:
@@ -240,7 +244,8 @@ class Completion:
         if any(reader.withheld for reader in self.readers):
             text = "the answer ended while the model was thinking, which is not shown"
             yield Notice(self.model.name, f"{text}; more tokens (-n) may give it room")
-        texts = [] if self.healing else [sample.text for sample in self.samples]
+        mended = self.healing or self.request.suffix is not None
+        texts = [] if mended else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
             advice = "a whole word is continued better"
             advice += "" if self.request.heal else ", and --heal mends it"

@@ -33,6 +33,10 @@ def completion_body(model: RemoteModel, request: Request) -> dict[str, Any]:
         body["max_tokens"] = -1 if request.max_new_tokens is None else request.max_new_tokens
     if request.special and server.special:
         body[server.special] = True
+    if request.suffix is not None:
+        if not server.suffix:
+            raise model.refuse("--suffix", "fills nothing in between two texts")
+        body["suffix"] = request.suffix
     if request.logprobs is not None:
         check_rivals(model, "--logprobs", request.logprobs, server.logprobs)
         body["logprobs"] = max(request.logprobs, 1)

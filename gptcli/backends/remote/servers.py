@@ -18,6 +18,7 @@ class Server:
     title: for sentences. owner: what its list of models says who owns them. sampling: our settings
     and its fields for them; what is not there it would ignore. more: fields of every request.
     bias, samples: whether it takes `logit_bias` and `n`. completions: whether it continues texts.
+    suffix: whether it writes what stands between two.
     limit: its field for the most tokens of an answer in a chat. endless: how a text is asked for
     that goes on to its end: without a limit, by -1, or not at all. logprobs, chat_logprobs: of how
     many rivals it tells at most, 0 where it tells no log-probability at all. scores: how it is
@@ -36,6 +37,7 @@ class Server:
     bias: bool = True
     samples: bool = True
     completions: bool = True
+    suffix: bool = False
     limit: str = "max_tokens"
     endless: Literal["", "unsaid", "-1"] = ""
     logprobs: int = 5
@@ -68,7 +70,7 @@ _LLAMA_CPP = {
 SERVERS: Mapping[str, Server] = MappingProxyType(
     {
         # Known by its address. Its models answer in chats only, but for a few old ones.
-        "openai": Server("OpenAI", limit="max_completion_tokens"),
+        "openai": Server("OpenAI", suffix=True, limit="max_completion_tokens"),
         "vllm": Server(
             "vLLM",
             owner="vllm",
@@ -95,6 +97,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "ollama": Server(
             "ollama",
             owner="library",
+            suffix=True,
             bias=False,
             samples=False,
             endless="unsaid",
@@ -113,6 +116,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "gptcli": Server(
             "gptcli serve",
             owner="gptcli",
+            suffix=True,
             sampling=_with(**_LLAMA_CPP, ban="ban"),
             endless="-1",
             logprobs=100,

@@ -13,7 +13,7 @@ from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
-from gptcli.cli.flags.source import Source
+from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
@@ -60,6 +60,10 @@ EXAMPLES = (
         "A file of prompts, a result for each; after whatever stopped it, the same once more.",
         "gptcli complete --batch prompts.jsonl -o results.jsonl --resume",
     ),
+    (
+        "What stands between two texts, by a model that was taught to fill in.",
+        "gptcli complete -m coder --suffix '    return total' 'def add(numbers):'",
+    ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 
@@ -79,6 +83,12 @@ class Completing:
         False,
         'Where the prompt ends within a token ("The capital of Fran"), go back to where that begins'
         " and draw it anew to fit.",
+    )
+    suffix: str | None = option(
+        None,
+        "Write what stands between the prompt and this text, by a model that was taught to fill in"
+        " the middle.",
+        metavar="TEXT",
     )
     fail_below: float | None = option(
         None,
@@ -119,6 +129,8 @@ def complete(
     """
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
+    if completing.suffix is not None and completing.heal:
+        raise UsageError("--heal", "cannot be combined with --suffix")
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     request = Request(
@@ -132,6 +144,7 @@ def complete(
         special=source.special,
         heal=completing.heal,
         fail_below=completing.fail_below,
+        suffix=None if completing.suffix is None else checked(completing.suffix, "--suffix"),
     )
     messages = output.messages(environment)
     compute = settled(compute)

@@ -72,6 +72,17 @@ def test_the_samplers_of_llama_cpp():
         assert done.code == 2 and f"{flag}: " in done.err
 
 
+@pytest.mark.parametrize(("owner", "code"), [("gptcli", 0), ("library", 0), ("vllm", 2)])
+def test_a_suffix(owner, code):
+    """Catches a suffix that a server would ignore, and one that is not sent."""
+    body, done = asked_of(owner, "complete", "--suffix", " b", "a")
+    assert done.code == code
+    if code:
+        assert "--suffix: " in done.err and "fills nothing in" in done.err
+    else:
+        assert (body["prompt"], body["suffix"]) == ("a", " b")
+
+
 def test_the_settings_name_what_does_not_say_itself():
     """Catches a proxy behind which nothing can be asked for."""
     file = Path(os.environ["XDG_CONFIG_HOME"]) / "gptcli" / "config.toml"
