@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gptcli.backends.base import refuse
 from gptcli.backends.one_by_one import one_by_one
-from gptcli.errors import InputError
+from gptcli.errors import InputError, UsageError
 from gptcli.text.stop import StopMatcher
 from gptcli.types.batch import BatchRequest
 from gptcli.types.chat import ChatRequest
@@ -67,6 +67,8 @@ def _completed(request: Request) -> Iterator[Event]:
     words = [f" {word}" for word in re.findall(r"\S+", request.prompt)]
     if not words:
         raise InputError("prompt", "is empty")
+    if request.suffix is not None:
+        raise UsageError("--suffix", "echo says the prompt again, and fills nothing in")
     if request.prompt_logprobs is not None:
         yield PromptPiece(
             tuple(

@@ -57,5 +57,7 @@ def test_what_cannot_be_filled_in(filling, tiny_model):
     """Catches a suffix that is left out without a word."""
     done = run("complete", "-m", str(tiny_model), "--suffix", "b", "a")
     assert done.code == 2 and "--suffix: the vocabulary of" in done.err
+    echo = run("complete", "-m", "echo", "--suffix", "b", "a")
+    assert echo.code == 2 and "--suffix: echo" in echo.err
     both = run("complete", "-m", str(filling), "--suffix", "b", "--heal", "a")
     assert both.code == 2 and "--heal: cannot be combined with --suffix" in both.err

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from gptcli.backends import settled
+from gptcli.cli.answer_file import answer_in
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.batch import Batch
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
@@ -111,7 +112,7 @@ def complete(
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
-    batch: Batch,
+    batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
         TextOutput,
         but(
@@ -134,7 +135,7 @@ def complete(
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     request = Request(
-        prompt="" if batch.wanted else read_prompt(environment, source),
+        prompt="" if batch.wanted_or_answer else read_prompt(environment, source),
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -148,7 +149,7 @@ def complete(
     )
     messages = output.messages(environment)
     compute = settled(compute)
-    if batch.wanted:
+    if batch.batch is not None:
         from gptcli.cli.batching import running, texts
 
         not_here = {"fail_below": completing.fail_below, "null": completing.null}
@@ -156,16 +157,17 @@ def complete(
         job = texts.completions(request, (generation, completing), compute, echo=completing.echo)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    begun = time.perf_counter()
-    backend = open_for(compute, messages, prompts=prompts)
-    ready = time.perf_counter() - begun
-    view = _view(environment, request, completing, output, compute.model)
-    events = chunks(backend.answer(request), messages)
-    usage = view.show(when_done(events) if output.waits else events)
-    if output.stats and usage is not None:
-        messages.report(stats_lines.lines(usage, ready))
-    if usage is not None and usage.uncertain:
-        raise _uncertain(request, usage.uncertain)
+    with answer_in(environment, batch.output):
+        begun = time.perf_counter()
+        backend = open_for(compute, messages, prompts=prompts)
+        ready = time.perf_counter() - begun
+        view = _view(environment, request, completing, output, compute.model)
+        events = chunks(backend.answer(request), messages)
+        usage = view.show(when_done(events) if output.waits else events)
+        if output.stats and usage is not None:
+            messages.report(stats_lines.lines(usage, ready))
+        if usage is not None and usage.uncertain:
+            raise _uncertain(request, usage.uncertain)
 
 
 def _view(
