@@ -75,6 +75,8 @@ def _completed(request: Request) -> Iterator[Event]:
     words = [f" {word}" for word in re.findall(r"\S+", request.prompt)]
     if not words:
         raise InputError("prompt", "is empty")
+    if request.suffix is not None:
+        raise UsageError("--suffix", "echo says the prompt again, and fills nothing in")
     if request.prompt_logprobs is not None:
         yield PromptPiece(
             tuple(

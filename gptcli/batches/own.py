@@ -31,7 +31,7 @@ _ALIASES = {
 #: What a row may say beside its texts.
 SETTINGS = frozenset((*SAMPLING, "max_tokens", "stop", "n", "logprobs", "top_logprobs", *_ALIASES))
 #: Settings that are texts, and what is a list, by what may stand between its parts in a cell.
-_TEXTS = frozenset(("stop", "logit_bias"))
+_TEXTS = frozenset(("stop", "logit_bias", "samplers", "dry_sequence_breakers", "ban"))
 _LISTS = {"messages": None, "choices": "|"}
 #: The limits that the flags have.
 BOUNDS = Bounds(samples=4096, stops=MOST, stop_length=MOST, top=1000, biases=MOST)

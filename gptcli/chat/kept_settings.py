@@ -1,7 +1,9 @@
 """What a session keeps beside its messages: all that makes it the same document when it goes on.
 
-    temperature … frequency_penalty   numbers of the sampler, where they were said
+    temperature … dynatemp_exponent   numbers of the sampler, where they were said
     logit_bias                        ["TOKEN=BIAS", …]
+    samplers, dry_sequence_breakers   texts
+    ban                               texts
     seed                              that of the next answer
     max_new_tokens                    -1: as many as fit
     stop                              texts
@@ -27,10 +29,17 @@ from gptcli.chat.sessions import Session
 from gptcli.errors import InputError
 from gptcli.types.chat import EFFORTS, OVERFLOWS, ChatForm, ChatRequest, TranscriptForm
 from gptcli.types.models import AdapterRef
+from gptcli.types.samplers import samplers
 from gptcli.types.sampling import NUMBERS, SamplingWish
 
 _NAMES = ("user_name", "assistant_name")
 _FORM = frozenset(("chat_template", "transcript", *_NAMES))
+#: What of the sampler is a list of texts, and how each is checked.
+_LISTS: dict[str, Callable[[str], str]] = {
+    "samplers": lambda text: samplers(text)[0],
+    "dry_sequence_breakers": lambda text: _filled(text),
+    "ban": lambda text: _filled(text),
+}
 
 
 def settings_of(
@@ -50,6 +59,7 @@ def settings_of(
     found["on_overflow"] = OVERFLOWS[request.drop_oldest]
     if sampling.logit_bias:
         found["logit_bias"] = [f"{token}={bias!r}" for token, bias in sampling.logit_bias]
+    found |= {name: list(said) for name in _LISTS if (said := getattr(sampling, name))}
     if request.stop:
         found["stop"] = list(request.stop)
     if form.transcript is not None:
@@ -77,6 +87,10 @@ def restored(request: ChatRequest, session: Session, said: Collection[str]) -> C
     biases = kept.each("logit_bias", lambda text: config.check(SamplingWish, "logit_bias", text))
     if biases is not None:
         sampling["logit_bias"] = biases
+    for name, check in _LISTS.items():
+        said_before = kept.each(name, check)
+        if said_before is not None:
+            sampling[name] = said_before
     stops, limit = kept.each("stop", _filled), kept.get("max_new_tokens", _limit)
     budget = kept.get("think_budget", _count)
     seed, overflow = kept.number("seed"), kept.get("on_overflow", _overflow)

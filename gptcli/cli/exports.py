@@ -98,12 +98,17 @@ class Exports:
         if str(path) == _STDOUT:
             self._environment.data().write_bytes(data)
             return
-        if path.exists() and not path.is_file():
-            # A device or a pipe has no neighbour to be renamed from.
-            _write_into(path, data)
-        else:
-            _replace(path, data)
+        write(path, data)
         messages.info(f"wrote {path} ({units.size(len(data))})")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make a file of data. Raises ResourceError."""
+    if path.exists() and not path.is_file():
+        # A device or a pipe has no neighbour to be renamed from.
+        _write_into(path, data)
+    else:
+        _replace(path, data)
 
 
 def _write_into(path: Path, data: bytes) -> None:

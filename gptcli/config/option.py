@@ -29,7 +29,8 @@ class Option:
     the same today, of which what is stored counts less than this flag; argument: it stands without
     a flag; act: called as soon as the flag is met, before all others, with what the command line
     knows of the command; secret: the value is read from the file that the flag names, or from
-    stdin for -, and is never shown; stdin: so it is with -, of which a command line can have one.
+    stdin for -, and is never shown; stdin: so it is with -, of which a command line can have one;
+    in_file: in place of NAME=VALUE a JSON file may be named, which holds many.
     """
 
     help: str
@@ -48,6 +49,7 @@ class Option:
     act: Callable[[Any], None] | None = None
     secret: bool = False
     stdin: bool = False
+    in_file: bool = False
 
 
 def option(default: Any, text: str, *names: str, **more: Any) -> Any:

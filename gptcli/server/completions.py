@@ -31,6 +31,8 @@ async def completions(request: HttpRequest) -> Response:
     echo = fields.flag("echo")
     # vLLM's word for it.
     by_id = fields.flag("return_tokens_as_token_ids")
+    if echo and first.suffix is not None:
+        raise fields.invalid("echo", "cannot be combined with suffix")
     how = sending(fields, asked.seed)
     fields.done()
     questions = [

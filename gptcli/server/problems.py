@@ -24,7 +24,7 @@ from gptcli.server.desk import BrokenError, BusyError
 #: Seconds after which a client may try again where all places are taken.
 RETRY_AFTER = 2
 #: Stages of the sampler that can spoil what the model said, by what the request asks of them.
-_STAGES = {"repeat-penalty": "repeat_penalty", "logit-bias": "logit_bias"}
+_STAGES = {"repeat-penalty": "repeat_penalty", "logit-bias": "logit_bias", "dry": "dry_base"}
 #: Fields that have another name than the flag.
 _FIELDS = {
     "samples": "n",

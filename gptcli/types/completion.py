@@ -142,6 +142,7 @@ class Request(Question[Iterator[Event]]):
     logprobs: None for none, else how many alternatives to give beside each drawn token.
     prompt_logprobs: the same of each token of the prompt, in pieces before the first chunk.
     ids: the prompt in tokens, instead of a text.
+    suffix: what comes after the text that is written, which then stands between it and the prompt.
     special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
     heal: where the prompt ends within a token, go back to where that begins (see text.healing).
     fail_below: end a completion, without the token, where the raw probability of the one that was
@@ -162,3 +163,4 @@ class Request(Question[Iterator[Event]]):
     fail_below: float | None = None
     prompt_logprobs: int | None = None
     ids: tuple[int, ...] | None = None
+    suffix: str | None = None

@@ -1,53 +1,16 @@
-"""How the next token is drawn from the logits."""
+"""How a user wants the next token to be drawn from the logits."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import fields
 
-from gptcli.config import MOST, Limit, number_of, option
+from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
-from gptcli.types.rules import NO_RULES, Rules
+from gptcli.types.samplers import DEFAULT_ORDER, bias, filled, samplers
+from gptcli.types.settled_sampling import Sampling
 
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is drawn from the logits. The defaults of each field leave them alone.
-
-    temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 are off; repeat_penalty divides positive
-    and multiplies negative logits of tokens already seen (1 is off), presence_penalty and
-    frequency_penalty are subtracted once, or once per occurrence, for tokens already generated.
-    logit_bias pairs a token id with a number that is added to its logit. repeat_last: the repeat
-    penalty is for so many of the tokens generated last, 0 for all and the prompt's. rules: those of
-    the model's own files.
-    """
-
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    logit_bias: tuple[tuple[int, float], ...] = ()
-    repeat_last: int = 0
-    rules: Rules = NO_RULES
-
-
-def _bias(text: str) -> tuple[str, float]:
-    # From the right: a token's text may hold an = itself.
-    token, equals, amount = text.rpartition("=")
-    try:
-        if not (token and equals):
-            raise ValueError
-        bias = number_of(amount)
-        token.encode()
-        # Beyond what float32 logits can take; -inf forbids the token.
-        if not (bias == float("-inf") or abs(bias) <= 1e30):
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"must be TOKEN=NUMBER, not {text!r}") from None
-    return token, bias
+__all__ = ["LISTS", "NUMBERS", "USUAL", "Sampling", "SamplingWish", "seed_of"]
 
 
 _PANEL = "Sampling"
@@ -124,12 +87,130 @@ class SamplingWish:
         limit=Limit(-100, 100),
         setting=True,
     )
+    dry_multiplier: float | None = option(
+        None,
+        "Subtract X × BASE to the power of (length − allowed length) from the logit of a token that"
+        " would repeat a sequence of that length (DRY); 0 is off, 0.8 a usual value.",
+        metavar="X",
+        panel=_PANEL,
+        limit=Limit(0),
+        setting=True,
+    )
+    dry_base: float | None = option(
+        None,
+        "By how much DRY grows with each token of a sequence. Default: 1.75.",
+        metavar="BASE",
+        panel=_PANEL,
+        limit=Limit(1),
+        setting=True,
+    )
+    dry_allowed_length: int | None = option(
+        None,
+        "Sequences up to N tokens may be repeated under DRY. Default: 2.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(0, MOST),
+        setting=True,
+    )
+    dry_penalty_last_n: int | None = option(
+        None,
+        "DRY looks at the last N tokens, those of the prompt too; 0 is off. Default: 64.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(0, MOST),
+        setting=True,
+    )
+    dry_sequence_breakers: tuple[str, ...] = option(
+        (),
+        "DRY sees no sequence across this text; none leaves out the usual ones, which are a line's"
+        " end, a colon, a quote and a star. Repeatable.",
+        "--dry-sequence-breaker",
+        metavar="TEXT",
+        panel=_PANEL,
+        parse=filled,
+    )
+    top_n_sigma: float | None = option(
+        None,
+        "Draw from tokens whose logit is at most N standard deviations of all below the best one;"
+        " 0 is off.",
+        metavar="N",
+        panel=_PANEL,
+        limit=Limit(-1),
+        setting=True,
+    )
+    typical_p: float | None = option(
+        None,
+        "Draw from the tokens that are as surprising as the model expects, the fewest whose"
+        " probabilities reach P; 1 is off.",
+        *("--typical-p", "--typical"),
+        metavar="P",
+        panel=_PANEL,
+        limit=Limit(0, 1, above=True),
+        setting=True,
+    )
+    xtc_probability: float | None = option(
+        None,
+        "Leave out, with this probability at each token, all of those above --xtc-threshold but the"
+        " least likely (XTC); 0 is off.",
+        metavar="P",
+        panel=_PANEL,
+        limit=Limit(0, 1),
+        setting=True,
+    )
+    xtc_threshold: float | None = option(
+        None,
+        "How probable a token has to be for XTC to leave it out; above 0.5 there is never one that"
+        " could be. Default: 0.1.",
+        metavar="P",
+        panel=_PANEL,
+        limit=Limit(0, 1),
+        setting=True,
+    )
+    dynatemp_range: float | None = option(
+        None,
+        "A temperature from --temperature less X to it and X more, the higher the less sure the"
+        " model is; 0 is off.",
+        metavar="X",
+        panel=_PANEL,
+        limit=Limit(0),
+        setting=True,
+    )
+    dynatemp_exponent: float | None = option(
+        None,
+        "The power of the entropy's share by which the dynamic temperature rises. Default: 1.",
+        *("--dynatemp-exponent", "--dynatemp-exp"),
+        metavar="X",
+        panel=_PANEL,
+        limit=Limit(0),
+        setting=True,
+    )
+    samplers: tuple[str, ...] = option(
+        (),
+        "The samplers that are used, in this order. Default:"
+        f" {';'.join(DEFAULT_ORDER)}, with the temperature at the end where it is dynamic. Rules of"
+        " the model's own and biases come before, or behind penalties that stand first.",
+        metavar="NAME;…",
+        panel=_PANEL,
+        parse=samplers,
+        joined=True,
+        setting=True,
+    )
+    ban: tuple[str, ...] = option(
+        (),
+        "This text never comes: where it would be whole, what was drawn is taken back to the token"
+        " that it began in, and another is drawn there. Repeatable.",
+        metavar="TEXT",
+        panel=_PANEL,
+        parse=filled,
+    )
     logit_bias: tuple[tuple[str, float], ...] = option(
         (),
-        "Add BIAS to the logit of a token, named by id or text; -inf forbids it. Repeatable.",
-        metavar="TOKEN=BIAS",
+        "Add BIAS to the logit of a token, named by id or text; -inf forbids it. Or a JSON file of"
+        ' such pairs, {"TOKEN": BIAS}. Repeatable.',
+        metavar="TOKEN=BIAS|FILE",
         panel=_PANEL,
-        parse=_bias,
+        parse=bias,
+        in_file=True,
     )
     seed: int | None = option(
         None,
@@ -143,8 +224,20 @@ class SamplingWish:
     )
 
 
+#: What of a wish is a list of words, by the field, and its flag.
+LISTS = {
+    "samplers": "--samplers",
+    "dry_sequence_breakers": "--dry-sequence-breaker",
+    "ban": "--ban",
+}
+_NO_NUMBERS = ("logit_bias", "seed", *LISTS)
 #: The numbers of a wish that hold for every text, so that a conversation keeps them.
-NUMBERS = tuple(f.name for f in fields(SamplingWish) if f.name not in ("logit_bias", "seed"))
+NUMBERS = tuple(f.name for f in fields(SamplingWish) if f.name not in _NO_NUMBERS)
+#: Those of them that everybody knows, and that are told also where nothing was said of them.
+USUAL = (
+    *("temperature", "top_k", "top_p", "min_p", "repeat_penalty"),
+    *("presence_penalty", "frequency_penalty"),
+)
 
 
 def seed_of(wish: SamplingWish) -> int:

@@ -22,7 +22,7 @@ from gptcli.types.compute import Compute
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
 from gptcli.types.rules import NO_RULES
-from gptcli.types.sampling import SamplingWish
+from gptcli.types.sampling import Sampling, SamplingWish
 
 GREEDY = {"do_sample": False}
 
@@ -76,11 +76,11 @@ def test_what_is_off_is_no_rule(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("typical_p", 0.9), ("num_beams", 4), ("guidance_scale", 1.5), ("penalty_alpha", 0.6)),
+        *(("top_h", 0.9), ("num_beams", 4), ("guidance_scale", 1.5), ("penalty_alpha", 0.6)),
         *(("forced_eos_token_id", 2), ("forced_bos_token_id", 0), ("token_healing", True)),
         *(("epsilon_cutoff", 3e-4), ("eta_cutoff", 3e-4), ("dola_layers", "high")),
         *(("constraints", [{}]), ("encoder_no_repeat_ngram_size", 2), ("num_beams", True)),
-        *(("xtc_probability", 0.5), ("mirostat", 2)),
+        ("mirostat", 2),
     ],
 )
 def test_what_is_not_done_is_refused_by_name(tmp_path, name, value):
@@ -89,7 +89,7 @@ def test_what_is_not_done_is_refused_by_name(tmp_path, name, value):
         reader(tmp_path, **{name: value}).rules(frozenset(), 100)
 
 
-@pytest.mark.parametrize("name", ["typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"])
+@pytest.mark.parametrize("name", ["epsilon_cutoff", "eta_cutoff", "top_h"])
 def test_filters_of_the_draw_say_nothing_where_nothing_is_drawn(tmp_path, name):
     """Catches a model that --temperature 0 cannot use, for a filter that has no effect there."""
     found = reader(tmp_path, do_sample=True, **{name: 0.5})
@@ -102,6 +102,41 @@ def test_contrastive_search_is_one_in_place_of_greedy_search(tmp_path):
     """Catches a model that is refused for a number that transformers does not look at either."""
     found = reader(tmp_path, do_sample=True, penalty_alpha=0.6, top_k=4)
     assert found.rules(frozenset(), 100) == NO_RULES
+
+
+def test_what_llama_cpp_has_too_is_obeyed(directory):
+    """Catches a setting of the file's that is left out, and one that is off and still keeps our own
+    defaults away.
+    """
+    path = directory / "generation_config.json"
+    path.write_text(json.dumps({"typical_p": 1.0, "xtc_probability": 0, "xtc_threshold": 0.2}))
+    off = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    assert off.sampling(SamplingWish()) == replace(
+        Sampling(temperature=0.8, min_p=0.05, repeat_penalty=1.05, repeat_last=256),
+        xtc_threshold=0.2,
+    )
+    path.write_text(json.dumps({"typical_p": 0.9, "xtc_probability": 0.5}))
+    model = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    found = model.sampling(SamplingWish(xtc_probability=0.25))
+    assert found == Sampling(temperature=0.8, typical_p=0.9, xtc_probability=0.25)
+    path.write_text(json.dumps({"xtc_probability": 2}))
+    wrong = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    with pytest.raises(ModelError, match="xtc_probability"):
+        wrong.sampling(SamplingWish())
+
+
+def test_samplers_that_are_not_named_are_off(directory):
+    """Catches a default that filters though --samplers leaves it out, and dry without breakers."""
+    model = OpenModel(ModelDir("m", directory, "test"), Compute(device="cpu"))
+    wish = SamplingWish(samplers=("top_k", "dry"), top_k=5, top_p=0.5, dry_multiplier=0.8)
+    found = model.sampling(wish)
+    order = ("top_k", "dry")
+    expected = Sampling(temperature=1.0, top_k=5, dry_multiplier=0.8, samplers=order)
+    assert found.told == expected and found.dry_breaks
+    bare = model.sampling(replace(wish, dry_sequence_breakers=("none",)))
+    assert bare == replace(expected, dry_sequence_breakers=())
+    greedy = model.sampling(SamplingWish(samplers=("top_k",), temperature=0))
+    assert greedy == Sampling(temperature=0, samplers=("top_k",))
 
 
 def test_top_k_of_minus_one_is_off(tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gptcli.engine import arrays
-from gptcli.engine.asking import drawing, sampling
+from gptcli.engine.asking import drawing, filters, sampling
 from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
 from gptcli.engine.asking.draws import logprobs_of, only
 from gptcli.engine.asking.history import History
@@ -122,7 +122,7 @@ def test_top_p(rows, p):
     ours, theirs = both(rows)
     mass = arrays.top(theirs, 12).double().softmax(-1).cumsum(-1)
     assume(bool(((mass - p).abs() > 1e-5).all()))
-    assert sampling.top_p(ours, p).tolist() == sampling.top_p(theirs, p).tolist()
+    assert filters.top_p(ours, p).tolist() == filters.top_p(theirs, p).tolist()
 
 
 @quick

@@ -114,6 +114,36 @@ def test_a_refusal_names_the_field_and_is_that_of_a_row_as_well(path, body, name
     assert (caught.value.reason, caught.value.hint) == (f'"{name}": {error.reason}', error.hint)
 
 
+def test_the_samplers_of_llama_cpp():
+    """Catches a field of llama-server's that is read otherwise, or left out."""
+    body = {
+        "prompt": "a",
+        "dry_multiplier": 0.8,
+        "dry_base": 2,
+        "dry_allowed_length": 3,
+        "dry_penalty_last_n": 9,
+        "dry_sequence_breakers": [],
+        "xtc_probability": 0.5,
+        "xtc_threshold": 0.2,
+        "typical_p": 0.9,
+        "top_n_sigma": -1,
+        "dynatemp_range": 0.5,
+        "dynatemp_exponent": 2,
+        "samplers": ["dry", "typ_p", "temperature"],
+    }
+    fields = Fields(body)
+    (found,) = completions(fields).questions
+    fields.done()
+    lists = {"samplers": ("dry", "typ_p", "temperature"), "dry_sequence_breakers": ("none",)}
+    del body["prompt"]
+    assert found.sampling == SamplingWish(**{**body, **lists})
+    (letters,) = completions(Fields({"prompt": "a", "samplers": "dyt"})).questions
+    assert letters.sampling.samplers == lists["samplers"]
+    texts = {"prompt": "a", "dry_sequence_breakers": ["x", "yz"]}
+    (some,) = completions(Fields(texts)).questions
+    assert some.sampling.dry_sequence_breakers == ("x", "yz")
+
+
 def test_fields_are_known_by_being_taken():
     """Catches a name that is proposed although nobody takes it, and pages of a stranger's."""
     fields = Fields({"aaa": 1, "n" * 5000: 1, "user": "u", "metadata": None}, hint="none")

@@ -16,6 +16,7 @@ from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.backends.local.thoughts import Thinking
 from gptcli.errors import InputError
+from gptcli.text.banned import banned
 from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
 from gptcli.types.completion import (
@@ -39,7 +40,9 @@ def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
     from gptcli.engine.asking.prefix import PrefixCache
 
-    prefix = PrefixCache(model.runner, comes_back=False, kept=model.prompts)
+    # What may be taken back of a text is worth places to go back to.
+    goes_back = bool(request.sampling.ban)
+    prefix = PrefixCache(model.runner, comes_back=goes_back, kept=model.prompts)
     events: Iterator[Event] = unpaused(Completion(model, request, alone(prefix)).events())
     yield from kept_behind(prefix, events)
 
@@ -64,6 +67,8 @@ class Completion:
         self.model = model
         self.runner = model.runner
         self.tokenizer = model.tokenizer
+        if request.suffix is not None:
+            ends = model.middle.ends.union(ends)
         self.sampling = model.sampling(request.sampling, ends)
         self.end_ids = model.defaults.end_ids | frozenset(ends)
         self.prompt = self._ids()
@@ -73,7 +78,7 @@ class Completion:
         self.limit = room if wanted is None else min(wanted, room)
         # "Until the context is full" is not cut short, unless it is full before anything is drawn.
         self.cut_short = room == 0 if wanted is None else wanted > room
-        self._check_memory()
+        memory.check_samples(self.runner, len(self.prompt), self.limit, request.samples)
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
         stops = (*request.stop, *model.defaults.stops)
@@ -100,6 +105,9 @@ class Completion:
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
             forced=self._forced,
+            ban=banned(
+                self.sampling.banned, self._visible_bytes, skip=len(healing.taken) if healing else 0
+            ),
         )
         prompt = self.prompt if healing is None else healing.ids
         drawing = self._begin(prompt, draws, self.request.samples)
@@ -132,7 +140,7 @@ class Completion:
             dtype=self.model.source.dtype,
             seed=self.request.seed,
             samples=self.request.samples,
-            sampling=self.sampling,
+            sampling=self.sampling.told,
             prompt_seconds=first - start,
             decode_seconds=last - first,
             peak_memory=memory.peak_bytes(self.runner.facts.device),
@@ -147,6 +155,8 @@ class Completion:
     def _ids(self) -> list[int]:
         """The prompt in tokens. Raises as `OpenModel.encode` does."""
         request, model = self.request, self.model
+        if request.suffix is not None:
+            return model.encode_around(request.prompt, request.suffix, special=request.special)
         if request.ids is None:
             return model.encode(request.prompt, special=request.special)
         if not request.ids:
@@ -154,17 +164,6 @@ class Completion:
         model.check_vocabulary(request.ids, "prompt")
         model.check_length(len(request.ids))
         return list(request.ids)
-
-    def _check_memory(self) -> None:
-        """Raise ResourceError where the samples' KV caches cannot fit, before any is made."""
-        from gptcli.engine.state.model_state import GROWTH
-
-        tokens = min(len(self.prompt) + self.limit, self.runner.limit)
-        # A first step of the cache at the least: most texts end long before their limit.
-        tokens = min(tokens, len(self.prompt) + GROWTH)
-        facts, samples = self.runner.facts, self.request.samples
-        needed = self.runner.spec.cache_bytes(tokens, facts.itemsize, samples)
-        memory.check("--samples", f"{samples} at once need", needed, facts.device)
 
     def _healing(self) -> Healing | None:
         """What to take back of the prompt, None for nothing."""
@@ -199,8 +198,7 @@ class Completion:
         if drawn.ends:
             ending = infos[0] if infos else None
             return replace(self._last(sample, drawn.sample, "stop"), ending=ending)
-        visible = self.tokenizer.bytes_of if self.request.special else self.tokenizer.said_by
-        data, before = visible(drawn.id), sample.fed
+        data, before = self._visible_bytes(drawn.id), sample.fed
         text = sample.feed(drawn.id, data)
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
@@ -227,6 +225,10 @@ class Completion:
         self.uncertain.append(found)
         return True
 
+    def _visible_bytes(self, token: int) -> bytes:
+        special = self.request.special
+        return self.tokenizer.bytes_of(token) if special else self.tokenizer.said_by(token)
+
     def _read(self, read: Read) -> PromptToken:
         data = self.tokenizer.bytes_of(read.id)
         top = tuple(self._info(each.id, each.logprob) for each in read.top)
@@ -238,7 +240,7 @@ class Completion:
 
     def _prompt_notices(self) -> Iterator[Notice]:
         yield from self.model.defaults.notices()
-        if self.healing is None:
+        if self.healing is None and self.request.suffix is None:
             advice = "try without it" if self.request.heal else "try without it, or with --heal"
             yield from stray_space(self.tokenizer, self.request.prompt, advice)
         if not self.request.special:
@@ -247,7 +249,8 @@ class Completion:
     def _closing_notices(self) -> Iterator[Notice]:
         if silent := [sample for sample in self.samples if sample.only_thought]:
             yield nothing_said(silent[0].tokens, cut=silent[0].finish_reason == "length")
-        texts = [] if self.healing else [sample.text for sample in self.samples]
+        mended = self.healing or self.request.suffix is not None
+        texts = [] if mended else [sample.text for sample in self.samples]
         if any(splits_token(self.tokenizer, self.request.prompt, text) for text in texts):
             advice = "a whole word is continued better"
             advice += "" if self.request.heal else ", and --heal mends it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from gptcli.backends.local.generation_config import GenerationConfig, ids_in
 from gptcli.backends.local.generation_fields import SAMPLING
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.errors import InputError
+from gptcli.text.breakers import Breaks, breaks
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.text.turn_ends import turn_ends
 from gptcli.types.events import Notice
-from gptcli.types.sampling import Sampling, SamplingWish
+from gptcli.types.samplers import NO_BREAKERS, OFF
+from gptcli.types.sampling import NUMBERS, Sampling, SamplingWish
 
 #: Where neither the user nor the model says anything. The low min-p takes away the tail of rare
 #: tokens, with which a small model loses its thread.
@@ -23,7 +26,9 @@ DEFAULT_MIN_P = 0.05
 #: How gently what was generated lately is kept from coming again and again.
 DEFAULT_REPEAT_PENALTY, DEFAULT_REPEAT_LAST = 1.05, 256
 #: What a user can say about repeating, each of which takes the place of the gentle default.
-_REPEATING = ("repeat_penalty", "presence_penalty", "frequency_penalty")
+_REPEATING = ("repeat_penalty", "presence_penalty", "frequency_penalty", "dry_multiplier")
+#: Sets of sequence breakers that are remembered: a server is asked for many.
+_KEPT_BREAKS = 8
 
 
 class ModelDefaults:
@@ -32,6 +37,7 @@ class ModelDefaults:
     def __init__(self, directory: Path, config: ConfigFields, tokenizer: Tokenizer) -> None:
         self._generation = GenerationConfig(directory, config)
         self._config, self._tokenizer = config, tokenizer
+        self._found_breaks: dict[tuple[str, ...], Breaks] = {}
 
     def notices(self) -> Iterator[Notice]:
         """What the files say that is not known here."""
@@ -52,14 +58,12 @@ class ModelDefaults:
             for theirs, ours in SAMPLING.items()
             if getattr(wish, ours) is None
         }
-        silent = all(self._generation.get(theirs) is None for theirs in SAMPLING)
+        silent = not any(map(self._generation.speaks, SAMPLING))
         if self._generation.get("do_sample") is False:
             found["temperature"] = 0
         elif silent:
             found["min_p"] = DEFAULT_MIN_P
-        for name in (*SAMPLING.values(), *_REPEATING[1:]):
-            if getattr(wish, name) is not None:
-                found[name] = getattr(wish, name)
+        found |= {name: getattr(wish, name) for name in NUMBERS if getattr(wish, name) is not None}
         known: dict[str, Any] = {name: value for name, value in found.items() if value is not None}
         known.setdefault("temperature", DEFAULT_TEMPERATURE)
         if silent and known["temperature"] != 0 and not known.keys() & set(_REPEATING):
@@ -70,7 +74,23 @@ class ModelDefaults:
         all_ends, greedy = self.end_ids | frozenset(ends), known["temperature"] == 0
         chosen = wish.temperature is not None
         rules = self._generation.rules(all_ends, vocab, greedy=greedy, chosen=chosen)
-        return Sampling(logit_bias=biases, rules=rules, **known)
+        if wish.dry_sequence_breakers:
+            said = wish.dry_sequence_breakers
+            known["dry_sequence_breakers"] = () if said == NO_BREAKERS else said
+        settled = Sampling(logit_bias=biases, rules=rules, banned=wish.ban, **known)
+        if wish.samplers:
+            settled = replace(settled, samplers=wish.samplers, **_off(settled, wish.samplers))
+        if not settled.dry:
+            return settled
+        return replace(settled, dry_breaks=self._breaks(settled.dry_sequence_breakers, vocab))
+
+    def _breaks(self, texts: tuple[str, ...], vocab: int) -> Breaks:
+        """The breakers in ids, found once: every token is looked at."""
+        if texts not in self._found_breaks:
+            if len(self._found_breaks) >= _KEPT_BREAKS:
+                self._found_breaks.clear()
+            self._found_breaks[texts] = breaks(self._tokenizer, texts, vocab)
+        return self._found_breaks[texts]
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -88,6 +108,16 @@ class ModelDefaults:
         end = self._tokenizer.id_of(self._tokenizer.end_text)
         found = next(filter(None, named), [] if end is None else [end])
         return frozenset(found) | turn_ends(self._tokenizer)
+
+
+def _off(settled: Sampling, used: Collection[str]) -> dict[str, Any]:
+    """What turns off the samplers that are not used; the most probable token stays what it is."""
+    found: dict[str, Any] = {}
+    for name in OFF.keys() - set(used):
+        found |= OFF[name]
+    if settled.temperature == 0:
+        found.pop("temperature", None)
+    return found
 
 
 def _token_id(name: str, tokenizer: Tokenizer, vocab: int) -> int:

@@ -17,6 +17,7 @@ from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
+from gptcli.text.banned import banned
 from gptcli.types.chat import ChatDocument
 from gptcli.types.drafts import Drafts
 from gptcli.types.few_shot import (
@@ -116,7 +117,7 @@ class FewShot:
             device=self._model.source.device,
             dtype=self._model.source.dtype,
             seed=seed,
-            sampling=self._sampling,
+            sampling=self._sampling.told,
             adapters=self._model.adapters,
             activations=self._model.source.activations,
             drafts=self._drafts,
@@ -211,6 +212,7 @@ class FewShot:
             end_ids=frozenset(self._prompts.ends),
             seed=seed + batch[0].index,
             drafts=self._model.drafts,
+            ban=banned(self._sampling.banned, self._model.tokenizer.said_by),
         )
         drawing: Drawing
         if beside is None:

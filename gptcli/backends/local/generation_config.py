@@ -9,6 +9,7 @@ from typing import Any
 
 from gptcli.backends.local.generation_fields import (
     FILTERS,
+    IDLE,
     LEFT_OUT,
     OTHERS,
     REFUSED,
@@ -69,6 +70,12 @@ class GenerationConfig:
         if reason:
             raise self._rules.bad(theirs, reason)
         return int(value) if ours in WHOLE else value
+
+    def speaks(self, theirs: str) -> bool:
+        """Whether a setting of the sampler is said that changes anything."""
+        value = self._values.get(theirs)
+        idle = theirs in IDLE and IDLE[theirs] in (None, value)
+        return value is not None and not idle
 
     def end_ids(self) -> list[int]:
         """The tokens that end a text; none where it does not say."""

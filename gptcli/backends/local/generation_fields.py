@@ -13,8 +13,14 @@ SAMPLING = {
     "top_p": "top_p",
     "min_p": "min_p",
     "repetition_penalty": "repeat_penalty",
+    "typical_p": "typical_p",
+    # Of llama.cpp's own, which its converter takes from here, and a GGUF file brings.
+    "xtc_probability": "xtc_probability",
+    "xtc_threshold": "xtc_threshold",
 }
 WHOLE = {"top_k"}
+#: With this value they say nothing; None: whatever it is, it says nothing by itself.
+IDLE = {"typical_p": 1, "xtc_probability": 0, "xtc_threshold": None}
 #: Rules for drawing that only a model's files make.
 RULES = (
     *("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias"),
@@ -24,7 +30,6 @@ RULES = (
 OTHERS = ("do_sample", "eos_token_id", "stop_strings")
 #: What would change the text, and is not done here; with these values it changes nothing.
 REFUSED: dict[str, tuple[object, ...]] = {
-    "typical_p": (1,),
     "epsilon_cutoff": (0,),
     "eta_cutoff": (0,),
     "top_h": (1,),
@@ -42,15 +47,14 @@ REFUSED: dict[str, tuple[object, ...]] = {
     "encoder_no_repeat_ngram_size": (0,),
     "watermarking_config": ({},),
     "token_healing": (False,),
-    # Of llama.cpp's own, which its converter takes from here, and a GGUF file brings.
-    "xtc_probability": (0,),
+    # Of llama.cpp's own, as above.
     "mirostat": (0,),
 }
 #: Of those, what only filters the draw: where the most probable token is taken it has no effect.
-FILTERS = frozenset(("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"))
+FILTERS = frozenset(("epsilon_cutoff", "eta_cutoff", "top_h"))
 #: Of those, ways to find the next tokens, in place of which a user can name another.
 WAYS = FILTERS | {"num_beams", "num_beam_groups", "diversity_penalty", "penalty_alpha"}
-WAYS |= {"dola_layers", "mirostat", "xtc_probability"}
+WAYS |= {"dola_layers", "mirostat"}
 #: How long, how fast and in which form: for whoever calls, and -n says how long here.
 LEFT_OUT = frozenset(
     (
@@ -69,6 +73,6 @@ LEFT_OUT = frozenset(
         *("assistant_token_id", "sep_token_id", "cls_token_id", "unk_token_id"),
         *("mask_token_id", "generation_kwargs"),
         # What these ask for is refused above, where it is on.
-        *("xtc_threshold", "mirostat_tau", "mirostat_eta"),
+        *("mirostat_tau", "mirostat_eta"),
     )
 )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gptcli.engine.host.memory import available_bytes
 from gptcli.errors import ResourceError
 from gptcli.units import size
 
-__all__ = ["available_bytes", "check", "peak_bytes"]
+if TYPE_CHECKING:
+    from gptcli.engine.runner import Runner
+
+__all__ = ["available_bytes", "check", "check_samples", "peak_bytes"]
 
 
 def check(subject: str, needs: str, needed: int, device: str) -> None:
@@ -22,6 +26,19 @@ def check(subject: str, needs: str, needed: int, device: str) -> None:
     if available is not None and needed > available:
         reason = f"{needs} {size(needed)} of memory, {size(available)} are free"
         raise ResourceError(subject, reason)
+
+
+def check_samples(runner: Runner, prompt: int, more: int, samples: int) -> None:
+    """Raise ResourceError where the samples' KV caches cannot fit, before any is made.
+
+    They are of a prompt of so many tokens, and at most so many more.
+    """
+    from gptcli.engine.state.model_state import GROWTH
+
+    # A first step of the cache at the least: most texts end long before their limit.
+    tokens = min(prompt + min(more, GROWTH), runner.limit)
+    needed = runner.spec.cache_bytes(tokens, runner.facts.itemsize, samples)
+    check("--samples", f"{samples} at once need", needed, runner.facts.device)
 
 
 def peak_bytes(device: str) -> int | None:

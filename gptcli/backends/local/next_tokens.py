@@ -128,7 +128,7 @@ class LocalWalk:
             prompt=self._request.prompt,
             prompt_tokens=len(self._history.prompt),
             vocabulary=len(order),
-            sampling=self._sampling,
+            sampling=self._sampling.told,
             stages=tuple(stage.name for stage in stages),
             candidates=tuple(self._candidates(best, columns)),
             raw=_spread(raw.logits),
@@ -140,9 +140,10 @@ class LocalWalk:
 
     def draw(self) -> Candidate:
         """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
-        from gptcli.engine.asking.drawing import draw
+        from gptcli.engine.asking.drawing import next_ids
 
-        (token,) = draw(self._here()[-1].logits[None], self._generators)
+        raw = self._here()[0].logits[None]
+        (token,) = next_ids(raw, self._sampling, [self._history], self._generators)
         return self._candidates([token])[0]
 
     def take(self, token: int | None) -> None:

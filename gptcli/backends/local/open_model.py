@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptcli.backends.local import calibration
 from gptcli.backends.local.defaults import ModelDefaults
-from gptcli.errors import ContextError, InputError, ModelError
+from gptcli.errors import ContextError, InputError, ModelError, UsageError
 from gptcli.text.healing import TokenIndex
+from gptcli.text.middle import Middle, middle_of
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.models import ModelDir
@@ -135,6 +136,14 @@ class OpenModel:
         special = self.tokenizer.is_special
         return TokenIndex((i, data) for i, data in enumerate(self.vocabulary) if not special(i))
 
+    @cached_property
+    def middle(self) -> Middle:
+        """The marks for filling in the middle. Raises UsageError where the vocabulary has none."""
+        found = middle_of(self.tokenizer)
+        if found is None:
+            raise UsageError("--suffix", f"the vocabulary of {self.name} has no marks for it")
+        return found
+
     def sampling(self, wish: SamplingWish, ends: Collection[int] = ()) -> Sampling:
         """The wish, its gaps filled by the model's own settings and our defaults.
 
@@ -164,6 +173,13 @@ class OpenModel:
         """The ids of a text that stands somewhere in a document; it may be empty."""
         ids = self.tokenizer.encode(text, special=special)
         self.check_ids(ids, subject)
+        return ids
+
+    def encode_around(self, before: str, after: str, *, special: bool = False) -> list[int]:
+        """The ids that what stands between two texts follows. Raises as `middle` and `encode`."""
+        ids = self.middle.ids(self.tokenizer, before, after, special=special)
+        self.check_ids(ids, "prompt")
+        self.check_length(len(ids))
         return ids
 
     def check_ids(self, ids: Sequence[int], subject: str = "text") -> None:

@@ -11,7 +11,8 @@ from gptcli.config import key_of
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Request
-from gptcli.types.sampling import NUMBERS, SamplingWish
+from gptcli.types.samplers import NO_BREAKERS
+from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 
 #: What forbids a token where a bias of minus infinity cannot be written.
 _FORBIDDEN = -100.0
@@ -32,6 +33,10 @@ def completion_body(model: RemoteModel, request: Request) -> dict[str, Any]:
         body["max_tokens"] = -1 if request.max_new_tokens is None else request.max_new_tokens
     if request.special and server.special:
         body[server.special] = True
+    if request.suffix is not None:
+        if not server.suffix:
+            raise model.refuse("--suffix", "fills nothing in between two texts")
+        body["suffix"] = request.suffix
     if request.logprobs is not None:
         check_rivals(model, "--logprobs", request.logprobs, server.logprobs)
         body["logprobs"] = max(request.logprobs, 1)
@@ -125,6 +130,13 @@ def sampling_fields(model: RemoteModel, wish: SamplingWish) -> dict[str, Any]:
         if name not in server.sampling:
             raise model.refuse(f"--{key_of(name)}", "has no such setting")
         found[server.sampling[name]] = value
+    for name, flag in LISTS.items():
+        said = getattr(wish, name)
+        if not said:
+            continue
+        if name not in server.sampling:
+            raise model.refuse(flag, "has no such setting")
+        found[server.sampling[name]] = [] if said == NO_BREAKERS else list(said)
     if wish.logit_bias:
         if not server.bias:
             raise model.refuse("--logit-bias", "has no such setting")

@@ -15,7 +15,7 @@ from gptcli.config import key_of
 from gptcli.types.completion import TokenInfo
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Candidate, Distribution, NextTokensRequest
-from gptcli.types.sampling import NUMBERS, SamplingWish
+from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 from gptcli.types.token import Token
 
 _OWN = "tells the model's own probabilities, before any sampler"
@@ -101,6 +101,9 @@ def _refuse_sampler(model: RemoteModel, request: NextTokensRequest) -> None:
     for name in NUMBERS:
         if getattr(wish, name) is not None:
             raise model.refuse(f"--{key_of(name)}", _OWN)
+    for name, flag in LISTS.items():
+        if getattr(wish, name):
+            raise model.refuse(flag, _OWN)
     if wish.logit_bias:
         raise model.refuse("--logit-bias", _OWN)
     if request.by_drawn:

@@ -18,6 +18,7 @@ class Server:
     title: for sentences. owner: what its list of models says who owns them. sampling: our settings
     and its fields for them; what is not there it would ignore. more: fields of every request.
     bias, samples: whether it takes `logit_bias` and `n`. completions: whether it continues texts.
+    suffix: whether it writes what stands between two.
     limit: its field for the most tokens of an answer in a chat. endless: how a text is asked for
     that goes on to its end: without a limit, by -1, or not at all. logprobs, chat_logprobs: of how
     many rivals it tells at most, 0 where it tells no log-probability at all. scores: how it is
@@ -38,6 +39,7 @@ class Server:
     bias: bool = True
     samples: bool = True
     completions: bool = True
+    suffix: bool = False
     limit: str = "max_tokens"
     endless: Literal["", "unsaid", "-1"] = ""
     logprobs: int = 5
@@ -58,11 +60,23 @@ def _with(**more: str) -> Mapping[str, str]:
     return MappingProxyType(_OPENAI | more)
 
 
+#: What llama.cpp's sampler has beside what all have, by its names, which are ours.
+_LLAMA_CPP = {
+    name: name
+    for name in (
+        *("top_k", "min_p", "repeat_penalty", "typical_p", "top_n_sigma", "xtc_probability"),
+        *("xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length"),
+        *("dry_penalty_last_n", "dry_sequence_breakers", "dynatemp_range", "dynatemp_exponent"),
+        "samplers",
+    )
+}
+
+
 #: By the name that a user's file may give them.
 SERVERS: Mapping[str, Server] = MappingProxyType(
     {
         # Known by its address. Its models answer in chats only, but for a few old ones.
-        "openai": Server("OpenAI", limit="max_completion_tokens", effort=True),
+        "openai": Server("OpenAI", suffix=True, limit="max_completion_tokens", effort=True),
         "vllm": Server(
             "vLLM",
             owner="vllm",
@@ -80,7 +94,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "llama-server": Server(
             "llama-server",
             owner="llamacpp",
-            sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
+            sampling=_with(**_LLAMA_CPP),
             endless="unsaid",
             logprobs=1000,
             chat_logprobs=1000,
@@ -94,6 +108,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "ollama": Server(
             "ollama",
             owner="library",
+            suffix=True,
             bias=False,
             samples=False,
             endless="unsaid",
@@ -113,7 +128,8 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "gptcli": Server(
             "gptcli serve",
             owner="gptcli",
-            sampling=_with(top_k="top_k", min_p="min_p", repeat_penalty="repeat_penalty"),
+            suffix=True,
+            sampling=_with(**_LLAMA_CPP, ban="ban"),
             endless="-1",
             logprobs=100,
             chat_logprobs=100,

@@ -10,9 +10,10 @@ from gptcli.backends import settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
+from gptcli.cli.answer_file import answer_in
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
-from gptcli.cli.flags.batch import Batch
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.groups import Given, but
@@ -93,7 +94,7 @@ def chat(
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
-    batch: Batch,
+    batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
         TextOutput,
         but(
@@ -126,7 +127,7 @@ def chat(
     )
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
-    if batch.wanted:
+    if batch.wanted_or_answer:
         from gptcli.cli.batching import running, texts
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
@@ -142,7 +143,7 @@ def chat(
     session = chatting.session
     said = given | settings.said_by_environment(environment)
     keeping = Keeping()
-    with closing(keeping):
+    with closing(keeping), answer_in(environment, batch.output):
         found = keeping.open(session) if session is not None else None
         if found is not None:
             request = restored(request, found, said)
@@ -156,8 +157,10 @@ def chat(
         talk = Talk(backend, request, model=compute.model, keeping=keeping, said=said)
         beside = thoughts(environment, thinking, output)
         if spoken is None:
-            if output.json or output.show_prompt:
-                raise UsageError("--json" if output.json else "--show-prompt", "needs a message")
+            flags = {"--json": output.json, "--show-prompt": output.show_prompt}
+            for flag, on in (flags | {"--output": batch.output is not None}).items():
+                if on:
+                    raise UsageError(flag, "needs a message")
             converse(environment, talk, backend, messages, beside, stats=output.stats)
         elif output.show_prompt:
             show_document(environment, talk, spoken, json=output.json, messages=messages)

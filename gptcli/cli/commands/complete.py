@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from gptcli.backends import settled
+from gptcli.cli.answer_file import answer_in
 from gptcli.cli.environment import Environment
-from gptcli.cli.flags.batch import Batch
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
-from gptcli.cli.flags.source import Source
+from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
@@ -60,6 +61,10 @@ EXAMPLES = (
         "A file of prompts, a result for each; after whatever stopped it, the same once more.",
         "gptcli complete --batch prompts.jsonl -o results.jsonl --resume",
     ),
+    (
+        "What stands between two texts, by a model that was taught to fill in.",
+        "gptcli complete -m coder --suffix '    return total' 'def add(numbers):'",
+    ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 
@@ -79,6 +84,12 @@ class Completing:
         False,
         'Where the prompt ends within a token ("The capital of Fran"), go back to where that begins'
         " and draw it anew to fit.",
+    )
+    suffix: str | None = option(
+        None,
+        "Write what stands between the prompt and this text, by a model that was taught to fill in"
+        " the middle.",
+        metavar="TEXT",
     )
     fail_below: float | None = option(
         None,
@@ -101,7 +112,7 @@ def complete(
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
-    batch: Batch,
+    batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
         TextOutput,
         but(
@@ -119,10 +130,12 @@ def complete(
     """
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
+    if completing.suffix is not None and completing.heal:
+        raise UsageError("--heal", "cannot be combined with --suffix")
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     request = Request(
-        prompt="" if batch.wanted else read_prompt(environment, source),
+        prompt="" if batch.wanted_or_answer else read_prompt(environment, source),
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -132,10 +145,11 @@ def complete(
         special=source.special,
         heal=completing.heal,
         fail_below=completing.fail_below,
+        suffix=None if completing.suffix is None else checked(completing.suffix, "--suffix"),
     )
     messages = output.messages(environment)
     compute = settled(compute)
-    if batch.wanted:
+    if batch.batch is not None:
         from gptcli.cli.batching import running, texts
 
         not_here = {"fail_below": completing.fail_below, "null": completing.null}
@@ -143,16 +157,17 @@ def complete(
         job = texts.completions(request, (generation, completing), compute, echo=completing.echo)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    begun = time.perf_counter()
-    backend = open_for(compute, messages, prompts=prompts)
-    ready = time.perf_counter() - begun
-    view = _view(environment, request, completing, output, compute.model)
-    events = chunks(backend.answer(request), messages)
-    usage = view.show(when_done(events) if output.waits else events)
-    if output.stats and usage is not None:
-        messages.report(stats_lines.lines(usage, ready))
-    if usage is not None and usage.uncertain:
-        raise _uncertain(request, usage.uncertain)
+    with answer_in(environment, batch.output):
+        begun = time.perf_counter()
+        backend = open_for(compute, messages, prompts=prompts)
+        ready = time.perf_counter() - begun
+        view = _view(environment, request, completing, output, compute.model)
+        events = chunks(backend.answer(request), messages)
+        usage = view.show(when_done(events) if output.waits else events)
+        if output.stats and usage is not None:
+            messages.report(stats_lines.lines(usage, ready))
+        if usage is not None and usage.uncertain:
+            raise _uncertain(request, usage.uncertain)
 
 
 def _view(

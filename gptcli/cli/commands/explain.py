@@ -102,7 +102,7 @@ def explain(
     ],
     inside: Inside,
     compute: Here,
-    sampling: Annotated[SamplingWish, but(temperature={"brief": ""})],
+    sampling: Annotated[SamplingWish, but(temperature={"brief": ""}, ban=None)],
     output: Annotated[
         Output,
         but(

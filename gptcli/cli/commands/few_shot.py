@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Annotated, cast
 
 from gptcli.backends import Backend, settled
+from gptcli.cli.answer_file import answer_in
 from gptcli.cli.commands.few_shot_answers import answer
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
-from gptcli.cli.flags.batch import Batch
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.generation import Generation
 from gptcli.cli.flags.groups import but
@@ -117,7 +118,7 @@ def few_shot(
             temperature="How boldly to draw an answer. Default: 0, always the most probable token."
         ),
     ],
-    batch: Annotated[Batch, but(batch={"brief": ""})],
+    batch: Annotated[Batch, but(batch={"brief": ""}, output=OUTPUT)],
     output: Annotated[
         TextOutput,
         but(
@@ -170,9 +171,11 @@ def few_shot(
     ways = (source.named, many.queries is not None, evaluation.evaluate is not None)
     if sum(ways) > 1:
         raise UsageError("QUERY", "one of QUERY, --queries and --evaluate can be given")
+    rows_wanted = batch.wanted_or_answer
     if evaluation.evaluate is not None:
-        if batch.wanted:
-            raise UsageError("--evaluate", "cannot be combined with --batch")
+        if rows_wanted or batch.output is not None:
+            other = "--batch" if rows_wanted else "--output"
+            raise UsageError("--evaluate", f"cannot be combined with {other}")
         if output.show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
         planned = plan(request, orders=evaluation.orders, leave_one_out=evaluation.leave_one_out)
@@ -184,7 +187,7 @@ def few_shot(
         _report(environment, watch_steps(task, messages, told=True), request, compute, output)
         return
     evaluation.check()
-    if batch.wanted:
+    if rows_wanted:
         from gptcli.cli.batching import looks, running
 
         batch.refuse(
@@ -195,12 +198,15 @@ def few_shot(
         messages = output.messages(environment)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    asked = queries_of(environment, source, many, given.input_field)
-    backend = open_for(compute, output.messages(environment), prompts=prompts)
-    if output.show_prompt:
-        _show_document(environment, backend, request, asked, output)
-    else:
-        answer(environment, backend, request, asked, compute.model, output, many=not source.named)
+    with answer_in(environment, batch.output):
+        asked = queries_of(environment, source, many, given.input_field)
+        backend = open_for(compute, output.messages(environment), prompts=prompts)
+        if output.show_prompt:
+            _show_document(environment, backend, request, asked, output)
+        else:
+            answer(
+                environment, backend, request, asked, compute.model, output, many=not source.named
+            )
 
 
 def _bold_only_on_demand(wish: SamplingWish) -> SamplingWish:

@@ -49,7 +49,7 @@ def top_k(
     rows: Rows,
     modes: Modes,
     compute: Reading,
-    sampling: SamplingWish,
+    sampling: Annotated[SamplingWish, but(ban=None)],
     batch: Annotated[Batch, but(batch={"brief": ""})],
     output: Annotated[
         CountedOutput,

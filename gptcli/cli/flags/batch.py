@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gptcli.batches.shard import Shard
@@ -12,6 +13,13 @@ from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 
 _PANEL = "Many rows"
+
+
+#: Help of --output in commands whose answer it may take as well.
+OUTPUT = (
+    "Write the answer to a file, once it is whole. With --batch the results, JSON lines in the"
+    " order of the rows, when all are done; until then they are in OUT.journal. Default: stdout."
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,11 @@ class Batch:
         elif self.workers is not None and self.ray is None:
             raise UsageError("--workers", "needs --ray ADDRESS")
         return self.batch is not None
+
+    @property
+    def wanted_or_answer(self) -> bool:
+        """As `wanted`, where -o may also be a file for the one answer that is asked for."""
+        return self.wanted if self.batch is not None else replace(self, output=None).wanted
 
     @property
     def to_stdout(self) -> bool:

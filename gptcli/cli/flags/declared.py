@@ -16,7 +16,7 @@ from gptcli.cli.flags.groups import Shown, flag_of, names_of
 from gptcli.cli.flags.secrets import secret_in
 from gptcli.config import Option
 from gptcli.config.check import checked
-from gptcli.errors import UsageError
+from gptcli.errors import InputError, UsageError
 
 #: How a command takes everything.
 HOW = Parameter.POSITIONAL_OR_KEYWORD
@@ -70,12 +70,28 @@ def _callback(field: Field[Any], option: Option) -> Callable[..., Any]:
             return secret_in(context.obj, flag, value)
         try:
             if isinstance(value, list):
-                return tuple(checked(field, option, each) for each in value)
+                return tuple(found for each in value for found in _checked(field, option, each))
             return checked(field, option, value)
         except ValueError as error:
             raise UsageError(flag, str(error)) from None
 
     return check
+
+
+def _checked(field: Field[Any], option: Option, word: str) -> list[object]:
+    """A word's value, or those of the file that it names. Raises ValueError, InputError."""
+    try:
+        return [checked(field, option, word)]
+    except ValueError:
+        path = Path(word)
+        if not (option.in_file and path.is_file()):
+            raise
+    from gptcli.cli.flags.told_in_file import words_in
+
+    try:
+        return [checked(field, option, each) for each in words_in(path)]
+    except ValueError as error:
+        raise InputError(word, str(error)) from None
 
 
 def _completer(option: Option) -> Callable[[str], list[str]] | None:

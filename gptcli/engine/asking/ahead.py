@@ -121,6 +121,12 @@ class Ahead:
         self._passed(len(draft), begun)
         return self._logits[:1]
 
+    def go_back(self, history: History) -> None:
+        """Tokens were taken back: hold what stands before the one that was drawn last."""
+        self._tail.cut(len(history.prompt) + len(history.generated) - 1)
+        self._lookup = Lookup([*history.prompt, *history.generated[:-1]])
+        self._guess, self._draft, self._logits = None, [], None
+
     def _judge(self, token: int) -> None:
         """Hold what was expected to what was drawn."""
         if self._guess is not None and self._pace is not None:

@@ -56,7 +56,8 @@ class BatchRows:
         """Give a row what is known of its beginning."""
         row.row = self.state.pool.begin(row.whole(self._size))
         row.known, row.placed = len(row.row.pages), True
-        row.joined.reused = max(row.joined.reused, row.row.length)
+        if not row.drawn:
+            row.joined.reused = max(row.joined.reused, row.row.length)
         if self.state.pool.slots is not None:
             waiting = [other.ids for other in self.running if not other.placed]
             row.cuts = cuts(row, waiting, self._size)
@@ -117,6 +118,14 @@ class BatchRows:
         row.placed, row.known = False, 0
         self.running.remove(row)
         self.waiting.appendleft(row)
+
+    def go_back(self, row: Row) -> None:
+        """Let go of what a row holds, of which a part was taken back, to be computed anew.
+
+        Its last pages may be others' as well, and are not written to a second time.
+        """
+        self.state.pool.give(row.row)
+        row.placed, row.known = False, 0
 
     def leave(self, joined: Joined[Any], sample: int | None) -> None:
         """End a sample of a question; None ends all of it."""

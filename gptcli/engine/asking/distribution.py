@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gptcli.engine import arrays
-from gptcli.engine.arrays import Array
+from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking import filters
 from gptcli.engine.asking import sampling as sampler
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
@@ -25,18 +26,36 @@ class Staged:
 
 
 def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
-    """Logits (vocab,) after every stage that runs; `drawing.draw` draws from the last.
+    """Logits (vocab,) after every stage that runs; what is drawn from is as the last.
 
-    Raises NonFiniteError as `sampling.stages` does.
+    Where XTC may leave tokens out, they are those of both cases together, each as often as it
+    comes. Raises NonFiniteError as `sampling.stages` does.
     """
-    found = sampler.stages(logits[None], sampling, [history])
-    return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found]
+
+    def found(*chances: float) -> list[tuple[str, Array]]:
+        return list(sampler.stages(logits[None], sampling, [history], chances))
+
+    if not sampling.xtc:
+        return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found()]
+    share = sampling.xtc_probability
+    pairs = zip(found(0.0), found(1.0), strict=True)
+    return [Staged(name, *_either(left_out, all_, share)) for (name, left_out), (_, all_) in pairs]
+
+
+@arrays.quiet
+def _either(one: Array, other: Array, share: float) -> tuple[Array, Array]:
+    """Logits and probabilities (vocab,), in a share of cases of the one of two (1, vocab)."""
+    xp = namespace(one)
+    if bool(xp.all(one == other)):
+        return one[0], arrays.softmax(one)[0]
+    mixed = share * arrays.softmax(one) + (1 - share) * arrays.softmax(other)
+    return xp.log(mixed)[0], mixed[0]
 
 
 def at_temperature(logits: Array, value: float) -> Array:
     """Logits (vocab,) of the raw distribution at another temperature; 0 leaves the best alone."""
     rows = logits[None]
-    return (sampler.greedy(rows) if value == 0 else sampler.temperature(rows, value))[0]
+    return (filters.greedy(rows) if value == 0 else filters.temperature(rows, value))[0]
 
 
 def cuts(stages: Sequence[Staged], ids: Sequence[int]) -> list[str | None]:

@@ -31,9 +31,11 @@ def next_ids(
 
     Greedy, that has one token only: it is found at once, without a draw.
     """
+    # A number more for each token, whatever comes of it, so that a text depends on its own alone.
+    chances = [generator.random() for generator in generators] if sampling.xtc else ()
     if sampling.temperature != 0:
-        return draw(distribution(logits, sampling, histories), generators)
-    for _, adjusted in adjustments(logits, sampling, histories):
+        return draw(distribution(logits, sampling, histories, chances), generators)
+    for _, adjusted in adjustments(logits, sampling, histories, chances):
         logits = adjusted
     # The first of equals, in both libraries.
     return list(map(int, namespace(logits).argmax(logits, axis=-1).tolist()))

@@ -12,6 +12,8 @@ from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.sampling import likeliest
+from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
+from gptcli.errors import NonFiniteError
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
 
@@ -67,7 +69,7 @@ class Draws:
     of the prompt. What `constraint` forbids is taken away before the sampler's stages;
     log-probabilities stay those of the raw distribution. `forced` is asked before each token, in
     their order. drafts: how many tokens are looked up in the text and run at once, where it is
-    alone, see `ahead`; None for as many as pay.
+    alone, see `ahead`; None for as many as pay. ban: what must not come, see `taking_back`.
     """
 
     sampling: Sampling
@@ -79,6 +81,7 @@ class Draws:
     prompt_logprobs: int | None = None
     drafts: int | None = 0
     forced: Forced | None = None
+    ban: Ban | None = None
 
 
 @dataclass(eq=False)
@@ -89,16 +92,31 @@ class Text:
     sample: int
     history: History
     generator: Random = field(repr=False)
+    pending: Pending[Drawn] = field(default_factory=Pending, repr=False)
 
 
-def draw_rows(texts: Sequence[Text], logits: Array) -> list[Drawn]:
+def draw_rows(texts: Sequence[Text], logits: Array) -> list[list[Drawn]]:
     """A token for each text, all drawn alike, from its row of the logits (texts, vocab).
 
-    It is noted in the text's history. Raises as `sampling.stages` does, and nothing is noted then.
+    It is noted in the text's history. What is certain of each text now comes back: the token, but
+    where a ban may take it back none yet, or several. Raises as `sampling.stages` does, and nothing
+    is noted then.
     """
+    ban = texts[0].draws.ban
+    drawn = _drawn(texts, logits)
+    if ban is None:
+        return [[each] for each in drawn]
+    return [
+        _settled(text, each, logits[row : row + 1], ban)
+        for row, (text, each) in enumerate(zip(texts, drawn, strict=True))
+    ]
+
+
+def _drawn(texts: Sequence[Text], logits: Array) -> list[Drawn]:
     draws = texts[0].draws
     histories = [text.history for text in texts]
     limited, allowed = _limited(draws.constraint, logits, histories)
+    limited = _without(texts, limited)
     generators = [text.generator for text in texts]
     ids = next_ids(limited, draws.sampling, histories, generators)
     if draws.forced is not None:
@@ -112,6 +130,43 @@ def draw_rows(texts: Sequence[Text], logits: Array) -> list[Drawn]:
         return [Drawn(*each) for each in zip(samples, ids, ends, strict=True)]
     drawn, top = logprobs_of(logits, ids, draws.logprobs)
     return [Drawn(*each) for each in zip(samples, ids, ends, drawn, top, allowed, strict=True)]
+
+
+def _settled(text: Text, drawn: Drawn, logits: Array, ban: Ban) -> list[Drawn]:
+    """What is certain, once nothing stands there that must not; see `taking_back`."""
+    generated, pending = text.history.generated, text.pending
+    ran = len(generated) - 1
+    pending.held.append(Held(drawn, namespace(logits).asarray(logits, copy=True)))
+    while (place := None if drawn.ends else ban.begins(generated)) is not None:
+        again = pending.take_back(generated, place)
+        while again is not None and not _any_left(text, again):
+            # Nothing fits here any more, so what led here does not either.
+            again = pending.take_back(generated, len(generated) - 1)
+        if again is None:
+            raise NonFiniteError("--ban", "leaves no token that could be drawn")
+        (drawn,) = _drawn([text], again)
+        pending.held.append(Held(drawn, again))
+    pending.went_back = len(generated) <= ran
+    over = drawn.ends or len(generated) >= text.draws.max_new_tokens
+    return pending.release(len(generated), 0 if over else uncertain(ban, generated))
+
+
+def _without(texts: Sequence[Text], logits: Array) -> Array:
+    """Logits with -inf for what was taken back where each text stands now."""
+    forbidden = [text.pending.forbidden.get(len(text.history.generated)) for text in texts]
+    if not any(forbidden):
+        return logits
+    logits = namespace(logits).asarray(logits, copy=True)
+    for row, ids in enumerate(forbidden):
+        if ids:
+            logits[row, arrays.indices(sorted(ids), logits)] = -math.inf
+    return logits
+
+
+def _any_left(text: Text, logits: Array) -> bool:
+    """Whether a token may still be drawn, from logits (1, vocab)."""
+    limited, _ = _limited(text.draws.constraint, logits, [text.history])
+    return bool((_without([text], limited) > -math.inf).any())
 
 
 def _limited(

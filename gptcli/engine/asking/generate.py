@@ -36,12 +36,13 @@ class Generation:
         ]
         self._ahead: Ahead | None = None
         self._state: ModelState = prefix.state
+        self._reused: int | None = None
         self._why_not = _why_not(prefix, draws)
 
     @property
     def reused(self) -> int:
         """How many tokens of the prompts were here already."""
-        return self._prefix.reused if self._draws.max_new_tokens > 0 else 0
+        return self._reused or 0
 
     @property
     def drafts(self) -> Drafts | None:
@@ -74,32 +75,61 @@ class Generation:
 
     def __iter__(self) -> Iterator[list[Drawn]]:
         """Yields the steps. The first comes after the prefill; limit 0 gives none."""
-        limit = self._draws.max_new_tokens
-        if limit <= 0 or not self._alive:
+        if self._draws.max_new_tokens <= 0 or not self._alive:
             return
-        texts = [self._texts[sample] for sample in self._alive]
-        self._state, logits = begin(self._prefix, [text.history.prompt for text in texts])
-        for step in range(limit):
-            drawn = draw_rows(texts, logits)
-            for token in drawn:
-                if token.ends:
-                    self.stop(token.sample)
-            yield drawn
-            if not self._alive or step + 1 == limit:
-                return
-            rows = [text.sample for text in texts]
-            if self._alive != rows:
-                self._state.pick([rows.index(sample) for sample in self._alive])
-                texts = [self._texts[sample] for sample in self._alive]
-            logits = self._next(texts, limit - step - 1)
+        if self._draws.ban is not None and not self._prefix.state.rewinds:
+            # Rows that cannot go back by themselves, which one alone does by what it kept.
+            for sample in list(self._alive):
+                yield from self._run([sample])
+        else:
+            yield from self._run(list(self._alive))
 
-    def _next(self, texts: Sequence[Text], left: int) -> Array:
-        """Logits of what follows each text, (texts, vocab); so many steps are left."""
+    def _run(self, samples: Sequence[int]) -> Iterator[list[Drawn]]:
+        """The steps of some of the samples that are alive."""
+        limit = self._draws.max_new_tokens
+        texts = [self._texts[sample] for sample in samples if sample in self._alive]
+        if not texts:
+            return
+        self._state, logits = begin(self._prefix, [text.history.prompt for text in texts])
+        if self._reused is None:
+            self._reused = self._prefix.reused
+        while True:
+            drawn = [token for some in draw_rows(texts, logits) for token in some]
+            yield drawn
+            over = {token.sample for token in drawn if token.ends}
+            over |= {each.sample for each in texts if len(each.history.generated) >= limit}
+            for sample in over:
+                self.stop(sample)
+            rows = [text.sample for text in texts]
+            alive = [sample for sample in rows if sample in self._alive]
+            if not alive:
+                return
+            self._cut_back(texts)
+            if alive != rows:
+                self._state.pick([rows.index(sample) for sample in alive])
+                texts = [self._texts[sample] for sample in alive]
+            logits = self._next(texts, limit)
+
+    def _cut_back(self, texts: Sequence[Text]) -> None:
+        """Take out of the state what was taken back of the texts."""
+        if not any(text.pending.went_back for text in texts):
+            return
+        if self._ahead is not None:
+            self._ahead.go_back(texts[0].history)
+        elif self._state is self._prefix.state:
+            history = texts[0].history
+            self._prefix.go_back([*history.prompt, *history.generated[:-1]])
+        else:
+            histories = [text.history for text in texts]
+            self._state.truncate([len(h.prompt) + len(h.generated) - 1 for h in histories])
+
+    def _next(self, texts: Sequence[Text], limit: int) -> Array:
+        """Logits of what follows each text, (texts, vocab)."""
         if len(texts) == 1 and self._draws.drafts != 0 and not self._why_not:
             text = texts[0]
             if self._ahead is None:
                 self._ahead = self._begin_ahead(text.history)
-            return self._ahead.next(text.history, left)
+            return self._ahead.next(text.history, limit - len(text.history.generated))
         last = [text.history.generated[-1] for text in texts]
         if self._state is self._prefix.state:
             return self._prefix.decode(last[0])

@@ -108,6 +108,14 @@ class PrefixCache:
         self.ids = self.ids[:length]
         self.state.truncate([length])
 
+    def go_back(self, ids: Sequence[int]) -> None:
+        """Hold exactly these ids, with which what is held begins."""
+        reused = self.reused
+        self._go_back(len(ids))
+        if len(self.ids) < len(ids):
+            self._go_on(ids[len(self.ids) :], None, 0)
+        self.reused = reused
+
     def expected(self, prompt: Sequence[int]) -> Iterator[Array]:
         """Logits after every token of a prompt but the last, in parts; the state then holds those.
 

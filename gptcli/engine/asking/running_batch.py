@@ -157,21 +157,29 @@ class RunningBatch:
     def _draw(self, rows: Sequence[Row], logits: Array) -> None:
         at = 0
         for joined, group in groupby(rows, lambda row: row.joined):
-            some, drawn = list(group), list[Drawn]()
+            some, drawn = list(group), list[list[Drawn]]()
             try:
                 if some[0].placed:  # no error of another sample has just ended these
                     texts = [row.text for row in some if row.text is not None]
                     drawn = draw_rows(texts, logits[at : at + len(some)])
             except GptcliError as error:
                 self._rows.fail(joined, error)
-            for row, token in zip(some, drawn, strict=False):
-                self._drawn(row, token)
+            for row, given in zip(some, drawn, strict=False):
+                self._drawn(row, given)
             at += len(some)
 
-    def _drawn(self, row: Row, token: Drawn) -> None:
-        row.drawn += 1
-        row.ids.append(token.id)
-        last = token.ends or row.over
+    def _drawn(self, row: Row, given: Sequence[Drawn]) -> None:
+        """A token was drawn for a row, and what is certain of its text is given."""
+        assert row.text is not None
+        history = row.text.history
+        row.drawn = len(history.generated)
+        if row.text.pending.went_back:
+            self._rows.go_back(row)
+            row.ids = [*history.prompt, *history.generated]
+        else:
+            row.ids.append(history.generated[-1])
+        last = row.over or any(token.ends for token in given)
         if last:
             self._rows.end(row)
-        row.joined.give(token, last=last)
+        for token in given:
+            row.joined.give(token, last=last and token is given[-1])

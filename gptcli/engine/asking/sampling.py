@@ -1,89 +1,157 @@
-"""From logits to what is drawn from: pure stages in a fixed order.
+"""From logits to what is drawn from: pure stages, in the order that the settings say.
 
-    rules → penalties → logit bias → temperature → top-k → top-p → min-p → draw
+    rules → penalties → logit bias → DRY → temperature → top-n-sigma → top-k → typical-p → top-p
+        → min-p → XTC → draw
 
-Every stage takes float32 logits (rows, vocab), of numpy or torch, and gives logits of the same
-shape; a token that is filtered out becomes -inf. A stage that its setting turns off does not run.
-`stages` gives every intermediate, for whoever wants to show what each stage did; `distribution`
-gives the last.
+That is llama.cpp's order (`types.samplers`), but for a fixed temperature, which comes before what
+filters, as transformers has it. Every stage takes float32 logits (rows, vocab), of numpy or torch,
+and gives logits of the same shape; a token that is filtered out becomes -inf. A stage that its
+setting turns off does not run. `stages` gives every intermediate, for whoever wants to show what
+each stage did; `distribution` gives the last.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.asking import rules
+from gptcli.engine.asking import filters, penalties, rules
+from gptcli.engine.asking.dry import dry
 from gptcli.engine.asking.history import History
 from gptcli.errors import NonFiniteError
 from gptcli.types.sampling import Sampling
 
-#: How many candidates top-p looks at first: mostly enough, and far cheaper than a full sort.
-_TOP_P_FIRST = 128
+_TEMPERATURE, _PENALTIES = "temperature", "penalties"
 
 
 def stages(
-    logits: Array, sampling: Sampling, histories: Sequence[History]
+    logits: Array, sampling: Sampling, histories: Sequence[History], chances: Sequence[float] = ()
 ) -> Iterator[tuple[str, Array]]:
     """(name, logits) for the raw logits and after every stage that runs, in order.
 
-    Raises NonFiniteError where a row has NaN or +inf, or nothing but -inf.
+    chances: a uniform number for each row, where `sampling.xtc`. Raises NonFiniteError where a row
+    has NaN or +inf, or nothing but -inf.
     """
-    for name, adjusted in adjustments(logits, sampling, histories):
+    for name, adjusted in adjustments(logits, sampling, histories, chances):
         logits = adjusted
         yield name, logits
     if sampling.temperature == 0:
         # Greedy: no later filter can take the most probable token away.
-        yield "greedy", greedy(logits)
+        yield "greedy", filters.greedy(logits)
         return
-    if sampling.temperature != 1:
-        logits = temperature(logits, sampling.temperature)
-        yield "temperature", logits
-    if sampling.top_k:
-        logits = top_k(logits, sampling.top_k)
-        yield "top-k", logits
-    if sampling.top_p < 1:
-        logits = top_p(logits, sampling.top_p)
-        yield "top-p", logits
-    if sampling.min_p:
-        logits = min_p(logits, sampling.min_p)
-        yield "min-p", logits
+    order = sampling.order
+    rest = order[order.index(_TEMPERATURE) :] if _TEMPERATURE in order else ()
+    yield from _run(rest, logits, sampling, histories, chances)
 
 
 def adjustments(
-    logits: Array, sampling: Sampling, histories: Sequence[History]
+    logits: Array, sampling: Sampling, histories: Sequence[History], chances: Sequence[float] = ()
 ) -> Iterator[tuple[str, Array]]:
     """(name, logits) for the raw logits and after every stage before the temperature."""
     check_finite(logits)
     yield "logits", logits
+    order = sampling.order
+    before = order[: order.index(_TEMPERATURE)] if _TEMPERATURE in order else order
+    first = before[:1] == (_PENALTIES,)
+    for name, adjusted in _adjusted(logits, sampling, histories, punish=first):
+        logits = adjusted
+        yield name, logits
+    yield from _run(before[first:], logits, sampling, histories, chances)
+
+
+def _adjusted(
+    logits: Array, sampling: Sampling, histories: Sequence[History], *, punish: bool
+) -> Iterator[tuple[str, Array]]:
+    """What comes before all samplers; punish: with the penalties in between."""
     if sampling.rules.favours:
         logits = rules.favour(logits, sampling.rules, histories)
         check_finite(logits, "model-biases")
         yield "model-biases", logits
-    if sampling.repeat_penalty != 1:
-        logits = repeat_penalty(
-            logits, sampling.repeat_penalty, histories, last=sampling.repeat_last
-        )
-        # A penalty near 0 makes numbers that float32 does not hold.
-        check_finite(logits, "repeat-penalty")
+    if punish and sampling.repeat_penalty != 1:
+        logits = _repeat(logits, sampling, histories)
         yield "repeat-penalty", logits
     if sampling.rules.restrict:
         logits = rules.restrict(logits, sampling.rules, histories)
         check_finite(logits, "model-rules")
         yield "model-rules", logits
-    if sampling.presence_penalty or sampling.frequency_penalty:
-        logits = count_penalties(
-            logits, sampling.presence_penalty, sampling.frequency_penalty, histories
-        )
+    if punish and (sampling.presence_penalty or sampling.frequency_penalty):
+        logits = _counts(logits, sampling, histories)
         yield "presence/frequency-penalty", logits
     if sampling.logit_bias:
-        logits = bias(logits, sampling.logit_bias)
+        logits = penalties.bias(logits, sampling.logit_bias)
         # A bias of -inf can forbid every token that there is.
         check_finite(logits, "logit-bias")
         yield "logit-bias", logits
+
+
+def _run(
+    order: Sequence[str],
+    logits: Array,
+    sampling: Sampling,
+    histories: Sequence[History],
+    chances: Sequence[float],
+) -> Iterator[tuple[str, Array]]:
+    """The samplers of these names that are on."""
+    for sampler in order:
+        for name, made in _stage(sampler, logits, sampling, histories, chances):
+            logits = made
+            yield name, logits
+
+
+def _stage(
+    name: str,
+    logits: Array,
+    sampling: Sampling,
+    histories: Sequence[History],
+    chances: Sequence[float],
+) -> Iterator[tuple[str, Array]]:
+    match name:
+        case "penalties":
+            if sampling.repeat_penalty != 1:
+                logits = _repeat(logits, sampling, histories)
+                yield "repeat-penalty", logits
+            if sampling.presence_penalty or sampling.frequency_penalty:
+                yield "presence/frequency-penalty", _counts(logits, sampling, histories)
+        case "dry" if sampling.dry:
+            logits = dry(logits, sampling, histories)
+            check_finite(logits, "dry")
+            yield "dry", logits
+        case "temperature" if sampling.dynamic:
+            low = max(sampling.temperature - sampling.dynatemp_range, 0.0)
+            high = sampling.temperature + sampling.dynatemp_range
+            found = filters.dynamic(logits, low, high, sampling.dynatemp_exponent)
+            yield "dynamic-temperature", filters.temperature(logits, found)
+        case "temperature" if sampling.temperature != 1:
+            yield "temperature", filters.temperature(logits, sampling.temperature)
+        case "top_n_sigma" if sampling.top_n_sigma > 0:
+            yield "top-n-sigma", filters.top_n_sigma(logits, sampling.top_n_sigma)
+        case "top_k" if sampling.top_k:
+            yield "top-k", filters.top_k(logits, sampling.top_k)
+        case "typ_p" if sampling.typical_p < 1:
+            yield "typical-p", filters.typical_p(logits, sampling.typical_p)
+        case "top_p" if sampling.top_p < 1:
+            yield "top-p", filters.top_p(logits, sampling.top_p)
+        case "min_p" if sampling.min_p:
+            yield "min-p", filters.min_p(logits, sampling.min_p)
+        case "xtc" if sampling.xtc:
+            happens = [chance < sampling.xtc_probability for chance in chances]
+            yield "xtc", filters.xtc(logits, sampling.xtc_threshold, happens)
+
+
+def _repeat(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
+    logits = penalties.repeat_penalty(
+        logits, sampling.repeat_penalty, histories, last=sampling.repeat_last
+    )
+    # A penalty near 0 makes numbers that float32 does not hold.
+    check_finite(logits, "repeat-penalty")
+    return logits
+
+
+def _counts(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
+    return penalties.count_penalties(
+        logits, sampling.presence_penalty, sampling.frequency_penalty, histories
+    )
 
 
 def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
@@ -95,9 +163,11 @@ def likeliest(logits: Array, count: int) -> tuple[Array, Array]:
     return namespace(logits).take_along_axis(logits, ids, axis=-1), ids
 
 
-def distribution(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
+def distribution(
+    logits: Array, sampling: Sampling, histories: Sequence[History], chances: Sequence[float] = ()
+) -> Array:
     """Logits after all stages, (rows, vocab); their softmax is what is drawn from."""
-    for _, last in stages(logits, sampling, histories):
+    for _, last in stages(logits, sampling, histories, chances):
         logits = last
     return logits
 
@@ -109,7 +179,7 @@ def check_finite(logits: Array, step: str | None = None) -> None:
     """
     xp = namespace(logits)
     # max carries NaN through, so one number per row tells.
-    if bool(xp.all(xp.isfinite(_largest(logits)))):
+    if bool(xp.all(xp.isfinite(filters.largest(logits)))):
         return
     if step is not None:
         reason = "leaves no token that could be drawn, or numbers beyond what float32 holds"
@@ -119,124 +189,3 @@ def check_finite(logits: Array, step: str | None = None) -> None:
         "the model gave NaN or infinite numbers instead of a distribution",
         "its weights may be damaged, or need another --dtype",
     )
-
-
-@arrays.quiet
-def repeat_penalty(
-    logits: Array, penalty: float, histories: Sequence[History], *, last: int = 0
-) -> Array:
-    """Divide positive and multiply negative logits of tokens in the prompt or generated so far.
-
-    The form of CTRL (arXiv:1909.05858), as transformers and llama.cpp have it. last: of so many
-    tokens that were generated last, not of the prompt; 0 is all.
-    """
-    xp = namespace(logits)
-    logits = xp.asarray(logits, copy=True)
-    for row, history in enumerate(histories):
-        before = history.generated[-last:] if last else (*history.prompt, *history.generated)
-        seen = arrays.indices(sorted(set(before)), logits)
-        old = logits[row, seen]
-        logits[row, seen] = xp.where(old > 0, old / penalty, old * penalty)
-    return logits
-
-
-def count_penalties(
-    logits: Array, presence: float, frequency: float, histories: Sequence[History]
-) -> Array:
-    """Subtract presence + frequency × count for every token generated so far, as OpenAI does."""
-    xp = namespace(logits)
-    logits = xp.asarray(logits, copy=True)
-    for row, history in enumerate(histories):
-        counts = Counter(history.generated)
-        times = xp.asarray(list(counts.values()), dtype=logits.dtype, device=logits.device)
-        logits[row, arrays.indices(list(counts), logits)] -= presence + frequency * times
-    return logits
-
-
-def bias(logits: Array, biases: Sequence[tuple[int, float]]) -> Array:
-    """Add a number to the logits of some tokens; -inf forbids one."""
-    logits = namespace(logits).asarray(logits, copy=True)
-    for token, amount in biases:
-        logits[:, token] += amount
-    return logits
-
-
-def greedy(logits: Array) -> Array:
-    """Only the most probable token stays; of equals, the one with the lowest id."""
-    xp = namespace(logits)
-    # The first of equals, in both libraries.
-    best = xp.argmax(logits, axis=-1)
-    rows = xp.arange(logits.shape[0], device=logits.device)
-    found = xp.full_like(logits, -math.inf)
-    found[rows, best] = logits[rows, best]
-    return found
-
-
-@arrays.quiet
-def temperature(logits: Array, value: float) -> Array:
-    """Divide by the temperature: below 1 the likely grow likelier, above 1 all grow alike.
-
-    The largest logit is taken away first, which changes no probability and keeps a tiny
-    temperature from overflowing. A temperature that float32 takes for 0 or infinite would make
-    0/0 or inf/inf, so it becomes the nearest that is neither.
-    """
-    limits = namespace(logits).finfo(logits.dtype)
-    bounded = min(max(value, float(limits.smallest_normal)), float(limits.max))
-    return (logits - _largest(logits)) / bounded
-
-
-def top_k(logits: Array, k: int) -> Array:
-    """Keep the k most probable tokens, and those that tie with the last of them."""
-    if k >= logits.shape[-1]:
-        return logits
-    return _at_least(logits, arrays.top(logits, k)[..., -1:])
-
-
-def top_p(logits: Array, p: float) -> Array:
-    """Keep the fewest most probable tokens whose mass reaches p, and those that tie with the last.
-
-    Nucleus sampling (arXiv:1904.09751). Looks at the best few candidates and only sorts on where
-    their mass does not reach p; `top_p_by_sorting` is the obvious form that it must equal.
-    """
-    vocab = logits.shape[-1]
-    total = arrays.logsumexp(logits)[..., None]
-    k = min(_TOP_P_FIRST, vocab)
-    while True:
-        best = arrays.top(logits, k)
-        mass = _mass(best - total)
-        if k == vocab or bool((mass[:, -1] >= p).all()):
-            break
-        k = min(k * 8, vocab)
-    return _keep_mass(logits, best, mass, p)
-
-
-def top_p_by_sorting(logits: Array, p: float) -> Array:
-    """The slow, obvious `top_p`: sort everything."""
-    best = arrays.top(logits, logits.shape[-1])
-    total = arrays.logsumexp(logits)[..., None]
-    return _keep_mass(logits, best, _mass(best - total), p)
-
-
-def _mass(logprobs: Array) -> Array:
-    xp = namespace(logprobs)
-    return xp.cumulative_sum(xp.exp(logprobs), axis=-1)
-
-
-def _keep_mass(logits: Array, best: Array, mass: Array, p: float) -> Array:
-    xp = namespace(logits)
-    last = xp.sum(mass[..., :-1] < p, axis=-1)
-    return _at_least(logits, xp.take_along_axis(best, last[..., None], axis=-1))
-
-
-def min_p(logits: Array, p: float) -> Array:
-    """Keep tokens at least p times as probable as the most probable one (arXiv:2407.01082)."""
-    return _at_least(logits, _largest(logits) + math.log(p))
-
-
-def _at_least(logits: Array, least: Array) -> Array:
-    return namespace(logits).where(logits < least, -math.inf, logits)
-
-
-@arrays.quiet
-def _largest(logits: Array) -> Array:
-    return namespace(logits).max(logits, axis=-1, keepdims=True)

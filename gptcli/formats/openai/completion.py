@@ -32,8 +32,9 @@ def completions(fields: Fields, default: Request = DEFAULT) -> Completions:
     samples = asked.samples
     if (fields.whole("best_of", Limit(1, MOST)) or samples) != samples:
         raise fields.invalid("best_of", "must be n: all texts are told")
-    fields.only("suffix", ("",), "nothing is written between two texts")
     asked = replace(asked, special=fields.flag("special", default.special))
+    if asked.suffix is not None and any(not isinstance(each, str) for each in given):
+        raise fields.invalid("suffix", "needs a prompt that is a text")
     questions = tuple(
         replace(asked, prompt=each) if isinstance(each, str) else replace(asked, ids=each)
         for each in given
@@ -47,6 +48,7 @@ def continued(
     """How a prompt is continued, and by which seed, None where none is said. Raises FieldError."""
     found = drawing(fields, Drawing(default.sampling, None, default.samples, default.stop), bounds)
     logprobs = fields.whole("logprobs", Limit(0, bounds.top))
+    suffix = fields.text("suffix")
     asked = replace(
         default,
         sampling=found.sampling,
@@ -54,6 +56,8 @@ def continued(
         stop=found.stop,
         seed=found.seed or 0,
         samples=found.samples,
+        # An empty one says nothing to OpenAI's clients either.
+        suffix=suffix or default.suffix,
         logprobs=default.logprobs if logprobs is None else logprobs,
     )
     return asked, found.seed

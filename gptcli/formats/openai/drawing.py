@@ -7,11 +7,12 @@ from typing import Any
 
 from gptcli.config import MOST, Limit, option_of
 from gptcli.formats.openai.fields import Fields
-from gptcli.types.sampling import SamplingWish
+from gptcli.types.samplers import NO_BREAKERS, samplers
+from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 
-_NUMBERS = ("temperature", "top_p", "min_p", "repeat_penalty", "presence_penalty")
-#: The fields by which it is said how to draw.
-SAMPLING = (*_NUMBERS, "frequency_penalty", "top_k", "logit_bias", "seed")
+_WHOLE = ("dry_allowed_length", "dry_penalty_last_n")
+#: The fields by which it is said how to draw; those that OpenAI lacks are llama-server's.
+SAMPLING = (*NUMBERS, *LISTS, "logit_bias", "seed")
 #: What the command line does not have either: the field, what may be said in it, what is missing.
 _NOT_HERE: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("response_format", ({"type": "text"},), "only {'type': 'text'} can be had"),
@@ -72,13 +73,20 @@ def drawing(fields: Fields, default: Drawing, bounds: Bounds = BOUNDS) -> Drawin
 
 def sampling(fields: Fields, default: SamplingWish, bounds: Bounds = BOUNDS) -> SamplingWish:
     """How each token is drawn; without a seed. Raises FieldError."""
+    whole = ("top_k", *_WHOLE)
     found: dict[str, Any] = {
-        name: fields.number(name, _limit(name)) for name in (*_NUMBERS, "frequency_penalty")
+        name: fields.number(name, _limit(name)) for name in NUMBERS if name not in whole
     }
+    found |= {name: fields.whole(name, _limit(name)) for name in _WHOLE}
     # -1 is "all of them" to others.
     top_k = fields.whole("top_k", Limit(-1, MOST))
     found["top_k"] = None if top_k is None else max(top_k, 0)
     found["logit_bias"] = _biases(fields, bounds.biases)
+    found["samplers"] = _samplers(fields)
+    if fields.has("dry_sequence_breakers"):
+        given = fields.texts("dry_sequence_breakers", bounds.stops, bounds.stop_length)
+        found["dry_sequence_breakers"] = given or NO_BREAKERS
+    found["ban"] = fields.texts("ban", bounds.stops, bounds.stop_length) or None
     said = {name: value for name, value in found.items() if value is not None}
     return replace(default, seed=None, **said)
 
@@ -101,6 +109,20 @@ def _limit(name: str) -> Limit:
     limit = option_of(SamplingWish, name).limit
     assert limit is not None
     return limit
+
+
+def _samplers(fields: Fields) -> tuple[str, ...] | None:
+    """Their names, as a list or as the flag has them; None where nothing is said."""
+    given = fields.take("samplers")
+    if given is None:
+        return None
+    words = given if isinstance(given, list) else [given]
+    if not all(isinstance(each, str) for each in words):
+        raise fields.invalid("samplers", "must be a list of names")
+    try:
+        return samplers(";".join(words))
+    except ValueError as error:
+        raise fields.invalid("samplers", str(error)) from None
 
 
 def _biases(fields: Fields, most: int) -> tuple[tuple[str, float], ...] | None:

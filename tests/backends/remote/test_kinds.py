@@ -56,6 +56,36 @@ def test_what_answers(owner, other, title):
     assert f"({title} at http://127.0.0.1" in done.err
 
 
+def test_the_samplers_of_llama_cpp():
+    """Catches a sampler that is not passed on, under a name that nobody knows, or to a server that
+    would ignore it.
+    """
+    flags = ["--dry-multiplier", "0.8", "--xtc-probability", "0.5", "--typical-p", "0.9"]
+    flags += ["--top-n-sigma", "1", "--dynatemp-range", "0.2", "--samplers", "dry;temp"]
+    flags += ["--dry-sequence-breaker", "none"]
+    for owner in ("llamacpp", "gptcli"):
+        body, done = asked_of(owner, "complete", *flags, "hi")
+        assert done.code == 0, done.err
+        wanted = {"dry_multiplier": 0.8, "xtc_probability": 0.5, "typical_p": 0.9}
+        wanted |= {"top_n_sigma": 1.0, "dynatemp_range": 0.2, "dry_sequence_breakers": []}
+        wanted |= {"samplers": ["dry", "temperature"]}
+        assert {name: body[name] for name in wanted} == wanted
+    for flag, value in zip(flags[::2], flags[1::2], strict=True):
+        _, done = asked_of("vllm", "complete", flag, value, "hi")
+        assert done.code == 2 and f"{flag}: " in done.err
+
+
+@pytest.mark.parametrize(("owner", "code"), [("gptcli", 0), ("library", 0), ("vllm", 2)])
+def test_a_suffix(owner, code):
+    """Catches a suffix that a server would ignore, and one that is not sent."""
+    body, done = asked_of(owner, "complete", "--suffix", " b", "a")
+    assert done.code == code
+    if code:
+        assert "--suffix: " in done.err and "fills nothing in" in done.err
+    else:
+        assert (body["prompt"], body["suffix"]) == ("a", " b")
+
+
 def test_the_settings_name_what_does_not_say_itself():
     """Catches a proxy behind which nothing can be asked for."""
     file = Path(os.environ["XDG_CONFIG_HOME"]) / "gptcli" / "config.toml"

@@ -89,7 +89,7 @@ def test_lines_of_openai_get_results_of_openai(tmp_path):
     """Catches an output that who reads OpenAI's cannot read."""
     body = {"model": "m", "prompt": "one two", "max_tokens": 2}
     line = {"custom_id": "c", "method": "POST", "url": "/v1/completions", "body": body}
-    bad = line | {"custom_id": "d", "body": body | {"suffix": "x"}}
+    bad = line | {"custom_id": "d", "body": body | {"tools": ["x"]}}
     done = run(*ECHO, "--batch", str(write(tmp_path / "r.jsonl", [line, bad])))
     good, refused = results(done)
     assert done.code == 4
@@ -100,7 +100,7 @@ def test_lines_of_openai_get_results_of_openai(tmp_path):
     assert answer["usage"]["total_tokens"] == 4
     assert (refused["custom_id"], refused["response"]["status_code"]) == ("d", 400)
     assert refused["response"]["body"]["error"]["message"] == (
-        '"suffix": nothing is written between two texts'
+        '"tools": tools are not offered to the model'
     )
     chat = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
     line |= {"url": "/v1/chat/completions", "body": chat}
@@ -312,7 +312,7 @@ def test_shards_are_the_lines_of_the_whole(tmp_path):
     ("flags", "code", "part"),
     [
         (("--resume",), 2, "--resume: needs --batch FILE"),
-        (("-o", "x"), 2, "--output: needs --batch FILE"),
+        (("--shard", "1/2"), 2, "--shard: needs --batch FILE"),
         (("--batch", "r", "--resume"), 2, "--resume: needs -o FILE"),
         (("--batch", "r", "a text"), 2, "the text: cannot be combined with --batch"),
         (("--batch", "r", "-p", "a"), 2, "--prompt: cannot be combined with --batch"),

@@ -39,6 +39,7 @@ OTHER = {
     "exact_activations": "yes",
     "speculate": "off",
     "prompt_cache": "auto",
+    "samplers": "top_k;min_p",
 }
 
 
@@ -73,7 +74,7 @@ def test_every_setting_is_everywhere(name: str, man: str, tmp_path) -> None:
     assert settings.stored(around(**{variable_of(name): text})) == {name: due}
     file = config.user_file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    quoted = f'"{text}"' if isinstance(due, str) else str(due).lower()
+    quoted = str(due).lower() if isinstance(due, int | float) else f'"{text}"'
     file.write_text(f"{key_of(name)} = {quoted}\n")
     assert settings.stored(around()) == {name: due}
     flag = names_of(field_of(group, name), option_of(group, name))[-1].split("/")[0]

@@ -24,6 +24,7 @@ WISHES = [
     Sampling(temperature=2.0, top_p=0.5, min_p=0.02),
     Sampling(temperature=0, repeat_penalty=1.2, presence_penalty=0.3, frequency_penalty=0.2),
     Sampling(temperature=1.2, top_k=4, repeat_penalty=1.05, repeat_last=8, logit_bias=((3, 2.0),)),
+    Sampling(temperature=1.4, top_k=4, xtc_probability=0.5, dry_multiplier=0.5, typical_p=0.9),
 ]
 CASE = "llama/tied"
 

@@ -19,6 +19,9 @@ from tests.engine import numpy_llama
 from tests.engine.cpu.helpers import kernels_of, needs_kernels
 from tests.engine.helpers import GOLDENS, rows_of, runner_of
 
+ODD = Sampling(
+    temperature=1.2, xtc_probability=0.5, xtc_threshold=0.01, dry_multiplier=1.0, top_k=9
+)
 GREEDY, WARM = Sampling(temperature=0), Sampling(temperature=1.3, top_k=20, repeat_penalty=1.2)
 RUNNERS = {
     "torch": lambda: runner_of("llama/tied"),
@@ -83,7 +86,7 @@ def questions(runner, count=14):
         yield (
             prompt,
             Draws(
-                chance.choice([GREEDY, WARM]),
+                chance.choice([GREEDY, WARM, ODD]),
                 chance.choice([0, 1, 3, 9]) if number % 4 == 1 else chance.randrange(1, 9),
                 end_ids=frozenset({number}),
                 seed=number,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from types import ModuleType
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gptcli.engine.asking import sampling
+from gptcli.engine.asking import filters, penalties, sampling
 from gptcli.engine.asking.drawing import draw, generators, next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.sampling import distribution, stages
@@ -79,7 +80,7 @@ def test_top_k_keeps_the_k_best_and_their_ties(row, k):
     """Catches an arbitrary choice among ties, and k beyond the vocabulary."""
     least = sorted(row, reverse=True)[:k][-1]
     expected = [value if value >= least else -INF for value in row]
-    assert sampling.top_k(torch.tensor([row]), k)[0].tolist() == torch.tensor(expected).tolist()
+    assert filters.top_k(torch.tensor([row]), k)[0].tolist() == torch.tensor(expected).tolist()
 
 
 @quick
@@ -87,7 +88,7 @@ def test_top_k_keeps_the_k_best_and_their_ties(row, k):
 def test_top_p_keeps_the_fewest_that_reach_p(row, p):
     """Catches leaving out the token that crosses p, one too many, or ties told apart."""
     logits = torch.tensor([row])
-    out = sampling.top_p(logits, p)
+    out = filters.top_p(logits, p)
     chosen = [i for i, keep in enumerate(kept(out)) if keep]
     chance = probabilities(logits[0].tolist())
     assert torch.equal(out[0, chosen], logits[0, chosen])
@@ -116,21 +117,21 @@ def test_top_p_equals_top_p_by_sorting(seed, vocab, spread, p, ties):
     if ties:
         logits = logits.round(decimals=1)
     logits[1, : vocab // 2] = -INF
-    assert torch.equal(sampling.top_p(logits, p), sampling.top_p_by_sorting(logits, p))
+    assert torch.equal(filters.top_p(logits, p), filters.top_p_by_sorting(logits, p))
 
 
 def test_top_p_takes_more_than_the_first_candidates():
     """Catches a vocabulary-wide nucleus that is cut at the first few hundred."""
     flat = torch.arange(2000.0)[None] * 1e-6
-    assert sum(kept(sampling.top_p(flat, 0.9))) == pytest.approx(1800, abs=3)
-    assert sum(kept(sampling.top_p(flat, 1 - 1e-12))) == 2000
+    assert sum(kept(filters.top_p(flat, 0.9))) == pytest.approx(1800, abs=3)
+    assert sum(kept(filters.top_p(flat, 1 - 1e-12))) == 2000
 
 
 @quick
 @given(_row, _share)
 def test_min_p_keeps_what_is_near_the_best(row, p):
     """Catches a share of the whole instead of a share of the best."""
-    out = kept(sampling.min_p(torch.tensor([row]), p))
+    out = kept(filters.min_p(torch.tensor([row]), p))
     chance = probabilities(torch.tensor(row).tolist())
     for keep, each in zip(out, chance, strict=True):
         # Within a rounding of the border either is right.
@@ -144,7 +145,7 @@ def test_min_p_keeps_what_is_near_the_best(row, p):
 def test_temperature_divides(row, value):
     """Catches multiplying, and a shift that changes probabilities or frees a forbidden token."""
     logits = torch.tensor([row])
-    ours = sampling.temperature(logits, value).double().softmax(dim=-1)
+    ours = filters.temperature(logits, value).double().softmax(dim=-1)
     expected = (logits.double() / value).softmax(dim=-1)
     # An error of an ulp in a difference of up to 60, divided by the temperature.
     torch.testing.assert_close(ours, expected, rtol=0, atol=60 * 2**-23 / value)
@@ -154,7 +155,7 @@ def test_temperature_divides(row, value):
 def test_tiny_temperature_is_greedy(value):
     """Catches an overflow to inf - inf, and a temperature that float32 rounds to 0."""
     logits = torch.tensor([[1e4, -INF, 1e4, 9999.0, -1e4], [-3.0, -3.5, -4.0, -INF, -5.0]])
-    ours = sampling.temperature(logits, value).softmax(dim=-1)
+    ours = filters.temperature(logits, value).softmax(dim=-1)
     assert ours.tolist() == [[0.5, 0, 0.5, 0, 0], [1, 0, 0, 0, 0]]
 
 
@@ -162,14 +163,14 @@ def test_tiny_temperature_is_greedy(value):
 def test_huge_temperature_is_uniform(value):
     """Catches an overflow, and forbidden tokens that a huge temperature frees."""
     logits = torch.tensor([[1e4, -INF, 0.0, -1e4, 5.0]])
-    assert sampling.temperature(logits, value).softmax(dim=-1).tolist() == [[0.25, 0] + [0.25] * 3]
+    assert filters.temperature(logits, value).softmax(dim=-1).tolist() == [[0.25, 0] + [0.25] * 3]
 
 
 @quick
 @given(_row)
 def test_greedy_keeps_the_lowest_id_of_the_best(row):
     """Catches ties that fall differently from machine to machine."""
-    out = sampling.greedy(torch.tensor([row, row]))
+    out = filters.greedy(torch.tensor([row, row]))
     best = int(np.argmax(np.array(row, dtype=np.float32)))
     for each in out.tolist():
         assert [i for i, value in enumerate(each) if value > -INF] == [best]
@@ -192,13 +193,13 @@ def test_filters_together_keep_the_best_and_what_is_drawn(row, k, p, least, warm
 @pytest.mark.parametrize(
     ("name", "setting", "ours"),
     [
-        ("TopKLogitsWarper", 7, sampling.top_k),
-        ("TopKLogitsWarper", 500, sampling.top_k),
-        ("TopPLogitsWarper", 0.3, sampling.top_p),
-        ("TopPLogitsWarper", 0.95, sampling.top_p),
-        ("TopPLogitsWarper", 0.999, sampling.top_p),
-        ("MinPLogitsWarper", 0.05, sampling.min_p),
-        ("MinPLogitsWarper", 0.7, sampling.min_p),
+        ("TopKLogitsWarper", 7, filters.top_k),
+        ("TopKLogitsWarper", 500, filters.top_k),
+        ("TopPLogitsWarper", 0.3, filters.top_p),
+        ("TopPLogitsWarper", 0.95, filters.top_p),
+        ("TopPLogitsWarper", 0.999, filters.top_p),
+        ("MinPLogitsWarper", 0.05, filters.min_p),
+        ("MinPLogitsWarper", 0.7, filters.min_p),
     ],
 )
 def test_filters_equal_transformers(theirs, name, setting, ours, seed):
@@ -212,7 +213,7 @@ def test_temperature_equals_transformers(theirs, value):
     """Catches another meaning of temperature than everyone's."""
     logits = random_logits(3, 300, 1)
     expected = theirs.TemperatureLogitsWarper(value)(None, logits).softmax(dim=-1)
-    ours = sampling.temperature(logits, value).softmax(dim=-1)
+    ours = filters.temperature(logits, value).softmax(dim=-1)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=0)
 
 
@@ -230,7 +231,7 @@ def test_repeat_penalty_equals_transformers(theirs, seed, prompt, generated, pen
     """Catches the sign rule (negative logits are multiplied), and a token penalised twice."""
     logits = random_logits(1, 30, seed)
     logits[0, 3] = 0.0
-    ours = sampling.repeat_penalty(logits, penalty, [History(prompt, generated)])
+    ours = penalties.repeat_penalty(logits, penalty, [History(prompt, generated)])
     processor = theirs.RepetitionPenaltyLogitsProcessor(penalty)
     expected = processor(torch.tensor([prompt + generated]), logits.clone())
     assert torch.equal(ours, expected)
@@ -241,7 +242,7 @@ def test_repeat_penalty_is_each_rows_own():
     logits = torch.tensor([[2.0, -2.0, 4.0]] * 3)
     before = logits.clone()
     histories = [History((0,), [1]), History(), History((), [2, 2])]
-    ours = sampling.repeat_penalty(logits, 2.0, histories)
+    ours = penalties.repeat_penalty(logits, 2.0, histories)
     assert ours.tolist() == [[1, -4, 4], [2, -2, 4], [2, -2, 2]]
     assert torch.equal(logits, before)
 
@@ -256,7 +257,7 @@ def test_count_penalties_count_what_was_generated(histories, presence, frequency
     """Catches counting the prompt, or a presence that grows with the count."""
     logits = random_logits(len(histories), 10, 3)
     rows = [History([0, 1, 2, 3], generated) for generated in histories]
-    ours = sampling.count_penalties(logits, presence, frequency, rows)
+    ours = penalties.count_penalties(logits, presence, frequency, rows)
     for row, generated in enumerate(histories):
         for token in range(10):
             count = generated.count(token)
@@ -269,7 +270,7 @@ def test_count_penalties_count_what_was_generated(histories, presence, frequency
 def test_bias_is_added_and_forbids():
     """Catches a bias that multiplies, hits one row only, or loses the second of two."""
     logits = torch.tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, -INF]])
-    ours = sampling.bias(logits, [(0, 2.5), (1, -INF), (0, -1.0), (2, 4.0)])
+    ours = penalties.bias(logits, [(0, 2.5), (1, -INF), (0, -1.0), (2, 4.0)])
     assert ours.tolist() == [[2.5, -INF, 7.0], [0.5, -INF, -INF]]
     assert logits[0, 0] == 1.0
 
@@ -308,13 +309,16 @@ def test_stages_run_in_the_documented_order_each_on_the_last_ones_result():
     histories = [History([1, 2], [3, 3]), History([4], [])]
     chain: list[tuple[str, Callable[[Tensor], Tensor]]] = [
         ("logits", lambda x: x),
-        ("repeat-penalty", lambda x: sampling.repeat_penalty(x, 1.3, histories)),
-        ("presence/frequency-penalty", lambda x: sampling.count_penalties(x, 0.5, 0.25, histories)),
-        ("logit-bias", lambda x: sampling.bias(x, [(3, 1.5)])),
-        ("temperature", lambda x: sampling.temperature(x, 0.7)),
-        ("top-k", lambda x: sampling.top_k(x, 9)),
-        ("top-p", lambda x: sampling.top_p_by_sorting(x, 0.9)),
-        ("min-p", lambda x: sampling.min_p(x, 0.1)),
+        ("repeat-penalty", lambda x: penalties.repeat_penalty(x, 1.3, histories)),
+        (
+            "presence/frequency-penalty",
+            lambda x: penalties.count_penalties(x, 0.5, 0.25, histories),
+        ),
+        ("logit-bias", lambda x: penalties.bias(x, [(3, 1.5)])),
+        ("temperature", lambda x: filters.temperature(x, 0.7)),
+        ("top-k", lambda x: filters.top_k(x, 9)),
+        ("top-p", lambda x: filters.top_p_by_sorting(x, 0.9)),
+        ("min-p", lambda x: filters.min_p(x, 0.1)),
     ]
     found = list(stages(logits, ALL, histories))
     assert [name for name, _ in found] == [name for name, _ in chain]
@@ -328,7 +332,7 @@ def test_stages_run_in_the_documented_order_each_on_the_last_ones_result():
 def test_greedy_ends_the_stages():
     """Catches filters after greedy, which could take the chosen token away."""
     logits = random_logits(1, 40, 5)
-    wish = Sampling(**{**vars(ALL), "temperature": 0.0})
+    wish = replace(ALL, temperature=0.0)
     names = [name for name, _ in stages(logits, wish, [NOTHING])]
     assert names[-1] == "greedy" and len(names) == 5
 
@@ -352,10 +356,13 @@ def test_greedy_ids_are_those_of_the_distribution(row, penalty, forbidden):
 
 def test_stages_that_are_off_do_not_run(monkeypatch):
     """Catches a default that changes the model's own distribution, be it by a rounding."""
-    for name in ("repeat_penalty", "count_penalties", "bias", "greedy", "temperature"):
-        monkeypatch.delattr(sampling, name)
-    for name in ("top_k", "top_p", "min_p"):
-        monkeypatch.delattr(sampling, name)
+    for name in ("repeat_penalty", "count_penalties", "bias"):
+        monkeypatch.delattr(penalties, name)
+    for name in ("greedy", "temperature", "dynamic", "top_n_sigma", "top_k", "typical_p", "top_p"):
+        monkeypatch.delattr(filters, name)
+    for name in ("min_p", "xtc"):
+        monkeypatch.delattr(filters, name)
+    monkeypatch.delattr(sampling, "dry")
     logits = random_logits(1, 40, 5)
     assert [name for name, _ in stages(logits, Sampling(), [History([1], [2])])] == ["logits"]
     assert distribution(logits, Sampling(), [NOTHING]) is logits
