@@ -112,7 +112,10 @@ class ThinkingForm:
         end = written.rstrip()
         if end.endswith((self.opening, self.opening + self.name)):
             return "thinking"
-        return "after" if end.endswith(self.closing) else "before"
+        if not end.endswith(self.closing):
+            return "before"
+        # On a line of its own every space is the answer's.
+        return "saying" if written.endswith("\n") and self.wrap is None else "after"
 
 
 def find(tokenizer: Tokenizer, template: str = "") -> ThinkingForm | None:

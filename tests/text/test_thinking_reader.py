@@ -197,6 +197,14 @@ def test_a_mark_in_an_answer_is_text_unless_it_is_a_control_token(forms):
     assert read(form, spelled) == ("", "[THINK]x")
 
 
+def test_an_answer_on_its_own_line_keeps_its_spaces(forms):
+    """Catches code that loses its indentation behind a thought that the template has ended."""
+    tokenizer, form = forms["tags that are tokens"]
+    code = pieces(tokenizer, "    code\n", [])
+    assert read(form, code, form.begins("<think>\n\n</think>\n\n")) == ("", "    code\n")
+    assert read(form, pieces(tokenizer, " yes", []), form.begins("</think>")) == ("", "yes")
+
+
 def test_what_is_around_an_answer_goes(forms):
     """Catches `</response>` at an answer's end, and a tag that is cut from an answer without."""
     tokenizer, form = forms["an answer that is wrapped"]
@@ -282,7 +290,7 @@ def test_forms_are_found_by_marks_alone(tmp_path):
     ("written", "stage"),
     [
         ("<|im_start|>assistant\n<think>\n", "thinking"),
-        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", "after"),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", "saying"),
         ("<|im_start|>assistant\n</think>", "after"),
         ("<|im_start|>assistant\n", "before"),
         ("", "before"),

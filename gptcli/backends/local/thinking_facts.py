@@ -46,6 +46,8 @@ def thinking_facts(directory: Path) -> ThinkingFacts | None:
                 return None
             written = template.document([Message("user", "Hello")]).written
             told = tuple(switches(template.reads))
-            return ThinkingFacts(form.description, form.begins(written), told)
+            begins = form.begins(written)
+            begins = "after" if begins == "saying" else begins
+            return ThinkingFacts(form.description, begins, told)
     except GptcliError:
         return None

@@ -108,6 +108,17 @@ def test_a_constraint_is_asked_at_each_place():
     assert found == expected and drafts.kept
 
 
+def test_a_forced_token_ends_a_draft():
+    """Catches a draft that goes on behind a token that it does not have."""
+
+    def forced(_sample: int, drawn: Sequence[int]) -> int | None:
+        return 3 if len(drawn) % 5 == 4 else None
+
+    expected, _ = text(0, forced=forced)
+    assert text(4, forced=forced)[0] == expected
+    assert [step[0].id for step in expected[4::5]] == [3] * len(expected[4::5])
+
+
 def test_what_is_left_behind_is_the_text():
     """Catches a state that holds a draft which nobody drew, where the text is stopped within it
     and another prompt begins like it.

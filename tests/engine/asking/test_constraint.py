@@ -73,3 +73,26 @@ def test_only():
     logits = torch.tensor([1.0, 2.0, 3.0, 4.0])
     inf = float("inf")
     assert only(logits, [2, 0]).tolist() == [1.0, -inf, 3.0, -inf]
+
+
+@both
+def test_a_forced_token_comes_whatever_the_logits_say(case):
+    """Catches a token that is forced on the wrong sample, and one that costs others their draws."""
+    runner, prompt = runner_of(case), rows_of(case)[0][:9]
+    flags = {"max_new_tokens": 6, "seed": 4, "samples": 2, "logprobs": 1}
+    free = list(generate(runner, prompt, WARM, **flags))
+    asked: list[tuple[int, int]] = []
+
+    def forced(sample, drawn):
+        asked.append((sample, len(drawn)))
+        return 3 if (sample, len(drawn)) in ((1, 2), (1, 3)) else None
+
+    steps = list(generate(runner, prompt, WARM, forced=forced, **flags))
+    assert asked == [(sample, step) for step in range(6) for sample in range(2)]
+    assert [step[1].id for step in steps[2:4]] == [3, 3]
+    assert [step[1] for step in steps[:2]] == [step[1] for step in free[:2]]
+    # What follows is drawn with the chance of its place, after other tokens.
+    for sides in zip(*([step[0] for step in each] for each in (steps, free)), strict=True):
+        assert len({side.id for side in sides}) == 1
+    raw = runner.all_logits([*prompt, *(step[1].id for step in steps[:2])], runner.new_state())
+    assert steps[2][1].logprob == pytest.approx(float(raw[-1].log_softmax(-1)[3]), abs=2e-5)

@@ -255,3 +255,23 @@ def test_a_text_that_never_fits_says_so():
     assert batch.idle
     with pytest.raises(ResourceError, match="has no room for a text of 9 tokens"):
         list(joined)
+
+
+def test_forced_tokens_are_those_of_a_text_alone():
+    """Catches a token that is forced a step late where others run beside it."""
+    runner, prompt = RUNNERS["stand-in"](), [1, 2, 3]
+
+    def forced(_sample, drawn):
+        return 7 if len(drawn) in (2, 3) else None
+
+    draws = Draws(WARM, 6, seed=3, forced=forced)
+    _, expected = alone(runner, prompt, draws, 2)
+    batch = RunningBatch(runner, pages=64, page_size=4)
+    others = batch.join([4, 5], Draws(WARM, 6, seed=1))
+    readings = [Reading(batch.join(prompt, draws, 2), 2), Reading(others, 1)]
+    while not batch.idle:
+        batch.step()
+        for each in readings:
+            each.pull()
+    assert readings[0].drawn == expected
+    assert all(one[2].id == one[3].id == 7 for one in expected)
