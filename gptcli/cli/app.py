@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gptcli import __version__
-from gptcli.cli.commands import COMMANDS, GROUPS, HELP
+from gptcli.cli.commands import ALSO, GROUPS, HELP, NAMES
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import words
 from gptcli.cli.flags.flatten import flattened
@@ -47,7 +47,8 @@ def app() -> TyperGroup:
     found = typer.main.get_command(whole)
     assert isinstance(found, TyperGroup)
     words.stay(found)
-    found.commands = _Table({file.replace("_", "-"): file for file in (*COMMANDS, *GROUPS, HELP)})
+    others = {file.replace("_", "-"): file for file in (*GROUPS, HELP)}
+    found.commands = _Table(NAMES | others)
     return found
 
 
@@ -108,7 +109,8 @@ def _command(name: str, file: str) -> Command:
     for each, function in commands.items():
         # Where Typer's own way to read a command line does not do, the file has another.
         kind = getattr(module, "COMMAND_CLASS", None)
-        tool.command(each, cls=kind, add_help_option=False, hidden=file == HELP)(_read(function))
+        hidden = file == HELP or name in ALSO
+        tool.command(each, cls=kind, add_help_option=False, hidden=hidden)(_read(function))
     made = typer.main.get_command(tool)
     assert isinstance(made, TyperCommand | TyperGroup)
     made.name = name

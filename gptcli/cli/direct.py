@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from gptcli.cli.commands import COMMANDS
+from gptcli.cli.commands import NAMES
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.groups import Given, Shown, built, group_of, names_of
@@ -21,7 +21,6 @@ from gptcli.config.check import checked, kind_of
 from gptcli.errors import GptcliError
 from gptcli.plain import dataclass
 
-_FILES = {file.replace("_", "-"): file for file in COMMANDS}
 #: What fields hold that a word becomes by itself, and how.
 _PLAIN: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("str", "int", "float", "tuple[str, ...]"), str),
@@ -60,7 +59,7 @@ class CommandLine:
 
 def read(argv: Sequence[str]) -> CommandLine | None:
     """None for what is not one command's flags and arguments beyond doubt."""
-    file = _FILES.get(argv[0]) if argv else None
+    file = NAMES.get(argv[0]) if argv else None
     if file is None:
         return None
     module = import_module(f"gptcli.cli.commands.{file}")

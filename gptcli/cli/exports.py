@@ -1,8 +1,10 @@
-"""Files that a view is written to beside what it prints: a page, a picture, arrays."""
+"""Files that answers are written to: a page, a picture, arrays beside one, or all of it with -o."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +13,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags.inside import Inside
 from gptcli.errors import ResourceError, UsageError
 from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.stream import with_variables
 
 _STDOUT = "-"
 
@@ -124,3 +127,27 @@ def _replace(path: Path, data: bytes) -> None:
         atomic.replace(path, data)
     except OSError as error:
         raise ResourceError(str(path), error.strerror or str(error)) from None
+
+
+@contextmanager
+def answer_in(environment: Environment, path: Path | None) -> Iterator[None]:
+    """Have stdout of the block in a file once the block has ended well; None and - are stdout.
+
+    Raises ResourceError where it cannot be written, and at once where there is no such directory.
+    """
+    if path is None or str(path) == "-":
+        yield
+        return
+    if not path.parent.is_dir() or path.is_dir():
+        raise ResourceError(str(path), "is no file in a directory that is there")
+    data = io.BytesIO()
+    before = environment.stdout
+    # As a pipe's, exact.
+    file = io.TextIOWrapper(data, encoding="utf-8", newline="", write_through=True)
+    environment.stdout = with_variables(file, environment.variables)
+    try:
+        yield
+        file.flush()
+    finally:
+        environment.stdout = before
+    write(path, data.getvalue())

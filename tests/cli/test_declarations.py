@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from gptcli.cli import app as app_module
+from gptcli.cli.commands import COMMANDS
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.groups import names_of
 from gptcli.cli.flags.help import Help
@@ -42,7 +43,7 @@ OTHER_THINGS = {
 
 
 def commands() -> list[Any]:
-    files = (*app_module.COMMANDS, *app_module.GROUPS, app_module.HELP)
+    files = (*COMMANDS, *app_module.GROUPS, app_module.HELP)
     found = [app_module.gptcli]
     for file in files:
         module = import_module(f"gptcli.cli.commands.{file}")

@@ -10,8 +10,8 @@ from gptcli.backends import settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
-from gptcli.cli.answer_file import answer_in
 from gptcli.cli.environment import Environment
+from gptcli.cli.exports import answer_in
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting

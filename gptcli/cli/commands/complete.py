@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from gptcli.backends import settled
-from gptcli.cli.answer_file import answer_in
 from gptcli.cli.environment import Environment
+from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Annotated, cast
 
 from gptcli.backends import Backend, settled
-from gptcli.cli.answer_file import answer_in
 from gptcli.cli.commands.few_shot_answers import answer
 from gptcli.cli.environment import Environment
+from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
 from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.examples import Examples, ExampleWriting

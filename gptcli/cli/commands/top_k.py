@@ -65,6 +65,7 @@ def top_k(
     Two probabilities stand beside each other: the model's own ("probability", a softmax of the
     raw logits) and that with which complete would draw the token ("drawn", after its sampler with
     the same flags and settings). -k says how many rows; --top-k is a filter of the sampler.
+    gptcli next is the same command.
 
     A terminal gets a table, and below it entropies and sums; a pipe gets tab-separated rows under
     heads; --json has everything.
