@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gptcli.backends.base import refuse
 from gptcli.backends.one_by_one import one_by_one
-from gptcli.errors import InputError
+from gptcli.errors import InputError, UsageError
 from gptcli.text.stop import StopMatcher
 from gptcli.types.batch import BatchRequest
 from gptcli.types.chat import ChatRequest
@@ -36,6 +36,8 @@ class EchoBackend:
 
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer: completions, and answers to the last message of a conversation."""
+        if isinstance(question, Request | ChatRequest) and question.constraint is not None:
+            raise UsageError(question.constraint.flag, "echo repeats what is said, whatever it is")
         if isinstance(question, ChatRequest):
             return _completed(_last_message(question))  # type: ignore[return-value]
         if isinstance(question, Request):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gptcli.plain import dataclass
 from gptcli.types.completion import Event
+from gptcli.types.constraints import Constraint
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution
 from gptcli.types.question import Question
@@ -69,7 +70,7 @@ class ChatRequest(Question[Iterator[Event]]):
     max_new_tokens: None means until the model ends its turn or the context is full.
     stop: texts that end the answer beside those of the form.
     drop_oldest: where the context is full, leave out the oldest turns (never the system's)
-    instead of raising ContextError.
+    instead of raising ContextError. constraint: what the answer has to be, None for any text.
     """
 
     asks = "take part in a conversation"
@@ -82,6 +83,7 @@ class ChatRequest(Question[Iterator[Event]]):
     seed: int = 0
     logprobs: int | None = None
     drop_oldest: bool = False
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)

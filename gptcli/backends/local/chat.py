@@ -93,13 +93,16 @@ class LocalChat:
                 ids=tuple(document.ids),
                 sampling=request.sampling,
                 max_new_tokens=request.max_new_tokens,
-                stop=(*request.stop, *form.stops),
+                # What has to be something says itself where it ends.
+                stop=(*request.stop, *(form.stops if request.constraint is None else ())),
                 seed=request.seed,
                 logprobs=request.logprobs,
+                constraint=request.constraint,
             ),
             begin,
             ends=self.ends(form),
             channels=None if isinstance(form, Transcript) else self._channels,
+            white=isinstance(form, Transcript),
         )
         # Closed at once where the caller stops: the generator must not outlive the turn.
         with closing(completion.events()) as events:

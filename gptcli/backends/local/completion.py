@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
@@ -47,7 +48,8 @@ class Completion:
     """One request under way.
 
     begin: how its texts are drawn. ends: tokens that end the text beside those of the model's
-    files. channels: those of an answer, of which one is shown.
+    files. channels: those of an answer, of which one is shown. white: white space may stand before
+    what a constraint wants.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Completion:
         *,
         ends: Collection[int] = (),
         channels: Channels | None = None,
+        white: bool = False,
     ) -> None:
         self.request = request
         self.model = model
@@ -75,7 +78,9 @@ class Completion:
         self._check_memory()
         self.healing = self._healing() if request.heal else None
         taken = len(self.healing.taken) if self.healing else 0
-        stops = (*request.stop, *model.defaults.stops)
+        self.constrained = self._constrained(white=white)
+        # What has to be something says itself where it ends.
+        stops = (*request.stop, *(model.defaults.stops if self.constrained is None else ()))
         self.samples = [Sample(stops, skip=taken) for _ in range(request.samples)]
         self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
         self.thoughts = [TextStream() for _ in self.readers]
@@ -95,7 +100,8 @@ class Completion:
             end_ids=self.end_ids,
             seed=self.request.seed,
             logprobs=logprobs,
-            constraint=None if healing is None else self._fits,
+            fitting=None if healing is None else self._fits,
+            grammar=None if self.constrained is None else self.constrained.grammar,
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
         )
@@ -120,7 +126,8 @@ class Completion:
                     yield chunk
         for index, sample in enumerate(self.samples):
             if sample.finish_reason is None:
-                yield Chunk(sample.finish("length"), index, finish_reason="length")
+                text = self._closed(sample, index) + sample.finish("length")
+                yield Chunk(text, index, finish_reason="length")
         yield from self._closing_notices()
         yield Usage(
             prompt_tokens=len(self.prompt),
@@ -139,6 +146,7 @@ class Completion:
             adapters=self.model.adapters,
             activations=self.model.source.activations,
             drafts=drawing.drafts,
+            constraint=None if self.constrained is None else self.constrained.use,
         )
 
     def _ids(self) -> list[int]:
@@ -172,6 +180,22 @@ class Completion:
         found = heal(self.model.token_index, self.prompt, pieces)
         return found if found.taken else None
 
+    def _constrained(self, *, white: bool) -> Constrained | None:
+        """What the constraint makes of the texts. Raises as Constrained does."""
+        found = self.request.constraint
+        if found is None:
+            return None
+        before = self.healing.taken if self.healing else b""
+        return Constrained(self.model, found, self.end_ids, before=before, white=white)
+
+    def _closed(self, sample: Sample, index: int) -> str:
+        """What makes a text whole that ends here, where it has to be and is to be closed."""
+        if self.constrained is None:
+            return ""
+        stopped = sample.finish_reason == "stop"
+        missing = self.constrained.end(index, sample.text if stopped else None)
+        return sample.close(missing) if missing else ""
+
     def _draws(self, healing: Healing) -> int:
         """How many tokens may be drawn: those of the limit, and those that only heal."""
         if self.limit <= 0:
@@ -187,6 +211,8 @@ class Completion:
 
     def _chunk(self, sample: Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""
+        if self.constrained is not None:
+            self.constrained.drew(drawn)
         if self._is_uncertain(sample, drawn):
             return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
         infos: tuple[TokenInfo, ...] = ()
@@ -203,6 +229,10 @@ class Completion:
             thought = self.thoughts[drawn.sample].feed(self.readers[drawn.sample].thought)
         before = sample.fed
         text = sample.feed(data)
+        if sample.finish_reason:
+            text += self._closed(sample, drawn.sample)
+        elif drawn.whole:
+            text += sample.finish("stop")
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
         seen = name is not None and data == name.encode() and sample.fed - before >= len(name)
@@ -244,6 +274,8 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
+        for each in self.constrained.use.repaired if self.constrained else ():
+            yield Notice("--repair", f"added {each.text!r:.80}, which the model did not write")
         if any(reader.withheld for reader in self.readers):
             text = "the answer ended while the model was thinking, which is not shown"
             yield Notice(self.model.name, f"{text}; more tokens (-n) may give it room")

@@ -9,6 +9,7 @@ from itertools import count
 
 from gptcli.backends.chosen_examples import ChosenExamples
 from gptcli.backends.local.chat_document import viewed
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpaused
 from gptcli.backends.local.few_shot_labels import Labels
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
@@ -18,6 +19,7 @@ from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
 from gptcli.errors import ContextError, GptcliError
 from gptcli.types.chat import ChatDocument
+from gptcli.types.constraints import ConstraintUse
 from gptcli.types.drafts import Drafts
 from gptcli.types.few_shot import (
     Answer,
@@ -82,6 +84,7 @@ class FewShot:
         self._examples = ChosenExamples(request)
         self._labels = Labels(self.prefix, self._prompts, request)
         self._drafts: Drafts | None = None
+        self._use: ConstraintUse | None = None
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
 
@@ -93,6 +96,7 @@ class FewShot:
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
         self._drafts = None
+        self._use = None if self._request.constraint is None else ConstraintUse()
         try:
             for batch in self._batches(queries):
                 for answer in self._answers(batch, seed, beside):
@@ -120,6 +124,7 @@ class FewShot:
             adapters=self._model.adapters,
             activations=self._model.source.activations,
             drafts=self._drafts,
+            constraint=self._use,
         )
         if failed is not None:
             raise failed
@@ -202,13 +207,15 @@ class FewShot:
         from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
-        stops = (*self._request.stop, *self._prompts.stops, *self._model.defaults.stops)
-        samples = [Sample(stops, trim=self._trim) for _ in batch]
+        constrained = self._constrained()
+        own = (*self._prompts.stops, *self._model.defaults.stops) if constrained is None else ()
+        samples = [Sample((*self._request.stop, *own), trim=self._trim) for _ in batch]
         draws = Draws(
             self._sampling,
             min(self._request.max_new_tokens, max(rooms)),
             end_ids=frozenset(self._prompts.ends),
             seed=seed + batch[0].index,
+            grammar=None if constrained is None else constrained.grammar,
             drafts=self._model.drafts,
         )
         drawing: Drawing
@@ -223,13 +230,20 @@ class FewShot:
                 continue
             for drawn in step:
                 sample = samples[drawn.sample]
+                if constrained is not None:
+                    constrained.drew(drawn)
                 if drawn.ends:
                     sample.finish("stop")
                 elif self._model.tokenizer.is_special(drawn.id):
                     sample.feed(b"")
                 else:
                     sample.feed(self._model.tokenizer.bytes_of(drawn.id))
+                if sample.finish_reason is None and drawn.whole:
+                    sample.finish("stop")
+                elif sample.finish_reason and not drawn.ends:
+                    _close(constrained, sample, drawn.sample)
                 if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
+                    _close(constrained, sample, drawn.sample)
                     sample.finish("length")
                 if sample.finish_reason:
                     drawing.stop(drawn.sample)
@@ -238,10 +252,21 @@ class FewShot:
                 shown += 1
         for place in range(shown, len(batch)):
             if samples[place].finish_reason is None:
+                _close(constrained, samples[place], place)
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place], drawing)
         if drawing.drafts is not None:
             self._drafts = (self._drafts or Drafts()) + drawing.drafts
+        if constrained is not None:
+            use = constrained.use.counted_from(batch[0].index)
+            self._use = (self._use or ConstraintUse()) + use
+
+    def _constrained(self) -> Constrained | None:
+        """What the constraint makes of answers. Raises as Constrained does."""
+        found = self._request.constraint
+        if found is None:
+            return None
+        return Constrained(self._model, found, self._prompts.ends, white=True)
 
     def _answer(
         self, batch: Sequence[AskedPrompt], place: int, sample: Sample, drawing: Drawing
@@ -256,3 +281,10 @@ class FewShot:
             reused_tokens=self.prefix.shared if place else drawing.reused,
             completion_tokens=sample.tokens,
         )
+
+
+def _close(constrained: Constrained | None, sample: Sample, place: int) -> None:
+    """Make an answer whole that ends here, where it has to be something and is to be closed."""
+    if constrained is not None:
+        stopped = sample.finish_reason is not None
+        sample.close(constrained.end(place, sample.text if stopped else None))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import prompt_notices
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
@@ -24,6 +25,7 @@ from gptcli.types.next_tokens import (
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
+    from gptcli.engine.asking.constraining.guard import Guard
     from gptcli.engine.asking.distribution import Staged
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.probe import Probe
@@ -91,6 +93,10 @@ class LocalWalk:
         self._prefix = prefix or PrefixCache(model.runner, comes_back=False)
         self._notices = (*model.defaults.notices(), *_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
+        self._guard: Guard | None = None
+        if request.constraint is not None:
+            ends = self._end_ids
+            self._guard = Constrained(model, request.constraint, ends).grammar.begin()
         self.probe: Probe | None = None
 
     @property
@@ -136,6 +142,7 @@ class LocalWalk:
             temperatures=tuple((value, _spread(rows)) for value, rows in temperatures),
             whole=self._whole(raw.logits) if self._request.whole else None,
             notices=self._notices,
+            forbidden=self._forbidden(),
         )
 
     def draw(self) -> Candidate:
@@ -150,6 +157,8 @@ class LocalWalk:
         if self.room <= 0 or token is None:
             raise ValueError("the context is full" if token is not None else "no token")
         self._here()
+        if self._guard is not None and token not in self._end_ids:
+            self._guard.take(token)
         self._history.generated.append(token)
         self._stages = None
 
@@ -170,13 +179,23 @@ class LocalWalk:
         from gptcli.engine.arrays import namespace, ranked
         from gptcli.engine.asking.distribution import staged
 
-        self._stages = staged(logits, self._sampling, self._history)
+        mask = None if self._guard is None else self._guard.mask
+        self._stages = staged(logits, self._sampling, self._history, mask)
         self._order = ranked(logits)
         self._ranks = namespace(logits).empty_like(self._order)
         self._ranks[self._order] = namespace(logits).arange(
             len(self._order), dtype=self._order.dtype, device=self._order.device
         )
         return self._stages
+
+    def _forbidden(self) -> float | None:
+        """How much probability the constraint takes away here."""
+        mask = None if self._guard is None else self._guard.mask
+        if mask is None:
+            return None
+        from gptcli.engine.arrays import host
+
+        return float(host(self._here()[0].probabilities)[~mask].sum())
 
     def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:
         """What there is to tell about some tokens, each number gathered for all of them at once."""

@@ -44,6 +44,16 @@ class Sample:
         self.text += shown
         return shown
 
+    def close(self, data: bytes) -> str:
+        """The text with these bytes behind it, in which no stop string counts: what that adds."""
+        if self._stop.stopped:
+            shown = data.decode(errors="replace")
+        else:
+            shown = self._stop.finish() + self._stream.feed(data)
+        self.fed += len(shown)
+        self.text += shown
+        return shown
+
     def finish(self, reason: str) -> str:
         """The text that was held back, now that the sample is over."""
         self.finish_reason = reason

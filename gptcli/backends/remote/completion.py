@@ -14,6 +14,7 @@ from gptcli.backends.remote.tokens import control_names
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage
+from gptcli.types.constraints import ConstraintUse, Unfinished
 from gptcli.types.events import Notice
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
@@ -43,6 +44,7 @@ class Streamed:
         self._most = request.logprobs
         self._read = Reader(model.place)
         self._finished: set[int] = set()
+        self._cut: list[int] = []
         self._thought = self._spoke = False
         #: Tokens without bytes, by choice, until what comes next tells whether they ended it.
         self._held: dict[int, tuple[TokenInfo, ...]] = {}
@@ -86,6 +88,8 @@ class Streamed:
                 continue
             if reason:
                 self._finished.add(index)
+            if reason == "length":
+                self._cut.append(index)
             if text or tokens or reason:
                 yield Chunk(text, index, tokens, reason)
         if isinstance(took, dict) and not rows:
@@ -132,7 +136,14 @@ class Streamed:
             reused_tokens=told["cached"] or 0,
             reasoning_tokens=told["reasoning"] or 0,
             server=self._model.answered_by,
+            constraint=self._constraint(),
         )
+
+    def _constraint(self) -> ConstraintUse | None:
+        """What became of a constraint: a text that was cut off is hardly whole."""
+        if self._request.constraint is None or self._request.constraint.repair:
+            return None
+        return ConstraintUse(unfinished=tuple(Unfinished(each, None) for each in self._cut))
 
 
 def usage_of(read: Reader, took: Mapping[int | None, Mapping[str, Any]]) -> dict[str, int | None]:

@@ -26,7 +26,8 @@ class Server:
     as a prompt and tells those of what may come; named_by_id: whether it has to be asked to name
     tokens so, since their texts alone lose half a character. special: its field for control tokens
     in a prompt to be obeyed, nothing where they always are. lists: whether its list of models is
-    whole, so that a name that is not there need not be asked for.
+    whole, so that a name that is not there need not be asked for. formats: which of its two kinds
+    of questions take `response_format`; forms: whether it takes every constraint as gptcli does.
     """
 
     title: str
@@ -46,6 +47,8 @@ class Server:
     named_by_id: bool = False
     special: str = ""
     lists: bool = False
+    formats: tuple[Literal["chat", "completion"], ...] = ("chat",)
+    forms: bool = False
 
 
 def _with(**more: str) -> Mapping[str, str]:
@@ -68,6 +71,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             ids=True,
             named_by_id=True,
             lists=True,
+            formats=("chat", "completion"),
         ),
         "llama-server": Server(
             "llama-server",
@@ -111,6 +115,8 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             named_by_id=True,
             special="special",
             lists=True,
+            formats=("chat", "completion"),
+            forms=True,
         ),
         # Whatever else speaks the language: nothing but what is in it.
         "other": Server("the server"),

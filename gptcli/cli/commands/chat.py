@@ -15,11 +15,13 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting
+from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.input.constraint import check_whole, constraint_of
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.session import goes_on, lasting
 from gptcli.cli.input.transcript_file import chat_form
@@ -95,6 +97,7 @@ def chat(
     chatting: Chat,
     writing: ChatWriting,
     generation: Generation,
+    constraints: Constraints,
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
@@ -124,6 +127,7 @@ def chat(
         seed=seed_of(sampling),
         logprobs=output.logprobs,
         drop_oldest=chatting.on_overflow == "drop-oldest",
+        constraint=constraint_of(environment, constraints),
     )
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
@@ -133,7 +137,7 @@ def chat(
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
-        job = texts.chats(request, (generation, chatting, writing), settled(compute))
+        job = texts.chats(request, (generation, chatting, writing, constraints), settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     spoken = _spoken(environment, source)
@@ -164,6 +168,8 @@ def chat(
             _answer_once(talk, spoken, view, messages, wait=output.waits)
             if output.stats and talk.last_usage is not None:
                 messages.report(stats_lines.lines(talk.last_usage, backend.seconds))
+            if talk.last_usage is not None:
+                check_whole(talk.last_usage.constraint)
 
 
 def _spoken(environment: Environment, source: Spoken) -> str | None:
@@ -208,7 +214,7 @@ def _answer_once(
 ) -> None:
     events = chunks(talk.ask(message), messages)
     view.show(when_done(events) if wait else events)
-    if talk.was_cut and talk.last_usage is not None:
+    if talk.was_cut and talk.last_usage is not None and talk.last_usage.constraint is None:
         tokens = counted(talk.last_usage.completion_tokens, "token")
         messages.hint(f"answer: cut off after {tokens}; -n allows more")
 

@@ -10,6 +10,8 @@ import numpy as np
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking import sampling as sampler
+from gptcli.engine.asking.constraining.guard import Mask
+from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
@@ -24,12 +26,19 @@ class Staged:
     probabilities: Array
 
 
-def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
+def staged(
+    logits: Array, sampling: Sampling, history: History, mask: Mask | None = None
+) -> list[Staged]:
     """Logits (vocab,) after every stage that runs; `drawing.draw` draws from the last.
 
-    Raises NonFiniteError as `sampling.stages` does.
+    mask: what a constraint allows, before all other stages. Raises NonFiniteError as
+    `sampling.stages` does.
     """
-    found = sampler.stages(logits[None], sampling, [history])
+    rows = logits[None]
+    sampler.check_finite(rows)
+    found = list(sampler.stages(masked(rows, [mask]), sampling, [history]))
+    if mask is not None:
+        found[:1] = [("logits", rows), ("constraint", found[0][1])]
     return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found]
 
 

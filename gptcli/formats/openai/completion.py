@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gptcli.config import MOST, Limit
+from gptcli.formats.openai.constraint import constraint
 from gptcli.formats.openai.drawing import BOUNDS, Bounds, Drawing, drawing, new_tokens
 from gptcli.formats.openai.fields import Fields
 from gptcli.formats.openai.prompts import prompts
@@ -55,5 +56,6 @@ def continued(
         seed=found.seed or 0,
         samples=found.samples,
         logprobs=default.logprobs if logprobs is None else logprobs,
+        constraint=constraint(fields, default.constraint),
     )
     return asked, found.seed

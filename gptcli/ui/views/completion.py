@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gptcli.types.completion import Chunk, Event, PromptPiece, TokenInfo, Usage
+from gptcli.types.constraints import ConstraintUse
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
@@ -224,22 +225,37 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         | _token(each.token)
         for each in usage.uncertain
     ]
-    return ({"uncertain": uncertain} if uncertain else {}) | {
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": total,
-            **(
-                {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
-                if usage.reused_tokens
-                else {}
-            ),
-            **(
-                {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
-                if usage.reasoning_tokens
-                else {}
-            ),
-        },
-        "sampling": as_json(usage.sampling),
-        **source.run(usage),
-    }
+    found = {"uncertain": uncertain} if uncertain else {}
+    return (
+        found
+        | constraint_json(usage.constraint)
+        | {
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "total_tokens": total,
+                **(
+                    {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
+                    if usage.reused_tokens
+                    else {}
+                ),
+                **(
+                    {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
+                    if usage.reasoning_tokens
+                    else {}
+                ),
+            },
+            "sampling": as_json(usage.sampling),
+            **source.run(usage),
+        }
+    )
+
+
+def constraint_json(use: ConstraintUse | None) -> dict[str, Any]:
+    """What became of a constraint, where there was one."""
+    if use is None:
+        return {}
+    unfinished = [{"index": each.index, "missing": each.missing} for each in use.unfinished]
+    repaired = [{"index": each.index, "text": each.text} for each in use.repaired]
+    told = {"steps": use.steps, "decided": use.decided}
+    return {"constraint": told | {"unfinished": unfinished, "repaired": repaired}}
