@@ -29,7 +29,7 @@ FIRST = {"default_oracle", "default_backend"}
 #: Nothing listens here.
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
-ON_REQUEST = ("install", "sanitizer", "browser", "faults", "families", "servers")
+ON_REQUEST = ("install", "sanitizer", "browser", "faults", "families", "servers", "constraints")
 #: Left out where `-m` says something and does not name it: a short loop is short.
 SLOW = "slow"
 

@@ -13,7 +13,7 @@ from gptcli.plain import dataclass
 Kind = Literal["json-object", "json-schema", "regex", "grammar", "one-of"]
 
 #: What follows an interrupted text is looked for no further than so many bytes.
-MOST_MISSING = 4096
+MOST_MISSING = 500
 
 
 @dataclass(frozen=True)

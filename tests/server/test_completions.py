@@ -253,7 +253,7 @@ def test_a_field_that_nobody_knows_is_told_with_the_nearest(echo):
         ({"prompt": "a", "best_of": 5}, "best_of"),
         ({"prompt": "a", "suffix": "b"}, "suffix"),
         ({"prompt": "a", "grammar": "root ::= x"}, "grammar"),
-        ({"prompt": "a", "response_format": {"type": "json_object"}}, "response_format"),
+        ({"prompt": "a", "response_format": {"type": "json"}}, "response_format.type"),
         ({"prompt": "a", "typical_p": 0.5}, "typical_p"),
         ({"prompt": "a", "model": 5}, "model"),
     ],

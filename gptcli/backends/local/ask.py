@@ -7,9 +7,9 @@ import math
 from gptcli.backends.local.chat import LocalChat
 from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.few_shot_labels import Labels
-from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
+from gptcli.backends.local.few_shot_prompts import asked as asked_prompt
+from gptcli.backends.local.few_shot_prompts import prompts_for
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import ContextError
 from gptcli.text.transcript import Transcript
 from gptcli.types.ask import AskRequest, Kind, Value
 from gptcli.types.chat import ChatForm
@@ -34,26 +34,17 @@ def answer(model: OpenModel, request: AskRequest) -> Value:
     asked = _asked(model, request)
     prompts = prompts_for(model, asked)
     query, prefix = request.question, PrefixCache(model.runner, comes_back=False)
-    rows: list[list[int]] = []
-    if request.type.labels:
-        ids, rows = prompts.labelled((), query, request.type.labels)
-    else:
-        ids = list(prompts.document((), query).ids)
-    needed = len(ids) + max(map(len, rows), default=1)
-    if needed > model.runner.limit:
-        reason = f"has {len(ids)} tokens, which leave no room in {model.runner.limit}"
-        raise ContextError("question", reason)
-    model.check_ids(ids, "question")
-    if rows:
-        prompt = AskedPrompt(0, Query("question", query), (), ids, rows)
+    prompt = asked_prompt(model, prompts, 0, Query("question", query), (), request.type.labels)
+    ids = prompt.ids
+    if prompt.labels:
         (found,) = Labels(prefix, prompts, asked).answers([prompt])
         text, shares = found.text, found.shares
         probability = max(each.share for each in shares)
     else:
         constraint, shares = Constraint("regex", PATTERNS[request.type.kind]), ()
-        grammar = Constrained(
-            model, constraint, prompts.ends, white=asked.form.chat is None
-        ).grammar
+        white = asked.form.chat is None
+        grammar = Constrained(model, constraint, prompts.ends, white=white).grammar
+        assert grammar is not None
         data, logprob = likeliest_value(prefix, ids, grammar.begin(), grammar.words)
         text, probability = data.decode().strip(), math.exp(logprob)
     return Value(request, text, probability, shares, len(ids), model.source)

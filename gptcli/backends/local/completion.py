@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
 from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
+from gptcli.backends.local.healed import healed
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.errors import InputError
 from gptcli.text.channels import ChannelReader, Channels
-from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
 from gptcli.text.stream import TextStream
 from gptcli.types.completion import (
@@ -76,12 +76,13 @@ class Completion:
         # "Until the context is full" is not cut short, unless it is full before anything is drawn.
         self.cut_short = room == 0 if wanted is None else wanted > room
         self._check_memory()
-        self.healing = self._healing() if request.heal else None
-        taken = len(self.healing.taken) if self.healing else 0
-        self.constrained = self._constrained(white=white)
+        self.healing = healed(model, self.prompt) if request.heal else None
+        taken = self.healing.taken if self.healing else b""
+        wanted_form = request.constraint
+        self.form = Constrained(model, wanted_form, self.end_ids, before=taken, white=white)
         # What has to be something says itself where it ends.
-        stops = (*request.stop, *(model.defaults.stops if self.constrained is None else ()))
-        self.samples = [Sample(stops, skip=taken) for _ in range(request.samples)]
+        stops = (*request.stop, *(model.defaults.stops if wanted_form is None else ()))
+        self.samples = [Sample(stops, skip=len(taken)) for _ in range(request.samples)]
         self.readers = [ChannelReader(channels) for _ in self.samples] if channels else []
         self.thoughts = [TextStream() for _ in self.readers]
         self.uncertain: list[Uncertain] = []
@@ -96,12 +97,12 @@ class Completion:
         healing = self.healing
         draws = Draws(
             self.sampling,
-            self.limit if healing is None else self._draws(healing),
+            self.limit if healing is None else healing.draws(self.limit),
             end_ids=self.end_ids,
             seed=self.request.seed,
             logprobs=logprobs,
-            fitting=None if healing is None else self._fits,
-            grammar=None if self.constrained is None else self.constrained.grammar,
+            fitting=None if healing is None else healing.fits,
+            grammar=self.form.grammar,
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
         )
@@ -126,7 +127,7 @@ class Completion:
                     yield chunk
         for index, sample in enumerate(self.samples):
             if sample.finish_reason is None:
-                text = self._closed(sample, index) + sample.finish("length")
+                text = self.form.close(sample, index) + sample.finish("length")
                 yield Chunk(text, index, finish_reason="length")
         yield from self._closing_notices()
         yield Usage(
@@ -146,7 +147,7 @@ class Completion:
             adapters=self.model.adapters,
             activations=self.model.source.activations,
             drafts=drawing.drafts,
-            constraint=None if self.constrained is None else self.constrained.use,
+            constraint=self.form.use,
         )
 
     def _ids(self) -> list[int]:
@@ -171,48 +172,9 @@ class Completion:
         needed = self.runner.spec.cache_bytes(tokens, facts.itemsize, samples)
         memory.check("--samples", f"{samples} at once need", needed, facts.device)
 
-    def _healing(self) -> Healing | None:
-        """What to take back of the prompt, None for nothing."""
-        pieces = [
-            None if self.tokenizer.is_special(token) else self.tokenizer.bytes_of(token)
-            for token in self.prompt
-        ]
-        found = heal(self.model.token_index, self.prompt, pieces)
-        return found if found.taken else None
-
-    def _constrained(self, *, white: bool) -> Constrained | None:
-        """What the constraint makes of the texts. Raises as Constrained does."""
-        found = self.request.constraint
-        if found is None:
-            return None
-        before = self.healing.taken if self.healing else b""
-        return Constrained(self.model, found, self.end_ids, before=before, white=white)
-
-    def _closed(self, sample: Sample, index: int) -> str:
-        """What makes a text whole that ends here, where it has to be and is to be closed."""
-        if self.constrained is None:
-            return ""
-        stopped = sample.finish_reason == "stop"
-        missing = self.constrained.end(index, sample.text if stopped else None)
-        return sample.close(missing) if missing else ""
-
-    def _draws(self, healing: Healing) -> int:
-        """How many tokens may be drawn: those of the limit, and those that only heal."""
-        if self.limit <= 0:
-            return 0
-        return min(self.limit + len(healing.taken), self.runner.limit - len(healing.ids))
-
-    def _fits(self, drawn: Sequence[int]) -> list[int] | None:
-        """The tokens that may come after those drawn, so that the prompt is spelled anew."""
-        # Every token has a byte at least.
-        if self.healing is None or len(drawn) >= len(self.healing.taken):
-            return None
-        return self.healing.allowed(sum(len(self.tokenizer.bytes_of(token)) for token in drawn))
-
     def _chunk(self, sample: Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""
-        if self.constrained is not None:
-            self.constrained.drew(drawn)
+        self.form.drew(drawn)
         if self._is_uncertain(sample, drawn):
             return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
         infos: tuple[TokenInfo, ...] = ()
@@ -230,7 +192,7 @@ class Completion:
         before = sample.fed
         text = sample.feed(data)
         if sample.finish_reason:
-            text += self._closed(sample, drawn.sample)
+            text += self.form.close(sample, drawn.sample)
         elif drawn.whole:
             text += sample.finish("stop")
         name = self.tokenizer.added_name(drawn.id)
@@ -274,8 +236,7 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
-        for each in self.constrained.use.repaired if self.constrained else ():
-            yield Notice("--repair", f"added {each.text!r:.80}, which the model did not write")
+        yield from self.form.notices()
         if any(reader.withheld for reader in self.readers):
             text = "the answer ended while the model was thinking, which is not shown"
             yield Notice(self.model.name, f"{text}; more tokens (-n) may give it room")

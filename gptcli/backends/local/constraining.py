@@ -2,98 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.backends.local.sample import Sample
 from gptcli.errors import UsageError
 from gptcli.types.constraints import Constraint, ConstraintUse, Repaired, Unfinished
+from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
+    from gptcli.engine.asking.constraining.grammar import Grammar
     from gptcli.engine.asking.constraining.guard import Guard
     from gptcli.engine.asking.constraining.words import Words
     from gptcli.engine.asking.draws import Drawn
 
 
 class Constrained:
-    """The texts of one question, all under one constraint.
+    """The texts of one question, all under one constraint, or under none.
 
     ends: tokens that end a text. before: what each begins with that is not its own, drawn anew as
     the end of a prompt that is healed; white: whether white space may stand before. Raises
     UsageError for what cannot be.
     """
 
+    #: What guides the texts.
+    grammar: Grammar | None = None
+
     def __init__(
         self,
         model: OpenModel,
-        constraint: Constraint,
+        constraint: Constraint | None,
         ends: Collection[int],
         *,
         before: bytes = b"",
         white: bool = False,
     ) -> None:
+        self._ids: dict[int, list[int]] = {}
+        self._steps = self._decided = 0
+        self._unfinished: list[Unfinished] = []
+        self._repaired: list[Repaired] = []
+        if constraint is None:
+            return
         from gptcli.engine.asking.constraining.grammar import Grammar
 
-        self._words = model.kept(_Vocabularies).of(ends)
-        self._constraint = constraint
+        words = model.kept(_Vocabularies).of(ends)
         try:
             written = before.decode()
         except UnicodeDecodeError:
             reason = "cannot be combined with a constraint: the prompt ends within a character"
             raise UsageError("--heal", reason) from None
         self._before = written
-        self.grammar = Grammar(constraint, self._words, before=written, white=white)
-        self._ids: dict[int, list[int]] = {}
-        self._steps = self._decided = 0
-        self._unfinished: list[Unfinished] = []
-        self._repaired: list[Repaired] = []
+        self.grammar = Grammar(constraint, words, before=written, white=white)
 
     @property
-    def use(self) -> ConstraintUse:
+    def use(self) -> ConstraintUse | None:
         """What has become of it so far."""
+        if self.grammar is None:
+            return None
         told = tuple(self._unfinished), tuple(self._repaired)
         return ConstraintUse(self._steps, self._decided, *told)
+
+    def notices(self) -> Iterator[Notice]:
+        """What was added."""
+        for each in self._repaired:
+            yield Notice("--repair", f"added {each.text!r:.80}, which the model did not write")
 
     def drew(self, drawn: Drawn) -> None:
         """Count a token."""
         if drawn.decided is not None:
             self._steps += 1
             self._decided += drawn.decided
-        if not drawn.ends:
+        if self.grammar is not None and not drawn.ends:
             self._ids.setdefault(drawn.sample, []).append(drawn.id)
 
-    def end(self, sample: int, text: str | None = None) -> bytes:
-        """A sample is over by something other than an end token: the bytes that make it whole.
-
-        They are none where it is whole, or is not to be repaired; then it is noted. text: what is
-        left of it where a stop string has cut it.
+    def close(self, sample: Sample, index: int) -> str:
+        """Make a text whole that ends here by a limit, or has just ended by a stop string; what
+        that adds to it. Where it is not whole and is not to be repaired, that is noted.
         """
+        if self.grammar is None:
+            return ""
         from gptcli.engine.asking.constraining.closing import closing
 
-        stopped = text is not None
-        guard = self._replayed(sample) if text is None else self._spelled(text)
+        stopped = sample.finish_reason is not None
+        grammar = self.grammar
+        guard = self._spelled(grammar, sample) if stopped else self._replayed(grammar, index)
         if guard is not None and guard.whole:
-            return b""
-        missing = closing(guard, self._words) if guard is not None and guard.begun else None
-        if self._constraint.repair and missing is not None:
-            self._repaired.append(Repaired(sample, missing.decode(errors="replace")))
-            return missing
-        shown = None if missing is None else missing.decode(errors="replace")
+            return ""
         begun = guard is None or guard.begun
-        self._unfinished.append(Unfinished(sample, shown, stopped, begun))
-        return b""
+        missing = closing(guard, grammar.words) if guard is not None and begun else None
+        shown = None if missing is None else missing.decode(errors="replace")
+        if missing is not None and shown is not None and grammar.constraint.repair:
+            self._repaired.append(Repaired(index, shown))
+            return sample.close(missing)
+        self._unfinished.append(Unfinished(index, shown, stopped, begun))
+        return ""
 
-    def _replayed(self, sample: int) -> Guard:
-        """What guides a sample, after the tokens that it has drawn."""
-        guard = self.grammar.begin()
-        for token in self._ids.get(sample, ()):
+    def _replayed(self, grammar: Grammar, index: int) -> Guard:
+        """What guides a text, after the tokens that it has drawn."""
+        guard = grammar.begin()
+        for token in self._ids.get(index, ()):
             guard.take(token)
         return guard
 
-    def _spelled(self, text: str) -> Guard | None:
-        """What guides a text, after all of it; None where that is no beginning of a whole one."""
-        guard = self.grammar.begin(at_once=True)
-        ids = self._words.tokenizer.greedy_tokenize(self._before + text)
+    def _spelled(self, grammar: Grammar, sample: Sample) -> Guard | None:
+        """The same after what a stop string has left; None where that begins no whole text."""
+        guard = grammar.begin(at_once=True)
+        ids = grammar.words.tokenizer.greedy_tokenize(self._before + sample.text)
         return guard if guard.follows(ids) else None
 
 

@@ -12,12 +12,12 @@ from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpaused
 from gptcli.backends.local.few_shot_labels import Labels
-from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
+from gptcli.backends.local.few_shot_prompts import AskedPrompt, asked, prompts_for
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
-from gptcli.errors import ContextError, GptcliError
+from gptcli.errors import GptcliError
 from gptcli.types.chat import ChatDocument
 from gptcli.types.constraints import ConstraintUse
 from gptcli.types.drafts import Drafts
@@ -96,7 +96,7 @@ class FewShot:
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
         self._drafts = None
-        self._use = None if self._request.constraint is None else ConstraintUse()
+        self._use = None
         try:
             for batch in self._batches(queries):
                 for answer in self._answers(batch, seed, beside):
@@ -159,7 +159,7 @@ class FewShot:
         numbers = count()
         try:
             for query in queries:
-                prompt = None if query is None else self._prompt(next(numbers), query)
+                prompt = None if query is None else self._asked(next(numbers), query)
                 if batch and (prompt is None or self._is_full([*batch, prompt])):
                     yield batch
                     batch = []
@@ -172,32 +172,16 @@ class FewShot:
         if batch:
             yield batch
 
+    def _asked(self, index: int, query: Query) -> AskedPrompt:
+        found, labels = self._examples.before(query.text), self._request.labels
+        return asked(self._model, self._prompts, index, query, found, labels)
+
     def _is_full(self, batch: list[AskedPrompt]) -> bool:
         runner = self._model.runner
         tokens = max(prompt.longest for prompt in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
         size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.facts.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
-
-    def _prompt(self, index: int, query: Query) -> AskedPrompt:
-        """Raises ContextError where it does not fit."""
-        text, subject = query.text, query.subject
-        examples = self._examples.before(text)
-        if self._request.labels:
-            ids, labels = self._prompts.labelled(examples, text, self._request.labels)
-            prompt = AskedPrompt(index, query, examples, ids, labels)
-            needed = prompt.longest
-        else:
-            ids = list(self._prompts.document(examples, text).ids)
-            prompt = AskedPrompt(index, query, examples, ids)
-            needed = len(ids) + 1
-        limit = self._model.runner.limit
-        if needed > limit:
-            what = f"its {len(examples)} examples has {len(ids)} tokens"
-            reason = f"with {what}, which leave no room in the context of {limit}"
-            raise ContextError(subject, reason, "--shots takes fewer of the examples")
-        self._model.check_ids(ids, subject)
-        return prompt
 
     def _free(
         self, batch: Sequence[AskedPrompt], seed: int, beside: Beside | None
@@ -207,15 +191,16 @@ class FewShot:
         from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
-        constrained = self._constrained()
-        own = (*self._prompts.stops, *self._model.defaults.stops) if constrained is None else ()
+        ends, wanted = frozenset(self._prompts.ends), self._request.constraint
+        form = Constrained(self._model, wanted, ends, white=True)
+        own = () if wanted else (*self._prompts.stops, *self._model.defaults.stops)
         samples = [Sample((*self._request.stop, *own), trim=self._trim) for _ in batch]
         draws = Draws(
             self._sampling,
             min(self._request.max_new_tokens, max(rooms)),
-            end_ids=frozenset(self._prompts.ends),
+            end_ids=ends,
             seed=seed + batch[0].index,
-            grammar=None if constrained is None else constrained.grammar,
+            grammar=form.grammar,
             drafts=self._model.drafts,
         )
         drawing: Drawing
@@ -230,8 +215,7 @@ class FewShot:
                 continue
             for drawn in step:
                 sample = samples[drawn.sample]
-                if constrained is not None:
-                    constrained.drew(drawn)
+                form.drew(drawn)
                 if drawn.ends:
                     sample.finish("stop")
                 elif self._model.tokenizer.is_special(drawn.id):
@@ -241,9 +225,9 @@ class FewShot:
                 if sample.finish_reason is None and drawn.whole:
                     sample.finish("stop")
                 elif sample.finish_reason and not drawn.ends:
-                    _close(constrained, sample, drawn.sample)
+                    form.close(sample, drawn.sample)
                 if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
-                    _close(constrained, sample, drawn.sample)
+                    form.close(sample, drawn.sample)
                     sample.finish("length")
                 if sample.finish_reason:
                     drawing.stop(drawn.sample)
@@ -252,21 +236,13 @@ class FewShot:
                 shown += 1
         for place in range(shown, len(batch)):
             if samples[place].finish_reason is None:
-                _close(constrained, samples[place], place)
+                form.close(samples[place], place)
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place], drawing)
         if drawing.drafts is not None:
             self._drafts = (self._drafts or Drafts()) + drawing.drafts
-        if constrained is not None:
-            use = constrained.use.counted_from(batch[0].index)
-            self._use = (self._use or ConstraintUse()) + use
-
-    def _constrained(self) -> Constrained | None:
-        """What the constraint makes of answers. Raises as Constrained does."""
-        found = self._request.constraint
-        if found is None:
-            return None
-        return Constrained(self._model, found, self._prompts.ends, white=True)
+        if form.use is not None:
+            self._use = (self._use or ConstraintUse()) + form.use.counted_from(batch[0].index)
 
     def _answer(
         self, batch: Sequence[AskedPrompt], place: int, sample: Sample, drawing: Drawing
@@ -281,10 +257,3 @@ class FewShot:
             reused_tokens=self.prefix.shared if place else drawing.reused,
             completion_tokens=sample.tokens,
         )
-
-
-def _close(constrained: Constrained | None, sample: Sample, place: int) -> None:
-    """Make an answer whole that ends here, where it has to be something and is to be closed."""
-    if constrained is not None:
-        stopped = sample.finish_reason is not None
-        sample.close(constrained.end(place, sample.text if stopped else None))

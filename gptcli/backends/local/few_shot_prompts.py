@@ -9,7 +9,7 @@ from typing import Protocol
 from gptcli.backends.chosen_examples import as_messages
 from gptcli.backends.local.chat import LocalChat, after
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import InputError
+from gptcli.errors import ContextError, InputError
 from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.continuation import split_continuation
 from gptcli.text.example_template import ExampleTemplate, begins_another
@@ -75,6 +75,30 @@ def prompts_for(model: OpenModel, request: FewShotRequest) -> Prompts:
     if request.form.chat is None:
         return TextPrompts(model, request)
     return ChatPrompts(model, request.form, request.form.chat)
+
+
+def asked(
+    model: OpenModel,
+    prompts: Prompts,
+    index: int,
+    query: Query,
+    examples: tuple[Example, ...],
+    labels: Sequence[str],
+) -> AskedPrompt:
+    """A query after its examples. Raises ContextError where it does not fit."""
+    rows: list[list[int]] = []
+    if labels:
+        ids, rows = prompts.labelled(examples, query.text, labels)
+    else:
+        ids = list(prompts.document(examples, query.text).ids)
+    found = AskedPrompt(index, query, examples, ids, rows)
+    limit = model.runner.limit
+    if (found.longest if labels else len(ids) + 1) > limit:
+        what = f"its {len(examples)} examples has {len(ids)} tokens"
+        reason = f"with {what}, which leave no room in the context of {limit}"
+        raise ContextError(query.subject, reason, "--shots takes fewer of the examples")
+    model.check_ids(ids, query.subject)
+    return found
 
 
 class TextPrompts:

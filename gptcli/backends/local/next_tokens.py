@@ -25,7 +25,6 @@ from gptcli.types.next_tokens import (
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
-    from gptcli.engine.asking.constraining.guard import Guard
     from gptcli.engine.asking.distribution import Staged
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.probe import Probe
@@ -93,10 +92,8 @@ class LocalWalk:
         self._prefix = prefix or PrefixCache(model.runner, comes_back=False)
         self._notices = (*model.defaults.notices(), *_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
-        self._guard: Guard | None = None
-        if request.constraint is not None:
-            ends = self._end_ids
-            self._guard = Constrained(model, request.constraint, ends).grammar.begin()
+        grammar = Constrained(model, request.constraint, self._end_ids).grammar
+        self._guard = None if grammar is None else grammar.begin()
         self.probe: Probe | None = None
 
     @property
@@ -193,9 +190,10 @@ class LocalWalk:
         mask = None if self._guard is None else self._guard.mask
         if mask is None:
             return None
-        from gptcli.engine.arrays import host
+        from gptcli.engine.arrays import host, softmax
 
-        return float(host(self._here()[0].probabilities)[~mask].sum())
+        # In float64: what is left may be very little.
+        return float(softmax(host(self._here()[0].logits).astype("float64"))[~mask].sum())
 
     def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:
         """What there is to tell about some tokens, each number gathered for all of them at once."""

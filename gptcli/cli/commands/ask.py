@@ -6,7 +6,8 @@ from typing import Annotated
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.ask import Asking
-from gptcli.cli.flags.groups import but
+from gptcli.cli.flags.chat import Chat
+from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.source import Spoken, checked
@@ -51,6 +52,13 @@ def ask(
         ),
     ],
     asking: Asking,
+    chatting: Annotated[
+        Chat,
+        only(
+            system="The system prompt, of a model that has a chat form. Default: to answer with a"
+            ' value of this type alone; "" says nothing.'
+        ),
+    ],
     compute: Here,
     output: Annotated[
         CountedOutput,
@@ -70,7 +78,7 @@ def ask(
     )
     if not question.strip():
         raise InputError("question", "is empty")
-    system = None if asking.system is None else checked(asking.system, "--system")
+    system = None if chatting.system is None else checked(chatting.system, "--system")
     request = AskRequest(question, asking.type, system)
     messages = output.messages(environment)
     clock = Clock()

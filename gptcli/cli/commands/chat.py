@@ -97,7 +97,7 @@ def chat(
     chatting: Chat,
     writing: ChatWriting,
     generation: Generation,
-    constraints: Constraints,
+    constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,

@@ -109,7 +109,7 @@ def few_shot(
             stop={"brief": ""},
         ),
     ],
-    constraints: Constraints,
+    constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Compute,
     prompts: PromptCache,
     sampling: Annotated[

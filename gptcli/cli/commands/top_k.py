@@ -50,7 +50,7 @@ def top_k(
     source: Source,
     rows: Rows,
     modes: Modes,
-    constraints: Annotated[Constraints, but(repair=None)],
+    constraints: Annotated[Constraints, but(repair=None, json_schema={"brief": ""})],
     compute: Reading,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(batch={"brief": ""})],

@@ -37,14 +37,6 @@ class Asking:
         brief="bool, int, float, date, or choice:A,B,C.",
         parse=_type,
     )
-    system: str | None = option(
-        None,
-        "The system prompt, of a model that has a chat form. Default: to answer with a value of"
-        ' this type alone; "" says nothing.',
-        *("-s", "--system"),
-        metavar="TEXT",
-        brief="The system prompt.",
-    )
     confidence: bool = option(
         False,
         "Print the value's probability behind it, after a tab.",

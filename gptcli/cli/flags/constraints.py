@@ -19,18 +19,15 @@ class Constraints:
         "The text is JSON that this schema allows; given as a file, or as the schema itself.",
         metavar="FILE|TEXT",
         panel=_PANEL,
-        brief="The text is JSON of this schema.",
+        brief="The text is JSON of this schema; also --regex, ….",
     )
-    json_object: bool = option(
-        False, "The text is a JSON object.", panel=_PANEL, brief="The text is a JSON object."
-    )
+    json_object: bool = option(False, "The text is a JSON object.", panel=_PANEL)
     regex: str | None = option(
         None,
         "The text is one that this regular expression matches from its begin to its end. What looks"
         " around and refers back is not there.",
         metavar="RE",
         panel=_PANEL,
-        brief="The text is one that RE matches.",
     )
     grammar: Path | None = option(
         None,
@@ -38,7 +35,6 @@ class Constraints:
         " - is stdin.",
         metavar="FILE",
         panel=_PANEL,
-        brief="The text is one of a grammar, GBNF or Lark.",
         stdin=True,
     )
     one_of: tuple[str, ...] = option(
@@ -46,12 +42,10 @@ class Constraints:
         "The text is this one, or another that is given so. Repeatable.",
         metavar="TEXT",
         panel=_PANEL,
-        brief="The text is one of those given so.",
     )
     repair: bool = option(
         False,
         "Where -n or a stop string ends the text before it is whole, put the least behind it that"
         " makes it so, and say what. Else that is an error, exit code 4.",
         panel=_PANEL,
-        brief="Close a text that was cut off.",
     )

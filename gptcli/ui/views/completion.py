@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gptcli.types.completion import Chunk, Event, PromptPiece, TokenInfo, Usage
-from gptcli.types.constraints import ConstraintUse
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.views import source
+from gptcli.ui.views import constraint, source
 from gptcli.ui.views.sampling import as_json
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     found = {"uncertain": uncertain} if uncertain else {}
     return (
         found
-        | constraint_json(usage.constraint)
+        | constraint.as_json(usage.constraint)
         | {
             "usage": {
                 "prompt_tokens": usage.prompt_tokens,
@@ -249,13 +248,3 @@ def usage_json(usage: Usage) -> dict[str, Any]:
             **source.run(usage),
         }
     )
-
-
-def constraint_json(use: ConstraintUse | None) -> dict[str, Any]:
-    """What became of a constraint, where there was one."""
-    if use is None:
-        return {}
-    unfinished = [{"index": each.index, "missing": each.missing} for each in use.unfinished]
-    repaired = [{"index": each.index, "text": each.text} for each in use.repaired]
-    told = {"steps": use.steps, "decided": use.decided}
-    return {"constraint": told | {"unfinished": unfinished, "repaired": repaired}}

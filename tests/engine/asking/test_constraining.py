@@ -229,7 +229,7 @@ def test_what_stands_before_is_drawn_anew_with_it(words, before):
     ("kind", "form", "text", "end"),
     [
         ("json-object", "", b'{"a": [1, {"b": "x', b'"}]}'),
-        ("json-object", "", '{"é'.encode()[:-1], b'\x80":0}'),
+        ("json-object", "", '{"é'.encode()[:-1], b'\x80":""}'),
         ("regex", "[a-z]{3}-done", b"a", None),
         ("regex", "ab", b"ab", b""),
         ("one-of", "", b"y", b"es"),
@@ -243,7 +243,7 @@ def test_what_was_cut_off_is_closed_by_the_least(words, kind, form, text, end):
         guard.take(byte)
     found = closing(guard, words)
     assert found is not None
-    assert end is None or found in (end, end.replace(b"\x80", b"\xa9"))
+    assert end is None or found == end
     for byte in found:
         guard.take(byte)
     assert guard.whole

@@ -3,75 +3,94 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from itertools import count
 
-import numpy as np
-
 from gptcli.engine.asking.constraining.guard import Guard
-from gptcli.engine.asking.constraining.words import Words
+from gptcli.engine.asking.constraining.words import WHITE, Words
 from gptcli.errors import InputError
 from gptcli.types.constraints import MOST_MISSING
 
-#: Places that are looked at, and ways that are tried from each.
-_PLACES, _WAYS = 400, 12
-_STEP = 0.4
+#: Places that are looked at, and of those that a step other than the first way led to so many where
+#: the same may come: they mostly lead to the same.
+_PLACES, _ALIKE = 1500, 24
+#: Tokens that are looked at for a way on, all of one byte; of a kind all are tried where they are
+#: few, else one.
+_LOOKED_AT, _FEW = 256, 3
+#: What a step costs, beside 1 for one that is not the first way: little where there is no other.
+_STEP, _FORCED = 0.3, 0.01
 
 
 def closing(guard: Guard, words: Words) -> bytes | None:
     """Bytes after which the text of `guard` is whole; None where none were found.
 
-    Few, and of like ways those that close something, then digits and letters before other
-    characters. Where that leads nowhere soon, the first way is followed to its end.
+    Few of them, if not the fewest: always the first way on, which closes something before it goes
+    on with another mark, a digit or a letter, and with white space only where there is nothing
+    else; where that leads to no end soon, with the fewest steps that are others.
     """
-    found = _few(guard.copy(), words)
-    return _first(guard.copy(), words) if found is None else found
-
-
-def _few(guard: Guard, words: Words) -> bytes | None:
-    numbers = count()
-    left = [(0.0, next(numbers), b"", guard)]
-    for _ in range(_PLACES):
-        if not left:
-            break
-        cost, _, text, here = heapq.heappop(left)
-        if here.whole:
-            return text
-        try:
-            ways = _ways(here, words, _WAYS)
-        except InputError:
-            continue
-        for place, token in enumerate(ways):
-            there, piece = here.copy(), words.pieces[token]
-            there.take(token)
-            # Each step down the list costs something: by length alone too much is looked at.
-            more = len(piece) + place * _STEP
-            heapq.heappush(left, (cost + more, next(numbers), text + piece, there))
-    return None
-
-
-def _first(guard: Guard, words: Words) -> bytes | None:
-    text = b""
     try:
-        while not guard.whole:
-            ways = _ways(guard, words, 1)
-            if not ways or len(text) > MOST_MISSING:
-                return None
-            guard.take(ways[0])
-            text += words.pieces[ways[0]]
+        return _straight(guard.copy(), words) or _around(guard, words)
     except InputError:
         return None
+
+
+def _straight(guard: Guard, words: Words) -> bytes | None:
+    text = b""
+    while not guard.whole:
+        ways = _ways(guard, words)
+        if not ways or len(text) > MOST_MISSING:
+            return None
+        guard.take(ways[0])
+        text += words.pieces[ways[0]]
     return text
 
 
-def _ways(guard: Guard, words: Words, most: int) -> list[int]:
-    """Tokens to go on with: the longest where bytes are forced, else the shortest ones."""
+def _around(guard: Guard, words: Words) -> bytes | None:
+    numbers = count()
+    left = [(0.0, next(numbers), b"", guard, -1, False)]
+    seen = Counter[bytes]()
+    for _ in range(_PLACES):
+        if not left:
+            return None
+        cost, _, text, before, token, other = heapq.heappop(left)
+        here = before.copy()
+        if token >= 0:
+            here.take(token)
+        if here.whole:
+            return text
+        if len(text) > MOST_MISSING or here.mask is None:
+            continue
+        if other:
+            seen[key := here.mask.tobytes()] += 1
+            if seen[key] > _ALIKE:
+                continue
+        ways = _ways(here, words)
+        step = _STEP if len(ways) > 1 else _FORCED
+        for place, way in enumerate(ways):
+            piece = words.pieces[way]
+            # Of equals the one that was found first.
+            row = (cost + step + (place > 0), next(numbers), text + piece, here, way, place > 0)
+            heapq.heappush(left, row)
+    return None
+
+
+def _ways(guard: Guard, words: Words) -> list[int]:
+    """Tokens to go on with: the longest where bytes are forced, else some of each kind."""
     mask = guard.mask
     if mask is None:
         return []
-    allowed = words.shortest[mask[words.shortest]]
+    may = mask[words.shortest]
+    allowed, kinds = words.shortest[may], words.kinds[may]
     forced = guard.forced()
     if forced:
         fitting = [int(each) for each in allowed if forced.startswith(words.pieces[each])]
         if fitting:
             return [max(fitting, key=lambda each: len(words.pieces[each]))]
-    return list(map(int, np.asarray(allowed[:most])))
+    allowed, kinds = allowed[:_LOOKED_AT].tolist(), kinds[:_LOOKED_AT].tolist()
+    sizes, tried, found = Counter(kinds), set[int](), list[int]()
+    for token, kind in zip(allowed, kinds, strict=True):
+        if sizes[kind] <= _FEW or kind not in tried:
+            tried.add(kind)
+            if kind != WHITE or len(sizes) == 1:
+                found.append(token)
+    return found

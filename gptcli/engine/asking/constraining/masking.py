@@ -19,8 +19,10 @@ def masked(logits: Array, masks: Sequence[Mask | None]) -> Array:
     found = [mask for mask in masks if mask is not None]
     if not found:
         return logits
-    everything = np.ones_like(found[0])
-    rows = [everything if mask is None else mask for mask in masks]
+    if len(masks) == 1:
+        stacked = found[0][None]
+    else:
+        everything = np.ones_like(found[0])
+        stacked = np.stack([everything if mask is None else mask for mask in masks])
     xp = namespace(logits)
-    allowed = xp.asarray(np.stack(rows), device=logits.device)
-    return xp.where(allowed, logits, -math.inf)
+    return xp.where(xp.asarray(stacked, device=logits.device), logits, -math.inf)

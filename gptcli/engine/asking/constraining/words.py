@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 #: Bits of a mask that stand in one number.
 _WORD = 32
-#: The bytes that are looked at first where a text is to end soon: what closes, then what is short.
-_CLOSING = b"\"}])>'.,:;0123456789"
+#: What closes something, the most common first.
+_CLOSING = b'"}])>'
 
 
 def library() -> Any:
@@ -26,6 +27,10 @@ def library() -> Any:
         hint = "pip install 'gptcli[constraints]'"
         raise UsageError("constraints", "need the extra gptcli[constraints]", hint) from None
     return llguidance
+
+
+#: The kind of white space.
+WHITE = -2
 
 
 class Words:
@@ -44,15 +49,37 @@ class Words:
         self.size = len(pieces)
         #: How many numbers a mask has, one bit for each token and one for an end of its own.
         self.mask_size = -(-(self.size + 1) // _WORD)
-        text = [i for i, each in enumerate(pieces) if each and i not in special and i not in ends]
-        #: Tokens of text, the shortest first, of them those that close something.
-        self.shortest = np.array(sorted(text, key=lambda i: _order(pieces[i])), dtype=np.int64)
+        self._no_text = {*special, *ends}
+
+    @cached_property
+    def shortest(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Tokens of text, those first that bring a text to an end."""
+        text = [i for i, each in enumerate(self.pieces) if each and i not in self._no_text]
+        return np.array(sorted(text, key=lambda i: _order(self.pieces[i])), dtype=np.int64)
+
+    @cached_property
+    def kinds(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Of each of `shortest` its kind."""
+        return np.array([_kind(self.pieces[i]) for i in self.shortest], dtype=np.int64)
 
 
 def _order(piece: bytes) -> tuple[int, int, bytes]:
-    first = _CLOSING.find(piece[:1])
-    rank = first if first >= 0 else len(_CLOSING) + (0 if piece[:1].isalnum() else 1)
-    return len(piece), rank, piece
+    """The shortest first, of those what closes something, then other marks, then the rest."""
+    closes = _CLOSING.find(piece[:1])
+    mark = piece[:1].isascii() and not piece[:1].isalnum() and not piece[:1].isspace()
+    return len(piece), closes if closes >= 0 else len(_CLOSING) + (0 if mark else 1), piece
+
+
+def _kind(piece: bytes) -> int:
+    """A number that those share of which any does as well as another to bring a text to an end."""
+    if len(piece) > 1:
+        return -1
+    if piece.isspace():
+        return WHITE
+    for kind, shared in enumerate((bytes.isdigit, bytes.islower, bytes.isupper)):
+        if shared(piece):
+            return kind - 10
+    return piece[0] if piece.isascii() else -3
 
 
 class _Vocabulary:
@@ -69,7 +96,3 @@ class _Vocabulary:
     def __call__(self, text: str) -> list[int]:
         """Never asked: nothing is forced, see `grammar`."""
         raise AssertionError(text)
-
-
-#: Makes a Words of the ids that end a text.
-MakeWords = Callable[[Collection[int]], Words]
