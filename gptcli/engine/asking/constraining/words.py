@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Bits of a mask that stand in one number.
 _WORD = 32
 #: What closes something, the most common first.
-_CLOSING = b'"}])>'
+_CLOSING, _OPENING = b"\"}])>", b"{[(<"
 
 
 def library() -> Any:
@@ -64,10 +64,14 @@ class Words:
 
 
 def _order(piece: bytes) -> tuple[int, int, bytes]:
-    """The shortest first, of those what closes something, then other marks, then the rest."""
-    closes = _CLOSING.find(piece[:1])
-    mark = piece[:1].isascii() and not piece[:1].isalnum() and not piece[:1].isspace()
-    return len(piece), closes if closes >= 0 else len(_CLOSING) + (0 if mark else 1), piece
+    """The shortest first, of those what closes something, then other marks, letters and digits,
+    and last what opens something that would have to be closed.
+    """
+    first = piece[:1]
+    closes = _CLOSING.find(first)
+    mark = first.isascii() and not first.isalnum() and not first.isspace()
+    rank = closes if closes >= 0 else len(_CLOSING) + (2 if first in _OPENING else not mark)
+    return len(piece), rank, piece
 
 
 def _kind(piece: bytes) -> int:
