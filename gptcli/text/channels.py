@@ -42,6 +42,12 @@ class Channels:
         }
         return cls(marks) if len(marks) == len(_NAMES) else None
 
+    def opening(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+        """The tokens that an answer comes after: those of its header."""
+        by_mark = {mark: token for token, mark in self.marks.items()}
+        name = tokenizer.encode(_ANSWER.decode(), inside=True)
+        return by_mark["channel"], *name, by_mark["message"]
+
 
 class ChannelReader:
     """One answer, token by token: which of its bytes the user sees.

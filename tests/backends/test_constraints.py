@@ -204,9 +204,13 @@ def test_a_form_begins_after_tokens(backend):
     after = replace(CHOICE, after=tuple(mark))
     (text,), usage = texts_of(backend.answer(request(after)))
     free, _, form = text.partition(" ")
-    assert form in CHOICE.choices or not usage.constraint.steps
+    assert form.strip() in CHOICE.choices or not usage.constraint.steps
     (plain,), _ = texts_of(backend.answer(Request("the cat sat on", WARM, 200, seed=3)))
     assert plain.startswith(free)
+    never = replace(CHOICE, after=(backend.model.runner.spec.vocab,))
+    _, usage = texts_of(backend.answer(request(never)))
+    (found,) = usage.constraint.unfinished
+    assert not found.begun and "before its constrained part began" in found.in_words
 
 
 @pytest.mark.parametrize("form", [ChatForm(), ChatForm(transcript=TranscriptForm())])

@@ -27,6 +27,7 @@ from gptcli.types.chat import (
     Message,
 )
 from gptcli.types.completion import Chunk, Event, Request
+from gptcli.types.constraints import Constraint
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution, NextTokensRequest
 
@@ -97,7 +98,7 @@ class LocalChat:
                 stop=(*request.stop, *(form.stops if request.constraint is None else ())),
                 seed=request.seed,
                 logprobs=request.logprobs,
-                constraint=request.constraint,
+                constraint=self._constraint(request, form),
             ),
             begin,
             ends=self.ends(form),
@@ -107,6 +108,13 @@ class LocalChat:
         # Closed at once where the caller stops: the generator must not outlive the turn.
         with closing(completion.events()) as events:
             yield from _begun(events) if isinstance(form, Transcript) else events
+
+    def _constraint(self, request: ChatRequest, form: DocumentForm) -> Constraint | None:
+        """What the answer has to be, after whatever the model writes for itself."""
+        found = request.constraint
+        if found is None or found.after or isinstance(form, Transcript) or not self._channels:
+            return found
+        return replace(found, after=self._channels.opening(self._model.tokenizer))
 
     def document(self, request: ChatRequest) -> ChatDocument:
         """The document as it would be continued."""

@@ -22,8 +22,8 @@ class Constrained:
     """The texts of one question, all under one constraint, or under none.
 
     ends: tokens that end a text. before: what each begins with that is not its own, drawn anew as
-    the end of a prompt that is healed; white: whether white space may stand before. Raises
-    UsageError for what cannot be.
+    the end of a prompt that is healed; white: whether white space may stand before, as it
+    may behind thoughts. Raises UsageError for what cannot be.
     """
 
     #: What guides the texts.
@@ -53,6 +53,7 @@ class Constrained:
             reason = "cannot be combined with a constraint: the prompt ends within a character"
             raise UsageError("--heal", reason) from None
         self._before = written
+        white = white or constraint.after is not None
         self.grammar = Grammar(constraint, words, before=written, white=white)
 
     @property
@@ -73,8 +74,12 @@ class Constrained:
         if drawn.decided is not None:
             self._steps += 1
             self._decided += drawn.decided
-        if self.grammar is not None and not drawn.ends:
+        if self.grammar is None:
+            return
+        if not drawn.ends:
             self._ids.setdefault(drawn.sample, []).append(drawn.id)
+        elif drawn.decided is None:
+            self._unfinished.append(Unfinished(drawn.sample, None, begun=False))
 
     def close(self, sample: Sample, index: int) -> str:
         """Make a text whole that ends here by a limit, or has just ended by a stop string; what

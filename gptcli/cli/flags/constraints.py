@@ -16,7 +16,8 @@ class Constraints:
 
     json_schema: str | None = option(
         None,
-        "The text is JSON that this schema allows; given as a file, or as the schema itself.",
+        "The text is JSON that this schema allows; given as a file, or as the schema itself. All of"
+        " these need the extra gptcli[constraints].",
         metavar="FILE|TEXT",
         panel=_PANEL,
         brief="The text is JSON of this schema; also --regex, ….",

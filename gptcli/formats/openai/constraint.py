@@ -18,6 +18,11 @@ from gptcli.types.constraints import Constraint
 
 #: Choices, and characters of each.
 _CHOICES, _LONGEST = 10_000, 10_000
+#: All fields by which a form can be said.
+FORMS = (
+    *("response_format", "json_schema", "grammar", "structured_outputs", "repair"),
+    *("guided_json", "guided_regex", "guided_choice", "guided_grammar"),
+)
 #: Of vLLM's settings, what is as good as not said.
 _VLLM_ONLY = (
     *("guided_decoding_backend", "guided_whitespace_pattern"),

@@ -36,7 +36,9 @@ def show(stream: TextIO, distribution: Distribution, *, stages: bool = False) ->
     blank(stream)
     _sums(stream, distribution)
     if distribution.forbidden is not None:
-        caption(stream, f"the constraint forbids {percent(distribution.forbidden)} of it")
+        caption(
+            stream, f"the constraint forbids {percent(distribution.forbidden)} of the probability"
+        )
     caption(stream, f"drawn with {in_words(distribution.sampling)}")
     caption(stream, where(distribution.source))
 

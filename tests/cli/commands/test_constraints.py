@@ -68,15 +68,18 @@ def test_a_batch_tells_which_row_is_not_whole(base_model: Path, tmp_path: Path):
         {"prompt": "the cat", "structured_outputs": {"choice": ["a", "b"]}},
         {"prompt": "the cat", "response_format": {"type": "json_object"}, "max_tokens": 1},
         {"prompt": "the cat"},
+        {"prompt": "the cat", "guided_regex": "("},
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in rows))
     done = run("complete", "-m", str(base_model), *WARM, "--regex", "[cd]", "--batch", str(file))
     assert done.code == 4
-    first, second, third = map(json.loads, done.text.splitlines())
+    first, second, third, last = map(json.loads, done.text.splitlines())
     assert first["choices"][0]["text"] in ("a", "b")
     assert second["error"]["code"] == 4 and "is missing at least" in second["error"]["message"]
     assert third["choices"][0]["text"] in ("c", "d")
+    # Its own fault, and nobody else's.
+    assert "unclosed group" in last["error"]["message"]
 
 
 def test_stats_tell_how_often_it_decided(base_model: Path):

@@ -181,6 +181,9 @@ DEEP: dict[str, object] = {
         ("json-schema", '{"$ref": "http://127.0.0.1/x"}', ""),
         ("json-schema", '{"type": "integer", "multipleOf": 99999989}', "too long a number"),
         ("json-schema", '{"items": {"multipleOf": 1.2345678}}', "too long a number"),
+        ("json-schema", '{"type": "object", "minProperties": 3}', "required keys alone"),
+        ("json-schema", '{"multipleOf": NaN}', "NaN is no number"),
+        ("json-schema", '{"multipleOf": 1e999}', ""),
         ("json-schema", json.dumps({"enum": [f"x{i}" * 20 for i in range(20_000)]}), ""),
     ],
 )

@@ -141,7 +141,7 @@ def _lark(flag: str, text: str) -> str:
 
 def _schema(flag: str, text: str) -> Any:
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise UsageError(flag, "is nested too deeply") from None
     except ValueError as error:
@@ -150,10 +150,8 @@ def _schema(flag: str, text: str) -> Any:
         return found
     if not isinstance(found, dict):
         raise UsageError(flag, "must be an object, or true")
-    for each in _multiples(found):
-        digits = int("".join(map(str, Decimal(str(each)).normalize().as_tuple().digits)))
-        if digits > _MULTIPLE:
-            raise UsageError(flag, f"multipleOf {each} is too long a number to be kept to")
+    for each in _objects(found):
+        _check(flag, each)
     said = found.get("x-guidance")
     kept = said if isinstance(said, dict) else {}
     # What is asked for is kept to, or refused: never left out.
@@ -161,13 +159,29 @@ def _schema(flag: str, text: str) -> Any:
     return found | {"x-guidance": {"whitespace_pattern": _SPACE} | kept | strict}
 
 
-def _multiples(found: Any) -> Iterator[int | float]:
-    """Every number of a `multipleOf`, wherever it stands."""
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _check(flag: str, schema: dict[str, Any]) -> None:
+    """Refuse what the library takes too long for, and what it would not keep to."""
+    number, least = schema.get("multipleOf"), schema.get("minProperties")
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        digits = int("".join(map(str, Decimal(str(number)).normalize().as_tuple().digits)))
+        if digits > _MULTIPLE:
+            raise UsageError(flag, f"multipleOf {number} is too long a number to be kept to")
+    required = schema.get("required")
+    named = len(required) if isinstance(required, list) else 0
+    if isinstance(least, int) and least > max(named, 1):
+        # A key that is not named may come twice, which makes one of it.
+        raise UsageError(flag, f"minProperties {least} can be kept to for required keys alone")
+
+
+def _objects(found: Any) -> Iterator[dict[str, Any]]:
+    """Every object in it, wherever it stands."""
     left = [found]
     while left:
         each = left.pop()
         if isinstance(each, dict):
-            number = each.get("multipleOf")
-            if isinstance(number, int | float) and not isinstance(number, bool):
-                yield number
+            yield each
         left += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Bits of a mask that stand in one number.
 _WORD = 32
 #: What closes something, the most common first.
-_CLOSING, _OPENING = b"\"}])>", b"{[(<"
+_CLOSING, _OPENING = b'"}])>', b"{[(<"
 
 
 def library() -> Any:
