@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gptcli.engine.asking.constraining import gbnf
 from gptcli.engine.asking.constraining.guard import Guard
 from gptcli.engine.asking.constraining.words import Words, library
-from gptcli.errors import UsageError
+from gptcli.errors import ResourceError, UsageError
 from gptcli.types.constraints import Constraint
 
 if TYPE_CHECKING:
@@ -88,16 +88,25 @@ def _on_a_stack(make: Callable[[], LLMatcher]) -> LLMatcher:
         except BaseException as error:
             failed.append(error)
 
-    before = threading.stack_size(_STACK)
-    try:
-        thread = threading.Thread(target=run, name="grammar")
-        thread.start()
-    finally:
-        threading.stack_size(before)
+    thread = _started(run)
     thread.join()
     if failed:
         raise failed[0]
     return found[0]
+
+
+def _started(run: Callable[[], None]) -> threading.Thread:
+    before = threading.stack_size(_STACK)
+    thread = threading.Thread(target=run, name="grammar")
+    try:
+        thread.start()
+    except RuntimeError:
+        # Not on a smaller one: a stranger's form could then end the process.
+        reason = f"there is no memory for a stack of {_STACK >> 20} MiB to read it on"
+        raise ResourceError("grammar", reason) from None
+    finally:
+        threading.stack_size(before)
+    return thread
 
 
 def _within(constraint: Constraint) -> dict[str, Any]:
