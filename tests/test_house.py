@@ -81,6 +81,7 @@ HEAVY = {
     "uvicorn",
     "sse_starlette",
     "prometheus_client",
+    "llguidance",
 }
 #: Libraries that a room must not know.
 LIBRARIES = {

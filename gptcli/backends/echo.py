@@ -36,6 +36,8 @@ class EchoBackend:
 
     def answer(self, question: Question[A]) -> A:
         """See Backend.answer: completions, and answers to the last message of a conversation."""
+        if isinstance(question, Request | ChatRequest) and question.constraint is not None:
+            raise UsageError(question.constraint.flag, "echo repeats what is said, whatever it is")
         if isinstance(question, ChatRequest):
             _check_template(question)
             return _completed(_last_message(question))  # type: ignore[return-value]

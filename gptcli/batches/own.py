@@ -14,6 +14,7 @@ from gptcli.batches.asked import Id
 from gptcli.config import MOST
 from gptcli.config.check import number_of
 from gptcli.errors import InputError
+from gptcli.formats.openai.constraint import FORMS
 from gptcli.formats.openai.drawing import SAMPLING, Bounds
 from gptcli.formats.openai.fields import HARMLESS, FieldError, Fields
 from gptcli.types.rows import Row
@@ -87,7 +88,7 @@ def slips(heads: Iterable[str]) -> Iterator[str]:
 
 def has_settings(fields: Fields) -> bool:
     """Whether a row says a setting, none of which was taken yet."""
-    return any(fields.has(name) for name in SETTINGS)
+    return any(fields.has(name) for name in (*SETTINGS, *FORMS))
 
 
 def text_of(fields: Fields, name: str) -> str:

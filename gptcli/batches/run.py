@@ -16,6 +16,7 @@ from gptcli.batches.journal import Journal
 from gptcli.batches.keys import MARK
 from gptcli.errors import (
     GptcliError,
+    InputError,
     ModelError,
     NetworkError,
     NonFiniteError,
@@ -150,7 +151,8 @@ class Run:
                     parts.setdefault(event.key, []).append(event.part)
                     continue
                 asked = feed.ended(event.key)
-                outcome = Outcome(asked, tuple(parts.pop(event.key, ())), event.error)
+                came = tuple(parts.pop(event.key, ()))
+                outcome = Outcome(asked, came, event.error or _unfinished(came))
                 self._check(outcome)
                 self.add(outcome)
                 yield outcome
@@ -188,3 +190,12 @@ def tokens_of(parts: tuple[Any, ...]) -> tuple[int, int]:
         if isinstance(part, Distribution):
             return part.prompt_tokens or 0, 0
     return 0, 0
+
+
+def _unfinished(parts: tuple[Any, ...]) -> InputError | None:
+    """What is wrong with an answer that has to be something, and was cut off."""
+    for part in parts:
+        if isinstance(part, Usage | FewShotUsage) and part.constraint is not None:
+            for each in part.constraint.unfinished:
+                return InputError("answer", each.in_words, "--repair closes it")
+    return None

@@ -20,10 +20,7 @@ from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 
-EXAMPLES = (
-    ("What may come after a text.", 'gptcli complete "Once upon a time"'),
-    ("Everything about one command.", "gptcli help complete"),
-)
+EXAMPLES = (("What may come after a text.", 'gptcli complete "Once upon a time"'),)
 
 Command = TyperCommand | TyperGroup
 

@@ -64,6 +64,9 @@ class Reply(ABC):
         self._tally.part_came()
         if isinstance(part, Usage):
             self._usages.append(part)
+            unfinished = part.constraint.unfinished if part.constraint else ()
+            for each in unfinished:
+                self._notices.append({"subject": "constraint", "text": each.in_words})
             self._tally.prompt_tokens += part.prompt_tokens or 0
             self._tally.completion_tokens += part.completion_tokens or 0
             return

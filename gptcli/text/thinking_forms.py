@@ -99,6 +99,13 @@ class ThinkingForm:
         return f"{self.opening} … {self.closing}"
 
     @property
+    def openings(self) -> tuple[int, ...]:
+        """Tokens by which a thought or its header may begin; a mark that is none has none."""
+        if self.borders:
+            return tuple(token for token, mark in self.borders if mark != "end")
+        return () if self.opening_id is None else (self.opening_id,)
+
+    @property
     def within(self) -> frozenset[int]:
         """Tokens that end a part of an answer, and not the answer."""
         return frozenset(token for token, mark in self.borders if mark == "end")

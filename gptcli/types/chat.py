@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gptcli.plain import dataclass
 from gptcli.types.completion import Event
+from gptcli.types.constraints import Constraint
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import Distribution
 from gptcli.types.question import Question
@@ -102,7 +103,8 @@ class ChatRequest(Question[Iterator[Event]]):
     drop_oldest: where the context is full, leave out the oldest turns (never the system's)
     instead of raising ContextError. think_budget: how many tokens may be thought before the answer
     is made to begin, None for any number. apart: thoughts are told apart from the answer; else they
-    stand in it, marks and all, but for control tokens.
+    stand in it, marks and all, but for control tokens. constraint: what the answer has to be, None
+    for any text.
     """
 
     asks = "take part in a conversation"
@@ -117,6 +119,7 @@ class ChatRequest(Question[Iterator[Event]]):
     drop_oldest: bool = False
     think_budget: int | None = None
     apart: bool = True
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)

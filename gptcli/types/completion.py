@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from gptcli.plain import dataclass
+from gptcli.types.constraints import Constraint, ConstraintUse
 from gptcli.types.drafts import Drafts
 from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
@@ -96,7 +97,8 @@ class Usage:
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
     the server counts them. reasoning_tokens: of those of completion_tokens that were thought, marks
-    included. drafts: None where nothing was to be drafted.
+    included. drafts: None where nothing was to be drafted. constraint: None where the text could be
+    any.
     """
 
     prompt_tokens: int | None
@@ -118,6 +120,7 @@ class Usage:
     server: str | None = None
     prompt_cache: PromptCacheUse | None = None
     drafts: Drafts | None = None
+    constraint: ConstraintUse | None = None
 
 
 Event = Chunk | Notice | PromptPiece | Usage
@@ -146,7 +149,9 @@ class Request(Question[Iterator[Event]]):
     special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
     heal: where the prompt ends within a token, go back to where that begins (see text.healing).
     fail_below: end a completion, without the token, where the raw probability of the one that was
-    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it.
+    drawn is less. Of tokens drawn to heal the prompt that is their share of those that fit it, and
+    of those under a constraint their share of what it allows.
+    constraint: what the text has to be, None for any text.
     """
 
     asks = "complete a text"
@@ -164,3 +169,4 @@ class Request(Question[Iterator[Event]]):
     prompt_logprobs: int | None = None
     ids: tuple[int, ...] | None = None
     suffix: str | None = None
+    constraint: Constraint | None = None

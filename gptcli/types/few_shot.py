@@ -9,6 +9,7 @@ from typing import Literal
 from gptcli.errors import GptcliError
 from gptcli.plain import dataclass
 from gptcli.types.chat import ChatDocument, ChatForm
+from gptcli.types.constraints import Constraint, ConstraintUse
 from gptcli.types.drafts import Drafts
 from gptcli.types.evaluation import Accuracies, Evaluation, Match, Outcome
 from gptcli.types.events import Notice
@@ -72,7 +73,8 @@ class FewShotRequest:
     (then the first `shots`), or for each query those most like it, the likest next to it.
     labels: where there are any, their probabilities are compared instead of a text drawn;
     calibrate: what they are worth for inputs without content is divided out.
-    max_new_tokens: of a free answer. stop: texts that end one beside those of the form.
+    max_new_tokens: of a free answer. stop: texts that end one beside those of the form. constraint:
+    what a free answer has to be, None for any text.
     """
 
     examples: tuple[Example, ...]
@@ -86,6 +88,7 @@ class FewShotRequest:
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ()
     seed: int = 0
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,8 @@ class Answer:
 class FewShotUsage:
     """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
 
-    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too. drafts: of all
-    answers.
+    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too. drafts,
+    constraint: of all answers.
     """
 
     queries: int
@@ -151,6 +154,7 @@ class FewShotUsage:
     server: str | None = None
     prompt_cache: PromptCacheUse | None = None
     drafts: Drafts | None = None
+    constraint: ConstraintUse | None = None
 
 
 FewShotEvent = Answer | Notice | FewShotUsage

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Protocol
 
 from gptcli.plain import dataclass
+from gptcli.types.constraints import Constraint
 from gptcli.types.events import Notice
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
@@ -19,7 +20,8 @@ class NextTokensRequest(Question["Distribution"]):
     rows: how many of the most probable tokens to tell, by the model's own (raw) probabilities, or
     with by_drawn by those after the sampler. temperatures: further ones to tell the raw
     distribution at. whole: tell every token's log-probability as well, for comparisons.
-    special: as in Request. subject: what an error calls the prompt.
+    special: as in Request. subject: what an error calls the prompt. constraint: what the text that
+    follows has to be.
     """
 
     asks = "tell probabilities"
@@ -32,6 +34,7 @@ class NextTokensRequest(Question["Distribution"]):
     whole: bool = False
     special: bool = False
     subject: str = "prompt"
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Distribution:
     """What follows a prompt. `stages` names the sampler's stages that ran; the first is "logits",
     the raw ones, and the last gives what is drawn from. `notices` are about the prompt. What a
     server does not tell is None: the sizes, all but the likeliest tokens, and so both spreads.
+    forbidden: the raw probability of all tokens that a constraint takes away here, None without.
     """
 
     source: Source
@@ -108,6 +112,7 @@ class Distribution:
     temperatures: tuple[tuple[float, Spread], ...] = ()
     whole: Whole | None = None
     notices: tuple[Notice, ...] = ()
+    forbidden: float | None = None
 
     @property
     def raw_mass(self) -> float:

@@ -12,9 +12,11 @@ from tokenizers import Tokenizer as Rust
 
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.errors import InputError
 from gptcli.types.chat import ChatDocumentRequest, ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.completion import Chunk
 from gptcli.types.compute import Compute
+from gptcli.types.constraints import Constraint
 from gptcli.types.events import Notice
 from gptcli.types.models import ModelDir
 from tests.engine.helpers import copy_case
@@ -51,11 +53,20 @@ def says(
 ) -> Callable[..., tuple[str, str | None, list[str]]]:
     """Lets the model draw these tokens; gives the text, why it ended, and the notices."""
 
-    def script(answer: str, *, limit: int | None = None, form: ChatForm | None = None):
+    def script(
+        answer: str,
+        *,
+        limit: int | None = None,
+        form: ChatForm | None = None,
+        constraint: Constraint | None = None,
+    ):
         ids: Iterator[int] = iter(backend._open.tokenizer.encode(answer, special=True))
         monkeypatch.setattr("gptcli.engine.asking.draws.next_ids", lambda *_: [next(ids)])
         request = ChatRequest(
-            (Message("user", "hi"),), form=form or ChatForm(), max_new_tokens=limit
+            (Message("user", "hi"),),
+            form=form or ChatForm(),
+            max_new_tokens=limit,
+            constraint=constraint,
         )
         events = list(backend.answer(request))
         chunks = [event for event in events if isinstance(event, Chunk)]
@@ -114,3 +125,12 @@ def test_the_next_turn_holds_the_answer_alone(backend):
     text = b"".join(token.bytes for turn in document.turns for token in turn.tokens).decode()
     answer = "<|start|>assistant<|channel|>final<|message|>Yes.<|end|>"
     assert f"{answer}<|start|>user<|message|>so<|end|><|start|>assistant" in text
+
+
+def test_a_constraint_is_about_the_final_channel(says):
+    """Catches thoughts that are held to a form, and an answer in another channel than its own."""
+    yes = Constraint("one-of", choices=("Yes.", "No."))
+    answer = f"{THOUGHT}<|channel|>final<|message|>"
+    assert says(f"{answer}Yes.", constraint=yes) == ("Yes.", "stop", [])
+    with pytest.raises(InputError, match="--one-of"):
+        says(f"{answer}Maybe.", constraint=yes)

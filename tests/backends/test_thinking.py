@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from gptcli.chat.talk import Talk
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
 from gptcli.types.compute import Compute
+from gptcli.types.constraints import Constraint
 from gptcli.types.models import ModelDir
 from tests.engine.helpers import copy_case
 
@@ -105,6 +107,20 @@ def test_a_thought_is_kept_apart_from_the_answer(talk, model):
     assert ids(talk, more) == expected(model, [*talk.messages, more], answer=True)
     assert talk.last_usage.reasoning_tokens == 4
     assert talk.last_usage.completion_tokens == 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_form_is_about_the_answer_alone(talk, seed):
+    """Catches thoughts that are held to the form, and an answer behind them that is not."""
+    form = Constraint("regex", "[ab]{3}")
+    talk.request = replace(
+        talk.request, constraint=form, think_budget=5, max_new_tokens=60, seed=seed
+    )
+    list(talk.ask("hi"))
+    answer = talk.messages[-1]
+    assert re.fullmatch("[ab]{3}", answer.content)
+    assert answer.thinking and not re.fullmatch("[ab]*", answer.thinking)
+    assert talk.last_usage.constraint.unfinished == ()
 
 
 def test_an_answer_keeps_its_tags_as_tokens(talk, model):

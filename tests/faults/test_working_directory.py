@@ -96,6 +96,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "complete": ("complete", "-m", ".", "-n", "2", "hi"),
     "complete by torch": ("complete", "-m", ".", "-n", "2", "--cpu-features", "none", "hi"),
     "chat": ("chat", "-m", ".", "--session", "s", "-n", "2", "hi"),
+    "ask": ("ask", "-m", ".", "--type", "int", "hi"),
     "few-shot": ("few-shot", "-m", ".", "--example", "a", "b", "-n", "2", "--as-chat", "c"),
     "top-k": ("top-k", "-m", ".", "hi"),
     "choose": ("choose", "-m", ".", "hi", "--choice", "a", "--choice", "b"),

@@ -255,7 +255,7 @@ def test_a_field_that_nobody_knows_is_told_with_the_nearest(echo):
         ({"prompt": [1, 2], "suffix": "b"}, "suffix"),
         ({"prompt": "a", "suffix": "b", "echo": True}, "echo"),
         ({"prompt": "a", "grammar": "root ::= x"}, "grammar"),
-        ({"prompt": "a", "response_format": {"type": "json_object"}}, "response_format"),
+        ({"prompt": "a", "response_format": {"type": "json"}}, "response_format.type"),
         ({"prompt": "a", "typical_p": 0}, "typical_p"),
         ({"prompt": "a", "samplers": ["top_k", "topp_p"]}, "samplers"),
         ({"prompt": "a", "samplers": [1]}, "samplers"),

@@ -28,6 +28,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "ScoreEventsRequest": ("score", "events"),
     "DtypeComparisonRequest": ("dtype_comparison", "answer"),
     "ChooseRequest": ("choose", "answer"),
+    "AskRequest": ("ask", "answer"),
     "TreeRequest": ("tree", "answer"),
     "TokensRequest": ("tokens", "answer"),
     "DecodeRequest": ("tokens", "decoded"),

@@ -118,17 +118,29 @@ class LocalChat:
                 ids=tuple(document.ids),
                 sampling=request.sampling,
                 max_new_tokens=request.max_new_tokens,
-                stop=(*request.stop, *form.stops),
+                # What has to be something says itself where it ends.
+                stop=(*request.stop, *(form.stops if request.constraint is None else ())),
                 seed=request.seed,
                 logprobs=request.logprobs,
+                constraint=request.constraint,
             ),
             begin,
             ends=self.ends(form),
             thinking=thinking,
+            white=isinstance(form, Transcript),
         )
         # Closed at once where the caller stops: the generator must not outlive the turn.
         with closing(completion.events()) as events:
             yield from _begun(events) if isinstance(form, Transcript) else events
+
+    def unthinking(self, wanted: ChatForm) -> DocumentForm:
+        """The form, told not to think where nobody said whether to, and it can be told."""
+        if wanted.think is None:
+            try:
+                return self.form(replace(wanted, think=False))
+            except UsageError:
+                pass
+        return self.form(wanted)
 
     def document(self, request: ChatRequest) -> ChatDocument:
         """The document as it would be continued."""

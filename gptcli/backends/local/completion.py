@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
+from gptcli.backends.local.healed import healed
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
 from gptcli.backends.local.prompts_on_disk import kept_behind
@@ -17,7 +19,6 @@ from gptcli.backends.local.sample import Sample
 from gptcli.backends.local.thoughts import Thinking
 from gptcli.errors import InputError
 from gptcli.text.banned import banned
-from gptcli.text.healing import Healing, heal
 from gptcli.text.prompt_end import splits_token
 from gptcli.types.completion import (
     Chunk,
@@ -33,7 +34,8 @@ from gptcli.types.completion import (
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.draws import Drawn, Read
+    from gptcli.engine.asking.draws import Drawn
+    from gptcli.engine.asking.raw_logprobs import Read
 
 
 def answer(model: OpenModel, request: Request) -> Iterator[Event]:
@@ -51,7 +53,8 @@ class Completion:
     """One request under way.
 
     begin: how its texts are drawn. ends: tokens that end the text beside those of the model's
-    files. thinking: how thoughts are told from what is said, None where all of it is text.
+    files. thinking: how thoughts are told from what is said, None where all of it is text. white:
+    white space may stand before what a constraint wants.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Completion:
         *,
         ends: Collection[int] = (),
         thinking: Thinking | None = None,
+        white: bool = False,
     ) -> None:
         self.request = request
         self.model = model
@@ -79,12 +83,17 @@ class Completion:
         # "Until the context is full" is not cut short, unless it is full before anything is drawn.
         self.cut_short = room == 0 if wanted is None else wanted > room
         memory.check_samples(self.runner, len(self.prompt), self.limit, request.samples)
-        self.healing = self._healing() if request.heal else None
-        taken = len(self.healing.taken) if self.healing else 0
-        stops = (*request.stop, *model.defaults.stops)
+        self.healing = healed(model, self.prompt) if request.heal else None
+        taken = self.healing.taken if self.healing else b""
+        wanted_form = request.constraint
+        self.form = Constrained(
+            model, wanted_form, self.end_ids, before=taken, white=white, thinking=thinking
+        )
+        # What has to be something says itself where it ends.
+        stops = (*request.stop, *(model.defaults.stops if wanted_form is None else ()))
         count = request.samples
         self._forced = None if thinking is None else thinking.forced(self.tokenizer, count)
-        self.samples = [Sample(stops, skip=taken, thinking=thinking) for _ in range(count)]
+        self.samples = [Sample(stops, skip=len(taken), thinking=thinking) for _ in range(count)]
         self.uncertain: list[Uncertain] = []
 
     def events(self) -> Generator[Event | Pause, None, None]:
@@ -97,11 +106,12 @@ class Completion:
         healing = self.healing
         draws = Draws(
             self.sampling,
-            self.limit if healing is None else self._draws(healing),
+            self.limit if healing is None else healing.draws(self.limit),
             end_ids=self.end_ids,
             seed=self.request.seed,
             logprobs=logprobs,
-            constraint=None if healing is None else self._fits,
+            fitting=None if healing is None else healing.fits,
+            grammar=self.form.grammar,
             prompt_logprobs=self.request.prompt_logprobs,
             drafts=self.model.drafts,
             forced=self._forced,
@@ -130,7 +140,9 @@ class Completion:
                     yield chunk
         for index, sample in enumerate(self.samples):
             if sample.finish_reason is None:
-                yield self._last(sample, index, "length")
+                closed = self.form.close(sample, index)
+                rest = self._last(sample, index, "length")
+                yield replace(rest, text=closed + rest.text)
         yield from self._closing_notices()
         yield Usage(
             prompt_tokens=len(self.prompt),
@@ -150,6 +162,7 @@ class Completion:
             activations=self.model.source.activations,
             reasoning_tokens=sum(sample.thought_tokens for sample in self.samples),
             drafts=drawing.drafts,
+            constraint=self.form.use,
         )
 
     def _ids(self) -> list[int]:
@@ -165,30 +178,9 @@ class Completion:
         model.check_length(len(request.ids))
         return list(request.ids)
 
-    def _healing(self) -> Healing | None:
-        """What to take back of the prompt, None for nothing."""
-        pieces = [
-            None if self.tokenizer.is_special(token) else self.tokenizer.bytes_of(token)
-            for token in self.prompt
-        ]
-        found = heal(self.model.token_index, self.prompt, pieces)
-        return found if found.taken else None
-
-    def _draws(self, healing: Healing) -> int:
-        """How many tokens may be drawn: those of the limit, and those that only heal."""
-        if self.limit <= 0:
-            return 0
-        return min(self.limit + len(healing.taken), self.runner.limit - len(healing.ids))
-
-    def _fits(self, drawn: Sequence[int]) -> list[int] | None:
-        """The tokens that may come after those drawn, so that the prompt is spelled anew."""
-        # Every token has a byte at least.
-        if self.healing is None or len(drawn) >= len(self.healing.taken):
-            return None
-        return self.healing.allowed(sum(len(self.tokenizer.bytes_of(token)) for token in drawn))
-
     def _chunk(self, sample: Sample, drawn: Drawn) -> Chunk:
         """What one drawn token adds to its sample."""
+        self.form.drew(drawn)
         if self._is_uncertain(sample, drawn):
             return Chunk(sample.finish("uncertain"), drawn.sample, finish_reason="uncertain")
         infos: tuple[TokenInfo, ...] = ()
@@ -199,7 +191,12 @@ class Completion:
             ending = infos[0] if infos else None
             return replace(self._last(sample, drawn.sample, "stop"), ending=ending)
         data, before = self._visible_bytes(drawn.id), sample.fed
-        text = sample.feed(drawn.id, data)
+        text, thought = sample.feed(drawn.id, data), sample.thought
+        if sample.finish_reason:
+            text += self.form.close(sample, drawn.sample)
+        elif drawn.whole:
+            text += sample.finish("stop")
+            thought += sample.thought
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
         seen = name is not None and data == name.encode() and sample.said.endswith(data)
@@ -247,6 +244,7 @@ class Completion:
             yield from plain_control_token(self.tokenizer, self.request.prompt)
 
     def _closing_notices(self) -> Iterator[Notice]:
+        yield from self.form.notices()
         if silent := [sample for sample in self.samples if sample.only_thought]:
             yield nothing_said(silent[0].tokens, cut=silent[0].finish_reason == "length")
         mended = self.healing or self.request.suffix is not None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gptcli.types.drafts import Drafts
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.draws import Drawn, Draws, Read
+    from gptcli.engine.asking.draws import Drawn, Draws
     from gptcli.engine.asking.joining import Tell
     from gptcli.engine.asking.prefix import PrefixCache
+    from gptcli.engine.asking.raw_logprobs import Read
 
 T = TypeVar("T")
 

@@ -9,16 +9,18 @@ from itertools import count
 
 from gptcli.backends.chosen_examples import ChosenExamples
 from gptcli.backends.local.chat_document import viewed
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpaused
 from gptcli.backends.local.few_shot_labels import Labels
-from gptcli.backends.local.few_shot_prompts import AskedPrompt, prompts_for
+from gptcli.backends.local.few_shot_prompts import AskedPrompt, asked, prompts_for
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompts_on_disk import kept_behind
 from gptcli.backends.local.sample import Sample
 from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS
-from gptcli.errors import ContextError, GptcliError
+from gptcli.errors import GptcliError
 from gptcli.text.banned import banned
 from gptcli.types.chat import ChatDocument
+from gptcli.types.constraints import ConstraintUse
 from gptcli.types.drafts import Drafts
 from gptcli.types.few_shot import (
     Answer,
@@ -83,6 +85,7 @@ class FewShot:
         self._examples = ChosenExamples(request)
         self._labels = Labels(self.prefix, self._prompts, request)
         self._drafts: Drafts | None = None
+        self._use: ConstraintUse | None = None
         # Where every example says something, an answer does not begin with an empty line.
         self._trim = all(example.output.strip() for example in request.examples)
 
@@ -94,6 +97,7 @@ class FewShot:
         found = completion = prompt_tokens = computed = 0
         failed: GptcliError | None = None
         self._drafts = None
+        self._use = None
         try:
             for batch in self._batches(queries):
                 for answer in self._answers(batch, seed, beside):
@@ -121,6 +125,7 @@ class FewShot:
             adapters=self._model.adapters,
             activations=self._model.source.activations,
             drafts=self._drafts,
+            constraint=self._use,
         )
         if failed is not None:
             raise failed
@@ -155,7 +160,7 @@ class FewShot:
         numbers = count()
         try:
             for query in queries:
-                prompt = None if query is None else self._prompt(next(numbers), query)
+                prompt = None if query is None else self._asked(next(numbers), query)
                 if batch and (prompt is None or self._is_full([*batch, prompt])):
                     yield batch
                     batch = []
@@ -168,33 +173,16 @@ class FewShot:
         if batch:
             yield batch
 
+    def _asked(self, index: int, query: Query) -> AskedPrompt:
+        found, labels = self._examples.before(query.text), self._request.labels
+        return asked(self._model, self._prompts, index, query, found, labels)
+
     def _is_full(self, batch: list[AskedPrompt]) -> bool:
         runner = self._model.runner
         tokens = max(prompt.longest for prompt in batch)
         tokens += 0 if self._request.labels else self._request.max_new_tokens
         size = runner.spec.cache_bytes(min(tokens, runner.limit), runner.facts.itemsize, len(batch))
         return len(batch) > ROWS or size > CACHE_BYTES
-
-    def _prompt(self, index: int, query: Query) -> AskedPrompt:
-        """Raises ContextError where it does not fit."""
-        text, subject = query.text, query.subject
-        examples = self._examples.before(text)
-        if self._request.labels:
-            ids, labels = self._prompts.labelled(examples, text, self._request.labels)
-            prompt = AskedPrompt(index, query, examples, ids, labels)
-            needed = prompt.longest
-        else:
-            document = self._prompts.document(examples, text)
-            ids, thinking = list(document.ids), self._prompts.thinking(document)
-            prompt = AskedPrompt(index, query, examples, ids, thinking=thinking)
-            needed = len(ids) + 1
-        limit = self._model.runner.limit
-        if needed > limit:
-            what = f"its {len(examples)} examples has {len(ids)} tokens"
-            reason = f"with {what}, which leave no room in the context of {limit}"
-            raise ContextError(subject, reason, "--shots takes fewer of the examples")
-        self._model.check_ids(ids, subject)
-        return prompt
 
     def _free(
         self, batch: Sequence[AskedPrompt], seed: int, beside: Beside | None
@@ -204,13 +192,18 @@ class FewShot:
         from gptcli.engine.asking.generate import Generation
 
         rooms = [self._model.runner.limit - len(prompt.ids) for prompt in batch]
-        stops = (*self._request.stop, *self._prompts.stops, *self._model.defaults.stops)
+        ends, wanted = frozenset(self._prompts.ends), self._request.constraint
+        thinking = next((each.thinking for each in batch), None)
+        form = Constrained(self._model, wanted, ends, white=True, thinking=thinking)
+        own = () if wanted else (*self._prompts.stops, *self._model.defaults.stops)
+        stops = (*self._request.stop, *own)
         samples = [Sample(stops, trim=self._trim, thinking=each.thinking) for each in batch]
         draws = Draws(
             self._sampling,
             min(self._request.max_new_tokens, max(rooms)),
-            end_ids=frozenset(self._prompts.ends),
+            end_ids=ends,
             seed=seed + batch[0].index,
+            grammar=form.grammar,
             drafts=self._model.drafts,
             ban=banned(self._sampling.banned, self._model.tokenizer.said_by),
         )
@@ -226,12 +219,12 @@ class FewShot:
                 continue
             for drawn in step:
                 sample = samples[drawn.sample]
+                form.drew(drawn)
                 if drawn.ends:
                     sample.finish("stop")
                 else:
                     sample.feed(drawn.id, self._model.tokenizer.said_by(drawn.id))
-                if sample.finish_reason is None and sample.tokens == rooms[drawn.sample]:
-                    sample.finish("length")
+                form.settle(sample, drawn, full=sample.tokens == rooms[drawn.sample])
                 if sample.finish_reason:
                     drawing.stop(drawn.sample)
             while shown < len(batch) and samples[shown].finish_reason:
@@ -239,10 +232,13 @@ class FewShot:
                 shown += 1
         for place in range(shown, len(batch)):
             if samples[place].finish_reason is None:
+                form.close(samples[place], place)
                 samples[place].finish("length")
             yield self._answer(batch, place, samples[place], drawing)
         if drawing.drafts is not None:
             self._drafts = (self._drafts or Drafts()) + drawing.drafts
+        if form.use is not None:
+            self._use = (self._use or ConstraintUse()) + form.use.counted_from(batch[0].index)
 
     def _answer(
         self, batch: Sequence[AskedPrompt], place: int, sample: Sample, drawing: Drawing

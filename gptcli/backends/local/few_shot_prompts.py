@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gptcli.backends.chosen_examples import as_messages
 from gptcli.backends.local.chat import LocalChat, after, thinking_of
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.thoughts import Thinking
-from gptcli.errors import InputError, UsageError
-from gptcli.text.chat_document import Document, DocumentForm, Turn, document_of
+from gptcli.errors import ContextError, InputError
+from gptcli.text.chat_document import Document, Turn, document_of
 from gptcli.text.continuation import split_continuation
 from gptcli.text.example_template import ExampleTemplate, begins_another
 from gptcli.types.chat import ChatForm, Message, Role
@@ -84,6 +84,31 @@ def prompts_for(model: OpenModel, request: FewShotRequest) -> Prompts:
     if request.form.chat is None:
         return TextPrompts(model, request)
     return ChatPrompts(model, request.form, request.form.chat)
+
+
+def asked(
+    model: OpenModel,
+    prompts: Prompts,
+    index: int,
+    query: Query,
+    examples: tuple[Example, ...],
+    labels: Sequence[str],
+) -> AskedPrompt:
+    """A query after its examples. Raises ContextError where it does not fit."""
+    if labels:
+        ids, rows = prompts.labelled(examples, query.text, labels)
+        found = AskedPrompt(index, query, examples, ids, rows)
+    else:
+        document = prompts.document(examples, query.text)
+        ids, thinking = list(document.ids), prompts.thinking(document)
+        found = AskedPrompt(index, query, examples, ids, thinking=thinking)
+    limit = model.runner.limit
+    if (found.longest if labels else len(ids) + 1) > limit:
+        what = f"its {len(examples)} examples has {len(ids)} tokens"
+        reason = f"with {what}, which leave no room in the context of {limit}"
+        raise ContextError(query.subject, reason, "--shots takes fewer of the examples")
+    model.check_ids(ids, query.subject)
+    return found
 
 
 class TextPrompts:
@@ -180,7 +205,7 @@ class ChatPrompts:
         opened = LocalChat(model)
         self._model = model
         self._instruction = form.instruction
-        self._form = _unthinking(opened, chat)
+        self._form = opened.unthinking(chat)
         self.description = self._form.description
         self.stops = self._form.stops
         self._turn_ends = sorted(opened.ends(self._form))
@@ -224,13 +249,3 @@ class ChatPrompts:
 
     def _messages(self, examples: Sequence[Example], query: str) -> list[Message]:
         return as_messages(self._instruction, examples, query)
-
-
-def _unthinking(opened: LocalChat, chat: ChatForm) -> DocumentForm:
-    """The form of a chat, told not to think where nobody said whether to, and it can be told."""
-    if chat.think is None:
-        try:
-            return opened.form(replace(chat, think=False))
-        except UsageError:
-            pass
-    return opened.form(chat)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import prompt_notices
+from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.errors import UsageError
@@ -91,6 +92,8 @@ class LocalWalk:
         self._prefix = prefix or PrefixCache(model.runner, comes_back=False)
         self._notices = (*model.defaults.notices(), *_notices(model.tokenizer, request))
         self._stages: list[Staged] | None = None
+        grammar = Constrained(model, request.constraint, self._end_ids).grammar
+        self._guard = None if grammar is None else grammar.begin()
         self.probe: Probe | None = None
 
     @property
@@ -136,6 +139,7 @@ class LocalWalk:
             temperatures=tuple((value, _spread(rows)) for value, rows in temperatures),
             whole=self._whole(raw.logits) if self._request.whole else None,
             notices=self._notices,
+            forbidden=self._forbidden(),
         )
 
     def draw(self) -> Candidate:
@@ -151,6 +155,8 @@ class LocalWalk:
         if self.room <= 0 or token is None:
             raise ValueError("the context is full" if token is not None else "no token")
         self._here()
+        if self._guard is not None and token not in self._end_ids:
+            self._guard.take(token)
         self._history.generated.append(token)
         self._stages = None
 
@@ -171,13 +177,24 @@ class LocalWalk:
         from gptcli.engine.arrays import namespace, ranked
         from gptcli.engine.asking.distribution import staged
 
-        self._stages = staged(logits, self._sampling, self._history)
+        mask = None if self._guard is None else self._guard.mask
+        self._stages = staged(logits, self._sampling, self._history, mask)
         self._order = ranked(logits)
         self._ranks = namespace(logits).empty_like(self._order)
         self._ranks[self._order] = namespace(logits).arange(
             len(self._order), dtype=self._order.dtype, device=self._order.device
         )
         return self._stages
+
+    def _forbidden(self) -> float | None:
+        """How much probability the constraint takes away here."""
+        mask = None if self._guard is None else self._guard.mask
+        if mask is None:
+            return None
+        from gptcli.engine.arrays import host, softmax
+
+        # In float64: what is left may be very little.
+        return float(softmax(host(self._here()[0].logits).astype("float64"))[~mask].sum())
 
     def _candidates(self, ids: list[int], columns: Sequence[Array] = ()) -> list[Candidate]:
         """What there is to tell about some tokens, each number gathered for all of them at once."""

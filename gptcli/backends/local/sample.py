@@ -85,3 +85,13 @@ class Sample:
             self.finish_reason = "stop"
         self.text += shown
         return shown
+
+    def close(self, data: bytes) -> str:
+        """The text with these bytes behind it, in which no stop string counts: what that adds."""
+        if self._stop.stopped:
+            shown = data.decode(errors="replace")
+        else:
+            shown = self._stop.finish() + self._stream.feed(data)
+        self.fed += len(shown)
+        self.text += shown
+        return shown

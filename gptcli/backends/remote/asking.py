@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from gptcli.config import key_of
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Request
+from gptcli.types.constraints import Constraint, Kind
 from gptcli.types.samplers import NO_BREAKERS
 from gptcli.types.sampling import LISTS, NUMBERS, SamplingWish
 
@@ -28,6 +30,7 @@ def completion_body(model: RemoteModel, request: Request) -> dict[str, Any]:
     if request.samples > 1 and not server.samples:
         raise model.refuse("--samples", "gives one completion at a time")
     body = _common(model, request)
+    body |= constraint_fields(model, request)
     body |= {"prompt": request.prompt} | ({"n": request.samples} if request.samples > 1 else {})
     if request.max_new_tokens is not None or server.endless == "-1":
         body["max_tokens"] = -1 if request.max_new_tokens is None else request.max_new_tokens
@@ -55,6 +58,7 @@ def chat_body(model: RemoteModel, request: ChatRequest) -> dict[str, Any]:
         raise model.refuse("--on-overflow drop-oldest", "does not say how full its context is")
     body = _common(model, request)
     body |= _thinking(model, request)
+    body |= constraint_fields(model, request)
     # Its chat template takes thoughts or leaves them out, where it has one at all.
     body["messages"] = [
         {"role": m.role, "content": m.content}
@@ -145,6 +149,34 @@ def sampling_fields(model: RemoteModel, wish: SamplingWish) -> dict[str, Any]:
             for token, bias in wish.logit_bias
         }
     return found
+
+
+def constraint_fields(model: RemoteModel, request: Request | ChatRequest) -> dict[str, Any]:
+    """What the text has to be, in the server's words. Raises UsageError, which names the flag."""
+    wanted, server = request.constraint, model.server
+    if wanted is None:
+        return {}
+    if server.forms:
+        own: dict[Kind, tuple[str, Any]] = {
+            "regex": ("guided_regex", wanted.text),
+            "grammar": ("grammar", wanted.text),
+            "one-of": ("guided_choice", list(wanted.choices)),
+        }
+        found = dict([own[wanted.kind]]) if wanted.kind in own else _format(wanted)
+        return found | ({"repair": True} if wanted.repair else {})
+    kind = "chat" if isinstance(request, ChatRequest) else "completion"
+    if wanted.kind not in ("json-object", "json-schema") or kind not in server.formats:
+        raise model.refuse(wanted.flag, f"has no such form for a {kind}")
+    if wanted.repair:
+        raise model.refuse("--repair", "draws tokens by itself")
+    return _format(wanted)
+
+
+def _format(wanted: Constraint) -> dict[str, Any]:
+    if wanted.kind == "json-object":
+        return {"response_format": {"type": "json_object"}}
+    schema = {"name": "answer", "schema": json.loads(wanted.text)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _biased(model: RemoteModel, token: str) -> int:

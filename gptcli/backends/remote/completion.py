@@ -14,6 +14,7 @@ from gptcli.backends.remote.tokens import control_names
 from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Chunk, Event, Request, TokenInfo, Usage, nothing_said
+from gptcli.types.constraints import ConstraintUse, Unfinished
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 
@@ -42,7 +43,8 @@ class Streamed:
         self._most = request.logprobs
         self._read = Reader(model.place)
         self._finished: set[int] = set()
-        self._spoke = self._cut = False
+        self._spoke = False
+        self._cut: list[int] = []
         self._thoughts = 0  # pieces, which mostly are tokens
         #: Tokens without bytes, by choice, until what comes next tells whether they ended it.
         self._held: dict[int, tuple[TokenInfo, ...]] = {}
@@ -64,7 +66,7 @@ class Streamed:
             raise self._read.wrong("that ended before it was finished")
         usage = self._usage(first - start, last - first)
         if self._thoughts and not self._spoke:
-            yield nothing_said(usage.completion_tokens, cut=self._cut)
+            yield nothing_said(usage.completion_tokens, cut=bool(self._cut))
         yield usage
 
     def _chunks(self, event: Mapping[str, Any]) -> Iterator[Chunk]:
@@ -86,7 +88,8 @@ class Streamed:
                 continue
             if reason:
                 self._finished.add(index)
-                self._cut = reason == "length"
+            if reason == "length":
+                self._cut.append(index)
             if text or tokens or reason or thought:
                 yield Chunk(text, index, tokens, reason, thinking=thought)
         if isinstance(took, dict) and not rows:
@@ -138,7 +141,14 @@ class Streamed:
             reused_tokens=told["cached"] or 0,
             reasoning_tokens=told["reasoning"] or 0,
             server=self._model.answered_by,
+            constraint=self._constraint(),
         )
+
+    def _constraint(self) -> ConstraintUse | None:
+        """What became of a constraint: a text that was cut off is hardly whole."""
+        if self._request.constraint is None or self._request.constraint.repair:
+            return None
+        return ConstraintUse(unfinished=tuple(Unfinished(each, None) for each in self._cut))
 
 
 def usage_of(read: Reader, took: Mapping[int | None, Mapping[str, Any]]) -> dict[str, int | None]:

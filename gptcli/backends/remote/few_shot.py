@@ -26,6 +26,7 @@ from gptcli.text.example_template import ExampleTemplate, begins_another
 from gptcli.types.batch import Asked, Ended, Told
 from gptcli.types.chat import ChatRequest
 from gptcli.types.completion import Chunk, Request, Usage
+from gptcli.types.constraints import ConstraintUse, Unfinished
 from gptcli.types.few_shot import (
     Answer,
     Example,
@@ -62,6 +63,7 @@ class _FewShot:
         #: What labels are worth without content, by the examples before them.
         self._means: dict[tuple[Example, ...], list[float]] = {}
         self._calibrating = 0
+        self._cut: list[Unfinished] = []
 
     def answers(self) -> Iterator[FewShotEvent]:
         """The answers in order, and what they took."""
@@ -117,6 +119,7 @@ class _FewShot:
             seed=self._request.seed,
             sampling=self._request.sampling,
             server=self._model.answered_by,
+            constraint=ConstraintUse(unfinished=tuple(self._cut)) if self._cut else None,
         )
 
     def _answered(self, asking: _Asking) -> Answer:
@@ -129,12 +132,22 @@ class _FewShot:
         question: Request | ChatRequest
         if form.chat is None:
             prompt = self._template.document(form.instruction, asking.examples, asking.query.text)
-            stops = (*request.stop, *self._template.stops(request.examples))
-            question = Request(prompt, request.sampling, most, stops, seed)
+            # What has to be something says itself where it ends.
+            own = () if request.constraint else self._template.stops(request.examples)
+            stops = (*request.stop, *own)
+            question = Request(
+                prompt, request.sampling, most, stops, seed, constraint=request.constraint
+            )
         else:
             messages = as_messages(form.instruction, asking.examples, asking.query.text)
             question = ChatRequest(
-                tuple(messages), form.chat, request.sampling, most, request.stop, seed
+                tuple(messages),
+                form.chat,
+                request.sampling,
+                most,
+                request.stop,
+                seed,
+                constraint=request.constraint,
             )
         text, thinking, reason, usage = "", "", "length", None
         for event in answered(self._model, question):
@@ -144,6 +157,8 @@ class _FewShot:
                 reason = event.finish_reason or reason
             elif isinstance(event, Usage):
                 usage = event
+        if usage is not None and usage.constraint is not None:
+            self._cut += usage.constraint.counted_from(asking.index).unfinished
         return Answer(
             index=asking.index,
             input=asking.query.text,

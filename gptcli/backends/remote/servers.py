@@ -29,7 +29,9 @@ class Server:
     in a prompt to be obeyed, nothing where they always are. effort: whether it takes
     `reasoning_effort`. variables, think, budget: its fields for variables of a chat template, for
     whether to think, and for how many tokens, nothing where it has none. lists: whether its list of
-    models is whole, so that a name that is not there need not be asked for.
+    models is whole, so that a name that is not there need not be asked for. formats: which of its
+    two kinds of questions take `response_format`; forms: whether it takes every constraint as
+    gptcli does.
     """
 
     title: str
@@ -54,6 +56,8 @@ class Server:
     think: str = ""
     budget: str = ""
     lists: bool = False
+    formats: tuple[Literal["chat", "completion"], ...] = ("chat",)
+    forms: bool = False
 
 
 def _with(**more: str) -> Mapping[str, str]:
@@ -90,6 +94,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             effort=True,
             variables="chat_template_kwargs",
             lists=True,
+            formats=("chat", "completion"),
         ),
         "llama-server": Server(
             "llama-server",
@@ -143,6 +148,8 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             think="enable_thinking",
             budget="thinking_budget",
             lists=True,
+            formats=("chat", "completion"),
+            forms=True,
         ),
         # Whatever else speaks the language: nothing but what is in it.
         "other": Server("the server"),

@@ -18,7 +18,7 @@ STREAMS = ("Request", "ChatRequest", "ExplainRequest", "FewShotQueries")
 _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),
     *("DecodeRequest", "ChatDocumentRequest", "ChatNextTokensRequest", "FewShotDocumentRequest"),
-    *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest"),
+    *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest", "AskRequest"),
 )
 #: Queries, and characters of them, that are read before the first is answered. Where there are
 #: more, or some have yet to be waited for, they are answered here, as they come.

@@ -15,12 +15,14 @@ from gptcli.cli.exports import answer_in
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.chat import Chat, ChatWriting
+from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.flags.thinking import Thinking
+from gptcli.cli.input.constraint import check_whole, constraint_of
 from gptcli.cli.input.prompt import read_file, read_prompt
 from gptcli.cli.input.session import goes_on, lasting
 from gptcli.cli.input.transcript_file import chat_form
@@ -91,6 +93,7 @@ def chat(
     writing: ChatWriting,
     thinking: Thinking,
     generation: Generation,
+    constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
@@ -124,6 +127,7 @@ def chat(
         logprobs=output.logprobs,
         drop_oldest=chatting.on_overflow == "drop-oldest",
         think_budget=thinking.think_budget,
+        constraint=constraint_of(environment, constraints),
     )
     if output.logprobs is not None and not (output.json or batch.batch):
         raise UsageError("--logprobs", "needs --json")
@@ -134,7 +138,7 @@ def chat(
         not_here["show_thinking"] = thinking.show_thinking
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
-        groups = (generation, chatting, writing, thinking)
+        groups = (generation, chatting, writing, thinking, constraints)
         job = texts.chats(request, groups, settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
@@ -169,6 +173,8 @@ def chat(
             answer_once(talk, spoken, shown, messages, beside, wait=output.waits)
             if output.stats and talk.last_usage is not None:
                 messages.report(stats_lines.lines(talk.last_usage, backend.seconds))
+            if talk.last_usage is not None:
+                check_whole(talk.last_usage.constraint)
 
 
 def _spoken(environment: Environment, source: Spoken) -> str | None:

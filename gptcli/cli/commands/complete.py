@@ -10,11 +10,13 @@ from gptcli.backends import settled
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.batch import OUTPUT, Batch
+from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.input.constraint import check_whole, constraint_of
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
@@ -65,6 +67,11 @@ EXAMPLES = (
         "What stands between two texts, by a model that was taught to fill in.",
         "gptcli complete -m coder --suffix '    return total' 'def add(numbers):'",
     ),
+    (
+        "JSON and nothing else.",
+        """gptcli complete --json-schema '{"type": "array", "items": {"type": "integer"}}'"""
+        ' "The first five primes: "',
+    ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
 
@@ -109,6 +116,7 @@ def complete(
     source: Source,
     generation: Generation,
     completing: Completing,
+    constraints: Constraints,
     compute: Anywhere,
     prompts: PromptCache,
     sampling: SamplingWish,
@@ -146,6 +154,7 @@ def complete(
         heal=completing.heal,
         fail_below=completing.fail_below,
         suffix=None if completing.suffix is None else checked(completing.suffix, "--suffix"),
+        constraint=constraint_of(environment, constraints),
     )
     messages = output.messages(environment)
     compute = settled(compute)
@@ -154,7 +163,8 @@ def complete(
 
         not_here = {"fail_below": completing.fail_below, "null": completing.null}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
-        job = texts.completions(request, (generation, completing), compute, echo=completing.echo)
+        groups = (generation, completing, constraints)
+        job = texts.completions(request, groups, compute, echo=completing.echo)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     with answer_in(environment, batch.output):
@@ -168,6 +178,8 @@ def complete(
             messages.report(stats_lines.lines(usage, ready))
         if usage is not None and usage.uncertain:
             raise _uncertain(request, usage.uncertain)
+        if usage is not None:
+            check_whole(usage.constraint)
 
 
 def _view(

@@ -12,6 +12,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
 from gptcli.cli.flags.batch import OUTPUT, Batch
+from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.generation import Generation
 from gptcli.cli.flags.groups import but
@@ -19,6 +20,7 @@ from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.pairs import TakesPairs
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.flags.thinking import Switches
+from gptcli.cli.input.constraint import constraint_of
 from gptcli.cli.input.few_shot_examples import form_of, gather, labels_among
 from gptcli.cli.input.few_shot_queries import expected_rows, queries_of
 from gptcli.cli.opening import open_for
@@ -110,6 +112,7 @@ def few_shot(
             stop={"brief": ""},
         ),
     ],
+    constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Compute,
     prompts: PromptCache,
     sampling: Annotated[
@@ -166,7 +169,10 @@ def few_shot(
         max_new_tokens=MOST if most is None else most,
         stop=generation.stop,
         seed=seed,
+        constraint=constraint_of(environment, constraints),
     )
+    if chosen and request.constraint is not None:
+        raise UsageError(request.constraint.flag, "labels are compared, and nothing is written")
     compute = settled(compute)
     ways = (source.named, many.queries is not None, evaluation.evaluate is not None)
     if sum(ways) > 1:
@@ -194,7 +200,7 @@ def few_shot(
             source, prompt_cache=prompts.asked, queries=many.queries, show_prompt=output.show_prompt
         )
         names = given.input_field, given.output_field
-        job = looks.queries(request, *names, sampling, (generation,), compute)
+        job = looks.queries(request, *names, sampling, (generation, constraints), compute)
         messages = output.messages(environment)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return

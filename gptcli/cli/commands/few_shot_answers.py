@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.output import TextOutput
+from gptcli.cli.input.constraint import check_whole
 from gptcli.types.events import Notice
 from gptcli.types.few_shot import (
     Answer,
@@ -42,6 +43,7 @@ def answer(
         view.show(answers, environment.stdout, many=many)
     if output.stats:
         messages.report(view.stats_lines(usage[0]))
+    check_whole(usage[0].constraint, "answer")
 
 
 def _answers(

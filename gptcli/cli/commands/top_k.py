@@ -10,12 +10,14 @@ from typing import Annotated
 from gptcli.cli.commands.top_k_modes import Look
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.batch import Batch
+from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.modes import Modes
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
+from gptcli.cli.input.constraint import constraint_of
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.errors import UsageError
 from gptcli.types.next_tokens import NextTokensRequest
@@ -48,6 +50,7 @@ def top_k(
     source: Source,
     rows: Rows,
     modes: Modes,
+    constraints: Annotated[Constraints, but(repair=None, json_schema={"brief": ""})],
     compute: Reading,
     sampling: Annotated[SamplingWish, but(ban=None)],
     batch: Annotated[Batch, but(batch={"brief": ""})],
@@ -83,6 +86,7 @@ def top_k(
         by_drawn=modes.by_drawn,
         whole=modes.comparing,
         special=source.special,
+        constraint=constraint_of(environment, constraints),
     )
     messages = output.messages(environment)
     if batch.wanted:

@@ -58,6 +58,7 @@ def _abilities(server: Server) -> str:
     flags += ["`--think`"] if server.think or server.variables else []
     flags += ["`--template-set`"] if server.variables else []
     flags += ["`--think-budget`"] if server.budget else []
+    flags += [_forms(server)]
     scored = {
         "texts": server.logprobs,
         "answers in chats": server.chat_logprobs,
@@ -72,6 +73,14 @@ def _abilities(server: Server) -> str:
         "texts without a limit (`-n -1`)": bool(server.endless),
     }
     return "; ".join([", ".join(flags), *(what for what, can in told.items() if can)])
+
+
+def _forms(server: Server) -> str:
+    """The constraints that it takes, and of what."""
+    if server.forms:
+        return "all constraints"
+    chats = " in chats" if "completion" not in server.formats else ""
+    return f"`--json-object` and `--json-schema`{chats}"
 
 
 #: What a source names in braces, and what gives the Markdown that takes its place.

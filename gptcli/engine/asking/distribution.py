@@ -11,6 +11,8 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking import filters
 from gptcli.engine.asking import sampling as sampler
+from gptcli.engine.asking.constraining.guard import Mask
+from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
@@ -25,18 +27,26 @@ class Staged:
     probabilities: Array
 
 
-def staged(logits: Array, sampling: Sampling, history: History) -> list[Staged]:
+def staged(
+    logits: Array, sampling: Sampling, history: History, mask: Mask | None = None
+) -> list[Staged]:
     """Logits (vocab,) after every stage that runs; what is drawn from is as the last.
 
-    Where XTC may leave tokens out, they are those of both cases together, each as often as it
-    comes. Raises NonFiniteError as `sampling.stages` does.
+    mask: what a constraint allows, before all other stages. Where XTC may leave tokens out, they
+    are those of both cases together, each as often as it comes. Raises NonFiniteError as
+    `sampling.stages` does.
     """
+    rows = logits[None]
+    sampler.check_finite(rows)
 
     def found(*chances: float) -> list[tuple[str, Array]]:
-        return list(sampler.stages(logits[None], sampling, [history], chances))
+        stages = list(sampler.stages(masked(rows, [mask]), sampling, [history], chances))
+        if mask is not None:
+            stages[:1] = [("logits", rows), ("constraint", stages[0][1])]
+        return stages
 
     if not sampling.xtc:
-        return [Staged(name, rows[0], arrays.softmax(rows)[0]) for name, rows in found()]
+        return [Staged(name, each[0], arrays.softmax(each)[0]) for name, each in found()]
     share = sampling.xtc_probability
     pairs = zip(found(0.0), found(1.0), strict=True)
     return [Staged(name, *_either(left_out, all_, share)) for (name, left_out), (_, all_) in pairs]

@@ -9,9 +9,12 @@ from random import Random
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.constraining.grammar import Grammar
+from gptcli.engine.asking.constraining.guard import Guard, Mask
+from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
-from gptcli.engine.asking.sampling import likeliest
+from gptcli.engine.asking.raw_logprobs import Alternative, logprobs_of
 from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
 from gptcli.errors import NonFiniteError
 from gptcli.plain import dataclass
@@ -19,19 +22,13 @@ from gptcli.types.sampling import Sampling
 
 
 @dataclass(frozen=True)
-class Alternative:
-    """A token and its log-probability (natural log) in the model's raw distribution."""
-
-    id: int
-    logprob: float
-
-
-@dataclass(frozen=True)
 class Drawn:
     """The token that one sample drew. `ends`: it is an end token, and the sample is over.
 
     logprob and top are there only where they were asked for. allowed: the log-probability, in the
-    same raw distribution, of all tokens that could be drawn: 0 where no constraint forbade any.
+    same raw distribution, of all tokens that could be drawn: 0 where none was forbidden. decided:
+    whether the grammar forbade the most probable token, None where it had no say. whole: the text
+    is what the grammar wants, and nothing can follow.
     """
 
     sample: int
@@ -40,22 +37,12 @@ class Drawn:
     logprob: float | None = None
     top: tuple[Alternative, ...] = ()
     allowed: float = 0.0
-
-
-@dataclass(frozen=True)
-class Read:
-    """A token of a prompt, and how much the model expected it after those before it.
-
-    The first has nothing before it, and no log-probability.
-    """
-
-    id: int
-    logprob: float | None
-    top: tuple[Alternative, ...] = ()
+    decided: bool | None = None
+    whole: bool = False
 
 
 #: The ids that may follow the tokens that a sample has drawn so far; None where all may.
-Constraint = Callable[[Sequence[int]], Collection[int] | None]
+Fitting = Callable[[Sequence[int]], Collection[int] | None]
 #: The id that comes next whatever the logits say, of a sample that has drawn these; None for none.
 Forced = Callable[[int, Sequence[int]], int | None]
 
@@ -66,7 +53,7 @@ class Draws:
 
     Sample i draws with a generator of its own, seeded with seed + i. logprobs: None for none, else
     how many alternatives to give beside each drawn token; prompt_logprobs: the same of each token
-    of the prompt. What `constraint` forbids is taken away before the sampler's stages;
+    of the prompt. What `fitting` and `grammar` forbid is taken away before the sampler's stages;
     log-probabilities stay those of the raw distribution. `forced` is asked before each token, in
     their order. drafts: how many tokens are looked up in the text and run at once, where it is
     alone, see `ahead`; None for as many as pay. ban: what must not come, see `taking_back`.
@@ -77,7 +64,8 @@ class Draws:
     end_ids: frozenset[int] = frozenset()
     seed: int = 0
     logprobs: int | None = None
-    constraint: Constraint | None = None
+    fitting: Fitting | None = None
+    grammar: Grammar | None = None
     prompt_logprobs: int | None = None
     drafts: int | None = 0
     forced: Forced | None = None
@@ -86,21 +74,31 @@ class Draws:
 
 @dataclass(eq=False)
 class Text:
-    """A sample as it grows: what stands before the next token, and where its chance comes from."""
+    """A sample as it grows: what stands before the next token, and where its chance comes from.
+
+    guard: what may come next, None where everything may.
+    """
 
     draws: Draws
     sample: int
     history: History
     generator: Random = field(repr=False)
+    guard: Guard | None = None
     pending: Pending[Drawn] = field(default_factory=Pending, repr=False)
+
+
+def begun(draws: Draws, sample: int, prompt: Sequence[int], generator: Random) -> Text:
+    """A sample of which nothing is drawn yet."""
+    guard = None if draws.grammar is None else draws.grammar.begin()
+    return Text(draws, sample, History(list(prompt)), generator, guard)
 
 
 def draw_rows(texts: Sequence[Text], logits: Array) -> list[list[Drawn]]:
     """A token for each text, all drawn alike, from its row of the logits (texts, vocab).
 
     It is noted in the text's history. What is certain of each text now comes back: the token, but
-    where a ban may take it back none yet, or several. Raises as `sampling.stages` does, and nothing
-    is noted then.
+    where a ban may take it back none yet, or several. Raises as `sampling.stages` and `Guard` do;
+    of the former nothing is noted then.
     """
     ban = texts[0].draws.ban
     drawn = _drawn(texts, logits)
@@ -115,8 +113,9 @@ def draw_rows(texts: Sequence[Text], logits: Array) -> list[list[Drawn]]:
 def _drawn(texts: Sequence[Text], logits: Array) -> list[Drawn]:
     draws = texts[0].draws
     histories = [text.history for text in texts]
-    limited, allowed = _limited(draws.constraint, logits, histories)
-    limited = _without(texts, limited)
+    limited = _without(texts, _limited(draws.fitting, logits, histories))
+    masks = [None if text.guard is None else text.guard.mask for text in texts]
+    limited = masked(limited, masks)
     generators = [text.generator for text in texts]
     ids = next_ids(limited, draws.sampling, histories, generators)
     if draws.forced is not None:
@@ -126,10 +125,19 @@ def _drawn(texts: Sequence[Text], logits: Array) -> list[Drawn]:
         history.generated.append(token)
     samples = [text.sample for text in texts]
     ends = [token in draws.end_ids for token in ids]
+    whole = [_taken(*each) for each in zip(texts, ids, ends, strict=True)]
+    decided = _decided(logits, masks)
     if draws.logprobs is None:
-        return [Drawn(*each) for each in zip(samples, ids, ends, strict=True)]
+        return [
+            Drawn(sample, token, end, decided=by_grammar, whole=is_whole)
+            for sample, token, end, by_grammar, is_whole in zip(
+                samples, ids, ends, decided, whole, strict=True
+            )
+        ]
     drawn, top = logprobs_of(logits, ids, draws.logprobs)
-    return [Drawn(*each) for each in zip(samples, ids, ends, drawn, top, allowed, strict=True)]
+    allowed = _allowed(limited, logits)
+    rows = zip(samples, ids, ends, drawn, top, allowed, decided, whole, strict=True)
+    return [Drawn(*each) for each in rows]
 
 
 def _settled(text: Text, drawn: Drawn, logits: Array, ban: Ban) -> list[Drawn]:
@@ -138,17 +146,27 @@ def _settled(text: Text, drawn: Drawn, logits: Array, ban: Ban) -> list[Drawn]:
     ran = len(generated) - 1
     pending.held.append(Held(drawn, namespace(logits).asarray(logits, copy=True)))
     while (place := None if drawn.ends else ban.begins(generated)) is not None:
-        again = pending.take_back(generated, place)
+        again = _taken_back(text, place)
         while again is not None and not _any_left(text, again):
             # Nothing fits here any more, so what led here does not either.
-            again = pending.take_back(generated, len(generated) - 1)
+            again = _taken_back(text, len(generated) - 1)
         if again is None:
             raise NonFiniteError("--ban", "leaves no token that could be drawn")
         (drawn,) = _drawn([text], again)
         pending.held.append(Held(drawn, again))
     pending.went_back = len(generated) <= ran
-    over = drawn.ends or len(generated) >= text.draws.max_new_tokens
+    over = drawn.ends or drawn.whole or len(generated) >= text.draws.max_new_tokens
     return pending.release(len(generated), 0 if over else uncertain(ban, generated))
+
+
+def _taken_back(text: Text, place: int) -> Array | None:
+    """See Pending.take_back; the guard follows."""
+    logits = text.pending.take_back(text.history.generated, place)
+    if text.draws.grammar is not None:
+        text.guard = text.draws.grammar.begin()
+        for token in text.history.generated:
+            text.guard.take(token)
+    return logits
 
 
 def _without(texts: Sequence[Text], logits: Array) -> Array:
@@ -165,34 +183,48 @@ def _without(texts: Sequence[Text], logits: Array) -> Array:
 
 def _any_left(text: Text, logits: Array) -> bool:
     """Whether a token may still be drawn, from logits (1, vocab)."""
-    limited, _ = _limited(text.draws.constraint, logits, [text.history])
-    return bool((_without([text], limited) > -math.inf).any())
+    limited = _limited(text.draws.fitting, logits, [text.history])
+    mask = None if text.guard is None else text.guard.mask
+    return bool((masked(_without([text], limited), [mask]) > -math.inf).any())
 
 
-def _limited(
-    constraint: Constraint | None, logits: Array, histories: Sequence[History]
-) -> tuple[Array, Sequence[float]]:
-    """Logits with -inf where the constraint forbids, and what is left of the probability."""
-    allowed = [0.0] * len(histories)
-    wanted = (
-        [None] * len(histories)
-        if constraint is None
-        else [constraint(history.generated) for history in histories]
-    )
+def _limited(fitting: Fitting | None, logits: Array, histories: Sequence[History]) -> Array:
+    """Logits with -inf where a token does not fit; the same array where all do."""
+    if fitting is None:
+        return logits
+    wanted = [fitting(history.generated) for history in histories]
     if not any(ids is not None for ids in wanted):
-        return logits, allowed
+        return logits
     limited = namespace(logits).asarray(logits, copy=True)
     for row, ids in enumerate(wanted):
         if ids is not None:
             limited[row] = only(logits[row], ids)
-            allowed[row] = float(arrays.logsumexp(limited[row]) - arrays.logsumexp(logits[row]))
-    return limited, allowed
+    return limited
 
 
-def read(ids: Sequence[int], logits: Array, count: int) -> list[Read]:
-    """Tokens of a prompt, each with what the row of logits (ids, vocab) before it gave to it."""
-    logprobs, top = logprobs_of(logits, ids, count)
-    return [Read(*each) for each in zip(ids, logprobs, top, strict=True)]
+def _allowed(limited: Array, logits: Array) -> list[float]:
+    """What is left of each row's probability, its logarithm."""
+    if limited is logits:
+        return [0.0] * len(logits)
+    left: list[float] = (arrays.logsumexp(limited) - arrays.logsumexp(logits)).tolist()
+    return left
+
+
+def _decided(logits: Array, masks: Sequence[Mask | None]) -> list[bool | None]:
+    """Of each row whether the most probable token is masked, None where nothing is."""
+    if all(mask is None for mask in masks):
+        return [None] * len(masks)
+    best = namespace(logits).argmax(logits, axis=-1).tolist()
+    pairs = zip(masks, best, strict=True)
+    return [None if mask is None else not mask[token] for mask, token in pairs]
+
+
+def _taken(text: Text, token: int, ends: bool) -> bool:
+    """Note the token where a guard follows the text; whether nothing can follow it."""
+    if text.guard is None or ends:
+        return False
+    text.guard.take(token)
+    return text.guard.over
 
 
 def only(logits: Array, ids: Collection[int]) -> Array:
@@ -201,18 +233,3 @@ def only(logits: Array, ids: Collection[int]) -> Array:
     limited = namespace(logits).full_like(logits, -math.inf)
     limited[index] = logits[index]
     return limited
-
-
-def logprobs_of(
-    logits: Array, ids: Sequence[int], count: int
-) -> tuple[list[float], list[tuple[Alternative, ...]]]:
-    """Raw log-probabilities of one id per row, and of each row's `count` most probable tokens."""
-    logprobs = arrays.log_softmax(logits)  # (rows, vocab)
-    wanted = arrays.indices(ids, logits)[:, None]
-    picked = namespace(logits).take_along_axis(logprobs, wanted, axis=-1)
-    values, at = likeliest(logprobs, count) if count else (logprobs[:, :0], logprobs[:, :0])
-    top = [
-        tuple(Alternative(*pair) for pair in zip(row_ids, row, strict=True))
-        for row_ids, row in zip(at.tolist(), values.tolist(), strict=True)
-    ]
-    return picked[:, 0].tolist(), top

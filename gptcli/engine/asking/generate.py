@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.ahead import Ahead, StateTail
 from gptcli.engine.asking.drawing import generators
-from gptcli.engine.asking.draws import Drawn, Draws, Read, Text, draw_rows, read
+from gptcli.engine.asking.draws import Drawn, Draws, Text, begun, draw_rows
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.prefix import PrefixCache, begin
+from gptcli.engine.asking.raw_logprobs import Read, read
 from gptcli.engine.state.model_state import ModelState
 from gptcli.types.drafts import ALONE, STATES, Drafts
 
@@ -31,7 +32,7 @@ class Generation:
         self._alive = list(range(len(prompts)))
         chances = generators(draws.seed, len(prompts))
         self._texts = [
-            Text(draws, sample, History(list(prompt)), chance)
+            begun(draws, sample, prompt, chance)
             for sample, (prompt, chance) in enumerate(zip(prompts, chances, strict=True))
         ]
         self._ahead: Ahead | None = None

@@ -9,9 +9,9 @@ from gptcli.engine.arrays import Array
 from gptcli.engine.asking.batch_row import Look, Row
 from gptcli.engine.asking.continuations import logprobs
 from gptcli.engine.asking.drawing import generators
-from gptcli.engine.asking.draws import Draws, Read, Text, read
-from gptcli.engine.asking.history import History
+from gptcli.engine.asking.draws import Draws, begun
 from gptcli.engine.asking.joined import Joined
+from gptcli.engine.asking.raw_logprobs import Read, read
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def rows_of_text(
         look = _look(joined, 0, len(prompt) - 1, tell)
     leader: Row | None = None
     for sample, chance in zip(samples, generators(draws.seed, len(samples)), strict=True):
-        text = Text(draws, sample, History(list(prompt)), chance)
+        text = begun(draws, sample, prompt, chance)
         row = Row(joined, list(prompt), text, None if leader else look, leader)
         leader = leader or row
         yield row

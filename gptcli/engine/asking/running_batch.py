@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.asking.batch_row import Look, Piece, Row
 from gptcli.engine.asking.batch_rows import BatchRows
-from gptcli.engine.asking.draws import Drawn, Draws, Read, draw_rows
+from gptcli.engine.asking.draws import Drawn, Draws, draw_rows
 from gptcli.engine.asking.joined import Joined
 from gptcli.engine.asking.joining import Tell, row_of_look, rows_after, rows_of_text
+from gptcli.engine.asking.raw_logprobs import Read
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
 from gptcli.engine.state.pages import PAGE
 from gptcli.errors import GptcliError

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gptcli.config import MOST, Limit
+from gptcli.formats.openai.constraint import constraint
 from gptcli.formats.openai.drawing import BOUNDS, Bounds, Drawing, drawing, new_tokens
 from gptcli.formats.openai.fields import Fields
 from gptcli.types.chat import EFFORTS, ChatRequest, Message, Role
@@ -62,6 +63,7 @@ def answered(fields: Fields, default: ChatRequest, *limits: str, bounds: Bounds 
         max_new_tokens=new_tokens(fields, *limits, default=default.max_new_tokens),
         stop=found.stop,
         seed=found.seed or 0,
+        constraint=constraint(fields, default.constraint),
     )
     return Chat(asked, found.samples, found.seed)
 

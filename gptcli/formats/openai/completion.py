@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gptcli.config import MOST, Limit
+from gptcli.formats.openai.constraint import constraint
 from gptcli.formats.openai.drawing import BOUNDS, Bounds, Drawing, drawing, new_tokens
 from gptcli.formats.openai.fields import Fields
 from gptcli.formats.openai.prompts import prompts
@@ -59,5 +60,6 @@ def continued(
         # An empty one says nothing to OpenAI's clients either.
         suffix=suffix or default.suffix,
         logprobs=default.logprobs if logprobs is None else logprobs,
+        constraint=constraint(fields, default.constraint),
     )
     return asked, found.seed

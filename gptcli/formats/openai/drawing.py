@@ -15,18 +15,10 @@ _WHOLE = ("dry_allowed_length", "dry_penalty_last_n")
 SAMPLING = (*NUMBERS, *LISTS, "logit_bias", "seed")
 #: What the command line does not have either: the field, what may be said in it, what is missing.
 _NOT_HERE: tuple[tuple[str, tuple[Any, ...], str], ...] = (
-    ("response_format", ({"type": "text"},), "only {'type': 'text'} can be had"),
     ("tools", ([],), "tools are not offered to the model"),
     ("tool_choice", ("none", "auto"), "tools are not offered to the model"),
     ("functions", ([],), "tools are not offered to the model"),
     ("function_call", ("none", "auto"), "tools are not offered to the model"),
-    ("grammar", ("",), "grammars are not there"),
-    ("json_schema", ({},), "grammars are not there"),
-    ("guided_json", (), "grammars are not there"),
-    ("guided_regex", (), "grammars are not there"),
-    ("guided_choice", (), "grammars are not there"),
-    ("guided_grammar", (), "grammars are not there"),
-    ("structured_outputs", (), "grammars are not there"),
     ("modalities", (["text"],), "only text can be had"),
 )
 

@@ -10,7 +10,7 @@ from gptcli.types.completion import Chunk, Event, PromptPiece, TokenInfo, Usage
 from gptcli.types.events import Notice
 from gptcli.ui.data.writer import DataWriter
 from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.views import source
+from gptcli.ui.views import constraint, source
 from gptcli.ui.views.sampling import as_json
 
 if TYPE_CHECKING:
@@ -219,22 +219,27 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         | _token(each.token)
         for each in usage.uncertain
     ]
-    return ({"uncertain": uncertain} if uncertain else {}) | {
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": total,
-            **(
-                {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
-                if usage.reused_tokens
-                else {}
-            ),
-            **(
-                {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
-                if usage.reasoning_tokens
-                else {}
-            ),
-        },
-        "sampling": as_json(usage.sampling),
-        **source.run(usage),
-    }
+    found = {"uncertain": uncertain} if uncertain else {}
+    return (
+        found
+        | constraint.as_json(usage.constraint)
+        | {
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "total_tokens": total,
+                **(
+                    {"prompt_tokens_details": {"cached_tokens": usage.reused_tokens}}
+                    if usage.reused_tokens
+                    else {}
+                ),
+                **(
+                    {"completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens}}
+                    if usage.reasoning_tokens
+                    else {}
+                ),
+            },
+            "sampling": as_json(usage.sampling),
+            **source.run(usage),
+        }
+    )

@@ -129,6 +129,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
         f"generated: {counted(usage.completion_tokens, 'token')}, seed {usage.seed}",
         f"sampler: {sampling.in_words(usage.sampling)}",
         *([] if usage.drafts is None else [usage.drafts.in_words]),
+        *([usage.constraint.in_words] if usage.constraint and usage.constraint.steps else []),
     ]
 
 

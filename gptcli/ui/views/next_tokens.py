@@ -35,6 +35,10 @@ def show(stream: TextIO, distribution: Distribution, *, stages: bool = False) ->
         banded(stream, *_temperature_table(distribution))
     blank(stream)
     _sums(stream, distribution)
+    if distribution.forbidden is not None:
+        caption(
+            stream, f"the constraint forbids {percent(distribution.forbidden)} of the probability"
+        )
     caption(stream, f"drawn with {in_words(distribution.sampling)}")
     caption(stream, where(distribution.source))
 
@@ -188,6 +192,8 @@ def numbers_json(found: Distribution, *, stages: bool = False) -> dict[str, Any]
         "drawn": found.drawn and _spread(found.drawn, found.drawn_mass),
         "top_logprobs": [candidate_json(found, each, stages=stages) for each in found.candidates],
     }
+    if found.forbidden is not None:
+        numbers["forbidden"] = found.forbidden
     if found.temperatures:
         numbers["temperatures"] = [
             {

@@ -43,6 +43,8 @@ def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     found += [f"{generated}, seed {usage.seed}", f"sampler: {sampling.in_words(usage.sampling)}"]
     if usage.drafts is not None:
         found.append(usage.drafts.in_words)
+    if usage.constraint is not None and usage.constraint.steps:
+        found.append(usage.constraint.in_words)
     if usage.peak_memory is not None:
         found.append(f"peak memory: {size(usage.peak_memory)}")
     return found

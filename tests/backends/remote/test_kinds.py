@@ -305,3 +305,53 @@ def test_every_server_has_a_name_of_its_own():
     owners = [each.owner for each in SERVERS.values() if each.owner]
     assert len(set(owners)) == len(owners)
     assert len({each.title for each in SERVERS.values()}) == len(SERVERS)
+
+
+SCHEMA = '{"type": "object"}'
+CHATTED = stream(
+    {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}, DONE
+)
+FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("owner", "argv", "fields"),
+    [
+        ("vllm", ("complete", "--json-schema", SCHEMA), {"response_format": FORMAT}),
+        ("vllm", ("chat", "--json-object"), {"response_format": {"type": "json_object"}}),
+        ("llamacpp", ("chat", "--json-schema", SCHEMA), {"response_format": FORMAT}),
+        ("gptcli", ("complete", "--regex", "a+"), {"guided_regex": "a+"}),
+        ("gptcli", ("complete", "--one-of", "a", "--repair"), {"guided_choice": ["a"]}),
+        ("gptcli", ("complete", "--json-schema", SCHEMA), {"response_format": FORMAT}),
+    ],
+)
+def test_a_constraint_in_their_words(owner, argv, fields):
+    """Catches a form that is not sent, or sent as another server has it."""
+    body, done = asked_of(owner, *argv, "hi", said=GOOD if argv[0] == "complete" else CHATTED)
+    assert done.code == 0, done.err
+    assert {name: body.get(name) for name in fields} == fields
+    assert body.get("repair", False) == ("--repair" in argv)
+
+
+@pytest.mark.parametrize(
+    ("owner", "argv"),
+    [
+        ("vllm", ("complete", "--regex", "a+")),
+        ("llamacpp", ("complete", "--json-object")),
+        ("library", ("chat", "--one-of", "a")),
+        ("somebody", ("chat", "--json-object", "--repair")),
+    ],
+)
+def test_a_constraint_that_a_server_has_not_is_refused_by_name(owner, argv):
+    """Catches a form that a server would pass over."""
+    body, done = asked_of(owner, *argv, "hi")
+    assert (body, done.code) == (None, 2)
+    assert (argv[-1] if argv[-1].startswith("--") else argv[1]) in done.err
+
+
+def test_an_answer_of_a_server_that_was_cut_off_is_not_whole():
+    """Catches half of a JSON text that passes for all of it."""
+    said = stream(choice("{", None), choice("", "length"), DONE)
+    _, done = asked_of("vllm", "complete", "--json-object", "hi", said=said)
+    assert done.code == 4
+    assert "before it was whole" in done.err

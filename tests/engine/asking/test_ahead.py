@@ -102,7 +102,7 @@ def test_a_constraint_is_asked_at_each_place():
     def odd_then_even(drawn: Sequence[int]) -> range:
         return range(len(drawn) % 2, 6, 2)
 
-    flags = {"constraint": odd_then_even, "logprobs": 0}
+    flags = {"fitting": odd_then_even, "logprobs": 0}
     expected, _ = text(0, **flags)
     found, drafts = text(4, **flags)
     assert found == expected and drafts.kept
@@ -138,7 +138,7 @@ def test_what_is_left_behind_is_the_text():
 
 def test_the_last_of_several_is_drafted():
     """Catches a batch that is cut back in the wrong row, or drafts of one text for another."""
-    few = {"constraint": lambda _: (4, 9, 12), "samples": 3}
+    few = {"fitting": lambda _: (4, 9, 12), "samples": 3}
     expected, _ = text(0, **few)
     drawing, found = generation(5, **few), list[list[Drawn]]()
     for step in drawing:

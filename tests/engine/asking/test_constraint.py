@@ -19,7 +19,7 @@ def test_no_constraint_is_no_change(case):
     runner, prompt = runner_of(case), rows_of(case)[0][:9]
     flags = {"max_new_tokens": 9, "seed": 4, "samples": 3, "logprobs": 2}
     free = list(generate(runner, prompt, WARM, **flags))
-    assert list(generate(runner, prompt, WARM, constraint=lambda _: None, **flags)) == free
+    assert list(generate(runner, prompt, WARM, fitting=lambda _: None, **flags)) == free
     assert all(drawn.allowed == 0 for step in free for drawn in step)
 
 
@@ -38,7 +38,7 @@ def test_draws_are_of_the_raw_distribution_renormalised(case):
         max_new_tokens=1,
         samples=samples,
         logprobs=1,
-        constraint=lambda _: ids,
+        fitting=lambda _: ids,
     )
     (step,) = list(generation)
     expected = raw[ids].softmax(dim=-1)
@@ -62,7 +62,7 @@ def test_each_sample_is_asked_with_its_own_tokens(case):
         asked.append(tuple(drawn))
         return None if len(drawn) == 1 else [len(drawn) + 1, len(drawn) + 2]
 
-    steps = list(generate(runner, prompt, WARM, max_new_tokens=3, samples=2, constraint=constraint))
+    steps = list(generate(runner, prompt, WARM, max_new_tokens=3, samples=2, fitting=constraint))
     texts = [[step[i].id for step in steps] for i in range(2)]
     assert asked == [(), ()] + [tuple(t[:1]) for t in texts] + [tuple(t[:2]) for t in texts]
     assert all(text[0] in (1, 2) and text[2] in (3, 4) for text in texts)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from gptcli.engine.asking.draws import Alternative, Drawn
+from gptcli.engine.asking.draws import Drawn
+from gptcli.engine.asking.raw_logprobs import Alternative
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
 from tests.engine.helpers import generate, rows_of, runner_of

@@ -91,7 +91,7 @@ def questions(runner, count=14):
                 end_ids=frozenset({number}),
                 seed=number,
                 logprobs=chance.choice([None, 2]),
-                constraint=chance.choice([None, lambda drawn: [5, 6, 7] if drawn else None]),
+                fitting=chance.choice([None, lambda drawn: [5, 6, 7] if drawn else None]),
                 prompt_logprobs=2 if number % 4 == 1 else None,
             ),
             chance.choice([1, 1, 3]),
@@ -232,7 +232,7 @@ def test_an_error_of_one_sample_ends_those_that_stand_apart():
             raise NonFiniteError("logits", "are none")
 
     batch = RunningBatch(runner, pages=60, page_size=4)
-    bad = batch.join(a[:5], Draws(GREEDY, 2, constraint=constraint), 2)
+    bad = batch.join(a[:5], Draws(GREEDY, 2, fitting=constraint), 2)
     good = batch.join(b[:6], Draws(GREEDY, 4))
     batch.step()
     first, second, other = batch._rows.running

@@ -1,0 +1,95 @@
+"""`gptcli ask`: a question in, a value out, for scripts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from gptcli.cli.environment import Environment
+from gptcli.cli.flags.ask import Asking
+from gptcli.cli.flags.chat import Chat
+from gptcli.cli.flags.groups import but, only
+from gptcli.cli.flags.output import CountedOutput
+from gptcli.cli.flags.place import Here
+from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.input.prompt import read_prompt
+from gptcli.cli.opening import Clock, open_for
+from gptcli.errors import InputError, UncertainError
+from gptcli.types.ask import AskRequest
+from gptcli.ui.terminal.visible import visible
+from gptcli.ui.views import ask as view
+
+#: (what it is for, the command), for the man page.
+EXAMPLES = (
+    ("Yes or no, for a script.", 'gptcli ask --type bool "Is Paris in France?"'),
+    (
+        "In a condition: exit code 9 where the model is not sure.",
+        'label=$(gptcli ask --type choice:spam,ham --fail-below 0.9 -f mail.txt "Spam or ham?")',
+    ),
+    (
+        "A number, and its probability.",
+        'gptcli ask --type int --confidence "How many legs has a cat?"',
+    ),
+    ("A day.", 'gptcli ask --type date "On which day did Apollo 11 land on the Moon?"'),
+    (
+        "A base model continues the text.",
+        'gptcli ask -m gpt2 --type choice:good,bad "Review: I loved it. Sentiment:"',
+    ),
+)
+
+
+def ask(
+    environment: Environment,
+    source: Annotated[
+        Spoken,
+        but(
+            prompt={"metavar": "QUESTION", "help": "The question; - reads stdin."},
+            prompt_option="The question, for scripts.",
+            file={
+                "help": "Read the question, or what it is about, from a file; - is stdin."
+                " Repeatable.",
+                "brief": "",
+            },
+        ),
+    ],
+    asking: Asking,
+    chatting: Annotated[
+        Chat,
+        only(
+            system="The system prompt, of a model that has a chat form. Default: to answer with a"
+            ' value of this type alone; "" says nothing.'
+        ),
+    ],
+    compute: Here,
+    output: Annotated[
+        CountedOutput,
+        but(json="One JSON object: value, text, probability, and the shares of all choices."),
+    ],
+) -> None:
+    """Answer with a value of a type, and nothing else.
+
+    bool prints true or false; its answers are compared as yes and no. Answers that can be counted,
+    bool and choice, are compared as `choose` compares them: the probability is the share of one
+    among all. An int, a float or a date is taken token by token, always the most probable one that
+    a value can go on or end with; its probability is the product of theirs, each among those. A
+    model with a chat template is asked in it, any other continues the question.
+    """
+    question = read_prompt(
+        environment, source, what="question", example='gptcli ask --type bool "Is it?"'
+    )
+    if not question.strip():
+        raise InputError("question", "is empty")
+    system = None if chatting.system is None else checked(chatting.system, "--system")
+    request = AskRequest(question, asking.type, system)
+    messages = output.messages(environment)
+    clock = Clock()
+    found = clock.opened(open_for(compute, messages)).answer(request)
+    if output.stats:
+        messages.report(clock.stats(found.source, found.prompt_tokens))
+    if asking.fail_below is not None and found.probability < asking.fail_below:
+        shown = visible(found.printed.encode())
+        reason = f"{shown} has a probability of {found.probability:.3g}"
+        raise UncertainError(f"--fail-below {asking.fail_below:g}", reason)
+    if output.json:
+        environment.data().json(view.as_json(found))
+    else:
+        view.show(found, environment.stdout, confidence=asking.confidence)

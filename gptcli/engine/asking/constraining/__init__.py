@@ -1,0 +1,1 @@
+"""Texts that have to be of a form: which tokens may come next, by llguidance."""
