@@ -85,12 +85,10 @@ class Completion:
         memory.check_samples(self.runner, len(self.prompt), self.limit, request.samples)
         self.healing = healed(model, self.prompt) if request.heal else None
         taken = self.healing.taken if self.healing else b""
-        wanted_form = request.constraint
-        self.form = Constrained(
-            model, wanted_form, self.end_ids, before=taken, white=white, thinking=thinking
-        )
+        wanted, ends = request.constraint, self.end_ids
+        self.form = Constrained(model, wanted, ends, before=taken, white=white, thinking=thinking)
         # What has to be something says itself where it ends.
-        stops = (*request.stop, *(model.defaults.stops if wanted_form is None else ()))
+        stops = (*request.stop, *(model.defaults.stops if wanted is None else ()))
         count = request.samples
         self._forced = None if thinking is None else thinking.forced(self.tokenizer, count)
         self.samples = [Sample(stops, skip=len(taken), thinking=thinking) for _ in range(count)]

@@ -161,7 +161,7 @@ def test_where_nothing_else_can_come():
     with pytest.raises(NonFiniteError, match="--ban: leaves no token"):
         drawn(CASE, ban=Banned(("a", "b", "c", "d"), letter))
     with pytest.raises(NonFiniteError, match="--ban"):
-        drawn(CASE, constraint=lambda drawn: (0, 4))
+        drawn(CASE, fitting=lambda drawn: (0, 4))
     # Behind a "b" only a "c" may come, which goes back to before the "b".
-    (found,), _ = drawn(CASE, constraint=lambda d: (2, 6) if d and d[-1] % 4 == 1 else None)
+    (found,), _ = drawn(CASE, fitting=lambda d: (2, 6) if d and d[-1] % 4 == 1 else None)
     assert "b" not in text(found)[:-1]
