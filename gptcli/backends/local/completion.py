@@ -85,10 +85,10 @@ class Completion:
         memory.check_samples(self.runner, len(self.prompt), self.limit, request.samples)
         self.healing = healed(model, self.prompt) if request.heal else None
         taken = self.healing.taken if self.healing else b""
-        wanted, ends = request.constraint, self.end_ids
-        self.form = Constrained(model, wanted, ends, before=taken, white=white, thinking=thinking)
+        form, ends = request.constraint, self.end_ids
+        self.form = Constrained(model, form, ends, before=taken, white=white, thinking=thinking)
         # What has to be something says itself where it ends.
-        stops = (*request.stop, *(model.defaults.stops if wanted is None else ()))
+        stops = (*request.stop, *(model.defaults.stops if form is None else ()))
         count = request.samples
         self._forced = None if thinking is None else thinking.forced(self.tokenizer, count)
         self.samples = [Sample(stops, skip=len(taken), thinking=thinking) for _ in range(count)]
