@@ -47,12 +47,10 @@ def oracle(case: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
     Where its eager attention is wrong, there are no attentions.
     """
-    from transformers import AutoModelForCausalLM
+    from tests.oracle import open_model, that_reads
 
     kind = MADE[case].attention
-    model = AutoModelForCausalLM.from_pretrained(
-        GOLDENS / case, dtype=torch.float32, attn_implementation=kind
-    ).eval()
+    model = that_reads(open_model(GOLDENS / case, kind))
     eager = kind == "eager"
     with torch.no_grad():
         ids = torch.tensor([rows_of(case)[0]])
