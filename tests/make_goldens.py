@@ -23,6 +23,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.golden_cases import CASES, Case
+from tests.oracle import kind_of, that_reads
 
 GOLDENS = Path(__file__).parent / "goldens"
 TIME = 40
@@ -53,10 +54,7 @@ def randomise(model: torch.nn.Module) -> None:
 def build(case: Case) -> Any:
     """The model, in float32."""
     config = transformers.AutoConfig.for_model(case.kind, **case.fields)
-    kind = transformers.AutoModelForCausalLM
-    if "vision_config" in case.fields:
-        kind = transformers.AutoModelForImageTextToText
-    model = kind.from_config(config, attn_implementation=case.attention)
+    model = kind_of(config).from_config(config, attn_implementation=case.attention)
     randomise(model)
     return model.float().eval()
 
@@ -147,10 +145,8 @@ def make(name: str) -> None:
 @torch.no_grad()
 def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     """Of all positions, row by row: nothing may depend on the other rows."""
-    if model.config.model_type == "llama4":
-        # That of transformers 5.24 looks for images in what its text model gives.
-        model = model.language_model
-    rows = [model(row[None], use_cache=False).logits for row in ids]
+    reader = that_reads(model)
+    rows = [reader(row[None], use_cache=False).logits for row in ids]
     return torch.cat(rows).contiguous()
 
 

@@ -63,6 +63,13 @@ def runner_of(case: str, dtype: str = "float32") -> TorchRunner:
 
 
 @functools.cache
+def exact_runner_of(case: str) -> TorchRunner:
+    """The same in float64, but for what is computed in float32 whatever the weights are."""
+    opened = load(GOLDENS / case, device="cpu", dtype="float32")
+    return TorchRunner(opened.decoder.double(), opened.limit)
+
+
+@functools.cache
 def rows_of(case: str) -> tuple[tuple[int, ...], ...]:
     """The golden rows of ids."""
     return tuple(map(tuple, load_file(GOLDENS / case / "golden.safetensors")["ids"].tolist()))

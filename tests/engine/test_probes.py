@@ -23,7 +23,17 @@ from gptcli.engine.probes.streams import Streams
 from gptcli.engine.runner import Runner
 from gptcli.engine.torch.attention import attend_written_out
 from tests.engine.cpu.helpers import SETS, kernels_of
-from tests.engine.helpers import GOLDENS, SPECS, WAYS, every_way, few_of, rows_of, runner_of, whole
+from tests.engine.helpers import (
+    GOLDENS,
+    SPECS,
+    WAYS,
+    every_way,
+    exact_runner_of,
+    few_of,
+    rows_of,
+    runner_of,
+    whole,
+)
 from tests.golden_cases import CASES as MADE
 from tests.opening import load
 
@@ -47,12 +57,10 @@ def oracle(case: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
     Where its eager attention is wrong, there are no attentions.
     """
-    from transformers import AutoModelForCausalLM
+    from tests.oracle import open_model, that_reads
 
     kind = MADE[case].attention
-    model = AutoModelForCausalLM.from_pretrained(
-        GOLDENS / case, dtype=torch.float32, attn_implementation=kind
-    ).eval()
+    model = that_reads(open_model(GOLDENS / case, kind))
     eager = kind == "eager"
     with torch.no_grad():
         ids = torch.tensor([rows_of(case)[0]])
@@ -181,8 +189,13 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
 @every_way
 @both
 def test_decode_steps_are_probed_as_well(case, through):
-    """Catches a step whose mask or place is that of a prefill."""
-    runner, row = runner_through(through, case), rows_of(case)[0]
+    """Catches a step whose mask or place is that of a prefill.
+
+    The kernels add up a token alone as among others. torch does not, and its last place in
+    float32 may grow elevenfold in a single MLP (olmo3/mixed): in float64 that shows no more.
+    """
+    runner = kernels_of(case) if through == "kernels" else exact_runner_of(case)
+    row = rows_of(case)[0]
     cache = runner.new_state()
     runner.prefill([row[:-1]], cache)
     at = range(len(row) - 1, len(row))
@@ -192,7 +205,7 @@ def test_decode_steps_are_probed_as_well(case, through):
     for layer in range(runner.spec.layers):
         if layer in runner.spec.attending:
             near(seen.of(layer), all_seen.of(layer)[:, -1:])
-        near(streams.after(layer), every.after(layer)[-1:])
+        near(streams.after(layer), every.after(layer)[-1:], 0 if through == "kernels" else 1e-5)
 
 
 @pytest.mark.parametrize("softcap", [None, 1.5])

@@ -63,25 +63,18 @@ ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _base(case: str) -> Any:
-    import transformers
-
-    config = transformers.AutoConfig.from_pretrained(GOLDENS / case)
-    sees = hasattr(config, "vision_config")
-    of = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
-    return of.from_pretrained(GOLDENS / case, dtype=torch.float32, attn_implementation="eager")
-
-
 def make(name: str, to: Path, seed: int = 0) -> Path:
     """Write an adapter as PEFT does."""
     import peft
+
+    from tests import oracle
 
     case, fields = ADAPTERS[name]
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed + sum(name.encode()))
         config = peft.LoraConfig(task_type="CAUSAL_LM", **fields)
-        model = peft.get_peft_model(_base(case), config)
+        model = peft.get_peft_model(oracle.open_model(GOLDENS / case), config)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data.add_(0.1 * torch.randn(parameter.shape))
@@ -93,9 +86,12 @@ def logits_of_peft(case: str, *directories: Path) -> torch.Tensor:
     """What transformers and PEFT compute for the golden rows, the adapters not merged."""
     import peft
 
+    from tests import oracle
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = peft.PeftModel.from_pretrained(_base(case), str(directories[0]), "0")
+        base = oracle.open_model(GOLDENS / case)
+        model = peft.PeftModel.from_pretrained(base, str(directories[0]), "0")
         for index, directory in enumerate(directories[1:], 1):
             model.load_adapter(str(directory), str(index))
         if len(directories) > 1:
