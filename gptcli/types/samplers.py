@@ -59,7 +59,7 @@ def samplers(text: str) -> tuple[str, ...]:
     for word in words:
         name = _SPELT.get(word.strip().lower())
         if name is None:
-            raise ValueError(f"{word.strip()!r} is no sampler; known: {', '.join(SAMPLERS)}")
+            raise ValueError(f"must be of {', '.join(SAMPLERS)}; {word.strip()!r} is none")
         if name in found:
             raise ValueError(f"names {name} twice")
         found.append(name)

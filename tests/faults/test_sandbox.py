@@ -47,7 +47,7 @@ def test_no_escape_leads_out() -> None:
     """Catches a way out: what is found is an error, or nothing at all."""
     process = TemplateProcess("x", "t")
     for source in ESCAPES:
-        process._source, process._parsed = source, False
+        process._source, process._asks = source, None
         try:
             text = process.render(SAID, {"bos_token": "<s>"}).text
         except ModelError as error:

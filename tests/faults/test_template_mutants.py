@@ -110,7 +110,7 @@ def test_broken_templates(
 
     def shared(source: str, subject: str) -> TemplateProcess:
         found = process(os.getpid())
-        found._source, found._subject, found._parsed = source, subject, False
+        found._source, found._subject, found._asks = source, subject, None
         return found
 
     monkeypatch.setattr(chat_template, "TemplateProcess", shared)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
 from gptcli.types.completion import Chunk, Usage
 from gptcli.ui.data.writer import DataWriter
 from gptcli.units import seconds
-
-if TYPE_CHECKING:
-    from gptcli.ui.terminal.writer import TerminalWriter
 
 #: Written as they come; one line that tells that there are some, on a terminal; not at all.
 Mode = Literal["shown", "folded", "left out"]
@@ -62,11 +59,8 @@ class ThinkingView:
 
     def _put(self, text: str) -> None:
         if self._stream.isatty():
-            self._terminal().write(text, style="dim")
+            from gptcli.ui.terminal.writer import TerminalWriter
+
+            TerminalWriter(self._stream).write(text, style="dim")
         else:
             DataWriter(self._stream).write(text)
-
-    def _terminal(self) -> TerminalWriter:
-        from gptcli.ui.terminal.writer import TerminalWriter
-
-        return TerminalWriter(self._stream)

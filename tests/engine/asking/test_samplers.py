@@ -269,7 +269,7 @@ def test_what_is_no_sampler_is_refused():
     """Catches a slip that turns a sampler off."""
     assert samplers("top-k;Typical_P, temp") == ("top_k", "typ_p", "temperature")
     assert samplers("edskypmxt") == SAMPLERS and samplers("temp") == ("temperature",)
-    wrong = {"top_k;tpo_p": "'tpo_p' is no sampler", "top_k;": "'' is no", "": "'' is no"}
+    wrong = {"top_k;tpo_p": "'tpo_p' is none", "top_k;": "'' is none", "": "'' is none"}
     for text, reason in wrong.items():
         with pytest.raises(ValueError, match=reason):
             samplers(text)

@@ -116,7 +116,7 @@ def test_the_same_seed_draws_the_same_text_as_through_torch(wish, logprobs):
             max_new_tokens=12,
             seed=2**32 - 2,
             logprobs=logprobs,
-            constraint=lambda drawn: [5, 6, 7] if len(drawn) == 1 else None,
+            fitting=lambda drawn: [5, 6, 7] if len(drawn) == 1 else None,
         )
         return [drawn for step in generation for drawn in step]
 
