@@ -31,7 +31,7 @@ from gptcli.types.few_shot import (
     Query,
 )
 from gptcli.types.models import ModelDir
-from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.sampling import SamplingWish
 from tests.backends.test_batch import Coming
 
@@ -242,6 +242,17 @@ def test_what_is_forbidden_is_a_stage(backend):
     assert {each.token.bytes[:1] for each in kept} == {b"t", b"a"}
     for each in kept:
         assert each.drawn == pytest.approx(each.probability / (1 - look.forbidden), rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_walk_keeps_to_the_form(backend, seed):
+    """Catches tokens that are drawn from what the model alone would say."""
+    first = NextTokensRequest("the cat", sampling=RAW, constraint=CHOICE)
+    walk = backend.answer(WalkRequest(first, seed=seed))
+    while not (drawn := walk.draw()).ends:
+        assert drawn.drawn > 0 and drawn.cut_by is None
+        walk.take(drawn.token.id)
+    assert walk.taken.decode() in CHOICE.choices
 
 
 def test_no_form_and_an_unknown_one(backend):

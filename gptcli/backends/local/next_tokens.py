@@ -25,6 +25,7 @@ from gptcli.types.next_tokens import (
 
 if TYPE_CHECKING:
     from gptcli.engine.arrays import Array
+    from gptcli.engine.asking.constraining.guard import Mask
     from gptcli.engine.asking.distribution import Staged
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.probe import Probe
@@ -144,10 +145,11 @@ class LocalWalk:
 
     def draw(self) -> Candidate:
         """A token, drawn as `complete` with the same settings and seed would; not yet taken."""
+        from gptcli.engine.asking.constraining.masking import masked
         from gptcli.engine.asking.drawing import next_ids
 
-        raw = self._here()[0].logits[None]
-        (token,) = next_ids(raw, self._sampling, [self._history], self._generators)
+        allowed = masked(self._here()[0].logits[None], [self._mask])
+        (token,) = next_ids(allowed, self._sampling, [self._history], self._generators)
         return self._candidates([token])[0]
 
     def take(self, token: int | None) -> None:
@@ -177,8 +179,7 @@ class LocalWalk:
         from gptcli.engine.arrays import namespace, ranked
         from gptcli.engine.asking.distribution import staged
 
-        mask = None if self._guard is None else self._guard.mask
-        self._stages = staged(logits, self._sampling, self._history, mask)
+        self._stages = staged(logits, self._sampling, self._history, self._mask)
         self._order = ranked(logits)
         self._ranks = namespace(logits).empty_like(self._order)
         self._ranks[self._order] = namespace(logits).arange(
@@ -186,9 +187,14 @@ class LocalWalk:
         )
         return self._stages
 
+    @property
+    def _mask(self) -> Mask | None:
+        """What the constraint allows here, None where that is everything."""
+        return None if self._guard is None else self._guard.mask
+
     def _forbidden(self) -> float | None:
         """How much probability the constraint takes away here."""
-        mask = None if self._guard is None else self._guard.mask
+        mask = self._mask
         if mask is None:
             return None
         from gptcli.engine.arrays import host, softmax
