@@ -27,7 +27,7 @@ from typing import Any
 from gptcli import config
 from gptcli.chat.sessions import Session
 from gptcli.errors import InputError
-from gptcli.types.chat import EFFORTS, OVERFLOWS, ChatForm, ChatRequest, TranscriptForm
+from gptcli.types.chat import EFFORTS, OVERFLOWS, ChatForm, ChatRequest, TranscriptForm, variable
 from gptcli.types.models import AdapterRef
 from gptcli.types.samplers import samplers
 from gptcli.types.sampling import NUMBERS, SamplingWish
@@ -153,7 +153,7 @@ def _form(said: ChatForm, kept: _Kept) -> ChatForm:
 def _told(said: ChatForm, found: ChatForm, kept: _Kept) -> ChatForm:
     """A form, told what the session's was, where nobody said otherwise."""
     think, effort = kept.get("think", _switch), kept.get("effort", _effort)
-    variables = kept.each("template_set", _variable)
+    variables = kept.each("template_set", variable)
     return replace(
         found,
         think=said.think if think is None else think,
@@ -204,13 +204,6 @@ def _effort(value: object) -> object:
     if value not in EFFORTS:
         raise ValueError(f"must be one of {', '.join(EFFORTS)}")
     return value
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise ValueError(f"must be KEY=VALUE, not {text!r:.60}")
-    return name, value
 
 
 def _overflow(value: object) -> object:

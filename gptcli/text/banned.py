@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gptcli.text.stop import overlap
+
 
 def banned(
     texts: Sequence[str], bytes_of: Callable[[int], bytes], *, skip: int = 0
@@ -42,10 +44,7 @@ class Banned:
     def open(self, drawn: Sequence[int]) -> int:
         """How many of the last tokens may begin one of the texts, by what comes next."""
         data, starts, first = self._end(drawn)
-        most = 0
-        for text in self._texts:
-            sizes = range(min(len(text) - 1, len(data) - first), most, -1)
-            most = next((size for size in sizes if data.endswith(text[:size])), most)
+        most = max((overlap(data[first:], text) for text in self._texts), default=0)
         return len(drawn) - self._place(drawn, starts, len(data) - most) if most else 0
 
     def _end(self, drawn: Sequence[int]) -> tuple[bytes, list[int], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import AnyStr
 
 
 class StopMatcher:
@@ -25,7 +26,7 @@ class StopMatcher:
             self.stopped = True
             shown, self._held = self._held[: min(ends)[1]], ""
             return shown
-        keep = max((self._overlap(stop) for stop in self._stops), default=0)
+        keep = max((overlap(self._held, stop) for stop in self._stops), default=0)
         cut = len(self._held) - keep
         shown, self._held = self._held[:cut], self._held[cut:]
         return shown
@@ -35,8 +36,8 @@ class StopMatcher:
         shown, self._held = self._held, ""
         return shown
 
-    def _overlap(self, stop: str) -> int:
-        """How much of the held text's end is a beginning of `stop`."""
-        longest = min(len(stop) - 1, len(self._held))
-        sizes = range(longest, 0, -1)
-        return next((n for n in sizes if self._held.endswith(stop[:n])), 0)
+
+def overlap(text: AnyStr, mark: AnyStr) -> int:
+    """How much of the text's end is a beginning of the mark, and not all of it."""
+    sizes = range(min(len(mark) - 1, len(text)), 0, -1)
+    return next((n for n in sizes if text.endswith(mark[:n])), 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
+from gptcli.text.stop import overlap
 from gptcli.text.thinking_forms import ANSWER, Stage, ThinkingForm
 
 
@@ -202,58 +201,3 @@ class ThinkingReader:
         at = len(said[:at].rstrip())
         self.said += said[:at]
         self._held = said[at:]
-
-
-class Follower:
-    """The tokens of one text as they are drawn, and where they have got to.
-
-    bytes_of: what a token adds to the text, nothing for a control token.
-    """
-
-    def __init__(self, form: ThinkingForm, stage: Stage, bytes_of: Callable[[int], bytes]) -> None:
-        self._reader = ThinkingReader(form, stage)
-        self._bytes_of = bytes_of
-        self._seen = 0
-        #: Tokens that were drawn within thoughts, those of marks and headers not among them.
-        self.count = 0
-
-    @property
-    def inside(self) -> bool:
-        """See ThinkingReader, as of the last `stage`."""
-        return self._reader.inside
-
-    def stage(self, drawn: Sequence[int]) -> Stage:
-        """Where all tokens drawn so far end: the same ones as the last time, and more.
-
-        "before" as long as a thought may still begin, "after" or "saying" once it is over.
-        """
-        for token in drawn[self._seen :]:
-            inside = self._reader.inside
-            self._reader.feed(token, self._bytes_of(token))
-            self.count += inside and self._reader.inside
-        self._seen = len(drawn)
-        return self._reader.stage
-
-
-class Budget:
-    """Ends the thoughts of one text once they have taken `most` tokens."""
-
-    def __init__(self, follower: Follower, most: int, forced: Sequence[int]) -> None:
-        self._follower, self._most = follower, most
-        self._forced = tuple(forced)
-        self._due: tuple[int, ...] = ()
-
-    def next(self, drawn: Sequence[int]) -> int | None:
-        """The token that comes next by force, None where the model draws it."""
-        self._follower.stage(drawn)
-        if not self._due and self._follower.inside and self._follower.count >= self._most:
-            self._due = self._forced
-        if not self._due:
-            return None
-        token, self._due = self._due[0], self._due[1:]
-        return token
-
-
-def overlap(text: bytes, mark: bytes) -> int:
-    """How many bytes at the end of the text may begin the mark."""
-    return next((n for n in range(len(mark) - 1, 0, -1) if text.endswith(mark[:n])), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import field
 from typing import Any, Literal
@@ -20,6 +21,8 @@ Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 #: What may happen where the context is full, by `ChatRequest.drop_oldest`.
 OVERFLOWS = ("error", "drop-oldest")
+#: What variables of templates are called.
+_NAME = re.compile(r"[A-Za-z_]\w{0,63}")
 #: How hard a model may be told to think.
 EFFORTS = ("low", "medium", "high")
 
@@ -85,6 +88,14 @@ class ChatForm:
         found = [] if self.think is None else ["--think" if self.think else "--no-think"]
         found += [] if self.effort is None else ["--effort"]
         return (*found, *(["--template-set"] if self.variables else []))
+
+
+def variable(text: str) -> tuple[str, str]:
+    """A variable of a template and its value, of KEY=VALUE. Raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals or not _NAME.fullmatch(name):
+        raise ValueError(f"must be KEY=VALUE, not {text!r:.60}")
+    return name, value
 
 
 def _value(text: str) -> Any:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as RustTokenizer
 
+from gptcli.text.thinking_budget import Budget, Follower
 from gptcli.text.thinking_forms import ThinkingForm, find
-from gptcli.text.thinking_reader import Budget, Follower, ThinkingReader
+from gptcli.text.thinking_reader import ThinkingReader
 from gptcli.text.tokenizer import Tokenizer
 
 HARMONY = ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>"]
@@ -271,6 +272,30 @@ def test_a_budget_ends_a_thought_and_the_answer_begins(forms, name, opened):
     # A new line behind the mark is a token as well.
     counted = form.opening_id is None and not form.borders and opening.endswith("\n")
     assert thought == ("abcd" if counted and not opened else "abcde")
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_taken_back_of_a_thought_does_not_count(forms, name):
+    """Catches a budget that a ban shortens, and one that ends a thought by a banned mark again and
+    again.
+    """
+    tokenizer, form = forms[name]
+    *_, opening, _ = FORMS[name]
+
+    def bytes_of(token: int) -> bytes:
+        return b"" if tokenizer.is_special(token) else tokenizer.bytes_of(token)
+
+    def budget() -> Budget:
+        return Budget(Follower(form, "before", bytes_of), 3, form.forced)
+
+    wanted = tokenizer.encode(opening + "abcdefgh", special=True)
+    straight, there_and_back = budget(), budget()
+    ended = next(n for n in range(len(wanted)) if straight.next(wanted[:n]) is not None)
+    for n in [*range(ended), *range(ended - 2, ended)]:
+        assert there_and_back.next(wanted[:n]) is None
+    assert there_and_back.next(wanted[:ended]) == form.forced[0]
+    assert there_and_back.next(wanted[: ended - 1]) is None
+    assert all(there_and_back.next(wanted[:n]) is None for n in range(ended, len(wanted)))
 
 
 def test_forms_are_found_by_marks_alone(tmp_path):

@@ -200,8 +200,7 @@ class Completion:
         seen = name is not None and data == name.encode() and sample.said.endswith(data)
         seen = seen and sample.fed - before >= len(name or "")
         marks = ((sample.fed - len(name), sample.fed),) if name and seen else ()
-        reason, thought = sample.finish_reason, sample.thought
-        return Chunk(text, drawn.sample, infos, reason, marks, thinking=thought)
+        return Chunk(text, drawn.sample, infos, sample.finish_reason, marks, thinking=thought)
 
     def _last(self, sample: Sample, index: int, reason: str) -> Chunk:
         """What was held back of a sample that is over."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from gptcli.plain import dataclass
 from gptcli.text.stream import TextStream
+from gptcli.text.thinking_budget import Budget, Follower
 from gptcli.text.thinking_forms import Stage, ThinkingForm
-from gptcli.text.thinking_reader import Budget, Follower, ThinkingReader
+from gptcli.text.thinking_reader import ThinkingReader
 from gptcli.text.tokenizer import Tokenizer
 
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
-from gptcli.types.chat import EFFORTS, ChatForm
+from gptcli.types.chat import EFFORTS, ChatForm, variable
 
 _PANEL = "Thinking"
-_NAME = re.compile(r"[A-Za-z_]\w{0,63}")
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not _NAME.fullmatch(name):
-        raise ValueError(f"must be KEY=VALUE, not {text!r:.60}")
-    return name, value
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class Switches:
         "Give a variable that the chat template reads this value, JSON or else a text. Repeatable.",
         metavar="KEY=VALUE",
         panel=_PANEL,
-        parse=_variable,
+        parse=variable,
     )
 
     def told(self, form: ChatForm) -> ChatForm:

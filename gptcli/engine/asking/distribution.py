@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking import filters
 from gptcli.engine.asking import sampling as sampler
-from gptcli.engine.asking.constraining.guard import Mask
 from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
+
+if TYPE_CHECKING:
+    from gptcli.engine.asking.constraining.guard import Mask
 
 
 @dataclass(frozen=True)

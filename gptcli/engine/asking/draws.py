@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from random import Random
+from typing import TYPE_CHECKING
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.asking.constraining.grammar import Grammar
-from gptcli.engine.asking.constraining.guard import Guard, Mask
 from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
@@ -19,6 +18,11 @@ from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
 from gptcli.errors import NonFiniteError
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
+
+# Only who constrains a text loads what does.
+if TYPE_CHECKING:
+    from gptcli.engine.asking.constraining.grammar import Grammar
+    from gptcli.engine.asking.constraining.guard import Guard, Mask
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class Text:
     guard: Guard | None = None
     pending: Pending[Drawn] = field(default_factory=Pending, repr=False)
 
+    @property
+    def mask(self) -> Mask | None:
+        """Which tokens the guard lets come next, (vocab,); None for all of them."""
+        return None if self.guard is None else self.guard.mask
+
 
 def begun(draws: Draws, sample: int, prompt: Sequence[int], generator: Random) -> Text:
     """A sample of which nothing is drawn yet."""
@@ -114,7 +123,7 @@ def _drawn(texts: Sequence[Text], logits: Array) -> list[Drawn]:
     draws = texts[0].draws
     histories = [text.history for text in texts]
     limited = _without(texts, _limited(draws.fitting, logits, histories))
-    masks = [None if text.guard is None else text.guard.mask for text in texts]
+    masks = [text.mask for text in texts]
     limited = masked(limited, masks)
     generators = [text.generator for text in texts]
     ids = next_ids(limited, draws.sampling, histories, generators)
@@ -184,8 +193,7 @@ def _without(texts: Sequence[Text], logits: Array) -> Array:
 def _any_left(text: Text, logits: Array) -> bool:
     """Whether a token may still be drawn, from logits (1, vocab)."""
     limited = _limited(text.draws.fitting, logits, [text.history])
-    mask = None if text.guard is None else text.guard.mask
-    return bool((masked(_without([text], limited), [mask]) > -math.inf).any())
+    return bool((masked(_without([text], limited), [text.mask]) > -math.inf).any())
 
 
 def _limited(fitting: Fitting | None, logits: Array, histories: Sequence[History]) -> Array:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.asking.constraining.guard import Mask
+
+if TYPE_CHECKING:
+    from gptcli.engine.asking.constraining.guard import Mask
 
 
 def masked(logits: Array, masks: Sequence[Mask | None]) -> Array:
