@@ -18,9 +18,14 @@ from tests.tasks import ended
 # Each of pytest-xdist's workers has a core; torch and the kernels read this when they begin.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A shell that starts the suite in the background has it ignore Ctrl-C, and so its children, too.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the suite in the background has it ignore Ctrl-C, nohup a closed terminal,
+# and so its children, too.
+for _ignored, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_ignored) is signal.SIG_IGN:
+        signal.signal(_ignored, _usual)
 
 #: Fixtures through which a test comes to the default model, and so to the network.
 MODEL_FIXTURES = {"shared_data_dir"}
