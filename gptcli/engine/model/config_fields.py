@@ -111,6 +111,10 @@ class ConfigFields:
             raise self.bad(name, f"must be finite and more than 0, not {_short(value)}")
         return float(value)
 
+    def made(self, name: str, value: float) -> float:
+        """A number that was made of the field: products of large ones are not finite."""
+        return ConfigFields(self.subject, {name: value}).number(name)
+
     def numbers(self, name: str, length: int) -> tuple[float, ...]:
         """So many finite numbers above 0."""
         return tuple(

@@ -128,7 +128,7 @@ def _proportional(
 def _grown(fields: ConfigFields, theta: float, dim: int) -> float:
     """The base with what `alpha` makes of it (NTK-aware scaling)."""
     grown = theta * _factor(fields, name="alpha") ** (dim / (dim - 2))
-    return ConfigFields(fields.subject, {"alpha": grown}).number("alpha")
+    return fields.made("alpha", grown)
 
 
 def _of_kind(fields: ConfigFields, kind: str | None) -> ConfigFields | None:
@@ -233,7 +233,9 @@ def sharpening(config: ConfigFields) -> float:
     places = _places(config)
     if not places or _kind(places[0]) == "default" or not places[0].get("mscale_all_dim"):
         return 1.0
-    return _magnitude(_factor(places[0]), places[0].number("mscale_all_dim")) ** 2
+    magnitude = _magnitude(_factor(places[0]), places[0].number("mscale_all_dim"))
+    # Not a power, which raises where a product is infinite.
+    return places[0].made("mscale_all_dim", magnitude * magnitude)
 
 
 def _magnitude(factor: float, weight: float) -> float:

@@ -250,6 +250,13 @@ REFUSED: list[tuple[str, Fields, tuple[str, ...]]] = [
     ("falcon_h1/normed", {"attention_in_multiplier": 2.0}, ("attention_bias", "multiplier")),
     ("falcon_h1/normed", {"ssm_in_multiplier": 2.0}, ("mamba_proj_bias", "multiplier")),
     ("falcon_h1/multiplied", {"ssm_multipliers": [1.0]}, ("ssm_multipliers", "list of 5")),
+    # Powers of large numbers are an error of Python's, products of them infinite.
+    ("falcon_h1/multiplied", {"attention_in_multiplier": 1e200}, ("attention_in", "finite")),
+    (
+        "deepseek_v3/groups",
+        {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "mscale_all_dim": 1e300}},
+        ("mscale_all_dim", "finite"),
+    ),
     ("nemotron_h/dense", {"layers_block_type": "", "hybrid_override_pattern": "MX"}, ("M * - E",)),
     ("nemotron_h/dense", {"layers_block_type": "mlp"}, ("layers_block_type", "list")),
     ("nemotron_h/dense", {"sliding_window": 5}, ("sliding_window", "5")),

@@ -24,13 +24,14 @@ def spec(config: ConfigFields) -> ModelSpec:
     read = config.number("attention_in_multiplier", 1.0)
     if read != 1 and base.qkv_bias:
         raise config.bad("attention_bias", "is not supported with 'attention_in_multiplier'")
+    # What is read is in queries, keys and values, so twice in scores.
+    scale = base.head_dim**-0.5 * read * read * config.number("key_multiplier", 1.0)
     gate, down = _numbers(config, "mlp_multipliers", 2)
     mixer = _mixer(config, base)
     return replace(
         base,
         each_layer=tuple(replace(each, mixer=mixer, beside=True) for each in base.each_layer),
-        # What is read is in queries, keys and values, so twice in scores.
-        attention_scale=base.head_dim**-0.5 * read**2 * config.number("key_multiplier", 1.0),
+        attention_scale=config.made("attention_in_multiplier", scale),
         attention_out_scale=read * config.number("attention_out_multiplier", 1.0),
         gate_scale=gate,
         mlp_out_scale=down,
