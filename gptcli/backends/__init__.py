@@ -46,6 +46,8 @@ def open_backend(
     """
     if compute.model == ECHO and compute.base_url is None:
         _refuse(prompts, "echo computes nothing")
+        if compute.draft is not None:
+            raise UsageError("--draft", "echo computes nothing")
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()
@@ -62,7 +64,12 @@ def open_backend(
     from gptcli.backends.local import LocalBackend
     from gptcli.backends.local.open_model import OpenModel
 
-    opened = OpenModel(model, compute, weights=weights, prompts=prompts)
+    draft = compute.drafting
+    drafts = None
+    if draft is not None:
+        found = yield from models.obtain(draft.model, free_memory)
+        drafts = OpenModel(found, draft, weights=False)
+    opened = OpenModel(model, compute, weights=weights, prompts=prompts, draft=drafts)
     yield from opened.tokenizer.notices
     if weights:
         yield from (*opened.described.notices, *opened.runner.notices)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from gptcli.config import Endpoint, checked_url, endpoints, key_of
 from gptcli.errors import InputError, UsageError
 from gptcli.plain import dataclass
-from gptcli.types.compute import OPENAI, REMOTE, Compute
+from gptcli.types.compute import DRAFTING, OPENAI, REMOTE, Compute
 from gptcli.types.events import Notice
 from gptcli.types.secret import Secret
 
@@ -23,7 +23,7 @@ CONCURRENCY = 8
 #: Flags that are about this machine.
 _LOCAL = (
     *("adapter", "adapter_apart", "device", "dtype", "calibration", "threads", "activations"),
-    *("exact_activations", "cpu_features", "ctx_size", "speculate"),
+    *("exact_activations", "cpu_features", "ctx_size", *DRAFTING),
 )
 
 

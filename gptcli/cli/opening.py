@@ -29,10 +29,12 @@ def open_for(
     """The backend that was asked for: a server's that runs, else one of this process.
 
     `weights`, `prompts`, and what it raises: see `open_backend`. dtypes: others that it will be
-    asked to run in. A server has prompts in its memory; a file of them is for this process alone.
+    asked to run in. A server has prompts in its memory; a file of
+    them, and a model that drafts, are for this process alone.
     """
     check(compute, dtypes)
     here = compute.no_server or (prompts is not None and prompts.in_a_file)
+    here = here or compute.draft is not None
     with opening():
         found = None if here else _served(compute, messages, weights=weights, prompts=prompts)
         if found is not None:
@@ -42,6 +44,8 @@ def open_for(
 
 def open_many(compute: Compute, batch: Batch, messages: Messages) -> Backend:
     """A backend for many rows: that which `open_for` opens, or many on a cluster."""
+    if compute.draft is not None:
+        raise UsageError("--draft", "is for one text at a time: a batch leaves nothing to gain")
     if batch.ray is None:
         return open_for(compute, messages)
     from gptcli.backends.cluster.driver import RayBackend
@@ -56,6 +60,10 @@ def check(compute: Compute, dtypes: Collection[str] = ()) -> None:
     """Raise UsageError for options that do not go together; dtypes: see `open_for`."""
     if compute.calibration is not None and not {compute.dtype, *dtypes} & {*QUANTISED}:
         raise UsageError("--calibration", "needs --dtype int4 or int8, which round")
+    if compute.draft is not None and compute.speculate == "off":
+        raise UsageError("--draft", "drafts nothing beside --speculate off")
+    if compute.draft is None and compute.draft_dtype != "auto":
+        raise UsageError("--draft-dtype", "needs --draft")
     if compute.adapter_apart and not compute.adapter:
         raise UsageError("--adapter-apart", "needs --adapter")
 

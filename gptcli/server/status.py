@@ -9,11 +9,11 @@ from pathlib import Path
 
 from gptcli import config
 from gptcli.server.desk import Desk
-from gptcli.types.compute import Compute
+from gptcli.types.compute import DRAFTING, Compute
 from gptcli.types.served import Status
 
 #: Settings that are not told: what the model's line has, and what changes no answer.
-_UNTOLD = ("model", "speculate", "no_server", "by_hand")
+_UNTOLD = ("model", *DRAFTING, "no_server", "by_hand")
 
 
 def begun(compute: Compute, socket: Path) -> Status:

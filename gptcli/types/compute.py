@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from gptcli.config import MOST, Limit, checked_url, option
@@ -24,6 +24,8 @@ CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "port
 ACTIVATIONS = ("auto", "int8", "int16", "float32")
 #: The most tokens of a draft.
 MOST_DRAFTED = 64
+#: The fields that are about drafts.
+DRAFTING = ("speculate", "draft", "draft_dtype")
 #: The fields that are about a server.
 REMOTE = ("base_url", "api_key_file", "timeout")
 _SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -172,6 +174,23 @@ class Compute:
         parse=_speculate,
         setting=True,
     )
+    draft: str | None = option(
+        None,
+        "Have a smaller model of the same vocabulary run ahead where nothing came before, named as"
+        " with -m; as far as that is measured to be faster. It may be MODEL itself, in a smaller"
+        " dtype. The text is the same.",
+        metavar="MODEL",
+        panel=_PANEL,
+        completer="model",
+    )
+    draft_dtype: str = option(
+        "auto",
+        "The dtype of the model that --draft names. Default: auto, as with --dtype.",
+        metavar="DTYPE",
+        panel=_PANEL,
+        choices=DTYPES,
+        parse=_dtype,
+    )
     no_server: bool = option(
         False,
         "Compute in this process, also where a server runs for this model and these settings"
@@ -214,6 +233,23 @@ class Compute:
         if self.speculate == "auto":
             return None
         return 0 if self.speculate == "off" else int(self.speculate)
+
+    @property
+    def drafting(self) -> Compute | None:
+        """With what the model that drafts runs, None where there is none."""
+        if self.draft is None:
+            return None
+        return replace(
+            self,
+            model=self.draft,
+            dtype=self.draft_dtype,
+            adapter=(),
+            adapter_apart=False,
+            calibration=None,
+            ctx_size=None,
+            draft=None,
+            by_hand=frozenset(),
+        )
 
     @property
     def met_as(self) -> str:

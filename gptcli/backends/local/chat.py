@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.completion import Completion
+from gptcli.backends.local.drafting import new_prefix
 from gptcli.backends.local.drawing import Begin, Pause, alone, unpaused
 from gptcli.backends.local.next_tokens import LocalWalk
 from gptcli.backends.local.open_model import OpenModel
@@ -58,10 +59,8 @@ class LocalChat:
     """An open model in conversation: one KV cache, from which each turn takes what it can."""
 
     def __init__(self, model: OpenModel) -> None:
-        from gptcli.engine.asking.prefix import PrefixCache
-
         self._model = model
-        self._prefix = PrefixCache(model.runner, kept=model.prompts)
+        self._prefix = new_prefix(model)
         self._forms: dict[ChatForm, DocumentForm] = {}
         self._told: dict[tuple[ChatForm, int | None], DocumentForm] = {}
 

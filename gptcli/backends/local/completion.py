@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
 from gptcli.backends.local.constraining import Constrained
+from gptcli.backends.local.drafting import new_prefix
 from gptcli.backends.local.drawing import PAUSE, Begin, Pause, alone, unpaused
 from gptcli.backends.local.healed import healed
 from gptcli.backends.local.open_model import OpenModel
@@ -40,11 +41,9 @@ if TYPE_CHECKING:
 
 def answer(model: OpenModel, request: Request) -> Iterator[Event]:
     """Chunks as they come, one Usage last. Notices about the prompt come first."""
-    from gptcli.engine.asking.prefix import PrefixCache
-
     # What may be taken back of a text is worth places to go back to.
     goes_back = bool(request.sampling.ban)
-    prefix = PrefixCache(model.runner, comes_back=goes_back, kept=model.prompts)
+    prefix = new_prefix(model, comes_back=goes_back)
     events: Iterator[Event] = unpaused(Completion(model, request, alone(prefix)).events())
     yield from kept_behind(prefix, events)
 

@@ -10,6 +10,7 @@ from itertools import count
 from gptcli.backends.chosen_examples import ChosenExamples
 from gptcli.backends.local.chat_document import viewed
 from gptcli.backends.local.constraining import Constrained
+from gptcli.backends.local.drafting import new_prefix
 from gptcli.backends.local.drawing import PAUSE, Beside, Drawing, Pause, unpaused
 from gptcli.backends.local.few_shot_labels import Labels
 from gptcli.backends.local.few_shot_prompts import AskedPrompt, asked, prompts_for
@@ -75,12 +76,10 @@ class FewShot:
     """Examples, and the model that is to go on with them; the seed is each answer's own."""
 
     def __init__(self, model: OpenModel, request: FewShotRequest) -> None:
-        from gptcli.engine.asking.prefix import PrefixCache
-
         self._model = model
         self._request = request
         self._prompts = prompts_for(model, request)
-        self.prefix = PrefixCache(model.runner, kept=model.prompts)
+        self.prefix = new_prefix(model)
         self._sampling = model.sampling(request.sampling, self._prompts.ends)
         self._examples = ChosenExamples(request)
         self._labels = Labels(self.prefix, self._prompts, request)

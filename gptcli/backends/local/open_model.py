@@ -37,16 +37,18 @@ class OpenModel:
         *,
         weights: bool = True,
         prompts: PromptCache | None = None,
+        draft: OpenModel | None = None,
     ) -> None:
         """Raises the errors of the tokenizer and of the engine's `open_runner`.
 
         Without `weights` these are read when a question needs them, if one does. prompts: which of
-        them to keep on the disk, none without it.
+        them to keep on the disk, none without it. draft: a model that runs ahead of this one.
         """
         self.name = model.name
         self.path = model.path
         self.tokenizer = Tokenizer(model.path)
         self._compute, self._prompts = compute, prompts or PromptCache()
+        self.draft = draft
         #: How many tokens of a text are drafted, None for as many as pay.
         self.drafts = compute.drafts
         self.adapters = tuple(adapter.name for adapter in compute.adapter)
@@ -118,6 +120,8 @@ class OpenModel:
         """Let go of the weights, and of what answers have left."""
         self._kept.clear()
         self.__dict__.pop("runner", None)
+        if self.draft is not None:
+            self.draft.close()
 
     @property
     def source(self) -> Source:

@@ -87,6 +87,8 @@ def name_of(compute: Compute) -> str:
         activations=compute.met_as,
         exact_activations=None,
         speculate="auto",
+        draft=None,
+        draft_dtype="auto",
         no_server=False,
         by_hand=frozenset(),
         base_url=None,

@@ -11,13 +11,13 @@ from gptcli.backends import ECHO, is_elsewhere
 from gptcli.batches.keys import digest
 from gptcli.config import key_of, options_of
 from gptcli.errors import GptcliError
-from gptcli.types.compute import Compute
+from gptcli.types.compute import DRAFTING, Compute
 from gptcli.types.models import AdapterRef
 
 #: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
 #: own.
 _WITHOUT_EFFECT = frozenset(
-    ("threads", "speculate", "no_server", "seed", "api_key_file", "timeout", "show_thinking")
+    ("threads", *DRAFTING, "no_server", "seed", "api_key_file", "timeout", "show_thinking")
 )
 #: What flags call it, where that is not the field's name.
 _FLAGS = {"choices": "choice", "examples": "example", "labels": "label"}

@@ -13,7 +13,7 @@ from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.serving import Serving
 from gptcli.errors import UsageError
-from gptcli.types.compute import REMOTE, Compute
+from gptcli.types.compute import DRAFTING, REMOTE, Compute
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -37,7 +37,7 @@ def serve(
     environment: Environment,
     serving: Serving,
     background: Background,
-    compute: Annotated[Compute, but(speculate=None, no_server=None, **dict.fromkeys(REMOTE))],
+    compute: Annotated[Compute, but(no_server=None, **dict.fromkeys((*DRAFTING, *REMOTE)))],
     output: Annotated[Output, but(json="With --status: a JSON array, an object for each server.")],
     given: Given,
 ) -> None:

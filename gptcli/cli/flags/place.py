@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from gptcli.cli.flags.groups import but, only
-from gptcli.types.compute import REMOTE, Compute
+from gptcli.types.compute import DRAFTING, REMOTE, Compute
 
 #: For what takes the model itself, which no server shows.
-Here = Annotated[Compute, but(speculate=None, **dict.fromkeys(REMOTE))]
+Here = Annotated[Compute, but(**dict.fromkeys((*DRAFTING, *REMOTE)))]
 #: The same, without what is added to it.
 Bare = Annotated[
-    Compute, but(adapter=None, adapter_apart=None, speculate=None, **dict.fromkeys(REMOTE))
+    Compute, but(adapter=None, adapter_apart=None, **dict.fromkeys((*DRAFTING, *REMOTE)))
 ]
 #: For what only reads tokens, and writes no text.
-Reading = Annotated[Compute, but(speculate=None)]
+Reading = Annotated[Compute, but(**dict.fromkeys(DRAFTING))]
 #: For what is asked of servers most: the short help tells of it.
 Anywhere = Annotated[
     Compute, but(base_url={"brief": "Ask a server instead: its address, or its name."})

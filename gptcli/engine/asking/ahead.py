@@ -8,13 +8,11 @@ the same numbers alone and among others, the text is the same, whatever was draf
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.history import History
-from gptcli.engine.asking.lookup import Lookup
 from gptcli.engine.asking.pace import Pace
 from gptcli.engine.runner import Runner
 from gptcli.engine.state.model_state import ModelState
@@ -65,11 +63,30 @@ class StateTail:
         self._state.truncate([length])
 
 
-class Ahead:
-    """One text whose next tokens are looked up in what there is of it.
+class Source(Protocol):
+    """What drafts come from: it follows a text, and learns how its drafts did."""
 
-    pace: what says how many, and learns from it; most: how many wherever something is found, where
-    there is none. ends: what ends a text, and no draft goes beyond. clock gives seconds.
+    def append(self, token: int) -> None:
+        """The text goes on with this."""
+        ...
+
+    def draft(self, room: int) -> list[int]:
+        """What may come next, of at most `room` tokens; empty where nothing is worth running."""
+        ...
+
+    def judged(self, right: int) -> None:
+        """So many tokens of the last draft, from its first on, were drawn."""
+        ...
+
+
+#: Sources for a text of these ids, the best first.
+Sources = Callable[[Sequence[int]], Sequence[Source]]
+
+
+class Ahead:
+    """One text whose next tokens are drafted by the first of several sources that has some.
+
+    pace: what learns what passes take, if anything is to. clock gives seconds.
     """
 
     def __init__(
@@ -77,18 +94,17 @@ class Ahead:
         runner: Runner,
         tail: Tail,
         history: History,
+        sources: Sources,
         *,
         pace: Pace | None = None,
-        most: int = 0,
-        ends: Collection[int] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._runner, self._tail, self._pace = runner, tail, pace
-        self._most, self._ends, self._clock = most, ends, clock
-        self._lookup = Lookup([*history.prompt, *history.generated[:-1]])
-        self._guess: tuple[int, int] | None = None  # the next token, and how many were alike
+        self._runner, self._tail, self._pace, self._clock = runner, tail, pace, clock
+        self._begin = sources
+        self._sources = sources([*history.prompt, *history.generated[:-1]])
+        self._source: Source | None = None  # of the draft
         self._draft: list[int] = []
-        self._alike = self._right = 0  # of the draft: what was alike, and is right so far
+        self._right = 0  # how many of the draft are right so far
         self._logits: Array | None = None
         self.drafted = self.kept = 0
 
@@ -99,50 +115,42 @@ class Ahead:
         """
         token = history.generated[-1]
         self._judge(token)
-        self._lookup.append(token)
+        for source in self._sources:
+            source.append(token)
         if self._logits is not None:
             return self._logits[self._right : self._right + 1]
-        found = self._lookup.find()
-        if found is None:
-            self._guess = None
-            return self._alone(token)
         room = min(left - 1, self._runner.limit - self._tail.length - 1)
-        count = self._most if self._pace is None else self._pace.length(found.alike, room)
-        ids = self._lookup.after(found, max(min(count, room), 1))
-        draft = list(takewhile(lambda each: each not in self._ends, ids))
-        self._guess, self._alike = (ids[0], found.alike), found.alike
-        if count < 1 or room < 1 or not draft:
-            return self._alone(token)
-        self._guess = None
-        self._draft, self._right = draft, 0
+        for source in self._sources:
+            draft = source.draft(room)
+            if draft:
+                return self._run(token, source, draft)
+        return self._alone(token)
+
+    def go_back(self, history: History) -> None:
+        """Tokens were taken back: hold what stands before the one that was drawn last."""
+        self._tail.cut(len(history.prompt) + len(history.generated) - 1)
+        self._sources = self._begin([*history.prompt, *history.generated[:-1]])
+        self._draft, self._logits = [], None
+
+    def _run(self, token: int, source: Source, draft: list[int]) -> Array:
+        self._source, self._draft, self._right = source, draft, 0
         self.drafted += len(draft)
         begun = self._clock()
         self._logits = self._tail.decode_all([token, *draft])
         self._passed(len(draft), begun)
         return self._logits[:1]
 
-    def go_back(self, history: History) -> None:
-        """Tokens were taken back: hold what stands before the one that was drawn last."""
-        self._tail.cut(len(history.prompt) + len(history.generated) - 1)
-        self._lookup = Lookup([*history.prompt, *history.generated[:-1]])
-        self._guess, self._draft, self._logits = None, [], None
-
     def _judge(self, token: int) -> None:
-        """Hold what was expected to what was drawn."""
-        if self._guess is not None and self._pace is not None:
-            self._pace.learn(self._guess[1], self._guess[0] == token)
+        """Hold a draft to what was drawn."""
         if self._logits is None:
             return
         drafted, right = len(self._draft), self._right
-        same = right < drafted and self._draft[right] == token
-        if right < drafted and self._pace is not None:
-            self._pace.learn(self._alike + right, same)
-        if same:
+        if right < drafted and self._draft[right] == token:
             self._right, self.kept = right + 1, self.kept + 1
             return
         self._logits = None
-        if self._pace is not None:
-            self._pace.judged(drafted, right)
+        if self._source is not None:
+            self._source.judged(right)
         if right < drafted:
             self._tail.cut(self._tail.length - drafted + right)
 

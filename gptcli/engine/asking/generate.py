@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gptcli.engine.arrays import Array
-from gptcli.engine.asking.ahead import Ahead, StateTail
+from gptcli.engine.asking.ahead import Ahead, Source, StateTail
 from gptcli.engine.asking.drawing import generators
 from gptcli.engine.asking.draws import Drawn, Draws, Text, begun, draw_rows
 from gptcli.engine.asking.history import History
+from gptcli.engine.asking.looked_up import LookedUp
+from gptcli.engine.asking.modelled import Modelled
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.raw_logprobs import Read, read
 from gptcli.engine.state.model_state import ModelState
@@ -141,8 +143,17 @@ class Generation:
         own = self._state is prefix.state
         tail = prefix if own else StateTail(prefix.runner, self._state)
         pace = prefix.pace if draws.drafts is None else None
-        most, ends = draws.drafts or 0, draws.end_ids
-        return Ahead(prefix.runner, tail, history, pace=pace, most=most, ends=ends)
+        return Ahead(prefix.runner, tail, history, self._sources, pace=pace)
+
+    def _sources(self, ids: Sequence[int]) -> list[Source]:
+        """What drafts of a text of these ids come from: what costs nothing first."""
+        prefix, most, ends = self._prefix, self._draws.drafts or 0, self._draws.end_ids
+        measured = self._draws.drafts is None
+        found: list[Source] = [LookedUp(ids, prefix.pace if measured else None, most, ends)]
+        if prefix.drafter is not None:
+            pace = prefix.drafter_pace if measured else None
+            found.append(Modelled(ids, prefix.drafter, pace, most, ends))
+        return found
 
 
 def _why_not(prefix: PrefixCache, draws: Draws) -> str:

@@ -46,9 +46,19 @@ class Pace:
         self._may_lose = _FIRST
         self._idle = 0
 
+    @property
+    def timed(self) -> bool:
+        """Whether enough passes of one token were timed to say what others cost."""
+        return len(self._alone) >= _TIMED
+
+    @property
+    def one(self) -> float:
+        """Seconds of a pass of one token, where some were timed."""
+        return median(self._alone)
+
     def length(self, alike: int, room: int) -> int:
         """How many tokens to draft where so many are alike, of at most `room`; often none."""
-        if len(self._alone) < _TIMED:
+        if not self.timed:
             return 0
         best, found = _LEAST, 0
         timed = max(self._together, default=0)
@@ -62,13 +72,12 @@ class Pace:
 
     def cost(self, size: int) -> float:
         """What a pass with a draft of that size takes, in passes of one token."""
-        one = median(self._alone)
         timed = self._together.get(size)
         if timed is None:
             near = min(self._together, key=lambda other: abs(other - size), default=None)
             adds = _ADDS if near is None else max((self.cost(near) - 1) / near, _AT_LEAST)
             return 1 + adds * size
-        cost = median_low(timed) / one
+        cost = median_low(timed) / self.one
         sure = sum(map(len, self._together.values())) >= _SURE
         return cost if sure else min(cost, 1 + _ADDS * size)
 

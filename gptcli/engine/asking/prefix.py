@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array, namespace
+from gptcli.engine.asking.drafter import Drafter
+from gptcli.engine.asking.drafter_pace import DrafterPace
 from gptcli.engine.asking.kept_places import KeptPlaces, Place
 from gptcli.engine.asking.pace import Pace
 from gptcli.engine.prompts.common import common_length
@@ -31,13 +33,19 @@ class PrefixCache:
     where a prompt and what was kept go apart. An interruption at any moment leaves it usable: ids
     are noted once every layer has taken them in.
     comes_back: whether other prompts follow, for which places are worth their memory. kept: prompts
-    on the disk, of which a prompt takes what is not here.
+    on the disk, of which a prompt takes what is not here. drafter: what drafts beside look-ups.
     """
 
     def __init__(
-        self, runner: Runner, *, comes_back: bool = True, kept: KeptPrompts | None = None
+        self,
+        runner: Runner,
+        *,
+        comes_back: bool = True,
+        kept: KeptPrompts | None = None,
+        drafter: Drafter | None = None,
     ) -> None:
         self.runner = runner
+        self.drafter = drafter
         self.state = runner.new_state()
         self.kept = kept
         self._keeps = (comes_back or kept is not None) and not self.state.rewinds
@@ -50,6 +58,7 @@ class PrefixCache:
         self.places = KeptPlaces(runner.facts.weight_bytes)
         #: What drafts have cost and brought, from one text to the next.
         self.pace = Pace()
+        self.drafter_pace = DrafterPace(self.pace)
 
     @property
     def length(self) -> int:

@@ -28,7 +28,7 @@ from gptcli.formats import wire
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.chat import ChatForm, ChatRequest, Message
 from gptcli.types.completion import Chunk, Request, Usage
-from gptcli.types.compute import REMOTE, Compute
+from gptcli.types.compute import DRAFTING, REMOTE, Compute
 from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
 from gptcli.types.models import AdapterRef
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
@@ -500,7 +500,7 @@ OTHER = {
 
 def test_every_setting_has_a_server_of_its_own(monkeypatch, tmp_path):
     """Catches a setting that is forgotten: another one's answers would be given."""
-    other = {"speculate", "no_server", "by_hand", *REMOTE}
+    other = {*DRAFTING, "no_server", "by_hand", *REMOTE}
     assert {each.name for each in fields(Compute)} - other == {*OTHER}
     names = [place.name_of(Compute(**{name: value})) for name, value in OTHER.items()]
     names.append(place.name_of(Compute()))

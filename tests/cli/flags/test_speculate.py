@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -96,3 +97,46 @@ def test_a_server_is_not_told():
         "complete", "--base-url", "http://127.0.0.1:9/v1", "-m", "x", "--speculate=4", "a"
     )
     assert refused.code == 2 and "--speculate: is about this machine" in refused.err
+
+
+@needs_kernels
+@pytest.mark.parametrize("way", WAYS)
+def test_a_model_drafts_the_same_text(tiny_model, way):
+    """Catches a model's drafts that change a byte where text, stop strings and healing meet them,
+    and a flag that does nothing.
+    """
+    command, *flags = WAYS[way]
+    flags += [*FEW, "-m", str(tiny_model), "--seed", "5", "--json", "--stats", "a dog on a log"]
+    plain = run(command, "--speculate", "off", *flags)
+    for more in (("--speculate", "4"), ()):
+        found = run(command, "--draft", str(tiny_model), "--draft-dtype", "int8", *more, *flags)
+        assert json.loads(found.text)["choices"] == json.loads(plain.text)["choices"]
+    drafted = run(command, "--draft", str(tiny_model), "--speculate", "4", *flags)
+    # What was not found in the text came from the model.
+    assert drafts(drafted.err)[0] > drafts(run(command, "--speculate", "4", *flags).err)[0]
+
+
+@needs_kernels
+def test_where_no_model_drafts(tiny_model, hybrid_model, tmp_path):
+    """Catches drafts in another vocabulary, and flags that would do nothing."""
+    model = ("complete", "-m", str(tiny_model), "--temp", "0", "-n", "4", "a")
+    draft = ("--draft", str(tiny_model))
+    swapped = tmp_path / "swapped"
+    shutil.copytree(tiny_model, swapped)
+    tokenizer = json.loads((swapped / "tokenizer.json").read_text())
+    known = tokenizer["model"]["vocab"]
+    known["a"], known["b"] = known["b"], known["a"]
+    (swapped / "tokenizer.json").write_text(json.dumps(tokenizer))
+    for flags, words in (
+        (("--speculate", "off", *draft), "--speculate off"),
+        (("--cpu-features", "none", *draft), "--speculate N does it still"),
+        (("--draft-dtype", "int8"), "needs --draft"),
+        (("-m", "echo", *draft), "echo computes nothing"),
+        (("--base-url", "http://127.0.0.1:9/v1", *draft), "is about this machine"),
+        (("--batch", "-", *draft), "one text at a time"),
+        (("--draft", str(swapped)), f"token {min(known['a'], known['b'])} of "),
+        (("-m", str(hybrid_model), *draft), "a state that cannot go back"),
+        (("--draft", str(hybrid_model)), "a state that cannot go back"),
+    ):
+        given = model[:-1] if "--batch" in flags else model
+        assert_one_line(run(*given, *flags, stdin=b"a\n"), 2, "--draft", words)

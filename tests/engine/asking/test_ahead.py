@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from gptcli.engine.asking.drafter import Drafter
 from gptcli.engine.asking.draws import Drawn, Draws
 from gptcli.engine.asking.generate import Generation
+from gptcli.engine.asking.looked_up import LookedUp
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.types.drafts import ALONE, STATES, Drafts
 from gptcli.types.sampling import Sampling
@@ -158,3 +161,33 @@ def test_where_nothing_is_drafted():
     assert found == expected and drafts == Drafts(why_not=STATES)
     torch = Generation(PrefixCache(runner_of(CASE)), [prompt_of(CASE)], Draws(FEW, 9, drafts=None))
     assert len(list(torch)) == 9 and torch.drafts == Drafts(why_not=ALONE)
+
+
+@pytest.mark.parametrize("draft", [CASE, "llama/linear", "mistral/window"])
+def test_drafts_of_a_model(draft):
+    """Catches a draft of a model that is kept though it was not drawn, a state of that model which
+    holds what nobody drew, and drafts that are never tried where nothing came before.
+    """
+    all_of_them = Drafts()
+    for wish, seed in product(WISHES[:4], (0, 7)):
+        for count in (1, 4, None):
+            prefix = PrefixCache(kernels_of(CASE), drafter=Drafter(kernels_of(draft), 61))
+            draws = Draws(wish, 24, seed=seed, drafts=count, logprobs=2)
+            found = Generation(prefix, [prompt_of(CASE)[:5]], draws)
+            alone = Generation(
+                PrefixCache(kernels_of(CASE)), [prompt_of(CASE)[:5]], replace(draws, drafts=0)
+            )
+            assert list(found) == list(alone), (wish, seed, count)
+            all_of_them += found.drafts or Drafts()
+    assert 0 < all_of_them.kept <= all_of_them.drafted
+    assert draft == CASE or all_of_them.kept < all_of_them.drafted
+
+
+def test_the_same_model_is_always_right(monkeypatch):
+    """Catches a model that goes on from another text than the one that is written."""
+    monkeypatch.setattr(LookedUp, "draft", lambda self, room: [])
+    prefix = PrefixCache(kernels_of(CASE), drafter=Drafter(kernels_of(CASE), 61))
+    draws = Draws(Sampling(temperature=0), 16, drafts=3)
+    found = Generation(prefix, [[9, 4, 31, 17]], draws)
+    assert len(list(found)) == 16
+    assert found.drafts is not None and found.drafts.kept == found.drafts.drafted >= 9

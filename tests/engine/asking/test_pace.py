@@ -11,6 +11,7 @@ import pytest
 
 from gptcli.engine.asking.ahead import Ahead
 from gptcli.engine.asking.history import History
+from gptcli.engine.asking.looked_up import LookedUp
 from gptcli.engine.asking.pace import Pace
 
 Cost = Callable[[int], float]
@@ -48,7 +49,15 @@ def gained(prompt: list[int], text: list[int], cost: Cost) -> tuple[float, Ahead
     passes = Passes(cost)
     history = History(prompt)
     clock = SimpleNamespace(now=lambda: passes.now)
-    ahead = Ahead(passes, passes, history, pace=Pace(), clock=clock.now)  # type: ignore[arg-type]
+    pace = Pace()
+    ahead = Ahead(
+        passes,  # type: ignore[arg-type]
+        passes,
+        history,
+        lambda ids: [LookedUp(ids, pace, 0, ())],
+        pace=pace,
+        clock=clock.now,
+    )
     for at, token in enumerate(text):
         history.generated.append(token)
         ahead.next(history, len(text) - at)
