@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from gptcli.backends.local import LocalBackend
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import UsageError
+from gptcli.errors import InputError, UsageError
 from gptcli.types.ask import AskRequest, ValueType
 from gptcli.types.batch import Asked, BatchRequest, Told
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
@@ -39,6 +40,7 @@ WARM, GREEDY = SamplingWish(temperature=1.5), SamplingWish(temperature=0)
 RAW = SamplingWish(temperature=1, min_p=0, repeat_penalty=1)
 OBJECT = Constraint("json-object")
 WORD = Constraint("regex", "[a-d]{2,6}(-[a-d]+)?!")
+LISTS = Constraint("regex", r"(\[(ab, )*ab\] ?){4,9}")
 CHOICE = Constraint("one-of", choices=("the cat", "the dog", "a log"))
 
 
@@ -107,9 +109,8 @@ def test_a_batch_gives_what_each_gives_alone(backend):
 @pytest.mark.parametrize("sampling", [GREEDY, WARM])
 def test_drafts_change_nothing(base_model, sampling):
     """Catches a guard that a draft moves on, and one that is not asked within it."""
-    lists = Constraint("regex", r"(\[(ab, )*ab\] ?){4,9}")
     plain, ahead = (opened(base_model, speculate=each) for each in ("0", "6"))
-    asked = request(lists, sampling=sampling, max_new_tokens=120)
+    asked = request(LISTS, sampling=sampling, max_new_tokens=120)
     one, other = texts_of(plain.answer(asked)), texts_of(ahead.answer(asked))
     assert one[0] == other[0]
     assert one[1].constraint == other[1].constraint
@@ -305,3 +306,27 @@ def test_masks_take_no_fresh_buffer(backend):
         assert isinstance(guard.mask, np.ndarray)
         guard.take(token)
     assert guard._bits is first
+
+
+@pytest.mark.parametrize("constraint", [WORD, CHOICE, LISTS], ids=["word", "choice", "lists"])
+def test_what_is_banned_is_taken_back_from_the_guard_too(backend, constraint):
+    """Catches a guard that goes on from tokens which a ban took back, and a phrase that still
+    comes: a text is whole without it; or, where the guard wants the phrase behind all that was
+    given out, that is told.
+    """
+    free, _ = texts_of(backend.answer(request(constraint, samples=2)))
+    phrases = sorted({text[at : at + 2] for text in free for at in range(len(text) - 1)})
+    found = 0
+    for phrase, seed in product(phrases[:8], (3, 4)):
+        asked = request(constraint, sampling=replace(WARM, ban=(phrase,)), seed=seed)
+        try:
+            texts, usage = texts_of(backend.answer(asked))
+        except InputError as error:
+            assert "the constraint" in str(error)
+            continue
+        assert phrase not in texts[0]
+        check(constraint, texts[0])
+        assert usage.constraint is not None and not usage.constraint.unfinished
+        found += phrase in free[seed - 3]
+    # All that the guard lets be a list has these phrases.
+    assert found or constraint == LISTS

@@ -21,9 +21,11 @@ from gptcli.chat.sessions.markdown import as_markdown, from_markdown
 from gptcli.chat.talk import Talk
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatForm, ChatRequest, Message, TranscriptForm
+from gptcli.types.completion import Chunk, Usage
 from gptcli.types.compute import Compute
 from gptcli.types.constraints import Constraint
 from gptcli.types.models import ModelDir
+from gptcli.types.sampling import SamplingWish
 from tests.engine.helpers import copy_case
 
 #: The last answers keep their thinking, as after a call of a tool; earlier ones lose it.
@@ -273,3 +275,35 @@ def test_what_was_only_thought_is_told_once(talk):
     talk.says("hi", "Hm. well")
     assert talk.messages[-1] == Message("assistant", "", thinking="Hm. well")
     assert not talk.was_cut
+
+
+def test_a_ban_takes_back_within_a_budget_of_thoughts(model):
+    """Catches a budget that counts what was taken back, and one whose end a ban takes for a thought
+    or leaves half: a phrase never comes, and no thought is longer than its budget.
+    """
+    backend = LocalBackend(OpenModel(ModelDir("m", model, "test"), Compute(device="cpu")))
+    wish = SamplingWish(temperature=2.0, min_p=0, top_k=12)
+    came_to_an_end = 0
+    for seed in range(12):
+        asked = ChatRequest(
+            (Message("user", "hi"),), sampling=wish, max_new_tokens=24, seed=seed, think_budget=6
+        )
+        thought, said, usage = told(backend, asked)
+        pieces = sorted({each for each in (thought + said)[1:] if each.isalpha()})
+        for piece in pieces[:2]:
+            banned = replace(asked, sampling=replace(wish, ban=(piece,)))
+            thought, said, usage = told(backend, banned)
+            assert piece not in thought and piece not in said
+            assert usage.reasoning_tokens <= 6 + 1 and usage.completion_tokens <= 24
+            came_to_an_end += bool(said)
+    assert came_to_an_end
+    backend.close()
+
+
+def told(backend: LocalBackend, asked: ChatRequest) -> tuple[str, str, Usage]:
+    """What was thought, what was said, and how much."""
+    events = list(backend.answer(asked))
+    chunks = [each for each in events if isinstance(each, Chunk)]
+    usage = events[-1]
+    assert isinstance(usage, Usage)
+    return "".join(c.thinking for c in chunks), "".join(c.text for c in chunks), usage

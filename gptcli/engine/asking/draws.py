@@ -15,7 +15,7 @@ from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.raw_logprobs import Alternative, logprobs_of
 from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
-from gptcli.errors import NonFiniteError
+from gptcli.errors import InputError, NonFiniteError
 from gptcli.plain import dataclass
 from gptcli.types.sampling import Sampling
 
@@ -160,6 +160,8 @@ def _settled(text: Text, drawn: Drawn, logits: Array, ban: Ban) -> list[Drawn]:
             # Nothing fits here any more, so what led here does not either.
             again = _taken_back(text, len(generated) - 1)
         if again is None:
+            if text.guard is not None:
+                raise InputError("--ban", "leaves nothing that the constraint lets come next")
             raise NonFiniteError("--ban", "leaves no token that could be drawn")
         (drawn,) = _drawn([text], again)
         pending.held.append(Held(drawn, again))
