@@ -73,14 +73,14 @@ def ask(
     a value can go on or end with; its probability is the product of theirs, each among those. A
     model with a chat template is asked in it, any other continues the question.
     """
+    messages = output.messages(environment)
     question = read_prompt(
-        environment, source, what="question", example='gptcli ask --type bool "Is it?"'
+        environment, source, messages, what="question", example='gptcli ask --type bool "Is it?"'
     )
     if not question.strip():
         raise InputError("question", "is empty")
     system = None if chatting.system is None else checked(chatting.system, "--system")
     request = AskRequest(question, asking.type, system)
-    messages = output.messages(environment)
     clock = Clock()
     found = clock.opened(open_for(compute, messages)).answer(request)
     if output.stats:

@@ -32,6 +32,7 @@ from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
+from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import stats as stats_lines
 
 #: (what it is for, the command), for the man page.
@@ -142,7 +143,7 @@ def chat(
         job = texts.chats(request, groups, settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    spoken = _spoken(environment, source)
+    spoken = _spoken(environment, source, messages)
     scene = _system(environment, chatting)
     session = chatting.session
     said = given | settings.said_by_environment(environment)
@@ -177,13 +178,14 @@ def chat(
                 check_whole(talk.last_usage.constraint)
 
 
-def _spoken(environment: Environment, source: Spoken) -> str | None:
+def _spoken(environment: Environment, source: Spoken, messages: Messages) -> str | None:
     """The message of the command line, None where a person is to type."""
     if not source.named and environment.interactive:
         if not environment.on_terminal:
             raise UsageError("message", "is missing", 'for example: gptcli chat "Hello" > answer')
         return None
-    text = read_prompt(environment, source, what="message", example='gptcli chat "Hello"')
+    example = 'gptcli chat "Hello"'
+    text = read_prompt(environment, source, messages, what="message", example=example)
     if not text.strip():
         raise InputError("message", "is empty")
     return text

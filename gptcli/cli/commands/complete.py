@@ -142,8 +142,9 @@ def complete(
         raise UsageError("--heal", "cannot be combined with --suffix")
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
+    messages = output.messages(environment)
     request = Request(
-        prompt="" if batch.wanted_or_answer else read_prompt(environment, source),
+        prompt="" if batch.wanted_or_answer else read_prompt(environment, source, messages),
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -156,7 +157,6 @@ def complete(
         suffix=None if completing.suffix is None else checked(completing.suffix, "--suffix"),
         constraint=constraint_of(environment, constraints),
     )
-    messages = output.messages(environment)
     compute = settled(compute)
     if batch.batch is not None:
         from gptcli.cli.batching import running, texts

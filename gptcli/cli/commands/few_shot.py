@@ -144,7 +144,8 @@ def few_shot(
     where the model's template can be told so, unless --think asks for it; thoughts are no part of
     an answer.
 
-    One query is given as an argument or with -f; many come from --queries, or from a pipe, a line
+    One query is given as an argument or with -f, and what a pipe brings beside it is part of it, on
+    lines before (--no-stdin: it is not). Many come from --queries, or from a pipe alone, a line
     each. A terminal shows answers beside their queries, a pipe gets an answer a line with new lines
     spelled out, --json a JSON line for each. Where torch computes in bfloat16 or float16, the last
     bits of a probability depend on how many queries run together; --dtype float32 does not.
@@ -205,8 +206,9 @@ def few_shot(
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
     with answer_in(environment, batch.output):
-        asked = queries_of(environment, source, many, given.input_field)
-        backend = open_for(compute, output.messages(environment), prompts=prompts)
+        messages = output.messages(environment)
+        asked = queries_of(environment, source, many, given.input_field, messages)
+        backend = open_for(compute, messages, prompts=prompts)
         if output.show_prompt:
             _show_document(environment, backend, request, asked, output)
         else:

@@ -1,0 +1,93 @@
+"""Whether a pipe is looked at for a text, and what is told of one that says nothing."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gptcli.cli import environment as environment_module
+from gptcli.cli.boundary import main
+from gptcli.cli.environment import Environment
+from tests.cli.helpers import run
+from tests.cli.test_bad_input import assert_one_line
+
+ECHO = ("complete", "-m", "echo", "-n", "-1")
+PAIRS = ("few-shot", "--example", "a", "b", "--example", "c", "d", "--show-prompt")
+
+
+def test_no_pipe_is_looked_at() -> None:
+    """Catches a loop's own input that is swallowed, or a pipe that is told of."""
+    assert run(*ECHO, "a", stdin=b"pipe").text == " pipe a"
+    assert run(*ECHO, "--no-stdin", "a", stdin=b"pipe").text == " a"
+    assert_one_line(run(*ECHO, "--no-stdin", stdin=b"pipe"), 2, "prompt: is missing")
+    chat = ("chat", "-m", "echo", "--no-stdin")
+    assert run(*chat, "hi", "-n", "1", stdin=b"pipe").text == " hi\n"
+    assert_one_line(run(*chat, stdin=b"pipe"), 2, "message: is missing")
+    score = ("score", "-m", "echo", "--no-stdin", "--jsonl")
+    assert_one_line(run(*score, stdin=b"{}"), 2, "--jsonl: needs a file (-f) or a pipe")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [(*ECHO, "-"), (*ECHO, "-f", "-"), ("score", "-m", "echo", "--jsonl", "-f", "-")],
+)
+def test_a_pipe_that_is_named_is_looked_at(argv: tuple[str, ...]) -> None:
+    """Catches a - that is obeyed against --no-stdin, or the other way round, in silence."""
+    assert_one_line(run(*argv, "--no-stdin", stdin=b"{}"), 2, "--no-stdin: - reads the")
+
+
+def test_few_shot_queries_come_from_a_pipe_as_prompts_do(base_model: Path) -> None:
+    """Catches a text of a pipe that is dropped beside a query, and one that is read unasked."""
+    ask = (*PAIRS, "-m", str(base_model))
+    for argv, stdin, query in (
+        (("q",), b"from the pipe\n", "from the pipe\nq"),
+        (("q", "--no-stdin"), b"from the pipe\n", "q"),
+        (("q",), b"", "q"),
+        ((), b"line\nother\n", "line"),
+    ):
+        found = run(*ask, *argv, stdin=stdin)
+        assert found.text.endswith(f"\n\nInput: {query}\nOutput:"), found
+    assert_one_line(run(*ask, "--no-stdin", stdin=b"a\n"), 2, "query: is missing")
+
+
+class Waiting:
+    """A command whose stdin is a pipe into which nothing is written before it is told to be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        monkeypatch.setattr(environment_module, "_SILENCE", seconds)
+
+    def run(self, *argv: str, text: bytes = b"late", at_once: bool = False) -> tuple[str, str]:
+        reads, writes = os.pipe()
+        out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
+
+        def write() -> None:
+            # Nobody may be there by then.
+            with suppress(BrokenPipeError):
+                os.write(writes, text)
+            os.close(writes)
+
+        timer = threading.Timer(0 if at_once else 0.4, write)
+        with os.fdopen(reads, encoding="utf-8") as stdin:
+            timer.start()
+            assert main(argv, Environment(stdin, out, err, os.environ)) == 0
+        timer.join()
+        return out.buffer.getvalue().decode(), err.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_silent_pipe_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a command that hangs and does not say why, or says it for nothing, or on stdout."""
+    waiting = Waiting(monkeypatch, 0.05)
+    hint = "gptcli: hint: stdin: nothing has come of the pipe yet, which is waited for"
+    assert waiting.run(*ECHO, "a") == (" late a", f"{hint}; --no-stdin does without it\n")
+    assert waiting.run(*ECHO) == (" late", f"{hint}\n")
+    assert waiting.run(*ECHO, "-q", "a") == (" late a", "")
+    assert waiting.run(*ECHO, "--no-stdin", "a") == (" a", "")
+    patient = Waiting(monkeypatch, 5.0)
+    assert patient.run(*ECHO, "a", at_once=True) == (" late a", "")
+    # Closed, and so not waited for.
+    assert patient.run(*ECHO, "a", text=b"", at_once=True) == (" a", "")
