@@ -7,21 +7,28 @@ The user file is `config.toml` in the user's configuration directory (on Linux
     temperature = 0.7
     max-new-tokens = 100
 
-Only endpoints are tables in it (see `config.endpoints`).
+Only endpoints and templates are tables in it (see `config.endpoints`, `config.templates`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gptcli.config.check import check
-from gptcli.config.endpoints import TABLE, Endpoint, endpoints_of
+from gptcli.config.endpoints import TABLE as ENDPOINTS
+from gptcli.config.endpoints import Endpoint, endpoints_of
 from gptcli.config.option import key_of, option_of, options_of, variable_of
 from gptcli.config.places import user_file
+from gptcli.config.templates import TABLE as TEMPLATES
+from gptcli.config.templates import Template, templates_of
 from gptcli.errors import InputError, UsageError
 
+_TABLES: Mapping[str, Callable[[object, Path], object]] = {
+    ENDPOINTS: endpoints_of,
+    TEMPLATES: templates_of,
+}
 #: Each setting that something was said of, by its field's name.
 Stored = Mapping[str, object]
 
@@ -40,8 +47,8 @@ def load(
     }
     found: dict[str, object] = {}
     for key, value in _read(path).items():
-        if key == TABLE:
-            endpoints_of(value, path)
+        if key in _TABLES:
+            _TABLES[key](value, path)
             continue
         name = key.replace("-", "_")
         if name not in homes:
@@ -60,7 +67,13 @@ def load(
 def endpoints(path: Path | None = None) -> dict[str, Endpoint]:
     """The endpoints of the user's file, by name. Raises as `load` does."""
     path = path or user_file()
-    return endpoints_of(_read(path).get(TABLE, {}), path)
+    return endpoints_of(_read(path).get(ENDPOINTS, {}), path)
+
+
+def templates(path: Path | None = None) -> dict[str, Template]:
+    """The templates of the user's file, by name. Raises as `load` does."""
+    path = path or user_file()
+    return templates_of(_read(path).get(TEMPLATES, {}), path)
 
 
 def _checked(subject: str, group: type, name: str, value: object) -> object:

@@ -21,10 +21,12 @@ from gptcli.cli.flags.groups import Given, but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.flags.templates import Templated
 from gptcli.cli.flags.thinking import Thinking
 from gptcli.cli.input.constraint import check_whole, constraint_of
-from gptcli.cli.input.prompt import read_file, read_prompt
+from gptcli.cli.input.prompt import read_file
 from gptcli.cli.input.session import goes_on, lasting
+from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.cli.repl.answers import answer_once, converse, show_document, thoughts, view
@@ -90,6 +92,7 @@ def chat(
             prompt_option="The message, for scripts.",
         ),
     ],
+    templated: Templated,
     chatting: Chat,
     writing: ChatWriting,
     thinking: Thinking,
@@ -136,14 +139,14 @@ def chat(
         from gptcli.cli.batching import running, texts
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
-        not_here["show_thinking"] = thinking.show_thinking
+        not_here |= {"show_thinking": thinking.show_thinking, "template": templated.prompt}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
         groups = (generation, chatting, writing, thinking, constraints)
         job = texts.chats(request, groups, settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    spoken = _spoken(environment, source, messages)
+    spoken = _spoken(environment, source, templated, messages)
     scene = _system(environment, chatting)
     session = chatting.session
     said = given | settings.said_by_environment(environment)
@@ -166,7 +169,8 @@ def chat(
             for flag, on in (flags | {"--output": batch.output is not None}).items():
                 if on:
                     raise UsageError(flag, "needs a message")
-            converse(environment, talk, backend, messages, beside, stats=output.stats)
+            around = templated.around
+            converse(environment, talk, backend, messages, beside, around, stats=output.stats)
         elif output.show_prompt:
             show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:
@@ -178,14 +182,18 @@ def chat(
                 check_whole(talk.last_usage.constraint)
 
 
-def _spoken(environment: Environment, source: Spoken, messages: Messages) -> str | None:
+def _spoken(
+    environment: Environment, source: Spoken, templated: Templated, messages: Messages
+) -> str | None:
     """The message of the command line, None where a person is to type."""
-    if not source.named and environment.interactive:
+    template = templated.from_template
+    whole = template is not None and not template.takes_input
+    if not source.named and environment.interactive and not whole:
         if not environment.on_terminal:
             raise UsageError("message", "is missing", 'for example: gptcli chat "Hello" > answer')
         return None
     example = 'gptcli chat "Hello"'
-    text = read_prompt(environment, source, messages, what="message", example=example)
+    text = read_templated(environment, source, templated, messages, what="message", example=example)
     if not text.strip():
         raise InputError("message", "is empty")
     return text

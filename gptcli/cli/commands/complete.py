@@ -16,8 +16,9 @@ from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.flags.templates import Templated
 from gptcli.cli.input.constraint import check_whole, constraint_of
-from gptcli.cli.input.prompt import read_prompt
+from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
@@ -114,6 +115,7 @@ class Completing:
 def complete(
     environment: Environment,
     source: Source,
+    templated: Templated,
     generation: Generation,
     completing: Completing,
     constraints: Constraints,
@@ -143,8 +145,10 @@ def complete(
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
     messages = output.messages(environment)
+    rows = batch.wanted_or_answer
+    prompt = "" if rows else read_templated(environment, source, templated, messages)
     request = Request(
-        prompt="" if batch.wanted_or_answer else read_prompt(environment, source, messages),
+        prompt=prompt,
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -161,7 +165,8 @@ def complete(
     if batch.batch is not None:
         from gptcli.cli.batching import running, texts
 
-        not_here = {"fail_below": completing.fail_below, "null": completing.null}
+        not_here: dict[str, object] = {"template": templated.prompt}
+        not_here |= {"fail_below": completing.fail_below, "null": completing.null}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         groups = (generation, completing, constraints)
         job = texts.completions(request, groups, compute, echo=completing.echo)

@@ -39,7 +39,7 @@ def queries_of(
             raise InputError("query", "is empty")
         return iter((Query("query", text),))
     if queries is None:
-        if not looks_at_stdin(environment, source) or environment.stdin_is_for is not None:
+        if not looks_at_stdin(environment, source):
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
     return _rows(environment, queries, told_kind(queries, kind, "--queries"), field)

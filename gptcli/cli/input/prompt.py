@@ -47,7 +47,7 @@ def read_prompt(
     if stdin_named:
         text = None
     parts = [_part(environment, file, verbatim) for file in source.file]
-    if stdin_named or (looks_at_stdin(environment, source) and environment.stdin_is_for is None):
+    if stdin_named or looks_at_stdin(environment, source):
         hint = "" if stdin_named or text is None else "; --no-stdin does without it"
         said = f"stdin: nothing has come of the pipe yet, which is waited for{hint}"
         data = environment.read_bytes(_MOST, lambda: messages.hint(said))
@@ -66,7 +66,7 @@ def read_prompt(
 
 def looks_at_stdin(environment: Environment, source: Spoken) -> bool:
     """Whether something may come from there that no flag asks for: from a pipe, or a file."""
-    return not (source.no_stdin or environment.interactive)
+    return not (source.no_stdin or environment.interactive or environment.stdin_is_for is not None)
 
 
 def read_file(environment: Environment, file: Path, *, verbatim: bool = False) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gptcli import config
 from gptcli.backends import ECHO
 from gptcli.chat.talk import Talk, Timed
@@ -81,10 +83,11 @@ def converse(
     backend: Timed,
     messages: Messages,
     thoughts: ThinkingView,
+    around: Callable[[str], str],
     *,
     stats: bool,
 ) -> None:
-    """The conversation on a terminal."""
+    """The conversation on a terminal; around: what is said where a line is typed."""
     from gptcli.cli.repl.commands import COMMANDS, arguments_of
     from gptcli.cli.repl.loop import Repl
     from gptcli.ui.terminal.line_editor import LineEditor
@@ -106,4 +109,4 @@ def converse(
         usage = talk.last_usage
         return stats_lines.lines(usage) if stats and usage is not None else []
 
-    Repl(environment, talk, lines, messages, thoughts, stats=after).run()
+    Repl(environment, talk, lines, messages, thoughts, around=around, stats=after).run()

@@ -30,11 +30,13 @@ class Repl:
         messages: Messages,
         thoughts: ThinkingView,
         *,
+        around: Callable[[str], str] = str,
         stats: Callable[[], list[str]] | None = None,
     ) -> None:
-        """stats: the lines to show after each answer."""
+        """around: makes a message of what was typed; stats: the lines to show after an answer."""
         self._environment, self._talk, self._lines = environment, talk, lines
         self._messages, self._thoughts, self._stats = messages, thoughts, stats
+        self._around = around
         self._commands = Commands(environment, talk, lines, messages, thoughts, say=self.say)
 
     def run(self) -> None:
@@ -88,7 +90,7 @@ class Repl:
             name, _, rest = line[1:].partition(" ")
             self._commands.run(name, rest.strip())
         else:
-            self.say(line)
+            self.say(self._around(line))
 
     def _after(self) -> None:
         usage = self._talk.last_usage
