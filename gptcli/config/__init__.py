@@ -7,7 +7,7 @@ flag, variable, key of the user file, limit, help, manual and completion all fol
 from gptcli.config.check import check, number_of
 from gptcli.config.endpoints import Endpoint, checked_url
 from gptcli.config.limit import MOST, Limit
-from gptcli.config.load import Stored, endpoints, load, templates
+from gptcli.config.load import Stored, endpoints, load, said, templates
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
 from gptcli.config.places import (
     data_dir,
@@ -41,6 +41,7 @@ __all__ = [
     "packed_dir",
     "packed_weights",
     "prompts_dir",
+    "said",
     "templates",
     "user_file",
     "variable_of",

@@ -41,11 +41,18 @@ def load(
     Raises InputError for a file that cannot be read as flat TOML, UsageError for a value or a
     name in it, or in the environment, that cannot be.
     """
+    return {name: value for name, (value, _) in said(groups, env, path).items()}
+
+
+def said(
+    groups: Sequence[type], env: Mapping[str, str] = os.environ, path: Path | None = None
+) -> dict[str, tuple[object, str]]:
+    """As `load`, each value with who says it: a variable, or the path of the user's file."""
     path = path or user_file()
     homes = {
         field.name: group for group in groups for field, said in options_of(group) if said.setting
     }
-    found: dict[str, object] = {}
+    found: dict[str, tuple[object, str]] = {}
     for key, value in _read(path).items():
         if key in _TABLES:
             _TABLES[key](value, path)
@@ -54,13 +61,14 @@ def load(
         if name not in homes:
             known = ", ".join(map(key_of, homes))
             raise UsageError(str(path), f"{key!r} is not a setting", f"known: {known}")
-        found[name] = _checked(f"{path}: {key}", homes[name], name, value)
+        found[name] = _checked(f"{path}: {key}", homes[name], name, value), str(path)
     given = {name: text for name in homes if (text := env.get(variable_of(name)))}
     for name, text in given.items():
         newer = option_of(homes[name], name).older_for
         if newer not in given:
             found.pop(newer, None)
-        found[name] = _checked(variable_of(name), homes[name], name, text)
+        variable = variable_of(name)
+        found[name] = _checked(variable, homes[name], name, text), variable
     return found
 
 

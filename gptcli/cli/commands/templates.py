@@ -91,7 +91,7 @@ def list_templates(
     Those that no command can follow are listed with what is wrong. In a pipe: tab-separated, with
     heads.
     """
-    found = [listed(each) for each in config.templates().values()]
+    found = [_listed(each) for each in config.templates().values()]
     if output.json:
         environment.data().json([view.as_json(each) for each in found])
     elif found or not environment.on_terminal:
@@ -110,24 +110,29 @@ def show(
 ) -> None:
     """Print what a template says."""
     file = config.user_file()
-    found = listed(config.found_in(config.templates(), named.name, "NAME", file))
+    found = _listed(config.found_in(config.templates(), named.name, "NAME", file))
     if output.json:
         environment.data().json(view.as_json(found))
     else:
         view.show(found, environment.stdout)
 
 
-def listed(template: Template) -> view.Listed:
-    """A template, and who can follow it."""
+def followed_by(template: Template) -> tuple[tuple[str, ...], UsageError | None]:
+    """The commands that can follow a template; where none can, why."""
     commands, problem = [], None
     for name, command in _COMMANDS.items():
         try:
             flags_of(template, shown_by(command))
         except UsageError as error:
-            problem = problem or str(error)
+            problem = problem or error
         else:
             commands.append(name)
-    return view.Listed(template, tuple(commands), None if commands else problem)
+    return tuple(commands), None if commands else problem
+
+
+def _listed(template: Template) -> view.Listed:
+    commands, problem = followed_by(template)
+    return view.Listed(template, commands, None if problem is None else str(problem))
 
 
 SUBCOMMANDS = {"list": list_templates, "show": show}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -10,6 +9,7 @@ from gptcli.config import Template
 from gptcli.plain import dataclass
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.views.printing import fitted, pairs
+from gptcli.ui.views.settings import text_of
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,6 @@ def show(each: Listed, stream: TextIO) -> None:
     """A row for each of its keys; tab-separated off a terminal."""
     template = each.template
     said = {} if template.prompt is None else {"prompt": template.prompt}
-    rows = [(key, value_of(value)) for key, value in (said | dict(template.flags)).items()]
+    rows = [(key, text_of(value)) for key, value in (said | dict(template.flags)).items()]
     rows.append(("commands", ", ".join(each.commands)))
     pairs(stream, [*rows, *([("problem", each.problem)] if each.problem else [])])
-
-
-def value_of(value: object) -> str:
-    """A value of the user's file: a text as it is, anything else as TOML, and JSON, have it."""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
