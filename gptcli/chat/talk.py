@@ -73,8 +73,30 @@ class Talk:
     def replace_messages(self, messages: Iterable[Message], *, keep: bool = True) -> None:
         """Say something else happened; it is kept."""
         self.request = replace(self.request, messages=tuple(messages))
-        if keep and self.keeping.keep(self.request, self.answers):
+        if keep:
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep all as it stands, where a session is open."""
+        if self.keeping.keep(self.request, self.answers):
             self.saved()
+
+    def switch(self, backend: Callable[[], Backend], model: str) -> Backend:
+        """Have another model answer from here on; the backend of the one before.
+
+        Raises the errors of opening it, and UsageError where its form cannot be told what the
+        conversation's is told; then nothing has changed.
+        """
+        before = self._open, self.model
+        backend()
+        self._open, self.model = backend, model
+        try:
+            self.check_form()
+        except BaseException:
+            self._open, self.model = before
+            backend().close()
+            raise
+        return before[0]()
 
     def go_on(self, session: Session) -> None:
         """Take the messages and settings of a session for our own. Raises InputError."""

@@ -25,11 +25,12 @@ from gptcli.cli.flags.templates import Templated
 from gptcli.cli.flags.thinking import Thinking
 from gptcli.cli.input.constraint import check_whole, constraint_of
 from gptcli.cli.input.prompt import read_file
-from gptcli.cli.input.session import goes_on, lasting
+from gptcli.cli.input.session import goes_on, lasting, session_of
 from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
 from gptcli.cli.repl.answers import answer_once, converse, show_document, thoughts, view
+from gptcli.cli.repl.switching import Switching
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.prompt_cache import PromptCache
@@ -140,6 +141,7 @@ def chat(
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
         not_here |= {"show_thinking": thinking.show_thinking, "template": templated.prompt}
+        not_here |= {"continue": chatting.latest}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
         groups = (generation, chatting, writing, thinking, constraints)
@@ -148,7 +150,7 @@ def chat(
         return
     spoken = _spoken(environment, source, templated, messages)
     scene = _system(environment, chatting)
-    session = chatting.session
+    session = session_of(chatting)
     said = given | settings.said_by_environment(environment)
     keeping = Keeping()
     with closing(keeping), answer_in(environment, batch.output):
@@ -169,8 +171,8 @@ def chat(
             for flag, on in (flags | {"--output": batch.output is not None}).items():
                 if on:
                     raise UsageError(flag, "needs a message")
-            around = templated.around
-            converse(environment, talk, backend, messages, beside, around, stats=output.stats)
+            more = (templated.around, Switching(compute, prompts, messages))
+            converse(environment, talk, backend, messages, beside, *more, stats=output.stats)
         elif output.show_prompt:
             show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:

@@ -83,8 +83,8 @@ def _found(environment: Environment) -> list[Setting]:
 def edit(environment: Environment, output: Annotated[Output, only("quiet")]) -> None:
     """Open the settings file in your editor, and check it afterwards.
 
-    The editor is VISUAL, else EDITOR, of the environment. What was written stays as it is; what is wrong with it is an error, as for every command from
-    then on.
+    The editor is VISUAL, else EDITOR, of the environment. What was written stays as it is; what is
+    wrong with it is an error, as for every command from then on.
     """
     path = config.user_file()
     try:

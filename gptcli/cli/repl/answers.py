@@ -10,6 +10,7 @@ from gptcli.chat.talk import Talk, Timed
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.thinking import Thinking
+from gptcli.cli.repl.switching import Switching
 from gptcli.types.chat import ChatRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
@@ -84,6 +85,7 @@ def converse(
     messages: Messages,
     thoughts: ThinkingView,
     around: Callable[[str], str],
+    switching: Switching,
     *,
     stats: bool,
 ) -> None:
@@ -109,4 +111,10 @@ def converse(
         usage = talk.last_usage
         return stats_lines.lines(usage) if stats and usage is not None else []
 
-    Repl(environment, talk, lines, messages, thoughts, around=around, stats=after).run()
+    repl = Repl(
+        *(environment, talk, lines, messages, thoughts),
+        around=around,
+        switching=switching,
+        stats=after,
+    )
+    repl.run()
