@@ -10,7 +10,6 @@ r"""Templates of the user's file: a prompt, and the flags that go with it, under
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -80,6 +79,8 @@ def _is_plain(value: object) -> bool:
 def found_in(known: Mapping[str, Template], name: str, flag: str, path: Path) -> Template:
     """The template of a name. Raises UsageError, with the nearest name, where there is none."""
     if name not in known:
+        import difflib
+
         near = difflib.get_close_matches(name, known, n=1)
         listed = "gptcli templates list lists them" if known else f"{path} would hold it"
         hint = f"did you mean {near[0]}?" if near else listed

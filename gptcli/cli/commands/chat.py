@@ -10,6 +10,7 @@ from gptcli.backends import settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
+from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags import settings
@@ -18,6 +19,7 @@ from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.groups import Given, but
+from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
@@ -29,7 +31,7 @@ from gptcli.cli.input.session import goes_on, lasting, session_of
 from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
-from gptcli.cli.repl.answers import answer_once, converse, show_document, thoughts, view
+from gptcli.cli.repl.answers import answer_once, converse, log_turn, show_document, thoughts, view
 from gptcli.cli.repl.switching import Switching
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
@@ -101,6 +103,7 @@ def chat(
     constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Anywhere,
     prompts: PromptCache,
+    logging: Logging,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
@@ -141,7 +144,7 @@ def chat(
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
         not_here |= {"show_thinking": thinking.show_thinking, "template": templated.prompt}
-        not_here |= {"continue": chatting.latest}
+        not_here |= {"continue": chatting.latest, "log": logging.asked}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
         groups = (generation, chatting, writing, thinking, constraints)
@@ -153,7 +156,8 @@ def chat(
     session = session_of(chatting)
     said = given | settings.said_by_environment(environment)
     keeping = Keeping()
-    with closing(keeping), answer_in(environment, batch.output):
+    log = AnswerLog(logging, "chat", messages)
+    with log.told(), closing(keeping), answer_in(environment, batch.output):
         found = keeping.open(session) if session is not None else None
         if found is not None:
             request = restored(request, found, said)
@@ -164,16 +168,24 @@ def chat(
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))
-        talk = Talk(backend, request, model=compute.model, keeping=keeping, said=said)
+        talk = Talk(
+            *(backend, request),
+            model=compute.model,
+            keeping=keeping,
+            said=said,
+            turned=lambda turn: log_turn(log, talk, turn),
+        )
         beside = thoughts(environment, thinking, output)
         if spoken is None:
             flags = {"--json": output.json, "--show-prompt": output.show_prompt}
             for flag, on in (flags | {"--output": batch.output is not None}).items():
                 if on:
                     raise UsageError(flag, "needs a message")
+            log.at_once = True
             more = (templated.around, Switching(compute, prompts, messages))
             converse(environment, talk, backend, messages, beside, *more, stats=output.stats)
         elif output.show_prompt:
+            logging.refuse("--show-prompt")
             show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:
             shown = view(environment, compute.model, request, output)

@@ -6,7 +6,6 @@ user's other settings, and a flag of the command line outweighs it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -78,6 +77,8 @@ def flags_of(template: Template, shown: Iterable[Shown]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in template.flags.items():
         if key not in fields:
+            import difflib
+
             near = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else None
             raise UsageError(f"{template.subject}: {key}", "the command has no such flag", hint)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from gptcli import config
 from gptcli.backends import ECHO
-from gptcli.chat.talk import Talk, Timed
+from gptcli.chat.talk import Talk, Timed, Turn
+from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.thinking import Thinking
@@ -64,6 +65,24 @@ def answer_once(
     if talk.was_cut and talk.last_usage is not None:
         tokens = counted(talk.last_usage.completion_tokens, "token")
         messages.hint(f"answer: cut off after {tokens}; -n allows more")
+
+
+def log_turn(log: AnswerLog, talk: Talk, turn: Turn) -> None:
+    """Have a turn in the log: the message, not those before it, which have lines of their own."""
+    log.add(
+        turn.request,
+        model=talk.model,
+        prompt=turn.message,
+        answer=turn.answer,
+        system=talk.system,
+        conversation=talk.id,
+        turn=turn.number,
+        session=talk.keeping.name,
+        reasoning_content=turn.thinking or None,
+        finish_reason=turn.finish_reason,
+        seed=turn.seed,
+        usage=turn.usage,
+    )
 
 
 def show_document(
