@@ -11,11 +11,11 @@ r"""Templates of the user's file: a prompt, and the flags that go with it, under
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
+from gptcli.config.tables import Table, tables_of
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 
@@ -23,7 +23,6 @@ from gptcli.plain import dataclass
 TABLE = "template"
 #: What in a prompt stands for the text that is given. Other braces are braces.
 INPUT = "{input}"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -51,25 +50,18 @@ class Template:
 
 def templates_of(said: object, path: Path) -> dict[str, Template]:
     """The templates in the user's file at `path`, by name. Raises UsageError for what is none."""
-    if not isinstance(said, Mapping):
-        raise UsageError(f"{path}: {TABLE}", "must be tables, as [template.commit] is")
-    return {str(name): _template(str(name), table, path) for name, table in said.items()}
+    return {each.name: _template(each) for each in tables_of(said, TABLE, "commit", path)}
 
 
-def _template(name: str, table: object, path: Path) -> Template:
-    subject = f"{path}: {TABLE}.{name}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(subject, "a name has letters, digits, dots, dashes, and at most 64")
-    if not isinstance(table, Mapping):
-        raise UsageError(subject, f"must be a table, [template.{name}]")
-    flags = dict(table)
+def _template(table: Table) -> Template:
+    subject, flags = table.subject, dict(table.values)
     prompt = flags.pop("prompt", None)
     if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
         raise UsageError(f"{subject}: prompt", "must be a text")
     for key, value in flags.items():
         if not all(map(_is_plain, value if isinstance(value, list) else [value])):
             raise UsageError(f"{subject}: {key}", "must be a text, a number, true, false or a list")
-    return Template(name, subject, prompt, flags)
+    return Template(table.name, subject, prompt, flags)
 
 
 def _is_plain(value: object) -> bool:

@@ -85,7 +85,11 @@ def _whole(node: Node, width: int) -> Iterator[Line]:
     yield from _paragraph(_usage(node), width)
     for paragraph in node.help.split("\n\n"):
         yield "", ""
-        yield from _paragraph(" ".join(paragraph.split()), width)
+        if paragraph.startswith("    "):
+            # To be copied as it stands.
+            yield from ((line, "") for line in paragraph.split("\n"))
+        else:
+            yield from _paragraph(" ".join(paragraph.split()), width)
     told = [(argument_name(each), each.help or "") for each in node.arguments() if each.help]
     yield from _section("Arguments", told, width)
     yield from _section("Commands", [(c.path[-1], c.summary) for c in node.children()], width)
