@@ -12,8 +12,8 @@ from gptcli.ui.views.printing import fitted
 
 _COLUMNS = (
     Column("setting", style="bold"),
-    Column("value", keep=1, shrink=True, least=12),
-    Column("source", keep=2, shrink=True, least=8),
+    Column("value", shrink=True, least=8),
+    Column("source", keep=1, shrink=True, least=8),
 )
 
 
