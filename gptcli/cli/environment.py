@@ -75,15 +75,23 @@ class Environment:
     def read_bytes(self, most: int, waits: Callable[[], None] | None = None) -> bytes:
         """All of stdin, up to that many bytes. Raises InputError where it cannot be read.
 
-        waits: called once where a pipe says nothing for a while.
+        waits: as of `wait_for_pipe`.
         """
         stdin = self.stdin_buffer
-        if waits is not None and not self.interactive and is_silent(stdin, _SILENCE):
-            waits()
+        if waits is not None:
+            self.wait_for_pipe(waits)
         try:
             return stdin.read(most)
         except OSError as error:
             raise InputError("stdin", error.strerror or str(error)) from None
+
+    def wait_for_pipe(self, waits: Callable[[], None]) -> None:
+        """Wait until something can be read from stdin, or call `waits` after a while of silence.
+
+        Where a person could type, he knows what is waited for.
+        """
+        if not self.interactive and is_silent(self.stdin_buffer, _SILENCE):
+            waits()
 
     def forgo_colour(self) -> None:
         """From here on no colours, whatever the variables said."""

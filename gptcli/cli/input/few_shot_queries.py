@@ -11,7 +11,7 @@ from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.few_shot_examples import Given
 from gptcli.cli.input.kinds import known_kind, told_kind
 from gptcli.cli.input.lines import STDIN
-from gptcli.cli.input.prompt import looks_at_stdin, read_prompt
+from gptcli.cli.input.prompt import SILENT, looks_at_stdin, read_prompt
 from gptcli.cli.input.rows import read_rows, rows_as_they_come
 from gptcli.errors import InputError, UsageError
 from gptcli.types.few_shot import Expected, Query
@@ -42,13 +42,21 @@ def queries_of(
         if not looks_at_stdin(environment, source):
             raise UsageError("query", "is missing", f"for example: {_EXAMPLE}")
         queries = Path(STDIN)
-    return _rows(environment, queries, told_kind(queries, kind, "--queries"), field)
+    return _rows(environment, queries, told_kind(queries, kind, "--queries"), field, messages)
 
 
-def _rows(environment: Environment, path: Path, kind: str, field: str) -> Iterator[Query | None]:
+def _rows(
+    environment: Environment, path: Path, kind: str, field: str, messages: Messages
+) -> Iterator[Query | None]:
     name = "" if kind == "lines" else field
+    silent = str(path) == STDIN
     for row in rows_as_they_come(environment, path, kind):
         yield None if row is None else Query(row.subject, _input(row, name))
+        if row is None and silent:
+            # Whoever asks for these has done what he could meanwhile.
+            environment.wait_for_pipe(lambda: messages.hint(SILENT))
+        # Once something has come, others may take their time.
+        silent = False
 
 
 def _input(row: Row, name: str) -> str:

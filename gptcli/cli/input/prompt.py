@@ -14,6 +14,8 @@ _LARGEST = 256 << 20
 #: One byte more tells that there is more.
 _MOST = _LARGEST + 1
 _STDIN = "-"
+#: What is told of a pipe that is waited for in silence.
+SILENT = "stdin: nothing has come of the pipe yet, which is waited for"
 
 
 def read_prompt(
@@ -49,8 +51,7 @@ def read_prompt(
     parts = [_part(environment, file, verbatim) for file in source.file]
     if stdin_named or looks_at_stdin(environment, source):
         hint = "" if stdin_named or text is None else "; --no-stdin does without it"
-        said = f"stdin: nothing has come of the pipe yet, which is waited for{hint}"
-        data = environment.read_bytes(_MOST, lambda: messages.hint(said))
+        data = environment.read_bytes(_MOST, lambda: messages.hint(SILENT + hint))
         # An empty stdin beside another prompt is only what a script was started with.
         if data or (not parts and text is None):
             parts.append(_text("stdin", data, verbatim))

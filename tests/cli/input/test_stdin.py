@@ -15,9 +15,10 @@ from gptcli.cli.boundary import main
 from gptcli.cli.environment import Environment
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.faults.processes import wait_for
 
 ECHO = ("complete", "-m", "echo", "-n", "-1")
-PAIRS = ("few-shot", "--example", "a", "b", "--example", "c", "d", "--show-prompt")
+PAIRS = ("--example", "a", "b", "--example", "c", "d")
 
 
 def test_no_pipe_is_looked_at() -> None:
@@ -43,7 +44,7 @@ def test_a_pipe_that_is_named_is_looked_at(argv: tuple[str, ...]) -> None:
 
 def test_few_shot_queries_come_from_a_pipe_as_prompts_do(base_model: Path) -> None:
     """Catches a text of a pipe that is dropped beside a query, and one that is read unasked."""
-    ask = (*PAIRS, "-m", str(base_model))
+    ask = ("few-shot", "-m", str(base_model), *PAIRS, "--show-prompt")
     for argv, stdin, query in (
         (("q",), b"from the pipe\n", "from the pipe\nq"),
         (("q", "--no-stdin"), b"from the pipe\n", "q"),
@@ -56,38 +57,42 @@ def test_few_shot_queries_come_from_a_pipe_as_prompts_do(base_model: Path) -> No
 
 
 class Waiting:
-    """A command whose stdin is a pipe into which nothing is written before it is told to be."""
+    """A command whose stdin is a pipe into which nothing is written before it tells of that."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         monkeypatch.setattr(environment_module, "_SILENCE", seconds)
 
-    def run(self, *argv: str, text: bytes = b"late", at_once: bool = False) -> tuple[str, str]:
+    def run(self, *argv: str, text: bytes = b"late", within: float = 30) -> tuple[str, str]:
+        """What it writes; within: seconds after which the pipe has its text anyway."""
         reads, writes = os.pipe()
         out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
 
         def write() -> None:
+            wait_for(err.getvalue, within)
             # Nobody may be there by then.
             with suppress(BrokenPipeError):
                 os.write(writes, text)
             os.close(writes)
 
-        timer = threading.Timer(0 if at_once else 0.4, write)
+        writer = threading.Thread(target=write)
         with os.fdopen(reads, encoding="utf-8") as stdin:
-            timer.start()
+            writer.start()
             assert main(argv, Environment(stdin, out, err, os.environ)) == 0
-        timer.join()
+        writer.join()
         return out.buffer.getvalue().decode(), err.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_silent_pipe_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_pipe_is_told_of(base_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a command that hangs and does not say why, or says it for nothing, or on stdout."""
     waiting = Waiting(monkeypatch, 0.05)
     hint = "gptcli: hint: stdin: nothing has come of the pipe yet, which is waited for"
     assert waiting.run(*ECHO, "a") == (" late a", f"{hint}; --no-stdin does without it\n")
     assert waiting.run(*ECHO) == (" late", f"{hint}\n")
-    assert waiting.run(*ECHO, "-q", "a") == (" late a", "")
-    assert waiting.run(*ECHO, "--no-stdin", "a") == (" a", "")
+    assert waiting.run(*ECHO, "-q", "a", within=0.4) == (" late a", "")
+    assert waiting.run(*ECHO, "--no-stdin", "a", within=0) == (" a", "")
+    rows = waiting.run("few-shot", "-m", str(base_model), *PAIRS, "-n", "1", text=b"a\nb\n")
+    assert rows[0].count("\n") == 2 and rows[1] == f"{hint}\n"
     patient = Waiting(monkeypatch, 5.0)
-    assert patient.run(*ECHO, "a", at_once=True) == (" late a", "")
+    assert patient.run(*ECHO, "a", within=0) == (" late a", "")
     # Closed, and so not waited for.
-    assert patient.run(*ECHO, "a", text=b"", at_once=True) == (" a", "")
+    assert patient.run(*ECHO, "a", text=b"", within=0) == (" a", "")
