@@ -26,8 +26,11 @@ def run() -> None:
 
         _exit(_run(signals))
     except KeyboardInterrupt:
-        # It came before the boundary stood, or after it was left.
-        sys.exit(130)
+        # It came before the boundary stood, or after it was left. A shell's loop goes on at a code.
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
 
 
 def _run(signals: ModuleType) -> int:

@@ -57,7 +57,7 @@ FLOORS = {
         {"environment", "guard"},
         {"help"},
         {"flags"},
-        {"input", "opening", "exports"},
+        {"input", "opening", "exports", "answer_log"},
         {"repl", "batching"},
         {"commands"},
         {"app", "direct"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.sessions import Session
 from gptcli.errors import UsageError
+from gptcli.plain import dataclass
 from gptcli.types.chat import (
     ChatDocument,
     ChatDocumentRequest,
@@ -24,12 +26,29 @@ from gptcli.types.next_tokens import Distribution
 _SHORT = (Message("user", "Hello"),)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A message and what was answered; number: of the conversation's messages, from 1.
+
+    finish_reason: as of Chunk, None where the answer was stopped; usage, too.
+    """
+
+    request: ChatRequest
+    message: str
+    number: int
+    answer: str
+    thinking: str
+    seed: int
+    finish_reason: str | None
+    usage: Usage | None
+
+
 class Talk:
     """Messages and settings that change from turn to turn.
 
     `request` holds the settings, and the messages so far; `keeping` keeps it whenever the messages
     have changed, where a session is open. said: the settings that the command line and the
-    environment named, which outweigh those of a session.
+    environment named, which outweigh those of a session. turned: is told of each turn.
     """
 
     def __init__(
@@ -40,8 +59,9 @@ class Talk:
         model: str,
         keeping: Keeping | None = None,
         said: Collection[str] = (),
+        turned: Callable[[Turn], None] | None = None,
     ) -> None:
-        self._open = backend
+        self._open, self._turned = backend, turned
         self.keeping = keeping or Keeping(model)
         self.said = said
         self.model = model
@@ -51,6 +71,8 @@ class Talk:
         self.last_usage: Usage | None = None
         #: Whether the last answer ended at the limit of its tokens.
         self.was_cut = False
+        #: Nobody else's: by it turns are known to belong together.
+        self.id = os.urandom(4).hex()
         #: How many answers were asked for: each is drawn with a seed of its own.
         self.answers = 0
 
@@ -73,8 +95,30 @@ class Talk:
     def replace_messages(self, messages: Iterable[Message], *, keep: bool = True) -> None:
         """Say something else happened; it is kept."""
         self.request = replace(self.request, messages=tuple(messages))
-        if keep and self.keeping.keep(self.request, self.answers):
+        if keep:
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep all as it stands, where a session is open."""
+        if self.keeping.keep(self.request, self.answers):
             self.saved()
+
+    def switch(self, backend: Callable[[], Backend], model: str) -> Backend:
+        """Have another model answer from here on; the backend of the one before.
+
+        Raises the errors of opening it, and UsageError where its form cannot be told what the
+        conversation's is told; then nothing has changed.
+        """
+        before = self._open, self.model
+        backend()
+        self._open, self.model = backend, model
+        try:
+            self.check_form()
+        except BaseException:
+            self._open, self.model = before
+            backend().close()
+            raise
+        return before[0]()
 
     def go_on(self, session: Session) -> None:
         """Take the messages and settings of a session for our own. Raises InputError."""
@@ -121,14 +165,15 @@ class Talk:
         marks: list[tuple[int, int]] = []
         # Of this turn or none: not the one before it.
         self.last_usage, self.was_cut = None, False
-        whole = False
+        whole, reason = False, None
         try:
             for event in self._open().answer(replace(self.request, messages=asked, seed=seed)):
                 if isinstance(event, Chunk):
                     parts.append(event.text)
                     thoughts.append(event.thinking)
                     marks += event.marks
-                    self.was_cut = event.finish_reason == "length"
+                    reason = event.finish_reason
+                    self.was_cut = reason == "length"
                 elif isinstance(event, Usage):
                     self.last_usage = event
                 yield event
@@ -142,6 +187,10 @@ class Talk:
                 kept = tuple(each for each in marks if each[1] <= len(answer))
                 thinking = "".join(thoughts)
                 self.replace_messages([*asked, Message("assistant", answer, kept, thinking)])
+                if self._turned is not None:
+                    number = sum(each.role == "user" for each in asked)
+                    said = (self.request, text, number, answer, thinking, seed)
+                    self._turned(Turn(*said, reason, self.last_usage))
 
     def document(self) -> ChatDocument:
         """The document as it stands. Raises UsageError where nothing was said yet."""

@@ -16,6 +16,7 @@ from gptcli.cli.commands import NAMES
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.groups import Given, Shown, built, group_of, names_of
+from gptcli.cli.flags.templates import with_template
 from gptcli.cli.guard import guarded
 from gptcli.config.check import checked, kind_of
 from gptcli.errors import GptcliError
@@ -44,16 +45,14 @@ class CommandLine:
 
     def run(self, environment: Environment) -> None:
         """Raises what the command raises, and the errors of `settings.stored`."""
-        known = {Environment: environment, Given: self.by_hand}
         shown = [each for _, found in self.groups.values() for each in found]
+        given, by_hand = with_template(shown, self.given, self.by_hand)
+        known = {Environment: environment, Given: by_hand}
         asked = any(each.option.setting for each in shown)
         stored = settings.stored(environment) if asked else {}
         guarded(self.command)(
             **{name: known[kind] for name, kind in self.ours.items()},
-            **{
-                name: built(*each, self.given, stored, self.by_hand)
-                for name, each in self.groups.items()
-            },
+            **{name: built(*each, given, stored, by_hand) for name, each in self.groups.items()},
         )
 
 

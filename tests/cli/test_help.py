@@ -68,6 +68,12 @@ def test_flags_are_grouped_by_panels() -> None:
     assert headings == ["Arguments:", "Options:", *panels, "Examples:"]
 
 
+def test_lines_that_are_to_be_copied_stay() -> None:
+    """Catches a table of the settings file that help runs together into prose."""
+    shown = run("templates", "--help").text
+    assert '\n    [template.commit]\n    system = "You write commit messages."\n' in shown
+
+
 def test_json_says_what_shape_it_has() -> None:
     """Catches a command whose --json promises no more than JSON."""
     said = {

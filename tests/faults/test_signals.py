@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from shutil import which
 
 import pexpect
 import pytest
@@ -125,10 +126,10 @@ CODE_130 = f"{sys.executable} -c 'import os, signal, time;" + (
 )
 
 
-def rounds(command: str, ready: str) -> int:
+def rounds(command: str, ready: str, shell_: str = "bash") -> int:
     """How many rounds of a shell's loop were begun, with one Ctrl-C in the first."""
     shell = pexpect.spawn(
-        "bash", ["-c", LOOP.format(command)], encoding="utf-8", timeout=30, dimensions=(24, 80)
+        shell_, ["-c", LOOP.format(command)], encoding="utf-8", timeout=30, dimensions=(24, 80)
     )
     shell.expect_exact(ready)
     time.sleep(0.3)
@@ -141,7 +142,23 @@ def rounds(command: str, ready: str) -> int:
 def test_a_loop_of_the_shell_ends_at_the_first_ctrl_c() -> None:
     """bash goes on where a program catches the signal and exits with 130 instead."""
     assert rounds(CODE_130, "up") == 2, "the fault itself"
-    assert rounds(" ".join([*GPTCLI, *FOREVER]), "word word") == 1
+    ours = " ".join([*GPTCLI, *FOREVER])
+    assert [rounds(ours, "word word", shell) for shell in ("bash", "zsh") if which(shell)] in (
+        [1],
+        [1, 1],
+    )
+
+
+def test_a_ctrl_c_before_anything_is_set_up_is_the_signal_too() -> None:
+    """It came while the first modules were read, and was the code 130: loops went on."""
+    code = """
+        import gptcli.__main__ as tool
+        def interrupted(): raise KeyboardInterrupt
+        tool._leave_working_directory = interrupted
+        print("here", flush=True)
+        tool.run()
+    """
+    assert ended([sys.executable, "-c", textwrap.dedent(code)]) == (-signal.SIGINT, "")
 
 
 @pytest.mark.parametrize(

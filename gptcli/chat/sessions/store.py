@@ -87,6 +87,11 @@ def names() -> list[str]:
     return [name for name in found if _NAME.fullmatch(name)]
 
 
+def latest() -> str | None:
+    """The name of the session that was written last, None where there is none."""
+    return max(names(), key=lambda name: _path(name).stat().st_mtime_ns, default=None)
+
+
 def _listed(path: Path) -> Listed:
     try:
         found = read_file(path)

@@ -23,10 +23,10 @@ from gptcli.batches.shard import Shard
 from gptcli.cli.batching.answers import Heard, feed_of
 from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import content, settings_of
-from gptcli.cli.environment import Environment
+from gptcli.cli.environment import Environment, is_silent
 from gptcli.cli.flags.batch import Batch
 from gptcli.cli.input.kinds import told_kind
-from gptcli.cli.input.lines import STDIN, is_waiting, name_of
+from gptcli.cli.input.lines import STDIN, name_of
 from gptcli.cli.input.rows import Tolerant, rows_as_they_come
 from gptcli.cli.opening import open_many
 from gptcli.errors import GptcliError, ResourceError, UsageError
@@ -155,7 +155,7 @@ class _Asking:
     def _ready(self) -> bool:
         """Whether more has come of stdin; what else could be waited for cannot be asked."""
         stdin = str(self.batch.batch) == STDIN
-        return stdin and not is_waiting(self.environment.stdin_buffer)
+        return stdin and not is_silent(self.environment.stdin_buffer, 0)
 
     @property
     def _mark(self) -> str:

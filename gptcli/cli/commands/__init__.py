@@ -14,6 +14,6 @@ NAMES = {
     for name in (*(also for also, of in ALSO.items() if of == file), file.replace("_", "-"))
 }
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
-GROUPS = ("sessions", "models")
+GROUPS = ("sessions", "templates", "config", "models")
 #: Also a command, but of no use to be listed: it tells of the others.
 HELP = "help"

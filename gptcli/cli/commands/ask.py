@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.ask import Asking
 from gptcli.cli.flags.chat import Chat
 from gptcli.cli.flags.groups import but, only
+from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import CountedOutput
 from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import InputError, UncertainError
-from gptcli.types.ask import AskRequest
+from gptcli.types.ask import AskRequest, Value
+from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import ask as view
 
@@ -60,6 +63,7 @@ def ask(
         ),
     ],
     compute: Here,
+    logging: Logging,
     output: Annotated[
         CountedOutput,
         but(json="One JSON object: value, text, probability, and the shares of all choices."),
@@ -73,16 +77,36 @@ def ask(
     a value can go on or end with; its probability is the product of theirs, each among those. A
     model with a chat template is asked in it, any other continues the question.
     """
+    messages = output.messages(environment)
     question = read_prompt(
-        environment, source, what="question", example='gptcli ask --type bool "Is it?"'
+        environment, source, messages, what="question", example='gptcli ask --type bool "Is it?"'
     )
     if not question.strip():
         raise InputError("question", "is empty")
     system = None if chatting.system is None else checked(chatting.system, "--system")
     request = AskRequest(question, asking.type, system)
-    messages = output.messages(environment)
     clock = Clock()
     found = clock.opened(open_for(compute, messages)).answer(request)
+    log = AnswerLog(logging, "ask", messages)
+    log.add(
+        *(request,),
+        model=compute.model,
+        prompt=question,
+        answer=found.printed,
+        probability=found.probability,
+    )
+    with log.told():
+        _tell(environment, found, asking, output, messages, clock)
+
+
+def _tell(
+    environment: Environment,
+    found: Value,
+    asking: Asking,
+    output: CountedOutput,
+    messages: Messages,
+    clock: Clock,
+) -> None:
     if output.stats:
         messages.report(clock.stats(found.source, found.prompt_tokens))
     if asking.fail_below is not None and found.probability < asking.fail_below:

@@ -102,15 +102,15 @@ def attention(
     convolution, of the inputs that it keeps). There --head is one of its memories.
     """
     exports = Exports(environment, inside, json=output.json)
+    messages = output.messages(environment)
     request = AttentionRequest(
         layer=heads.layer,
         head=heads.head,
         over=heads.over,
-        prompt=read_prompt(environment, source),
+        prompt=read_prompt(environment, source, messages),
         window=inside.window,
         special=source.special,
     )
-    messages = output.messages(environment)
     found = open_for(compute, messages).answer(request)
     place = None if heads.token is None else _place(found, heads.token)
     exports.present(

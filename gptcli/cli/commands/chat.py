@@ -10,6 +10,7 @@ from gptcli.backends import settled
 from gptcli.chat.keeping import Keeping
 from gptcli.chat.kept_settings import restored
 from gptcli.chat.talk import Talk, Timed, with_system
+from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags import settings
@@ -18,20 +19,25 @@ from gptcli.cli.flags.chat import Chat, ChatWriting
 from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_ANSWER_TOKENS, Generation
 from gptcli.cli.flags.groups import Given, but
+from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Spoken, checked
+from gptcli.cli.flags.templates import Templated
 from gptcli.cli.flags.thinking import Thinking
 from gptcli.cli.input.constraint import check_whole, constraint_of
-from gptcli.cli.input.prompt import read_file, read_prompt
-from gptcli.cli.input.session import goes_on, lasting
+from gptcli.cli.input.prompt import read_file
+from gptcli.cli.input.session import goes_on, lasting, session_of
+from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.input.transcript_file import chat_form
 from gptcli.cli.opening import open_for
-from gptcli.cli.repl.answers import answer_once, converse, show_document, thoughts, view
+from gptcli.cli.repl.answers import answer_once, converse, log_turn, show_document, thoughts, view
+from gptcli.cli.repl.switching import Switching
 from gptcli.errors import InputError, UsageError
 from gptcli.types.chat import ChatRequest
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
+from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import stats as stats_lines
 
 #: (what it is for, the command), for the man page.
@@ -89,6 +95,7 @@ def chat(
             prompt_option="The message, for scripts.",
         ),
     ],
+    templated: Templated,
     chatting: Chat,
     writing: ChatWriting,
     thinking: Thinking,
@@ -96,6 +103,7 @@ def chat(
     constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Anywhere,
     prompts: PromptCache,
+    logging: Logging,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
@@ -135,19 +143,21 @@ def chat(
         from gptcli.cli.batching import running, texts
 
         not_here = {"session": chatting.session, "show_prompt": output.show_prompt}
-        not_here["show_thinking"] = thinking.show_thinking
+        not_here |= {"show_thinking": thinking.show_thinking, "template": templated.prompt}
+        not_here |= {"continue": chatting.latest, "log": logging.asked}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         request = replace(request, messages=with_system((), _system(environment, chatting)))
         groups = (generation, chatting, writing, thinking, constraints)
         job = texts.chats(request, groups, settled(compute))
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    spoken = _spoken(environment, source)
+    spoken = _spoken(environment, source, templated, messages)
     scene = _system(environment, chatting)
-    session = chatting.session
+    session = session_of(chatting)
     said = given | settings.said_by_environment(environment)
     keeping = Keeping()
-    with closing(keeping), answer_in(environment, batch.output):
+    log = AnswerLog(logging, "chat", messages)
+    with log.told(), closing(keeping), answer_in(environment, batch.output):
         found = keeping.open(session) if session is not None else None
         if found is not None:
             request = restored(request, found, said)
@@ -158,15 +168,24 @@ def chat(
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.
             request = replace(request, messages=with_system(request.messages, scene))
-        talk = Talk(backend, request, model=compute.model, keeping=keeping, said=said)
+        talk = Talk(
+            *(backend, request),
+            model=compute.model,
+            keeping=keeping,
+            said=said,
+            turned=lambda turn: log_turn(log, talk, turn),
+        )
         beside = thoughts(environment, thinking, output)
         if spoken is None:
             flags = {"--json": output.json, "--show-prompt": output.show_prompt}
             for flag, on in (flags | {"--output": batch.output is not None}).items():
                 if on:
                     raise UsageError(flag, "needs a message")
-            converse(environment, talk, backend, messages, beside, stats=output.stats)
+            log.at_once = True
+            more = (templated.around, Switching(compute, prompts, messages))
+            converse(environment, talk, backend, messages, beside, *more, stats=output.stats)
         elif output.show_prompt:
+            logging.refuse("--show-prompt")
             show_document(environment, talk, spoken, json=output.json, messages=messages)
         else:
             shown = view(environment, compute.model, request, output)
@@ -177,13 +196,18 @@ def chat(
                 check_whole(talk.last_usage.constraint)
 
 
-def _spoken(environment: Environment, source: Spoken) -> str | None:
+def _spoken(
+    environment: Environment, source: Spoken, templated: Templated, messages: Messages
+) -> str | None:
     """The message of the command line, None where a person is to type."""
-    if not source.named and environment.interactive:
+    template = templated.from_template
+    whole = template is not None and not template.takes_input
+    if not source.named and environment.interactive and not whole:
         if not environment.on_terminal:
             raise UsageError("message", "is missing", 'for example: gptcli chat "Hello" > answer')
         return None
-    text = read_prompt(environment, source, what="message", example='gptcli chat "Hello"')
+    example = 'gptcli chat "Hello"'
+    text = read_templated(environment, source, templated, messages, what="message", example=example)
     if not text.strip():
         raise InputError("message", "is empty")
     return text

@@ -105,14 +105,14 @@ def choose(
     calibrate = choosing.calibrate
     if calibrate is not None and not checked(calibrate, "--calibrate").strip():
         raise UsageError("--calibrate", "must not be empty")
+    messages = output.messages(environment)
     request = ChooseRequest(
-        prompt="" if batch.wanted else read_prompt(environment, source),
+        prompt="" if batch.wanted else read_prompt(environment, source, messages),
         choices=texts,
         by=cast(By, choosing.by),
         calibrate=calibrate,
         special=source.special,
     )
-    messages = output.messages(environment)
     if batch.wanted:
         from gptcli.cli.batching import looks, running
 

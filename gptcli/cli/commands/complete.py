@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from gptcli.backends import settled
+from gptcli.cli.answer_log import AnswerLog, Heard
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
+from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.place import Anywhere
 from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.flags.templates import Templated
 from gptcli.cli.input.constraint import check_whole, constraint_of
-from gptcli.cli.input.prompt import read_prompt
+from gptcli.cli.input.template_prompt import read_templated
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
 from gptcli.errors import UncertainError, UsageError
@@ -114,11 +117,13 @@ class Completing:
 def complete(
     environment: Environment,
     source: Source,
+    templated: Templated,
     generation: Generation,
     completing: Completing,
     constraints: Constraints,
     compute: Anywhere,
     prompts: PromptCache,
+    logging: Logging,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
@@ -142,8 +147,11 @@ def complete(
         raise UsageError("--heal", "cannot be combined with --suffix")
     if completing.null and output.json:
         raise UsageError("--null", "cannot be combined with --json")
+    messages = output.messages(environment)
+    rows = batch.wanted_or_answer
+    prompt = "" if rows else read_templated(environment, source, templated, messages)
     request = Request(
-        prompt="" if batch.wanted_or_answer else read_prompt(environment, source),
+        prompt=prompt,
         sampling=sampling,
         max_new_tokens=generation.new_tokens(DEFAULT_NEW_TOKENS),
         stop=generation.stop,
@@ -156,24 +164,29 @@ def complete(
         suffix=None if completing.suffix is None else checked(completing.suffix, "--suffix"),
         constraint=constraint_of(environment, constraints),
     )
-    messages = output.messages(environment)
     compute = settled(compute)
     if batch.batch is not None:
         from gptcli.cli.batching import running, texts
 
-        not_here = {"fail_below": completing.fail_below, "null": completing.null}
+        not_here: dict[str, object] = {"template": templated.prompt, "log": logging.asked}
+        not_here |= {"fail_below": completing.fail_below, "null": completing.null}
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         groups = (generation, completing, constraints)
         job = texts.completions(request, groups, compute, echo=completing.echo)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    with answer_in(environment, batch.output):
+    log, heard = AnswerLog(logging, "complete", messages), Heard()
+    with log.told(), answer_in(environment, batch.output):
         begun = time.perf_counter()
         backend = open_for(compute, messages, prompts=prompts)
         ready = time.perf_counter() - begun
         view = _view(environment, request, completing, output, compute.model)
-        events = chunks(backend.answer(request), messages)
-        usage = view.show(when_done(events) if output.waits else events)
+        events = heard.passing(chunks(backend.answer(request), messages))
+        try:
+            usage = view.show(when_done(events) if output.waits else events)
+        finally:
+            for line in heard.lines(request.seed):
+                log.add(request, model=compute.model, prompt=prompt, **line)
         if output.stats and usage is not None:
             messages.report(stats_lines.lines(usage, ready))
         if usage is not None and usage.uncertain:

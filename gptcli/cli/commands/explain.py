@@ -124,8 +124,9 @@ def explain(
         _check_step(environment, telling, exports)
     if telling.shapes and inside.npz is not None:
         raise UsageError("--npz", "cannot be combined with --shapes, which has no arrays")
+    messages = output.messages(environment)
     request = ExplainRequest(
-        prompt=read_prompt(environment, source),
+        prompt=read_prompt(environment, source, messages),
         sampling=sampling,
         steps=telling.steps,
         layers=telling.layers or None,
@@ -137,7 +138,6 @@ def explain(
     run = explain_modes.Run(
         environment, request, Words(telling.lang), every=telling.layers is not None
     )
-    messages = output.messages(environment)
     backend = open_for(compute, messages)
     if telling.shapes:
         explain_modes.shapes(backend, run, exports, messages)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, cast
 
-from gptcli.backends import Backend, settled
-from gptcli.cli.commands.few_shot_answers import answer
+from gptcli.backends import settled
+from gptcli.cli.answer_log import AnswerLog
+from gptcli.cli.commands.few_shot_answers import answer, show_document
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.answers import Evaluation, Labels, Queries
@@ -16,6 +16,7 @@ from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.examples import Examples, ExampleWriting
 from gptcli.cli.flags.generation import Generation
 from gptcli.cli.flags.groups import but
+from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.pairs import TakesPairs
 from gptcli.cli.flags.source import Spoken
@@ -30,16 +31,13 @@ from gptcli.evaluation.few_shot import plan, run
 from gptcli.types.compute import Compute
 from gptcli.types.evaluation import Match
 from gptcli.types.few_shot import (
-    FewShotDocumentRequest,
     FewShotRequest,
     Order,
-    Query,
     Report,
 )
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish, seed_of
 from gptcli.ui.terminal.progress import watch_steps
-from gptcli.ui.views import chat_document as document_view
 from gptcli.ui.views import evaluation as evaluation_view
 from gptcli.ui.views import few_shot as view
 
@@ -115,6 +113,7 @@ def few_shot(
     constraints: Annotated[Constraints, but(json_schema={"brief": ""})],
     compute: Compute,
     prompts: PromptCache,
+    logging: Logging,
     sampling: Annotated[
         SamplingWish,
         but(
@@ -144,7 +143,8 @@ def few_shot(
     where the model's template can be told so, unless --think asks for it; thoughts are no part of
     an answer.
 
-    One query is given as an argument or with -f; many come from --queries, or from a pipe, a line
+    One query is given as an argument or with -f, and what a pipe brings beside it is part of it, on
+    lines before (--no-stdin: it is not). Many come from --queries, or from a pipe alone, a line
     each. A terminal shows answers beside their queries, a pipe gets an answer a line with new lines
     spelled out, --json a JSON line for each. Where torch computes in bfloat16 or float16, the last
     bits of a probability depend on how many queries run together; --dtype float32 does not.
@@ -184,6 +184,7 @@ def few_shot(
             raise UsageError("--evaluate", f"cannot be combined with {other}")
         if output.show_prompt:
             raise UsageError("--show-prompt", "shows the document of a query, not of --evaluate")
+        logging.refuse("--evaluate")
         planned = plan(request, orders=evaluation.orders, leave_one_out=evaluation.leave_one_out)
         file, kind = evaluation.evaluate, many.queries_format
         rows = expected_rows(environment, file, given, chosen, kind)
@@ -197,43 +198,33 @@ def few_shot(
         from gptcli.cli.batching import looks, running
 
         batch.refuse(
-            source, prompt_cache=prompts.asked, queries=many.queries, show_prompt=output.show_prompt
+            *(source,),
+            prompt_cache=prompts.asked,
+            queries=many.queries,
+            show_prompt=output.show_prompt,
+            log=logging.asked,
         )
         names = given.input_field, given.output_field
         job = looks.queries(request, *names, sampling, (generation, constraints), compute)
         messages = output.messages(environment)
         running.run_batch(environment, batch, job, messages, stats=output.stats)
         return
-    with answer_in(environment, batch.output):
-        asked = queries_of(environment, source, many, given.input_field)
-        backend = open_for(compute, output.messages(environment), prompts=prompts)
+    messages = output.messages(environment)
+    log = AnswerLog(logging, "few-shot", messages)
+    with log.told(), answer_in(environment, batch.output):
+        asked = queries_of(environment, source, many, given.input_field, messages)
+        backend = open_for(compute, messages, prompts=prompts)
         if output.show_prompt:
-            _show_document(environment, backend, request, asked, output)
+            logging.refuse("--show-prompt")
+            show_document(environment, backend, request, asked, output)
         else:
-            answer(
-                environment, backend, request, asked, compute.model, output, many=not source.named
-            )
+            name = compute.model
+            answer(environment, backend, request, asked, name, output, log, many=not source.named)
 
 
 def _bold_only_on_demand(wish: SamplingWish) -> SamplingWish:
     """An answer is asked for, not a variety of them: the most probable one by default."""
     return wish if wish.temperature is not None else replace(wish, temperature=0.0)
-
-
-def _show_document(
-    environment: Environment,
-    backend: Backend,
-    request: FewShotRequest,
-    asked: Iterator[Query | None],
-    output: TextOutput,
-) -> None:
-    first = next(query for query in asked if query is not None)
-    document = backend.answer(FewShotDocumentRequest(request, first))
-    output.messages(environment).notices(document.notices)
-    if output.json:
-        environment.data().json(document_view.as_json(document))
-    else:
-        document_view.show(document, environment.stdout)
 
 
 def _report(

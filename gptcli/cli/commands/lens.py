@@ -74,13 +74,13 @@ def lens(
     row for each. "embed" is the embedding, before the first layer.
     """
     exports = Exports(environment, inside, json=output.json)
+    messages = output.messages(environment)
     request = LensRequest(
-        prompt=read_prompt(environment, source),
+        prompt=read_prompt(environment, source, messages),
         rows=rows.rows,
         track=tracking.track,
         window=inside.window,
         special=source.special,
     )
-    messages = output.messages(environment)
     found = open_for(compute, messages).answer(request)
     exports.present("lens", found, messages, lambda stream: view.show(stream, found), view.as_json)

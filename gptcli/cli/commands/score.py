@@ -123,7 +123,7 @@ def score(
         score_lines.run(environment, lines, plain, compute, messages, totals=scoring.totals)
         return
     first = ScoreRequest(
-        text=read_prompt(environment, source, what="text", example=_EXAMPLE),
+        text=read_prompt(environment, source, messages, what="text", example=_EXAMPLE),
         context=checked(scoring.context, "--context"),
         stride=scoring.stride,
         special=source.special,

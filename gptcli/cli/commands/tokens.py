@@ -100,7 +100,7 @@ def tokens(
         given = _ids(read_file(environment, Path("-")) if text == "-" else text)
         _decode(environment, given, compute, messages, json=json)
         return
-    found = read_prompt(environment, source, what="text", example=_EXAMPLE, empty=count)
+    found = read_prompt(environment, source, messages, what="text", example=_EXAMPLE, empty=count)
     backend = open_for(compute, messages, weights=False)
     answer = backend.answer(TokensRequest(found, special=source.special))
     messages.notices(answer.notices)

@@ -78,8 +78,9 @@ def top_k(
             raise UsageError("--greedy", "cannot be combined with --temperature")
         sampling = replace(sampling, temperature=0.0)
     modes.check(environment, json=output.json)
+    messages = output.messages(environment)
     request = NextTokensRequest(
-        prompt="" if batch.wanted else read_prompt(environment, source),
+        prompt="" if batch.wanted else read_prompt(environment, source, messages),
         sampling=sampling,
         rows=rows.rows,
         temperatures=modes.temperatures,
@@ -88,7 +89,6 @@ def top_k(
         special=source.special,
         constraint=constraint_of(environment, constraints),
     )
-    messages = output.messages(environment)
     if batch.wanted:
         from gptcli.cli.batching import looks, running
 

@@ -80,14 +80,14 @@ def tree(
     """
     if output.json and branching.dot:
         raise UsageError("--dot", "cannot be combined with --json")
+    messages = output.messages(environment)
     request = TreeRequest(
-        prompt=read_prompt(environment, source),
+        prompt=read_prompt(environment, source, messages),
         depth=branching.depth,
         width=branching.width,
         min_p=branching.min_p,
         special=source.special,
     )
-    messages = output.messages(environment)
     found = open_for(compute, messages).answer(request)
     messages.notices(found.notices)
     if output.json:

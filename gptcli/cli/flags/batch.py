@@ -119,6 +119,7 @@ class Batch:
         """
         named: dict[str, object] = {"the text": source.prompt, "--prompt": source.prompt_option}
         named |= {"--file": source.file, "--verbatim": source.verbatim}
+        named |= {"--no-stdin": source.no_stdin}
         for flag, value in (named | {f"--{key_of(n)}": v for n, v in others.items()}).items():
             if value:
                 raise UsageError(flag, "cannot be combined with --batch")

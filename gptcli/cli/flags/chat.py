@@ -34,6 +34,11 @@ class Chat:
         brief="Go on with this conversation, and keep it.",
         completer="session",
     )
+    latest: bool = option(
+        False,
+        "Go on with the conversation that was kept last, as --session does with its name.",
+        "--continue",
+    )
     on_overflow: str = option(
         "error",
         "Where the context is full: error, or drop-oldest, which leaves out the oldest turns (never"

@@ -44,6 +44,17 @@ def complete_preset(incomplete: str) -> list[str]:
     return [name for name in preset_names() if name.startswith(incomplete)]
 
 
+def complete_template(incomplete: str) -> list[str]:
+    """Names of templates of the user's file."""
+    from gptcli import config
+    from gptcli.errors import GptcliError
+
+    try:
+        return [name for name in config.templates() if name.startswith(incomplete)]
+    except GptcliError:
+        return []
+
+
 def complete_session(incomplete: str) -> list[str]:
     """Names of kept conversations that begin with what was typed."""
     from gptcli.chat import sessions

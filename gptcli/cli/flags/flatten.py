@@ -16,6 +16,7 @@ from gptcli.cli.flags import settings
 from gptcli.cli.flags.declared import HOW, declared
 from gptcli.cli.flags.groups import Given, Shown, built, group_of
 from gptcli.cli.flags.help import Help
+from gptcli.cli.flags.templates import with_template
 
 
 def flattened(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,14 +34,12 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     def run(typer_context: typer.Context, **given: Any) -> None:
         context = typer_context
         stored = settings.stored(context.obj) if with_settings else {}
-        known = {
-            Environment: context.obj,
-            typer.Context: context,
-            Given: Given(name for name in given if _by_hand(context, name)),
-        }
+        typed = Given(name for name in given if _by_hand(context, name))
+        said, by_hand = with_template(shown, given, typed)
+        known = {Environment: context.obj, typer.Context: context, Given: by_hand}
         command(
             **{name: known[hint] for name, hint in hints.items() if hint in _OURS},
-            **{n: built(*each, given, stored, known[Given]) for n, each in groups.items()},
+            **{n: built(*each, said, stored, by_hand) for n, each in groups.items()},
         )
 
     parameters = [Parameter("typer_context", HOW, annotation=typer.Context)]

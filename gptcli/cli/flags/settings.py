@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 from gptcli import config
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.generation import Generation
+from gptcli.cli.flags.log import Logging
 from gptcli.config import options_of
 from gptcli.types.compute import Compute
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.types.sampling import SamplingWish
 
 #: In the order in which the manual lists them.
-GROUPS: tuple[type, ...] = (Compute, Generation, SamplingWish, PromptCache)
+GROUPS: tuple[type, ...] = (Compute, Generation, SamplingWish, PromptCache, Logging)
 
 T = TypeVar("T")
 

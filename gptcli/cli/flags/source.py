@@ -39,11 +39,19 @@ class Spoken:
         stdin=True,
     )
     verbatim: bool = option(False, "Keep the last newline of files and of stdin in the prompt.")
+    no_stdin: bool = option(
+        False, "Look at no pipe: the prompt is what the command line names. For loops and cron."
+    )
 
     @property
     def named(self) -> bool:
         """Whether the command line says where the text is; else it may come from a pipe."""
         return self.prompt is not None or self.prompt_option is not None or bool(self.file)
+
+    @property
+    def names_stdin(self) -> bool:
+        """Whether it says that the text, or part of it, is in stdin."""
+        return self.prompt == "-" or Path("-") in self.file
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,22 @@ def _brief(node: Node, width: int) -> Iterator[Line]:
     yield "", ""
     yield from _paragraph(node.summary, width)
     yield "", ""
-    rows = [(" ".join(child.path[len(node.path) :]), child.summary) for child in node.children()]
-    crowded = len(rows) > _COMMANDS
+    children = list(node.children())
+    crowded = len(children) > _COMMANDS
+    # What has commands of its own has a screen of its own.
+    groups = [each.path[-1] for each in children if crowded and each.children()]
+    rows = [
+        (" ".join(each.path[len(node.path) :]), each.summary)
+        for each in children
+        if each.path[-1] not in groups
+    ]
     for option in node.options():
         said = node.said(option.name)
         if said is not None and said.brief and not crowded:
             rows.append((_term(node, option, all_names=False), said.brief))
     yield from _list(rows, width)
+    if groups:
+        yield from _paragraph(f"With commands of their own: {', '.join(groups)}.", width, "  ")
     if node.examples():
         yield from [] if crowded else [("", "")]
         yield "Examples:", "bold"
@@ -76,7 +85,11 @@ def _whole(node: Node, width: int) -> Iterator[Line]:
     yield from _paragraph(_usage(node), width)
     for paragraph in node.help.split("\n\n"):
         yield "", ""
-        yield from _paragraph(" ".join(paragraph.split()), width)
+        if paragraph.startswith("    "):
+            # To be copied as it stands.
+            yield from ((line, "") for line in paragraph.split("\n"))
+        else:
+            yield from _paragraph(" ".join(paragraph.split()), width)
     told = [(argument_name(each), each.help or "") for each in node.arguments() if each.help]
     yield from _section("Arguments", told, width)
     yield from _section("Commands", [(c.path[-1], c.summary) for c in node.children()], width)

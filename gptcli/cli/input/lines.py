@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, cast
+from typing import BinaryIO, cast
 
-from gptcli.cli.environment import Environment
+from gptcli.cli.environment import Environment, is_silent
 from gptcli.errors import InputError
 from gptcli.plain import dataclass
 
@@ -87,7 +86,7 @@ def name_of(path: Path) -> str:
     return "stdin" if str(path) == STDIN else str(path)
 
 
-def _opened(environment: Environment, path: Path) -> nullcontext[IO[bytes]] | IO[bytes]:
+def _opened(environment: Environment, path: Path) -> nullcontext[BinaryIO] | BinaryIO:
     if str(path) == STDIN:
         return nullcontext(environment.stdin_buffer)
     if path.is_dir():
@@ -103,7 +102,7 @@ def _decoded(line: bytes, subject: str, *, first: bool) -> str:
         raise InputError(subject, reason, "iconv -t UTF-8 converts files") from None
 
 
-def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
+def pieces(file: BinaryIO, longest: int) -> Iterator[bytes | None]:
     """Lines with their ends, cut after `longest` bytes; None whenever the next has yet to come.
 
     None comes before the file is waited for, so that who reads can do something else first. Where
@@ -113,9 +112,9 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
     while True:
         end = held.find(b"\n") + 1
         if not end and len(held) < longest:
-            if is_waiting(file):
+            if is_silent(file, 0):
                 yield None
-            # read1 gives what has come; it is not in IO, but every binary file that we open has it.
+            # read1 gives what has come; BinaryIO lacks it, but every file that we open so has it.
             piece = cast(bytes, file.read1(_PIECE))  # type: ignore[attr-defined]
             held += piece
             if piece:
@@ -125,12 +124,3 @@ def pieces(file: IO[bytes], longest: int) -> Iterator[bytes | None]:
         end = min(end or len(held), longest)
         yield held[:end]
         held = held[end:]
-
-
-def is_waiting(file: IO[bytes]) -> bool:
-    """Whether nothing has come of a pipe; of other files False, as they need not be waited for."""
-    try:
-        return not select.select([file.fileno()], [], [], 0)[0]
-    except (OSError, ValueError):
-        # Not a file of the system, or a system that can ask sockets alone.
-        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.source import Spoken
 from gptcli.cli.input.lines import STDIN, lines_of_file, lines_of_text
+from gptcli.cli.input.prompt import looks_at_stdin
 from gptcli.cli.input.rows import rows_of
 from gptcli.errors import InputError, UsageError
 from gptcli.types.rows import Row
@@ -43,7 +44,9 @@ def texts(environment: Environment, source: Spoken) -> Iterator[Row | None]:
     """
     if source.prompt not in (None, STDIN):
         raise UsageError("--jsonl", "reads files (-f) or stdin, so there can be no text as well")
-    if not source.file and source.prompt is None and environment.interactive:
+    if source.no_stdin and source.names_stdin:
+        raise UsageError("--no-stdin", "- reads the texts from there")
+    if not (source.file or source.prompt or looks_at_stdin(environment, source)):
         raise UsageError("--jsonl", "needs a file (-f) or a pipe to read from")
     for file in source.file or (Path(STDIN),):
         yield from rows_of(lines_of_file(environment, file, _LONGEST), "jsonl")

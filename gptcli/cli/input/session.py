@@ -6,11 +6,29 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from gptcli.backends import ECHO
+from gptcli.chat import sessions
 from gptcli.chat.kept_settings import adapters_of
 from gptcli.chat.sessions import Session
-from gptcli.errors import GptcliError
+from gptcli.cli.flags.chat import Chat
+from gptcli.errors import GptcliError, UsageError
 from gptcli.types.compute import Compute
 from gptcli.ui.terminal.messages import Messages
+
+
+def session_of(chatting: Chat) -> str | None:
+    """The name of the conversation that goes on, or begins to be kept; None for one that is not.
+
+    Raises UsageError where none was ever kept.
+    """
+    if not chatting.latest:
+        return chatting.session
+    if chatting.session is not None:
+        raise UsageError("--continue", "cannot be combined with --session")
+    found = sessions.latest()
+    if found is None:
+        hint = "gptcli chat --session NAME keeps one"
+        raise UsageError("--continue", "there is no kept conversation yet", hint)
+    return found
 
 
 def lasting(model: str) -> str:

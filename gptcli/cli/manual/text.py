@@ -22,9 +22,11 @@ ENVIRONMENT = (
 FILES = (
     (
         "~/.config/gptcli/config.toml",
-        "Settings for all commands, with the names of the long flags. XDG_CONFIG_HOME moves it;"
+        "Settings for all commands, with the names of the long flags, and below them tables:"
+        " templates (see gptcli-templates(1)) and endpoints. XDG_CONFIG_HOME moves it;"
         " on macOS it is in ~/Library/Application Support/gptcli.",
-        'model = "gpt2"\ntemperature = 0.7\nmax-new-tokens = 100',
+        'model = "gpt2"\ntemperature = 0.7\nmax-new-tokens = 100\n\n[template.short]\n'
+        'prompt = "In one sentence: {input}"',
     ),
     (
         "~/.local/share/gptcli/",
@@ -35,7 +37,7 @@ FILES = (
     ),
 )
 PRECEDENCE = (
-    "A flag outweighs the environment, which outweighs what a session of chat keeps, which"
-    " outweighs the user's file (see FILES), which outweighs the default. These variables do what"
-    " the flag does:"
+    "A flag outweighs a template that is named beside it, which outweighs the environment, which"
+    " outweighs what a session of chat keeps, which outweighs the user's file (see FILES), which"
+    " outweighs the default. These variables do what the flag does:"
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gptcli import config
 from gptcli.backends import ECHO
-from gptcli.chat.talk import Talk, Timed
+from gptcli.chat.talk import Talk, Timed, Turn
+from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags.output import TextOutput
 from gptcli.cli.flags.thinking import Thinking
+from gptcli.cli.repl.switching import Switching
 from gptcli.types.chat import ChatRequest
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
@@ -63,6 +67,24 @@ def answer_once(
         messages.hint(f"answer: cut off after {tokens}; -n allows more")
 
 
+def log_turn(log: AnswerLog, talk: Talk, turn: Turn) -> None:
+    """Have a turn in the log: the message, not those before it, which have lines of their own."""
+    log.add(
+        turn.request,
+        model=talk.model,
+        prompt=turn.message,
+        answer=turn.answer,
+        system=talk.system,
+        conversation=talk.id,
+        turn=turn.number,
+        session=talk.keeping.name,
+        reasoning_content=turn.thinking or None,
+        finish_reason=turn.finish_reason,
+        seed=turn.seed,
+        usage=turn.usage,
+    )
+
+
 def show_document(
     environment: Environment, talk: Talk, message: str, *, json: bool, messages: Messages
 ) -> None:
@@ -81,10 +103,12 @@ def converse(
     backend: Timed,
     messages: Messages,
     thoughts: ThinkingView,
+    around: Callable[[str], str],
+    switching: Switching,
     *,
     stats: bool,
 ) -> None:
-    """The conversation on a terminal."""
+    """The conversation on a terminal; around: what is said where a line is typed."""
     from gptcli.cli.repl.commands import COMMANDS, arguments_of
     from gptcli.cli.repl.loop import Repl
     from gptcli.ui.terminal.line_editor import LineEditor
@@ -106,4 +130,10 @@ def converse(
         usage = talk.last_usage
         return stats_lines.lines(usage) if stats and usage is not None else []
 
-    Repl(environment, talk, lines, messages, thoughts, stats=after).run()
+    repl = Repl(
+        *(environment, talk, lines, messages, thoughts),
+        around=around,
+        switching=switching,
+        stats=after,
+    )
+    repl.run()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from gptcli.chat import sessions
-from gptcli.chat.kept_settings import adapters_of
-from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.completers import complete_model
+from gptcli.cli.repl import attached, saving, thinking
 from gptcli.cli.repl import settings as repl_settings
-from gptcli.cli.repl import thinking
+from gptcli.cli.repl.attached import Attached
 from gptcli.cli.repl.lines import Lines
-from gptcli.errors import InputError, UsageError
+from gptcli.cli.repl.switching import Switching
+from gptcli.errors import UsageError
 from gptcli.types.chat import Message
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import chat_document as document_view
@@ -22,7 +22,6 @@ from gptcli.ui.views import next_tokens, stats
 from gptcli.ui.views import sessions as session_view
 from gptcli.ui.views.printing import pairs
 from gptcli.ui.views.thinking import ThinkingView
-from gptcli.units import counted
 
 #: name → what it does, for /help and for completion.
 COMMANDS: dict[str, str] = {
@@ -34,6 +33,8 @@ COMMANDS: dict[str, str] = {
     "edit": "change the last message in an editor, and send it again",
     "system": "show the system prompt; /system TEXT replaces it, /set system removes it",
     "set": "/set NAME VALUE changes a setting; /set alone lists them",
+    "file": "/file NAME: the text of a file goes before the next message",
+    "model": "/model NAME: another model goes on with the conversation",
     "think": "on, off or auto; low, medium or high; show or hide what is thought",
     "show": "the conversation; /show prompt: the exact document; /show settings",
     "save": "/save FILE.json, /save FILE.md or /save NAME (a session); replaces nothing else",
@@ -60,10 +61,13 @@ class Commands:
         lines: Lines,
         messages: Messages,
         thoughts: ThinkingView,
+        attached: Attached,
+        switching: Switching | None,
         *,
         say: Callable[[str], None],
     ) -> None:
         self._stdout, self._thoughts = environment.stdout, thoughts
+        self._attached, self._switching = attached, switching
         self._talk, self._lines, self._messages, self._say = talk, lines, messages, say
 
     def run(self, name: str, rest: str) -> None:
@@ -89,6 +93,7 @@ class Commands:
 
     def _clear(self, _rest: str) -> None:
         self._talk.replace_messages(m for m in self._talk.messages if m.role == "system")
+        self._attached.clear()
         self._messages.info("forgotten")
 
     def _undo(self, _rest: str) -> None:
@@ -168,68 +173,21 @@ class Commands:
             raise UsageError(f"/show {rest}", f"is none of {', '.join(SHOWS)}")
 
     def _save(self, rest: str) -> None:
-        if not rest:
-            raise UsageError("/save", "needs a file or the name of a session")
-        if rest == self._talk.keeping.name:
-            self._messages.info(f"session {rest} is kept after every turn")
-            return
-        if _is_file(rest):
-            path = Path(rest).expanduser()
-            self._check_free(rest, path.exists, lambda: sessions.read_file(path))
-            sessions.write_file(path, self._talk.as_session(path.stem))
-            self._messages.info(f"saved to {rest}")
-        else:
-            with sessions.held(rest):
-                self._check_free(rest, lambda: sessions.exists(rest), lambda: sessions.load(rest))
-                sessions.save(self._talk.as_session(rest))
-            self._messages.info(f"saved as session {rest}")
-        self._talk.saved()
-
-    def _check_free(
-        self, name: str, exists: Callable[[], bool], read: Callable[[], Session | None]
-    ) -> None:
-        """Raise UsageError where something is there that this conversation does not go on from."""
-        if not exists():
-            return
-        try:
-            found = read()
-        except InputError:
-            found = None
-        begin = None if found is None else found.messages
-        if begin is None or self._talk.messages[: len(begin)] != begin:
-            reason = "is there already and holds something else, so nothing was saved"
-            raise UsageError(f"/save {name}", reason, "take another name")
+        saving.save(self._talk, self._messages, rest)
 
     def _load(self, rest: str) -> None:
-        if not rest:
-            raise UsageError("/load", "needs a file or the name of a session")
-        talk, before = self._talk, self._talk.keeping.name
-        if talk.unsaved:
-            reason = "what was said here is kept nowhere"
-            raise UsageError(f"/load {rest}", reason, "/save NAME keeps it, /clear forgets it")
-        if _is_file(rest):
-            self._go_on(sessions.read_file(Path(rest).expanduser()))
-            talk.keeping.close()
-            where = "; from here on it is not kept" if before else ""
-        elif rest == before:
-            raise UsageError(f"/load {rest}", "is the session that goes on here")
-        else:
-            if not sessions.exists(rest):
-                raise UsageError(f"/load {rest}", "there is no such session")
-            talk.keeping.open(rest, self._go_on)
-            where = f"; session {rest} goes on here"
-        if before:
-            where += f", {before} stays as it was"
-        self._messages.info(f"loaded {counted(len(talk.messages), 'message')}{where}")
+        saving.load(self._talk, self._messages, rest)
 
-    def _go_on(self, session: Session) -> None:
-        """With the model and the adapters that are here, whatever others it was held with."""
-        keeping, adapters = self._talk.keeping, adapters_of(session)
-        self._talk.go_on(session)
-        if session.model not in ("", keeping.model, self._talk.model):
-            self._messages.hint(f"session {session.name}: was held with {session.model} until now")
-        elif adapters != keeping.adapters:
-            self._messages.hint(f"session {session.name}: was held with other adapters until now")
+    def _file(self, rest: str) -> None:
+        self._messages.info(self._attached.add(rest) if rest else self._attached.state())
+
+    def _model(self, rest: str) -> None:
+        if not rest:
+            self._messages.info(f"{self._talk.model}; /model NAME goes on with another one")
+        elif self._switching is None:
+            raise UsageError("/model", "there is but one here")
+        else:
+            self._messages.info(self._switching.change(self._talk, rest))
 
     def _stats(self, _rest: str) -> None:
         usage = self._talk.last_usage
@@ -247,11 +205,9 @@ def arguments_of(name: str) -> Sequence[str]:
     """What may follow a command, for completion."""
     if name in ("load", "save"):
         return sessions.names()
+    if name == "file":
+        return attached.offered()
+    if name == "model":
+        return complete_model("")
     settings = (*repl_settings.SETTINGS, "system")
     return {"set": settings, "show": SHOWS, "think": thinking.WORDS}.get(name, ())
-
-
-def _is_file(text: str) -> bool:
-    """Whether a word of /save or /load is a path; a session's name has nothing of one."""
-    ends = (".json", *sessions.MARKDOWN)
-    return "/" in text or "\\" in text or text.startswith("~") or text.lower().endswith(ends)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from gptcli import signals
 from gptcli.chat.talk import Talk
 from gptcli.cli.environment import Environment
+from gptcli.cli.repl.attached import Attached
 from gptcli.cli.repl.commands import Commands, LeaveError
 from gptcli.cli.repl.lines import Lines
+from gptcli.cli.repl.switching import Switching
 from gptcli.errors import GptcliError
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views.completion import OnTerminal, chunks
@@ -30,12 +32,19 @@ class Repl:
         messages: Messages,
         thoughts: ThinkingView,
         *,
+        around: Callable[[str], str] = str,
+        switching: Switching | None = None,
         stats: Callable[[], list[str]] | None = None,
     ) -> None:
-        """stats: the lines to show after each answer."""
+        """around: makes a message of what was typed; switching: opens other models; stats: the
+        lines to show after an answer.
+        """
         self._environment, self._talk, self._lines = environment, talk, lines
         self._messages, self._thoughts, self._stats = messages, thoughts, stats
-        self._commands = Commands(environment, talk, lines, messages, thoughts, say=self.say)
+        self._around, self._attached = around, Attached()
+        self._commands = Commands(
+            environment, talk, lines, messages, thoughts, self._attached, switching, say=self.say
+        )
 
     def run(self) -> None:
         """Until the person leaves. Errors are told, and the chat goes on."""
@@ -88,7 +97,9 @@ class Repl:
             name, _, rest = line[1:].partition(" ")
             self._commands.run(name, rest.strip())
         else:
-            self.say(line)
+            message = self._around(self._attached.before(line))
+            self.say(message)
+            self._attached.sent(self._talk, message)
 
     def _after(self) -> None:
         usage = self._talk.last_usage

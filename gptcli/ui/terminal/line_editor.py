@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gptcli import signals
 from gptcli.errors import UsageError
 from gptcli.ui.terminal.stream import obeyed
 from gptcli.ui.terminal.visible import neutral, plainly, unseen
@@ -61,25 +60,18 @@ class LineEditor:
 
     def edit(self, text: str) -> str:
         """The text as the person's editor leaves it. Raises UsageError where that fails."""
-        import shlex
-        import signal
-        import subprocess
         import tempfile
 
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-        if not editor:
-            raise UsageError("/edit", "there is no editor", "set EDITOR")
+        from gptcli.ui.terminal import editor
+
         with tempfile.TemporaryDirectory() as place:
             path = Path(place) / "message.txt"
             path.write_text(text, encoding="utf-8")
+            editor.edit(path, os.environ, "/edit")
             try:
-                # Ctrl-C is the editor's while it has the terminal.
-                with signals.held([signal.SIGINT]) as came:
-                    subprocess.run([*shlex.split(editor), str(path)], check=True)
-                    came.clear()
                 return path.read_text(encoding="utf-8").removesuffix("\n")
-            except (OSError, ValueError, subprocess.CalledProcessError) as error:
-                raise UsageError("/edit", f"the editor {editor!r} failed: {error}") from None
+            except (OSError, ValueError) as error:
+                raise UsageError("/edit", f"the editor left no text: {error}") from None
 
 
 def _history(path: Path | None) -> History:

@@ -142,7 +142,8 @@ def test_one_query_of_many_lines(ask, tmp_path):
         ask(*shown, "-f", str(path)),
         ask(*shown, "-", stdin=b"two\nlines\n"),
         ask(*shown, "-p", "two\nlines"),
-        ask(*shown, "two\nlines", stdin=b"not read"),
+        ask(*shown, "two\nlines", "--no-stdin", stdin=b"not read"),
+        ask(*shown, "lines", stdin=b"two\n"),
     ):
         assert document(done).endswith("\n\nInput: two\nlines\nOutput:")
 

@@ -39,6 +39,7 @@ OTHER = {
     "exact_activations": "yes",
     "speculate": "off",
     "prompt_cache": "auto",
+    "log": "./answers.jsonl",
     "samplers": "top_k;min_p",
 }
 

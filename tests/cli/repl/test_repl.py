@@ -141,6 +141,9 @@ def test_mistakes_are_told_and_the_chat_goes_on(chat):
         "/load nothing.json": "nothing.json: No such file or directory",
         "/load a b": "can be no name",
         "/save no/such/place.json": "No such file or directory",
+        "/file nothing.txt": "nothing.txt: No such file or directory",
+        "/file /": "/: is not a file",
+        "/model other": "/model: there is but one here",
     }
     for line, reason in bad.items():
         found = chat(line)
