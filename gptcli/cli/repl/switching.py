@@ -14,7 +14,9 @@ from gptcli.ui.terminal.messages import Messages
 
 
 class Switching:
-    """Opens other models as the first one was opened, but for its adapters, which are its own."""
+    """Opens other models as the first one was opened, but for its adapters and for what drafts,
+    which are its own.
+    """
 
     def __init__(self, compute: Compute, prompts: PromptCache, messages: Messages) -> None:
         self._compute, self._prompts, self._messages = compute, prompts, messages
@@ -27,7 +29,8 @@ class Switching:
         """
         compute = self._compute
         by_hand = compute.by_hand | {"model"}
-        named = replace(compute, model=name, adapter=(), adapter_apart=False, by_hand=by_hand)
+        alone = replace(compute, adapter=(), adapter_apart=False, draft=None, draft_dtype="auto")
+        named = replace(alone, model=name, by_hand=by_hand)
         wanted = settled(named)
         backend = Timed(lambda: open_for(wanted, self._messages, prompts=self._prompts))
         old = talk.switch(backend, wanted.model)
@@ -37,5 +40,7 @@ class Switching:
             # Whoever goes on with the session goes on with this one.
             talk.keep()
         old.close()
-        left = ", without the adapters" if compute.adapter else ""
-        return f"{wanted.model} goes on{left}"
+        left = ["the adapters"] if compute.adapter else []
+        left += ["--draft"] if compute.draft is not None else []
+        without = f", without {' and '.join(left)}" if left else ""
+        return f"{wanted.model} goes on{without}"
