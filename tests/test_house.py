@@ -58,7 +58,7 @@ FLOORS = {
         {"help"},
         {"flags"},
         {"input", "opening", "exports"},
-        {"repl", "batching"},
+        {"repl", "batching", "colouring"},
         {"commands"},
         {"app", "direct"},
         {"usage"},

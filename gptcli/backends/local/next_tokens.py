@@ -245,6 +245,6 @@ def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notic
 
 def _spread(logits: Array) -> Spread:
     from gptcli.engine.arrays import softmax
-    from gptcli.engine.asking.distribution import entropy_bits
+    from gptcli.engine.asking.raw_logprobs import entropy_bits
 
     return Spread(entropy_bits(logits), int((softmax(logits) > 0).sum()))
