@@ -24,6 +24,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "TokensRequest": ("tokens", "answer"),
     "DecodeRequest": ("tokens", "decoded"),
     "FewShotQueries": ("few_shot", "answer"),
+    "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 _WRITES = "since the server writes conversations down by itself, and does not tell how"

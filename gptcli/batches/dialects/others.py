@@ -10,6 +10,7 @@ from gptcli.errors import InputError
 from gptcli.formats.openai.drawing import Drawing, drawing, new_tokens, sampling
 from gptcli.formats.openai.fields import Fields
 from gptcli.types.choose import ChooseRequest
+from gptcli.types.embedding import EmbeddingRequest
 from gptcli.types.few_shot import FewShotQueries, FewShotRequest, Query
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.rows import Row, given_twice
@@ -32,6 +33,22 @@ class Scores:
         context = self.default.context if context is None else context
         question = replace(self.default, text=text, context=context, subject=row.subject)
         return Wanted(question, own.id_of(row))
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """`text`, or a plain line, which becomes a vector."""
+
+    default: EmbeddingRequest
+    columns = ("text",)
+
+    def wanted(self, row: Row) -> Wanted:
+        """See Dialect."""
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns)
+            text = own.text_of(fields, "text")
+            fields.done()
+        return Wanted(replace(self.default, text=text, subject=row.subject), own.id_of(row))
 
 
 @dataclass(frozen=True)

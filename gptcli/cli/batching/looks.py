@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gptcli.batches.dialects.others import Chosen, NextTokens, Queries, Scores
+from gptcli.batches.dialects.others import Chosen, Embeddings, NextTokens, Queries, Scores
 from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import said_by
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.compute import Compute
+from gptcli.types.embedding import EmbeddingRequest
 from gptcli.types.few_shot import Answer, FewShotQueries, FewShotRequest
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
 from gptcli.ui.views import choose as choose_view
+from gptcli.ui.views import embedding as embedding_view
 from gptcli.ui.views import few_shot as few_shot_view
 from gptcli.ui.views import next_tokens as next_tokens_view
 from gptcli.ui.views import score as score_view
@@ -56,6 +58,19 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
         dialect=lambda _: Chosen(request),
         body=lambda _, parts: choose_view.as_json(parts[0]),
         more=said_by(request, "prompt"),
+        draws=False,
+    )
+
+
+def embeddings(request: EmbeddingRequest, compute: Compute) -> Job:
+    """Texts, each turned into a vector as the request says."""
+    return Job(
+        command="embed",
+        compute=compute,
+        sampling=SamplingWish(),
+        dialect=lambda _: Embeddings(request),
+        body=lambda _, parts: embedding_view.as_json(parts),
+        more=said_by(request, "text", "ids", "subject"),
         draws=False,
     )
 

@@ -2,8 +2,8 @@
 
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
-    *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
-    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
+    *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
+    *("tree", "explain", "neighbors", "attention", "lens", "bench", "serve"),
 )
 #: Other names of commands, each for a file above, that are not listed a second time.
 ALSO = {"next": "top_k"}

@@ -55,13 +55,22 @@ def _brief(node: Node, width: int) -> Iterator[Line]:
     yield "", ""
     yield from _paragraph(node.summary, width)
     yield "", ""
-    rows = [(" ".join(child.path[len(node.path) :]), child.summary) for child in node.children()]
-    crowded = len(rows) > _COMMANDS
+    children = list(node.children())
+    crowded = len(children) > _COMMANDS
+    # What has commands of its own has a screen of its own.
+    groups = [each.path[-1] for each in children if crowded and each.children()]
+    rows = [
+        (" ".join(each.path[len(node.path) :]), each.summary)
+        for each in children
+        if each.path[-1] not in groups
+    ]
     for option in node.options():
         said = node.said(option.name)
         if said is not None and said.brief and not crowded:
             rows.append((_term(node, option, all_names=False), said.brief))
     yield from _list(rows, width)
+    if groups:
+        yield from _paragraph(f"With commands of their own: {', '.join(groups)}.", width, "  ")
     if node.examples():
         yield from [] if crowded else [("", "")]
         yield "Examples:", "bold"
