@@ -106,7 +106,7 @@ class Colouring:
         kept = self._kept
         if self._html is None or kept is None or kept.usage is None:
             return
-        from gptcli.ui.pages import completion
+        from gptcli.ui.pages.completion import completion
 
         by = self._by or PROBABILITY
         page = completion(kept.usage, kept.asked, kept.samples, kept.reasons, by).encode()

@@ -31,7 +31,7 @@ _WRITES = "since the server writes conversations down by itself, and does not te
 #: Why not, and what there is instead, where that is not that a server cannot look inside.
 _WHY: dict[str, tuple[str, str | None]] = {
     "ChatDocumentRequest": (_WRITES, None),
-    "ChatNextTokensRequest": (_WRITES, "gptcli top-k asks it after a text"),
+    "ChatNextTokensRequest": (_WRITES, "gptcli next asks it after a text"),
 }
 
 

@@ -13,6 +13,7 @@ from gptcli.engine.asking import sampling as sampler
 from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
+from gptcli.types.constraints import STAGE
 from gptcli.types.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def staged(
     def found(*chances: float) -> list[tuple[str, Array]]:
         stages = list(sampler.stages(masked(rows, [mask]), sampling, [history], chances))
         if mask is not None:
-            stages[:1] = [("logits", rows), ("constraint", stages[0][1])]
+            stages[:1] = [("logits", rows), (STAGE, stages[0][1])]
         return stages
 
     if not sampling.xtc:
