@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
+from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.ask import Asking
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.chat import Chat
 from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.output import CountedOutput
@@ -15,6 +17,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import InputError, UncertainError
 from gptcli.types.ask import AskRequest
+from gptcli.types.compute import Compute
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import ask as view
 
@@ -30,6 +33,10 @@ EXAMPLES = (
         'gptcli ask --type int --confidence "How many legs has a cat?"',
     ),
     ("A day.", 'gptcli ask --type date "On which day did Apollo 11 land on the Moon?"'),
+    (
+        "Many questions, a JSON object for each; after whatever stopped it, the same once more.",
+        "gptcli ask --type choice:spam,ham --batch mails.jsonl -o labels.jsonl --resume",
+    ),
     (
         "A base model continues the text.",
         'gptcli ask -m gpt2 --type choice:good,bad "Review: I loved it. Sentiment:"',
@@ -60,6 +67,7 @@ def ask(
         ),
     ],
     compute: Here,
+    batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
         CountedOutput,
         but(json="One JSON object: value, text, probability, and the shares of all choices."),
@@ -73,13 +81,32 @@ def ask(
     a value can go on or end with; its probability is the product of theirs, each among those. A
     model with a chat template is asked in it, any other continues the question.
     """
+    system = None if chatting.system is None else checked(chatting.system, "--system")
+    messages = output.messages(environment)
+    if batch.wanted_or_answer:
+        from gptcli.cli.batching import looks, running
+
+        batch.refuse(source, confidence=asking.confidence, fail_below=asking.fail_below)
+        job = looks.values(AskRequest("", asking.type, system), compute)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
+        return
     question = read_prompt(
         environment, source, what="question", example='gptcli ask --type bool "Is it?"'
     )
     if not question.strip():
         raise InputError("question", "is empty")
-    system = None if chatting.system is None else checked(chatting.system, "--system")
     request = AskRequest(question, asking.type, system)
+    with answer_in(environment, batch.output):
+        _answer(environment, request, asking, compute, output)
+
+
+def _answer(
+    environment: Environment,
+    request: AskRequest,
+    asking: Asking,
+    compute: Compute,
+    output: CountedOutput,
+) -> None:
     messages = output.messages(environment)
     clock = Clock()
     found = clock.opened(open_for(compute, messages)).answer(request)
