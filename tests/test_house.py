@@ -58,7 +58,7 @@ FLOORS = {
         {"help"},
         {"flags"},
         {"input", "opening", "exports", "answer_log"},
-        {"repl", "batching"},
+        {"repl", "batching", "colouring"},
         {"commands"},
         {"app", "direct"},
         {"usage"},

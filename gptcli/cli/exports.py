@@ -129,6 +129,12 @@ def _replace(path: Path, data: bytes) -> None:
         raise ResourceError(str(path), error.strerror or str(error)) from None
 
 
+def check_file(path: Path) -> None:
+    """Raise ResourceError where no such file can be made, before anything is computed."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise ResourceError(str(path), "is no file in a directory that is there")
+
+
 @contextmanager
 def answer_in(environment: Environment, path: Path | None) -> Iterator[None]:
     """Have stdout of the block in a file once the block has ended well; None and - are stdout.
@@ -138,8 +144,7 @@ def answer_in(environment: Environment, path: Path | None) -> Iterator[None]:
     if path is None or str(path) == "-":
         yield
         return
-    if not path.parent.is_dir() or path.is_dir():
-        raise ResourceError(str(path), "is no file in a directory that is there")
+    check_file(path)
     data = io.BytesIO()
     before = environment.stdout
     # As a pipe's, exact.

@@ -40,7 +40,7 @@ async def embeddings(request: HttpRequest) -> Response:
         for each in texts
     ]
     found = await unless_left(request, _all(service.desk.ask_all(questions)))
-    tokens = sum(each.tokens for each in found)
+    tokens = sum(each.tokens or 0 for each in found)
     tally_of(request.scope).prompt_tokens = tokens
     return JSONResponse(
         {

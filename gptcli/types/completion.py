@@ -13,13 +13,28 @@ from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
 
+#: What `bytes` means where a field has that name.
+_Bytes = bytes
+
+
+@dataclass(frozen=True)
+class Among:
+    """Where a token stood in the model's raw distribution.
+
+    rank: 1 is the most probable token; ties share the better rank. entropy: of all of it, in bits.
+    """
+
+    rank: int
+    entropy: float
+
 
 @dataclass(frozen=True)
 class TokenInfo:
     """A token with its log-probability (natural log) under the model's raw distribution.
 
     `token` is its text, U+FFFD where its bytes are no whole character; `bytes` are exact. `id` is
-    None where a server does not tell it.
+    None where a server does not tell it. Where `Request.among` asks for it: among, and said, what
+    became part of the text with a token that was drawn; None for its bytes.
     """
 
     token: str
@@ -27,6 +42,8 @@ class TokenInfo:
     logprob: float
     bytes: bytes
     top_logprobs: tuple[TokenInfo, ...] = ()
+    among: Among | None = None
+    said: _Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,7 @@ class PromptToken:
     logprob: float | None
     bytes: bytes
     top_logprobs: tuple[TokenInfo, ...] = ()
+    among: Among | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +162,7 @@ class Request(Question[Iterator[Event]]):
     samples: how many completions of the same prompt; sample i uses seed + i.
     logprobs: None for none, else how many alternatives to give beside each drawn token.
     prompt_logprobs: the same of each token of the prompt, in pieces before the first chunk.
+    among: with these, also where each token stood among all.
     ids: the prompt in tokens, instead of a text.
     suffix: what comes after the text that is written, which then stands between it and the prompt.
     special: the prompt may contain control tokens (`<|im_end|>`), which are then obeyed.
@@ -170,3 +189,4 @@ class Request(Question[Iterator[Event]]):
     ids: tuple[int, ...] | None = None
     suffix: str | None = None
     constraint: Constraint | None = None
+    among: bool = False

@@ -16,6 +16,10 @@ Kind = Literal["json-object", "json-schema", "regex", "grammar", "one-of"]
 MOST_MISSING = 500
 
 
+#: What the stage before the sampler's is called, in which it takes tokens away.
+STAGE = "constraint"
+
+
 @dataclass(frozen=True)
 class Constraint:
     """What a text has to be, whole.
@@ -33,6 +37,10 @@ class Constraint:
     def flag(self) -> str:
         """By what errors know it."""
         return f"--{self.kind}"
+
+    def forbidden(self, token: str) -> str:
+        """What it says to a token that it forbids where a text stands."""
+        return f"forbids {token!r} here, so that it cannot be taken"
 
 
 @dataclass(frozen=True)

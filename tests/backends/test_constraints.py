@@ -256,6 +256,21 @@ def test_a_walk_keeps_to_the_form(backend, seed):
     assert walk.taken.decode() in CHOICE.choices
 
 
+def test_a_walk_names_a_token_that_the_form_forbids_and_goes_on(backend):
+    """Catches a misleading error, a walk that is lost by it, and a text that breaks the form."""
+    first = NextTokensRequest("the cat", sampling=RAW, constraint=CHOICE, rows=200)
+    walk = backend.answer(WalkRequest(first, seed=1))
+    candidates = walk.look().candidates
+    wrong = next(each for each in candidates if each.cut_by == "constraint" and not each.ends)
+    end = next(each for each in candidates if each.cut_by == "constraint" and each.ends)
+    for each in (wrong, end):
+        with pytest.raises(InputError, match="--one-of: forbids ") as failed:
+            walk.take(each.token.id)
+        assert repr(each.token.text) in str(failed.value)
+    walk.take(walk.draw().token.id)
+    assert any(choice.startswith(walk.taken.decode()) for choice in CHOICE.choices)
+
+
 def test_no_form_and_an_unknown_one(backend):
     """Catches a bad form that is only found out when something is drawn."""
     with pytest.raises(UsageError, match="--regex"):

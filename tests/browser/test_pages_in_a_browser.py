@@ -29,6 +29,7 @@ DRAWN = {
     "explain": ("table.strip td[data-tip]", 32),
     "explain-zh": ("table.strip td[data-tip]", 32),
     "shapes": ("table.plain tr", 12),
+    "complete": (".text [data-tip]", 20),
 }
 
 

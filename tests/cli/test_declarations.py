@@ -104,7 +104,7 @@ def test_signatures_are_short() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 lines += node.body[0].lineno - node.lineno
-    assert lines < 500
+    assert lines < 530
 
 
 def test_every_option_has_a_help_that_ends() -> None:

@@ -58,6 +58,7 @@ TEXTS = [
     ("chat", "-q", "-n", "5", "--seed", "4", "the cat"),
     ("choose", "the cat", "--choice", " sat", "--choice", " ran away"),
     ("score", "the cat sat on the mat"),
+    ("embed", "the cat sat", "--pool", "last"),
     ("top-k", "--stages", "the cat"),
     ("tree", "--depth", "2", "--width", "2", "the cat"),
     ("lens", "the cat sat"),

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from gptcli.engine import arrays
 from gptcli.engine.asking import drawing, filters, sampling
-from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
+from gptcli.engine.asking.distribution import at_temperature, cuts, staged
 from gptcli.engine.asking.draws import only
 from gptcli.engine.asking.history import History
-from gptcli.engine.asking.raw_logprobs import logprobs_of
+from gptcli.engine.asking.raw_logprobs import entropy_bits, logprobs_of
 from gptcli.engine.asking.scoring import score_rows
 from gptcli.errors import NonFiniteError
 from gptcli.types.sampling import Sampling

@@ -110,6 +110,7 @@ class Completion:
             fitting=None if healing is None else healing.fits,
             grammar=self.form.grammar,
             prompt_logprobs=self.request.prompt_logprobs,
+            among=self.request.among,
             drafts=self.model.drafts,
             forced=self._forced,
             ban=banned(
@@ -118,8 +119,7 @@ class Completion:
         )
         prompt = self.prompt if healing is None else healing.ids
         drawing = self._begin(prompt, draws, self.request.samples)
-        start = time.perf_counter()
-        first = last = start
+        start = first = last = time.perf_counter()
         for some in drawing.reads():
             yield PromptPiece(tuple(map(self._read, some))) if some else PAUSE
         for step in drawing:
@@ -183,7 +183,7 @@ class Completion:
         infos: tuple[TokenInfo, ...] = ()
         if drawn.logprob is not None and self.request.logprobs is not None:
             top = tuple(self._info(each.id, each.logprob) for each in drawn.top)
-            infos = (self._info(drawn.id, drawn.logprob, top),)
+            infos = (replace(self._info(drawn.id, drawn.logprob, top), among=drawn.among),)
         if drawn.ends:
             ending = infos[0] if infos else None
             return replace(self._last(sample, drawn.sample, "stop"), ending=ending)
@@ -194,6 +194,8 @@ class Completion:
         elif drawn.whole:
             text += sample.finish("stop")
             thought += sample.thought
+        if drawn.among is not None:
+            infos = tuple(replace(info, said=sample.said) for info in infos)
         name = self.tokenizer.added_name(drawn.id)
         # What is not shown, or not as its name, leaves no mark.
         seen = name is not None and data == name.encode() and sample.said.endswith(data)
@@ -214,8 +216,7 @@ class Completion:
         if probability >= self.request.fail_below:
             return False
         token = self._info(drawn.id, drawn.logprob)
-        found = Uncertain(drawn.sample, sample.tokens + 1, token, probability)
-        self.uncertain.append(found)
+        self.uncertain.append(Uncertain(drawn.sample, sample.tokens + 1, token, probability))
         return True
 
     def _visible_bytes(self, token: int) -> bytes:
@@ -223,9 +224,9 @@ class Completion:
         return self.tokenizer.bytes_of(token) if special else self.tokenizer.said_by(token)
 
     def _read(self, read: Read) -> PromptToken:
-        data = self.tokenizer.bytes_of(read.id)
         top = tuple(self._info(each.id, each.logprob) for each in read.top)
-        return PromptToken(data.decode(errors="replace"), read.id, read.logprob, data, top)
+        found = self._info(read.id, 0.0, top)
+        return PromptToken(found.token, read.id, read.logprob, found.bytes, top, read.among)
 
     def _info(self, token: int, logprob: float, top: tuple[TokenInfo, ...] = ()) -> TokenInfo:
         data = self.tokenizer.bytes_of(token)

@@ -34,18 +34,18 @@ def answer(model: OpenModel, request: EmbeddingRequest) -> Embedding:
     if not np.isfinite(length):
         raise NonFiniteError(model.name, "its last hidden state has numbers that are not finite")
     # A vector of zeros stays one.
-    scaled = (vector / (length or 1.0)).astype(np.float32)
-    return Embedding(tuple(scaled.tolist()), len(ids), model.source)
+    vector = (vector / (length or 1.0) if request.scaled else vector).astype(np.float32)
+    return Embedding(tuple(vector.tolist()), len(ids), model.source)
 
 
 def _ids(model: OpenModel, request: EmbeddingRequest) -> list[int]:
     if request.ids is None:
-        return model.encode(request.text)
+        return model.encode(request.text, special=request.special, subject=request.subject)
     if not request.ids:
-        raise InputError("text", "has no tokens")
+        raise InputError(request.subject, "has no tokens")
     vocabulary = model.runner.spec.vocab
     beyond = next((each for each in request.ids if not 0 <= each < vocabulary), None)
     if beyond is not None:
-        raise InputError("text", f"there is no token {beyond}, but {vocabulary} others")
-    model.check_length(len(request.ids), "text")
+        raise InputError(request.subject, f"there is no token {beyond}, but {vocabulary} others")
+    model.check_length(len(request.ids), request.subject)
     return list(request.ids)

@@ -9,7 +9,7 @@ from gptcli.backends.local import prompt_notices
 from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import UsageError
+from gptcli.errors import InputError, UsageError
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.events import Notice
 from gptcli.types.next_tokens import (
@@ -153,10 +153,15 @@ class LocalWalk:
         return self._candidates([token])[0]
 
     def take(self, token: int | None) -> None:
-        """Append a token. Raises ValueError where there is no room, or no id."""
+        """Append a token. Raises ValueError where there is no room, or no id, and InputError for
+        one that the constraint forbids here.
+        """
         if self.room <= 0 or token is None:
             raise ValueError("the context is full" if token is not None else "no token")
         self._here()
+        mask, constraint = self._mask, self._request.constraint
+        if mask is not None and constraint is not None and not mask[token]:
+            raise InputError(constraint.flag, constraint.forbidden(self._model.token(token).text))
         if self._guard is not None and token not in self._end_ids:
             self._guard.take(token)
         self._history.generated.append(token)
@@ -245,6 +250,6 @@ def _notices(tokenizer: Tokenizer, request: NextTokensRequest) -> Iterator[Notic
 
 def _spread(logits: Array) -> Spread:
     from gptcli.engine.arrays import softmax
-    from gptcli.engine.asking.distribution import entropy_bits
+    from gptcli.engine.asking.raw_logprobs import entropy_bits
 
     return Spread(entropy_bits(logits), int((softmax(logits) > 0).sum()))

@@ -50,6 +50,7 @@ class Sample:
 
     def feed(self, token: int, data: bytes) -> str:
         """The text that a token of these bytes makes certain."""
+        self.said = b""
         if self._reading is not None:
             data, self.thought = self._reading.feed(token, data)
             self.thoughts += self.thought

@@ -24,13 +24,14 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "TokensRequest": ("tokens", "answer"),
     "DecodeRequest": ("tokens", "decoded"),
     "FewShotQueries": ("few_shot", "answer"),
+    "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 _WRITES = "since the server writes conversations down by itself, and does not tell how"
 #: Why not, and what there is instead, where that is not that a server cannot look inside.
 _WHY: dict[str, tuple[str, str | None]] = {
     "ChatDocumentRequest": (_WRITES, None),
-    "ChatNextTokensRequest": (_WRITES, "gptcli top-k asks it after a text"),
+    "ChatNextTokensRequest": (_WRITES, "gptcli next asks it after a text"),
 }
 
 

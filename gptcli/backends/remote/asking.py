@@ -111,6 +111,11 @@ def refuse_local_ways(model: RemoteModel, request: Request) -> None:
         raise model.refuse("--heal", "draws tokens by itself")
     if request.fail_below is not None:
         raise model.refuse("--fail-below", "draws tokens by itself")
+    if request.among:
+        reason = "tells no ranks and no entropies"
+        raise model.refuse("--color-by", reason, "--color-by probability needs neither")
+    if request.prompt_logprobs is not None:
+        raise model.refuse("--echo with --color-by", "does not say how expected the prompt was")
 
 
 def check_rivals(model: RemoteModel, flag: str, wanted: int, most: int) -> None:

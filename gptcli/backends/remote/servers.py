@@ -31,7 +31,7 @@ class Server:
     whether to think, and for how many tokens, nothing where it has none. lists: whether its list of
     models is whole, so that a name that is not there need not be asked for. formats: which of its
     two kinds of questions take `response_format`; forms: whether it takes every constraint as
-    gptcli does.
+    gptcli does. pooling: its field for how the vectors of a text become one.
     """
 
     title: str
@@ -58,6 +58,7 @@ class Server:
     lists: bool = False
     formats: tuple[Literal["chat", "completion"], ...] = ("chat",)
     forms: bool = False
+    pooling: str = ""
 
 
 def _with(**more: str) -> Mapping[str, str]:
@@ -150,6 +151,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             lists=True,
             formats=("chat", "completion"),
             forms=True,
+            pooling="pooling",
         ),
         # Whatever else speaks the language: nothing but what is in it.
         "other": Server("the server"),

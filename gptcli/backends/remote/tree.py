@@ -45,7 +45,7 @@ def answer(model: RemoteModel, request: TreeRequest) -> Tree:
     if not (server.ids and server.cutting):
         # As text, a path might be cut into other tokens than those it is made of.
         why = "as it does not take and tell token ids"
-        refuse(model.answered_by, request, why, "gptcli top-k looks one token ahead")
+        refuse(model.answered_by, request, why, "gptcli next looks one token ahead")
     check_rivals(model, "--width", request.width, server.logprobs)
     if not request.min_p and request.nodes > MAX_NODES:
         reason = f"would make {request.nodes:,} nodes, and {MAX_NODES:,} are allowed"

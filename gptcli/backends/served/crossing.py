@@ -19,6 +19,7 @@ _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),
     *("DecodeRequest", "ChatDocumentRequest", "ChatNextTokensRequest", "FewShotDocumentRequest"),
     *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest", "AskRequest"),
+    "EmbeddingRequest",
 )
 #: Queries, and characters of them, that are read before the first is answered. Where there are
 #: more, or some have yet to be waited for, they are answered here, as they come.

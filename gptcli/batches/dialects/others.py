@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from gptcli.batches import own
 from gptcli.batches.asked import Wanted
 from gptcli.errors import InputError
+from gptcli.formats.openai.constraint import FORMS, constraint
 from gptcli.formats.openai.drawing import Drawing, drawing, new_tokens, sampling
 from gptcli.formats.openai.fields import Fields
+from gptcli.types.ask import AskRequest
 from gptcli.types.choose import ChooseRequest
+from gptcli.types.embedding import EmbeddingRequest
 from gptcli.types.few_shot import FewShotQueries, FewShotRequest, Query
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.rows import Row, given_twice
@@ -32,6 +35,22 @@ class Scores:
         context = self.default.context if context is None else context
         question = replace(self.default, text=text, context=context, subject=row.subject)
         return Wanted(question, own.id_of(row))
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """`text`, or a plain line, which becomes a vector."""
+
+    default: EmbeddingRequest
+    columns = ("text",)
+
+    def wanted(self, row: Row) -> Wanted:
+        """See Dialect."""
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns)
+            text = own.text_of(fields, "text")
+            fields.done()
+        return Wanted(replace(self.default, text=text, subject=row.subject), own.id_of(row))
 
 
 @dataclass(frozen=True)
@@ -88,8 +107,28 @@ def _choices(fields: Fields) -> tuple[str, ...] | None:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """`question`, or a plain line, and perhaps a `system` prompt: answered with a value."""
+
+    default: AskRequest
+    columns = ("question",)
+
+    def wanted(self, row: Row) -> Wanted:
+        """See Dialect."""
+        with own.told_of(row):
+            fields = own.fields_of(row, *self.columns, "system")
+            question, system = own.text_of(fields, "question"), fields.text("system")
+            fields.done()
+        if not question.strip():
+            raise InputError(row.subject, "the question is empty")
+        system = self.default.system if system is None else system
+        asked = replace(self.default, question=question, system=system)
+        return Wanted(asked, own.id_of(row))
+
+
+@dataclass(frozen=True)
 class Queries:
-    """The input under `field`, or a plain line; what is drawn for it can be set.
+    """The input under `field`, or a plain line; what is drawn for it can be set, and its form.
 
     output: under which name rows may have what is due, as those of examples do; it is not read.
     """
@@ -113,11 +152,12 @@ class Queries:
                 fields.take(name)
             says = own.has_settings(fields)
             if default.labels:
-                for name in own.SETTINGS:
+                for name in (*own.SETTINGS, *FORMS):
                     fields.only(name, (), "draws nothing where labels are compared")
             wish = own.biased(fields, default.sampling)
             found = drawing(fields, Drawing(wish, None, 1, default.stop), own.BOUNDS)
             most = new_tokens(fields, "max_tokens", default=default.max_new_tokens)
+            form = constraint(fields, default.constraint)
             if found.samples != 1:
                 raise fields.invalid("n", "can only be 1 in the manner of examples")
             fields.done()
@@ -127,6 +167,7 @@ class Queries:
             max_new_tokens=default.max_new_tokens if most is None else most,
             stop=found.stop,
             seed=found.seed or 0,
+            constraint=form,
         )
         question = FewShotQueries(request, (query,))
         return Wanted(question, own.id_of(row), seeded=found.seed is not None, own=says)

@@ -1,4 +1,4 @@
-"""Rows of score, top-k, choose and few-shot: texts that are looked at, or answered in a manner."""
+"""Rows of score, top-k, choose, ask, embed and few-shot: looked at, or answered in a manner."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gptcli.batches.dialects.others import Chosen, NextTokens, Queries, Scores
+from gptcli.batches.dialects.others import (
+    Chosen,
+    Embeddings,
+    NextTokens,
+    Queries,
+    Questions,
+    Scores,
+)
 from gptcli.cli.batching.job import Job
 from gptcli.cli.batching.settings import said_by
+from gptcli.types.ask import AskRequest
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.compute import Compute
+from gptcli.types.embedding import EmbeddingRequest
 from gptcli.types.few_shot import Answer, FewShotQueries, FewShotRequest
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.score import ScoreRequest
+from gptcli.ui.views import ask as ask_view
 from gptcli.ui.views import choose as choose_view
+from gptcli.ui.views import embedding as embedding_view
 from gptcli.ui.views import few_shot as few_shot_view
 from gptcli.ui.views import next_tokens as next_tokens_view
 from gptcli.ui.views import score as score_view
@@ -56,6 +67,32 @@ def choices(request: ChooseRequest, compute: Compute) -> Job:
         dialect=lambda _: Chosen(request),
         body=lambda _, parts: choose_view.as_json(parts[0]),
         more=said_by(request, "prompt"),
+        draws=False,
+    )
+
+
+def values(request: AskRequest, compute: Compute) -> Job:
+    """Questions, each answered with a value of the request's type."""
+    return Job(
+        command="ask",
+        compute=compute,
+        sampling=SamplingWish(),
+        dialect=lambda _: Questions(request),
+        body=lambda _, parts: ask_view.as_json(parts[0]),
+        more=said_by(request, "question"),
+        draws=False,
+    )
+
+
+def embeddings(request: EmbeddingRequest, compute: Compute) -> Job:
+    """Texts, each turned into a vector as the request says."""
+    return Job(
+        command="embed",
+        compute=compute,
+        sampling=SamplingWish(),
+        dialect=lambda _: Embeddings(request),
+        body=lambda _, parts: embedding_view.as_json(parts),
+        more=said_by(request, "text", "ids", "subject"),
         draws=False,
     )
 

@@ -2,16 +2,18 @@
 
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
-    *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "tokens", "tree"),
-    *("explain", "neighbors", "attention", "lens", "bench", "serve"),
+    *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
+    *("tree", "explain", "neighbors", "attention", "lens", "bench", "serve"),
 )
-#: Other names of commands, each for a file above, that are not listed a second time.
-ALSO = {"next": "top_k"}
+#: What a command is called that is not called as its file is.
+CALLED = {"top_k": "next"}
+#: Their files' names, which stay names of theirs, and are not listed a second time.
+ALSO = {file.replace("_", "-"): file for file in CALLED}
 #: Every name of a command, and its file, in the order in which they are listed.
 NAMES = {
     name: file
     for file in COMMANDS
-    for name in (*(also for also, of in ALSO.items() if of == file), file.replace("_", "-"))
+    for name in dict.fromkeys((CALLED.get(file) or file.replace("_", "-"), file.replace("_", "-")))
 }
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
 GROUPS = ("sessions", "templates", "config", "models")

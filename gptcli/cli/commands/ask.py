@@ -6,7 +6,9 @@ from typing import Annotated
 
 from gptcli.cli.answer_log import AnswerLog
 from gptcli.cli.environment import Environment
+from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.ask import Asking
+from gptcli.cli.flags.batch import OUTPUT, Batch
 from gptcli.cli.flags.chat import Chat
 from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.log import Logging
@@ -16,8 +18,8 @@ from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import InputError, UncertainError
-from gptcli.types.ask import AskRequest, Value
-from gptcli.ui.terminal.messages import Messages
+from gptcli.types.ask import AskRequest
+from gptcli.types.compute import Compute
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import ask as view
 
@@ -33,6 +35,10 @@ EXAMPLES = (
         'gptcli ask --type int --confidence "How many legs has a cat?"',
     ),
     ("A day.", 'gptcli ask --type date "On which day did Apollo 11 land on the Moon?"'),
+    (
+        "Many questions, a JSON object for each; after whatever stopped it, the same once more.",
+        "gptcli ask --type choice:spam,ham --batch mails.jsonl -o labels.jsonl --resume",
+    ),
     (
         "A base model continues the text.",
         'gptcli ask -m gpt2 --type choice:good,bad "Review: I loved it. Sentiment:"',
@@ -64,6 +70,7 @@ def ask(
     ],
     compute: Here,
     logging: Logging,
+    batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
         CountedOutput,
         but(json="One JSON object: value, text, probability, and the shares of all choices."),
@@ -77,36 +84,45 @@ def ask(
     a value can go on or end with; its probability is the product of theirs, each among those. A
     model with a chat template is asked in it, any other continues the question.
     """
+    system = None if chatting.system is None else checked(chatting.system, "--system")
     messages = output.messages(environment)
+    if batch.wanted_or_answer:
+        from gptcli.cli.batching import looks, running
+
+        here_only = {"confidence": asking.confidence, "fail_below": asking.fail_below}
+        batch.refuse(source, log=logging.asked, **here_only)
+        job = looks.values(AskRequest("", asking.type, system), compute)
+        running.run_batch(environment, batch, job, messages, stats=output.stats)
+        return
     question = read_prompt(
         environment, source, messages, what="question", example='gptcli ask --type bool "Is it?"'
     )
     if not question.strip():
         raise InputError("question", "is empty")
-    system = None if chatting.system is None else checked(chatting.system, "--system")
     request = AskRequest(question, asking.type, system)
+    log = AnswerLog(logging, "ask", messages)
+    with log.told(), answer_in(environment, batch.output):
+        _answer(environment, request, asking, compute, output, log)
+
+
+def _answer(
+    environment: Environment,
+    request: AskRequest,
+    asking: Asking,
+    compute: Compute,
+    output: CountedOutput,
+    log: AnswerLog,
+) -> None:
+    messages = output.messages(environment)
     clock = Clock()
     found = clock.opened(open_for(compute, messages)).answer(request)
-    log = AnswerLog(logging, "ask", messages)
     log.add(
-        *(request,),
+        request,
         model=compute.model,
-        prompt=question,
+        prompt=request.question,
         answer=found.printed,
         probability=found.probability,
     )
-    with log.told():
-        _tell(environment, found, asking, output, messages, clock)
-
-
-def _tell(
-    environment: Environment,
-    found: Value,
-    asking: Asking,
-    output: CountedOutput,
-    messages: Messages,
-    clock: Clock,
-) -> None:
     if output.stats:
         messages.report(clock.stats(found.source, found.prompt_tokens))
     if asking.fail_below is not None and found.probability < asking.fail_below:

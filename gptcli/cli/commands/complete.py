@@ -8,9 +8,11 @@ from typing import Annotated
 
 from gptcli.backends import settled
 from gptcli.cli.answer_log import AnswerLog, Heard
+from gptcli.cli.colouring import Colouring
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import answer_in
 from gptcli.cli.flags.batch import OUTPUT, Batch
+from gptcli.cli.flags.colours import Colours
 from gptcli.cli.flags.constraints import Constraints
 from gptcli.cli.flags.generation import DEFAULT_NEW_TOKENS, Generation
 from gptcli.cli.flags.groups import but
@@ -61,6 +63,11 @@ EXAMPLES = (
         "Only what the model is sure of: exit code 9 where it is not.",
         'gptcli complete --temp 0 --fail-below 0.3 "The capital of France is"',
     ),
+    (
+        "What it was sure of, and what not.",
+        'gptcli complete --color-by probability --echo "The capital of France is"',
+    ),
+    ("The same for a browser.", 'gptcli complete --html page.html "The capital of France is"'),
     ("A prompt that ends within a word.", 'gptcli complete --heal -n 5 "The capital of Fran"'),
     (
         "A file of prompts, a result for each; after whatever stopped it, the same once more.",
@@ -77,6 +84,13 @@ EXAMPLES = (
     ),
     ("Another model.", 'gptcli complete -m gpt2 "In a shocking finding,"'),
 )
+
+
+_PAGE = {
+    "help": "Write prompt and completions as one self-contained page as well, coloured so, each"
+    " token with its numbers and with the five likeliest (--logprobs K) at its place; - is stdout.",
+    "brief": "",
+}
 
 
 @dataclass(frozen=True)
@@ -126,9 +140,12 @@ def complete(
     logging: Logging,
     sampling: SamplingWish,
     batch: Annotated[Batch, but(output=OUTPUT)],
+    colours: Annotated[Colours, but(html=_PAGE)],
     output: Annotated[
         TextOutput,
         but(
+            logprobs="With --json or --html: the log-probability of every token, and of the K"
+            " likeliest there.",
             json="OpenAI's text_completion as one JSON object: choices with text and"
             " finish_reason, usage, seed.",
             show_prompt=None,
@@ -141,8 +158,8 @@ def complete(
     newlines in this order: files, stdin, argument. Output to a pipe or a file is exactly the
     completion; several samples each end with a newline there, or with NUL (-0).
     """
-    if output.logprobs is not None and not (output.json or batch.batch):
-        raise UsageError("--logprobs", "needs --json")
+    if output.logprobs is not None and not (output.json or batch.batch or colours.html):
+        raise UsageError("--logprobs", "needs --json or --html")
     if completing.suffix is not None and completing.heal:
         raise UsageError("--heal", "cannot be combined with --suffix")
     if completing.null and output.json:
@@ -150,6 +167,9 @@ def complete(
     messages = output.messages(environment)
     rows = batch.wanted_or_answer
     prompt = "" if rows else read_templated(environment, source, templated, messages)
+    colouring = Colouring(environment, prompt, colours, output, compute)
+    if batch.to_stdout and not completing.null:
+        colouring.on_terminal(echo=completing.echo)
     request = Request(
         prompt=prompt,
         sampling=sampling,
@@ -157,7 +177,9 @@ def complete(
         stop=generation.stop,
         seed=seed_of(sampling),
         samples=completing.samples,
-        logprobs=output.logprobs,
+        logprobs=colouring.logprobs,
+        prompt_logprobs=colouring.prompt_logprobs,
+        among=colouring.among,
         special=source.special,
         heal=completing.heal,
         fail_below=completing.fail_below,
@@ -170,6 +192,7 @@ def complete(
 
         not_here: dict[str, object] = {"template": templated.prompt, "log": logging.asked}
         not_here |= {"fail_below": completing.fail_below, "null": completing.null}
+        not_here |= colours.not_in_a_batch
         batch.refuse(source, prompt_cache=prompts.asked, **not_here, stream=output.stream)
         groups = (generation, completing, constraints)
         job = texts.completions(request, groups, compute, echo=completing.echo)
@@ -180,13 +203,17 @@ def complete(
         begun = time.perf_counter()
         backend = open_for(compute, messages, prompts=prompts)
         ready = time.perf_counter() - begun
-        view = _view(environment, request, completing, output, compute.model)
-        events = heard.passing(chunks(backend.answer(request), messages))
+        view = colouring.view(request.samples) or _view(
+            environment, request, completing, output, compute.model
+        )
+        answered = chunks(backend.answer(request), messages, prompt=colouring.read)
+        events = heard.passing(colouring.watched(answered))
         try:
             usage = view.show(when_done(events) if output.waits else events)
         finally:
             for line in heard.lines(request.seed):
                 log.add(request, model=compute.model, prompt=prompt, **line)
+        colouring.finish(messages)
         if output.stats and usage is not None:
             messages.report(stats_lines.lines(usage, ready))
         if usage is not None and usage.uncertain:

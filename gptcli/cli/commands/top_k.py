@@ -1,4 +1,4 @@
-"""`gptcli top-k`: what may come next, and how probable it is."""
+"""`gptcli next`: what may come next, and how probable it is."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from gptcli.types.sampling import SamplingWish
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
-    ("The ten most probable next tokens.", 'gptcli top-k "The capital of France is"'),
+    ("The ten most probable next tokens.", 'gptcli next "The capital of France is"'),
     (
         "What each stage of the sampler does to them.",
-        'gptcli top-k --stages --top-k 40 --top-p 0.9 "Once upon a"',
+        'gptcli next --stages --top-k 40 --top-p 0.9 "Once upon a"',
     ),
-    ("The same at several temperatures.", 'gptcli top-k --temperatures 0.2,0.7,1,1.5 "I am"'),
-    ("Walk on, always with the most probable one.", 'gptcli top-k --steps 8 --greedy -k 5 "I am"'),
-    ("Walk on by hand, with the arrow keys.", 'gptcli top-k --pick "Once upon a time"'),
+    ("The same at several temperatures.", 'gptcli next --temperatures 0.2,0.7,1,1.5 "I am"'),
+    ("Walk on, always with the most probable one.", 'gptcli next --steps 8 --greedy -k 5 "I am"'),
+    ("Walk on by hand, with the arrow keys.", 'gptcli next --pick "Once upon a time"'),
     (
         "How far apart two prompts are.",
-        'gptcli top-k --compare "The capital of Spain is" "The capital of France is"',
+        'gptcli next --compare "The capital of Spain is" "The capital of France is"',
     ),
     (
         "Many prompts, a JSON object for each.",
-        "printf '%s\\n' 'I am' 'You are' | gptcli top-k --lines --json -k 3",
+        "printf '%s\\n' 'I am' 'You are' | gptcli next --lines --json -k 3",
     ),
 )
 
@@ -68,7 +68,7 @@ def top_k(
     Two probabilities stand beside each other: the model's own ("probability", a softmax of the
     raw logits) and that with which complete would draw the token ("drawn", after its sampler with
     the same flags and settings). -k says how many rows; --top-k is a filter of the sampler.
-    gptcli next is the same command.
+    gptcli top-k is the same command.
 
     A terminal gets a table, and below it entropies and sums; a pipe gets tab-separated rows under
     heads; --json has everything.

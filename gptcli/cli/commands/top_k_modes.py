@@ -1,4 +1,4 @@
-"""The ways in which `gptcli top-k` looks: once, step by step, by hand, compared, line by line."""
+"""The ways in which `gptcli next` looks: once, step by step, by hand, compared, line by line."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Look:
         try:
             with Keys(stdin) as keys, Picker(self.environment.stdout, keys) as picker:
                 while looked is not None:
-                    taken = picker.pick(looked, prompt + text)
+                    taken = picker.pick(looked, prompt + text, self.request.constraint)
                     if taken is None or taken.ends:
                         break
                     found.take(taken.token.id)

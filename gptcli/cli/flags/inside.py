@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from gptcli.cli.flags.colours import Page
 from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
@@ -22,7 +23,7 @@ def _window(text: str) -> Window:
 
 
 @dataclass(frozen=True)
-class Inside:
+class Inside(Page):
     """The positions to look at, and where to write what is seen beside what is printed."""
 
     window: Window = option(
@@ -35,13 +36,6 @@ class Inside:
     )
     npz: Path | None = option(
         None, "Write the numbers as NumPy arrays as well.", metavar="FILE", panel=_PANEL
-    )
-    html: Path | None = option(
-        None,
-        "Write one self-contained page as well; - is stdout.",
-        metavar="FILE",
-        panel=_PANEL,
-        brief="Write a page as well; - is stdout.",
     )
     png: Path | None = option(
         None,

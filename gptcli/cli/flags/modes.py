@@ -1,4 +1,4 @@
-"""The ways in which `gptcli top-k` looks at the next token."""
+"""The ways in which `gptcli next` looks at the next token."""
 
 from __future__ import annotations
 

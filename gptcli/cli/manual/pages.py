@@ -15,6 +15,7 @@ from typer.core import TyperGroup, TyperOption
 from gptcli import __version__
 from gptcli.cli import boundary
 from gptcli.cli.app import app
+from gptcli.cli.commands import ALSO, CALLED
 from gptcli.cli.flags.settings import setting_names
 from gptcli.cli.help.node import Node, argument_name, names, root, shown_metavar
 from gptcli.cli.manual import overviews, roff
@@ -42,8 +43,14 @@ def pages(tool: TyperGroup | None = None) -> dict[str, str]:
     nodes = [top, *top.children()]
     found = {(top.page, _SECTION): _overview(top)}
     found |= {(node.page, _SECTION): _page(node) for node in nodes[1:]}
+    # What has two names has one page.
+    aliases = {
+        f"man{_SECTION}/{top.page}-{other}.{_SECTION}": f".so man{_SECTION}/{page}.{_SECTION}\n"
+        for other, file in ALSO.items()
+        if (page := f"{top.page}-{CALLED[file]}") in {name for name, _ in found}
+    }
     found |= {(name, overviews.SECTION): lines for name, lines in overviews.pages().items()}
-    return {
+    return aliases | {
         f"man{section}/{name}.{section}": "\n".join(
             [
                 r".\" Made from the app, do not edit; to make it anew: " + COMMAND,

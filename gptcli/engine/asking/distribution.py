@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking import filters
@@ -15,6 +13,7 @@ from gptcli.engine.asking import sampling as sampler
 from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.history import History
 from gptcli.plain import dataclass
+from gptcli.types.constraints import STAGE
 from gptcli.types.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def staged(
     def found(*chances: float) -> list[tuple[str, Array]]:
         stages = list(sampler.stages(masked(rows, [mask]), sampling, [history], chances))
         if mask is not None:
-            stages[:1] = [("logits", rows), ("constraint", stages[0][1])]
+            stages[:1] = [("logits", rows), (STAGE, stages[0][1])]
         return stages
 
     if not sampling.xtc:
@@ -81,11 +80,3 @@ def cuts(stages: Sequence[Staged], ids: Sequence[int]) -> list[str | None]:
         at = next(gone, None)
         found.append(None if at is None else names[at])
     return found
-
-
-def entropy_bits(logits: Array) -> float:
-    """The entropy of softmax(logits) (vocab,), in bits, summed in float64 on the CPU."""
-    logprobs = arrays.log_softmax(arrays.host(logits).astype(np.float64))
-    # A token that cannot come adds 0 · log 0, which is 0.
-    logprobs = logprobs[logprobs > -math.inf]
-    return abs(float((np.exp(logprobs) * logprobs).sum()) / math.log(2))

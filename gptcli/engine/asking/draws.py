@@ -13,10 +13,11 @@ from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.constraining.masking import masked
 from gptcli.engine.asking.drawing import next_ids
 from gptcli.engine.asking.history import History
-from gptcli.engine.asking.raw_logprobs import Alternative, logprobs_of
+from gptcli.engine.asking.raw_logprobs import Alternative, among_all, logprobs_of
 from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
 from gptcli.errors import InputError, NonFiniteError
 from gptcli.plain import dataclass
+from gptcli.types.completion import Among
 from gptcli.types.sampling import Sampling
 
 # Only who constrains a text loads what does.
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 class Drawn:
     """The token that one sample drew. `ends`: it is an end token, and the sample is over.
 
-    logprob and top are there only where they were asked for. allowed: the log-probability, in the
-    same raw distribution, of all tokens that could be drawn: 0 where none was forbidden. decided:
-    whether the grammar forbade the most probable token, None where it had no say. whole: the text
-    is what the grammar wants, and nothing can follow.
+    logprob, top and among are there only where they were asked for. allowed: the log-probability,
+    in the same raw distribution, of all tokens that could be drawn: 0 where none was forbidden.
+    decided: whether the grammar forbade the most probable token, None where it had no say. whole:
+    the text is what the grammar wants, and nothing can follow.
     """
 
     sample: int
@@ -43,6 +44,7 @@ class Drawn:
     allowed: float = 0.0
     decided: bool | None = None
     whole: bool = False
+    among: Among | None = None
 
 
 #: The ids that may follow the tokens that a sample has drawn so far; None where all may.
@@ -57,8 +59,9 @@ class Draws:
 
     Sample i draws with a generator of its own, seeded with seed + i. logprobs: None for none, else
     how many alternatives to give beside each drawn token; prompt_logprobs: the same of each token
-    of the prompt. What `fitting` and `grammar` forbid is taken away before the sampler's stages;
-    log-probabilities stay those of the raw distribution. `forced` is asked before each token, in
+    of the prompt; among: with either, where the token stood among all. What `fitting` and `grammar`
+    forbid is taken away before the sampler's stages; log-probabilities stay those of the raw
+    distribution. `forced` is asked before each token, in
     their order. drafts: how many tokens are looked up in the text and run at once, where it is
     alone, see `ahead`; None for as many as pay. ban: what must not come, see `taking_back`.
     """
@@ -74,6 +77,7 @@ class Draws:
     drafts: int | None = 0
     forced: Forced | None = None
     ban: Ban | None = None
+    among: bool = False
 
 
 @dataclass(eq=False)
@@ -145,7 +149,8 @@ def _drawn(texts: Sequence[Text], logits: Array) -> list[Drawn]:
         ]
     drawn, top = logprobs_of(logits, ids, draws.logprobs)
     allowed = _allowed(limited, logits)
-    rows = zip(samples, ids, ends, drawn, top, allowed, decided, whole, strict=True)
+    among = among_all(logits, ids) if draws.among else [None] * len(ids)
+    rows = zip(samples, ids, ends, drawn, top, allowed, decided, whole, among, strict=True)
     return [Drawn(*each) for each in rows]
 
 

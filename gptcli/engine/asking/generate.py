@@ -73,7 +73,7 @@ class Generation:
         yield [Read(prompt[0], None)]
         at = 1
         for logits in self._prefix.expected(prompt):
-            yield read(prompt[at : at + len(logits)], logits, count)
+            yield read(prompt[at : at + len(logits)], logits, count, among=self._draws.among)
             at += len(logits)
 
     def __iter__(self) -> Iterator[list[Drawn]]:

@@ -31,7 +31,7 @@ def rows_of_text(
         joined.give_reads([Read(prompt[0], None)])
 
         def tell(at: int, logits: Array) -> list[Read]:
-            return read(prompt[at + 1 :][: len(logits)], logits, count)
+            return read(prompt[at + 1 :][: len(logits)], logits, count, among=draws.among)
 
         look = _look(joined, 0, len(prompt) - 1, tell)
     leader: Row | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gptcli.types.attention import Attention
+from gptcli.types.embedding import Embedding
 from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
@@ -26,6 +27,18 @@ def npz(arrays: Arrays) -> bytes:
 
     file = io.BytesIO()
     np.savez_compressed(file, **{name: array(value) for name, value in arrays.items()})
+    return file.getvalue()
+
+
+def embeddings(texts: Sequence[str], found: Sequence[Embedding], *, alone: bool) -> bytes:
+    """Vectors (texts, numbers), float32: `alone` as a .npy file, else a .npz with the texts."""
+    import numpy as np
+
+    vectors = np.array([each.vector for each in found], dtype=np.float32)
+    if not alone:
+        return npz({"embeddings": vectors, "texts": list(texts)})
+    file = io.BytesIO()
+    np.save(file, vectors)
     return file.getvalue()
 
 

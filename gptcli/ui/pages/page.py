@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from gptcli.types.token import Source, Token
+from gptcli.types.token import Token
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.views.source import where
+from gptcli.ui.views.source import Computed, where
 
 #: Nothing may be loaded from anywhere, whatever a token spells.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 def page(
-    title: str, source: Source, parts: Iterable[str], *, data: Any = None, lang: str = "en"
+    title: str, source: Computed, parts: Iterable[str], *, data: Any = None, lang: str = "en"
 ) -> str:
     """The whole file. data: what the script reads, as JSON."""
     # No text in it may end the element that it stands in.

@@ -56,6 +56,19 @@
     next.focus();
   });
 
+  // Tokens in colours: by which of their numbers, and the arrow keys from one to the next.
+  const coloured = document.querySelector(".coloured");
+  document.getElementById("measure")?.addEventListener("change", (event) => {
+    coloured.className = `coloured by-${event.target.value}`;
+  });
+  coloured?.addEventListener("keydown", (event) => {
+    const text = event.target.closest(".text"), step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!text || !step) return;
+    event.preventDefault();
+    const all = [...text.querySelectorAll("[data-tip]")], at = all.indexOf(event.target);
+    all[Math.min(Math.max(at + step, 0), all.length - 1)]?.focus();
+  });
+
   // Attention: the maps come as rows of whole ten-thousandths, up to the last key that is seen.
   const data = JSON.parse(document.getElementById("data").textContent);
   if (!data || data.view !== "attention") return;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from gptcli.ui.terminal.writer import TerminalWriter
 
 
-def chunks(events: Iterable[Event], messages: Messages) -> Iterator[Chunk | Usage]:
-    """The chunks and the usage; notices go to stderr as they come."""
+def chunks(
+    events: Iterable[Event],
+    messages: Messages,
+    *,
+    prompt: Callable[[PromptPiece], None] | None = None,
+) -> Iterator[Chunk | Usage]:
+    """The chunks and the usage; notices go to stderr as they come, what is told of the prompt to
+    who wants it.
+    """
     for event in events:
         if isinstance(event, Notice):
             messages.notices([event])
         elif not isinstance(event, PromptPiece):
             yield event
+        elif prompt is not None:
+            prompt(event)
 
 
 def in_order(events: Iterable[Chunk | Usage]) -> Iterator[Chunk | Usage]:

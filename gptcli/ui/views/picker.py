@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from gptcli.types.constraints import STAGE, Constraint
 from gptcli.types.next_tokens import Candidate, Distribution
 from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.keys import Keys
@@ -34,15 +35,26 @@ class Picker:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def pick(self, distribution: Distribution, text: str) -> Candidate | None:
-        """The candidate that is taken, None where the person leaves; `text` stands so far."""
-        chosen = 0
+    def pick(
+        self, distribution: Distribution, text: str, constraint: Constraint | None = None
+    ) -> Candidate | None:
+        """The candidate that is taken, None where the person leaves; `text` stands so far.
+
+        One that the constraint forbids cannot be taken, and the menu says so.
+        """
+        chosen, said = 0, ""
         last = len(distribution.candidates) - 1
         while True:
-            self._live.update(_menu(self._stream, distribution, text, chosen), refresh=True)
-            key = self._keys.read()
+            menu = _menu(self._stream, distribution, text, chosen, said)
+            self._live.update(menu, refresh=True)
+            key, said = self._keys.read(), ""
+            candidate = distribution.candidates[chosen]
+            if key == "enter" and constraint is not None and candidate.cut_by == STAGE:
+                reason = constraint.forbidden(candidate.token.text)
+                said = f"{constraint.flag} {reason}"
+                continue
             if key == "enter":
-                return distribution.candidates[chosen]
+                return candidate
             if key == "leave":
                 return None
             places = {
@@ -54,7 +66,9 @@ class Picker:
             chosen = places.get(key or "", chosen)
 
 
-def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) -> paint.Group:
+def _menu(
+    stream: TextIO, distribution: Distribution, text: str, chosen: int, said: str
+) -> paint.Group:
     width = width_of(stream)
     # Two cells for the pointer, and the last one stays free: some terminals wrap at once.
     table = lines(*terminal_table(distribution, width), max(width - 3, 1))
@@ -71,7 +85,8 @@ def _menu(stream: TextIO, distribution: Distribution, text: str, chosen: int) ->
         paint.Text(ending(plainly(text), width - 1)),
         *shown,
         paint.Text(
-            shortened(f"{_HELP}; {one_line(where(distribution.source))}", width - 1), style="dim"
+            shortened(said or f"{_HELP}; {one_line(where(distribution.source))}", width - 1),
+            style="bold" if said else "dim",
         ),
     ]
     for part in parts:

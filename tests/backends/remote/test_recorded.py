@@ -104,6 +104,7 @@ def test_what_a_server_does_not_tell_is_null(again):
     ("argv", "reason"),
     [
         (("complete", "--heal", "hi"), "--heal: "),
+        (("complete", "--html", "/dev/null", "--color-by", "rank", "hi"), "--color-by: "),
         (("complete", "--fail-below", "0.1", "hi"), "--fail-below: "),
         (("complete", "-n", "-1", "hi"), "--max-new-tokens: "),
         (("complete", "--json", "--logprobs", "21", "hi"), "at most, not of 21"),

@@ -156,6 +156,49 @@ def test_ask_prints_the_value_alone(chat_model: Path, base_model: Path):
         assert "--fail-below 1" in done.err
 
 
+def test_ask_in_a_batch_is_ask_alone(chat_model: Path, tmp_path: Path):
+    """Catches a row with another's value, a system prompt that is lost, and work done twice."""
+    flags = ("ask", "-m", str(chat_model), "--type", "choice:cat,dog")
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    asked = [{"question": "the", "id": 1}, {"question": "a log", "system": "say cat"}, {"q": 1}]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    done = run(*flags, "--batch", str(rows), "-o", str(out))
+    assert done.code == 4 and "line 3" in done.err
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    alone = [
+        run(*flags, "--json", "the"),
+        run(*flags, "--json", "--system", "say cat", "a log"),
+    ]
+    for row, one in zip(found, alone, strict=False):
+        told = json.loads(one.text)
+        assert {name: row[name] for name in told} == told
+    assert "error" in found[2]
+    asked[2] = {"question": "a dog"}
+    rows.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    again = run(*flags, "--batch", str(rows), "-o", str(out), "--resume")
+    assert again.code == 0 and "2 were done before" in again.err
+    lines = run(*flags, "--batch", "-", stdin=b"the\na log\n").text.splitlines()
+    assert [json.loads(line)["question"] for line in lines] == ["the", "a log"]
+    for other in (("--confidence",), ("--fail-below", "0.5"), ("a question",)):
+        assert_one_line(run(*flags, "--batch", str(rows), *other), 2, "--batch")
+    assert run(*flags, "-o", str(out), "the").out == b""
+    assert out.read_text() == f"{found[0]['value']}\n"
+
+
+def test_rows_of_few_shot_have_forms_of_their_own(base_model: Path, tmp_path: Path):
+    """Catches a form that all rows share, and one that is taken for a column of the user's."""
+    rows = tmp_path / "rows.jsonl"
+    forms = [{"guided_choice": ["cat", "dog"]}, {"guided_regex": "[0-9]{3}"}, {}]
+    rows.write_text("".join(json.dumps({"input": "a"} | form) + "\n" for form in forms))
+    flags = ("few-shot", "-m", str(base_model), "--example", "b", "c", "--batch", str(rows))
+    done = run(*flags, "-n", "9", "--seed", "1", "--one-of", "mat")
+    assert done.code == 0, done.err
+    texts = [json.loads(line)["answer"].strip() for line in done.text.splitlines()]
+    assert texts[0] in ("cat", "dog") and re.fullmatch("[0-9]{3}", texts[1]) and texts[2] == "mat"
+    labels = run(*flags[:-2], "--label", "b", "--label", "c", *flags[-2:])
+    assert labels.code == 4 and "guided_choice" in labels.text
+
+
 @pytest.mark.parametrize("kind", ["number", "choice:", "choice:a", "choice:a,", "choice:a,a"])
 def test_types_that_are_none(base_model: Path, kind):
     """Catches a choice of one, and an empty one that every text begins with."""

@@ -1,4 +1,4 @@
-"""`gptcli next`, by which `top-k` is called too."""
+"""`gptcli next`, which `top-k` is called too."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ def test_every_name_is_listed_once():
     listed = list(app().commands)
     assert len(listed) == len(set(listed)) and listed[: len(NAMES)] == list(NAMES)
     assert set(ALSO.values()) <= set(COMMANDS)
+    shown = {name for name, each in app().commands.items() if not each.hidden}
+    assert "next" in shown and "top-k" not in shown
+    for listing in (run("-h").text, run("help").text, run("--help").text):
+        assert "\n  next " in listing and "\n  top-k " not in listing
+    assert run("help", "top-k").text == run("help", "next").text.replace(
+        "gptcli next [", "gptcli top-k ["
+    )

@@ -238,8 +238,9 @@ def test_hints_go_to_stderr(top_k):
 class TestPick:
     """--pick, by hand on a pseudo-terminal."""
 
-    def spawn(self, tiny_model: Path, **env: str) -> pexpect.spawn:
+    def spawn(self, tiny_model: Path, *flags: str, **env: str) -> pexpect.spawn:
         argv = ["-m", "gptcli", "top-k", "-m", str(tiny_model), "--pick", "-k", "4", PROMPT]
+        argv += flags
         return pexpect.spawn(
             sys.executable,
             argv,
@@ -268,6 +269,18 @@ class TestPick:
         screen = pyte.Screen(50, 12)
         pyte.ByteStream(screen).feed(rest)
         assert f"{PROMPT}{second}" in "\n".join(screen.display)
+
+    def test_a_token_that_is_forbidden_is_named_and_the_menu_stays(self, tiny_model):
+        """Catches a person who is thrown out, with an error about something else."""
+        pytest.importorskip("llguidance")
+        tool = self.spawn(tiny_model, "--regex", "zq")
+        tool.expect("leaves")
+        tool.send("\r")
+        tool.expect("--regex forbids")
+        tool.send("q")
+        tool.read()
+        tool.close()
+        assert tool.exitstatus == 0
 
     def test_ctrl_c_leaves(self, tiny_model):
         """Catches Ctrl-C that is swallowed as a key."""

@@ -26,7 +26,9 @@ from gptcli.cli.manual import pages as manual
 from gptcli.cli.manual import roff
 
 CHECKOUT = Path(__file__).parents[3]
-PAGES = manual.pages()
+EVERY = manual.pages()
+#: A page of another name shows the one that it names.
+PAGES = {path: text for path, text in EVERY.items() if not text.startswith(".so ")}
 COMMAND_PAGES = {path: text for path, text in PAGES.items() if path.startswith("man1/")}
 OVERVIEW = PAGES["man1/gptcli.1"]
 
@@ -77,7 +79,7 @@ def test_the_committed_pages_are_what_the_app_gives() -> None:
     """An option or a docstring was changed and the pages were not made anew."""
     stale = [
         name
-        for name, text in PAGES.items()
+        for name, text in EVERY.items()
         if not (CHECKOUT / "man" / name).is_file()
         or (CHECKOUT / "man" / name).read_text(encoding="ascii") != text
     ]
@@ -87,8 +89,15 @@ def test_the_committed_pages_are_what_the_app_gives() -> None:
 def test_no_page_is_left_of_a_command_that_is_gone() -> None:
     """A command was renamed or removed, and its page still is installed."""
     place = CHECKOUT / "man"
-    left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()} - set(PAGES)
+    left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()} - set(EVERY)
     assert not left, "remove from man/"
+
+
+def test_a_page_of_another_name_shows_one_that_is_there() -> None:
+    """Catches a name whose page was lost with the other name's."""
+    shown_by = {name: text.split()[1] for name, text in EVERY.items() if name not in PAGES}
+    assert shown_by == {"man1/gptcli-top-k.1": "man1/gptcli-next.1"}
+    assert set(shown_by.values()) <= set(PAGES)
 
 
 def test_every_command_has_a_page() -> None:
@@ -208,7 +217,7 @@ def test_terminal_and_environment_leave_no_trace(tmp_path: Path) -> None:
         os.close(follower)
     made = tmp_path / "made"
     files = [path for path in made.rglob("*") if path.is_file()]
-    assert {str(path.relative_to(made)): path.read_text("ascii") for path in files} == PAGES
+    assert {str(path.relative_to(made)): path.read_text("ascii") for path in files} == EVERY
 
 
 @given(TEXT | ROFFISH.map(lambda text: text.replace("\n", "")))

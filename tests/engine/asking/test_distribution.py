@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gptcli.engine.arrays import ranked
-from gptcli.engine.asking.distribution import at_temperature, cuts, entropy_bits, staged
+from gptcli.engine.asking.distribution import at_temperature, cuts, staged
 from gptcli.engine.asking.drawing import draw
 from gptcli.engine.asking.history import History
+from gptcli.engine.asking.raw_logprobs import among_all, entropy_bits
 from gptcli.engine.asking.sampling import distribution
 from gptcli.types.sampling import Sampling
 
@@ -185,3 +187,14 @@ def test_temperatures_start_from_the_raw_logits():
     assert at_temperature(row, 0).softmax(-1).tolist() == [0, 1, 0, 0]
     at_two = at_temperature(row, 2.0).softmax(-1).tolist()
     assert at_two == pytest.approx(softmax([0.5, 1.0, 1.0, 0.0]))
+
+
+@given(st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30), st.data())
+def test_where_a_token_stands_is_counted_in_the_raw_distribution(row, data):
+    """Catches a rank from 0, one that ties make worse, and the entropy of another row."""
+    id_ = data.draw(st.integers(0, len(row) - 1))
+    rows = np.array([row, [0.0] * len(row)], dtype=np.float32)
+    first, second = among_all(rows, [id_, id_])
+    assert first.rank == 1 + sum(value > np.float32(row[id_]) for value in rows[0])
+    assert first.entropy == entropy_bits(rows[0])
+    assert (second.rank, second.entropy) == (1, pytest.approx(math.log2(len(row))))

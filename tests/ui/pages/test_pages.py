@@ -24,6 +24,7 @@ VIEWS = {
     "explain": ("explain", "--steps", "2", "--seed", "1", NASTY),
     "explain-zh": ("explain", "--lang", "zh", "--seed", "1", NASTY),
     "shapes": ("explain", "--shapes", NASTY),
+    "complete": ("complete", "-n", "9", "--seed", "1", NASTY),
 }
 
 
@@ -106,7 +107,7 @@ def test_a_file_that_cannot_be_written(flag, tiny_model, tmp_path):
 class TestPictures:
     """--png."""
 
-    @pytest.mark.parametrize("view", [*VIEWS, "token"])
+    @pytest.mark.parametrize("view", [*(view for view in VIEWS if view != "complete"), "token"])
     def test_a_picture_is_drawn(self, view, tiny_model, tmp_path: Path):
         """Catches a view without a picture, and a token that matplotlib takes for a formula."""
         pytest.importorskip("matplotlib")
