@@ -46,6 +46,8 @@ def open_backend(
     """
     if compute.model == ECHO and compute.base_url is None:
         _refuse(prompts, "echo computes nothing")
+        if "kv_dtype" in compute.by_hand:
+            raise UsageError("--kv-dtype", "echo computes nothing")
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()
