@@ -48,6 +48,8 @@ def open_backend(
         _refuse(prompts, "echo computes nothing")
         if compute.draft is not None:
             raise UsageError("--draft", "echo computes nothing")
+        if "kv_dtype" in compute.by_hand:
+            raise UsageError("--kv-dtype", "echo computes nothing")
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()

@@ -23,7 +23,7 @@ CONCURRENCY = 8
 #: Flags that are about this machine.
 _LOCAL = (
     *("adapter", "adapter_apart", "device", "dtype", "calibration", "threads", "activations"),
-    *("exact_activations", "cpu_features", "ctx_size", *DRAFTING),
+    *("exact_activations", "cpu_features", "ctx_size", "kv_dtype", *DRAFTING),
 )
 
 

@@ -26,10 +26,15 @@ def open_runner(
         found = open_kernels(described, compute, texts)
         if found is not None:
             return found
-    if compute.dtype in QUANTISED:
-        what = "adapters are added" if compute.adapter else "the model runs on a GPU"
-        reason = f"{compute.dtype} needs the CPU kernels, which do not serve where {what}"
-        raise UsageError("--dtype", reason)
+    of_kernels = {
+        "--dtype": compute.dtype if compute.dtype in QUANTISED else None,
+        "--kv-dtype": compute.kv_dtype if compute.kv_dtype != "auto" else None,
+    }
+    for flag, name in of_kernels.items():
+        if name is not None:
+            what = "adapters are added" if compute.adapter else "the model runs on a GPU"
+            reason = f"{name} needs the CPU kernels, which do not serve where {what}"
+            raise UsageError(flag, reason)
     import torch
 
     from gptcli.engine.torch.loader import load

@@ -30,8 +30,9 @@ class RunnerFacts:
 
     device, dtype: where and in what it computes, as --device and --dtype name it. activations: what
     these are where they meet the weights, None where the dtype says it. itemsize: bytes of a number
-    in the KV cache. threads: how many of a CPU compute, None on a GPU. instructions: the kernels'
-    set, None where torch computes. weight_bytes: what a token of one row reads, see `traffic`.
+    in the KV cache; of one byte they are codes, see `LayerShape.widths`. threads: how many of a CPU
+    compute, None on a GPU. instructions: the kernels' set, None where
+    torch computes. weight_bytes: what a token of one row reads, see `traffic`.
     alike: whether a token has the same numbers alone and among others, to the last bit.
     """
 

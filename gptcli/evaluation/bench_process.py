@@ -48,6 +48,7 @@ def completion(compute: Compute) -> list[str]:
         "--model": compute.model,
         "--device": compute.device,
         "--dtype": compute.dtype,
+        "--kv-dtype": compute.kv_dtype,
         "--calibration": compute.calibration,
         "--threads": compute.threads,
         "--cpu-features": compute.cpu_features,

@@ -16,6 +16,8 @@ from gptcli.types.secret import Secret
 DEFAULT_MODEL = "smollm2"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
+#: What the CPU kernels can keep keys and values in.
+KV_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 #: Those that only the CPU kernels have.
 QUANTISED = ("int8", "int4")
 #: Instructions of the CPU kernels; none leaves everything to torch.
@@ -55,6 +57,10 @@ def _base_url(text: str) -> str:
 
 def _dtype(text: str) -> str:
     return str(one_of(DTYPES, _SHORT.get(text, text)))
+
+
+def _kv_dtype(text: str) -> str:
+    return str(one_of(KV_DTYPES, _SHORT.get(text, text)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,18 @@ class Compute:
         panel=_PANEL,
         choices=DTYPES,
         parse=_dtype,
+        setting=True,
+    )
+    kv_dtype: str = option(
+        "auto",
+        "In what the CPU kernels keep keys and values of the tokens so far: "
+        f"{', '.join(KV_DTYPES)}. int8 has values of 8 bits and keys of 10, with a scale for each"
+        " head and token: long texts take less memory and time, and answers change. Default:"
+        " float32 for weights of float32 and float16, bfloat16 for these, float16 for all others.",
+        metavar="DTYPE",
+        panel=_PANEL,
+        choices=KV_DTYPES,
+        parse=_kv_dtype,
         setting=True,
     )
     calibration: Path | None = option(

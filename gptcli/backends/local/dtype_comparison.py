@@ -28,14 +28,18 @@ def answer(model: OpenModel, request: DtypeComparisonRequest) -> Callable[[], Dt
     if model.runner.facts.dtype != "float32":
         raise ValueError("what is held to float32 needs a model that was opened in it")
     planned = plan(model, request.text)
-    return partial(_compare, model, planned, model.runner_in(request.dtype))
+    # --kv-dtype is about what is compared, and not about what that is held to.
+    exact = model.runner if model.runner.facts.itemsize == 4 else model.exact_runner
+    return partial(_compare, model, planned, exact, model.runner_in(request.dtype))
 
 
-def _compare(model: OpenModel, planned: Plan, other: Runner) -> DtypeComparison:
+def _compare(
+    model: OpenModel, planned: Plan, exact_runner: Runner, other: Runner
+) -> DtypeComparison:
     from gptcli.engine.asking.divergence import divergences
 
     found, agreed, exact, rounded = array("d"), 0, 0.0, 0.0
-    for each in divergences(model.runner, other, planned.ids, planned.windows):
+    for each in divergences(exact_runner, other, planned.ids, planned.windows):
         found.append(each.kl)
         agreed += each.agrees
         exact += each.exact

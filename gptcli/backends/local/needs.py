@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gptcli.engine.cpu import kv_dtypes
 from gptcli.engine.describe import described
 from gptcli.engine.host.gpu import may_be_there
 from gptcli.engine.host.memory import available_bytes, least_tokens, scratch_bytes
@@ -80,8 +81,16 @@ class Needs:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = None) -> Needs:
+def needs(
+    files: ModelFiles,
+    *,
+    dtype: str | None = None,
+    limit: int | None = None,
+    kv_dtype: str = "auto",
+) -> Needs:
     """The needs of a model, whose files these are; without a dtype, or with `auto`, in its own.
+
+    kv_dtype: as --kv-dtype names it.
 
     Raises ModelError for a model that cannot run, UsageError for a limit beyond its context, and
     for a dtype that needs the CPU kernels where they cannot be used.
@@ -129,6 +138,9 @@ def needs(files: ModelFiles, *, dtype: str | None = None, limit: int | None = No
     # That of quantised weights has two bytes a number; on a CPU that of float16 is float32.
     item = _WIDTHS.get(wanted, 2)
     of_cache = 4 if wanted == "float16" and not may_be_there() else item
+    if kv_dtype != "auto":
+        kv_dtypes.check(spec, kv_dtype)
+        of_cache = kv_dtypes.BYTES[kv_dtype]
     weights = numbers * item if weights is None else weights
     if scratch is None:
         scratch = scratch_bytes(spec, least_tokens(context), item)

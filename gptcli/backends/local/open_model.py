@@ -77,10 +77,16 @@ class OpenModel:
         """What runs the model."""
         return self.runner_in(self._compute.dtype)
 
-    def runner_in(self, dtype: str) -> Runner:
+    @property
+    def exact_runner(self) -> Runner:
+        """One in float32, also what it keeps of the tokens so far. Raises as `runner_in`."""
+        return self.runner_in("float32", kv_dtype="auto")
+
+    def runner_in(self, dtype: str, *, kv_dtype: str | None = None) -> Runner:
         """Another runner of the same model, in another dtype.
 
-        Raises as `open_runner` and `calibration.pieces` do.
+        kv_dtype: as --kv-dtype names it, None for that of the model. Raises as
+        `open_runner` and `calibration.pieces` do.
         """
         from gptcli.engine.host import numpy_alone
 
@@ -88,7 +94,9 @@ class OpenModel:
         from gptcli.engine.open import open_runner
 
         texts = self._calibration if dtype in QUANTISED else ()
-        return open_runner(self.described, replace(self._compute, dtype=dtype), texts)
+        kept = self._compute.kv_dtype if kv_dtype is None else kv_dtype
+        compute = replace(self._compute, dtype=dtype, kv_dtype=kept)
+        return open_runner(self.described, compute, texts)
 
     @cached_property
     def prompts(self) -> KeptPrompts | None:

@@ -42,7 +42,7 @@ def show(
     environment: Environment,
     name: ModelArgument,
     asked: Variants,
-    compute: Annotated[Compute, only("dtype", "ctx_size")],
+    compute: Annotated[Compute, only("dtype", "ctx_size", "kv_dtype")],
     output: Annotated[
         Output, but(quiet=None, json="Print a JSON object: what it is, and the memory it takes.")
     ],
@@ -78,7 +78,8 @@ def show(
     facts = models.facts_of(model, files)
     needed, reason = None, None
     try:
-        needed = needs(files, dtype=compute.dtype, limit=compute.ctx_size)
+        limit, kv_dtype = compute.ctx_size, compute.kv_dtype
+        needed = needs(files, dtype=compute.dtype, limit=limit, kv_dtype=kv_dtype)
     except ModelError as error:
         reason = error.reason
     thinking = thinking_facts(model.path)

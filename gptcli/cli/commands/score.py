@@ -90,8 +90,9 @@ def score(
 
     --compare-dtype runs float32 and another dtype side by side, in the same windows; two models
     are in memory, and never all logits. The divergence is KL(float32 || dtype) in nats, over the
-    whole vocabulary at every token that is scored. --activations and --cpu-features hold
-    for what is compared.
+    whole vocabulary at every token that is scored. --activations, --cpu-features and --kv-dtype
+    hold for what is compared; float32 keeps its keys and values in float32, and --kv-dtype int8
+    --compare-dtype float32 tells what that cache costs alone.
     """
     scoring.check(json=output.json)
     messages = output.messages(environment)

@@ -10,8 +10,12 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from gptcli import atomic, identity, units
+from gptcli.engine.cpu import kv_dtypes
 from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.binding.library import (
@@ -55,10 +59,19 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, kw_only=True)
 class KernelChoice(Chosen):
-    """Which kernels, and the kinds of the weights; texts: see `rounding_for`."""
+    """Which kernels, and the kinds of the weights; texts: see `rounding_for`.
+
+    kv_dtype: as --kv-dtype names it.
+    """
 
     library: Library
     texts: Texts = ()
+    kv_dtype: str = "auto"
+
+    @property
+    def cache(self) -> np.dtype[Any]:
+        """Of what keys and values are."""
+        return cache_dtype(self.name, self.kv_dtype)
 
     def bytes(self, spec: ModelSpec) -> int:
         """How long the packed weights are."""
@@ -81,7 +94,7 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
     and the errors of `choose` and of reading weights. Adapters and the device are not looked at.
     """
     limit = context_in_use(described.spec, compute.ctx_size)
-    choice = choose(described, compute.dtype, compute.cpu_features, texts)
+    choice = choose(described, compute.dtype, compute.cpu_features, texts, compute.kv_dtype)
     if choice is None:
         return None
     if texts and choice.name not in QUANTISED:
@@ -100,26 +113,33 @@ def open_kernels(described: Described, compute: Compute, texts: Texts = ()) -> K
     )
     if choice.changed is not None:
         notices = [*notices, *choice.changed.notices(place)]
-    met, cache = MET[compute.met_as], cache_dtype(choice.name).name
+    met = MET[compute.met_as]
 
     def tells() -> str:
         from gptcli.engine.cpu.fingerprint import fingerprint
 
         origin, kept = origin_of(described, choice.texts), _path(described, choice)
-        return fingerprint(model, choice.kinds, origin, kept, met, cache)
+        return fingerprint(model, choice.kinds, origin, kept, met, choice.cache.name)
 
-    return KernelRunner(model, described.spec, choice.name, limit, notices, tells)
+    return KernelRunner(
+        model, described.spec, choice.name, limit, notices, tells, cache=choice.cache
+    )
 
 
 def choose(
-    described: Described, dtype: str, features: str = "auto", texts: Texts = ()
+    described: Described,
+    dtype: str,
+    features: str = "auto",
+    texts: Texts = (),
+    kv_dtype: str = "auto",
 ) -> KernelChoice | None:
     """In what the kernels would run a model, None where torch has to.
 
     That is where no kernels were built for this machine, or where they do not cover the spec or the
     dtype, as --dtype names it. `auto` is the dtype of the file, of a GGUF file and of one in codes
-    that of each matrix. Raises UsageError for a dtype that torch does not have either and for
-    features that are not there, and ModelError.
+    that of each matrix. kv_dtype: as --kv-dtype names it. Raises UsageError for a dtype that torch
+    does not have either, for a cache that is not possible, and for features that are not there, and
+    ModelError.
     """
     config, spec = described.config, described.spec
     try:
@@ -130,7 +150,10 @@ def choose(
     if reason is not None:
         if dtype in QUANTISED:
             raise UsageError("--dtype", f"{dtype} needs the CPU kernels: {reason}")
+        if kv_dtype != "auto":
+            raise UsageError("--kv-dtype", f"{kv_dtype} needs the CPU kernels: {reason}")
         return None
+    kv_dtypes.check(spec, kv_dtype)
     check_counts(config.subject, spec, described.stored)
     path = packed_path(described.directory, dtype, texts)
     origin, kept = origin_of(described), packed_path(described.directory, KEPT)
@@ -141,7 +164,7 @@ def choose(
     chosen = chosen_kinds(dtype, described, library, known)
     if chosen is None:
         return None
-    return KernelChoice(**vars(chosen), library=library, texts=tuple(texts))
+    return KernelChoice(**vars(chosen), library=library, texts=tuple(texts), kv_dtype=kv_dtype)
 
 
 def _packed(
@@ -246,7 +269,7 @@ def _check_memory(
         weights,
         scratch=choice.scratch(described.spec, limit, threads),
         dtype=choice.name,
-        item=cache_dtype(choice.name).itemsize,
+        item=choice.cache.itemsize,
         context=limit,
         device="cpu",
     )

@@ -34,12 +34,13 @@ def cache_bytes(spec: ModelSpec, itemsize: int, depth: int, tokens: int) -> floa
     A token reads its own too; where attention has a window or chunks, what stands in these; and the
     states of mixers.
     """
-    numbers = sum(
-        spec.kept[spec.source(layer)] * _seen(each, at)
+    kept = spec.kept(itemsize)
+    size = sum(
+        kept[spec.source(layer)] * _seen(each, at)
         for layer, each in enumerate(spec.each_layer)
         for at in range(depth + 1, depth + tokens + 1)
     )
-    return itemsize * numbers / tokens + spec.row_bytes
+    return size / tokens + spec.row_bytes
 
 
 def _seen(layer: LayerSpec, tokens: int) -> int:

@@ -52,6 +52,10 @@ class OutputGate:
     activation: Literal["sigmoid", "softplus"] = "sigmoid"
 
 
+#: Features that codes of the KV cache come in, and bytes of their scale.
+_CODES, _SCALE = 16, 4
+
+
 @dataclass(frozen=True)
 class LayerShape:
     """The sizes of one layer: heads of attention, features of each, features inside the MLP.
@@ -71,10 +75,19 @@ class LayerShape:
         """How many query heads share one key/value head."""
         return self.heads // self.kv_heads
 
-    @property
-    def kept(self) -> int:
-        """How many numbers a token leaves behind: its keys and its values."""
-        return self.kv_heads * (self.head_dim + self.values)
+    def widths(self, element_size: int) -> tuple[int, int]:
+        """How many numbers of so many bytes a head's key and its value are kept as.
+
+        Those of one byte are codes of 10 and 8 bits, padded, and a scale; see source/codes.h.
+        """
+        if element_size != 1:
+            return self.head_dim, self.values
+        keys, values = (-(-size // _CODES) * _CODES for size in (self.head_dim, self.values))
+        return keys * 5 // 4 + _SCALE, values + _SCALE
+
+    def kept(self, element_size: int) -> int:
+        """How many bytes a token leaves behind: its keys and its values, in such numbers."""
+        return self.kv_heads * sum(self.widths(element_size)) * element_size
 
     @property
     def values(self) -> int:
@@ -234,11 +247,10 @@ class ModelSpec:
         """The layers that carry a state from token to token in place of attention."""
         return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
 
-    @cached_property
-    def kept(self) -> tuple[int, ...]:
-        """How many numbers a token leaves behind in the KV cache of each layer."""
+    def kept(self, element_size: int) -> tuple[int, ...]:
+        """How many bytes a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
-        return tuple(shape.kept if each.keeps else 0 for each, shape in pairs)
+        return tuple(shape.kept(element_size) if each.keeps else 0 for each, shape in pairs)
 
     def source(self, layer: int) -> int:
         """The layer whose keys and values a layer's attention meets."""
@@ -256,4 +268,4 @@ class ModelSpec:
 
     def token_bytes(self, element_size: int) -> int:
         """Bytes that a token leaves behind in the KV cache of all layers."""
-        return sum(self.kept) * element_size
+        return sum(self.kept(element_size))

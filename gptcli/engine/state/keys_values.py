@@ -15,7 +15,8 @@ from gptcli.engine.model.spec import LayerShape
 class KeysValues:
     """See LayerState: two arrays of shape (batch, kv_heads, capacity, head_dim).
 
-    Where values are features of keys, the second has none.
+    Where values are features of keys, the second has none; where numbers have one byte, both have
+    codes in place of features (`LayerShape.widths`), which only the kernels append.
 
     Rows of unequal length are possible; rows of one length take a faster way through `append`.
     like: an array of the kind, the dtype and on the device that keys and values are to have.
@@ -26,8 +27,9 @@ class KeysValues:
 
     def __init__(self, shape: LayerShape, batch: int, like: Array, *, group: int = 1) -> None:
         self._group = group
-        self.keys: Array = zeros((batch, shape.kv_heads, 0, shape.head_dim), like)
-        self.values: Array = zeros((batch, shape.kv_heads, 0, shape.values), like)
+        key, value = shape.widths(like.itemsize)
+        self.keys: Array = zeros((batch, shape.kv_heads, 0, key), like)
+        self.values: Array = zeros((batch, shape.kv_heads, 0, value), like)
 
     @property
     def bytes(self) -> int:

@@ -32,12 +32,13 @@ class NoPagesError(Exception):
 class LayerPages:
     """The pages of one layer: two arrays of shape (pages, kv_heads, size, head_dim).
 
-    Where values are features of keys, the second has none.
+    See KeysValues.
     """
 
     def __init__(self, shape: LayerShape, like: Array, size: int) -> None:
-        self.keys: Array = zeros((0, shape.kv_heads, size, shape.head_dim), like)
-        self.values: Array = zeros((0, shape.kv_heads, size, shape.values), like)
+        key, value = shape.widths(like.itemsize)
+        self.keys: Array = zeros((0, shape.kv_heads, size, key), like)
+        self.values: Array = zeros((0, shape.kv_heads, size, value), like)
 
     def grow(self, pages: int) -> None:
         """Have so many; those there are stay."""

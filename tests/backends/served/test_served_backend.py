@@ -495,6 +495,7 @@ OTHER = {
     "exact_activations": False,
     "cpu_features": "avx2",
     "ctx_size": 10,
+    "kv_dtype": "int8",
 }
 
 

@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 from gptcli.engine.cpu.binding import calls
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 15
+VERSION = 16
 
 
 class Kind(IntEnum):
@@ -53,11 +53,12 @@ FLOATS = {Kind.FLOAT32: "float32", Kind.BFLOAT16: "uint16", Kind.FLOAT16: "float
 
 
 class CacheKind(IntEnum):
-    """What keys and values are kept as; see source/cache.h. Named as the `Kind` of these floats."""
+    """What keys and values are kept as; see source/cache.h. Floats are named as their `Kind`."""
 
     FLOAT32 = 0
     BFLOAT16 = 1
     FLOAT16 = 2
+    INT8 = 3
 
 
 class Met(IntEnum):

@@ -24,7 +24,8 @@ from gptcli.engine.state.recurrent_state import shapes
 __all__ = ["KernelModel", "covers"]
 
 #: What numpy calls the numbers of each kind of cache.
-_CACHES = {np.dtype(abi.FLOATS[abi.Kind[each.name]]): each for each in abi.CacheKind}
+_FLOATS = {kind.name: name for kind, name in abi.FLOATS.items()}
+_CACHES = {np.dtype(_FLOATS.get(each.name, "int8")): each for each in abi.CacheKind}
 #: Positions by which the table of angles grows.
 GROWTH = 1024
 #: Forwards after which a model goes on long enough for its weights to be moved: that costs about
@@ -224,7 +225,8 @@ class KernelModel:
         for at in attends:
             sizes = self.spec.shapes[at]
             shape = (call.batch, sizes.kv_heads, call.capacity)
-            shapes_ = (*shape, sizes.head_dim), (*shape, sizes.values)
+            key, value = sizes.widths(dtype.itemsize)
+            shapes_ = (*shape, key), (*shape, value)
             _check_arrays((layers[at].keys, layers[at].values), shapes_, dtype)
         call.slot_count = 0
         recurrent = list[int]()

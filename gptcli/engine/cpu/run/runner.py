@@ -29,20 +29,23 @@ if TYPE_CHECKING:
 _CACHES = {"float32": "float32", "float16": "float32", "bfloat16": "uint16"}
 
 
-def cache_dtype(name: str) -> np.dtype[Any]:
-    """What a model keeps keys and values in, by what its dtype is called.
+def cache_dtype(name: str, wanted: str = "auto") -> np.dtype[Any]:
+    """What a model keeps keys and values in, by what its dtype is called, and by --kv-dtype.
 
-    float32 where the weights are float32 or float16, bfloat16 where they are, as torch does. Beside
-    quantised weights float16: of two bytes it rounds eight times as finely as bfloat16, which would
-    be most of what is rounded there.
+    Where nothing is wanted, float32 where the weights are float32 or float16, bfloat16 where they
+    are, as torch does. Beside quantised weights float16: of two bytes it rounds
+    eight times as finely as bfloat16, which would be most of what is rounded there.
     """
+    if wanted != "auto":
+        return np.dtype("uint16" if wanted == "bfloat16" else wanted)
     return np.dtype(_CACHES.get(name, "float16"))
 
 
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for; notices: of its packing.
 
-    Keys and values are of `cache_dtype`. tells: makes the fingerprint, where somebody wants it.
+    cache: of what keys and values are, None for that of `cache_dtype`. tells: makes
+    the fingerprint, where somebody wants it.
     """
 
     def __init__(
@@ -53,13 +56,15 @@ class KernelRunner:
         limit: int,
         notices: Sequence[Notice] = (),
         tells: Callable[[], str] | None = None,
+        *,
+        cache: np.dtype[Any] | None = None,
     ) -> None:
         self.notices = tuple(notices)
         self.model = model
         self.spec = spec
         self._dtype_name = dtype_name
         self.limit = limit
-        self._like = np.empty(0, cache_dtype(dtype_name))
+        self._like = np.empty(0, cache or cache_dtype(dtype_name))
         self._tells = tells
 
     @cached_property

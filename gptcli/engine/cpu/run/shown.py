@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import calls
+from gptcli.engine.cpu.run.codes import is_codes, keys_of_codes, rotated
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
 from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
@@ -80,7 +81,9 @@ class Shown:
                 if self._probe.wants(point, layer):
                     source, length = self._spec.source(layer), state.lengths[0]
                     keys = state.layers[source].keys
-                    if self._spec.latents is None:
+                    if is_codes(keys):
+                        keys = keys_of_codes(keys, length, self._spec.shapes[source].head_dim)
+                    elif self._spec.latents is None:
                         keys = keys_of(keys, length)
                     else:
                         keys = as_float32(keys[:, :, :length])
@@ -89,6 +92,8 @@ class Shown:
                 array = self._arrays.pop((point, layer))[None]
                 if point == "queries":
                     array = array.swapaxes(1, 2)
+                    if is_codes(state.layers[self._spec.source(layer)].keys):
+                        array = rotated(array)
                 elif point == "state":
                     array = np.sqrt(array.sum(axis=-1))
                 self._probe(point, layer, array, self._positions.start)

@@ -12,6 +12,9 @@ static inline void take_queries(const Step &s, const Scratch &own, const Unit &u
     for (int i = 0; i < d; i += 16) {
       store(to + i, load_part(from + i, d - i < 16 ? d - i : 16) * splat(w.attention_scale));
     }
+    if (s.call->cache_kind != CACHE_INT8) continue;
+    const int64_t n = head_stride(w);
+    own.word_scales[q] = rounded_words(own.words + q * n, to, n, most_of_queries(n));
   }
 }
 

@@ -168,6 +168,43 @@ static inline void softmax_of(float *scores, int begin, int end, Seen seen, floa
   partial[1] = sum(total);
 }
 
+// Scores of `count` keys; codes.h has this for its own. values: those that are gathered next.
+template <class T>
+static inline void meet_keys(const LayerWeights &w, const Scratch &own, const T *keys, const T *values, int count, int queries) {
+  const int d = w.head_dim;
+  const int64_t stride = head_stride(w);
+  for (int base = 0; base < count; base += 16) {
+    if (!w.latents.rank) begin_to_load(values + (int64_t)base * d, 16 * d);
+    const T *group = keys + (int64_t)base * d;
+    float *out = own.scores + base;
+    if (w.latents.rank) {
+      all_scores_of_rows(group, count - base < 16 ? count - base : 16, queries, own.queries, stride, d, out);
+      continue;
+    }
+    if (queries <= QUERIES) {
+      all_scores(group, queries, own.queries, stride, d, out);
+      continue;
+    }
+    widened(group, d, own.columns);
+    all_scores(own.columns, queries, own.queries, stride, d, out);
+  }
+}
+
+// out: for each query Σ share · value, of `count`; the same. next: the keys that are met next, or null.
+template <class T>
+static inline void gather_stretch(const LayerWeights &w, const Scratch &own, const T *values, const T *next, int count,
+                                  int queries, float *out) {
+  if (next) begin_to_load(next, (int64_t)STRETCH * w.head_dim);
+  for (int q = 0; q < queries; q += QUERIES, out += QUERIES * partial_stride(w)) {
+    const int some = queries - q < QUERIES ? queries - q : QUERIES;
+    const float *shares = own.scores + q * STRETCH;
+    if (some == 1) attend_queries<1>(w, values, count, shares, out);
+    else if (some == 2) attend_queries<2>(w, values, count, shares, out);
+    else if (some == 3) attend_queries<3>(w, values, count, shares, out);
+    else attend_queries<4>(w, values, count, shares, out);
+  }
+}
+
 // Those of an item's queries that share a key/value head, for one stretch.
 struct Unit {
   int layer, kv_head, stretch;
@@ -179,40 +216,24 @@ template <class T>
 static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, float *partial) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[u.layer];
-  const int d = w.head_dim, shared = sharing(w), queries = u.item.count * shared, begin = u.stretch * STRETCH;
-  const int64_t stride = head_stride(w), step = partial_stride(w);
+  const int shared = sharing(w), queries = u.item.count * shared, begin = u.stretch * STRETCH;
+  const int64_t step = partial_stride(w);
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
-  const int64_t at = cached_at(*s.call, w, u.item.row, u.kv_head, begin);
-  const T *keys = (const T *)s.call->keys[w.cache] + at;
-  const T *values = w.latents.rank ? keys : (const T *)s.call->values[w.cache] + at;
-  for (int base = begin; base < end; base += 16) {
-    const T *group = keys + (int64_t)(base - begin) * d;
-    float *out = own.scores + base - begin;
-    if (w.latents.rank) {
-      all_scores_of_rows(group, end - base < 16 ? end - base : 16, queries, own.queries, stride, d, out);
-      continue;
-    }
-    if (queries <= QUERIES) {
-      all_scores(group, queries, own.queries, stride, d, out);
-      continue;
-    }
-    widened(group, d, own.columns);
-    all_scores(own.columns, queries, own.queries, stride, d, out);
-  }
+  const auto from = [&](void *const *cache, int64_t each, int position) {
+    return (const T *)cache[w.cache] + cached_at(*s.call, w, u.item.row, u.kv_head, position, each);
+  };
+  const bool codes = SAME<T, CachedInt8>;
+  const int64_t key = codes ? key_bytes(w) : w.head_dim, value = codes ? value_bytes(w) : w.head_dim;
+  const T *keys = from(s.call->keys, key, begin), *next = nullptr;
+  const T *values = w.latents.rank ? keys : from(s.call->values, value, begin);
+  if (end < last) next = from(s.call->keys, key, end);
+  meet_keys(w, own, keys, values, end - begin, queries);
   for (int q = 0; q < queries; q++) {
     const int head = u.kv_head * shared + q % shared, position = u.item.position + q / shared;
     const float slope = w.slopes ? w.slopes[head] : 0.0f;
     const Seen seen = seen_from(position, w);
     softmax_of(own.scores + q * STRETCH, begin, end, seen, m.attention_softcap, slope, position, partial + q * step);
   }
-  for (int q = 0; q < queries; q += QUERIES) {
-    const int some = queries - q < QUERIES ? queries - q : QUERIES;
-    const float *shares = own.scores + q * STRETCH;
-    float *out = partial + q * step + 16;
-    if (some == 1) attend_queries<1>(w, values, end - begin, shares, out);
-    else if (some == 2) attend_queries<2>(w, values, end - begin, shares, out);
-    else if (some == 3) attend_queries<3>(w, values, end - begin, shares, out);
-    else attend_queries<4>(w, values, end - begin, shares, out);
-  }
+  gather_stretch(w, own, values, next, end - begin, queries, partial + 16);
 }

@@ -7,25 +7,39 @@
 //   bfloat16           for each pair of features: 16 × (even, odd), as weights do in kinds/; where
 //                      head_dim is odd, the last feature by itself: 16 positions
 //
+//   int8               see codes.h, also for values
+//
 // What latent attention keeps are keys that stand position by position, and there are no values.
 //
 // So a capacity is a multiple of 16; that of a page, of the 64 positions that attention takes at once.
 #pragma once
 
-// Where a row's key or value of a head and position begins: counted in numbers.
-static inline int64_t cached_at(const Call &c, const LayerWeights &w, int row, int head, int position) {
+// Bytes of a head's key and value of a token, where these are codes and a scale.
+static inline int64_t key_bytes(const LayerWeights &w) { return head_stride(w) * 5 / 4 + (int64_t)sizeof(float); }
+static inline int64_t value_bytes(const LayerWeights &w) { return head_stride(w) + (int64_t)sizeof(float); }
+
+// Where a row's key or value of a head and position begins: counted in numbers, of which each position has `each`.
+static inline int64_t cached_at(const Call &c, const LayerWeights &w, int row, int head, int position, int64_t each) {
   const int64_t page = c.table ? c.table[(int64_t)row * c.row_pages + position / c.capacity] : row;
-  return ((page * w.kv_heads + head) * c.capacity + (c.table ? position % c.capacity : position)) * w.head_dim;
+  return ((page * w.kv_heads + head) * c.capacity + (c.table ? position % c.capacity : position)) * each;
+}
+
+// What is read soon: a stretch of a head is too short for the processor to find out by itself.
+template <class T>
+static inline void begin_to_load(const T *from, int64_t count) {
+  for (int64_t at = 0; at < count * (int64_t)sizeof(T); at += 64) __builtin_prefetch((const char *)from + at);
 }
 
 struct CachedBFloat16 { uint16_t bits; };
 struct CachedFloat16 { uint16_t bits; };
+struct CachedInt8 { int8_t code; };
 
 // use(a number of the type that is cached)
 template <class Use>
 static inline void as_cached(int32_t kind, Use use) {
   if (kind == CACHE_BFLOAT16) use(CachedBFloat16{});
   else if (kind == CACHE_FLOAT16) use(CachedFloat16{});
+  else if (kind == CACHE_INT8) use(CachedInt8{});
   else use(float{});
 }
 

@@ -40,7 +40,7 @@ static inline void rotate(float *x, const float *cos, const float *sin, int dim,
 template <class T>
 static inline void keep_value(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim;
-  for (int h = 0; h < w.kv_heads; h++, x += d) rounded_to(cache + cached_at(c, w, c.rows[token], h, c.positions[token]), x, d);
+  for (int h = 0; h < w.kv_heads; h++, x += d) rounded_to(cache + cached_at(c, w, c.rows[token], h, c.positions[token], d), x, d);
 }
 
 // The same for keys, a lane of the position's key group.
@@ -48,7 +48,7 @@ template <class T>
 static inline void keep_key(const Call &c, const LayerWeights &w, T *cache, int token, const float *x) {
   const int d = w.head_dim, position = c.positions[token], lane = position % 16;
   for (int h = 0; h < w.kv_heads; h++, x += d) {
-    T *group = cache + cached_at(c, w, c.rows[token], h, position - lane), some[16];
+    T *group = cache + cached_at(c, w, c.rows[token], h, position - lane, d), some[16];
     for (int i = 0; i < d; i += 16) {
       const int n = d - i < 16 ? d - i : 16;
       rounded_to(some, x + i, n);
@@ -91,9 +91,12 @@ static void place_heads(const Step &s, const Team &team, int layer) {
     float *q = s.qkv + t * s.qkv_stride, *k = q + keys_at(w), *v = q + values_at(w);
     turn_heads(m, w, q, w.heads, w.query_norm, position);
     if (w.sharpened_length) sharpen(w, position, q);
+    const bool codes = s.call->cache_kind == CACHE_INT8;
+    for (int h = 0; codes && h < w.heads; h++) rotate_features(q + h * w.head_dim, w.head_dim);
     if (w.cache != layer) continue;
     make_values(m, w, k, v);
     turn_heads(m, w, k, w.kv_heads, w.key_norm, position);
+    for (int h = 0; codes && h < w.kv_heads; h++) rotate_features(k + h * w.head_dim, w.head_dim);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
       keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);

@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {15,
+static const int32_t SIZES[] = {16,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(Recurrent),
@@ -97,7 +97,8 @@ static bool sound_states(const Model &m, const Call &call, int64_t rows) {
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
   if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
-  if (call.cache_kind < CACHE_FLOAT32 || call.cache_kind > CACHE_FLOAT16) return false;
+  if (call.cache_kind < CACHE_FLOAT32 || call.cache_kind > CACHE_INT8) return false;
+  for (int32_t i = 0; call.cache_kind == CACHE_INT8 && i < m.layers; i++) if (m.layer[i].latents.rank) return false;
   if (call.table && (call.capacity < STRETCH || call.capacity % STRETCH)) return false;
   const int64_t rows = call.table ? call.table_rows : call.batch;
   const int64_t places = call.table ? (int64_t)call.row_pages * call.capacity : call.capacity;

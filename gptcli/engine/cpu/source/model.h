@@ -140,10 +140,10 @@ struct Squares {
 };
 
 // What keys and values are kept as.
-enum CacheKind : int32_t { CACHE_FLOAT32 = 0, CACHE_BFLOAT16 = 1, CACHE_FLOAT16 = 2 };
+enum CacheKind : int32_t { CACHE_FLOAT32 = 0, CACHE_BFLOAT16 = 1, CACHE_FLOAT16 = 2, CACHE_INT8 = 3 };
 
-// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, as cache.h
-// says, where the table is null. With a table these are `batch` pages of `capacity` positions, of
+// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, or what codes.h
+// has in place of head_dim, as cache.h says, where the table is null. With a table these are `batch` pages of `capacity` positions, of
 // which each of its rows has some: position p is in page table[row][p / capacity].
 struct Call {
   int32_t count, wanted_count, batch, capacity, cache_kind, angles;  // angles: rows of cos, sin

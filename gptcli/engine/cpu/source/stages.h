@@ -6,6 +6,7 @@
 #include "product.h"
 #include "reading.h"
 #include "cache.h"
+#include "codes.h"
 #include "heads.h"
 #include "attention.h"
 #include "softmax_merge.h"

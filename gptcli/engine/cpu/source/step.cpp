@@ -53,6 +53,9 @@ void lay_out_attention(const Step &s, Arena &arena, Scratch &own) {
   arena.give(own.columns, 16 * head);
   arena.give(own.queries, queries * head);
   arena.give(own.scores, queries * STRETCH);
+  arena.give(own.words, queries * head);
+  arena.give(own.word_scales, queries);
+  arena.give(own.shares, 4 * STRETCH);
   arena.give(own.running, queries * partial);
   arena.give(own.fresh, queries * partial);
 }

@@ -24,6 +24,9 @@ struct Run { int32_t first, count, row; };
 struct Scratch {  // of one thread
   Reading reading;
   float *columns, *queries, *scores, *running, *fresh;
+  // What meets codes, see codes.h: queries and their scales, shares of some of them.
+  int16_t *words, *shares;
+  float *word_scales;
 };
 
 // Where a part of what tokens are projected to begins in their row: each is whole panels.

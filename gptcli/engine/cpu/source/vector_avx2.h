@@ -68,6 +68,7 @@ template <int N> static inline Ints shift_left(Ints x) {
 }
 template <int N> static inline Ints shift_signed_right(Ints x) { return {_mm256_srai_epi32(x.a, N), _mm256_srai_epi32(x.b, N)}; }
 // Of each half of a lane.
+template <int N> static inline Ints shift_halves_left(Ints x) { return {_mm256_slli_epi16(x.a, N), _mm256_slli_epi16(x.b, N)}; }
 template <int N> static inline Ints shift_halves_right(Ints x) { return {_mm256_srli_epi16(x.a, N), _mm256_srli_epi16(x.b, N)}; }
 template <int N> static inline Ints shift_right(Ints x) {
   return {_mm256_srli_epi32(x.a, N), _mm256_srli_epi32(x.b, N)};
@@ -139,6 +140,9 @@ static inline Ints minus_words(Ints x, int16_t number) {
   return {_mm256_sub_epi16(x.a, all), _mm256_sub_epi16(x.b, all)};
 }
 
+static inline Ints load_codes(const int8_t *p) {
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)), _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p + 1))};
+}
 static inline void store_words(int16_t *p, Ints x) {
   _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
 }

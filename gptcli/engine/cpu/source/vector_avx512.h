@@ -51,6 +51,7 @@ static inline Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v
 template <int N> static inline Ints shift_left(Ints a) { return {_mm512_slli_epi32(a.v, N)}; }
 template <int N> static inline Ints shift_signed_right(Ints a) { return {_mm512_srai_epi32(a.v, N)}; }
 // Of each half of a lane.
+template <int N> static inline Ints shift_halves_left(Ints a) { return {_mm512_slli_epi16(a.v, N)}; }
 template <int N> static inline Ints shift_halves_right(Ints a) { return {_mm512_srli_epi16(a.v, N)}; }
 template <int N> static inline Ints shift_right(Ints a) { return {_mm512_srli_epi32(a.v, N)}; }
 static inline Floats as_floats(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
@@ -109,6 +110,7 @@ static inline Ints looked_up(const uint8_t *table, Ints a) {
 }
 static inline Ints minus_words(Ints a, int16_t number) { return {_mm512_sub_epi16(a.v, _mm512_set1_epi16(number))}; }
 
+static inline Ints load_codes(const int8_t *p) { return {_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p))}; }
 static inline void store_words(int16_t *p, Ints a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(a.v)); }
 static inline void store_bytes(int8_t *p, Ints a) {
   const __m128i order = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);  // CODE_ORDER

@@ -72,6 +72,9 @@ template <int N> static inline Ints shift_left(Ints a) {
 }
 template <int N> static inline Ints shift_signed_right(Ints a) { return ints([&](int i) { return vshrq_n_s32(a.v[i], N); }); }
 // Of each half of a lane.
+template <int N> static inline Ints shift_halves_left(Ints a) {
+  return ints([&](int i) { return vreinterpretq_s32_u16(vshlq_n_u16(vreinterpretq_u16_s32(a.v[i]), N)); });
+}
 template <int N> static inline Ints shift_halves_right(Ints a) {
   return ints([&](int i) { return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(a.v[i]), N)); });
 }
@@ -139,6 +142,9 @@ static inline Ints minus_words(Ints a, int16_t number) {
   return ints([&](int i) { return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a.v[i]), vdupq_n_s16(number))); });
 }
 
+static inline Ints load_codes(const int8_t *p) {
+  return ints([&](int i) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p + 8 * i))); });
+}
 static inline void store_words(int16_t *p, Ints a) {
   vst1q_s16(p, vcombine_s16(vmovn_s32(a.v[0]), vmovn_s32(a.v[1])));
   vst1q_s16(p + 8, vcombine_s16(vmovn_s32(a.v[2]), vmovn_s32(a.v[3])));

@@ -54,6 +54,9 @@ static inline Ints operator|(Ints a, Ints b) { return {a.v | b.v}; }
 template <int N> static inline Ints shift_left(Ints a) { return {a.v << N}; }
 template <int N> static inline Ints shift_signed_right(Ints a) { return {a.v >> N}; }
 // Of each half of a lane.
+template <int N> static inline Ints shift_halves_left(Ints a) {
+  return {(LaneInts)((LaneBits)a.v << N & (LaneBits)(LaneInts{} + (int32_t)((0xffffu << N & 0xffffu) * 0x00010001u)))};
+}
 template <int N> static inline Ints shift_halves_right(Ints a) {
   return {(LaneInts)((LaneBits)a.v >> N & (LaneBits)(LaneInts{} + (int32_t)((0xffffu >> N) * 0x00010001u)))};
 }
@@ -149,6 +152,14 @@ static inline Ints minus_words(Ints a, int16_t number) {
 // The low bytes of 16 lanes that are within -128 … 127, each eight in CODE_ORDER.
 static inline void store_bytes(int8_t *p, Ints a) {
   for (int i = 0; i < 16; i++) p[i] = (int8_t)a.v[i / 8 * 8 + CODE_ORDER[i % 8]];
+}
+// 32 bytes with a sign as 16-bit numbers, two to a lane.
+static inline Ints load_codes(const int8_t *p) {
+  int16_t words[32];
+  for (int i = 0; i < 32; i++) words[i] = p[i];
+  Ints r;
+  memcpy(&r, words, 64);
+  return r;
 }
 // The low halves of 16 lanes that are within -32768 … 32767.
 static inline void store_words(int16_t *p, Ints a) {
