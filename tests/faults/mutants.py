@@ -37,10 +37,9 @@ class Outcome:
     said: str
     seconds: float
 
-    @property
-    def fine(self) -> bool:
+    def fine(self, seconds: float = SECONDS) -> bool:
         """One of the codes, one line, no hang."""
-        return self.code in ALLOWED and "\n" not in self.said.strip() and self.seconds < SECONDS
+        return self.code in ALLOWED and "\n" not in self.said.strip() and self.seconds < seconds
 
 
 def outcomes(attempt: Callable[[int], None], seeds: Iterable[int]) -> list[Outcome]:
@@ -66,9 +65,9 @@ def outcomes(attempt: Callable[[int], None], seeds: Iterable[int]) -> list[Outco
     return found
 
 
-def guilty(found: Iterable[Outcome]) -> list[Outcome]:
-    """Those that ended as nothing may."""
-    return [each for each in found if not each.fine]
+def guilty(found: Iterable[Outcome], seconds: float = SECONDS) -> list[Outcome]:
+    """Those that ended as nothing may; seconds: of computing, that each has."""
+    return [each for each in found if not each.fine(seconds)]
 
 
 def _listen(ours: Connection, left: list[int], found: list[Outcome]) -> bool:

@@ -106,4 +106,4 @@ def test_known_ones(base: Path, what: str) -> None:
         mutations.run(base, random.Random(seed))
 
     (found,) = outcomes(attempt, [0])
-    assert found.fine and found.code == 3, found
+    assert found.fine() and found.code == 3, found
