@@ -1,4 +1,4 @@
-"""Eight templates that have a model think, each with marks of its own: documents and answers."""
+"""Templates that have a model think, each with marks of its own: documents and answers."""
 
 from __future__ import annotations
 
@@ -53,6 +53,15 @@ _CLOSED = (
 _GIVEN_BACK = "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}"
 _SILENT = "{% if not enable_thinking | default(false) %}<|channel>thought\n<channel|>{% endif %}"
 _WORDS = "{% if false %}<think></think><response></response>{% endif %}"
+_WORD = (
+    "{% set n = namespace(on=true) %}{% for m in messages %}{% if '/no_think' in m.content %}"
+    "{% set n.on = false %}{% elif '/think' in m.content %}{% set n.on = true %}{% endif %}"
+    "{% endfor %}{% for m in messages %}<|start|>{{ m.role }}:"
+    "{{ m.content.replace('/think', '').replace('/no_think', '') }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant:"
+    "{% if n.on %}<think>{% else %}<think></think>{% endif %}{% endif %}"
+)
+_ELEMENT = "<|open|>{{ 'think' if thinking | default(true) else 'response' }}<|sep|>"
 _OPENED = "{% if thinking | default(true) %}<think>{% else %}</think>{% endif %}"
 FORMS = {
     "opened by the model": Form(
@@ -90,6 +99,15 @@ FORMS = {
         control=("<|channel|>", "<|message|>"),
         before="<|channel|>a<|message|>",
         behind="<|end|><|start|>a<|channel|>final<|message|>",
+    ),
+    "told by a word": Form(
+        _WORD, added=("<think>", "</think>"), behind="</think>", off="<think></think>"
+    ),
+    "elements": Form(
+        template(_ELEMENT),
+        control=("<|open|>", "<|sep|>", "<|close|>"),
+        behind="<|close|>think<|sep|><|open|>response<|sep|>",
+        off="<|open|>response<|sep|>",
     ),
     "wrapped answers": Form(
         template("{{ '' if thinking else '' }}", _WORDS),
@@ -159,6 +177,17 @@ def test_a_model_that_is_told_not_to_think_does_not(thinker):
         return
     assert talk.document_with("hi").text.endswith(f"assistant:{form.off or ''}")
     assert says("yes<|end|>") == Message("assistant", "yes")
+
+
+@pytest.mark.parametrize("thinker", ["told by a word"], indirect=True)
+def test_the_word_stands_in_the_systems_text(thinker):
+    """Catches a word in place of the system's text, and one that the user is said to have said."""
+    _, talk, _ = thinker
+    system = (Message("system", "a b."),)
+    talk.request = replace(talk.request, messages=system, form=ChatForm(think=False))
+    document = talk.document_with("hi")
+    assert document.text.startswith("<|start|>system:a b.\n<|end|><|start|>user:hi<|end|>")
+    assert [turn.role for turn in document.turns] == ["system", "user", "assistant"]
 
 
 def test_a_thought_is_ended(thinker):
