@@ -37,6 +37,7 @@ class Form:
     """A template, added tokens, what a model writes around a thought, and what it is forced to.
 
     off: how the prompt ends where the template is told not to have it think, None where it cannot.
+    back: how an earlier answer's thought stands in a document, where it does.
     """
 
     template: str
@@ -45,6 +46,7 @@ class Form:
     before: str = ""
     behind: str = ""
     off: str | None = None
+    back: str = ""
 
 
 _CLOSED = (
@@ -61,6 +63,12 @@ _WORD = (
     "{% if add_generation_prompt %}<|start|>assistant:"
     "{% if n.on %}<think>{% else %}<think></think>{% endif %}{% endif %}"
 )
+_LISTED = (
+    "{% for m in messages %}<|start|>{{ m.role }}:{% for b in m.content %}"
+    "{% if b.type == 'text' %}{{ b.text }}"
+    "{% elif b.type == 'thinking' %}[THINK]{{ b.thinking }}[/THINK]{% endif %}{% endfor %}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|start|>assistant:{% endif %}"
+)
 _ELEMENT = "<|open|>{{ 'think' if thinking | default(true) else 'response' }}<|sep|>"
 _OPENED = "{% if thinking | default(true) %}<think>{% else %}</think>{% endif %}"
 FORMS = {
@@ -70,6 +78,7 @@ FORMS = {
         before="<think>\n",
         behind="\n</think>\n\n",
         off="<think>\n\n</think>\n\n",
+        back="<think>Hm.</think>",
     ),
     "opened by the template": Form(
         template(_OPENED), added=("<think>", "</think>"), behind="</think>", off="</think>"
@@ -86,6 +95,13 @@ FORMS = {
     ),
     "brackets": Form(
         template(""), control=("[THINK]", "[/THINK]"), before="[THINK]", behind="[/THINK]"
+    ),
+    "brackets in lists": Form(
+        _LISTED,
+        control=("[THINK]", "[/THINK]"),
+        before="[THINK]",
+        behind="[/THINK]",
+        back="[THINK]Hm.[/THINK]yes<|end|>",
     ),
     "a named channel": Form(
         template(_SILENT),
@@ -164,14 +180,16 @@ def test_an_answer_is_told_from_its_thought(thinker):
     assert (message.thinking, message.content) == ("Hm.", "yes")
     assert says(f"{form.before}Hm.").content == ""
     assert talk.messages[-1].thinking == "Hm."
-    assert "Hm." not in talk.document_with("a").text or "reasoning_content" in form.template
+    written = talk.document_with("a").text
+    assert written.count("user:") == 3
+    assert form.back in written if form.back else "Hm." not in written
 
 
 def test_a_model_that_is_told_not_to_think_does_not(thinker):
     """Catches an answer that is taken for a thought, and a switch that nobody reads."""
     form, talk, says = thinker
     talk.request = replace(talk.request, form=ChatForm(think=False))
-    if form.off is None and "thinking" not in form.template:
+    if form.off is None and ("thinking" not in form.template or "b.thinking" in form.template):
         with pytest.raises(Exception, match="--no-think: the chat template reads"):
             talk.document_with("hi")
         return
