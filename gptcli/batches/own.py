@@ -30,10 +30,16 @@ _ALIASES = {
     "samples": "n",
 }
 #: What a row may say beside its texts.
-SETTINGS = frozenset((*SAMPLING, "max_tokens", "stop", "n", "logprobs", "top_logprobs", *_ALIASES))
+SETTINGS = frozenset(
+    (
+        *(*SAMPLING, "max_tokens", "stop", "n", "logprobs", "top_logprobs", *_ALIASES),
+        # Other forms have names that columns of a user's own may have, or take an object.
+        *("regex", "one_of"),
+    )
+)
 #: Settings that are texts, and what is a list, by what may stand between its parts in a cell.
-_TEXTS = frozenset(("stop", "logit_bias", "samplers", "dry_sequence_breakers", "ban"))
-_LISTS = {"messages": None, "choices": "|"}
+_TEXTS = frozenset(("stop", "logit_bias", "samplers", "dry_sequence_breakers", "ban", "regex"))
+_LISTS = {"messages": None, "choices": "|", "one_of": "|"}
 #: The limits that the flags have.
 BOUNDS = Bounds(samples=4096, stops=MOST, stop_length=MOST, top=1000, biases=MOST)
 #: How a field begins that is the user's own.

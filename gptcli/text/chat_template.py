@@ -15,7 +15,7 @@ from gptcli.text.chat_document import Document, Turn, document_of, turn_of
 from gptcli.text.disguise import Brief, hidden
 from gptcli.text.template_process import Rendered, Said, TemplateProcess
 from gptcli.text.template_source import TemplateSource
-from gptcli.text.template_switches import values_of
+from gptcli.text.template_switches import said_of, values_of, with_word
 from gptcli.text.thinking_forms import ThinkingForm, find
 from gptcli.text.tokenizer import Tokenizer
 from gptcli.types.chat import ROLES, ChatForm, Message
@@ -57,7 +57,7 @@ class ChatTemplate:
         self._marks = {name for token, name in self._controls.items() if not special(token)}
         self._source = source.text
         self._process = TemplateProcess(source.text, source.subject)
-        self._tell({})
+        self._tell({}, "")
 
     def telling(self, form: ChatForm, budget: int | None) -> ChatTemplate:
         """See DocumentForm. The process that renders is the same."""
@@ -66,11 +66,12 @@ class ChatTemplate:
         # It may end an answer otherwise, and begin a message of the user.
         for name in ("end_names", "_user_header"):
             vars(found).pop(name, None)
-        found._tell(values_of(form, reads, self._source, names=names, budget=budget))
+        values = values_of(form, reads, self._source, names=names, budget=budget)
+        found._tell(values, said_of(form, reads, self._source))
         return found
 
-    def _tell(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+    def _tell(self, values: Mapping[str, Any], word: str) -> None:
+        self._values, self._word = values, word
         #: Texts in them, which are no control tokens either.
         self._given = json.dumps(values, ensure_ascii=False).casefold()
 
@@ -223,7 +224,7 @@ class ChatTemplate:
         _check(messages)
         said = [
             Said(each.role, each.content, self._kept_marks(each), each.thinking)
-            for each in messages
+            for each in with_word(messages, self._word)
         ]
         longest = _PER_SAID * sum(len(each.content) + len(each.thinking) for each in messages)
         longest += _PER_SAID * len(self._given) + _PER_TOKEN * self._context + _BEYOND

@@ -89,7 +89,8 @@ def asked_for(environment: _Sandbox, source: str) -> dict[str, list[str]]:
     """What a template looks for.
 
     "reads": names that nothing in it gives a value before it may look at them; "fields":
-    attributes and keys that it looks for, whatever has them.
+    attributes and keys that it looks for, whatever has them; "kinds": texts that it compares
+    something with; "tests": the names of its tests.
     """
     tree = environment.parse(source)
     reads = meta.find_undeclared_variables(tree) - environment.globals.keys()
@@ -101,7 +102,13 @@ def asked_for(environment: _Sandbox, source: str) -> dict[str, list[str]]:
     for test in tree.find_all(nodes.Compare):
         constants += [test.expr] if test.ops[0].op in ("in", "notin") else []
     fields |= {each.value for each in constants if isinstance(each, nodes.Const)}
-    return {"reads": _names(reads), "fields": _names(fields)}
+    kinds: set[Any] = set()
+    for test in tree.find_all(nodes.Compare):
+        sides = (test.expr, *(each.expr for each in test.ops)) if test.ops[0].op == "eq" else ()
+        kinds |= {each.value for each in sides if isinstance(each, nodes.Const)}
+    tests = {test.name for test in tree.find_all(nodes.Test)}
+    found = {"reads": reads, "fields": fields, "kinds": kinds, "tests": tests}
+    return {name: _names(each) for name, each in found.items()}
 
 
 def _names(found: Iterable[Any]) -> list[str]:

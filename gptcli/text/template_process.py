@@ -16,6 +16,8 @@ _BYTES = 24
 _NAMES = 1 << 20
 #: What templates call a thought, in the order in which they are tried.
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+#: What is said to see whether a template writes texts down that are no lists.
+_PROBE = "probe"
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class TemplateProcess:
 
     def __init__(self, source: str, subject: str) -> None:
         self._source, self._subject = source, subject
-        #: "reads" and "fields", see `template_worker`; None before it has read the template.
+        #: See `template_worker`; None before it has read the template.
         self._asks: dict[str, list[str]] | None = None
+        self._lists: bool | None = None
         self._process = LimitedProcess(_WORKER, subject, Limits())
 
     @property
@@ -72,10 +75,16 @@ class TemplateProcess:
         InputError where the template refuses the conversation, ModelError where it fails, writes
         more, takes too long or too much memory.
         """
-        fields = self._parsed()["fields"]
+        fields, kinds = self._parsed()["fields"], self._parsed()["kinds"]
         thought = next((each for each in _THOUGHTS if each in fields), "")
+        # A kind of a part of what is said, and no field of a message.
+        apart = thought == "thinking" and thought in kinds and "type" in fields
+        lists = self._takes_lists(names)
         asked = {
-            "messages": [_as_json(each, thought) for each in messages],
+            "messages": [
+                _as_json(each, thought, lists or (apart and bool(each.thinking)), apart)
+                for each in messages
+            ],
             "names": dict(names),
             "set": dict(values or {}),
             "answer": answer,
@@ -87,6 +96,23 @@ class TemplateProcess:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+
+    def _takes_lists(self, names: Mapping[str, str]) -> bool:
+        """Whether the template writes down what a message has in a list of parts, and no text."""
+        found = self._parsed()
+        if "text" not in found["kinds"] or "string" in found["tests"]:
+            return False
+        if self._lists is None:
+            self._lists = not self._writes(names, False) and self._writes(names, True)
+        return self._lists
+
+    def _writes(self, names: Mapping[str, str], listed: bool) -> bool:
+        asked = {"names": dict(names), "set": {}, "answer": False, "longest": 1 << 20}
+        said = _as_json(Said("user", _PROBE), "", listed)
+        try:
+            return _PROBE in self._ask({"messages": [said], **asked}, 1 << 20)["text"]
+        except (InputError, ModelError):
+            return False
 
     def _parsed(self) -> dict[str, list[str]]:
         """What the template asks for, once the worker has read it."""
@@ -116,7 +142,10 @@ class TemplateProcess:
         raise ModelError(self._subject, f"fails: {message}")
 
 
-def _as_json(message: Said, thought: str) -> dict[str, Any]:
+def _as_json(
+    message: Said, thought: str, listed: bool = False, apart: bool = False
+) -> dict[str, Any]:
+    """thought: what a thought is called, listed: in parts, apart: of which a thought is one."""
     runs: list[int] = []
     end = 0
     for start, stop in message.marks:
@@ -126,6 +155,7 @@ def _as_json(message: Said, thought: str) -> dict[str, Any]:
         **({thought: message.thinking} if thought and message.thinking else {}),
         "role": message.role,
         "content": message.content,
+        **({"parts": [thought] if apart and message.thinking else []} if listed else {}),
         # Its own comes first, which here is nothing.
         "own": [0, *runs, len(message.content) - end],
     }

@@ -3,16 +3,19 @@
 A sandbox keeps a template from the system, and limits from looping or allocating without end (see
 `text.limited_process`). One JSON object a line comes in, one goes out:
 
-    {"template": text}                      → {"reads": [name, …], "fields": [name, …]}
+    {"template": text}                      → {"reads": [name, …], "fields": [name, …],
+                                               "kinds": [name, …], "tests": [name, …]}
     {"messages": […], "names": {…}, "set": {…}, "answer": bool,
      "longest": characters}                 → {"text": text, "runs": [count, …]}
 
 or {"error": kind, "message": text}, where kind is "syntax", "refused" (the template called
 raise_exception), "endless", "memory" or "failed". "reads" are the variables that a template may ask
-for, "fields" what it may look for in a message or another value. "set" are variables that the user
+for, "fields" what it may look for in a message or another value, "kinds" texts that it compares
+something with, "tests" what else it asks of values (`is string`). "set" are variables that the user
 gave, of which no text is the template's own. A message has "role", "content" and "own", perhaps
-more, which is said as well; "own" and "runs" tell how many characters are the template's own, then
-how many are not, and so on in turn (see `text.traced`).
+more, which is said as well; with "parts" its content is a list of parts: those of its fields that
+are named there, each a part of that type, then the text; "own" and "runs" tell how many characters
+are the template's own, then how many are not, and so on in turn (see `text.traced`).
 """
 
 from __future__ import annotations
@@ -81,11 +84,13 @@ class _Worker:
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    more = {name: Traced(text) for name, text in message.items() if name != "own"}
-    return more | {
-        "role": own(message["role"]),
-        "content": Traced(message["content"], _bytes(message["own"])),
-    }
+    parts = message.get("parts")
+    named = {name: Traced(text) for name, text in message.items() if name not in ("own", "parts")}
+    content: Any = Traced(message["content"], _bytes(message["own"]))
+    if parts is not None:
+        said = [{"type": name, name: named.pop(name)} for name in parts]
+        content = [*said, {"type": "text", "text": content}]
+    return named | {"role": own(message["role"]), "content": content}
 
 
 def _runs(flags: bytes) -> list[int]:

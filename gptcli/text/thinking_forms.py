@@ -5,11 +5,12 @@ tokens for them. The names of models say nothing: many of one name do not think,
 other names.
 
 Most put a thought between two marks, `<think> … </think>`, of which the template may have written
-the first at the prompt's end. gpt-oss (OpenAI's harmony) and Solar write messages, each with a
-header:
+the first at the prompt's end. gpt-oss (OpenAI's harmony), Solar and Kimi K3 write messages, each
+with a header:
 
     <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…<|return|>
     <|think|>…<|end|><|begin|>assistant<|content|>…<|end|>
+    <|open|>think<|sep|>…<|close|>think<|sep|><|open|>response<|sep|>…<|close|>response<|sep|>
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from gptcli.text.tokenizer import Tokenizer
 
 #: Where an answer is: nothing of it has come, in a thought, behind one, or in what is said.
 Stage = Literal["before", "thinking", "after", "saying"]
-#: A header begins; its channel does; what it heads; a thought, or what is said; a message ends.
-Border = Literal["start", "channel", "message", "think", "say", "end"]
+#: A header begins; its channel does; what it heads; a thought, or what is said; a message ends; a
+#: footer begins, which is a header of nothing.
+Border = Literal["start", "channel", "message", "think", "say", "end", "close"]
 
-#: The control tokens of messages, those that end a thought and begin the answer, the form in words.
-_MESSAGES: tuple[tuple[dict[str, Border], str, tuple[str, str]], ...] = (
+#: The control tokens of messages, those that end a thought and begin the answer, the form in words,
+#: and the answer's channel.
+_MESSAGES: tuple[tuple[dict[str, Border], str, tuple[str, str], str], ...] = (
     (
         {
             "<|start|>": "start",
@@ -37,17 +40,25 @@ _MESSAGES: tuple[tuple[dict[str, Border], str, tuple[str, str]], ...] = (
         },
         "<|end|><|start|>assistant<|channel|>final<|message|>",
         ("<|channel|>analysis<|message|>", "<|end|>"),
+        "final",
     ),
     (
         {"<|begin|>": "start", "<|think|>": "think", "<|content|>": "say", "<|end|>": "end"},
         "<|end|><|begin|>assistant<|content|>",
         ("<|think|>", "<|end|>"),
+        "",
+    ),
+    (
+        {"<|open|>": "start", "<|sep|>": "message", "<|close|>": "close"},
+        "<|close|>think<|sep|><|open|>response<|sep|>",
+        ("<|open|>think<|sep|>", "<|close|>think<|sep|>"),
+        "response",
     ),
 )
-#: The channel of the answer.
-ANSWER = "final"
-#: A message at the end of a text, and the channel that it is in.
-_MESSAGE = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>\s*$")
+#: A message at the end of a text, and the channel that it is in; what has attributes is none yet.
+_MESSAGE = re.compile(
+    r"(?:<\|channel\|>\s*(\w+)[^<]*<\|message\|>|<\|open\|>\s*(\w+)\s*<\|sep\|>)\s*$"
+)
 #: `</think>`, `</seed:think>`, `</mm:think>`, `</think:opensource>`, `</thought>`.
 _TAG = re.compile(r"</((?:\w{1,20}:)?(?:think|thinking|thought|reasoning)(?::\w{1,20})?)>")
 #: Apriel's, whose template has tags for other purposes as well.
@@ -80,7 +91,8 @@ class ThinkingForm:
     which mean the same wherever they stand, since no text has them; others begin a thought only at
     the answer's begin. name: what stands behind the opening mark, on its line. wrap: what stands
     around an answer behind a thought. borders: the tokens of messages with headers; with them there
-    are no other marks. forced: the tokens that end a thought and begin the answer.
+    are no other marks. answer: what the header of an answer says. forced: the tokens that end a
+    thought and begin the answer.
     """
 
     opening: str
@@ -91,6 +103,7 @@ class ThinkingForm:
     name: str = ""
     wrap: tuple[str, str] | None = None
     borders: tuple[tuple[int, Border], ...] = ()
+    answer: str = ""
     forced: tuple[int, ...] = ()
 
     @property
@@ -102,19 +115,20 @@ class ThinkingForm:
     def openings(self) -> tuple[int, ...]:
         """Tokens by which a thought or its header may begin; a mark that is none has none."""
         if self.borders:
-            return tuple(token for token, mark in self.borders if mark != "end")
+            return tuple(token for token, mark in self.borders if mark not in ("end", "close"))
         return () if self.opening_id is None else (self.opening_id,)
 
     @property
     def within(self) -> frozenset[int]:
         """Tokens that end a part of an answer, and not the answer."""
-        return frozenset(token for token, mark in self.borders if mark == "end")
+        return frozenset(token for token, mark in self.borders if mark in ("end", "close"))
 
     def begins(self, written: str) -> Stage:
         """Where an answer begins behind this text, with which a template ends its document."""
         if self.borders:
             found = _MESSAGE.search(written)
-            thought = found[1] != ANSWER if found else written.rstrip().endswith("<|think|>")
+            named = (found[1] or found[2]) if found else self.answer
+            thought = named != self.answer or written.rstrip().endswith("<|think|>")
             return "thinking" if thought else "before"
         end = written.rstrip()
         if end.endswith((self.opening, self.opening + self.name)):
@@ -155,7 +169,7 @@ def find(tokenizer: Tokenizer, template: str = "") -> ThinkingForm | None:
 
 def messages_of(tokenizer: Tokenizer) -> ThinkingForm | None:
     """Messages with headers, where the vocabulary has all the control tokens of them."""
-    for names, forced, (opening, closing) in _MESSAGES:
+    for names, forced, (opening, closing), answer in _MESSAGES:
         found = {name: tokenizer.id_of(name) for name in names}
         borders = tuple(
             (token, names[name])
@@ -164,7 +178,7 @@ def messages_of(tokenizer: Tokenizer) -> ThinkingForm | None:
         )
         if len(borders) == len(names):
             ids = tuple(tokenizer.encode(forced, special=True))
-            return ThinkingForm(opening, closing, borders=borders, forced=ids)
+            return ThinkingForm(opening, closing, borders=borders, answer=answer, forced=ids)
     return None
 
 

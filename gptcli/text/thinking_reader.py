@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.text.stop import overlap
-from gptcli.text.thinking_forms import ANSWER, Stage, ThinkingForm
+from gptcli.text.thinking_forms import Stage, ThinkingForm
 
 
 class ThinkingReader:
@@ -23,6 +23,7 @@ class ThinkingReader:
         self._unwrapped = False
         self._borders = dict(form.borders)
         self._header: bytearray | None = None
+        self._footer = False  # the header is one
         #: What may still become a mark, or white space that leads to nothing.
         self._held = b""
         self._begun = self._told = False  # this thought has a word, and any has
@@ -67,15 +68,18 @@ class ThinkingReader:
     def _message(self, token: int, data: bytes) -> None:
         """A token of messages with headers."""
         border = self._borders.get(token)
-        if border in ("message", "think", "say"):
+        if border == "message" and self._footer:
+            # A thought is over with the header of what is said; until then nothing is.
+            self._header, self._footer, self._held = bytearray(), False, b""
+        elif border in ("message", "think", "say"):
             named = bytes(self._header or b"").split(maxsplit=1)[:1]
-            said = self._header is None or named == [ANSWER.encode()]
+            said = self._header is None or named == [self._form.answer.encode()]
             said = border == "say" or (border == "message" and said)
             self._stage, self._header = "saying" if said else "thinking", None
             self._held, self._begun = b"", False
         elif border is not None:
             # What follows is the name of who speaks, then the channel.
-            self._header = bytearray()
+            self._header, self._footer = bytearray(), border == "close"
         elif self._header is not None:
             self._header += data
         elif self._stage == "thinking":

@@ -42,7 +42,7 @@ class AskRequest(Question["Value"]):
     """A value, the most probable one of a type, as an answer to a question.
 
     system: the system prompt of a model that has a chat form, None for what the type says; a model
-    without one continues the question, and is told nothing.
+    without one continues the question, and is told nothing. rated: the probability is needed.
     """
 
     asks = "answer with a value"
@@ -50,6 +50,7 @@ class AskRequest(Question["Value"]):
     question: str
     type: ValueType
     system: str | None = None
+    rated: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ class Value:
 
     probability: where the answers can be counted, the share of this one among them, of which
     `shares` tells all; else that of its tokens, one after the other, among those that some value of
-    the type could go on or end with.
+    the type could go on or end with, None where a server does not tell.
     """
 
     request: AskRequest
     text: str
-    probability: float
+    probability: float | None
     shares: tuple[LabelShare, ...]
     prompt_tokens: int
     source: Source

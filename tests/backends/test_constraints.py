@@ -300,7 +300,7 @@ def test_dates_are_those_that_there_are():
     """Catches the 29th of February of 1900, and a month of 31 days that has none."""
     from datetime import date, timedelta
 
-    from gptcli.backends.local.ask import PATTERNS
+    from gptcli.backends.asked_values import PATTERNS
 
     pattern = re.compile(PATTERNS["date"])
     for year in (1900, 2000, 2023, 2024):

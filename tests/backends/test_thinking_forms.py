@@ -1,4 +1,4 @@
-"""Eight templates that have a model think, each with marks of its own: documents and answers."""
+"""Templates that have a model think, each with marks of its own: documents and answers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Form:
     """A template, added tokens, what a model writes around a thought, and what it is forced to.
 
     off: how the prompt ends where the template is told not to have it think, None where it cannot.
+    back: how an earlier answer's thought stands in a document, where it does.
     """
 
     template: str
@@ -45,6 +46,7 @@ class Form:
     before: str = ""
     behind: str = ""
     off: str | None = None
+    back: str = ""
 
 
 _CLOSED = (
@@ -53,6 +55,21 @@ _CLOSED = (
 _GIVEN_BACK = "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}"
 _SILENT = "{% if not enable_thinking | default(false) %}<|channel>thought\n<channel|>{% endif %}"
 _WORDS = "{% if false %}<think></think><response></response>{% endif %}"
+_WORD = (
+    "{% set n = namespace(on=true) %}{% for m in messages %}{% if '/no_think' in m.content %}"
+    "{% set n.on = false %}{% elif '/think' in m.content %}{% set n.on = true %}{% endif %}"
+    "{% endfor %}{% for m in messages %}<|start|>{{ m.role }}:"
+    "{{ m.content.replace('/think', '').replace('/no_think', '') }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant:"
+    "{% if n.on %}<think>{% else %}<think></think>{% endif %}{% endif %}"
+)
+_LISTED = (
+    "{% for m in messages %}<|start|>{{ m.role }}:{% for b in m.content %}"
+    "{% if b.type == 'text' %}{{ b.text }}"
+    "{% elif b.type == 'thinking' %}[THINK]{{ b.thinking }}[/THINK]{% endif %}{% endfor %}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|start|>assistant:{% endif %}"
+)
+_ELEMENT = "<|open|>{{ 'think' if thinking | default(true) else 'response' }}<|sep|>"
 _OPENED = "{% if thinking | default(true) %}<think>{% else %}</think>{% endif %}"
 FORMS = {
     "opened by the model": Form(
@@ -61,6 +78,7 @@ FORMS = {
         before="<think>\n",
         behind="\n</think>\n\n",
         off="<think>\n\n</think>\n\n",
+        back="<think>Hm.</think>",
     ),
     "opened by the template": Form(
         template(_OPENED), added=("<think>", "</think>"), behind="</think>", off="</think>"
@@ -78,6 +96,13 @@ FORMS = {
     "brackets": Form(
         template(""), control=("[THINK]", "[/THINK]"), before="[THINK]", behind="[/THINK]"
     ),
+    "brackets in lists": Form(
+        _LISTED,
+        control=("[THINK]", "[/THINK]"),
+        before="[THINK]",
+        behind="[/THINK]",
+        back="[THINK]Hm.[/THINK]yes<|end|>",
+    ),
     "a named channel": Form(
         template(_SILENT),
         control=("<|channel>", "<channel|>"),
@@ -90,6 +115,15 @@ FORMS = {
         control=("<|channel|>", "<|message|>"),
         before="<|channel|>a<|message|>",
         behind="<|end|><|start|>a<|channel|>final<|message|>",
+    ),
+    "told by a word": Form(
+        _WORD, added=("<think>", "</think>"), behind="</think>", off="<think></think>"
+    ),
+    "elements": Form(
+        template(_ELEMENT),
+        control=("<|open|>", "<|sep|>", "<|close|>"),
+        behind="<|close|>think<|sep|><|open|>response<|sep|>",
+        off="<|open|>response<|sep|>",
     ),
     "wrapped answers": Form(
         template("{{ '' if thinking else '' }}", _WORDS),
@@ -146,19 +180,32 @@ def test_an_answer_is_told_from_its_thought(thinker):
     assert (message.thinking, message.content) == ("Hm.", "yes")
     assert says(f"{form.before}Hm.").content == ""
     assert talk.messages[-1].thinking == "Hm."
-    assert "Hm." not in talk.document_with("a").text or "reasoning_content" in form.template
+    written = talk.document_with("a").text
+    assert written.count("user:") == 3
+    assert form.back in written if form.back else "Hm." not in written
 
 
 def test_a_model_that_is_told_not_to_think_does_not(thinker):
     """Catches an answer that is taken for a thought, and a switch that nobody reads."""
     form, talk, says = thinker
     talk.request = replace(talk.request, form=ChatForm(think=False))
-    if form.off is None and "thinking" not in form.template:
+    if form.off is None and ("thinking" not in form.template or "b.thinking" in form.template):
         with pytest.raises(Exception, match="--no-think: the chat template reads"):
             talk.document_with("hi")
         return
     assert talk.document_with("hi").text.endswith(f"assistant:{form.off or ''}")
     assert says("yes<|end|>") == Message("assistant", "yes")
+
+
+@pytest.mark.parametrize("thinker", ["told by a word"], indirect=True)
+def test_the_word_stands_in_the_systems_text(thinker):
+    """Catches a word in place of the system's text, and one that the user is said to have said."""
+    _, talk, _ = thinker
+    system = (Message("system", "a b."),)
+    talk.request = replace(talk.request, messages=system, form=ChatForm(think=False))
+    document = talk.document_with("hi")
+    assert document.text.startswith("<|start|>system:a b.\n<|end|><|start|>user:hi<|end|>")
+    assert [turn.role for turn in document.turns] == ["system", "user", "assistant"]
 
 
 def test_a_thought_is_ended(thinker):

@@ -19,6 +19,7 @@ from gptcli.errors import InputError
 from gptcli.types.chat import ChatRequest, Message
 from gptcli.types.choose import ChooseRequest
 from gptcli.types.completion import Request
+from gptcli.types.constraints import Constraint
 from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
 from gptcli.types.next_tokens import NextTokensRequest
 from gptcli.types.rows import Row
@@ -99,6 +100,33 @@ def test_cells_that_are_lists():
         CHATS.wanted(cells(messages="hi"))
     with pytest.raises(InputError, match="must be a list"):
         CHATS.wanted(row(messages=talk))
+
+
+def test_forms_by_the_names_of_the_flags():
+    """Catches a form that is passed over, one beside another, and a grammar that is a grade."""
+    shots = Queries(FewShotRequest(()), "input")
+    for dialect, text in ((PROMPTS, "prompt"), (CHATS, "message"), (shots, "input")):
+        for values, form in (
+            ({"regex": "a+"}, Constraint("regex", "a+")),
+            ({"one_of": ["a", "b|c"]}, Constraint("one-of", choices=("a", "b|c"))),
+            ({"grammar": 'root ::= "a"'}, Constraint("grammar", 'root ::= "a"')),
+            ({"json_object": True}, Constraint("json-object")),
+            ({"json_schema": {"type": "null"}}, Constraint("json-schema", '{"type": "null"}')),
+            ({"regex": "a", "repair": True}, Constraint("regex", "a", repair=True)),
+        ):
+            found = dialect.wanted(row(**{text: "a"} | values))
+            asked = found.question.request if dialect is shots else found.question
+            assert (asked.constraint, found.own) == (form, True)
+        with pytest.raises(InputError, match="one of regex, one_of"):
+            dialect.wanted(row(**{text: "a"}, regex="a", one_of=["b"]))
+    found = asks(PROMPTS, cells(prompt="a", one_of="a|b", regex="", grammar="4"))
+    assert found.constraint == Constraint("one-of", choices=("a", "b"))
+    assert asks(PROMPTS, cells(prompt="a", regex="[0-9]")).constraint == Constraint(
+        "regex", "[0-9]"
+    )
+    labelled = Queries(FewShotRequest((), labels=("b", "c")), "input")
+    with pytest.raises(InputError, match='"regex": draws nothing'):
+        labelled.wanted(row(input="c", regex="a"))
 
 
 @pytest.mark.parametrize(

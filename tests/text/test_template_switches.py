@@ -6,7 +6,7 @@ import pytest
 
 from gptcli.errors import UsageError
 from gptcli.text.template_process import Said, TemplateProcess
-from gptcli.text.template_switches import switches, values_of
+from gptcli.text.template_switches import said_of, switches, values_of
 from gptcli.types.chat import ChatForm
 
 
@@ -62,6 +62,52 @@ def test_what_a_template_does_not_read_is_refused(form, message):
     with pytest.raises(UsageError) as caught:
         values_of(form, {"reasoning_effort", "messages"}, "", names={"bos_token"})
     assert message in str(caught.value)
+
+
+def test_a_word_is_said_where_no_variable_is_read():
+    """Catches a word that a template only writes, one beside a variable, and one of two."""
+    source = "{% if '/think' in c %}{% elif '/no_think' in c %}{% endif %}"
+    assert said_of(ChatForm(think=True), {"messages"}, source) == "/think"
+    assert said_of(ChatForm(think=False), {"messages"}, source) == "/no_think"
+    assert values_of(ChatForm(think=False), {"messages"}, source) == {}
+    assert switches({"messages"}, source) == ["/think", "/no_think"]
+    assert said_of(ChatForm(), {"messages"}, source) == ""
+    assert said_of(ChatForm(think=False), {"enable_thinking"}, source) == ""
+    for other in ("{{ '/think' ~ '/no_think' }}", "{% if '/no_think' in c %}{% endif %}"):
+        assert said_of(ChatForm(think=False), {"messages"}, other) == ""
+        with pytest.raises(UsageError, match="--no-think"):
+            values_of(ChatForm(think=False), {"messages"}, other)
+
+
+_TEXTS = "{% for b in m.content %}{% if b.type == 'text' %}{{ b.text }}{% endif %}{% endfor %}"
+_PARTS = (
+    "{% if m.content is string %}{{ m.content }}{% else %}{% for b in m.content %}"
+    "{% if b.type == 'text' %}{{ b.text }}"
+    "{% elif b.type == 'thinking' %}[{{ b.thinking }}]{% endif %}{% endfor %}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "runs"),
+    [
+        # Of lists alone, of both with thoughts in the lists, of texts alone.
+        (_TEXTS, "hiyes", (0, 5)),
+        (_PARTS, "hi[Hm]yes", (0, 2, 1, 2, 1, 3)),
+        (
+            "{{ m.content }}{{ m.thinking }}{{ m.kind == 'thinking' and '' }}",
+            "hiFalseyesHmFalse",
+            (),
+        ),
+    ],
+)
+def test_content_comes_as_a_template_takes_it(body, text, runs):
+    """Catches an empty document of a template that takes lists, and a thought not given back."""
+    process = TemplateProcess("{% for m in messages %}" + body + "{% endfor %}", "t")
+    said = [Said("user", "hi"), Said("assistant", "yes", thinking="Hm")]
+    found = process.render(said, {})
+    assert found.text == text
+    assert not runs or found.runs == runs
+    process.close()
 
 
 def test_a_template_tells_what_it_asks_for():

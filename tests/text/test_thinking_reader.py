@@ -16,6 +16,7 @@ from gptcli.text.thinking_reader import ThinkingReader
 from gptcli.text.tokenizer import Tokenizer
 
 HARMONY = ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>"]
+ELEMENTS = ["<|open|>", "<|sep|>", "<|close|>"]
 SOLAR = ["<|begin|>", "<|think|>", "<|content|>", "<|end|>", "<|flush|>"]
 #: name → (control tokens, other added tokens, the template's words, what opens and ends a thought)
 FORMS: dict[str, tuple[list[str], list[str], str, str, str]] = {
@@ -44,6 +45,13 @@ FORMS: dict[str, tuple[list[str], list[str], str, str, str]] = {
         "",
         "<|think|>",
         "<|end|><|begin|>assistant<|content|>",
+    ),
+    "elements": (
+        ELEMENTS,
+        [],
+        "",
+        "<|open|>think<|sep|>",
+        "<|close|>think<|sep|><|open|>response<|sep|>",
     ),
     "words": (
         ["<|START_THINKING|>", "<|END_THINKING|>"],
@@ -131,7 +139,7 @@ CUTS = st.lists(st.integers(0, 200))
 
 def harmless(*texts: str) -> bool:
     marks = [mark for _, _, _, *both in FORMS.values() for mark in both]
-    marks += ["</response>", "<response>", "[BEGIN FINAL RESPONSE]", *HARMONY, *SOLAR]
+    marks += ["</response>", "<response>", "[BEGIN FINAL RESPONSE]", *HARMONY, *SOLAR, *ELEMENTS]
     marks += ["<|channel>", "<channel|>", "<think>", "</think>", "Here are"]
     return not any(mark.strip() in text for mark in marks for text in texts)
 
@@ -181,6 +189,17 @@ def test_an_answer_without_a_thought_is_exact(forms, name):
     tokenizer, form = forms[name]
     for text in ("plain", " \n plain\n", "<thin", "[THI", "a", " ", "", "Here are my", "<"):
         assert read(form, pieces(tokenizer, text, [])) == ("", text)
+
+
+def test_what_ends_an_element_is_no_part_of_an_answer(forms):
+    """Catches names of elements in the answer, and a header that is taken for one of a thought."""
+    tokenizer, form = forms["elements"]
+    end = "<|close|>response<|sep|><|close|>message<|sep|>"
+    assert read(form, pieces(tokenizer, f"yes{end}", []), "saying") == ("", "yes")
+    assert form.begins('<|open|>message role="assistant"<|sep|>') == "before"
+    assert form.begins("<|open|>think<|sep|>") == "thinking"
+    assert form.begins("<|open|>response<|sep|>") == "before"
+    assert form.within == {tokenizer.id_of("<|close|>")}
 
 
 def test_a_mark_in_an_answer_is_text_unless_it_is_a_control_token(forms):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from gptcli.backends.asked_values import PATTERNS, as_few_shot
 from gptcli.backends.local.chat import LocalChat
 from gptcli.backends.local.constraining import Constrained
 from gptcli.backends.local.few_shot_labels import Labels
@@ -11,19 +12,10 @@ from gptcli.backends.local.few_shot_prompts import asked as asked_prompt
 from gptcli.backends.local.few_shot_prompts import prompts_for
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.text.transcript import Transcript
-from gptcli.types.ask import AskRequest, Kind, Value
+from gptcli.types.ask import AskRequest, Value
 from gptcli.types.chat import ChatForm
 from gptcli.types.constraints import Constraint
-from gptcli.types.few_shot import FewShotForm, FewShotRequest, Query
-
-_MONTHS = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
-_LEAP = "([0-9][0-9](0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
-#: What values look like: of an int what 64 bits hold; of a date those that there are.
-PATTERNS: dict[Kind, str] = {
-    "int": "-?(0|[1-9][0-9]{0,17})",
-    "float": r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?",
-    "date": f"[0-9]{{4}}-({_MONTHS}|02-(0[1-9]|1[0-9]|2[0-8]))|{_LEAP}-02-29",
-}
+from gptcli.types.few_shot import FewShotRequest, Query
 
 
 def answer(model: OpenModel, request: AskRequest) -> Value:
@@ -53,11 +45,5 @@ def answer(model: OpenModel, request: AskRequest) -> Value:
 def _asked(model: OpenModel, request: AskRequest) -> FewShotRequest:
     """The question as one after no examples."""
     chat = ChatForm()
-    if isinstance(model.kept(LocalChat).form(chat), Transcript):
-        # A space before the answer, unless the question ends with its own.
-        between = "" if request.question[-1:].isspace() else " "
-        form = FewShotForm(template="{input}" + between + "{output}")
-    else:
-        system = request.type.instruction if request.system is None else request.system
-        form = FewShotForm(instruction=system or None, chat=chat)
-    return FewShotRequest(examples=(), form=form, shots=0, labels=request.type.labels)
+    talks = not isinstance(model.kept(LocalChat).form(chat), Transcript)
+    return as_few_shot(request, chat if talks else None)

@@ -18,7 +18,7 @@ from gptcli.types.chat import Message
 class ThinkingFacts:
     """marks: those around a thought, in words. begins: where an answer begins, as the template has
     it by itself: "before" a thought that the model may open, "thinking", or "after" one. switches:
-    the variables by which the template is told how to think.
+    the variables by which the template is told how to think, or the words.
     """
 
     marks: str
@@ -45,7 +45,7 @@ def thinking_facts(directory: Path) -> ThinkingFacts | None:
             if form is None:
                 return None
             written = template.document([Message("user", "Hello")]).written
-            told = tuple(switches(template.reads))
+            told = tuple(switches(template.reads, source.text))
             begins = form.begins(written)
             begins = "after" if begins == "saying" else begins
             return ThinkingFacts(form.description, begins, told)

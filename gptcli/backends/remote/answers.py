@@ -20,6 +20,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "ScoreRequest": ("score", "answer"),
     "ScoreRowsRequest": ("score", "rows"),
     "ChooseRequest": ("choose", "answer"),
+    "AskRequest": ("ask", "answer"),
     "TreeRequest": ("tree", "answer"),
     "TokensRequest": ("tokens", "answer"),
     "DecodeRequest": ("tokens", "decoded"),

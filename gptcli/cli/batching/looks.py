@@ -79,7 +79,7 @@ def values(request: AskRequest, compute: Compute) -> Job:
         sampling=SamplingWish(),
         dialect=lambda _: Questions(request),
         body=lambda _, parts: ask_view.as_json(parts[0]),
-        more=said_by(request, "question"),
+        more=said_by(request, "question", "rated"),
         draws=False,
     )
 

@@ -13,7 +13,7 @@ from gptcli.cli.flags.chat import Chat
 from gptcli.cli.flags.groups import but, only
 from gptcli.cli.flags.log import Logging
 from gptcli.cli.flags.output import CountedOutput
-from gptcli.cli.flags.place import Here
+from gptcli.cli.flags.place import Reading
 from gptcli.cli.flags.source import Spoken, checked
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import Clock, open_for
@@ -68,7 +68,7 @@ def ask(
             ' value of this type alone; "" says nothing.'
         ),
     ],
-    compute: Here,
+    compute: Reading,
     logging: Logging,
     batch: Annotated[Batch, but(output=OUTPUT)],
     output: Annotated[
@@ -82,7 +82,8 @@ def ask(
     bool and choice, are compared as `choose` compares them: the probability is the share of one
     among all. An int, a float or a date is taken token by token, always the most probable one that
     a value can go on or end with; its probability is the product of theirs, each among those. A
-    model with a chat template is asked in it, any other continues the question.
+    model with a chat template is asked in it, any other continues the question. A server continues
+    the question where answers can be counted, and answers in a chat else, without a probability.
     """
     system = None if chatting.system is None else checked(chatting.system, "--system")
     messages = output.messages(environment)
@@ -99,7 +100,8 @@ def ask(
     )
     if not question.strip():
         raise InputError("question", "is empty")
-    request = AskRequest(question, asking.type, system)
+    rated = asking.confidence or asking.fail_below is not None
+    request = AskRequest(question, asking.type, system, rated)
     log = AnswerLog(logging, "ask", messages)
     with log.told(), answer_in(environment, batch.output):
         _answer(environment, request, asking, compute, output, log)
@@ -125,10 +127,11 @@ def _answer(
     )
     if output.stats:
         messages.report(clock.stats(found.source, found.prompt_tokens))
-    if asking.fail_below is not None and found.probability < asking.fail_below:
+    probability, least = found.probability, asking.fail_below
+    if least is not None and probability is not None and probability < least:
         shown = visible(found.printed.encode())
-        reason = f"{shown} has a probability of {found.probability:.3g}"
-        raise UncertainError(f"--fail-below {asking.fail_below:g}", reason)
+        reason = f"{shown} has a probability of {probability:.3g}"
+        raise UncertainError(f"--fail-below {least:g}", reason)
     if output.json:
         environment.data().json(view.as_json(found))
     else:

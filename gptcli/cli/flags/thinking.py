@@ -17,8 +17,9 @@ class Switches:
 
     think: bool | None = option(
         None,
-        "Have the model think before it answers, or not, by its chat template's own switch. Where"
-        " the template has none, this is refused.",
+        "Have the model think before it answers, or not, by its chat template's own switch, or"
+        " by the word that it looks for in the system's text. Where the template has neither, this"
+        " is refused.",
         "--think/--no-think",
         panel=_PANEL,
     )

@@ -4,7 +4,7 @@
 - json_schema: the schema itself, and grammar: GBNF, or Lark; of llama-server
 - guided_json, guided_regex, guided_choice, guided_grammar: of vLLM, as it was
 - structured_outputs: {"json" | "regex" | "choice" | "grammar" | "json_object": …}: of vLLM
-- repair: an answer that is cut off is closed; ours
+- regex, one_of, json_object: as our flags are called; repair: an answer that is cut off is closed
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _CHOICES, _LONGEST = 10_000, 10_000
 FORMS = (
     *("response_format", "json_schema", "grammar", "structured_outputs", "repair"),
     *("guided_json", "guided_regex", "guided_choice", "guided_grammar"),
+    *("regex", "one_of", "json_object"),
 )
 #: Of vLLM's settings, what is as good as not said.
 _VLLM_ONLY = (
@@ -76,6 +77,9 @@ def _others(fields: Fields) -> list[_Found]:
     for name in _VLLM_ONLY:
         fields.take(name)
     return [
+        _regex(fields, "regex"),
+        _choice(fields, "one_of"),
+        _object(fields, "json_object"),
         _json(fields, "json_schema", empty=({},)),
         _grammar(fields, "grammar"),
         _json(fields, "guided_json"),
@@ -88,17 +92,18 @@ def _others(fields: Fields) -> list[_Found]:
 def _structured(inner: Fields) -> list[_Found]:
     for name in ("backend", "whitespace_pattern", "disable_fallback", "disable_any_whitespace"):
         inner.take(name)
-    wanted: _Found = None
-    if inner.flag("json_object"):
-        wanted = "structured_outputs.json_object", Constraint("json-object")
     found = [
+        _object(inner, "json_object"),
         _json(inner, "json"),
         _regex(inner, "regex"),
         _choice(inner, "choice"),
         _grammar(inner, "grammar"),
     ]
-    named = [None if each is None else (f"structured_outputs.{each[0]}", each[1]) for each in found]
-    return [*named, wanted]
+    return [None if each is None else (f"structured_outputs.{each[0]}", each[1]) for each in found]
+
+
+def _object(fields: Fields, name: str) -> _Found:
+    return (name, Constraint("json-object")) if fields.flag(name) else None
 
 
 def _json(fields: Fields, name: str, empty: tuple[Any, ...] = ()) -> _Found:

@@ -13,7 +13,8 @@ from gptcli.ui.views import source
 
 def show(value: Value, stream: TextIO, *, confidence: bool) -> None:
     """The value and a new line, nothing else; with `confidence`, its probability after a tab."""
-    text = value.printed + (f"\t{value.probability:.6g}" if confidence else "") + "\n"
+    rated = confidence and value.probability is not None
+    text = value.printed + (f"\t{value.probability:.6g}" if rated else "") + "\n"
     writer = TerminalWriter(stream) if stream.isatty() else DataWriter(stream)
     writer.write(text)
 

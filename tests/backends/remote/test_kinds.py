@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def asked_of(owner, *argv, other=None, said=GOOD):
         return said
 
     with serving(answer) as served:
-        done = run(*argv[:1], "--base-url", served.url, "-m", "m", "--seed", "1", *argv[1:])
+        seed = () if argv[0] == "ask" else ("--seed", "1")
+        done = run(*argv[:1], "--base-url", served.url, "-m", "m", *seed, *argv[1:])
     return (served.posted() or [None])[-1], done
 
 
@@ -355,3 +357,86 @@ def test_an_answer_of_a_server_that_was_cut_off_is_not_whole():
     _, done = asked_of("vllm", "complete", "--json-object", "hi", said=said)
     assert done.code == 4
     assert "before it was whole" in done.err
+
+
+def answered(text, reason="stop"):
+    row = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
+    return stream({"choices": [row]}, DONE)
+
+
+@pytest.mark.parametrize(
+    ("owner", "kind", "text", "printed"),
+    [
+        ("gptcli", "int", "42", "42\n"),
+        ("vllm", "int", '{"value": 42}', "42\n"),
+        ("llamacpp", "date", '{"value": "2024-02-29"}', "2024-02-29\n"),
+        ("somebody", "float", ' {"value": 1.50}', "1.50\n"),
+    ],
+)
+def test_a_value_by_a_form_of_the_answer(owner, kind, text, printed):
+    """Catches a question without a form, a number that JSON writes otherwise, and an object that
+    is printed for a value.
+    """
+    body, done = asked_of(owner, "ask", "--type", kind, "When?", said=answered(text))
+    assert (done.code, done.text) == (0, printed), done.err
+    assert body["temperature"] == 0
+    assert body["messages"][-1] == {"role": "user", "content": "When?"}
+    if owner == "gptcli":
+        assert "guided_regex" in body and "response_format" not in body
+    else:
+        (schema,) = body["response_format"]["json_schema"]["schema"]["properties"].values()
+        assert schema["type"] == {"int": "integer", "float": "number", "date": "string"}[kind]
+    _, done = asked_of(owner, "ask", "--json", "--type", kind, "When?", said=answered(text))
+    assert json.loads(done.text)["probability"] is None
+
+
+@pytest.mark.parametrize("text", ['{"value": "2023-02-29"}', '{"value": 7', "x", "[]", "{}"])
+def test_what_is_no_value_is_an_error(text):
+    """Catches a day that there is none of, and half of an answer, printed to a script."""
+    _, done = asked_of("vllm", "ask", "--type", "date", "When?", said=answered(text, "length"))
+    assert (done.code, done.text) == (7, "")
+    assert "that is no date" in done.err
+
+
+@pytest.mark.parametrize(
+    ("owner", "argv", "reason"),
+    [
+        ("llamacpp", ("--type", "bool"), "answer with a value"),
+        ("vllm", ("--type", "bool", "--system", "Be brief."), "--system"),
+        ("vllm", ("--type", "int", "--confidence"), "--confidence, --fail-below"),
+        ("gptcli", ("--type", "date", "--fail-below", "0.5"), "--confidence, --fail-below"),
+    ],
+)
+def test_a_value_that_a_server_cannot_give_is_refused(owner, argv, reason):
+    """Catches a token that is paid for in vain, and a probability that nobody told."""
+    body, done = asked_of(owner, "ask", *argv, "Is it?")
+    assert (done.code, body) == (2, None)
+    assert reason in done.err
+
+
+def test_labels_are_scored_behind_the_question():
+    """Catches labels that are compared without the question, and shares of other texts."""
+    worth = {"Is it? yes": -0.5, "Is it? no": -1.5}
+
+    def pieces(text):
+        return [{"id": len(each), "piece": each} for each in re.findall(" ?[^ ]+", text)]
+
+    def scores(text):
+        tokens = [each["piece"] for each in pieces(text)]
+        values = [None, *[-1.0] * (len(tokens) - 2), worth[text]]
+        return {"tokens": tokens, "token_logprobs": values, "top_logprobs": None}
+
+    def answer(asked):
+        if asked.method == "GET":
+            return models("gptcli")
+        if asked.path == "/tokenize":
+            return as_json({"tokens": pieces(asked.body["content"])})
+        rows = enumerate(asked.body["prompt"])
+        return as_json({"choices": [{"index": i, "logprobs": scores(text)} for i, text in rows]})
+
+    with serving(answer) as served:
+        flags = ("ask", "--base-url", served.url, "-m", "m", "--type", "bool", "Is it?")
+        done = run(*flags, "--confidence")
+        unsure = run(*flags, "--fail-below", "0.9")
+    assert (done.code, done.text) == (0, "true\t0.731059\n"), done.err
+    assert unsure.code == 9

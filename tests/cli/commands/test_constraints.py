@@ -65,10 +65,10 @@ def test_a_text_that_is_not_whole_is_code_4(base_model: Path):
 def test_a_batch_tells_which_row_is_not_whole(base_model: Path, tmp_path: Path):
     """Catches a row that is cut off and passes, and a form of a row's own that is not taken."""
     rows = [
-        {"prompt": "the cat", "structured_outputs": {"choice": ["a", "b"]}},
+        {"prompt": "the cat", "one_of": ["a", "b"]},
         {"prompt": "the cat", "response_format": {"type": "json_object"}, "max_tokens": 1},
         {"prompt": "the cat"},
-        {"prompt": "the cat", "guided_regex": "("},
+        {"prompt": "the cat", "regex": "("},
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in rows))
