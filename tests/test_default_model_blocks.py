@@ -12,6 +12,7 @@ import pytest
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.binding.library import open_library
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing.memory import PackedWeights
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.run.model import KernelModel
@@ -47,7 +48,7 @@ def spec(default_model: Path) -> ModelSpec:
 def packed(default_model: Path, spec: ModelSpec) -> PackedWeights:
     """As the file of packed weights has it, that --dtype auto makes."""
     described = describe(default_model)
-    choice = opening.choose(described, "auto")
+    choice = choose(described, "auto")
     assert choice is not None and choice.name == "q4_1+q8_0"
     return opening._packed(described, choice, 64, 2)[0]
 

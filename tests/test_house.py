@@ -22,7 +22,7 @@ PACKAGE = ROOT / "gptcli"
 FLOORS = {
     "gptcli": (
         {"atomic", "children", "errors", "plain", "signals", "tasks", "units"},
-        {"config", "identity"},
+        {"config", "identity", "line_log"},
         {"types"},
         {"formats"},
         {"text", "models", "engine"},
@@ -45,11 +45,12 @@ FLOORS = {
         {"probes", "open"},
     ),
     "gptcli.engine.cpu": (
-        {"build", "hatch_build"},
+        {"build", "hatch_build", "kv_dtypes"},
         {"binding"},
         {"packing"},
         {"run"},
         {"fingerprint"},
+        {"choice"},
         {"opening"},
     ),
     "gptcli.ui": ({"words", "terminal"}, {"data"}, {"views"}, {"pages"}),

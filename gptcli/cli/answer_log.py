@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from gptcli.cli.flags.log import Logging
 from gptcli.errors import GptcliError, ResourceError
+from gptcli.line_log import append
 from gptcli.types.completion import Chunk, Event, Usage
-from gptcli.ui.data.log import append
 from gptcli.ui.data.writer import json_line
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import sampling

@@ -2,65 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field, replace
 from pathlib import Path
 
-from gptcli.config import MOST, Limit, checked_url, option
-from gptcli.config.check import one_of
+from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
+from gptcli.types import compute_words
+from gptcli.types.compute_words import DEVICES, DTYPES, KV_DTYPES, MOST_DRAFTED
 from gptcli.types.models import AdapterRef
 from gptcli.types.secret import Secret
 
+__all__ = ["DEVICES", "DTYPES", "KV_DTYPES", "MOST_DRAFTED", "Compute"]
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
-#: What the CPU kernels can keep keys and values in.
-KV_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 #: Those that only the CPU kernels have.
 QUANTISED = ("int8", "int4")
 #: Instructions of the CPU kernels; none leaves everything to torch.
 CPU_FEATURES = ("auto", "avx512bf16", "avx512", "avxvnni", "avx2", "neon", "portable", "none")
 #: What weights of 8 and fewer bits meet activations as.
 ACTIVATIONS = ("auto", "int8", "int16", "float32")
-#: The most tokens of a draft.
-MOST_DRAFTED = 64
 #: The fields that are about drafts.
 DRAFTING = ("speculate", "draft", "draft_dtype")
 #: The fields that are about a server.
 REMOTE = ("base_url", "api_key_file", "timeout")
-_SHORT = {"f32": "float32", "fp32": "float32", "bf16": "bfloat16", "f16": "float16"}
-_SHORT |= {"fp16": "float16", "half": "float16"}
 _PANEL, _REMOTE = "Model", "Remote"
 #: The endpoint that is there without a table: at OPENAI_BASE_URL, else OpenAI itself.
 OPENAI = "openai"
-
-
-def _device(text: str) -> str:
-    if text not in DEVICES and not re.fullmatch(r"cuda:[0-9]{1,3}", text):
-        raise ValueError(f"must be one of {', '.join(DEVICES)} or cuda:N, not {text!r}")
-    return text
-
-
-def _speculate(text: str) -> str:
-    """auto, off or a number, as it was given."""
-    if re.fullmatch(r"auto|off|[1-9][0-9]?", text) and (text[0] > "9" or int(text) <= MOST_DRAFTED):
-        return text
-    raise ValueError(f"must be auto, off or 1 to {MOST_DRAFTED}, not {text!r}")
-
-
-def _base_url(text: str) -> str:
-    """A URL, or the name of an endpoint."""
-    return text if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", text) else checked_url(text)
-
-
-def _dtype(text: str) -> str:
-    return str(one_of(DTYPES, _SHORT.get(text, text)))
-
-
-def _kv_dtype(text: str) -> str:
-    return str(one_of(KV_DTYPES, _SHORT.get(text, text)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +72,7 @@ class Compute:
         metavar="DEVICE",
         panel=_PANEL,
         choices=DEVICES,
-        parse=_device,
+        parse=compute_words.device,
         setting=True,
     )
     dtype: str = option(
@@ -115,7 +82,7 @@ class Compute:
         metavar="DTYPE",
         panel=_PANEL,
         choices=DTYPES,
-        parse=_dtype,
+        parse=compute_words.dtype,
         setting=True,
     )
     kv_dtype: str = option(
@@ -127,7 +94,7 @@ class Compute:
         metavar="DTYPE",
         panel=_PANEL,
         choices=KV_DTYPES,
-        parse=_kv_dtype,
+        parse=compute_words.kv_dtype,
         setting=True,
     )
     calibration: Path | None = option(
@@ -189,7 +156,7 @@ class Compute:
         " text is the same. Default: auto.",
         metavar="auto|off|N",
         panel=_PANEL,
-        parse=_speculate,
+        parse=compute_words.speculate,
         setting=True,
     )
     draft: str | None = option(
@@ -207,7 +174,7 @@ class Compute:
         metavar="DTYPE",
         panel=_PANEL,
         choices=DTYPES,
-        parse=_dtype,
+        parse=compute_words.dtype,
     )
     no_server: bool = option(
         False,
@@ -225,7 +192,7 @@ class Compute:
         " gptcli-remote(7).",
         metavar="URL|NAME",
         panel=_REMOTE,
-        parse=_base_url,
+        parse=compute_words.base_url,
     )
     api_key_file: Secret | None = option(
         None,

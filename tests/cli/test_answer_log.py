@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gptcli import config
+from gptcli import line_log as log_file
 from gptcli.backends.echo import EchoBackend
 from gptcli.chat.talk import Talk
 from gptcli.cli.answer_log import AnswerLog
@@ -23,9 +24,8 @@ from gptcli.cli.flags.log import Logging
 from gptcli.cli.repl.answers import log_turn
 from gptcli.cli.repl.loop import Repl
 from gptcli.errors import ResourceError
+from gptcli.line_log import append
 from gptcli.types.chat import ChatRequest
-from gptcli.ui.data import log as log_file
-from gptcli.ui.data.log import append
 from gptcli.ui.views.thinking import ThinkingView
 from tests.cli.helpers import run
 from tests.cli.repl.test_repl import Typed
@@ -157,7 +157,7 @@ def test_an_answer_that_was_stopped(file: Path, monkeypatch: pytest.MonkeyPatch)
 WRITER = """
 import sys
 from pathlib import Path
-from gptcli.ui.data.log import append
+from gptcli.line_log import append
 for number in range(40):
     append(Path(sys.argv[1]), (sys.argv[2] * 9000 + "\\n").encode())
 """

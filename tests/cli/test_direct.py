@@ -126,5 +126,5 @@ def test_a_command_s_errors_are_those_it_raises_under_typer(capsys: pytest.Captu
     code = main(["complete", "-m", "echo", "--logprobs", "2", "a"])
     assert (code, capsys.readouterr().err) == (
         2,
-        "gptcli: error: --logprobs: needs --json\n",
+        "gptcli: error: --logprobs: needs --json or --html\n",
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Set
 
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.mixers import Recurrence
 from gptcli.engine.model.rules import Rules
-from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
 Mechanism = tuple[Hashable, ...]
 

@@ -12,8 +12,9 @@ import torch
 from gptcli.engine.arrays import host
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.run.runner import KernelRunner
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.rotations import Rope
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec, NormSpec
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec
 from gptcli.engine.probes.attention import AttentionWeights
 from gptcli.engine.probes.parameters import parts
 from gptcli.engine.runner import Runner

@@ -15,8 +15,8 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from transformers import AutoModelForCausalLM
 
-from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import Met
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.run.model import KernelModel
 from gptcli.engine.describe import describe
@@ -75,7 +75,7 @@ def check(case: str, kind: Callable[[str], Kind], path: Path) -> None:
     )
     with torch.no_grad():
         wanted = theirs(torch.tensor([IDS])).logits[0].numpy()
-    choice = opening.choose(describe(directory), "auto")
+    choice = choose(describe(directory), "auto")
     spec, lib = spec_of(directory), library("auto")
     packed = pack(spec, choice.kinds, parameters(directory, exact=True), lib)
     # Rounding grows from layer to layer where what each adds is as long as the stream.

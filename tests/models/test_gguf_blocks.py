@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from gptcli import models
 from gptcli.engine.cpu import opening
-from gptcli.engine.cpu.opening import choose
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing.chosen import kinds_of
 from gptcli.engine.describe import describe
 from gptcli.errors import UsageError

@@ -16,9 +16,9 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from torch import nn
 
-from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import Kind as Packing
 from gptcli.engine.cpu.binding.abi import Met
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing.pack import pack
 from gptcli.engine.cpu.packing.sections import sections
 from gptcli.engine.cpu.run.model import KernelModel
@@ -59,7 +59,7 @@ def expected(directory: Path, instructions: str, met: Met) -> np.ndarray:
     """Logits after every token, by torch's decoder in float32."""
     decoder = load(directory, device="cpu", dtype="float32").decoder
     spec = decoder.spec
-    kinds = opening.choose(describe(directory), "auto").kinds
+    kinds = choose(describe(directory), "auto").kinds
     of = {each.parameter: each.kind for each in sections(spec, kinds) if each.form == "matrix"}
 
     def number(weight: torch.Tensor, kind: Packing) -> torch.Tensor:
@@ -99,7 +99,7 @@ def test_forwards_of_kept_blocks(kept, case, kind, met, instructions):
     """
     directory = kept(case, kind)
     spec = spec_of(directory)
-    choice = opening.choose(describe(directory), "auto")
+    choice = choose(describe(directory), "auto")
     packed = pack(spec, choice.kinds, parameters(directory, exact=True), library(instructions))
     model = KernelModel(packed, library(instructions), threads=2, met=met)
     (ours,) = Session(model).run([IDS])

@@ -124,7 +124,7 @@ def needs(
     if as_stored or wanted not in ("auto", *_WIDTHS):
         # Only here, since it takes numpy.
         from gptcli.engine.cpu.binding.library import default_threads
-        from gptcli.engine.cpu.opening import choose
+        from gptcli.engine.cpu.choice import choose
 
         choice = choose(model, wanted)
         if choice is not None:

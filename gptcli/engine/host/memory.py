@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from gptcli.engine.host.cgroup import memory_left
-from gptcli.engine.model.spec import LayerShape, ModelSpec
+from gptcli.engine.model.layer_shape import LayerShape
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.errors import ResourceError
 from gptcli.units import size
 

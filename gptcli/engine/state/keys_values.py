@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from gptcli.engine.arrays import Array, indices, namespace, rounded_up, zeros
-from gptcli.engine.model.spec import LayerShape
+from gptcli.engine.model.layer_shape import LayerShape
 
 
 class KeysValues:

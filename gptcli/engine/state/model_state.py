@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from gptcli.engine.arrays import Array, indices, rounded_up
 from gptcli.engine.host.memory import LEAST_TOKENS
-from gptcli.engine.model.spec import LayerShape, ModelSpec
+from gptcli.engine.model.layer_shape import LayerShape
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.joint_state import JointState
 from gptcli.engine.state.keys_values import KeysValues

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import field
 
 from gptcli.engine.arrays import Array, indices, longer, namespace, zeros
-from gptcli.engine.model.spec import LayerShape
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.state.slots import SlotPool
 from gptcli.plain import dataclass
 

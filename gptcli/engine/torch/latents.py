@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gptcli.engine.model.latents import Latents
-from gptcli.engine.model.spec import LayerShape, ModelSpec
+from gptcli.engine.model.layer_shape import LayerShape
+from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.attention import attend
 from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.rope import rotate

@@ -34,6 +34,7 @@ OTHER = {
     "model": "gpt2",
     "device": "cpu",
     "dtype": "f16",
+    "kv_dtype": "bfloat16",
     "cpu_features": "none",
     "activations": "int8",
     "exact_activations": "yes",

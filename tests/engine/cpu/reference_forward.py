@@ -9,8 +9,9 @@ import numpy as np
 from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.model.angles import slopes
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.rotations import Rope
-from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from tests.engine.cpu import reference
 
 

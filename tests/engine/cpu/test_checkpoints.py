@@ -17,6 +17,7 @@ import torch
 
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import FLOATS, Kind, Met
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing.coded import CodedRows
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.engine.cpu.packing.pack import pack
@@ -104,7 +105,7 @@ def near_torch(
 ) -> str:
     """In float32 but for the weights, on every set of instructions; the name of the dtype."""
     described = describe(directory)
-    choice = opening.choose(described, "auto")
+    choice = choose(described, "auto")
     assert choice is not None
     weights = pack(described.spec, choice.kinds, Parameters(described, exact=True), choice.library)
     for instructions in SETS:
@@ -211,7 +212,7 @@ def test_matrices_that_read_the_same_need_one_order(tmp_path):
     (plain, config), (ordered, _) = gptq(4, 32), gptq(4, 32, order=True)
     pack_ = {"layers.0.self_attn.q_proj": ordered, "1.self_attn": ordered, "_proj": plain}
     wide.make(tmp_path / "m", pack_, config)
-    choice = opening.choose(describe(tmp_path / "m"), "auto")
+    choice = choose(describe(tmp_path / "m"), "auto")
     kinds, changed = choice.kinds, choice.changed
     assert changed.forms == ("inputs in an order of their own",) and changed.matrices == 1
     assert kinds.own["layers.0.attention.query.weight"] is not Kind.AFFINE4_32

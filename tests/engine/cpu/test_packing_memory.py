@@ -29,6 +29,7 @@ CODE = """
 import json, sys
 from pathlib import Path
 from gptcli.backends.local.memory import peak_bytes
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.packing import made_file, packed_file
 from gptcli.engine.cpu.packing.origin import origin_of
@@ -36,7 +37,7 @@ from gptcli.engine.cpu.packing.parameters import Parameters
 from gptcli.engine.describe import describe
 
 described = describe(Path(sys.argv[1]))
-choice = opening.choose(described, "auto")
+choice = choose(described, "auto")
 origin, path = origin_of(described), Path(sys.argv[1]) / "packed"
 
 def make():

@@ -12,8 +12,9 @@ from gptcli.engine.cpu.binding.abi import Kind, Met
 from gptcli.engine.cpu.binding.coverage import covers
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.cpu.packing.sections import shapes
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.rotations import Rope
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, NormSpec
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, NormSpec
 from tests.engine.cpu.helpers import Session, every_set, needs_kernels
 from tests.engine.cpu.reference_forward import ReferenceForward
 from tests.engine.cpu.small import SPEC, small_model, small_parameters

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gptcli.engine.cpu import opening
+from gptcli.engine.cpu.choice import choose
 from gptcli.engine.cpu.packing import kinds, made_file, packed_file
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.engine.cpu.packing.told_kinds import as_text, from_text
@@ -45,7 +46,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def chosen(directory: Path) -> tuple[Described, opening.KernelChoice]:
     described = describe(directory)
-    choice = opening.choose(described, "auto")
+    choice = choose(described, "auto")
     assert choice is not None
     return described, choice
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.section import Kinds
 from gptcli.engine.host.traffic import cache_bytes
-from gptcli.engine.model.spec import LayerShape, LayerSpec
+from gptcli.engine.model.layer_shape import LayerShape
+from gptcli.engine.model.spec import LayerSpec
 from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import runner_of

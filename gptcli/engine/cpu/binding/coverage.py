@@ -10,6 +10,7 @@ from gptcli.engine.cpu.binding.abi import ACTIVATIONS, MOST_TAPS, OVER_HEADS, PA
 from gptcli.engine.model.experts import Experts, Groups, SharedExpert
 from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.layer_inputs import LayerInputs
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.mixers import MemoryNorm, Recurrence, ShortConv
 from gptcli.engine.model.rotations import (
     DynamicScaling,
@@ -20,14 +21,7 @@ from gptcli.engine.model.rotations import (
     Temperature,
     YarnScaling,
 )
-from gptcli.engine.model.spec import (
-    HeadNorm,
-    LayerShape,
-    LayerSpec,
-    ModelSpec,
-    NormSpec,
-    OutputGate,
-)
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec, NormSpec, OutputGate
 
 #: As source/mlp.h has room for.
 MOST_GROUPS, MOST_GROUP_BEST = 256, 8

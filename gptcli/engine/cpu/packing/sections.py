@@ -9,8 +9,9 @@ from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING, Kinds, Section
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.mixers import Recurrence, ShortConv
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
 
 def sections(spec: ModelSpec, kinds: Kinds) -> Iterator[Section]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -223,11 +223,9 @@ class KernelModel:
                 raise ValueError(f"keys and values cannot be {dtype}")
             call.cache_kind = _CACHES[dtype]
         for at in attends:
-            sizes = self.spec.shapes[at]
-            shape = (call.batch, sizes.kv_heads, call.capacity)
-            key, value = sizes.widths(dtype.itemsize)
-            shapes_ = (*shape, key), (*shape, value)
-            _check_arrays((layers[at].keys, layers[at].values), shapes_, dtype)
+            shape = (call.batch, self.spec.shapes[at].kv_heads, call.capacity)
+            widths = [(*shape, width) for width in self.spec.shapes[at].widths(dtype.itemsize)]
+            _check_arrays((layers[at].keys, layers[at].values), widths, dtype)
         call.slot_count = 0
         recurrent = list[int]()
         for at, each in enumerate(self.spec.each_layer):
@@ -247,7 +245,7 @@ class KernelModel:
 
 
 def _check_arrays(
-    arrays: tuple[Any, Any], wanted: tuple[tuple[int, ...], ...], dtype: np.dtype[Any]
+    arrays: tuple[Any, Any], wanted: Iterable[tuple[int, ...]], dtype: np.dtype[Any]
 ) -> None:
     for array, shape in zip(arrays, wanted, strict=True):
         if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:

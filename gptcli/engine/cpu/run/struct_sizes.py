@@ -12,8 +12,9 @@ from gptcli.engine.cpu.binding.library import Library
 from gptcli.engine.host.memory import least_tokens
 from gptcli.engine.model.experts import Experts
 from gptcli.engine.model.latents import Latents
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.mixers import Mixer, ShortConv
-from gptcli.engine.model.spec import LayerShape, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import LayerSpec, ModelSpec
 from gptcli.formats.bfloat16 import as_bfloat16, as_float32
 
 

@@ -11,10 +11,11 @@ from gptcli.engine.model import llama_names
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.experts import SharedExpert
 from gptcli.engine.model.layer_inputs import LayerInputs
+from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.rope_fields import rope
 from gptcli.engine.model.rules import Rule, Rules, linear
 from gptcli.engine.model.size_fields import ACTIVATIONS, FULL, SLIDING, mixture, rms_norm, sizes
-from gptcli.engine.model.spec import HeadNorm, LayerShape, LayerSpec, ModelSpec
+from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 
 SUPPORTS = "Gemma 4 E2B, E4B, 26B-A4B and 31B, text only as they are"
 #: What a config may leave out.
