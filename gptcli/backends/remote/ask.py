@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -22,6 +23,14 @@ from gptcli.types.sampling import SamplingWish
 _MOST = 2048
 #: The name of the value in an object, which every server with forms takes as the whole answer.
 _NAME = "value"
+#: What may come behind a number, and ends it: its end alone would be less probable than a digit.
+_BEHIND: dict[Kind, str] = {
+    "int": "([^0-9][^0-9]{0,15})?",
+    "float": "([^0-9.][^0-9]{0,15})?",
+    "date": "",
+}
+#: A number as JSON writes it, which is in more ways than ours.
+_NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 _SCHEMAS: dict[Kind, dict[str, Any]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -55,7 +64,7 @@ def _written(model: RemoteModel, request: AskRequest) -> Value:
         raise model.refuse("--confidence, --fail-below", reason)
     kind = request.type.kind
     if server.forms:
-        constraint = Constraint("regex", PATTERNS[kind])
+        constraint = Constraint("regex", f"({PATTERNS[kind]}){_BEHIND[kind]}")
     else:
         schema = {
             "type": "object",
@@ -83,12 +92,22 @@ def _written(model: RemoteModel, request: AskRequest) -> Value:
             text += event.text
         elif isinstance(event, Usage):
             tokens = event.prompt_tokens or 0
-    said = text.strip() if server.forms else _unwrapped(text)
-    # JSON has more ways to write a number down.
-    as_due = kind == "float" and not server.forms
-    if said is None or not (as_due or re.fullmatch(PATTERNS[kind], said)):
+    said = _begun(kind, text.strip()) if server.forms else _unwrapped(text)
+    if said is None or not _is_value(kind, said):
         raise Reader(model.place).wrong(f"that is no {kind}")
     return Value(request, said, None, (), tokens, model.source)
+
+
+def _is_value(kind: Kind, text: str) -> bool:
+    if kind == "float":
+        return bool(_NUMBER.fullmatch(text)) and math.isfinite(float(text))
+    return bool(re.fullmatch(PATTERNS[kind], text))
+
+
+def _begun(kind: Kind, text: str) -> str | None:
+    """The value that a text begins with."""
+    found = re.match(PATTERNS[kind], text)
+    return None if found is None else found[0]
 
 
 def _unwrapped(text: str) -> str | None:

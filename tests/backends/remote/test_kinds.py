@@ -368,9 +368,11 @@ def answered(text, reason="stop"):
     ("owner", "kind", "text", "printed"),
     [
         ("gptcli", "int", "42", "42\n"),
+        ("gptcli", "float", "-4.5 legs", "-4.5\n"),
         ("vllm", "int", '{"value": 42}', "42\n"),
         ("llamacpp", "date", '{"value": "2024-02-29"}', "2024-02-29\n"),
         ("somebody", "float", ' {"value": 1.50}', "1.50\n"),
+        ("somebody", "float", '{"value": 1e3}', "1e3\n"),
     ],
 )
 def test_a_value_by_a_form_of_the_answer(owner, kind, text, printed):
@@ -390,9 +392,13 @@ def test_a_value_by_a_form_of_the_answer(owner, kind, text, printed):
     assert json.loads(done.text)["probability"] is None
 
 
-@pytest.mark.parametrize("text", ['{"value": "2023-02-29"}', '{"value": 7', "x", "[]", "{}"])
+@pytest.mark.parametrize(
+    "text", ['{"value": "2023-02-29"}', '{"value": 1e999}', '{"value": 7', "x", "[]", "{}"]
+)
 def test_what_is_no_value_is_an_error(text):
     """Catches a day that there is none of, and half of an answer, printed to a script."""
+    _, done = asked_of("vllm", "ask", "--type", "float", "How much?", said=answered(text))
+    assert (done.code, done.text) == (7, "") and "that is no float" in done.err
     _, done = asked_of("vllm", "ask", "--type", "date", "When?", said=answered(text, "length"))
     assert (done.code, done.text) == (7, "")
     assert "that is no date" in done.err
