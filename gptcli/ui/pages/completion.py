@@ -12,6 +12,9 @@ from gptcli.ui.views.attribution import Piece
 from gptcli.ui.views.measures import MEASURES, Measure, Seen
 from gptcli.units import percent
 
+#: By what a text ended, in words.
+_ENDS = {"length": "It was cut off at the limit of its tokens.", "stop": "It came to its end."}
+
 
 def completion(
     usage: Usage,
@@ -32,10 +35,11 @@ def completion(
             parts.append(_text([("asked", prompt), ("said", pieces)]))
         else:
             parts += [f"<h2>{number} of {len(samples)}</h2>", _text([("said", pieces)])]
-        parts += [paragraph(f"It ended by: {reason}.", "quiet")] if reason else []
+        parts += [paragraph(_ENDS.get(reason, reason), "quiet")] if reason else []
+    grey = "" if _has(begin, prompt) else "The prompt is grey. "
     parts.append(
         paragraph(
-            f"The prompt is grey. Seed {usage.seed}. Numbers are those of the model before any"
+            f"{grey}Seed {usage.seed}. Numbers are those of the model before any"
             " sampling; the arrow keys go from token to token.",
             "quiet",
         )
