@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from gptcli import identity
-from gptcli.engine.cpu import opening
+from gptcli.engine.cpu import choice, opening
 from gptcli.engine.cpu.binding import library
 from gptcli.engine.cpu.binding.library import FEATURES, KernelsUnavailableError
 from gptcli.engine.cpu.packing import made_file
@@ -224,7 +224,7 @@ def test_without_kernels(directory, monkeypatch):
     def none(_: str) -> None:
         raise KernelsUnavailableError("they were not built when gptcli was installed")
 
-    monkeypatch.setattr(opening, "open_library", none)
+    monkeypatch.setattr(choice, "open_library", none)
     assert opened(directory) is None
     with pytest.raises(UsageError, match="needs the CPU kernels: they were not built"):
         opened(directory, "int4")
