@@ -25,7 +25,7 @@ _GAINS, _COUNTS_AS = 0.5, 2.0
 #: How many times longer than what was kept before a draft may be.
 _LONGER = 2.5
 #: Tokens after which drafts that lost are tried again, and how many times that each time after.
-_WAITS, _GROWS = 128, 4
+_WAITS, _GROWS = 32, 4
 
 
 class DrafterPace:
@@ -38,6 +38,7 @@ class DrafterPace:
         self._gained, self._drafts = _GAINS * _COUNTS_AS, _COUNTS_AS
         self._waits, self._left = _WAITS, 0
         self._longest = 1.0  # what was kept of a draft at most, and less with each one since
+        self._warm = False
         self._each: float | None = None  # a drafted token, in passes of one token
 
     def begins(self) -> bool:
@@ -78,7 +79,13 @@ class DrafterPace:
     def drafted(self, size: int, seconds: float) -> None:
         """So many tokens took so long to draft."""
         each = seconds / size / self._passes.one
-        self._each = each if self._each is None else self._each + (each - self._each) / 4
+        if not self._warm:
+            # The first one brings weights in from the disk.
+            self._warm = True
+        elif self._each is None:
+            self._each = each
+        else:
+            self._each += (each - self._each) / 4
 
     def judged(self, drafted: int, run: int, kept: int) -> None:
         """Of so many that were drafted, some were run and some of these kept."""
