@@ -30,6 +30,11 @@ class AnswerLog:
         self._failure: GptcliError | None = None
         self.at_once = False
 
+    @property
+    def on(self) -> bool:
+        """Whether there are to be lines."""
+        return self._file is not None
+
     def add(
         self,
         request: object,

@@ -8,11 +8,10 @@ from pathlib import Path
 from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
 from gptcli.types import compute_words
-from gptcli.types.compute_words import DEVICES, DTYPES, KV_DTYPES, MOST_DRAFTED
+from gptcli.types.compute_words import DEVICES, DTYPES, KV_DTYPES
 from gptcli.types.models import AdapterRef
 from gptcli.types.secret import Secret
 
-__all__ = ["DEVICES", "DTYPES", "KV_DTYPES", "MOST_DRAFTED", "Compute"]
 #: The model that is used when nothing names one.
 DEFAULT_MODEL = "smollm2"
 #: Those that only the CPU kernels have.

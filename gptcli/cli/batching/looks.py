@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gptcli.batches.asked import Dialect
 from gptcli.batches.dialects.others import (
     Chosen,
     Embeddings,
@@ -34,65 +35,65 @@ from gptcli.ui.views import score as score_view
 
 def scores(request: ScoreRequest, compute: Compute, *, totals: bool) -> Job:
     """Texts, each scored as the request says."""
-    return Job(
-        command="score",
-        compute=compute,
-        sampling=SamplingWish(),
-        dialect=lambda _: Scores(request),
-        body=lambda _, parts: score_view.as_json(parts[0], tokens=not totals),
-        more={"--totals": totals, **said_by(request, "text", "subject")},
-        draws=False,
+    more = {"--totals": totals, **said_by(request, "text", "subject")}
+    return _looked_at(
+        "score",
+        compute,
+        Scores(request),
+        lambda part: score_view.as_json(part, tokens=not totals),
+        more,
     )
 
 
 def looks(request: NextTokensRequest, compute: Compute, *, stages: bool) -> Job:
     """Prompts, behind each of which is looked as the request says."""
-    return Job(
-        command="top-k",
-        compute=compute,
-        sampling=request.sampling,
-        dialect=lambda _: NextTokens(request),
-        body=lambda _, parts: next_tokens_view.as_json(parts[0], stages=stages),
-        more={"--stages": stages, **said_by(request, "prompt", "subject", "sampling")},
-        draws=False,
+    more = {"--stages": stages, **said_by(request, "prompt", "subject", "sampling")}
+    return _looked_at(
+        "top-k",
+        compute,
+        NextTokens(request),
+        lambda part: next_tokens_view.as_json(part, stages=stages),
+        more,
+        request.sampling,
     )
 
 
 def choices(request: ChooseRequest, compute: Compute) -> Job:
     """Prompts, for each of which is chosen as the request says."""
-    return Job(
-        command="choose",
-        compute=compute,
-        sampling=SamplingWish(),
-        dialect=lambda _: Chosen(request),
-        body=lambda _, parts: choose_view.as_json(parts[0]),
-        more=said_by(request, "prompt"),
-        draws=False,
-    )
+    more = said_by(request, "prompt")
+    return _looked_at("choose", compute, Chosen(request), choose_view.as_json, more)
 
 
 def values(request: AskRequest, compute: Compute) -> Job:
     """Questions, each answered with a value of the request's type."""
-    return Job(
-        command="ask",
-        compute=compute,
-        sampling=SamplingWish(),
-        dialect=lambda _: Questions(request),
-        body=lambda _, parts: ask_view.as_json(parts[0]),
-        more=said_by(request, "question", "rated"),
-        draws=False,
-    )
+    more = said_by(request, "question", "rated")
+    return _looked_at("ask", compute, Questions(request), ask_view.as_json, more)
 
 
 def embeddings(request: EmbeddingRequest, compute: Compute) -> Job:
     """Texts, each turned into a vector as the request says."""
+    more = said_by(request, "text", "ids", "subject")
+    return _looked_at(
+        "embed", compute, Embeddings(request), lambda part: embedding_view.as_json([part]), more
+    )
+
+
+def _looked_at(
+    command: str,
+    compute: Compute,
+    dialect: Dialect,
+    as_json: Callable[[Any], dict[str, Any]],
+    more: dict[str, Any],
+    sampling: SamplingWish | None = None,
+) -> Job:
+    """Rows of which nothing is drawn; as_json: of the one part of an answer."""
     return Job(
-        command="embed",
+        command=command,
         compute=compute,
-        sampling=SamplingWish(),
-        dialect=lambda _: Embeddings(request),
-        body=lambda _, parts: embedding_view.as_json(parts),
-        more=said_by(request, "text", "ids", "subject"),
+        sampling=sampling or SamplingWish(),
+        dialect=lambda _: dialect,
+        body=lambda _, parts: as_json(parts[0]),
+        more=more,
         draws=False,
     )
 

@@ -20,6 +20,7 @@ from gptcli.cli.opening import Clock, open_for
 from gptcli.errors import InputError, UncertainError
 from gptcli.types.ask import AskRequest
 from gptcli.types.compute import Compute
+from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.visible import visible
 from gptcli.ui.views import ask as view
 
@@ -104,7 +105,7 @@ def ask(
     request = AskRequest(question, asking.type, system, rated)
     log = AnswerLog(logging, "ask", messages)
     with log.told(), answer_in(environment, batch.output):
-        _answer(environment, request, asking, compute, output, log)
+        _answer(environment, request, asking, compute, output, log, messages)
 
 
 def _answer(
@@ -114,8 +115,8 @@ def _answer(
     compute: Compute,
     output: CountedOutput,
     log: AnswerLog,
+    messages: Messages,
 ) -> None:
-    messages = output.messages(environment)
     clock = Clock()
     found = clock.opened(open_for(compute, messages)).answer(request)
     log.add(

@@ -207,7 +207,9 @@ def complete(
             environment, request, completing, output, compute.model
         )
         answered = chunks(backend.answer(request), messages, prompt=colouring.read)
-        events = heard.passing(colouring.watched(answered))
+        events = colouring.watched(answered)
+        if log.on:
+            events = heard.passing(events)
         try:
             usage = view.show(when_done(events) if output.waits else events)
         finally:

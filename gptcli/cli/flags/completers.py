@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gptcli.types.compute import DTYPES
+from gptcli.types.compute_words import DTYPES
 
 
 def complete_model(incomplete: str) -> list[str]:

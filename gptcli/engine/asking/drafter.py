@@ -26,18 +26,23 @@ class Drafter:
         self._ids: list[int] = []
 
     def read(self, ids: Sequence[int]) -> None:
-        """Take in a text, where much of it is new."""
+        """Follow a text back, where it is another one from some place on, and take it in but for
+        its end, where much of it is new.
+        """
         known = min(common_length(self._ids, ids), len(ids) - 1)
+        # Ids before the state, each time: it may hold more than was noted, but never less.
+        self._ids = self._ids[:known]
+        self._state.truncate([known])
         if len(ids) - known > FEW and len(ids) < self._runner.limit:
-            self._go_on(ids[:-1])
+            self._go_on(ids[known:-1])
 
     def after(self, ids: Sequence[int]) -> Iterator[tuple[int, float]]:
-        """The likeliest token after these, the likeliest behind that, and so on, each when it is
-        asked for, with its probability; to the end of the context.
+        """The likeliest token after the text that was read last, the likeliest behind that, and so
+        on, each when it is asked for, with its probability; to the end of the context.
         """
         if len(ids) >= self._runner.limit:
             return
-        logits = self._go_on(ids)
+        logits = self._go_on(ids[len(self._ids) :])
         while True:
             token, share = _likeliest(host(logits)[0, : self._vocab])
             yield token, share
@@ -47,12 +52,8 @@ class Drafter:
             self._ids.append(token)
 
     def _go_on(self, ids: Sequence[int]) -> Array:
-        known = min(common_length(self._ids, ids), len(ids) - 1)
-        # Ids before the state, each time: it may hold more than was noted, but never less.
-        self._ids = self._ids[:known]
-        self._state.truncate([known])
-        logits = self._runner.prefill([ids[known:]], self._state)
-        self._ids += ids[known:]
+        logits = self._runner.prefill([ids], self._state)
+        self._ids += ids
         return logits
 
 

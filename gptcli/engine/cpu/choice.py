@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gptcli.engine.cpu import kv_dtypes
-from gptcli.engine.cpu.binding.abi import Met
 from gptcli.engine.cpu.binding.coverage import covers
-from gptcli.engine.cpu.binding.library import (
-    KernelsUnavailableError,
-    Library,
-    open_library,
-)
+from gptcli.engine.cpu.binding.library import KernelsUnavailableError, Library, open_library
 from gptcli.engine.cpu.packing import packed_file
 from gptcli.engine.cpu.packing.chosen import Chosen, Known, chosen_kinds
 from gptcli.engine.cpu.packing.memory import places
@@ -32,16 +26,8 @@ from gptcli.types.compute import QUANTISED
 
 #: Pieces of text as ids, see `calibration.rounding_for`.
 Texts = Sequence[Sequence[int]]
-#: What --activations names; by default answers do not depend on their rounding.
-MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
 #: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
 KEPT = "blocks"
-#: So long one process waits for another that packs, before it packs for itself.
-_WAIT_SECONDS = 600
-#: Bytes that are hashed in no time.
-_SMALL = 1 << 26
-#: What a system says of a full disk.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from gptcli import atomic, identity, units
 from gptcli.engine.cpu.binding.abi import Met
-from gptcli.engine.cpu.binding.library import (
-    default_threads,
-)
-from gptcli.engine.cpu.choice import KernelChoice, choose
+from gptcli.engine.cpu.binding.library import default_threads
+from gptcli.engine.cpu.choice import KEPT, KernelChoice, Texts, choose
 from gptcli.engine.cpu.packing import packed_file, told_kinds
 from gptcli.engine.cpu.packing.chosen import DTYPES, kinds_of
 from gptcli.engine.cpu.packing.memory import PackedWeights
@@ -31,12 +29,8 @@ from gptcli.errors import ModelError, UsageError
 from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice
 
-#: Pieces of text as ids, see `calibration.rounding_for`.
-Texts = Sequence[Sequence[int]]
 #: What --activations names; by default answers do not depend on their rounding.
 MET = {"auto": Met.INT16, "int8": Met.INT8, "int16": Met.INT16, "float32": Met.FLOAT32}
-#: What packed weights are kept under in place of a dtype, where they are blocks of several kinds.
-KEPT = "blocks"
 #: So long one process waits for another that packs, before it packs for itself.
 _WAIT_SECONDS = 600
 #: Bytes that are hashed in no time.

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from gptcli.engine.cpu import opening
 from gptcli.engine.cpu.binding.abi import FLOATS, Kind, Met
-from gptcli.engine.cpu.choice import choose
+from gptcli.engine.cpu.choice import KEPT, choose
 from gptcli.engine.cpu.packing.coded import CodedRows
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.engine.cpu.packing.pack import pack
@@ -284,4 +283,4 @@ def test_what_is_no_number_leaves_no_packed_file(case, tmp_path):
     packed.rewrite(directory, spoil)
     with pytest.raises(ModelError, match=rf"down_proj\.{part} holds what is no finite number"):
         open_kernels(directory)
-    assert not packed_path(directory, opening.KEPT).exists()
+    assert not packed_path(directory, KEPT).exists()

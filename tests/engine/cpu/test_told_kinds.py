@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gptcli.engine.cpu import opening
-from gptcli.engine.cpu.choice import choose
+from gptcli.engine.cpu.choice import KEPT, choose
 from gptcli.engine.cpu.packing import kinds, made_file, packed_file
 from gptcli.engine.cpu.packing.origin import packed_path
 from gptcli.engine.cpu.packing.told_kinds import as_text, from_text
@@ -75,7 +75,7 @@ def test_those_of_another_layout_are_made_again(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Catches a file of an older gptcli that keeps the kinds that it chose, or is misread."""
-    expected, path = logits(directory), packed_path(directory, opening.KEPT)
+    expected, path = logits(directory), packed_path(directory, KEPT)
     before = path.read_bytes()
     times = looked_at(monkeypatch)
     monkeypatch.setattr(packed_file, "LAYOUT", packed_file.LAYOUT + 1)
@@ -90,7 +90,7 @@ def test_those_of_others_are_not_believed(
 ) -> None:
     """Catches kinds that are those of weights, or of a config.json, that were there before."""
     logits(directory)
-    times, path = looked_at(monkeypatch), packed_path(directory, opening.KEPT)
+    times, path = looked_at(monkeypatch), packed_path(directory, KEPT)
     if change == "config":
         config = directory / "config.json"
         config.write_text(config.read_text().replace("{", '{"note": 1, ', 1))
