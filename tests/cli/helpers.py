@@ -6,9 +6,11 @@ import io
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pexpect
 
+from gptcli import config
 from gptcli.cli.boundary import main
 from gptcli.cli.environment import Environment
 
@@ -52,3 +54,11 @@ def run(*argv: str, stdin: bytes | None = b"", terminal: bool = False) -> Done:
     code = main(argv, Environment(typed, stdout, err, os.environ))
     stdout.flush()
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def settings_file(text: str) -> Path:
+    """The user's settings file, where there was none."""
+    path = config.user_file()
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path

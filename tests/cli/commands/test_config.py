@@ -11,7 +11,7 @@ import pytest
 
 from gptcli import config
 from gptcli.cli.flags import settings
-from tests.cli.helpers import run
+from tests.cli.helpers import run, settings_file
 from tests.cli.test_bad_input import assert_one_line
 
 FILE = """
@@ -27,10 +27,7 @@ base-url = "http://127.0.0.1:9/v1"
 
 @pytest.fixture
 def file() -> Path:
-    path = config.user_file()
-    path.parent.mkdir(parents=True)
-    path.write_text(FILE)
-    return path
+    return settings_file(FILE)
 
 
 def test_each_value_and_where_it_comes_from(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

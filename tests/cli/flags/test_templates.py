@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gptcli import config
 from gptcli.cli import direct
 from gptcli.cli.boundary import main
-from tests.cli.helpers import run
+from tests.cli.helpers import run, settings_file
 from tests.cli.test_bad_input import assert_one_line
 
 FILE = r"""
@@ -32,10 +31,7 @@ COMPLETE, CHAT = ("complete", "-m", "echo"), ("chat", "-m", "echo")
 
 @pytest.fixture
 def file() -> Path:
-    path = config.user_file()
-    path.parent.mkdir(parents=True)
-    path.write_text(FILE)
-    return path
+    return settings_file(FILE)
 
 
 @pytest.fixture
