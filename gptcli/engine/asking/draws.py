@@ -79,6 +79,16 @@ class Draws:
     ban: Ban | None = None
     among: bool = False
 
+    @property
+    def alike(self) -> object:
+        """Equal where texts of several questions may be drawn in one go; None where they may not.
+
+        They may where nothing is asked of the text itself, and an error leaves nothing behind.
+        """
+        if self.fitting or self.grammar or self.forced or self.ban or self.sampling.xtc:
+            return None
+        return self.sampling, self.end_ids, self.logprobs, self.among
+
 
 @dataclass(eq=False)
 class Text:
