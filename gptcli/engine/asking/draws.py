@@ -81,9 +81,8 @@ class Draws:
 
     @property
     def alike(self) -> object:
-        """Equal where texts of several questions may be drawn in one go; None where they may not.
-
-        They may where nothing is asked of the text itself, and an error leaves nothing behind.
+        """Equal where texts of several questions may be drawn at once: none of them is asked, and
+        what fails changes nothing. None where they may not.
         """
         if self.fitting or self.grammar or self.forced or self.ban or self.sampling.xtc:
             return None
