@@ -11,6 +11,7 @@ from gptcli.types.embedding import Embedding
 from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
+from gptcli.types.parts import LogitParts
 from gptcli.types.token import Token
 from gptcli.units import total_length as total
 
@@ -83,6 +84,19 @@ def lens(found: Lens) -> Arrays:
         value["tracked_ranks"] = [[each.rank for each in row] for row in tracked]
         value["tracked_probabilities"] = [[each.probability for each in row] for row in tracked]
     return value
+
+
+def parts(found: LogitParts) -> Arrays:
+    """A row for each part, in the order of the model; layer and head are -1 where it is of none."""
+    return {
+        "parts": [each.name for each in found.parts],
+        "layer": [-1 if each.layer is None else each.layer for each in found.parts],
+        "head": [-1 if each.head is None else each.head for each in found.parts],
+        "adds": [each.adds for each in found.parts],
+        "logit": found.logit,
+        "said": found.said,
+        **_tokens(0, found.tokens),
+    }
 
 
 def neighbors(found: Neighbors) -> Arrays:

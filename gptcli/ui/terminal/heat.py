@@ -31,6 +31,11 @@ def brightened(share: float) -> float:
     return math.sqrt(max(share, 0.0))
 
 
+def signed_root(share: float) -> float:
+    """The same for a share from -1 to 1."""
+    return math.copysign(math.sqrt(abs(share)), share)
+
+
 def shares_of(values: Sequence[float]) -> list[float]:
     """A vector's features from -1 to 1, on a scale that 95% of them stay within.
 
@@ -55,6 +60,13 @@ class Heat:
         colour = step(_RAMP, share)
         front = "black" if _RAMP.index(colour) >= _BLACK_FROM else "white"
         return text.rjust(width), f"{front} on color({colour})"
+
+    def signed(self, share: float, width: int, text: str = "") -> tuple[str, str]:
+        """The same for a share from -1 to 1; where there are no colours, a shade is of its size."""
+        if not self.colour:
+            return self.cell(abs(share), width, text)
+        front = "black" if abs(share) > 0.6 else "white"
+        return text.rjust(width), f"{front} on color({_both_ways(share)})"
 
     def small(self, rows: Sequence[Sequence[float]]) -> list[paint.Text]:
         """A picture of shares, two rows of it in each line."""
