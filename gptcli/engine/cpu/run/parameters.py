@@ -23,8 +23,8 @@ def rows_of(
     if name not in packed.places:
         return None
     section = packed.section(name)
-    if section.form == "vector":
-        whole = packed.vector(name)
+    if section.form != "matrix":
+        whole = _floats(packed, name)
         return whole if rows is None else whole[list(rows)]
     wanted = np.array(range(section.rows) if rows is None else rows, np.int32)
     matrix = abi.Matrix(kind=section.kind, rows=section.rows, columns=section.columns)
@@ -46,6 +46,16 @@ def rows_of(
         back[:, _order(packed, f"{base}.order")] = out
         return back
     return out
+
+
+def _floats(packed: PackedWeights, name: str) -> NDArray[np.float32]:
+    """What stands as float32, in the shape of the parameter."""
+    section, at = packed.places[name]
+    lead = section.padded if section.form == "filter" else section.rows
+    numbers = packed.memory[at : at + 4 * lead * section.columns].view(np.float32)
+    if section.form == "filter":
+        return numbers.reshape(section.columns, lead)[:, : section.rows].T
+    return numbers.reshape(section.shape)
 
 
 def _order(packed: PackedWeights, name: str) -> NDArray[np.int32]:
