@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, get_args
 
 from gptcli.cli.environment import Environment
@@ -18,6 +19,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
+from gptcli.formats.tuned_lens import CONVERT
 from gptcli.types.lens import LensRequest
 from gptcli.types.parts import By, PartsRequest
 from gptcli.ui.views import lens as view
@@ -40,13 +42,21 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Tracking:
-    """Whom to follow through the layers."""
+    """Whom to follow through the layers, and how they are read out."""
 
     track: str | None = option(
         None,
         'The rank of this token through the layers, as text: " Paris", with its space.',
         metavar="TOKEN",
         brief="The rank of this token through the layers.",
+    )
+    tuned: Path | None = option(
+        None,
+        "Read out by a tuned lens (arXiv:2303.08112) of this model: its translators in safetensors,"
+        " named as in the params.pt that AlignmentResearch/tuned-lens writes. A pickle is not"
+        f" loaded; to make a file of it: {CONVERT}",
+        metavar="FILE",
+        brief="Read out by a tuned lens, of a safetensors file.",
     )
 
 
@@ -112,7 +122,8 @@ def lens(
     The logit lens: the residual stream at every position is read out after every layer as the
     model reads out the last one, through final norm and head. A terminal gets a grid of layers and
     positions with the likeliest token and its probability in percent; a pipe gets a tab-separated
-    row for each. "embed" is the embedding, before the first layer.
+    row for each. "embed" is the embedding, before the first layer. --tuned has
+    every stream but the last translated first, as a tuned lens was trained to.
 
     --parts takes one logit apart instead (direct logit attribution): the last stream is the sum of
     what embedding, heads and MLPs have added, and with the scale of the final norm as it is, each
@@ -121,7 +132,7 @@ def lens(
     exports = Exports(environment, inside, json=output.json)
     messages = output.messages(environment)
     if apart.parts is not None:
-        for name in ("track", "window"):
+        for name in ("track", "tuned", "window"):
             if name in given:
                 raise UsageError(f"--{name}", "cannot be combined with --parts")
         parts = PartsRequest(
@@ -144,6 +155,7 @@ def lens(
         prompt=read_prompt(environment, source, messages),
         rows=rows.rows,
         track=tracking.track,
+        tuned=tracking.tuned,
         window=inside.window,
         special=source.special,
     )

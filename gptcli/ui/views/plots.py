@@ -123,7 +123,9 @@ def lens(found: Lens) -> bytes:
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.set_ylabel("after layer")
     drawn.figure.colorbar(image, ax=axes, shrink=0.6, label="probability")
-    return drawn.png("logit lens: what the stream would say (bold: the answer first is rank 1)")
+    kind = "logit" if found.request.tuned is None else "tuned"
+    said = "what the stream would say (bold: the answer first is rank 1)"
+    return drawn.png(f"{kind} lens: {said}")
 
 
 def neighbors(found: Neighbors) -> bytes:
