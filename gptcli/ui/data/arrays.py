@@ -54,12 +54,15 @@ def _tokens(first: int, tokens: Sequence[Token]) -> dict[str, Any]:
 def attention(found: Attention) -> Arrays:
     """Weights (maps, queries, keys), outside (maps, queries); layer and head are -1 for all.
 
+    Weighed by values, of which lengths they are shares: totals (maps, queries).
+
     Lengths of states (positions, memories), of each layer that carries one under its number.
     """
     return {
         **_tokens(found.first, found.tokens),
         "weights": [each.weights for each in found.maps],
         "outside": [each.outside for each in found.maps],
+        **({"totals": totals} if any(totals := [each.totals for each in found.maps]) else {}),
         "layer": [-1 if each.layer is None else each.layer for each in found.maps],
         "head": [-1 if each.head is None else each.head for each in found.maps],
         **{f"state_lengths_{each.layer}": each.lengths for each in found.states},

@@ -50,7 +50,8 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
     """
     empty = ("",) if found.states else ()
     heads = ("layer", "head", "position", "token", "key_position", "key_token", "weight")
-    yield (*heads, "state_length") if empty else heads
+    valued = ("length",) if found.request.weigh == "values" else ()
+    yield (*heads, *valued, *(("state_length",) if empty else ()))
     ends = [(str(position), each.bytes) for position, each in enumerate(found.tokens, found.first)]
     for each in found.maps:
         name = ["all" if n is None else str(n) for n in (each.layer, each.head)]
@@ -59,7 +60,8 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
                 continue
             for key, weight in enumerate(row):
                 if weight:
-                    yield (*name, *ends[query], *ends[key], number(weight), *empty)
+                    own = (number(weight * each.totals[query]),) if valued else ()
+                    yield (*name, *ends[query], *ends[key], number(weight), *own, *empty)
     yield from states.rows(found, token)
 
 
@@ -82,6 +84,9 @@ def notes(found: Attention) -> Iterator[str]:
     yield from states.notes(found)
     if not found.maps:
         return
+    if found.request.weigh == "values":
+        text = "weighed by values: each weight times the length of what its value becomes by the"
+        yield f"{text} output projection, as a share of the row's lengths"
     head = found.request.head
     if found.group > 1 and head is not None:
         shared = found.shared(head)
@@ -242,6 +247,7 @@ def as_json(found: Attention) -> dict[str, Any]:
         "windows": list(found.windows),
         "sinks": found.sinks,
         "over": request.over,
+        "weigh": request.weigh,
         "attending": list(found.attending),
         "tokens": tokens_json(found.first, found.tokens),
         "maps": [
@@ -250,6 +256,7 @@ def as_json(found: Attention) -> dict[str, Any]:
                 "head": each.head,
                 "weights": each.weights,
                 "outside": each.outside,
+                **({"totals": each.totals} if each.totals else {}),
             }
             for each in found.maps
         ],
