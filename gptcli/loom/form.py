@@ -5,7 +5,8 @@
 "way": 0, "ended": "length", "tokens": [" a", …], "logprobs": [-0.5, …]}, …]}
 
 Parents stand before their children, children in their order. A way is the model, on what it ran,
-and its settings. A token that is no whole characters is a list of its bytes; "end": true says that
+and its settings; a text of a person's that was judged has "judge", the same without settings. A
+token that is no whole characters is a list of its bytes; "end": true says that
 the last one ends the text, of which it is no part.
 """
 
@@ -66,6 +67,7 @@ def _node_json(node: Node, ways: dict[str, int]) -> dict[str, Any]:
     found |= {"ended": node.ended} if node.ended else {}
     found |= {"edited": True} if node.edited else {}
     found |= {"marked": True} if node.marked else {}
+    found |= {"judge": _source_json(node.judge)} if node.judge is not None else {}
     if node.pieces:
         found["tokens"] = [_token_json(each.bytes) for each in node.pieces]
         found["logprobs"] = [each.logprob for each in node.pieces]
@@ -81,12 +83,14 @@ def _token_json(data: bytes) -> str | list[int]:
 
 
 def _way_json(way: Way) -> dict[str, Any]:
-    source = way.source
+    return _source_json(way.source) | {"settings": dict(way.settings)}
+
+
+def _source_json(source: Source) -> dict[str, Any]:
     found: dict[str, Any] = {"model": source.model, "device": source.device, "dtype": source.dtype}
     more = {"activations": source.activations, "server": source.server}
     found |= {name: value for name, value in more.items() if value is not None}
-    found |= {"adapters": list(source.adapters)} if source.adapters else {}
-    return found | {"settings": dict(way.settings)}
+    return found | ({"adapters": list(source.adapters)} if source.adapters else {})
 
 
 def decode(data: bytes, subject: str) -> Tale:
@@ -107,7 +111,8 @@ def decode(data: bytes, subject: str) -> Tale:
         if node.id in nodes:
             raise reader.wrong(f"has two nodes {node.id}")
         # Whatever hangs on itself, or on nothing, has a parent that is not before it.
-        if (node.parent is None) != (not nodes) or (node.parent or 0) not in {0: 0, **depths}:
+        hangs = not nodes if node.parent is None else node.parent in nodes
+        if not hangs:
             raise reader.wrong(f"node {node.id} has no parent before it")
         depth = 1 if node.parent is None else depths[node.parent] + 1
         if depth > DEEPEST:
@@ -177,6 +182,7 @@ class _Reader:
             way=ways[self.number(value, "way", len(ways))] if drawn else None,
             marked=value.get("marked") is True,
             edited=value.get("edited") is True,
+            judge=self._source(value["judge"]) if "judge" in value else None,
         )
 
     def _pieces(self, value: Mapping[str, Any], number: int) -> tuple[Piece, ...]:
@@ -203,14 +209,18 @@ class _Reader:
         """A way to draw."""
         if not isinstance(value, dict) or not isinstance(value.get("settings"), dict):
             raise self.wrong("holds a way that is no object with settings")
+        return Way(self._source(value), value["settings"])
+
+    def _source(self, value: Any) -> Source:
+        if not isinstance(value, dict):
+            raise self.wrong("holds a judge that is no object")
         adapters = tuple(self._name(each) for each in self.items(value, "adapters", 1000, ()))
         dtype, activations, server = (
             None if value.get(name) is None else self._name(value[name])
             for name in ("dtype", "activations", "server")
         )
         model, device = (self._name(value.get(name)) for name in ("model", "device"))
-        source = Source(model, device, dtype, adapters, activations, server)
-        return Way(source, value["settings"])
+        return Source(model, device, dtype, adapters, activations, server)
 
     def _name(self, value: Any) -> str:
         if isinstance(value, str):

@@ -40,8 +40,9 @@ class Way:
 class Node:
     """A stretch of text after that of its parent; None is the parent of the prompt.
 
-    pieces: the tokens it was drawn as, none where a person wrote it or where nobody tells. way,
-    seed: how it was drawn, None where a person wrote it. ended: one of ENDS, None where a person
+    pieces: the tokens it was drawn as; where a person wrote it, those it was judged as; none where
+    nobody tells. judge: on what it was judged. way, seed: how it was drawn, None where a person
+    wrote it. ended: one of ENDS, None where a person
     wrote it, and while it grows. edited: the text is no longer what was drawn.
     """
 
@@ -55,6 +56,7 @@ class Node:
     way: Way | None = None
     marked: bool = False
     edited: bool = False
+    judge: Source | None = None
 
     @property
     def over(self) -> bool:

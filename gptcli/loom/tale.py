@@ -9,6 +9,7 @@ from gptcli.errors import InputError
 from gptcli.loom.node import Node, Piece, Way
 from gptcli.loom.tree import Tree
 from gptcli.plain import dataclass
+from gptcli.types.token import Source
 
 #: More than anyone reads, and little enough that every key is answered at once.
 MOST_NODES, DEEPEST, MOST_PIECES, LONGEST = 20_000, 5_000, 500_000, 16 << 20
@@ -136,7 +137,7 @@ class Tale(Tree):
             return at
         if not node.children:
             drawn = node.way is not None
-            changed = replace(node, text=text, pieces=(), edited=drawn, ended=None)
+            changed = replace(node, text=text, pieces=(), judge=None, edited=drawn, ended=None)
             self._change("edit", {at: changed}, at)
             return at
         if node.parent is None:
@@ -149,6 +150,11 @@ class Tale(Tree):
         node = Node(self.next, parent, text)
         self._add(name, [node])
         return node.id
+
+    def judge(self, at: int, pieces: Sequence[Piece], source: Source) -> None:
+        """How probable a text is that a person wrote. It is no change of his, and not undone."""
+        assert not self._growing
+        self._put({at: replace(self.nodes[at], pieces=tuple(pieces), judge=source)})
 
     def mark(self, at: int) -> bool:
         """Mark a node, or take the mark off it; whether it has one now."""

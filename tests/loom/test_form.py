@@ -25,7 +25,7 @@ def tale() -> Tale:
     grown(found, one, "\x1b[31m日本 👨‍👩‍👧")
     found.edit(two, " hid")
     found.mark(two)
-    found.add(0, " mine")
+    found.judge(found.add(0, " mine"), [Piece(b" mine", -9.5)], Source("j", "cpu", "int8", ("a",)))
     (at,) = found.begin(two, 1, replace(WAY, source=Source("o", "", None, ("a",), "int8", "s")))
     found.grow(at, "é", [Piece(b"\xc3", -1.5), Piece(b"\xa9", -0.0), Piece(b"<e>", -2.0, True)])
     found.settle()
@@ -92,6 +92,7 @@ def changed(tale: Tale, where: tuple[Any, ...], value: Any) -> bytes:
         (("nodes", 1, "tokens"), [], "one log-probability for each"),
         (("nodes", 1, "logprobs"), ["0"], "one log-probability for each"),
         (("nodes", 1, "logprobs"), [10**400], "one log-probability for each"),
+        (("nodes", 1, "judge"), "m", "a judge that is no object"),
         (("ways", 0), [], "a way that is no object"),
         (("ways", 0, "model"), 4, "a name that is no text"),
         (("at",), 99, "is at node 99"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcli.errors import InputError
-from gptcli.loom import Piece, Tale, Way, as_json
+from gptcli.loom import Node, Piece, Tale, Way, as_json
 from gptcli.types.token import Source
 
 WAY = Way(Source("m", "cpu", "float32"), {"temperature": 0.5})
@@ -126,6 +126,19 @@ def test_an_edit_leaves_what_was_written_after_the_old_text():
         tale.edit(0, "b")
 
 
+def test_a_judgement_is_no_change():
+    """Catches an undo that takes back what a model said, and numbers of a text that is no more."""
+    tale = Tale("a", 0)
+    at = tale.add(0, " b")
+    version = tale.version
+    tale.judge(at, [PIECE], WAY.source)
+    assert tale.here.mean is not None and tale.version > version
+    assert tale.edit(at, " c") == at
+    assert tale.here.judge is None and tale.here.mean is None
+    assert tale.undo() == "edit" and tale.here.judge == WAY.source
+    assert tale.undo() == "text"
+
+
 def test_removal_goes_to_the_neighbour():
     """Catches a place in nothing, and a prompt that can be removed."""
     tale = Tale("a", 0)
@@ -153,9 +166,11 @@ def test_search_goes_around_and_knows_capitals():
 
 def test_depth_is_no_recursion_and_has_an_end():
     """Catches a walk that ends at Python's own limit, and a tree that no file may hold."""
-    tale = Tale("a", 0)
-    for _ in range(4999):
-        tale.add(tale.at, "b")
+    count = 4999
+    nodes = {i: Node(i, i - 1 if i else None, "b", (i + 1,)) for i in range(count)}
+    nodes[count - 1] = Node(count - 1, count - 2, "b")
+    tale = Tale.of(nodes, seed=0, at=count - 1, following=count)
+    tale.add(tale.at, "b")
     assert len(tale.order()) == 5000 and len(tale.text(tale.at)) == 5000
     with pytest.raises(InputError, match="full"):
         tale.add(tale.at, "b")

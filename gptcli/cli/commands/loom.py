@@ -25,7 +25,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.input.session import lasting
 from gptcli.cli.opening import open_for
 from gptcli.config import Limit, option
-from gptcli.errors import UsageError
+from gptcli.errors import ModelError, UsageError
 from gptcli.loom import Tale, as_json, read_file
 from gptcli.loom.growth import Wish
 from gptcli.plain import dataclass
@@ -70,7 +70,8 @@ class Weaving(Graph):
     save: Path | None = option(
         None,
         "The file that the tree is kept in: one that is there goes on, with the model that grew it"
-        " unless -m names another. It is saved after each growth, and when one leaves.",
+        " unless -m names another. It is saved after each growth, text that is typed, and when one"
+        " leaves.",
         metavar="FILE",
         brief="Keep the tree in a file, or go on with it.",
     )
@@ -115,8 +116,9 @@ def loom(
 
     Enter has the model go on from the text that is selected, b tries another way beside it, g
     several at once; e edits, u takes back. Each text has its own seed and tells the probability of
-    its tokens, before any sampling: their mean (geometric) and all of them together. Ctrl-C stops
-    the model and keeps what came. What one has chosen is printed when one leaves.
+    its tokens, before any sampling: their mean (geometric) and all of them together; p has the
+    model judge what you wrote. Ctrl-C stops the model and keeps what came. What one has chosen is
+    printed when one leaves.
 
     Without a terminal, and with --json, --dot, --markdown or --html, a saved tree is printed.
     """
@@ -195,15 +197,20 @@ def _going_on(tale: Tale, compute: Compute, said: Collection[str]) -> Compute:
         return compute
     if model in ("", compute.model, lasting(compute.model)):
         return compute
+    if not _is_here(model):
+        reason = f"the tree was grown by {model}, which is not on this machine"
+        raise UsageError("--model", reason, "-m names one")
+    return replace(compute, model=model)
+
+
+def _is_here(model: str) -> bool:
     from gptcli.models.acquire import find
 
-    if model != ECHO and find(model) is None:
-        raise UsageError(
-            "--model",
-            f"the tree was grown by {model}, which is not on this machine",
-            "-m names one",
-        )
-    return replace(compute, model=model)
+    try:
+        return model == ECHO or find(model) is not None
+    except ModelError:
+        # Nothing's name here: a server's, or one that has gone.
+        return False
 
 
 def _print(

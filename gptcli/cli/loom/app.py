@@ -30,11 +30,11 @@ from prompt_toolkit.styles import Style
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.loom import screen
-from gptcli.cli.loom.grower import Grower, Over
+from gptcli.cli.loom.grower import Grower, Heard
 from gptcli.cli.loom.keys import KEYS, Key
+from gptcli.cli.loom.moves import Ask
 from gptcli.cli.loom.weaver import Weaver
 from gptcli.errors import GptcliError
-from gptcli.types.completion import Event
 from gptcli.ui.terminal.toolkit import toolkit_streams
 
 #: How long the rest of a key's sequence may take, in seconds: a lone Esc has none.
@@ -51,6 +51,7 @@ class App:
     ) -> None:
         assert environment.stdin is not None
         self._weaver = weaver
+        self._asking: Ask | None = None
         typed, self._output = toolkit_streams(environment.stdin, environment.stdout)
         self._line, self._text = Buffer(multiline=False), Buffer(multiline=True)
         self._windows = _Windows(weaver, model, self._sizes_now, self._line, self._text)
@@ -67,6 +68,7 @@ class App:
         self._app.ttimeoutlen = self._app.timeoutlen = _PATIENCE
         self._grower = Grower(backend, self._hear)
         weaver.start, weaver.stop_model = self._grower.start, self._grower.stop
+        weaver.judges = self._grower.judges
 
     def run(self) -> None:
         """Until one leaves. What a model is writing then is stopped, and what came stays."""
@@ -91,7 +93,7 @@ class App:
         size = self._output.get_size()
         return screen.Sizes.of(size.columns, size.rows)
 
-    def _hear(self, event: Event | Over) -> None:
+    def _hear(self, event: Heard) -> None:
         """From the model's thread: to be taken in where keys are."""
         loop = self._app.loop
         if loop is not None:
@@ -105,6 +107,7 @@ class App:
             deed()
         except GptcliError as error:
             self._weaver.say(str(error))
+        self._begin_asking()
         if self._weaver.over and self._app.is_running and not self._app.is_done:
             self._app.exit()
         self._app.invalidate()
@@ -119,7 +122,6 @@ class App:
             def press(_: KeyPressEvent) -> None:
                 weaver.say("")
                 self._do(lambda: key.press(weaver))
-                self._begin_asking()
 
             for name in key.names:
                 keys.add(name, filter=~asked & ~helping)(press)
@@ -136,15 +138,17 @@ class App:
         return keys
 
     def _begin_asking(self) -> None:
-        """Have what is asked for typed, where something is."""
-        asked = self._weaver.asked
-        if asked is not None:
+        """Have what is asked for typed, where that is new: a key may ask, or a model's end."""
+        before, self._asking = self._asking, self._weaver.asked
+        asked = self._asking
+        if asked is not None and asked is not before:
             buffer = self._text if asked.lines else self._line
             buffer.set_document(Document(asked.text), bypass_readonly=True)
             self._app.layout.focus(buffer)
 
     def _asked_for(self, *, keep: bool) -> None:
         asked, self._weaver.asked = self._weaver.asked, None
+        self._asking = None
         assert asked is not None
         self._app.layout.focus(self._windows.tree)
         if keep:

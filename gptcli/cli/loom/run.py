@@ -27,15 +27,12 @@ def weave(
     """Until one leaves; the text that one was at is printed then."""
     keeper = Keeper(tale, path)
     weaver = Weaver(tale, keeper, wish, branches)
-    saved = None
     try:
         with signals.answered():
             App(environment, weaver, backend, wish.model).run()
+        environment.terminal().write(f"{tale.text(tale.at)}\n")
     finally:
-        if keeper.unsaved:
-            saved = keeper.rescue()
-        if saved is not None:
-            messages.info(f"the tree is kept in {saved}")
-    environment.terminal().write(f"{tale.text(tale.at)}\n")
-    if keeper.path is not None and saved is None:
-        messages.info(f"the tree is kept in {keeper.path}")
+        kept = keeper.rescue() if keeper.unsaved else keeper.path
+        # Where nothing came of it there is none.
+        if kept is not None and kept.exists():
+            messages.info(f"the tree is kept in {kept}")

@@ -144,8 +144,7 @@ def _wrapped(fragments: Fragments, width: int) -> Fragments:
 def _tokens(weaver: Weaver, width: int, height: int) -> Fragments:
     node = weaver.tale.here
     if not node.pieces:
-        by = "nobody tells" if node.way is not None and not node.edited else "it has no"
-        return [("class:keys", shortened(f"{by} probabilities of its tokens", width))]
+        return [("class:keys", shortened("no probabilities are known of it", width))]
     cells = [
         f"{shortened(token, _TOKEN):<{_TOKEN}}{percent(share):>{_PERCENT}}"
         for token, share in view.tokens(node)
@@ -170,6 +169,8 @@ def bottom(weaver: Weaver, sizes: Sizes) -> Fragments:
     if weaver.said:
         return [("class:said", shortened(one_line(weaver.said), sizes.columns))]
     tale = weaver.tale
+    if weaver.busy and not tale.growing:
+        return [("class:said", shortened("the model reads; Esc stops it", sizes.columns))]
     if tale.growing:
         count = sum(len(tale.nodes[each].pieces) for each in tale.growing)
         words = f"the model writes: {counted(count, 'token')}; Esc stops it"

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from gptcli.cli.loom.grower import Over
+from gptcli.cli.loom.grower import Heard, Over
 from gptcli.cli.loom.keeper import Keeper
 from gptcli.cli.loom.moves import Ask, Moves
 from gptcli.errors import GptcliError
-from gptcli.loom import Tale
+from gptcli.loom import Piece, Settled, Tale
 from gptcli.loom.growth import Growth, Wish
-from gptcli.types.completion import Event, Request
+from gptcli.types.question import Question
+from gptcli.types.score import Score, ScoreRequest
 from gptcli.units import counted
 
 
 class Weaver(Moves):
     """The tree, what is said about it, what is asked for.
 
-    start: has a model answer; stop: ends that answer.
+    start: has a model answer; stop_model: ends that answer; judges: it tells how probable what a
+    person wrote is.
     """
 
     def __init__(self, tale: Tale, keeper: Keeper, wish: Wish, branches: int) -> None:
         super().__init__(tale)
         self.keeper = keeper
         self._wish, self._branches = wish, branches
-        self.start: Callable[[Request], None] = lambda _: None
+        self.start: Callable[[Question[Any]], None] = lambda _: None
         self.stop_model: Callable[[], None] = lambda: None
         self.tokens = self.helping = self.over = False
         self._leaving = False
+        self.judges = False
         self._growth: Growth | None = None
+        self._judged: int | None = None
 
     # What a model adds.
 
@@ -48,23 +53,35 @@ class Weaver(Moves):
 
     def stop(self) -> None:
         """End what is being written; what came stays."""
-        if self.tale.growing:
+        if self.busy:
             self.say("stopping")
             self.stop_model()
 
-    def heard(self, event: Event | Over) -> None:
-        """What a model writes, as it comes."""
-        growth = self._growth
-        assert growth is not None
-        if not isinstance(event, Over):
-            notice = growth.take(event)
-            if notice is not None:
-                self.say(f"{notice.subject}: {notice.text}")
-            return
-        self._growth, settled = None, growth.settle()
+    def heard(self, event: Heard) -> None:
+        """What a model says, as it comes."""
+        if isinstance(event, Over):
+            self._ended(event)
+        elif isinstance(event, Score):
+            self._take_judgement(event)
+        elif self._growth is not None and (notice := self._growth.take(event)) is not None:
+            self.say(f"{notice.subject}: {notice.text}")
+
+    def _take_judgement(self, score: Score) -> None:
+        assert self._judged is not None
+        known = [(each.token, each.logprob) for each in score.tokens]
+        pieces = [Piece(token.bytes, value) for token, value in known if value is not None]
+        self.tale.judge(self._judged, pieces, score.source)
+        for notice in score.notices:
+            self.say(f"{notice.subject}: {notice.text}")
+
+    def _ended(self, event: Over) -> None:
+        growth, self._growth, self._judged = self._growth, None, None
+        settled = Settled(()) if growth is None else growth.settle()
         if event.error is not None and not isinstance(event.error, GptcliError):
             raise event.error
-        words = [f"{counted(settled.repeated, 'text')} came out as before"]
+        greedy = self._wish.request.sampling.temperature == 0
+        why = ", as all do at temperature 0" if greedy else ""
+        words = [f"{counted(settled.repeated, 'text')} came out as before{why}"]
         words = words if settled.repeated else []
         words += ["nothing came"] if settled.empty and not settled.kept else []
         self.said = "" if self.said == "stopping" else self.said
@@ -72,8 +89,7 @@ class Weaver(Moves):
             self.say(str(event.error))
         elif words:
             self.say("; ".join(words))
-        if self.keeper.path is not None:
-            self._attempt(self.keeper.save)
+        self._keep()
         if self._leaving:
             self.leave()
 
@@ -116,9 +132,24 @@ class Weaver(Moves):
 
     # The rest.
 
+    @property
+    def busy(self) -> bool:
+        """Whether a model is at work. Meanwhile nothing but where one is may be changed."""
+        return bool(self.tale.growing) or self._judged is not None
+
     def show_tokens(self) -> None:
-        """Each token's probability in the place of the text, or the text again."""
+        """Each token's probability in the place of the text, or the text again.
+
+        A model is asked for those of what a person wrote.
+        """
         self.tokens = not self.tokens
+        node = self.tale.here
+        unknown = self.judges and node.parent is not None and node.text and not node.pieces
+        if self.tokens and unknown and not self.busy:
+            self._judged = node.id
+            context = self.tale.text(node.parent or 0)
+            special = self._wish.request.special
+            self.start(ScoreRequest(node.text, context, special=special))
 
     def help(self) -> None:
         """What the keys do."""
@@ -137,17 +168,16 @@ class Weaver(Moves):
 
     def interrupt(self) -> None:
         """Ctrl-C: stop what is being written, else leave."""
-        self.stop() if self.tale.growing else self.leave()
+        self.stop() if self.busy else self.leave()
 
     def leave(self) -> None:
         """Stop, save, or ask where to; then it is over."""
-        if self.tale.growing:
+        if self.busy:
             self._leaving = True
             self.stop()
             return
         self._leaving = False
-        if self.keeper.unsaved and self.keeper.path is not None:
-            self._attempt(self.keeper.save)
+        self._keep()
         if self.keeper.unsaved:
             label = "save to (nothing typed: leave without; Esc: stay): "
             self.asked = Ask(label, "", self._save_and_leave)
@@ -163,10 +193,12 @@ class Weaver(Moves):
     def _edit(self, at: int, text: str) -> None:
         found = self.tale.edit(at, text)
         self.say("what follows stays with the old text; yours is beside it" if found != at else "")
+        self._keep()
 
     def _write(self, at: int, text: str) -> None:
         if text:
             self.go_to(self.tale.add(at, text))
+            self._keep()
 
     def _save_as(self, name: str) -> None:
         if name:
@@ -178,9 +210,14 @@ class Weaver(Moves):
         self.over = True
 
     def _free(self) -> bool:
-        if self.tale.growing:
-            self.say("the model is writing; Esc stops it")
-        return not self.tale.growing
+        if self.busy:
+            self.say("the model is at work; Esc stops it")
+        return not self.busy
+
+    def _keep(self) -> None:
+        """What a model wrote or a person typed is in the file at once, where there is one."""
+        if self.keeper.unsaved and self.keeper.path is not None:
+            self._attempt(self.keeper.save)
 
     def _attempt(self, deed: Callable[[], None]) -> bool:
         try:

@@ -80,7 +80,7 @@ def _span(node: Node) -> str:
         _piece(content, tokens, how) if tokens else _written(content)
         for content, tokens in _attributed(node)
     )
-    kind = "said" if node.pieces else "asked"
+    kind = "asked" if node.way is None else "said"
     mark = '<span class="mark">★</span>' if node.marked else ""
     end = '<span class="mark">(end)</span>' if node.over else ""
     return f'<span class="{kind}">{mark}{pieces}{end}</span>'

@@ -23,6 +23,8 @@ from gptcli.units import counted, percent
 NUMBER, _BOTH = len("100.00%") + 2, 72
 #: At least so much of a line is text; guides of deeper nodes lose their beginning.
 _TEXT = 24
+#: The most cells of a guide where lines have no end: beyond, nobody counts them.
+_GUIDE = 200
 _UNKNOWN = "–"
 
 
@@ -69,13 +71,12 @@ def rows(
         node = tree.nodes[each]
         told = (mean_of(node), joint_of(node)) if _both(width) else (mean_of(node),)
         numbers = "".join(each.rjust(NUMBER - 2) + "  " for each in told)
-        guide, label = _guide(tree, each, guides), label_of(node, guides)
+        most = _GUIDE if width is None else max(width - len(numbers) - _TEXT, 2)
+        guide, label = _guide(tree, each, guides, most), label_of(node, guides)
+        if len(guide) > most:
+            guide = guides.cut + guide[len(guide) - most + 1 :]
         if width is not None:
-            room = width - len(numbers)
-            most = max(room - _TEXT, 2)
-            if len(guide) > most:
-                guide = guides.cut + guide[len(guide) - most + 1 :]
-            label = shortened(label, room - len(guide))
+            label = shortened(label, width - len(numbers) - len(guide))
         yield Row(node, numbers, guide, label)
 
 
@@ -83,11 +84,14 @@ def _both(width: int | None) -> bool:
     return width is None or width >= _BOTH
 
 
-def _guide(tree: Tree, at: int, guides: Guides) -> str:
-    """A node without siblings stands right below its parent: only branching moves to the right."""
+def _guide(tree: Tree, at: int, guides: Guides, most: int) -> str:
+    """A node without siblings stands right below its parent: only branching moves to the right.
+
+    most: so many cells of its end are enough.
+    """
     parts: list[str] = []
     node = tree.nodes[at]
-    while node.parent is not None:
+    while node.parent is not None and len(parts) <= most:
         parent = tree.nodes[node.parent]
         if len(parent.children) > 1:
             is_last = parent.children[-1] == node.id
@@ -138,9 +142,8 @@ def told(node: Node, path: Sequence[Node]) -> list[str]:
     """How a node came, in a few words each; path: the nodes that lead to it, itself the last."""
     if node.parent is None:
         return ["the prompt"]
-    if node.way is None:
-        return ["written by hand"]
-    found = ["drawn, then edited by hand"] if node.edited else []
+    found = ["written by hand"] if node.way is None else []
+    found += ["drawn, then edited by hand"] if node.edited else []
     if node.pieces:
         found.append(counted(len(node.pieces), "token"))
         found.append(f"mean {mean_of(node)}, all {joint_of(node)}")
@@ -149,10 +152,12 @@ def told(node: Node, path: Sequence[Node]) -> list[str]:
         found.append(f"path {_joint(math.fsum(each.logprob or 0.0 for each in drawn))}")
     ends = {"stop": "came to its end", "stopped": "stopped by hand"}
     found += [ends[node.ended]] if node.ended in ends else []
-    found.append(f"seed {node.seed}")
-    temperature = _temperature(node)
-    found += [] if temperature is None else [f"temperature {temperature}"]
-    return [*found, node.way.source.model]
+    if node.way is not None:
+        found.append(f"seed {node.seed}")
+        temperature = _temperature(node)
+        found += [] if temperature is None else [f"temperature {temperature}"]
+    source = node.judge or (node.way.source if node.way is not None else None)
+    return [*found, *([] if source is None else [source.model])]
 
 
 def _temperature(node: Node) -> object:
@@ -169,8 +174,10 @@ def tokens(node: Node) -> list[tuple[str, float]]:
 
 def sources(tree: Tree) -> list[Source]:
     """On what its texts were drawn, each once."""
-    ways = (node.way for node in tree.nodes.values())
-    return list(dict.fromkeys(way.source for way in ways if way is not None and way.source.device))
+    nodes = tree.nodes.values()
+    found = [node.way.source for node in nodes if node.way is not None]
+    found += [node.judge for node in nodes if node.judge is not None]
+    return [each for each in dict.fromkeys(found) if each.device]
 
 
 def show(tree: Tree, stream: TextIO) -> None:

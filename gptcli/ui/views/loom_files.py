@@ -33,7 +33,7 @@ def as_dot(tree: Tree) -> Iterator[str]:
     yield '  edge [fontname="sans-serif"];'
     for each in tree.order():
         node = tree.nodes[each]
-        shape = "shape=oval" if node.over else "style=rounded" if node.pieces else "style=solid"
+        shape = "shape=oval" if node.over else "style=rounded" if node.way else "style=solid"
         mark = ", penwidth=3" if node.marked else ""
         yield f'  n{node.id} [label="{_boxed(node)}", {shape}{mark}];'
         if node.parent is not None:
@@ -77,7 +77,7 @@ def as_markdown(tree: Tree) -> Iterator[str]:
         yield ""
         after = [] if node.parent is None else [f"after {numbers[node.parent]}"]
         # Where it was drawn stands above, and is somebody's words.
-        words = told(node, [node])[: -1 if node.way else None]
+        words = told(node, [node])[: -1 if node.way or node.judge else None]
         yield _sentence(", ".join([*after, *words]))
         yield ""
         yield from _fenced(node.text)

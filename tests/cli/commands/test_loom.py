@@ -76,11 +76,12 @@ def test_what_cannot_be_is_told(kept, tmp_path):
 def test_a_file_alone_has_no_model_fetched(tmp_path, monkeypatch):
     """Catches a stranger's file that has a model downloaded, or goes on with another one."""
     monkeypatch.setenv("TERM", "xterm")
-    tale = Tale("a", 0)
-    way = Way(Source("org/name", "cpu", "float32"), {"model": "org/name"})
-    (at,) = tale.begin(0, 1, way)
-    tale.grow(at, " b")
-    tale.settle()
-    write_file(tmp_path / "tale.json", tale)
-    done = run("loom", "--save", str(tmp_path / "tale.json"), stdin=None, terminal=True)
-    assert_one_line(done, 2, "org/name, which is not on this machine")
+    for model in ("org/name", "some-server-s", "./gone"):
+        tale = Tale("a", 0)
+        way = Way(Source(model, "cpu", "float32"), {"model": model})
+        (at,) = tale.begin(0, 1, way)
+        tale.grow(at, " b")
+        tale.settle()
+        write_file(tmp_path / "tale.json", tale)
+        done = run("loom", "--save", str(tmp_path / "tale.json"), stdin=None, terminal=True)
+        assert_one_line(done, 2, f"{model}, which is not on this machine")

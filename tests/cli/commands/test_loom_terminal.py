@@ -73,6 +73,25 @@ def test_a_tree_is_grown_saved_and_opened_again(loom, tiny_model, tmp_path):
     assert again.ended() == 0
 
 
+def test_what_a_person_wrote_is_judged(loom, tiny_model, tmp_path):
+    """Catches numbers that are not those of score, and some that the file does not keep."""
+    file = tmp_path / "tale.json"
+    screen = loom("-m", str(tiny_model), "--save", str(file), "the cat")
+    screen.say("w sat on\r")
+    screen.wait("written by hand")
+    screen.say("p")
+    screen.wait(r"written by hand · \d+ tokens?")
+    screen.say("q")
+    screen.wait("the tree is kept in")
+    node = read_file(file).nodes[1]
+    flags = ("--json", "-m", str(tiny_model), "--context", "the cat", "-p", " sat on")
+    tokens = json.loads(run("score", *flags).text)["tokens"]
+    assert [each.bytes for each in node.pieces] == [bytes(each["bytes"]) for each in tokens]
+    logprobs = [each["logprob"] for each in tokens]
+    assert [each.logprob for each in node.pieces] == pytest.approx(logprobs)
+    assert node.judge is not None and node.judge.dtype == "float32"
+
+
 def test_ctrl_c_and_esc_stop_the_model_and_keep_what_came(loom, tiny_model, tmp_path):
     """Catches a growth that ends it all, that is lost, or that cannot be stopped."""
     model = with_context(tiny_model, tmp_path / "m", 30_000, None)
@@ -93,6 +112,20 @@ def test_ctrl_c_and_esc_stop_the_model_and_keep_what_came(loom, tiny_model, tmp_
     screen.say(CTRL_C)
     screen.wait("the tree is kept in")
     assert screen.ended() == 0
+
+
+def test_leaving_while_the_model_writes_asks_where_to(loom, tiny_model, tmp_path):
+    """Catches a question that comes by itself, and that nothing can be typed to."""
+    model = with_context(tiny_model, tmp_path / "m", 30_000, None)
+    screen = loom("-m", str(model), "--logit-bias", "<|end|>=-inf", "-n", "-1", "the cat")
+    screen.say("\r")
+    screen.wait("the model writes: [0-9]+ tokens")
+    screen.say("q")
+    screen.wait("save to")
+    screen.say(f"{tmp_path}/new.json\r")
+    screen.wait("the tree is kept in")
+    assert screen.ended() == 0
+    assert read_file(tmp_path / "new.json").nodes[1].ended == "stopped"
 
 
 def test_texts_are_typed(loom, tmp_path):

@@ -19,6 +19,9 @@ from gptcli.errors import InputError, ResourceError, UsageError
 from gptcli.loom import Tale, read_file
 from gptcli.loom.growth import Wish
 from gptcli.types.completion import Chunk, Request
+from gptcli.types.question import Question
+from gptcli.types.score import Score, ScoreRequest, TokenScore
+from gptcli.types.token import Source, Token
 
 WISH = Wish(Request("", max_new_tokens=2, logprobs=0), "echo", {})
 
@@ -32,8 +35,11 @@ class Woven(Weaver):
         self.waits, self.stopped, self.count = waits, 0, 0
         self.start, self.stop_model = self.answer, self.stop_answer
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: Question[Any]) -> None:
         self.count += 1
+        self.asked_of_model = request
+        if not isinstance(request, Request):
+            return
         for index in range(request.samples):
             self.heard(Chunk(f" {request.seed + index}", index, finish_reason="length"))
         if not self.waits:
@@ -129,6 +135,29 @@ def test_editing_writing_and_taking_back():
     assert weaver.text == "a b 0"
 
 
+def test_what_a_person_wrote_is_judged():
+    """Catches numbers of another text, a model that is asked again and again, or for its own."""
+    weaver = Woven()
+    weaver.press("enter", "p", "p", "w")
+    weaver.type(" mine")
+    weaver.press("p", "p")
+    assert weaver.count == 1
+    weaver.judges = True
+    weaver.press("p")
+    assert weaver.asked_of_model == ScoreRequest(" mine", "a b 0") and weaver.busy
+    weaver.press("d", "p", "p")
+    assert weaver.text == "a b 0 mine" and weaver.count == 2
+    tokens = tuple(TokenScore(Token(1, each), -1.0) for each in (b" mi", b"ne"))
+    source = Source("m", "cpu", "float32")
+    run = {"context_tokens": 2, "windows": 1, "context_size": None, "stride": None}
+    weaver.heard(Score(source=source, tokens=tokens, **run))
+    weaver.heard(Over())
+    assert not weaver.busy and weaver.tale.here.judge == source
+    assert [piece.bytes for piece in weaver.tale.here.pieces] == [b" mi", b"ne"]
+    weaver.press("p", "p")
+    assert weaver.count == 2
+
+
 def test_finding_and_marking():
     """Catches a search that forgets what was looked for, and a mark that is not found."""
     weaver = Woven()
@@ -193,10 +222,16 @@ def test_a_file_is_written_after_each_growth(tmp_path):
     weaver = Woven(path)
     weaver.press("enter")
     assert len(read_file(path).nodes) == 2
+    weaver.press("w")
+    weaver.type(" mine")
+    assert read_file(path).text(2) == "a b 0 mine"
+    weaver.press("e")
+    weaver.type(" yours")
+    assert read_file(path).text(2) == "a b 0 yours"
     weaver.press("m")
     assert weaver.keeper.unsaved
     weaver.press("q")
-    assert weaver.over and read_file(path).nodes[1].marked
+    assert weaver.over and read_file(path).nodes[2].marked
 
 
 def test_leaving_while_the_model_writes_stops_it_first(tmp_path):
