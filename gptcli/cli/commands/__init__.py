@@ -3,7 +3,7 @@
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
-    *("tree", "explain", "neighbors", "attention", "lens", "bench", "serve"),
+    *("tree", "explain", "neighbors", "attention", "lens", "why", "bench", "serve"),
 )
 #: What a command is called that is not called as its file is.
 CALLED = {"top_k": "next"}
