@@ -87,8 +87,8 @@ def notes(why: Why) -> Iterator[str]:
         f" {text_of(asked.target)} hangs on it"
     )
     if why.pairs:
-        yield "interaction: the change without both, less the two changes without either"
-    yield "an experiment on the prompt: where attention looks is no attribution"
+        yield "interaction: the change without both, less the two changes without one of them"
+    yield "measured on prompts that lack it: maps of attention are no attributions"
 
 
 def scale(why: Why) -> float:
