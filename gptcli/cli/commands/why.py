@@ -94,8 +94,8 @@ def why(
     Each part is left out of the prompt, by itself, and the target's log-probability is computed
     anew (occlusion): "change" is what became of it, in nats, below 0 where the target hangs on the
     part. Control tokens are never left out. With --pairs, "interaction" is the change without both
-    less the changes without either. This is an experiment on the prompt; maps of attention tell
-    where the model looks, and are no attributions.
+    less the two changes without one of them. This is an experiment on the prompt; maps of
+    attention tell where the model looks, and are no attributions.
 
     A terminal gets the prompt in colours and a table, the strongest first; a pipe gets a
     tab-separated row for each part. Ctrl-C prints what is known by then.
@@ -131,7 +131,7 @@ def _asking(
             known.append(each)
             if isinstance(each, Asked):
                 steps = each.steps
-            yield Progress("leaving out", len(known) - 1, steps)
+            yield Progress(f"leaving out {request.by}s", len(known) - 1, steps)
 
 
 def _present(exports: Exports, known: list[Asked | Without], messages: Messages, rows: int) -> None:

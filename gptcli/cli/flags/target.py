@@ -14,8 +14,8 @@ class Target:
 
     target: str | None = option(
         None,
-        'What is to follow the prompt, exactly as it would: " Paris", with its space. Tokens of it'
-        " count together. Default: the token that the model finds likeliest.",
+        'A text, " Paris" with its space, that is to follow the prompt. Its tokens count together.'
+        " Default: the token that the model finds likeliest.",
         metavar="TEXT",
         brief="What is to follow the prompt.",
     )

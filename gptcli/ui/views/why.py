@@ -45,7 +45,8 @@ def show(stream: TextIO, why: Why, most: int) -> None:
     if why.singles and has_colour(stream):
         _coloured(stream, why)
         writer.line()
-    _parts(stream, why, most)
+    if why.singles:
+        _parts(stream, why, most)
     if why.pairs:
         writer.line()
         _pairs(stream, why, most)
