@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.types.why import Why
-from gptcli.ui.terminal.visible import visible
+from gptcli.ui.terminal.visible import shortened, visible
 from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.why import text_of
 from gptcli.ui.views.why_data import by_strength
@@ -16,17 +16,18 @@ def why(found: Why) -> bytes:
     """Bars of the strongest changes in the order of the text; beside them a square of pairs."""
     asked, changes = found.asked, found.changes
     order = sorted(each.parts[0] for each in by_strength(found)[:_MOST])
-    texts = [visible(asked.parts[at].bytes) for at in order]
-    drawn = Figure(8 + 6 * bool(found.pairs), 0.26 * len(order) + 1.6, 1, 1 + bool(found.pairs))
+    parts, pairs = [asked.parts[at] for at in order], bool(found.pairs)
+    drawn = Figure(8 + 6 * pairs, 0.26 * len(order) + 1.6 + 2 * pairs, 1, 1 + pairs)
     axes = drawn.axes[0, 0]
     values = [changes[at] for at in order]
     # Two parts may look alike, so places are numbers.
     axes.barh(range(len(order)), values, color=["C1" if each < 0 else "C0" for each in values])
-    names = [label.partition(" ")[2] for label in labels_of(0, texts)]
+    names = [f"{each.first} {shortened(visible(each.bytes), 20)}" for each in parts]
     axes.set_yticks(range(len(order)), names, fontsize=7)
     axes.invert_yaxis()
-    axes.set_xlabel("change of the log-probability without it")
-    if found.pairs:
+    of = "log-probability" if asked.versus is None else "difference of log-probabilities"
+    axes.set_xlabel(f"change of the {of} without it")
+    if pairs:
         _square(drawn, found)
     return drawn.png(f"what {text_of(asked.target)} hangs on")
 
