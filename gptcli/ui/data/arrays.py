@@ -106,6 +106,7 @@ def why(found: Why) -> Arrays:
     import numpy as np
 
     asked, count, unknown = found.asked, len(found.asked.parts), float("nan")
+    changes = found.changes
     part_of = np.full(len(asked.tokens), -1)
     for at, each in enumerate(asked.parts):
         part_of[each.first : each.first + len(each.tokens)] = at
@@ -118,7 +119,7 @@ def why(found: Why) -> Arrays:
         "parts": [each.bytes.decode(errors="replace") for each in asked.parts],
         "logprobs_before": _both(asked.odds),
         "logprobs_after": after,
-        "changes": [found.changes.get(at, unknown) for at in range(count)],
+        "changes": [changes.get(at, unknown) for at in range(count)],
         "partial": found.partial,
     }
     if asked.request.pairs:
