@@ -26,7 +26,8 @@ class WhyRequest(Question[Iterator["Asked | Without"]]):
     target: what follows the prompt, None for the token that the model finds likeliest; versus:
     what it is held to. by: what a part is. replace: the text of a token that stands in the place
     of each that is taken away, None where nothing does. pairs: each two are left out together as
-    well, behind the single ones. special: control tokens in the prompt are obeyed.
+    well, behind the single ones. special: control tokens in the prompt are obeyed. as_chat: the
+    prompt is a message of the user, as the model's chat form writes it; the form is never left out.
     """
 
     asks = "tell probabilities"
@@ -38,6 +39,7 @@ class WhyRequest(Question[Iterator["Asked | Without"]]):
     replace: str | None = None
     pairs: bool = False
     special: bool = False
+    as_chat: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gptcli.cli.flags.target import Target
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
+from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 from gptcli.types.events import Progress
 from gptcli.types.why import Asked, By, Why, WhyRequest, Without
@@ -37,6 +38,10 @@ EXAMPLES = (
         'gptcli why --target " Paris" --versus " Rome" "The capital of France is"',
     ),
     ("Which sentences of a file.", "gptcli why --by sentence -f notes.txt"),
+    (
+        "Which words of a question an answer hangs on.",
+        'gptcli why --as-chat --by word --target "The" "What is the capital of France?"',
+    ),
     (
         "Which two words do together what neither does.",
         'gptcli why --by word --pairs "The capital of France is"',
@@ -62,6 +67,12 @@ class Leaving:
         " all others keep theirs.",
         metavar="TOKEN",
         brief="Replace by this token instead.",
+    )
+    as_chat: bool = option(
+        False,
+        "The prompt is a message of the user, in the model's chat template, which is never left"
+        " out; the target begins the answer.",
+        brief="The prompt is a message in a chat.",
     )
     pairs: bool = option(
         False,
@@ -102,6 +113,10 @@ def why(
     """
     exports = Exports(environment, inside, json=output.json)
     target.check()
+    if leaving.as_chat and source.special:
+        raise UsageError(
+            "--special", "cannot be combined with --as-chat: a message gives no orders"
+        )
     messages = output.messages(environment)
     request = WhyRequest(
         prompt=read_prompt(environment, source, messages),
@@ -111,6 +126,7 @@ def why(
         replace=None if leaving.replace is None else checked(leaving.replace, "--replace"),
         pairs=leaving.pairs,
         special=source.special,
+        as_chat=leaving.as_chat,
     )
     known: list[Asked | Without] = []
     try:

@@ -81,6 +81,7 @@ def as_json(why: Why) -> dict[str, Any]:
         **source.fields(asked.source),
         "prompt": request.prompt,
         "prompt_tokens": len(asked.tokens),
+        "as_chat": request.as_chat,
         "by": request.by,
         "replace": None if asked.put is None else token_json(asked.put),
         "target": _following(asked.target) | {"likeliest": asked.likeliest},

@@ -161,6 +161,21 @@ def test_control_tokens_stay(why):
     )
 
 
+@pytest.mark.parametrize("by", ["token", "word"])
+def test_a_message_is_asked_about_and_its_template_stays(chat_model, by):
+    """Catches a role that is left out, and a message whose first letter is another's."""
+    flags = ("-m", str(chat_model), "--as-chat", "--by", by, *BOTH)
+    found = json.loads(run("why", *flags, "--json", " the cat sat. user\n").text)
+    document = run("chat", "-m", str(chat_model), "--show-prompt", " the cat sat. user\n").text
+    assert "".join(each["token"] for each in found["tokens"]) == document
+    texts = [each["text"] for each in sorted(found["parts"], key=lambda each: each["index"])]
+    assert "".join(texts) == " the cat sat. user\n" and found["as_chat"]
+    assert_slow(open_runner(chat_model), found)
+    assert_one_line(run("why", *flags, "--special", "a"), 2, "--special: cannot be combined")
+    assert_one_line(run("why", *flags, "--versus", "", "a"), 4, "--versus: adds no token")
+    assert_one_line(run("why", *flags, " "), 4, "prompt: does not stand in")
+
+
 def test_a_target_within_a_token(why):
     """Catches a letter that is lost where prompt and target meet in a token."""
     done = why("--json", "--target", "t", "the dog and the ca")
