@@ -15,8 +15,8 @@ from gptcli.types.why import Asked, Odds, WhyRequest, Without
 from gptcli.units import counted
 
 if TYPE_CHECKING:
-    from gptcli.engine.asking.edits import Edit
     from gptcli.engine.asking.prefix import PrefixCache
+    from gptcli.engine.asking.variants import Variant
 
 
 def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
@@ -58,7 +58,7 @@ _REPLACE = ("--replace", "can stand for another")
 
 def _check_memory(model: OpenModel, known: AskedPrompt) -> None:
     """Raise ResourceError where the prompt and a batch of its copies cannot fit."""
-    from gptcli.engine.asking.edits import largest_batch
+    from gptcli.engine.asking.variants import largest_batch
 
     runner = model.runner
     tokens = len(known.ids) + max(map(len, known.rows), default=1)
@@ -94,25 +94,28 @@ def _without(
     *,
     pairs: bool,
 ) -> Iterator[Without]:
-    from gptcli.engine.asking.edits import Edit
+    from gptcli.engine.asking.variants import Variant
 
-    edits = [Edit(start, stop, put) for start, stop in spans]
-    for at, odds in enumerate(_odds(prefix, prompt, edits, rows)):
+    single = [Variant(start, stop, put) for start, stop in spans]
+    for at, odds in enumerate(_odds(prefix, prompt, single, rows)):
         yield Without((at,), odds)
-    for at, first in enumerate(edits[:-1] if pairs else ()):
+    for at, first in enumerate(single[:-1] if pairs else ()):
         # The others are left out of what the first leaves, which is not computed again for each.
         left, shift = first.of(prompt), first.shift
         prefix.prefill(left)
-        others = [Edit(e.start - shift, e.stop - shift, put) for e in edits[at + 1 :]]
+        others = [Variant(e.start - shift, e.stop - shift, put) for e in single[at + 1 :]]
         for other, odds in enumerate(_odds(prefix, left, others, rows), at + 1):
             yield Without((at, other), odds)
 
 
 def _odds(
-    prefix: PrefixCache, prompt: list[int], edits: Sequence[Edit], rows: Sequence[Sequence[int]]
+    prefix: PrefixCache,
+    prompt: list[int],
+    variants: Sequence[Variant],
+    rows: Sequence[Sequence[int]],
 ) -> Iterator[Odds]:
-    from gptcli.engine.asking.edits import logprobs_of_edits
+    from gptcli.engine.asking.variants import logprobs_of_variants
 
-    for batch in logprobs_of_edits(prefix, prompt, edits, rows):
+    for batch in logprobs_of_variants(prefix, prompt, variants, rows):
         for each in batch:
             yield Odds(*map(math.fsum, each))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gptcli.engine.asking import edits
+from gptcli.engine.asking import variants
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.runner import Runner
@@ -59,8 +59,14 @@ def value(odds: dict[str, float]) -> float:
     return odds["target"] - odds.get("versus", 0.0)
 
 
+def by_torch(value: float) -> Any:
+    """About as much: its sums depend on how many tokens run at once."""
+    return pytest.approx(value, abs=1e-4)
+
+
 def assert_slow(runner: Runner, found: dict[str, Any], put: int | None = None) -> None:
-    """Every number is that of the slow way, to the last bit."""
+    """Every number is that of the slow way, to the last bit where sums are done alike."""
+    near = (lambda value: value) if runner.facts.alike else by_torch
     ids, places = [each["id"] for each in found["tokens"]], spans(found)
 
     def without(*parts: int) -> dict[str, float]:
@@ -72,21 +78,21 @@ def assert_slow(runner: Runner, found: dict[str, Any], put: int | None = None) -
         return alone(runner, left, found)
 
     before = alone(runner, ids, found)
-    assert found["target"]["logprob"] == before["target"]
-    assert found["value"] == value(before)
+    assert found["target"]["logprob"] == near(before["target"])
+    assert found["value"] == near(value(before))
     changes = {}
     for part in found["parts"]:
         odds = without(part["index"])
         for name, logprob in odds.items():
-            assert part[name]["logprob"] == logprob
-            assert part[name]["probability"] == math.exp(logprob)
+            assert part[name]["logprob"] == near(logprob)
+            assert part[name]["probability"] == near(math.exp(logprob))
         changes[part["index"]] = part["change"]
-        assert part["change"] == value(odds) - value(before)
+        assert part["change"] == near(value(odds) - value(before))
     for pair in found["pairs"] or ():
         one, other = pair["parts"]
         change = value(without(one, other)) - value(before)
-        assert pair["change"] == change
-        assert pair["interaction"] == change - changes[one] - changes[other]
+        assert pair["change"] == near(change)
+        assert pair["interaction"] == near(change - changes[one] - changes[other])
     strengths = [abs(part["change"]) for part in found["parts"]]
     assert strengths == sorted(strengths, reverse=True)
 
@@ -123,15 +129,7 @@ def test_layers_that_carry_a_state(hybrid_model, through, monkeypatch):
         monkeypatch.setattr("gptcli.engine.open.open_kernels", lambda *_: None)
     flags = ("why", "-m", str(hybrid_model), "--dtype", "float32", "--json", "--pairs")
     found = json.loads(run(*flags, *BOTH, "the cat sat on the mat").text)
-    runner = open_runner(hybrid_model, dtype="float32")
-    if through == "kernels":
-        assert_slow(runner, found)
-        return
-    ids = [each["id"] for each in found["tokens"]]
-    for part in found["parts"]:
-        at = part["position"]
-        odds = alone(runner, [*ids[:at], *ids[at + 1 :]], found)
-        assert part["target"]["logprob"] == pytest.approx(odds["target"], abs=1e-4)
+    assert_slow(open_runner(hybrid_model, dtype="float32"), found)
 
 
 def test_without_a_target_it_is_the_likeliest_token(why, base_model):
@@ -217,7 +215,7 @@ def test_rows_and_arrays_are_the_json(why, tmp_path):
 
 def interrupted(after: int) -> Callable[..., Iterator[Any]]:
     """Ctrl-C after so many batches of two."""
-    asked, left = edits.logprobs_of_edits, [after]
+    asked, left = variants.logprobs_of_variants, [after]
 
     def cut(*args: Any) -> Iterator[Any]:
         for batch in asked(*args):
@@ -234,12 +232,12 @@ def test_ctrl_c_keeps_what_is_done(why, monkeypatch, tmp_path):
     flags = ("--by", "word", "--pairs", *BOTH, "the cat sat on")
     whole = answer(why, *flags)
     page = tmp_path / "a.html"
-    monkeypatch.setattr(edits, "ROWS", 2)
+    monkeypatch.setattr(variants, "ROWS", 2)
     for batches, singles, pairs in ((1, 2, 0), (3, 4, 2)):
         outs = []
         for more in (("--json", "--html", str(page)), ()):
             with monkeypatch.context() as patch:
-                patch.setattr(edits, "logprobs_of_edits", interrupted(batches))
+                patch.setattr(variants, "logprobs_of_variants", interrupted(batches))
                 done = why(*more, *flags)
             assert done.code == 130
             assert f"partial: {singles + pairs} of 10 were computed" in done.err
@@ -249,7 +247,8 @@ def test_ctrl_c_keeps_what_is_done(why, monkeypatch, tmp_path):
         known = [each for each in found["parts"] if each["change"] is not None]
         assert len(known) == singles
         every = {each["index"]: each for each in whole["parts"]}
-        assert all(each == every[each["index"]] for each in known)
+        for each in known:
+            assert each["change"] == by_torch(every[each["index"]]["change"])
         lines = [line.split("\t") for line in outs[1].splitlines()]
         assert len(lines) == 11
         assert sum(each["change"] is not None for each in found["pairs"]) == pairs

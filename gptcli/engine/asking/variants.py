@@ -15,8 +15,8 @@ _ABREAST = 8
 
 
 @dataclass(frozen=True)
-class Edit:
-    """The tokens from `start` to `stop` of a prompt left out, or `put` in the place of each."""
+class Variant:
+    """A prompt without its tokens from `start` to `stop`, or with `put` in the place of each."""
 
     start: int
     stop: int
@@ -33,24 +33,23 @@ class Edit:
         return self.stop - self.start if self.put is None else 0
 
 
-def logprobs_of_edits(
+def logprobs_of_variants(
     prefix: PrefixCache,
     prompt: Sequence[int],
-    edits: Iterable[Edit],
+    variants: Iterable[Variant],
     rows: Sequence[Sequence[int]],
 ) -> Iterator[list[list[list[float]]]]:
-    """Of every token of each row after each edit of a prompt: [edit][row][token], in batches.
+    """Of every token of each row after each variant of a prompt: [variant][row][token], in batches.
 
-    The edits' places must rise, none may leave nothing, and no row may be empty. What an edit
-    leaves of the prompt's beginning is not computed again: it is that of `prefix`. Raises
-    NonFiniteError.
+    Their places must rise, none may be empty, and no row may be. What a variant has of the
+    prompt's beginning is not computed again: it is that of `prefix`. Raises NonFiniteError.
     """
     runner = prefix.runner
     longest = len(prompt) + max(map(len, rows))
-    for batch in _batches(runner, prompt, edits, longest, rewinds=prefix.state.rewinds):
-        left = [edit.of(prompt) for edit in batch]
+    for batch in _batches(runner, prompt, variants, longest, rewinds=prefix.state.rewinds):
+        left = [each.of(prompt) for each in batch]
         # Every row has to run a token of its own.
-        starts = [min(e.start, len(ids) - 1) for e, ids in zip(batch, left, strict=True)]
+        starts = [min(each.start, len(ids) - 1) for each, ids in zip(batch, left, strict=True)]
         if not prefix.state.rewinds:
             starts = [min(starts)] * len(starts)
         state = prefix.copies(prompt[: max(starts)], len(batch))
@@ -67,17 +66,22 @@ def largest_batch(runner: Runner, tokens: int, *, rewinds: bool) -> int:
 
 
 def _batches(
-    runner: Runner, prompt: Sequence[int], edits: Iterable[Edit], longest: int, *, rewinds: bool
-) -> Iterator[list[Edit]]:
-    """Edits that run together: as few as fill a pass, so that what is done is soon told."""
+    runner: Runner,
+    prompt: Sequence[int],
+    variants: Iterable[Variant],
+    longest: int,
+    *,
+    rewinds: bool,
+) -> Iterator[list[Variant]]:
+    """Variants that run together: as few as fill a pass, so that what is done is soon told."""
     most = largest_batch(runner, longest, rewinds=rewinds)
-    batch: list[Edit] = []
-    for edit in edits:
-        first = batch[0] if batch else edit
+    batch: list[Variant] = []
+    for each in variants:
+        first = batch[0] if batch else each
         tokens = min(len(prompt) - first.start, CHUNK)
         if batch and (len(batch) == most or (len(batch) + 1) * tokens > CHUNK):
             yield batch
             batch = []
-        batch.append(edit)
+        batch.append(each)
     if batch:
         yield batch
