@@ -43,6 +43,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "AttentionRequest": ("attention", "answer"),
     "LensRequest": ("lens", "answer"),
     "PartsRequest": ("parts", "answer"),
+    "WhyRequest": ("why", "answer"),
     "BenchRequest": ("bench", "answer"),
     "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),

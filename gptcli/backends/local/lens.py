@@ -22,7 +22,11 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
 
     runner, layers = model.runner, model.runner.spec.layers
     check_rows(model, request.rows)
-    tracked = None if request.track is None else one_token(model, request.track, "--track")
+    tracked = (
+        None
+        if request.track is None
+        else one_token(model, request.track, "--track", "can be tracked")
+    )
     tuned = None
     if request.tuned is not None:
         tuned = TunedLens(request.tuned, layers=layers, width=runner.spec.width)

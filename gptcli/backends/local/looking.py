@@ -55,12 +55,14 @@ def check_rows(model: OpenModel, rows: int) -> None:
         raise UsageError("--rows", f"must be at most {vocabulary}, the number of tokens")
 
 
-def one_token(model: OpenModel, text: str, flag: str) -> int:
-    """Raises InputError for a text of no or of several tokens."""
+def one_token(model: OpenModel, text: str, flag: str, can: str) -> int:
+    """The id of a text of one token. Raises InputError for one of none or several.
+
+    can: what can be done with one.
+    """
     ids = model.encode_part(text, special=True, subject=flag)
     if len(ids) == 1:
         return ids[0]
     pieces = ", ".join(repr(model.token(each).text) for each in ids)
-    can = "one can be tracked" if flag == "--track" else "it can be one"
-    reason = f"is {len(ids)} tokens ({pieces}), and {can}" if ids else "is empty"
+    reason = f"is {len(ids)} tokens ({pieces}), and one {can}" if ids else "is empty"
     raise InputError(flag, reason, "within a text, a word begins with a space")

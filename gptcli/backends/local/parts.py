@@ -23,8 +23,16 @@ def answer(model: OpenModel, request: PartsRequest) -> LogitParts:
     from gptcli.engine.probes.streams import Streams
 
     runner, spec = model.runner, model.runner.spec
-    target = None if request.target is None else one_token(model, request.target, "--target")
-    versus = None if request.versus is None else one_token(model, request.versus, "--versus")
+    target = (
+        None
+        if request.target is None
+        else one_token(model, request.target, "--target", "has a logit")
+    )
+    versus = (
+        None
+        if request.versus is None
+        else one_token(model, request.versus, "--versus", "has a logit")
+    )
     looked = looked_at(model, request.prompt, Window(0), special=request.special)
     count = len(looked.ids)
     if not -count <= request.position < count:

@@ -1,4 +1,4 @@
-"""What pictures are drawn on: a figure of matplotlib, where that is installed."""
+"""A picture (PNG) that views are drawn into, with matplotlib where it is installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Figure:
     """A figure that needs no display, and its PNG."""
 
     def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1) -> None:
-        from matplotlib import figure, font_manager, rcdefaults, rcParams
+        from matplotlib import font_manager, rcdefaults, rcParams
+        from matplotlib.figure import Figure
 
         # It has obeyed a file matplotlibrc of the current directory, which may be a stranger's.
         rcdefaults()
@@ -38,7 +39,7 @@ class Figure:
         rcParams["font.family"] = [name for name in _FONTS if name in there]
         # A dollar sign in a token begins no formula.
         rcParams["text.parse_math"] = False
-        self.figure: Any = figure.Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        self.figure: Any = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
         self.axes: Any = self.figure.subplots(rows, columns, squeeze=False)
 
     def png(self, title: str) -> bytes:
@@ -53,5 +54,5 @@ class Figure:
 
 
 def labels_of(first: int, texts: Sequence[str]) -> list[str]:
-    """What stands at an axis of tokens: their positions and texts."""
+    """Positions with the beginnings of their tokens."""
     return [f"{at} {shortened(text, 12)}" for at, text in enumerate(texts, first)]

@@ -11,15 +11,16 @@ from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.shapes import Shapes
 from gptcli.ui.terminal.visible import plainly, shortened, visible
-from gptcli.ui.views.attention import name_of as map_name
-from gptcli.ui.views.figure import Figure, check_installed, labels_of
+from gptcli.ui.views.attention_words import name_of as map_name
+from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
 from gptcli.ui.views.part_plots import parts
 from gptcli.ui.views.states import title
+from gptcli.ui.views.why_plot import why
 from gptcli.units import total_length
 
-__all__ = ["attention", "check_installed", "explanation", "lens", "neighbors", "parts", "shapes"]
+__all__ = ["attention", "explanation", "lens", "neighbors", "parts", "shapes", "why"]
 
 _BLUES = "Blues"
 
