@@ -79,6 +79,7 @@ def _data(found: Attention) -> dict[str, Any]:
                 "layer": each.layer,
                 "head": each.head,
                 "name": words.name_of(found, each),
+                **({"totals": [round(n, 4) for n in each.totals]} if each.totals else {}),
                 "before": [round(share * _SCALE) for share in each.outside],
                 "rows": [
                     [round(weight * _SCALE) for weight in row[: query + 1]]

@@ -140,9 +140,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Itera
     return "\n".join([*lines, "</tbody></table></div>"])
 
 
-def meter(share: float, tip: str) -> str:
-    """A bar that fills `share` (0 to 1, or below 0 in another colour) of its cell."""
-    width, kind = f"{min(abs(share), 1.0) * 100:.2f}%", "bar below" if share < 0 else "bar"
+def meter(share: float, tip: str, *, signed: bool = False) -> str:
+    """A bar that fills `share` (0 to 1) of its cell; signed: one of -1 to 1, in two colours."""
+    kind = "bar"
+    if signed:
+        kind, share = ("bar plus", share) if share >= 0 else ("bar below", -share)
+    width = f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
     label = text(tip)
     return (
         f'<span class="{kind}" tabindex="0" role="img" aria-label="{label}" data-tip="{label}">'

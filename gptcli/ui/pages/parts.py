@@ -29,7 +29,7 @@ def parts(found: LogitParts) -> str:
         [
             text(name := words.name_of(each)),
             f"{each.adds:+.4f}",
-            meter(each.adds / most, f"{name}: {each.adds:+.6g}"),
+            meter(each.adds / most, f"{name}: {each.adds:+.6g}", signed=True),
         ]
         for each in strongest
     ]

@@ -77,11 +77,20 @@
   const share = (value) => Math.sqrt(value / SCALE);
   const together = (values, kind) => kind === "max" ? Math.max(...values)
     : values.reduce((a, b) => a + b, 0) / values.length;
-  const mixed = (maps, kind) => ({
-    before: maps[0].before.map((_, query) => together(maps.map((map) => map.before[query]), kind)),
-    rows: maps[0].rows.map((row, query) => row.map((_, key) =>
-      together(maps.map((map) => map.rows[query][key]), kind))),
-  });
+  // Shares of lengths, where a map has these, are put together as lengths.
+  const size = (map, query) => map.totals ? map.totals[query] : 1;
+  const mixed = (maps, kind) => {
+    const before = maps[0].before.map((_, query) =>
+      together(maps.map((map) => map.before[query] * size(map, query)), kind));
+    const rows = maps[0].rows.map((row, query) => row.map((_, key) =>
+      together(maps.map((map) => map.rows[query][key] * size(map, query)), kind)));
+    if (!maps[0].totals) return { before, rows };
+    const sums = rows.map((row, query) => (row.reduce((a, b) => a + b, before[query]) || 1) / SCALE);
+    return {
+      before: before.map((value, query) => value / sums[query]),
+      rows: rows.map((row, query) => row.map((value) => value / sums[query])),
+    };
+  };
   // Tokens before the window have one column together.
   const columns = names.map((name, at) => [`${data.first + at} ${name}`, name]);
   if (data.first > 0) columns.unshift([`${data.first} tokens before`, "…"]);

@@ -26,6 +26,7 @@ def parts(found: LogitParts) -> bytes:
         ]
         axes.imshow(picture, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
         axes.set_yticks(range(len(rows)), [str(layer) for layer in rows], fontsize=7)
+        axes.set_xticks(range(wide), list(map(str, range(wide))), fontsize=7 if wide < 33 else 4)
         axes.set_xlabel("head", fontsize=8)
         axes.set_ylabel("layer", fontsize=8)
         axes.set_title("heads (the colour is the root)", fontsize=9)

@@ -166,12 +166,12 @@ def test_weights_by_what_values_give(attention, tiny_model, tmp_path):
     rows = attention("--weigh", "values", PROMPT).text.splitlines()
     heads, *rows = [line.split("\t") for line in rows]
     assert heads[-2:] == ["weight", "length"]
-    first = found["maps"][0]
-    for row in rows[:20]:
-        query, key = int(row[2]), int(row[4])
-        assert float(row[6]) == pytest.approx(first["weights"][query][key], rel=1e-5)
-        want = first["weights"][query][key] * first["totals"][query]
-        assert float(row[7]) == pytest.approx(want, rel=1e-5)
+    maps = {(each["layer"], each["head"]): each for each in found["maps"]}
+    for row in rows:
+        each, query, key = maps[int(row[0]), int(row[1])], int(row[2]), int(row[4])
+        weight = each["weights"][query][key]
+        assert float(row[6]) == pytest.approx(weight, rel=1e-5)
+        assert float(row[7]) == pytest.approx(weight * each["totals"][query], rel=1e-5)
     arrays = np.load(tmp_path / "a.npz")
     np.testing.assert_allclose(arrays["totals"], [each["totals"] for each in found["maps"]])
 

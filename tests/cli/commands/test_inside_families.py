@@ -78,3 +78,24 @@ def test_views_and_shapes(model):
     assert sum(part["parameters"] for part in found["parts"]) == found["parameters"]
     assert run("attention", "-m", str(model), PROMPT, terminal=True).code == 0
     assert run("neighbors", "-m", str(model), "c", terminal=True).code == 0
+
+
+def test_parts_of_a_logit_add_up(model):
+    """Catches a family whose parts are told otherwise than its logit is made."""
+    found = answer("lens", model, "--parts", "head", PROMPT)
+    total = sum(each["adds"] for each in found["parts"])
+    assert total == pytest.approx(found["logit"], abs=1e-5)
+    (rounding,) = [each["adds"] for each in found["parts"] if each["part"] == "rounding"]
+    assert abs(rounding) < 1e-4
+
+
+def test_attention_is_weighed_by_values_or_refused(model):
+    """Catches a row of lengths that are lost, and a gate that is passed over silently."""
+    argv = ("--dtype", "float32", "--json", "--weigh", "values", PROMPT)
+    done = run("attention", "-m", str(model), *argv)
+    if done.code:
+        assert done.code == 2 and "--weigh: values: a gate" in done.err
+        return
+    for each in json.loads(done.text)["maps"]:
+        for row, total in zip(each["weights"], each["totals"], strict=True):
+            assert sum(row) == pytest.approx(1, abs=1e-5) and total > 0

@@ -8,6 +8,7 @@ import pytest
 from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.binding.abi import Kind
 from gptcli.engine.cpu.packing.section import Kinds
+from gptcli.engine.cpu.run.codes import rounded_values
 from gptcli.engine.cpu.run.runner import KernelRunner
 from tests.engine.cpu import reference
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels
@@ -151,3 +152,16 @@ def test_embeddings_are_the_rows_of_the_table(dtype):
     rtol = 0 if dtype == "float32" else 2**-8
     np.testing.assert_allclose(small.embeddings(range(131)), whole, rtol=rtol)
     assert small.sinks(0) is None
+
+
+@pytest.mark.parametrize("case", ["llama/tied", "llama/head_dim"])
+def test_values_of_codes_are_what_is_gathered(case):
+    """Catches codes of other positions or features, and a scale that is another token's."""
+    exact, row = kernels_of(case), rows_of(case)[0][:20]
+    coded = KernelRunner(exact.model, exact.spec, "float32", 48, cache=np.dtype("int8"))
+    recorders = [Recorder(range(20), ("values",)) for _ in range(2)]
+    for runner, recorder in zip((exact, coded), recorders, strict=True):
+        runner.prefill([row], runner.new_state(), probe=recorder)
+    # Those of the first layer are made of the same stream.
+    want, found = (recorder.by_place["values", 0] for recorder in recorders)
+    np.testing.assert_allclose(found, rounded_values(want), rtol=0, atol=1e-6)
