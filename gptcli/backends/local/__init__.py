@@ -44,6 +44,9 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "LensRequest": ("lens", "answer"),
     "BenchRequest": ("bench", "answer"),
     "EmbeddingRequest": ("embedding", "answer"),
+    "ActivationsRequest": ("activations", "answer"),
+    "SteeringRequest": ("steering", "answer"),
+    "SteeringReadRequest": ("steering_read", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 

@@ -3,7 +3,7 @@
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
-    *("tree", "explain", "neighbors", "attention", "lens", "bench", "serve"),
+    *("tree", "explain", "neighbors", "attention", "lens", "activations", "bench", "serve"),
 )
 #: What a command is called that is not called as its file is.
 CALLED = {"top_k": "next"}
@@ -16,6 +16,6 @@ NAMES = {
     for name in dict.fromkeys((CALLED.get(file) or file.replace("_", "-"), file.replace("_", "-")))
 }
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
-GROUPS = ("sessions", "templates", "config", "models")
+GROUPS = ("steer", "sessions", "templates", "config", "models")
 #: Also a command, but of no use to be listed: it tells of the others.
 HELP = "help"

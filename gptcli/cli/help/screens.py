@@ -18,6 +18,8 @@ _WIDEST = 100
 _INDENT = 30
 #: More than these leave no room on a screen for options as well.
 _COMMANDS = 12
+#: Those that the tool's own screen has no room to tell of, and only names.
+_NAMED = ("activations", "bench")
 #: How many examples -h has, and how long they may be.
 _EXAMPLES, _LONGEST = 2, 78
 
@@ -59,10 +61,11 @@ def _brief(node: Node, width: int) -> Iterator[Line]:
     crowded = len(children) > _COMMANDS
     # What has commands of its own has a screen of its own.
     groups = [each.path[-1] for each in children if crowded and each.children()]
+    named = [each.path[-1] for each in children if crowded and each.path[-1] in _NAMED]
     rows = [
         (" ".join(each.path[len(node.path) :]), each.summary)
         for each in children
-        if each.path[-1] not in groups
+        if each.path[-1] not in (*groups, *named)
     ]
     for option in node.options():
         said = node.said(option.name)
@@ -70,7 +73,9 @@ def _brief(node: Node, width: int) -> Iterator[Line]:
             rows.append((_term(node, option, all_names=False), said.brief))
     yield from _list(rows, width)
     if groups:
-        yield from _paragraph(f"With commands of their own: {', '.join(groups)}.", width, "  ")
+        also = f"Also {', '.join(named)}; with" if named else "With"
+        text = f"{also} commands of their own: {', '.join(groups)}."
+        yield from _paragraph(text, width, "  ")
     if node.examples():
         yield from [] if crowded else [("", "")]
         yield "Examples:", "bold"
