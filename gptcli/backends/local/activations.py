@@ -30,7 +30,9 @@ def answer(model: OpenModel, request: ActivationsRequest) -> Iterator[Activation
     total, done = np.zeros((len(layers), width)), first
     for part in activations(model.runner, ids, request.at, layers, first=first):
         if not np.isfinite(part).all():
-            raise NonFiniteError(model.name, f"{request.subject}: activations are not finite")
+            raise NonFiniteError(
+                model.name, f"has NaN or infinite numbers inside, at {request.subject}"
+            )
         if request.pool == "mean":
             total += part.sum(0, dtype=np.float64)
             continue

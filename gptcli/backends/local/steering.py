@@ -173,7 +173,7 @@ def _checked(model: OpenModel, vectors: Doubles, request: SteeringRequest) -> Fl
     import numpy as np
 
     if not np.isfinite(vectors).all():
-        raise NonFiniteError(model.name, "its stream has numbers that are not finite")
+        raise NonFiniteError(model.name, "has NaN or infinite numbers in its stream")
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     if not lengths.all():
         raise InputError("--plus", "has nothing that --minus has not: the model sees no difference")

@@ -12,7 +12,7 @@ from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.layers import Layers
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here
-from gptcli.cli.flags.texts import Texts
+from gptcli.cli.flags.texts import TextFiles
 from gptcli.cli.input.text_rows import text_rows
 from gptcli.cli.opening import open_for
 from gptcli.config import option
@@ -82,7 +82,7 @@ Printed = Annotated[
 def activations(
     environment: Environment,
     looking: Looking,
-    texts: Texts,
+    texts: TextFiles,
     layers: Layers,
     compute: Here,
     output: Printed,

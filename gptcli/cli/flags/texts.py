@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gptcli.cli.flags.answers import KINDS
+from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.source import Special
 from gptcli.config import option
 from gptcli.plain import dataclass
@@ -23,3 +26,10 @@ class Texts(Special):
         "Under which name rows that are no lines have the text. Default: prompt, else text.",
         metavar="NAME",
     )
+
+
+#: As commands have it.
+TextFiles = Annotated[
+    Texts,
+    but(special="Read control tokens such as <|im_end|> in the texts as tokens, not as text."),
+]
