@@ -49,6 +49,8 @@ class Writing:
         file.facts |= {"at": asked.at, "pool": asked.pool}
         if source.adapters:
             file.facts["adapters"] = ", ".join(source.adapters)
+        if source.steering:
+            file.facts["steering"] = ", ".join(source.steering)
 
     def add(self, file: GrowingFile, part: ActivationRows) -> None:
         """Some rows of a text."""
