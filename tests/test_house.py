@@ -36,8 +36,8 @@ FLOORS = {
     "gptcli.engine": (
         {"arrays"},
         {"model"},
-        {"probe", "host", "describe"},
-        {"state"},
+        {"points", "host", "describe"},
+        {"probe", "edits", "state"},
         {"weights"},
         {"runner"},
         {"torch", "cpu", "prompts"},

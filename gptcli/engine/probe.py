@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from gptcli.engine.arrays import Array
+from gptcli.engine.points import Point
 
-#: What is shown, in the order of the forward pass, t being the tokens that run:
-#: "embedding" (layer -1), the stream before the first layer, (1, t, width); then for each layer
-#: "queries" (1, heads, t, head_dim) and all "keys" so far (1, kv_heads, total, head_dim), as they
-#: meet, RoPE behind them; in a layer with a mixer in their place "state", how long its state is
-#: behind each token, (1, t, memories): the Frobenius norm of each memory, or of the inputs that a
-#: short convolution has still to see; "attention", also a mixer's, "mlp" and, where layers are told
-#: of their token, "told", the updates as they are added to the stream, and "stream", what it is
-#: after them and the layer's scale, (1, t, width) each.
-Point = Literal["embedding", "queries", "keys", "state", "attention", "mlp", "told", "stream"]
+__all__ = ["Point", "Probe", "Together"]
 
 
 class Probe(Protocol):

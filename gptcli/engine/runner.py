@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
+from gptcli.engine.edits import Edit
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.state.paged_state import PagedState
@@ -68,6 +69,18 @@ class Runner(Protocol):
         """All that its numbers depend on, in 64 hex digits: where they are equal, so are all bits.
 
         None where what comes after a beginning depends on how that was computed.
+        """
+        ...
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What every pass changes on its way."""
+        ...
+
+    def edited(self, edits: Sequence[Edit]) -> Runner:
+        """The same model, whose passes change this and nothing else on their way.
+
+        States of both are of one kind. Raises ValueError for what the model does not have.
         """
         ...
 

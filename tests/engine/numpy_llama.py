@@ -66,6 +66,7 @@ class NumpyLlama:
         wanted: np.ndarray,
         shown: object = None,
         *,
+        edits: object = None,
         table: np.ndarray | None = None,
         slots=None,
     ) -> np.ndarray:

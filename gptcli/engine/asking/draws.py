@@ -79,6 +79,15 @@ class Draws:
     ban: Ban | None = None
     among: bool = False
 
+    @property
+    def alike(self) -> object:
+        """Equal where texts of several questions may be drawn at once: none of them is asked, and
+        what fails changes nothing. None where they may not.
+        """
+        if self.fitting or self.grammar or self.forced or self.ban or self.sampling.xtc:
+            return None
+        return self.sampling, self.end_ids, self.logprobs, self.among
+
 
 @dataclass(eq=False)
 class Text:

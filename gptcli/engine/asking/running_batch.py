@@ -156,18 +156,39 @@ class RunningBatch:
             self._rows.fail(row.joined, error)
 
     def _draw(self, rows: Sequence[Row], logits: Array) -> None:
+        """A token for each row, at once for those of several questions that are drawn alike."""
+        at = 0
+        for _, group in groupby(rows, _alike):
+            some = list(group)
+            own = logits[at : at + len(some)]
+            at += len(some)
+            try:
+                if some[0].joined is not some[-1].joined:
+                    self._draw_together(some, own)
+                    continue
+            except GptcliError:
+                pass  # whose error it is shows where each draws by itself
+            self._draw_apart(some, own)
+
+    def _draw_apart(self, rows: Sequence[Row], logits: Array) -> None:
+        """The same, question by question, whose errors are their own."""
         at = 0
         for joined, group in groupby(rows, lambda row: row.joined):
-            some, drawn = list(group), list[list[Drawn]]()
+            some = list(group)
             try:
-                if some[0].placed:  # no error of another sample has just ended these
-                    texts = [row.text for row in some if row.text is not None]
-                    drawn = draw_rows(texts, logits[at : at + len(some)])
+                self._draw_together(some, logits[at : at + len(some)])
             except GptcliError as error:
                 self._rows.fail(joined, error)
-            for row, given in zip(some, drawn, strict=False):
-                self._drawn(row, given)
             at += len(some)
+
+    def _draw_together(self, rows: Sequence[Row], logits: Array) -> None:
+        if not all(row.placed for row in rows):  # an error of another sample has ended some
+            left = [at for at, row in enumerate(rows) if row.placed]
+            rows = [rows[at] for at in left]
+            logits = namespace(logits).take(logits, indices(left, logits), axis=0)
+        texts = [row.text for row in rows if row.text is not None]
+        for row, given in zip(rows, draw_rows(texts, logits) if texts else (), strict=True):
+            self._drawn(row, given)
 
     def _drawn(self, row: Row, given: Sequence[Drawn]) -> None:
         """A token was drawn for a row, and what is certain of its text is given."""
@@ -184,3 +205,9 @@ class RunningBatch:
             self._rows.end(row)
         for token in given:
             row.joined.give(token, last=last and token is given[-1])
+
+
+def _alike(row: Row) -> object:
+    """Equal for neighbours that may draw at once."""
+    assert row.text is not None
+    return row.text.draws.alike or row.joined

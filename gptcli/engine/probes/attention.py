@@ -10,7 +10,7 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.model.angles import Floats, slopes
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.probe import Point
+from gptcli.engine.points import Point
 from gptcli.engine.runner import Runner
 
 

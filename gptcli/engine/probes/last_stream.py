@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.probe import Point
+from gptcli.engine.points import Point
 
 
 class LastStream:

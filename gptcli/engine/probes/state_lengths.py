@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.probe import Point
+from gptcli.engine.points import Point
 
 
 class StateLengths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.engine.arrays import Array, float32, namespace
-from gptcli.engine.probe import Point
+from gptcli.engine.points import Point
 from gptcli.engine.runner import Runner
 
 _POINTS = frozenset({"embedding", "attention", "mlp", "told", "stream"})

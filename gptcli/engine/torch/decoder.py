@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
@@ -68,19 +69,19 @@ class Decoder(nn.Module):
         state: ForwardState,
         counts: list[int] | None = None,
         probe: Probe | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """The residual stream after the last layer, (batch, time, width), before the final norm.
 
         ids: (batch, time), appended to `state`, which must have room (`ForwardState.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
-        Probe points: "embedding", those of each Layer, "stream" after each. The start that a probe
-        is told is that of the first row.
+        Points: "embedding", those of each Layer, "stream" after each. The start that a probe is
+        told is that of the first row. changes: what is changed at these points.
         """
         time = ids.size(1)
         at = state.positions(time, ids.device)
-        stream = self._embedded(ids, at)
-        if probe is not None:
-            probe("embedding", -1, stream, state.lengths[0])
+        outside = Given(-1, state, None, None, {}, probe, changes)
+        stream = outside.passing("embedding", self._embedded(ids, at))
         turns = [
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
@@ -98,9 +99,8 @@ class Decoder(nn.Module):
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
             own = None if told is None else told[:, :, index]
-            given = Given(index, state, masks[sight], turn, lent, probe)
-            stream = layer(stream, given, own)
-            given.show("stream", stream)
+            given = Given(index, state, masks[sight], turn, lent, probe, changes)
+            stream = given.passing("stream", layer(stream, given, own))
         state.advance([time] * ids.size(0) if counts is None else counts)
         return stream
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from gptcli.engine.probe import Point, Probe
+from gptcli.engine.points import Point
+from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.rope import Rotation
 
 #: Keys and values of the layers whose others read, by layer; what is None is not there yet.
@@ -17,7 +19,7 @@ Lent = dict[int, Any]
 
 @dataclass(frozen=True)
 class Given:
-    """The layer's number, where it stands in the text, and who looks on.
+    """The layer's number, where it stands in the text, who looks on, and what is changed.
 
     mask, turn: see masks and rope, None where all is seen, or nothing turns.
     """
@@ -28,6 +30,7 @@ class Given:
     turn: Rotation | None
     lent: Lent
     probe: Probe | None = None
+    changes: Changes | None = None
 
     @property
     def kept(self) -> Any:
@@ -39,3 +42,10 @@ class Given:
         if self.probe is not None:
             at = self.state.lengths[0] if start is None else start
             self.probe(point, self.layer, numbers, at)
+
+    def passing(self, point: Point, numbers: Tensor) -> Tensor:
+        """Numbers (b, t, features) of new tokens as they go on from a point: changed, and shown."""
+        if self.changes is not None:
+            numbers = self.changes.changed(point, self.layer, numbers, self.state)
+        self.show(point, numbers)
+        return numbers

@@ -49,7 +49,7 @@ class LatentAttention(nn.Module):
         self.out = nn.Linear(heads * latents.value, spec.width, bias=spec.out_bias)
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: "queries" and "keys", as they are kept."""
+        """(b, t, width) → (b, t, width). Points: "queries", "keys" as they are kept, "heads"."""
         sizes = self.latents
         read = x
         if self.query_latent is not None and self.query_latent_norm is not None:
@@ -67,7 +67,8 @@ class LatentAttention(nn.Module):
         # To make keys and values of all latents costs a token alone far more than it saves.
         attend_ = self.attend_absorbed if x.size(1) == 1 else self.attend_expanded
         gathered = attend_(plain, turned, keys, given.mask)
-        return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        heads = given.passing("heads", gathered.transpose(1, 2).flatten(2))
+        return self.out(heads)  # type: ignore[no-any-return]
 
     def absorbed(self, plain: Tensor, turned: Tensor) -> Tensor:
         """Queries as they meet what is kept, (b, h, t, rank + turned)."""

@@ -21,8 +21,8 @@ def _mixer(spec: ModelSpec, this: LayerSpec) -> nn.Module | None:
     if this.mixer is None:
         return None
     if isinstance(this.mixer, Recurrence):
-        return RecurrenceMixer(this.mixer, spec.width)
-    return ShortConvMixer(this.mixer, spec.width)
+        return RecurrenceMixer(this.mixer, spec.width, beside=this.attends)
+    return ShortConvMixer(this.mixer, spec.width, beside=this.attends)
 
 
 class Layer(nn.Module):
@@ -57,15 +57,13 @@ class Layer(nn.Module):
     def forward(self, stream: Tensor, given: Given, told: Tensor | None) -> Tensor:
         """(b, t, width) → (b, t, width).
 
-        Probe points: Attention's, "state", "attention", "mlp" and "told". "attention" is also what
-        a mixer adds that stands in its place, or with it what one beside. told: (b, t, size), see
-        LayerInputs.
+        Points: those of Attention, a mixer and Mixture, "attention", "mlp" and "told". "attention"
+        is also what a mixer adds that stands in its place, or with it what one beside. told: (b, t,
+        size), see LayerInputs.
         """
         stream = self._blocks(stream, given)
         if self.told is not None and told is not None:
-            update = self.told(stream, told)
-            given.show("told", update)
-            stream = stream + update
+            stream = stream + given.passing("told", self.told(stream, told))
         return stream if self.scale is None else stream * self.scale
 
     def _blocks(self, stream: Tensor, given: Given) -> Tensor:
@@ -75,17 +73,15 @@ class Layer(nn.Module):
             mixers = (self.attention, self.mixer)
             said = [mixes(read, given) for mixes in mixers if mixes is not None]
             update = self._finished(sum(said[1:], said[0]), self.attention_post_norm)
-            given.show("attention", update)
-            stream = stream + update
+            stream = stream + given.passing("attention", update)
         if self.mlp is None:
             return stream
         source = stream if self.spec.blocks == "serial" else before
         if self.spec.blocks != "parallel_one_norm":
             read = source if self.mlp_norm is None else self.mlp_norm(source)
-        thought = self.mlp(read, source) if isinstance(self.mlp, Mixture) else self.mlp(read)
-        update = self._finished(thought, self.mlp_post_norm)
-        given.show("mlp", update)
-        return stream + update
+        mixture = isinstance(self.mlp, Mixture)
+        thought = self.mlp(read, source, given) if mixture else self.mlp(read)
+        return stream + given.passing("mlp", self._finished(thought, self.mlp_post_norm))
 
     def _finished(self, update: Tensor, norm: Norm | None) -> Tensor:
         if norm is not None:

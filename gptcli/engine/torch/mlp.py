@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from gptcli.engine.model.experts import Experts, Groups
 from gptcli.engine.model.spec import Activation, ModelSpec
+from gptcli.engine.torch.given import Given
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.scaled import scaled
 
@@ -83,8 +84,13 @@ class Mixture(nn.Module):
             self.shared_post_norm = Norm(spec.norm, spec.width)
             self.expert_scales = nn.Parameter(torch.empty(count))
 
-    def forward(self, x: Tensor, stream: Tensor | None = None) -> Tensor:
-        """What an MLP reads, and the stream that it is of, (b, t, width) each → (b, t, width)."""
+    def forward(
+        self, x: Tensor, stream: Tensor | None = None, given: Given | None = None
+    ) -> Tensor:
+        """What an MLP reads, and the stream that it is of, (b, t, width) each → (b, t, width).
+
+        Point: "shares".
+        """
         flat = asked = read = x.flatten(0, 1)
         if self.spec.apart:
             assert stream is not None
@@ -92,6 +98,8 @@ class Mixture(nn.Module):
             asked = self.router_norm(apart) * apart.size(-1) ** -0.5
             read = self.experts_norm(apart)
         shares, chosen = self.route(asked)
+        if given is not None:
+            shares = self._passing(shares, chosen, x, given)
         out = self._chosen(read if self.latent_in is None else self.latent_in(read), shares, chosen)
         if self.latent_out is not None:
             out = self.latent_out(out)
@@ -102,6 +110,17 @@ class Mixture(nn.Module):
             gate = self.shared_gate
             out = out + (beside if gate is None else torch.sigmoid(gate(flat)) * beside)
         return out.view_as(x)
+
+    def _passing(self, shares: Tensor, chosen: Tensor, x: Tensor, given: Given) -> Tensor:
+        """Shares (tokens, chosen) as they go on: changed, and shown."""
+        count = len(self.experts)
+        if given.changes is not None:
+            by = given.changes.factors(given.layer, x, count, given.state)
+            shares = shares if by is None else shares * by.flatten(0, 1).gather(-1, chosen)
+        if given.probe is not None:
+            every = shares.new_zeros((len(shares), count)).scatter(-1, chosen, shares)
+            given.show("shares", every.view(*x.shape[:2], count))
+        return shares
 
     def _chosen(self, flat: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
         """What the chosen experts say together, of and in as many features as they read."""

@@ -35,11 +35,11 @@ class Filter(nn.Module):
 
 
 class ShortConvMixer(nn.Module):
-    """See ShortConv."""
+    """See ShortConv. beside: attention stands in the same layer, whose heads are the layer's."""
 
-    def __init__(self, spec: ShortConv, width: int) -> None:
+    def __init__(self, spec: ShortConv, width: int, *, beside: bool = False) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.beside = spec, beside
         self.value = nn.Linear(width, spec.inner, bias=spec.bias)
         self.before = nn.Linear(width, spec.inner, bias=spec.bias)
         self.after = nn.Linear(width, spec.inner, bias=spec.bias)
@@ -47,7 +47,7 @@ class ShortConvMixer(nn.Module):
         self.out = nn.Linear(spec.inner, width, bias=spec.bias)
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe point: "state"."""
+        """(b, t, width) → (b, t, width). Points: "state" and "heads"."""
         kept, state, probe = given.kept, given.state, given.probe
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
@@ -58,15 +58,17 @@ class ShortConvMixer(nn.Module):
             given.show("state", lengths[:, :, None])
         gathered = self.after(x).float() * self.value_filter(seen)
         kept.write(inputs, memory)
-        return self.out(gathered.to(x.dtype))  # type: ignore[no-any-return]
+        made = gathered.to(x.dtype)
+        made = made if self.beside else given.passing("heads", made)
+        return self.out(made)  # type: ignore[no-any-return]
 
 
 class RecurrenceMixer(nn.Module):
-    """See Recurrence."""
+    """See Recurrence. beside: as ShortConvMixer has it."""
 
-    def __init__(self, spec: Recurrence, width: int) -> None:
+    def __init__(self, spec: Recurrence, width: int, *, beside: bool = False) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.beside = spec, beside
         for name, features in zip(("query", "key", "value"), spec.filtered, strict=True):
             self.add_module(name, nn.Linear(width, features, bias=spec.bias))
             self.add_module(f"{name}_filter", Filter(features, spec.taps, bias=spec.filter_bias))
@@ -81,7 +83,7 @@ class RecurrenceMixer(nn.Module):
         self.out = nn.Linear(spec.inner, width, bias=spec.out_bias)
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe point: "state"."""
+        """(b, t, width) → (b, t, width). Points: "state" and "heads"."""
         spec, kept, state, probe = self.spec, given.kept, given.state, given.probe
         inputs, memory = kept.read()
         names = ("query", "key", "value")
@@ -122,7 +124,9 @@ class RecurrenceMixer(nn.Module):
         gate = scaled(self.gate(x).float(), spec.scale(3))
         read = read.flatten(2)
         gated = read * F.silu(gate) if self.norm is None else self.norm(read, gate)
-        return scaled(self.out(gated.to(x.dtype)), spec.out_scale)
+        made = gated.to(x.dtype)
+        made = made if self.beside else given.passing("heads", made)
+        return scaled(self.out(made), spec.out_scale)
 
     def _by_key(self, x: Tensor, axis: int) -> Tensor:
         """Memories, at some axis, become heads of queries and keys and those of each of them."""

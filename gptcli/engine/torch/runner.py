@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import accumulate
 
@@ -11,6 +12,7 @@ import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along
 import torch
 from torch import Tensor
 
+from gptcli.engine.edits import Edit, that_change
 from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
@@ -18,6 +20,7 @@ from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
+from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.types.events import Notice
 
@@ -34,7 +37,16 @@ class TorchRunner:
         weight = decoder.embedding.weight
         self.device, self.dtype = weight.device, weight.dtype
         self.limit = min(limit or self.spec.context, self.spec.context)
+        self.edits: tuple[Edit, ...] = ()
+        self._changes: Changes | None = None
         decoder.prepare(self.limit)
+
+    def edited(self, edits: Sequence[Edit]) -> TorchRunner:
+        """See Runner."""
+        other = copy(self)
+        other.edits = that_change(edits, self.spec)
+        other._changes = Changes(other.edits) if other.edits else None
+        return other
 
     @cached_property
     def facts(self) -> RunnerFacts:
@@ -98,7 +110,7 @@ class TorchRunner:
             for group in filter(None, groups):
                 state.rows = [held[at] for at in group]
                 pieces = [rows[at] for at in group]
-                found = self._forward(pieces, [len(piece) for piece in pieces], state, None)
+                found = self._forward(pieces, list(map(len, pieces)), state, rows=group)
                 streams |= zip(group, found, strict=True)
         finally:
             state.rows = held
@@ -155,7 +167,7 @@ class TorchRunner:
         """See Runner."""
         for start in range(0, len(row), chunk):
             piece = row[start : start + chunk]
-            stream = self._forward([piece], [len(piece)], state, None)[0]
+            stream = self._forward([piece], [len(piece)], state)[0]
             for at in range(max(first - start, 0), len(piece), rows):
                 yield self.decoder.logits(stream[at : at + rows])
 
@@ -173,7 +185,7 @@ class TorchRunner:
     ) -> Iterator[Tensor]:
         """See Runner. All rows run at once, the shorter ones padded at their end."""
         counts = [len(row) for row in rows]
-        stream = self._forward(rows, counts, state, None)
+        stream = self._forward(rows, counts, state)
         real = torch.cat([stream[row, :count] for row, count in enumerate(counts)])
         for start in range(0, len(real), most):
             yield self.decoder.logits(real[start : start + most])
@@ -215,11 +227,16 @@ class TorchRunner:
         pieces: Sequence[Sequence[int]],
         counts: list[int],
         state: ForwardState,
-        probe: Probe | None,
+        probe: Probe | None = None,
+        rows: Sequence[int] | None = None,
     ) -> Tensor:
+        """rows: which of the batch these are, None for all."""
         widest = max(counts)
         padded = [[*piece, *[0] * (widest - len(piece))] for piece in pieces]
         state.reserve(counts)
         ids = torch.tensor(padded, device=self.device)  # (batch, time)
-        stream: Tensor = self.decoder(ids, state, counts, probe)
+        changes = self._changes
+        if changes is not None and rows is not None:
+            changes = changes.of_rows(rows)
+        stream: Tensor = self.decoder(ids, state, counts, probe, changes)
         return stream

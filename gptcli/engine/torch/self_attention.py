@@ -47,7 +47,7 @@ class Attention(nn.Module):
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
-        """(b, t, width) → (b, t, width). Probe points: "queries" and "keys"."""
+        """(b, t, width) → (b, t, width). Points: "queries", "keys" and "heads"."""
         q = self._placed(self.query(x), self.query_norm, given.turn)  # (b, h, t, d)
         if self.temperature is not None:
             at = given.state.positions(x.size(1), x.device)
@@ -72,7 +72,8 @@ class Attention(nn.Module):
         if self.gate is not None:
             gate = self.gate_activation(self.gate(x))
             gathered = gathered * gate.view(*gathered.shape[:3], -1)
-        return scaled(self.out(gathered.flatten(2)), self.spec.attention_out_scale)
+        gathered = given.passing("heads", gathered.flatten(2))
+        return scaled(self.out(gathered), self.spec.attention_out_scale)
 
     def _kept(self, x: Tensor, turn: Rotation | None) -> tuple[Tensor, Tensor]:
         """Keys and values of tokens, (b, kv_heads, t, d) each."""

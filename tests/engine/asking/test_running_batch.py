@@ -218,6 +218,31 @@ def test_an_error_ends_its_own_text(monkeypatch):
     assert ids_of(gathered(good)) == ids_of(alone(runner, b[:6], Draws(GREEDY, 3))[1])
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_error_leaves_those_that_are_drawn_with_it_alone(temperature, monkeypatch):
+    """Catches neighbours drawn at once with a broken row that end with it, or are drawn twice."""
+    runner = runner_of("llama/tied")
+    a, b = rows_of("llama/tied")[:2]
+    draws = Draws(Sampling(temperature=temperature), 4)
+    want = [ids_of(alone(runner, row, draws)[1]) for row in (a[:5], b[:6])]
+    run = type(runner).run
+
+    def broken(self, rows, state, wanted):
+        logits = run(self, rows, state, wanted).clone()
+        logits[1] = float("nan")
+        monkeypatch.undo()
+        return logits
+
+    batch = RunningBatch(runner, pages=60, page_size=4)
+    first, bad, last = (batch.join(row, draws) for row in (a[:5], a[7:0:-1], b[:6]))
+    monkeypatch.setattr(type(runner), "run", broken)
+    while not batch.idle:
+        batch.step()
+    with pytest.raises(NonFiniteError):
+        list(bad)
+    assert [ids_of(gathered(each)) for each in (first, last)] == want
+
+
 def test_an_error_of_one_sample_ends_those_that_stand_apart():
     """Catches a sample that is drawn after another has ended it: samples part where one gave up its
     pages.

@@ -60,7 +60,7 @@ def test_points_come_in_the_order_of_the_forward():
     """Catches a point that is missing, doubled or misplaced, and positions that are not wanted."""
     runner, recorder = small_runner(SETS[0], "float32"), Recorder(range(5, 20))
     runner.prefill([TEXT[:24]], runner.new_state(), chunk=8, probe=recorder)
-    points = ("queries", "keys", "attention", "mlp", "stream")
+    points = ("queries", "keys", "heads", "attention", "mlp", "stream")
     order = [("embedding", -1), *((p, layer) for layer in range(SPEC.layers) for p in points)]
     assert [(point, layer) for point, layer, _, _ in recorder.shown] == 3 * order
     d = SPEC.head_dim
@@ -72,11 +72,12 @@ def test_points_come_in_the_order_of_the_forward():
             elif point == "queries":
                 assert (start, array.shape) == (first, (1, SPEC.heads, end - first, d))
             else:
-                assert (start, array.shape) == (first, (1, end - first, SPEC.width))
+                size = SPEC.heads * d if point == "heads" else SPEC.width
+                assert (start, array.shape) == (first, (1, end - first, size))
             assert array.dtype == np.float32 and np.isfinite(array).all()
 
 
-@pytest.mark.parametrize("point", ["queries", "keys", "attention", "mlp", "stream", "embedding"])
+@pytest.mark.parametrize("point", ["queries", "heads", "keys", "mlp", "stream", "embedding"])
 def test_only_what_is_wanted_is_shown(point):
     """Catches copies that nobody asked for, and one point that needs another to be right."""
     runner, alone = small_runner(SETS[0], "bfloat16"), Recorder(range(9), (point,))

@@ -8,7 +8,7 @@ import ctypes as c
 class LayerCopies(c.Structure):
     """What a probe is shown of one layer."""
 
-    _NAMES = ("queries", "attention", "mlp", "told", "stream", "state")
+    _NAMES = ("queries", "attention", "mlp", "told", "stream", "heads", "shares", "state")
     _fields_ = tuple((name, c.c_void_p) for name in _NAMES)
 
 
@@ -19,6 +19,36 @@ class Copies(c.Structure):
         *(("first", c.c_int32), ("end", c.c_int32)),
         *(("embedding", c.c_void_p), ("layer", c.c_void_p)),
     )
+
+
+class Edit(c.Structure):
+    """A change of some numbers of one token, or of all."""
+
+    _fields_ = (
+        ("add", c.c_void_p),
+        *((name, c.c_int32) for name in ("token", "first", "count")),
+        ("factor", c.c_float),
+    )
+
+
+class Edits(c.Structure):
+    """Changes at one point."""
+
+    _fields_ = (("edits", c.c_void_p), ("count", c.c_int64))
+
+
+class LayerEdits(c.Structure):
+    """Changes in one layer."""
+
+    _fields_ = tuple(
+        (name, Edits) for name in ("heads", "attention", "mlp", "told", "stream", "shares")
+    )
+
+
+class CallEdits(c.Structure):
+    """Changes of a forward."""
+
+    _fields_ = (("embedding", Edits), ("layer", c.c_void_p))
 
 
 class LayerSquares(c.Structure):
@@ -56,6 +86,7 @@ class Call(c.Structure):
         *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
         *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
         ("slot_count", c.c_int32),
+        ("edits", c.POINTER(CallEdits)),
     )
 
 
@@ -74,4 +105,7 @@ class Quantising(c.Structure):
     )
 
 
-STRUCTS = (LayerCopies, Copies, LayerSquares, Squares, Call, Quantising)
+STRUCTS = (
+    *(LayerCopies, Copies, Edit, Edits, LayerEdits, CallEdits),
+    *(LayerSquares, Squares, Call, Quantising),
+)

@@ -81,20 +81,21 @@ class KernelModel:
         wanted: Ids,
         shown: calls.Copies | None = None,
         squares: calls.Squares | None = None,
+        *,
+        edits: calls.CallEdits | None = None,
         table: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
 
         tokens, rows, positions: n ids, the row of the batch that each belongs to and where it
-        stands there. Its key and value are written to that place in each layer's, which are laid
-        out as source/cache.h says; it sees what stands before it in its row, other tokens of this
-        call included. Layers with a mixer have a RecurrentState, padded to KEY_GROUP. wanted:
-        indices below n. shown: where to copy what a probe wants to see. squares: what those of all
-        that matrices read are added to. table: (rows, pages), where the layers' arrays are pages:
-        which of them hold each row's positions; slots: (rows), which of the mixers' states each row
-        has, where that is not the one of its number. Raises ValueError for what does not fit and
-        for a model that was closed, MemoryError.
+        stands there; it sees what stands before it in its row, other tokens of this call included.
+        layers: keys and values, laid out as source/cache.h says, which are written to; of mixers a
+        RecurrentState, padded to KEY_GROUP. wanted: below n. shown: where to copy what a probe
+        wants. squares: what those of all that matrices read are added to. edits: what is changed on
+        the way. table: (rows, pages), which pages hold each row's positions; slots: (rows), which
+        of the mixers' states each row has, where that is not the one of its number. Raises
+        ValueError for what does not fit or a closed model, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
@@ -104,20 +105,19 @@ class KernelModel:
         if table is not None and (table.dtype != np.int32 or not table.flags.c_contiguous):
             raise ValueError("a table of pages must be a contiguous array of int32")
         self._move_weights()
-        needed = int(max(positions)) + 1
-        if needed > call.angles:
+        if (needed := int(max(positions)) + 1) > call.angles:
             self._grow_angles(needed)
         # Kept by these names until the call is over.
         numbers = np.array([*tokens, *rows, *positions, *wanted], dtype=np.int32)
-        logits = np.empty((asked, self.spec.vocab), dtype=np.float32)
+        logits, at = np.empty((asked, self.spec.vocab), dtype=np.float32), numbers.ctypes.data
         self._place(layers)
-        at = numbers.ctypes.data
         call.count, call.wanted_count = count, asked
         call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
         call.wanted = at + 12 * count
         call.logits = logits.ctypes.data
         call.probe = None if shown is None else c.pointer(shown)
         call.squares = None if squares is None else c.pointer(squares)
+        call.edits = None if edits is None else c.pointer(edits)
         call.table = None if table is None else table.ctypes.data
         call.table_rows, call.row_pages = (0, 0) if table is None else table.shape
         call.slots = None if slots is None else slots.ctypes.data

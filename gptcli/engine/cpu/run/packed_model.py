@@ -54,6 +54,7 @@ class PackedModel(Protocol):
         wanted: Ids,
         shown: calls.Copies | None = None,
         *,
+        edits: calls.CallEdits | None = None,
         table: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
@@ -62,7 +63,8 @@ class PackedModel(Protocol):
         Each token has a row of the state and a position there; those of a row stand together, in
         order, without gaps. Their keys and values are written into those of `layers`, where those
         of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
-        where to copy what a probe wants to see. table, slots: see ForwardState.
+        where to copy what a probe wants to see.
+        edits: what is changed on the way. table, slots: see ForwardState.
         """
         ...
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.packing.sections import shapes
+from gptcli.engine.cpu.run.changed import Changes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.norm import normed
 from gptcli.engine.cpu.run.packed_model import PackedModel
+from gptcli.engine.edits import Edit, digest, that_change
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
@@ -66,6 +70,8 @@ class KernelRunner:
         self.limit = limit
         self._like = np.empty(0, cache or cache_dtype(dtype_name))
         self._tells = tells
+        self.edits: tuple[Edit, ...] = ()
+        self._changes: Changes | None = None
 
     @cached_property
     def facts(self) -> RunnerFacts:
@@ -84,7 +90,18 @@ class KernelRunner:
     @cached_property
     def fingerprint(self) -> str | None:
         """See Runner."""
-        return None if self._tells is None else self._tells()
+        plain = None if self._tells is None else self._tells()
+        if plain is None or not self.edits:
+            return plain
+        return hashlib.sha256((plain + digest(self.edits)).encode()).hexdigest()
+
+    def edited(self, edits: Sequence[Edit]) -> KernelRunner:
+        """See Runner."""
+        other = copy(self)
+        vars(other).pop("fingerprint", None)
+        other.edits = that_change(edits, self.spec)
+        other._changes = Changes(self.spec, other.edits) if other.edits else None
+        return other
 
     def wait(self) -> None:
         """See Runner: a call into the kernels returns when all is done."""
@@ -127,7 +144,7 @@ class KernelRunner:
         self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
     ) -> NDArray[np.float32]:
         """See Runner."""
-        if probe is not None:
+        if probe is not None or self._changes is not None:
             return self.prefill([[token] for token in ids], state, probe=probe)
         # What `_parts` does, without what takes a moment each time.
         count, rows = len(ids), range(len(ids))
@@ -204,7 +221,7 @@ class KernelRunner:
         """
         if probe is not None and len(rows) > 1:
             raise ValueError(f"a probe looks on while one row runs, and not {len(rows)}")
-        counts = [len(row) for row in rows]
+        counts, changes = [len(row) for row in rows], self._changes
         state.reserve(counts)
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
         row_of = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
@@ -229,6 +246,7 @@ class KernelRunner:
                 state.layers,
                 (here - start).astype(np.int32),
                 None if shown is None else shown.struct,
+                edits=None if changes is None else changes.of(row_of[part], positions[part]),
                 table=state.table,
                 slots=state.slots,
             )

@@ -12,31 +12,19 @@ from gptcli.engine.cpu.binding import calls
 from gptcli.engine.cpu.run.codes import is_codes, keys_of_codes, rotated
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
 from gptcli.engine.model.mixers import Mixer, Recurrence
-from gptcli.engine.model.spec import LayerSpec, ModelSpec
-from gptcli.engine.probe import Point, Probe
+from gptcli.engine.model.spec import ModelSpec
+from gptcli.engine.points import Point, features, is_there
+from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.formats.bfloat16 import as_float32
 
 #: Where a layer's points are in calls.LayerCopies, and that keys are not: they are in the state.
-_POINTS: tuple[Point, ...] = ("queries", "keys", "state", "attention", "mlp", "told", "stream")
+_POINTS: tuple[Point, ...] = (
+    *("queries", "keys", "state", "heads"),
+    *("attention", "shares", "mlp", "told", "stream"),
+)
 #: As in source/recurrence.h.
 _BLOCK_VALUES = 32
-
-
-def _there(point: Point, spec: ModelSpec, this: LayerSpec) -> bool:
-    """Whether a layer has such a point."""
-    match point:
-        case "told":
-            return spec.layer_inputs is not None
-        case "queries":
-            return this.attends
-        case "state":
-            return this.mixer is not None
-        case "attention":
-            return this.mixes
-        case "mlp":
-            return this.thinks
-    return True
 
 
 def _parts_of_state(mixer: Mixer) -> tuple[int, int]:
@@ -76,9 +64,7 @@ class Shown:
         order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
         for point, layer in [("embedding", -1), *order] if self._positions else ():
             if point == "keys":
-                if not self._spec.each_layer[layer].attends:
-                    continue
-                if self._probe.wants(point, layer):
+                if is_there(point, self._spec, layer) and self._probe.wants(point, layer):
                     source, length = self._spec.source(layer), state.lengths[0]
                     keys = state.layers[source].keys
                     if is_codes(keys):
@@ -99,17 +85,19 @@ class Shown:
                 self._probe(point, layer, array, self._positions.start)
 
     def _address(self, point: Point, layer: int) -> Any:
-        if not self._probe.wants(point, layer):
+        if not self._probe.wants(point, layer) or not is_there(point, self._spec, layer):
             return None
-        features: tuple[int, ...] = (self._spec.width,)
-        this = None if layer < 0 else self._spec.each_layer[layer]
-        if this is not None and not _there(point, self._spec, this):
-            return None
-        if point == "queries":
-            shape = self._spec.shapes[layer]
-            features = shape.heads, shape.head_dim
-        elif point == "state" and this is not None and this.mixer is not None:
-            features = _parts_of_state(this.mixer)
-        array = np.empty((len(self._positions), *features), np.float32)
+        shape = self._shape(point, layer)
+        array = np.empty((len(self._positions), *shape), np.float32)
         self._arrays[point, layer] = array
         return array.ctypes.data
+
+    def _shape(self, point: Point, layer: int) -> tuple[int, ...]:
+        """Of what is shown of one token."""
+        if point == "queries":
+            shape = self._spec.shapes[layer]
+            return shape.heads, shape.head_dim
+        mixer = None if layer < 0 else self._spec.each_layer[layer].mixer
+        if point == "state" and mixer is not None:
+            return _parts_of_state(mixer)
+        return (features(point, self._spec, layer),)

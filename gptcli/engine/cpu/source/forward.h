@@ -16,6 +16,7 @@ static void embed(const Step &s, const Team &team) {
     }
     if (m.embedding_norm.weight) normalise(to, to, m.width, m.embedding_norm, m.layernorm, m.eps);
   }
+  if (s.call->edits) edit(s, team, s.call->edits->embedding, s.stream, s.width_stride);
   if (s.call->probe) show(s, team, s.call->probe->embedding, s.stream, s.width_stride, m.width);
   team.wait();
   if (m.told_size) tell(s, team);
@@ -52,8 +53,9 @@ static void clear_ends(const Step &s, const Team &team, const LayerWeights &w) {
   }
 }
 
-static void widen_layer(const Step &s, const Team &team, const LayerWeights &w, const Reading &x, double *squares) {
-  if (w.router.data) widen_experts(s, team, w, x, squares);
+static void widen_layer(const Step &s, const Team &team, int layer, const Reading &x, double *squares) {
+  const LayerWeights &w = s.model->layer[layer];
+  if (w.router.data) widen_experts(s, team, layer, x, squares);
   else widen(s, team, w.gate, w.up, x, s.numbers, s.call->count, s.hidden, s.hidden_stride);
 }
 
@@ -64,16 +66,26 @@ static int needs_of_mixer(const Model &m, const LayerWeights &w) {
   return needs;
 }
 
-// gathered = what tokens have of each other, from what they were projected to
-static void mix(const Step &s, const Team &team, int layer, float *shown_queries) {
+// gathered = what tokens have of each other by attention, from what they were projected to
+static void attend_all(const Step &s, const Team &team, int layer, float *shown_queries) {
   const LayerWeights &w = s.model->layer[layer];
-  if (w.mixer != ATTENTION) return carry_on(s, team, w, layer);
   if (w.latents.rank) place_latents(s, team, layer);
   else place_heads(s, team, layer), team.wait();
   show(s, team, shown_queries, s.qkv, s.qkv_stride, w.heads * w.head_dim);
   attend(s, team, layer);
   if (w.latents.rank) values_of_latents(s, team, w);
   gate_gathered(s, team, w);
+}
+
+// gathered = the same, or what a mixer has of them; as it is changed and shown.
+static void mix(const Step &s, const Team &team, int layer, const LayerCopies &shown) {
+  const LayerWeights &w = s.model->layer[layer];
+  if (w.mixer == ATTENTION) attend_all(s, team, layer, shown.queries);
+  else carry_on(s, team, w, layer);
+  const Edits edits = edits_of(s, layer).heads;
+  edit(s, team, edits, s.gathered, s.gathered_stride);
+  show(s, team, shown.heads, s.gathered, s.gathered_stride, w.gathered);
+  if (edits.count) team.wait();
 }
 
 // update = out_scale * out(gathered), or that is added to it.
@@ -88,8 +100,8 @@ static void say(const Step &s, const Team &team, const LayerWeights &w, const Re
 }
 
 // stream = behind * (stream + post_norm(what attention says, out of x, and what the mixer beside it says)).
-static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares, float *shown,
-                     float behind) {
+static void add_both(const Step &s, const Team &team, int layer, const Reading &x, const LayerSquares &squares,
+                     const Passing &passing, float behind) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer], &beside = *w.beside;
   const int count = s.call->count;
@@ -103,7 +115,7 @@ static void add_both(const Step &s, const Team &team, int layer, const Reading &
   const Reading found = read_as_is(s, team, s.gathered, count, beside.gathered, s.gathered_stride, beside.out.order, needs_of(beside.out, m.met));
   add_squares(team, squares.beside, found, count, beside.gathered);
   say(s, team, beside, found, true);
-  add_update(s, team, w.attention_post_norm, 1.0f, shown, behind);
+  add_update(s, team, w.attention_post_norm, 1.0f, passing, behind);
 }
 
 static void layer_forward(const Step &s, const Team &team, int layer) {
@@ -112,6 +124,7 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
   const int count = s.call->count;
   const bool mixture = w.router.data != nullptr;
   const LayerCopies shown = s.call->probe ? s.call->probe->layer[layer] : LayerCopies{};
+  const LayerEdits edits = edits_of(s, layer);
   const LayerSquares squares = s.call->squares ? s.call->squares->layer[layer] : LayerSquares{};
   // The layer's scale goes with what it adds last.
   const float behind_mixer = w.thinks || m.told_size ? 1.0f : w.scale, behind_mlp = m.told_size ? 1.0f : w.scale;
@@ -130,30 +143,34 @@ static void layer_forward(const Step &s, const Team &team, int layer) {
     }
     if (m.parallel) {
       add_squares(team, squares.mlp, x, count, m.width);
-      widen_layer(s, team, w, x, squares.latent);
+      widen_layer(s, team, layer, x, squares.latent);
     }
     team.wait();
-    mix(s, team, layer, shown.queries);
+    mix(s, team, layer, shown);
     x = read_as_is(s, team, s.gathered, count, w.gathered, s.gathered_stride, w.out.order, needs_of(w.out, m.met));
     add_squares(team, squares.out, x, count, w.gathered);
-    if (w.beside) add_both(s, team, layer, x, squares, shown.attention, behind_mixer);
-    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, shown.attention, behind_mixer);
+    const Passing passing = {edits.attention, shown.attention};
+    if (w.beside) add_both(s, team, layer, x, squares, passing, behind_mixer);
+    else add_product(s, team, w.out, x, w.attention_post_norm, w.out_scale, passing, behind_mixer);
   }
   if (w.thinks && !m.parallel) {
     x = read_normed(s, team, s.stream, nullptr, count, w.mlp_norm, w.up.order, mlp_needs);
     add_squares(team, squares.mlp, x, count, m.width);
-    widen_layer(s, team, w, x, squares.latent);
+    widen_layer(s, team, layer, x, squares.latent);
     team.wait();
   }
+  const Passing passing = {edits.mlp, shown.mlp};
   if (w.thinks && mixture) {
     narrow_experts(s, team, w, squares);
-    add_update(s, team, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
+    add_update(s, team, w.mlp_post_norm, w.mlp_scale, passing, behind_mlp);
   } else if (w.thinks) {
     x = read_as_is(s, team, s.hidden, count, w.hidden, s.hidden_stride, w.down.order, needs_of(w.down, m.met));
     add_squares(team, squares.down, x, count, w.hidden);
-    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, shown.mlp, behind_mlp);
+    add_product(s, team, w.down, x, w.mlp_post_norm, w.mlp_scale, passing, behind_mlp);
   }
-  if (m.told_size) add_told(s, team, layer, squares, shown.told);
+  if (m.told_size) add_told(s, team, layer, squares, {edits.told, shown.told});
+  edit(s, team, edits.stream, s.stream, s.width_stride);
+  if (edits.stream.count) team.wait();
   show(s, team, shown.stream, s.stream, s.width_stride, m.width);
 }
 

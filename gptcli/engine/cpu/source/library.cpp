@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {16,
+static const int32_t SIZES[] = {17,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(Recurrent),
@@ -41,6 +41,10 @@ static const int32_t SIZES[] = {16,
                                 sizeof(Model),
                                 sizeof(LayerCopies),
                                 sizeof(Copies),
+                                sizeof(Edit),
+                                sizeof(Edits),
+                                sizeof(LayerEdits),
+                                sizeof(CallEdits),
                                 sizeof(LayerSquares),
                                 sizeof(Squares),
                                 sizeof(Call),

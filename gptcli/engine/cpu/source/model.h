@@ -117,6 +117,8 @@ struct Model {
 struct LayerCopies {
   float *queries;                   // (end - first, heads, head_dim) of the layer
   float *attention, *mlp, *told, *stream;  // (end - first, width): updates, the stream behind them
+  float *heads;                            // (end - first, gathered), what the output projection reads
+  float *shares;                           // (end - first, experts), 0 for those not chosen
   // (end - first, parts): what the squares of a mixer's state sum to behind each token, of the blocks
   // of each memory, or of 16 features of the inputs of a short convolution.
   float *state;
@@ -125,6 +127,24 @@ struct Copies {
   int32_t first, end;
   float *embedding;         // (end - first, width)
   const LayerCopies *layer;  // (layers)
+};
+
+// What is changed on the way, at the same points: of a token, or of all where it is -1, the numbers
+// first ≤ i < first + count become factor · x + add, where add is null factor · x. One after another.
+struct Edit {
+  const float *add;  // (count)
+  int32_t token, first, count;
+  float factor;
+};
+struct Edits {
+  const Edit *edits;
+  int64_t count;
+};
+// Of an expert that a token did not choose there is no share to change, and to none is anything added.
+struct LayerEdits { Edits heads, attention, mlp, told, stream, shares; };
+struct CallEdits {
+  Edits embedding;
+  const LayerEdits *layer;  // (layers)
 };
 
 // Σ x² over tokens of what matrices read, column by column, which a forward adds to.
@@ -160,4 +180,5 @@ struct Call {
   void *const *inputs, *const *memory;
   const int32_t *slots;                       // which state each row has, or null: that of its number
   int32_t slot_count;
+  const CallEdits *edits;  // or null
 };

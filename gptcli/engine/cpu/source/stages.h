@@ -13,6 +13,8 @@
 #include "attend.h"
 #include "latents.h"
 #include "recurrence.h"
+#include "edits.h"
+#include "routing.h"
 #include "mlp.h"
 #include "stream.h"
 #include "told.h"

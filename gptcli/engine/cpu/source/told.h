@@ -25,7 +25,7 @@ static void tell(const Step &s, const Team &team) {
 }
 
 // stream += post_norm(out(activation(gate(stream)) · told)), and that times the layer's scale
-static void add_told(const Step &s, const Team &team, int layer, const LayerSquares &squares, float *shown) {
+static void add_told(const Step &s, const Team &team, int layer, const LayerSquares &squares, const Passing &passing) {
   const Model &m = *s.model;
   const LayerWeights &w = m.layer[layer];
   const int count = s.call->count, size = m.told_size;
@@ -40,5 +40,5 @@ static void add_told(const Step &s, const Team &team, int layer, const LayerSqua
   team.wait();
   x = read_as_is(s, team, s.asked, count, size, s.asked_stride, w.told_out.order, needs_of(w.told_out, m.met));
   add_squares(team, squares.told_out, x, count, size);
-  add_product(s, team, w.told_out, x, w.told_norm, 1.0f, shown, w.scale);
+  add_product(s, team, w.told_out, x, w.told_norm, 1.0f, passing, w.scale);
 }
