@@ -11,9 +11,10 @@ from gptcli.types.question import Question
 from gptcli.types.token import Source
 
 #: Where they are read: the stream behind a layer, what its attention (or what is in its place) or
-#: its MLP adds to that, and the embedding before the first layer.
-At = Literal["stream", "attention", "mlp", "embedding"]
-POINTS: tuple[At, ...] = ("stream", "attention", "mlp", "embedding")
+#: its MLP adds to that, what its heads have gathered, one after another, before they are put
+#: together, and the embedding before the first layer.
+At = Literal["stream", "attention", "mlp", "head", "embedding"]
+POINTS: tuple[At, ...] = ("stream", "attention", "mlp", "head", "embedding")
 #: How the rows of a text's tokens become one, or that they stay.
 Pool = Literal["none", "mean", "last"]
 POOLS: tuple[Pool, ...] = ("none", "mean", "last")

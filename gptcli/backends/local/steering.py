@@ -42,7 +42,7 @@ def answer(
         raise InputError("--method pca", f"{reason} not pairs, of which the n-th line is a text")
     sides = [_ids(model, request, side) for side in ("plus", "minus")]
     longest = max(len(ids) for side in sides for ids in side)
-    check_room(model, len(layers), longest, "texts")
+    check_room(model, len(layers) * model.runner.spec.width, longest, "texts")
     if pairs:
         vectors, rows = yield from _common(model, request, sides, layers)
     else:

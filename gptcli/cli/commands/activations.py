@@ -58,10 +58,11 @@ class Looking:
     )
     at: str = option(
         "stream",
-        "stream, behind a layer; attention or mlp, what a layer's adds to it; or embedding, before"
-        " the first layer. Default: stream.",
+        "stream, behind a layer; attention or mlp, what a layer's adds to it; head, what its heads"
+        " have gathered, one after another, before the output projection; or embedding, before the"
+        " first layer. Default: stream.",
         metavar="POINT",
-        brief="stream, attention, mlp or embedding.",
+        brief="stream, attention, mlp, head or embedding.",
         choices=POINTS,
     )
     pool: str = option(

@@ -9,22 +9,15 @@ from numpy.typing import NDArray
 
 from gptcli.engine.arrays import Array, float32, host
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.probe import Point
+from gptcli.engine.points import Point, features, is_there
 from gptcli.engine.runner import CHUNK, Runner
 
 Floats = NDArray[np.float32]
 
 
 def layers_with(spec: ModelSpec, point: Point) -> tuple[int, ...]:
-    """The layers that have a point: all have a stream, not all an attention or an MLP."""
-    if point == "embedding":
-        return (-1,)
-    every = enumerate(spec.each_layer)
-    if point == "attention":
-        return tuple(layer for layer, each in every if each.mixes)
-    if point == "mlp":
-        return tuple(layer for layer, each in every if each.thinks)
-    return tuple(layer for layer, _ in every)
+    """The layers that have a point, -1 before the first: not all have an attention or an MLP."""
+    return tuple(layer for layer in range(-1, spec.layers) if is_there(point, spec, layer))
 
 
 def activations(
@@ -32,8 +25,9 @@ def activations(
 ) -> Iterator[Floats]:
     """What a point of the layers has at the positions of a text from `first` on.
 
-    Parts of (at most CHUNK, layers, width), in order: the text runs in the parts in which any
-    prompt does, so that the numbers are its own and memory does not grow with it.
+    Parts of (at most CHUNK, layers, numbers), in order; all of the layers have as many. The text
+    runs in the parts in which any prompt does, so that the numbers are its own and memory does not
+    grow with it.
     """
     state = runner.new_state()
     for start in range(0, len(ids), CHUNK):
@@ -41,7 +35,7 @@ def activations(
         if not positions:
             runner.prefill([ids[start : start + CHUNK]], state)
             continue
-        probe = _Point(positions, point, layers, runner.spec.width)
+        probe = _Point(positions, point, layers, features(point, runner.spec, layers[0]))
         runner.prefill([ids[start : start + CHUNK]], state, probe=probe)
         yield probe.found
 

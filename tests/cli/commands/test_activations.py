@@ -73,6 +73,17 @@ def test_every_row_can_be_found_again(activations, tiny_model):
             np.testing.assert_array_equal(found["activations"][rows, place], expected)
 
 
+def test_heads_are_what_the_output_projection_reads(activations, tiny_model):
+    """Catches heads in another order, and numbers of behind the projection."""
+    _, heads = activations("--at", "head", "--dtype", "float32")
+    _, updates = activations("--at", "attention", "--dtype", "float32", to="y.npz")
+    tensors = load_file(tiny_model / "model.safetensors")
+    for layer in range(2):
+        matrix = tensors[f"model.layers.{layer}.self_attn.o_proj.weight"].astype(np.float32)
+        found = heads["activations"][:, layer] @ matrix.T
+        np.testing.assert_allclose(found, updates["activations"][:, layer], atol=1e-4)
+
+
 def test_a_text_of_several_parts_is_the_same(activations, monkeypatch):
     """Catches rows that are lost, or come twice, between the parts of a long text."""
     _, whole = activations()
@@ -161,7 +172,7 @@ def test_a_row_that_is_none_costs_nothing_of_those_before(activations, prompts, 
         (("--layers", "2", "-o", "{}"), 2, "--layers: must be from 0 to 1, not 2"),
         (("--layers", "1-0", "-o", "{}"), 2, "--layers: must be whole numbers and ranges"),
         (("--layers", "0", "--at", "embedding", "-o", "{}"), 2, "comes before all of them"),
-        (("--at", "head", "-o", "{}"), 2, "--at: must be"),
+        (("--at", "tail", "-o", "{}"), 2, "--at: must be"),
         (("-m", "echo", "-o", "{}"), 2, "echo: cannot show its activations"),
     ],
 )
