@@ -98,11 +98,21 @@ class Environment:
         self.variables["NO_COLOR"] = "1"
         self.variables.pop("FORCE_COLOR", None)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether single keys can be asked for, and a screen be drawn."""
+        typed = bool(self.stdin and not self.stdin.closed and self.stdin.isatty())
+        return typed and self.on_terminal and not self._is_dumb
+
+    @property
+    def _is_dumb(self) -> bool:
+        return self.variables.get("TERM", "dumb") in ("dumb", "unknown")
+
     def check_keys(self, flag: str, hint: str | None = None) -> None:
         """Raise UsageError, which names the flag, where single keys cannot be asked for."""
         if not (self.stdin and self.stdin.isatty() and self.on_terminal):
             raise UsageError(flag, "needs a terminal", hint)
-        if self.variables.get("TERM", "dumb") in ("dumb", "unknown"):
+        if self._is_dumb:
             raise UsageError(flag, "needs a terminal that can move its cursor")
 
     def messages(self, *, quiet: bool = False) -> Messages:

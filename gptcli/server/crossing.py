@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +14,20 @@ from gptcli.types.batch import Asked, Gone
 
 #: Letters that gather while nobody waits for one.
 _MANY = 1024
+#: Seconds that a first question waits for others that are at the door, and between looks at it.
+GATHER, _LOOK = 0.01, 0.001
 
 
 class Line:
     """Questions on their way to the engine's thread, in the order in which they came.
 
-    A question whose asker leaves before it was taken is never seen.
+    A question whose asker leaves before it was taken is never seen. expected: how many may be asked
+    within a moment, those that wait included; a first one waits that long, since many that are read
+    at once take less time than one after another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Callable[[], int] = lambda: 0) -> None:
+        self._expected = expected
         self._waiting: dict[int, Asked | Gone] = {}
         self._changed = threading.Condition()
         self.over = False
@@ -69,11 +75,19 @@ class Line:
     def take(self, *, wait: bool, room: bool = True) -> Asked | Gone | None:
         """See types.batch.Incoming."""
         with self._changed:
-            while wait and not self._waiting and not self.over:
-                self._changed.wait()
+            if wait:
+                self._wait()
             wanted = (key for key, each in self._waiting.items() if room or isinstance(each, Gone))
             first = next(wanted, None)
             return None if first is None else self._waiting.pop(first)
+
+    def _wait(self) -> None:
+        """Until a question comes, and others with it."""
+        while not self._waiting and not self.over:
+            self._changed.wait()
+        end = time.monotonic() + GATHER
+        while not self.over and self._expected() > len(self._waiting) and time.monotonic() < end:
+            self._changed.wait(_LOOK)
 
 
 class Mailbox:

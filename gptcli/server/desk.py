@@ -51,7 +51,9 @@ class Desk:
     ) -> None:
         self._backend, self._most, self._report = backend, most, report
         self._places, self._unread = places, unread
-        self._incoming = Line()
+        #: How many connections may ask, those included whose questions are open.
+        self.connected: Callable[[], int] = lambda: 0
+        self._incoming = Line(lambda: self.connected())
         self._told = Mailbox(self._deliver)
         self._open: dict[int, Answer] = {}
         self._last_key = 0

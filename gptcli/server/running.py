@@ -42,6 +42,8 @@ class Running(uvicorn.Server):
         )
         super().__init__(config)
         self._service: Service = app.state.service
+        # One that a client keeps open and idle costs a first question a moment, no more.
+        self._service.desk.connected = lambda: len(self.server_state.connections)
         self._grace = grace
         logger = logging.getLogger("uvicorn.error")
         logger.handlers, logger.propagate = [_Lines(self._told)], False

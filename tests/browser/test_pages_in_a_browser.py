@@ -30,6 +30,7 @@ DRAWN = {
     "explain-zh": ("table.strip td[data-tip]", 32),
     "shapes": ("table.plain tr", 12),
     "complete": (".text [data-tip]", 20),
+    "loom": ("details[open] .text [data-tip]", 20),
 }
 
 

@@ -43,6 +43,7 @@ OTHER_THINGS = {
     "--fail-below": "the probability of a token of complete, or of a value",
     "--parallel": "rows of a batch, or texts of a server, at once",
     "--template": "a prompt and flags of the settings file, or a form of few-shot's examples",
+    "-k": "rows of a table, or ways on from a text",
     "--all": "every token on a terminal, or models of other tools too",
 }
 

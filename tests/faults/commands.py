@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gptcli.chat import sessions
 from gptcli.chat.sessions import Session
+from gptcli.loom import Tale, write_file
 from gptcli.types.chat import Message
 
 #: {model}, {chat} and {place} are to be filled in; SESSION is a kept conversation.
@@ -23,6 +24,8 @@ COMMANDS: dict[str, str] = {
     "score": "score -m {model} abc",
     "tokens": "tokens -m {model} abc",
     "tree": "tree -m {model} --depth 1 a",
+    "loom": "loom --save {place}/tale.json",
+    "loom-dot": "loom --save {place}/tale.json --dot",
     "explain": "explain -m {model} --seed 1 a",
     "neighbors": "neighbors -m {model} the",
     "attention": "attention -m {model} abc",
@@ -50,6 +53,13 @@ VARYING = ("bench",)
 def argv_of(name: str, model: Path, chat: Path, place: Path) -> list[str]:
     """The words of a command line."""
     return COMMANDS[name].format(model=model, chat=chat, place=place).split()
+
+
+def keep_tree(place: Path) -> None:
+    """The tree that some commands are about."""
+    tale = Tale("é a", 1)
+    tale.add(0, " b")
+    write_file(place / "tale.json", tale)
 
 
 def keep_session() -> None:

@@ -19,7 +19,7 @@ from gptcli.cli.flags.settings import setting_names
 from gptcli.config import variable_of
 from tests.cli.flags.test_adapters import make_adapter
 from tests.cli.helpers import Done
-from tests.faults.commands import COMMANDS, SILENT, VARYING, argv_of, keep_session
+from tests.faults.commands import COMMANDS, SILENT, VARYING, argv_of, keep_session, keep_tree
 from tests.faults.processes import GPTCLI
 
 #: Where nobody can make a directory, not even root.
@@ -38,6 +38,7 @@ class Commands:
         self._model, self._chat, self._place = model, chat, place
         make_adapter(place / "adapter", seed=1)
         keep_session()
+        keep_tree(place)
 
     def argv(self, name: str) -> list[str]:
         return argv_of(name, self._model, self._chat, self._place)

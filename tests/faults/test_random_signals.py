@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.flags.test_adapters import make_adapter
 from tests.cli.helpers import spawn
-from tests.faults.commands import COMMANDS, keep_session
+from tests.faults.commands import COMMANDS, keep_session, keep_tree
 from tests.faults.processes import catches, marked, wait_for
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -86,6 +86,7 @@ def test_a_signal_at_any_moment(
         place = tmp_path / str(turn)
         place.mkdir()
         (place / "adapter").symlink_to(tmp_path / "adapter")
+        keep_tree(place)
         words = every[name].format(model=tiny_model, chat=chat_model, place=place).split()
         # Each packs its weights anew, which is a part of what may be interrupted.
         for packed in own_home.glob("data/packed/*"):

@@ -14,9 +14,11 @@ import pytest
 
 from gptcli.chat import sessions
 from gptcli.chat.sessions import Session
+from gptcli.loom import Piece, Tale, Way, write_file
 from gptcli.models import hub, manifest, pip_download
 from gptcli.types.chat import Message
 from gptcli.types.events import Progress
+from gptcli.types.token import Source
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import counting, watch
 from gptcli.ui.terminal.stream import with_variables
@@ -197,6 +199,18 @@ def _history(around: Around, payload: str) -> str:
     return shown("chat", "--show-prompt", "-m", around.chat, "-s", payload, payload)
 
 
+def _tree(around: Around, payload: str) -> str:
+    tale = Tale(payload, 0)
+    way = Way(Source(payload, "cpu", payload), {})
+    (at,) = tale.begin(0, 1, way)
+    tale.grow(at, payload, [Piece(payload.encode(), -1.0)])
+    tale.settle()
+    path = around.place / "tale.json"
+    write_file(path, tale)
+    forms = ("--quiet", "--dot", "--markdown", "--json", "--html=-")
+    return "".join(shown("loom", "--save", str(path), form) for form in forms)
+
+
 def _place(around: Around, payload: str) -> str:
     around.patch.setenv("GPTCLI_DATA_DIR", f"{__file__}/{payload}")
     return shown("chat", "-m", "echo", "--session", "a", "b")
@@ -221,6 +235,7 @@ WAYS: dict[str, Callable[[Around, str], str]] = {
     "neighbors": lambda a, p: shown("neighbors", "-m", a.model, p),
     "attention": lambda a, p: shown("attention", "-m", a.model, "--layer", "0", "--head", "0", p),
     "lens": lambda a, p: shown("lens", "-m", a.model, p),
+    "loom": _tree,
     "explain": lambda a, p: shown("explain", "-m", a.model, p),
     "chat-prompt": _history,
     "missing-file": lambda a, p: shown("complete", "-m", "echo", "-f", named(a.place, p)),

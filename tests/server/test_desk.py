@@ -13,7 +13,7 @@ import pytest
 from gptcli.backends.echo import EchoBackend
 from gptcli.errors import InputError
 from gptcli.server.answers import News, SlowError
-from gptcli.server.crossing import Mailbox
+from gptcli.server.crossing import Line, Mailbox
 from gptcli.server.desk import BrokenError, BusyError, Desk
 from gptcli.types.batch import Asked, BatchRequest, Ended, Gone, Told
 from gptcli.types.completion import Chunk, Request, Usage
@@ -298,3 +298,22 @@ def test_a_question_left_before_it_was_taken_is_never_seen():
 
     at(Late(), work, places=1)
     assert [each.key for each in seen] == [1001]
+
+
+@pytest.mark.parametrize("connected", [0, 1, 3])
+def test_a_first_question_waits_for_those_at_the_door(connected, monkeypatch):
+    """Catches one that runs before others that come with it, and one that waits for nobody."""
+    monkeypatch.setattr("gptcli.server.crossing.GATHER", 30.0)
+    line = Line(lambda: connected)
+
+    def ask() -> None:
+        for key in range(max(connected, 1)):
+            line.put(Asked(key, Request("a")))
+            time.sleep(0.02)
+
+    asking, start = threading.Thread(target=ask), time.monotonic()
+    asking.start()
+    came = [line.take(wait=at == 0) for at in range(connected + 1)]
+    assert [each and each.key for each in came] == [*range(max(connected, 1)), None][: len(came)]
+    assert time.monotonic() - start < 20
+    asking.join()

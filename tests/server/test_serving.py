@@ -56,7 +56,7 @@ def test_a_client_that_does_not_read_holds_nobody_up(tmp_path):
     with serving(tmp_path / "log") as server, server.connect() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(request("/v1/completions", LONG))
-        assert wait_for(lambda: server.metric("gptcli_open_questions") == 0, 20)
+        assert wait_for(lambda: server.metric("gptcli_open_questions") == 0, 60)
         with server.connect() as quick:
             quick.sendall(request("/v1/completions", {"prompt": "a", "max_tokens": 2}))
             assert b'" a a"' in until(quick, b"usage")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from gptcli.cli.environment import Environment
+from gptcli.cli.flags.graph import Graph
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Reading
@@ -29,7 +30,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Branching:
+class Branching(Graph):
     """How far the tree reaches, and whether it is drawn by Graphviz."""
 
     depth: int = option(
@@ -53,9 +54,6 @@ class Branching:
         metavar="P",
         brief="Leave out paths less probable than P.",
         limit=Limit(0, 1),
-    )
-    dot: bool = option(
-        False, "Print a graph for Graphviz.", panel="Output", brief="Print a graph for Graphviz."
     )
 
 

@@ -30,7 +30,8 @@ FILES = (
     ),
     (
         "~/.local/share/gptcli/",
-        "The default model, packed weights and tokenizers, and logs of servers in the background."
+        "The default model, packed weights and tokenizers, logs of servers in the background, and"
+        " trees of loom that had no file when they were ended."
         " XDG_DATA_HOME and GPTCLI_DATA_DIR move it; on macOS it is ~/Library/Application"
         " Support/gptcli.",
         "",

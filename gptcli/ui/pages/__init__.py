@@ -8,6 +8,7 @@ from gptcli.ui.pages.attention import attention
 from gptcli.ui.pages.completion import completion
 from gptcli.ui.pages.explain import explanation, shapes
 from gptcli.ui.pages.lens import lens
+from gptcli.ui.pages.loom import loom
 from gptcli.ui.pages.neighbors import neighbors
 
-__all__ = ["attention", "completion", "explanation", "lens", "neighbors", "shapes"]
+__all__ = ["attention", "completion", "explanation", "lens", "loom", "neighbors", "shapes"]

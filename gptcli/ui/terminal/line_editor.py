@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gptcli.errors import UsageError
-from gptcli.ui.terminal.stream import obeyed
-from gptcli.ui.terminal.visible import neutral, plainly, unseen
+from gptcli.ui.terminal.toolkit import toolkit_streams
+from gptcli.ui.terminal.visible import plainly
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
@@ -34,13 +34,8 @@ class LineEditor:
         arguments: Callable[[str], Sequence[str]],
     ) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.input import create_input
-        from prompt_toolkit.layout.screen import Char
-        from prompt_toolkit.output import create_output
 
-        # It shows controls by itself, but not what reorders or hides the line.
-        Char.display_mappings |= {each: neutral(each) for each in unseen()}
-
+        typed, shown = toolkit_streams(stdin, stdout)
         self._session: Any = PromptSession(
             history=_history(history),
             completer=_completer(commands, arguments),
@@ -49,8 +44,8 @@ class LineEditor:
             prompt_continuation="… ",
             enable_open_in_editor=False,
             enable_suspend=True,
-            input=create_input(stdin),
-            output=create_output(obeyed(stdout)),
+            input=typed,
+            output=shown,
         )
 
     def read(self, prompt: str = "> ") -> str:

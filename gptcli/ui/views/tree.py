@@ -168,16 +168,16 @@ def as_dot(tree: Tree) -> Iterator[str]:
     """
     yield "digraph tree {"
     yield "  rankdir=LR;"
-    yield f'  label="{_quoted(where(tree.source))}";'
+    yield f'  label="{quoted(where(tree.source))}";'
     yield '  node [shape=box, style=rounded, fontname="sans-serif"];'
     yield '  edge [fontname="sans-serif"];'
-    yield f'  n0 [label="{_quoted(visible(tree.request.prompt.encode()))}", shape=plaintext];'
+    yield f'  n0 [label="{quoted(visible(tree.request.prompt.encode()))}", shape=plaintext];'
     numbers = iter(range(1, 1 << 62))
 
     def below(nodes: Sequence[Node], parent: int) -> Iterator[str]:
         for node in nodes:
             number = next(numbers)
-            label = f"{_quoted(_label(node))}\\n{percent(math.exp(node.joint_logprob))}"
+            label = f"{quoted(_label(node))}\\n{percent(math.exp(node.joint_logprob))}"
             shape = ", shape=oval" if node.ends else ""
             yield f'  n{number} [label="{label}"{shape}];'
             yield f'  n{parent} -> n{number} [label="{percent(math.exp(node.logprob))}"];'
@@ -187,6 +187,6 @@ def as_dot(tree: Tree) -> Iterator[str]:
     yield "}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A text inside the quotes of a label, where Graphviz reads escapes and HTML's entities."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")

@@ -2,72 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
 from gptcli.chat import sessions
+from tests.cli.typed import Screen
 from tests.conftest import CHAT_TEMPLATE, with_context
 
 pytestmark = pytest.mark.slow
 
-COLUMNS, LINES = 70, 24
+COLUMNS = 70
 CTRL_C, CTRL_D, ALT_ENTER = "\x03", "\x04", "\x1b\r"
-
-
-class Screen:
-    """A running chat, and what a person sees of it."""
-
-    def __init__(self, *argv: str) -> None:
-        self.child = pexpect.spawn(
-            sys.executable, ["-m", "gptcli", "chat", *argv], dimensions=(LINES, COLUMNS), timeout=60
-        )
-        self._screen = pyte.HistoryScreen(COLUMNS, LINES, history=1000)
-        self._stream = pyte.ByteStream(self._screen)
-
-    @property
-    def text(self) -> str:
-        """All lines, also those that have left the screen."""
-        gone = ["".join(line[i].data for i in range(COLUMNS)) for line in self._screen.history.top]
-        return "\n".join(line.rstrip() for line in [*gone, *self._screen.display])
-
-    def wait(self, pattern: str, count: int = 1) -> str:
-        """Until the text has the pattern that often. Raises AssertionError after a minute."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if len(re.findall(pattern, self.text, re.MULTILINE)) >= count:
-                return self.text
-            try:
-                data = self.child.read_nonblocking(65536, timeout=0.2)
-            except pexpect.TIMEOUT:
-                continue
-            except pexpect.EOF:
-                break
-            self._stream.feed(data)
-            if b"\x1b[6n" in data:
-                # prompt_toolkit asks where the cursor is.
-                self.child.send(f"\x1b[{self._screen.cursor.y + 1};1R")
-        raise AssertionError(f"no {pattern!r} in:\n{self.text}")
-
-    def prompt(self, count: int) -> str:
-        """Until the prompt waits for the line of that number."""
-        return self.wait(r"^> ?", count)
-
-    def say(self, keys: str) -> None:
-        self.child.send(keys)
-
-    def ended(self) -> int:
-        """The exit code."""
-        self.child.expect(pexpect.EOF, timeout=60)
-        self.child.close()
-        assert self.child.exitstatus is not None
-        return self.child.exitstatus
 
 
 @pytest.fixture
@@ -78,7 +25,7 @@ def chat(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     begun: list[Screen] = []
 
     def start(*argv: str) -> Screen:
-        begun.append(Screen("-m", str(model), "--logit-bias", "<|end|>=-inf", *argv))
+        begun.append(Screen("chat", "-m", str(model), "--logit-bias", "<|end|>=-inf", *argv))
         begun[-1].prompt(1)
         return begun[-1]
 

@@ -24,6 +24,7 @@ VIEWS = {
     "explain": ("explain", "--steps", "2", "--seed", "1", NASTY),
     "explain-zh": ("explain", "--lang", "zh", "--seed", "1", NASTY),
     "shapes": ("explain", "--shapes", NASTY),
+    "loom": ("loom", "--save", str(Path(__file__).with_name("tale.json"))),
     "complete": ("complete", "-n", "9", "--seed", "1", NASTY),
 }
 
@@ -107,7 +108,9 @@ def test_a_file_that_cannot_be_written(flag, tiny_model, tmp_path):
 class TestPictures:
     """--png."""
 
-    @pytest.mark.parametrize("view", [*(view for view in VIEWS if view != "complete"), "token"])
+    @pytest.mark.parametrize(
+        "view", [*(view for view in VIEWS if view not in ("complete", "loom")), "token"]
+    )
     def test_a_picture_is_drawn(self, view, tiny_model, tmp_path: Path):
         """Catches a view without a picture, and a token that matplotlib takes for a formula."""
         pytest.importorskip("matplotlib")
