@@ -236,6 +236,7 @@ WAYS: dict[str, Callable[[Around, str], str]] = {
     "attention": lambda a, p: shown("attention", "-m", a.model, "--layer", "0", "--head", "0", p),
     "lens": lambda a, p: shown("lens", "-m", a.model, p),
     "loom": _tree,
+    "why": lambda a, p: shown("why", "-m", a.model, "--target", p, "--pairs", p + " a b"),
     "explain": lambda a, p: shown("explain", "-m", a.model, p),
     "chat-prompt": _history,
     "missing-file": lambda a, p: shown("complete", "-m", "echo", "-f", named(a.place, p)),

@@ -10,5 +10,6 @@ from gptcli.ui.pages.explain import explanation, shapes
 from gptcli.ui.pages.lens import lens
 from gptcli.ui.pages.loom import loom
 from gptcli.ui.pages.neighbors import neighbors
+from gptcli.ui.pages.why import why
 
-__all__ = ["attention", "completion", "explanation", "lens", "loom", "neighbors", "shapes"]
+__all__ = ["attention", "completion", "explanation", "lens", "loom", "neighbors", "shapes", "why"]

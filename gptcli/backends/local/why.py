@@ -1,0 +1,121 @@
+"""What follows a prompt without each of its parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from gptcli.backends.local import memory
+from gptcli.backends.local.looking import one_token
+from gptcli.backends.local.open_model import OpenModel
+from gptcli.backends.local.why_prompt import AskedPrompt, asked_prompt, parts_of
+from gptcli.types.choose import ScoredToken
+from gptcli.types.why import Asked, Odds, WhyRequest, Without
+from gptcli.units import counted
+
+if TYPE_CHECKING:
+    from gptcli.engine.asking.prefix import PrefixCache
+    from gptcli.engine.asking.variants import Variant
+
+
+def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
+    """See WhyRequest.
+
+    Raises InputError for a prompt of which nothing can be left out, for a target without a token
+    and a replacement of more than one, UsageError for too many pairs, ContextError, ResourceError
+    where memory is short, and NonFiniteError.
+    """
+    from gptcli.engine.asking.prefix import PrefixCache
+
+    put = None if request.replace is None else one_token(model, request.replace, *_REPLACE)
+    known = asked_prompt(model, request)
+    parts = parts_of(model, request, known)
+    _check_memory(model, known)
+    prefix = PrefixCache(model.runner, comes_back=False)
+    rows, logprobs = _whole(prefix, request, known)
+    scored = [
+        tuple(ScoredToken(model.token(i), logprob) for i, logprob in zip(*each, strict=True))
+        for each in zip(rows, logprobs, strict=True)
+    ]
+    yield Asked(
+        request=request,
+        source=model.source,
+        tokens=tuple(map(model.token, known.ids)),
+        parts=tuple(parts),
+        target=scored[0],
+        versus=scored[1] if len(scored) > 1 else None,
+        likeliest=request.target is None,
+        put=None if put is None else model.token(put),
+        notices=known.notices,
+    )
+    spans = [(each.first, each.first + len(each.tokens)) for each in parts]
+    yield from _without(prefix, known.ids, spans, rows, put, pairs=request.pairs)
+
+
+_REPLACE = ("--replace", "can stand for another")
+
+
+def _check_memory(model: OpenModel, known: AskedPrompt) -> None:
+    """Raise ResourceError where the prompt and a batch of its copies cannot fit."""
+    from gptcli.engine.asking.variants import largest_batch
+
+    runner = model.runner
+    tokens = len(known.ids) + max(map(len, known.rows), default=1)
+    rows = largest_batch(runner, tokens, rewinds=not runner.spec.carrying)
+    # Those of the texts after a batch are copies of it again, one batch at a time.
+    needed = runner.spec.cache_bytes(tokens, runner.facts.itemsize, 1 + 2 * rows)
+    needs = f"{counted(len(known.ids), 'token')} and copies of their states need"
+    memory.check("prompt", needs, needed, runner.facts.device)
+
+
+def _whole(
+    prefix: PrefixCache, request: WhyRequest, known: AskedPrompt
+) -> tuple[list[list[int]], list[list[float]]]:
+    """What follows, the target first, and its log-probabilities after the whole prompt."""
+    from gptcli.engine import arrays
+    from gptcli.engine.asking.continuations import logprobs_from
+    from gptcli.engine.asking.sampling import check_finite
+
+    rows, logits = known.rows, prefix.prefill(known.ids)
+    if request.target is None:
+        check_finite(logits)
+        (best,) = arrays.top_ids(logits, 1).tolist()
+        rows = [best, *rows]
+    return rows, logprobs_from(prefix.runner, prefix.state, logits, [rows])[0]
+
+
+def _without(
+    prefix: PrefixCache,
+    prompt: list[int],
+    spans: Sequence[tuple[int, int]],
+    rows: Sequence[Sequence[int]],
+    put: int | None,
+    *,
+    pairs: bool,
+) -> Iterator[Without]:
+    from gptcli.engine.asking.variants import Variant
+
+    single = [Variant(start, stop, put) for start, stop in spans]
+    for at, odds in enumerate(_odds(prefix, prompt, single, rows)):
+        yield Without((at,), odds)
+    for at, first in enumerate(single[:-1] if pairs else ()):
+        # The others are left out of what the first leaves, which is not computed again for each.
+        left, shift = first.of(prompt), first.shift
+        prefix.prefill(left)
+        others = [Variant(e.start - shift, e.stop - shift, put) for e in single[at + 1 :]]
+        for other, odds in enumerate(_odds(prefix, left, others, rows), at + 1):
+            yield Without((at, other), odds)
+
+
+def _odds(
+    prefix: PrefixCache,
+    prompt: list[int],
+    variants: Sequence[Variant],
+    rows: Sequence[Sequence[int]],
+) -> Iterator[Odds]:
+    from gptcli.engine.asking.variants import logprobs_of_variants
+
+    for batch in logprobs_of_variants(prefix, prompt, variants, rows):
+        for each in batch:
+            yield Odds(*map(math.fsum, each))
