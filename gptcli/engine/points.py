@@ -10,18 +10,20 @@ from gptcli.engine.model.spec import ModelSpec
 #: In the order of the forward pass, t being the tokens that run:
 #: "embedding" (layer -1), the stream before the first layer, (1, t, width); then for each layer
 #: "queries" (1, heads, t, head_dim) and all "keys" so far (1, kv_heads, total, head_dim), as they
-#: meet, RoPE behind them; in a layer with a mixer in their place "state", how long its state is
-#: behind each token, (1, t, memories): the Frobenius norm of each memory, or of the inputs that a
-#: short convolution has still to see; "heads", what attention's heads have gathered, one after
-#: another, or what a mixer in its place has made, as the output projection reads it, (1, t, heads
-#: · size); "attention", also a mixer's, what is added to the stream, (1, t, width); in a layer with
-#: a mixture "shares", what the word of each expert is multiplied by, (1, t, experts), 0 of those
-#: not chosen; "mlp" and, where layers are told of their token, "told", the updates as they are
-#: added to the stream, and "stream", what it is after them and the layer's scale, (1, t, width).
+#: meet, RoPE behind them, and all "values", of the same shape, but where keys are latents that
+#: values are made of; in a layer with a mixer in their place "state", how long its state is behind
+#: each token, (1, t, memories): the Frobenius norm of each memory, or of the inputs that a short
+#: convolution has still to see; "heads", what attention's heads have gathered, one after another,
+#: or what a mixer in its place has made, as the output projection reads it, (1, t, heads · size);
+#: "attention", also a mixer's, what is added to the stream, (1, t, width); in a layer with a
+#: mixture "shares", what the word of each expert is multiplied by, (1, t, experts), 0 of those not
+#: chosen; "mlp" and, where layers are told of their token, "told", the updates as they are added to
+#: the stream, and "stream", what it is after them and the layer's scale, (1, t, width).
 Point = Literal[
     "embedding",
     "queries",
     "keys",
+    "values",
     "state",
     "heads",
     "attention",
@@ -44,6 +46,8 @@ def is_there(point: Point, spec: ModelSpec, layer: int) -> bool:
             return spec.layer_inputs is not None
         case "queries" | "keys":
             return this.attends
+        case "values":
+            return this.attends and spec.latents is None
         case "state":
             return this.mixer is not None
         case "heads" | "attention":

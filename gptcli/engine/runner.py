@@ -164,6 +164,14 @@ class Runner(Protocol):
         """Rows of the input embedding, (ids, width), float32; perhaps views of the weights."""
         ...
 
+    def weights(self, name: str, rows: Sequence[int] | None = None) -> Array | None:
+        """Rows of a parameter, float32, all where `rows` is None; None where the model has none.
+
+        By its name in `shapes`, and "unembedding.weight" also where that is the embedding. Adapters
+        are added; the weight of a norm is as it multiplies.
+        """
+        ...
+
     def sinks(self, layer: int) -> Array | None:
         """The score more that each head of a layer has, (heads,), float32."""
         ...

@@ -14,6 +14,8 @@ from gptcli.types.window import Window
 MAX_WEIGHTS = 16_000_000
 
 Over = Literal["mean", "max"]
+#: What a weight is told as: itself, or by how long what the value gives is (arXiv:2004.10102).
+Weigh = Literal["attention", "values"]
 
 #: What a layer carries from token to token in place of attention: memories by the gated delta rule,
 #: memories by the steps of Mamba-2, or the last inputs of a short convolution.
@@ -25,6 +27,8 @@ class AttentionRequest(Question["Attention"]):
     """layer and head: None for all of them. over: one map made of all that are asked for.
 
     In a layer that carries a state, head is one of its memories, and over makes one of them.
+    weigh: "values" multiplies each weight by the length of the value behind its head's part of the
+    output projection.
     special: control tokens in the prompt are obeyed.
     """
 
@@ -34,6 +38,7 @@ class AttentionRequest(Question["Attention"]):
     layer: int | None = None
     head: int | None = None
     over: Over | None = None
+    weigh: Weigh = "attention"
     window: Window = field(default_factory=Window)
     special: bool = False
 
@@ -44,13 +49,15 @@ class AttentionMap:
 
     layer and head are None where the map was made of several. weights[q][k] is 0 where k is later
     than q, or out of the layer's sliding window. outside[q] went to tokens before the window. A
-    row and its outside sum to 1, less what a sink takes; a map of maxima has no such sum.
+    row and its outside sum to 1, less what a sink takes; a map of maxima has no such sum. Weighed
+    by values they are shares of totals[q], the lengths of a row together.
     """
 
     layer: int | None
     head: int | None
     weights: tuple[tuple[float, ...], ...]
     outside: tuple[float, ...]
+    totals: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

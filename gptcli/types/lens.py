@@ -1,8 +1,9 @@
-"""What would the model say, were it read out after each layer? The logit lens."""
+"""What would the model say, were it read out after each layer? The logit lens; the tuned one."""
 
 from __future__ import annotations
 
 from dataclasses import field
+from pathlib import Path
 
 from gptcli.plain import dataclass
 from gptcli.types.events import Notice
@@ -15,8 +16,8 @@ from gptcli.types.window import Window
 class LensRequest(Question["Lens"]):
     """rows: how many of the likeliest tokens to tell at each place.
 
-    track: the text of one token whose rank is told at every place. special: control tokens in the
-    prompt are obeyed.
+    track: the text of one token whose rank is told at every place. tuned: a file of the translators
+    of a tuned lens, None for the logit lens. special: control tokens in the prompt are obeyed.
     """
 
     asks = "be looked into"
@@ -24,6 +25,7 @@ class LensRequest(Question["Lens"]):
     prompt: str
     rows: int = 5
     track: str | None = None
+    tuned: Path | None = None
     window: Window = field(default_factory=Window)
     special: bool = False
 

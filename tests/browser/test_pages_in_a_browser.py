@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 #: What each view has to have drawn, as a CSS selector, and how many there are at least.
 DRAWN = {
     "lens": ("table.grid tbody td[data-tip]", 60),
+    "parts": ("table.signed tbody td[data-tip]", 8),
     "why": (".text [data-tip]", 20),
     "attention": ("#overview button canvas", 8),
     "window": ("#map tbody tr:last-child td[data-tip]", 12),

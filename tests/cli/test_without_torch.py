@@ -71,6 +71,7 @@ TEXTS = [
 ]
 VIEWS = [
     ("lens", "--track", " cat", "the cat sat"),
+    ("lens", "--parts", "head", "the cat sat"),
     ("why", "--pairs", "the cat sat"),
     ("attention", "--mean", "the cat sat"),
     ("explain", "--temp", "0", "the cat sat"),

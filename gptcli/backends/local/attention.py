@@ -34,6 +34,7 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     from gptcli.engine.probe import Together
     from gptcli.engine.probes.attention import AttentionWeights
     from gptcli.engine.probes.state_lengths import StateLengths
+    from gptcli.engine.probes.value_weights import ValueWeights, has_lengths
 
     runner, spec = model.runner, model.runner.spec
     check_layer(model, request.layer)
@@ -42,6 +43,10 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     mixers = {at: mixer for at in wanted if (mixer := spec.each_layer[at].mixer) is not None}
     if not layers and not mixers:
         raise UsageError("--layer", f"{request.layer} is of one token alone: it has no attention")
+    valued = request.weigh == "values"
+    if valued and layers and not has_lengths(spec):
+        reason = "values: a gate has each token that looks take another part of a value"
+        raise UsageError("--weigh", f"{reason}, in the attention of this model")
     parts = spec.heads if layers else memories(next(iter(mixers.values())))
     if request.head is not None and not 0 <= request.head < parts:
         raise UsageError("--head", f"must be from 0 to {parts - 1}, not {request.head}")
@@ -58,7 +63,9 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     # What comes after the window cannot be seen from it, and is not run.
     ids = looked.ids[: looked.positions.stop]
     first = looked.positions.start
-    seen = AttentionWeights(runner, looked.positions, layers, first_key=first)
+    seen = (ValueWeights if valued else AttentionWeights)(
+        runner, looked.positions, layers, first_key=first
+    )
     carried = StateLengths(spec, looked.positions, mixers)
     # Weights alone would not tell: NaN may come in a later layer, and a map of NaN is no answer.
     probe = Together(seen, carried)
@@ -68,7 +75,7 @@ def answer(model: OpenModel, request: AttentionRequest) -> Attention:
     ]
     if request.over is None:
         maps = tuple(
-            _map(layer, head, *rows)
+            _map(request, layer, head, *rows)
             for layer, weights, before in chosen
             for head, *rows in zip(heads, weights, before, strict=True)
         )
@@ -116,10 +123,26 @@ def _together(request: AttentionRequest, chosen: list[tuple[int, Array, Array]])
     weights = xp.concat([each for _, each, _ in chosen])  # (layers · heads, queries, keys)
     before = xp.concat([each for _, _, each in chosen])  # (layers · heads, queries)
     over = xp.mean if request.over == "mean" else xp.max
-    return _map(request.layer, request.head, over(weights, axis=0), over(before, axis=0))
+    return _map(request, request.layer, request.head, over(weights, axis=0), over(before, axis=0))
 
 
-def _map(layer: int | None, head: int | None, weights: Array, before: Array) -> AttentionMap:
+def _map(
+    request: AttentionRequest,
+    layer: int | None,
+    head: int | None,
+    weights: Array,
+    before: Array,
+) -> AttentionMap:
     """weights: (queries, keys) of the window; before: (queries,)."""
+    totals: tuple[float, ...] = ()
+    if request.weigh == "values":
+        from gptcli.engine.arrays import namespace
+
+        xp = namespace(weights)
+        lengths = xp.sum(weights, axis=-1) + before
+        totals = tuple(lengths.tolist())
+        # Where all values are 0, nothing is shared out.
+        lengths = xp.where(lengths > 0, lengths, xp.ones_like(lengths))
+        weights, before = weights / lengths[:, None], before / lengths
     rows = tuple(map(tuple, weights.tolist()))
-    return AttentionMap(layer, head, rows, tuple(before.tolist()))
+    return AttentionMap(layer, head, rows, tuple(before.tolist()), totals)

@@ -1,4 +1,4 @@
-"""The logit lens: the stream read out after every layer."""
+"""The logit lens, and tuned ones: the stream read out after every layer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from gptcli.backends.local.looking import check_rows, looked_at, one_token
 from gptcli.backends.local.open_model import OpenModel
+from gptcli.formats.tuned_lens import TunedLens
 from gptcli.types.lens import Lens, LensRequest, Ranked, Reading
 
 
 def answer(model: OpenModel, request: LensRequest) -> Lens:
     """What the stream would say after every layer.
 
-    Raises InputError for a text to track that is not one token, NonFiniteError.
+    Raises InputError for a text to track that is not one token, ModelError for a file that is no
+    tuned lens of this model, NonFiniteError.
     """
     from gptcli.engine.arrays import namespace
-    from gptcli.engine.probes.readout import read_out
+    from gptcli.engine.probes.readout import read_out, translated
     from gptcli.engine.probes.streams import Streams
 
     runner, layers = model.runner, model.runner.spec.layers
@@ -25,6 +27,9 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
         if request.track is None
         else one_token(model, request.track, "--track", "can be tracked")
     )
+    tuned = None
+    if request.tuned is not None:
+        tuned = TunedLens(request.tuned, layers=layers, width=runner.spec.width)
     looked = looked_at(model, request.prompt, request.window, special=request.special)
     streams = Streams(looked.positions)
     # What comes after the window changes nothing in it, and is not run.
@@ -35,6 +40,9 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
         wanted = xp.concat((answers, xp.full_like(answers, tracked)), axis=-1)
     # All layers at once: one large product with the head instead of many small ones.
     every = [streams.after(layer) for layer in range(-1, layers)]
+    if tuned is not None:
+        # The last stream is what the model itself reads out.
+        every[:-1] = [translated(each, *tuned.of(at)) for at, each in enumerate(every[:-1])]
     found = read_out(runner, xp.concat(every), request.rows, xp.concat([wanted for _ in every]))
     readings = [
         Reading(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_args
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
@@ -17,7 +17,7 @@ from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import InputError, UsageError
-from gptcli.types.attention import Attention, AttentionRequest, Over
+from gptcli.types.attention import Attention, AttentionRequest, Over, Weigh
 from gptcli.ui.views import attention as view
 
 #: (what it is for, the command), for the man page.
@@ -27,6 +27,10 @@ EXAMPLES = (
     (
         "Where one token looks, the mean over a layer's heads.",
         'gptcli attention --layer 3 --mean --token " mat" "The cat sat on the mat"',
+    ),
+    (
+        "The same by what comes of it, so that the first token is no sink.",
+        'gptcli attention --layer 3 --mean --weigh values "The cat sat on the mat"',
     ),
     ("A page on which to go through all heads.", 'gptcli attention --html a.html "I am what I am"'),
 )
@@ -58,6 +62,15 @@ class Heads:
         False,
         "One map: the largest over the heads (and layers with attention) chosen.",
         "--max",
+    )
+    weigh: Weigh = option(
+        "attention",
+        "Multiply each weight by the length of what the value gives: values, behind the head's part"
+        " of the output projection (arXiv:2004.10102). A token that is looked at and gives next to"
+        " nothing then is no more than that; told are shares of a row's lengths.",
+        metavar="BY",
+        choices=get_args(Weigh),
+        brief="By values: weights times what they bring.",
     )
     token: str | None = option(
         None,
@@ -96,7 +109,8 @@ def attention(
     Each row of a map is a token that looks, each column one that is looked at; a row shares 100 %
     out. One head is shown in full, several as small maps, a line for each layer; --mean and --max
     make one map of them. A pipe gets a tab-separated row for each weight that is not 0. Where a
-    model looks is not what its answer hangs on: gptcli why measures that.
+    model looks is not what its answer hangs on: gptcli why measures that. --weigh values tells how
+    much comes of a look in place of the look alone.
 
     A layer that carries a state from token to token in place of attention has no map: told is how
     long its state is behind each token, memory by memory (the Frobenius norm; of a short
@@ -108,6 +122,7 @@ def attention(
         layer=heads.layer,
         head=heads.head,
         over=heads.over,
+        weigh=heads.weigh,
         prompt=read_prompt(environment, source, messages),
         window=inside.window,
         special=source.special,

@@ -49,8 +49,12 @@ class AttentionWeights:
         if point == "queries":
             self._queries = array, start
         elif point == "keys" and self._queries is not None:
-            self._compute(layer, *self._queries, array)
+            self._meet(layer, *self._queries, array)
             self._queries = None
+
+    def _meet(self, layer: int, queries: Array, start: int, keys: Array) -> None:
+        """Queries that stand at `start`, and all keys so far."""
+        self._compute(layer, queries, start, keys)
 
     def of(self, layer: int) -> Array:
         """The weights of a layer, (heads, positions, keys), float32; 0 where none may look.
@@ -72,7 +76,10 @@ class AttentionWeights:
         sums = self._sums[layer]
         return namespace(sums[0]).concat(sums, axis=1)
 
-    def _compute(self, layer: int, queries: Array, start: int, keys: Array) -> None:
+    def _compute(
+        self, layer: int, queries: Array, start: int, keys: Array, lengths: Array | None = None
+    ) -> None:
+        """lengths: what the weights are multiplied by, (heads, keys), None for nothing."""
         spec, xp = self._spec, namespace(queries)
         first = max(self.positions.start - start, 0)
         end = min(self.positions.stop - start, queries.shape[2])
@@ -89,6 +96,8 @@ class AttentionWeights:
             softcap=spec.attention_softcap,
             sinks=self._runner.sinks(layer),
         )
+        if lengths is not None:
+            found = found * lengths[:, None]
         # Copied, so that the rest of a long row is let go.
         part = xp.asarray(found[0, :, :, self._first_key :], copy=True)
         self._parts.setdefault(layer, []).append(part)

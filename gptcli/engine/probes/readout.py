@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.sampling import check_finite, likeliest
+from gptcli.engine.model.angles import Floats
 from gptcli.engine.runner import HEAD_ROWS, Runner
 
 
@@ -37,6 +38,17 @@ def read_out(runner: Runner, streams: Array, count: int, tokens: Array | None = 
         for at in range(0, streams.shape[0], HEAD_ROWS)
     ]
     return Readout(*(xp.concat(each) for each in zip(*parts, strict=True)))
+
+
+@arrays.quiet
+def translated(streams: Array, weight: Floats, bias: Floats | None) -> Array:
+    """Streams x (n, width) as a tuned lens has them read out, x + W x + b, of their own dtype."""
+    xp, x = namespace(streams), arrays.float32(streams)
+    weight = xp.asarray(weight, dtype=x.dtype, device=x.device)
+    found = x + xp.matmul(x, xp.matrix_transpose(weight))
+    if bias is not None:
+        found = found + xp.asarray(bias, dtype=x.dtype, device=x.device)
+    return xp.asarray(found, dtype=streams.dtype)
 
 
 def _read_out(

@@ -7,27 +7,30 @@ from gptcli.engine.points import Point
 from gptcli.engine.runner import Runner
 
 _POINTS = frozenset({"embedding", "attention", "mlp", "told", "stream"})
+_WITH_HEADS = _POINTS | {"heads"}
 
 
 class Streams:
     """A probe that keeps the stream and its updates at some positions of one row.
 
-    Arrays keep the dtype of the pass, in which read-outs are what the model says.
+    Arrays keep the dtype of the pass, in which read-outs are what the model says. heads: what
+    output projections read is kept, too.
     """
 
-    def __init__(self, positions: range) -> None:
+    def __init__(self, positions: range, *, heads: bool = False) -> None:
         self.positions = positions
+        self._points = _WITH_HEADS if heads else _POINTS
         self._parts: dict[tuple[str, int], list[Array]] = {}
 
     def wants(self, point: Point, layer: int) -> bool:
         """See Probe."""
-        return point in _POINTS
+        return point in self._points
 
     def __call__(self, point: Point, layer: int, array: Array, start: int) -> None:
         """See Probe."""
         first = max(self.positions.start - start, 0)
         end = min(self.positions.stop - start, array.shape[1])
-        if point in _POINTS and first < end:
+        if point in self._points and first < end:
             part = namespace(array).asarray(array[0, first:end], copy=True)
             self._parts.setdefault((point, layer), []).append(part)
 
@@ -35,6 +38,10 @@ class Streams:
     def embedding(self) -> Array:
         """The stream before the first layer, (positions, width)."""
         return self._of("embedding", -1)
+
+    def heads(self, layer: int) -> Array | None:
+        """What the layer's output projection read, (positions, heads · size)."""
+        return self._of("heads", layer) if ("heads", layer) in self._parts else None
 
     def attention(self, layer: int) -> Array | None:
         """What the layer's attention added, or what is in its place, (positions, width)."""

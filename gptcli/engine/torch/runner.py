@@ -22,6 +22,7 @@ from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
+from gptcli.engine.torch.parameters import rows_of
 from gptcli.types.events import Notice
 
 
@@ -204,8 +205,14 @@ class TorchRunner:
     @torch.inference_mode()
     def embeddings(self, ids: Sequence[int]) -> Tensor:
         """See Runner."""
-        rows = slice(ids.start, ids.stop) if isinstance(ids, range) else list(ids)
-        return self.decoder.embedding.weight[rows].float()
+        found = rows_of(self.decoder, "embedding.weight", ids)
+        assert found is not None
+        return found
+
+    @torch.inference_mode()
+    def weights(self, name: str, rows: Sequence[int] | None = None) -> Tensor | None:
+        """See Runner."""
+        return rows_of(self.decoder, name, rows)
 
     def sinks(self, layer: int) -> Tensor | None:
         """See Runner."""

@@ -47,7 +47,7 @@ class Attention(nn.Module):
         self.written_out = spec.sinks or spec.attention_softcap is not None
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
-        """(b, t, width) → (b, t, width). Points: "queries", "keys" and "heads"."""
+        """(b, t, width) → (b, t, width). Points: "queries", "keys", "values", "heads"."""
         q = self._placed(self.query(x), self.query_norm, given.turn)  # (b, h, t, d)
         if self.temperature is not None:
             at = given.state.positions(x.size(1), x.device)
@@ -60,6 +60,7 @@ class Attention(nn.Module):
             keys, values = given.lent[self.reads]
         given.show("queries", q)
         given.show("keys", keys, 0)
+        given.show("values", values, 0)
         scale = self.spec.attention_scale
         if self.written_out:
             softcap = self.spec.attention_softcap

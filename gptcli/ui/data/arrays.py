@@ -11,6 +11,7 @@ from gptcli.types.embedding import Embedding
 from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
+from gptcli.types.parts import LogitParts
 from gptcli.types.token import Token
 from gptcli.types.why import Odds, Why
 from gptcli.units import total_length as total
@@ -54,12 +55,15 @@ def _tokens(first: int, tokens: Sequence[Token]) -> dict[str, Any]:
 def attention(found: Attention) -> Arrays:
     """Weights (maps, queries, keys), outside (maps, queries); layer and head are -1 for all.
 
+    Weighed by values, of which lengths they are shares: totals (maps, queries).
+
     Lengths of states (positions, memories), of each layer that carries one under its number.
     """
     return {
         **_tokens(found.first, found.tokens),
         "weights": [each.weights for each in found.maps],
         "outside": [each.outside for each in found.maps],
+        **({"totals": totals} if any(totals := [each.totals for each in found.maps]) else {}),
         "layer": [-1 if each.layer is None else each.layer for each in found.maps],
         "head": [-1 if each.head is None else each.head for each in found.maps],
         **{f"state_lengths_{each.layer}": each.lengths for each in found.states},
@@ -84,6 +88,19 @@ def lens(found: Lens) -> Arrays:
         value["tracked_ranks"] = [[each.rank for each in row] for row in tracked]
         value["tracked_probabilities"] = [[each.probability for each in row] for row in tracked]
     return value
+
+
+def parts(found: LogitParts) -> Arrays:
+    """A row for each part, in the order of the model; layer and head are -1 where it is of none."""
+    return {
+        "parts": [each.name for each in found.parts],
+        "layer": [-1 if each.layer is None else each.layer for each in found.parts],
+        "head": [-1 if each.head is None else each.head for each in found.parts],
+        "adds": [each.adds for each in found.parts],
+        "logit": found.logit,
+        "said": found.said,
+        **_tokens(0, found.tokens),
+    }
 
 
 def neighbors(found: Neighbors) -> Arrays:

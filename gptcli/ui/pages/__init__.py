@@ -10,6 +10,17 @@ from gptcli.ui.pages.explain import explanation, shapes
 from gptcli.ui.pages.lens import lens
 from gptcli.ui.pages.loom import loom
 from gptcli.ui.pages.neighbors import neighbors
+from gptcli.ui.pages.parts import parts
 from gptcli.ui.pages.why import why
 
-__all__ = ["attention", "completion", "explanation", "lens", "loom", "neighbors", "shapes", "why"]
+__all__ = [
+    "attention",
+    "completion",
+    "explanation",
+    "lens",
+    "loom",
+    "neighbors",
+    "parts",
+    "shapes",
+    "why",
+]

@@ -7,7 +7,7 @@ from typing import Any
 from gptcli.types.attention import Attention, CarriedState
 from gptcli.ui.pages.page import Spot, grid, legend, page, paragraph, piece
 from gptcli.ui.terminal.visible import plainly, visible
-from gptcli.ui.views import attention as words
+from gptcli.ui.views import attention_words as words
 from gptcli.ui.views import states
 
 #: Weights are stored as whole parts of this, since the page holds every map; the script knows it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gptcli.types.lens import Lens, Reading
 from gptcli.ui.pages.page import Spot, grid, legend, meter, page, paragraph, piece, table, text
 from gptcli.ui.terminal.visible import plainly, visible
-from gptcli.ui.views.lens import name_of
+from gptcli.ui.views.lens import name_of, reader_of
 from gptcli.units import percent
 
 
@@ -23,7 +23,7 @@ def lens(found: Lens) -> str:
     parts = [
         paragraph(plainly(found.request.prompt), "prompt"),
         paragraph(
-            "What the stream would say after each layer, read out through final norm and head."
+            f"What the stream would say after each layer, read out through {reader_of(found)}."
             " Framed: where the last layer's answer first is rank 1. The arrow keys go from cell"
             " to cell.",
             "quiet",
@@ -35,7 +35,8 @@ def lens(found: Lens) -> str:
         parts.append(paragraph(f"{found.first} tokens before these are not shown.", "quiet"))
     if found.tracked is not None:
         parts += [_title(found), _ranks(found)]
-    return page("Logit lens: what each layer would say", found.source, parts)
+    kind = "Logit" if found.request.tuned is None else "Tuned"
+    return page(f"{kind} lens: what each layer would say", found.source, parts)
 
 
 def _spot(found: Lens, layer: int, at: int, each: Reading) -> Spot:

@@ -92,9 +92,14 @@ def grid(
     rows: Sequence[tuple[str, Sequence[Spot]]],
     *,
     foot: Sequence[tuple[str, Sequence[str]]] = (),
+    kind: str = "",
 ) -> str:
-    """A table of spots under heads (HTML), to be gone through with the arrow keys."""
-    lines = [f'<div class="scroll"><table class="grid" role="grid" aria-label="{text(label)}">']
+    """A table of spots under heads (HTML), to be gone through with the arrow keys.
+
+    kind: "strip" for small ones without a text, "signed" where shares may be below 0.
+    """
+    kinds = f"grid {kind}".strip()
+    lines = [f'<div class="scroll"><table class="{kinds}" role="grid" aria-label="{text(label)}">']
     if heads:
         cells = "".join(f'<th scope="col">{head}</th>' for head in heads)
         lines.append(f"<thead><tr><td></td>{cells}</tr></thead>")
@@ -136,18 +141,19 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Itera
 
 
 def meter(share: float, tip: str) -> str:
-    """A bar that fills `share` (0 to 1) of its cell."""
-    width = f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
+    """A bar that fills `share` (0 to 1, or below 0 in another colour) of its cell."""
+    width, kind = f"{min(abs(share), 1.0) * 100:.2f}%", "bar below" if share < 0 else "bar"
     label = text(tip)
     return (
-        f'<span class="bar" tabindex="0" role="img" aria-label="{label}" data-tip="{label}">'
+        f'<span class="{kind}" tabindex="0" role="img" aria-label="{label}" data-tip="{label}">'
         f'<span style="width:{width}"></span></span>'
     )
 
 
-def legend(low: str, high: str) -> str:
+def legend(low: str, high: str, *, signed: bool = False) -> str:
     """What the colours of a grid mean at their two ends."""
+    ramp = "ramp signed" if signed else "ramp"
     return (
-        f'<p class="legend"><span>{text(low)}</span><span class="ramp" role="img"'
+        f'<p class="legend"><span>{text(low)}</span><span class="{ramp}" role="img"'
         f' aria-label="colour scale"></span><span>{text(high)}</span></p>'
     )

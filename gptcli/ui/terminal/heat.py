@@ -32,6 +32,11 @@ def brightened(share: float) -> float:
     return math.sqrt(max(share, 0.0))
 
 
+def signed_root(share: float) -> float:
+    """The same for a share from -1 to 1."""
+    return math.copysign(math.sqrt(abs(share)), share)
+
+
 def shares_of(values: Sequence[float]) -> list[float]:
     """A vector's features from -1 to 1, on a scale that 95% of them stay within.
 
@@ -57,6 +62,14 @@ class Heat:
         colour = step(_RAMP, share)
         front = "black" if _RAMP.index(colour) >= _BLACK_FROM else "white"
         return text.rjust(width), f"{front} on color({colour})"
+
+    def signed(self, share: float, width: int, text: str = "") -> tuple[str, str]:
+        """The same for a share from -1 to 1; where there are no colours, a shade is of its size."""
+        if not self.colour:
+            return self.cell(abs(share), width, text)
+        place = _place(share)
+        front = "white" if abs(place - _MIDDLE) <= 1 else "black"
+        return text.rjust(width), f"{front} on color({_TWO_WAYS[place]})"
 
     def tint(self, share: float) -> str:
         """The style of a text for a share from -1 to 1; none near 0, or where there are none."""

@@ -15,6 +15,7 @@ from gptcli.ui.terminal.tables import Column
 from gptcli.ui.terminal.visible import isolated, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source, states
+from gptcli.ui.views.attention_words import name_of, notes
 from gptcli.ui.views.printing import caption, fitted
 from gptcli.ui.views.source import where
 from gptcli.units import counted, percent
@@ -50,7 +51,8 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
     """
     empty = ("",) if found.states else ()
     heads = ("layer", "head", "position", "token", "key_position", "key_token", "weight")
-    yield (*heads, "state_length") if empty else heads
+    valued = ("length",) if found.request.weigh == "values" else ()
+    yield (*heads, *valued, *(("state_length",) if empty else ()))
     ends = [(str(position), each.bytes) for position, each in enumerate(found.tokens, found.first)]
     for each in found.maps:
         name = ["all" if n is None else str(n) for n in (each.layer, each.head)]
@@ -59,46 +61,9 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
                 continue
             for key, weight in enumerate(row):
                 if weight:
-                    yield (*name, *ends[query], *ends[key], number(weight), *empty)
+                    own = (number(weight * each.totals[query]),) if valued else ()
+                    yield (*name, *ends[query], *ends[key], number(weight), *own, *empty)
     yield from states.rows(found, token)
-
-
-def name_of(found: Attention, each: AttentionMap) -> str:
-    """`layer 3, head 5`; `mean over the heads of layer 3`."""
-    over = found.request.over
-    if over is None:
-        return f"layer {each.layer}, head {each.head}"
-    head = "all heads" if each.head is None else f"head {each.head}"
-    every = "all layers"
-    if len(found.attending) < found.layers:
-        every = f"the {counted(len(found.attending), 'layer')} with attention"
-    layer = every if each.layer is None else f"layer {each.layer}"
-    kind = "maximum" if over == "max" else "mean"
-    return f"{kind} over {head} of {layer}"
-
-
-def notes(found: Attention) -> Iterator[str]:
-    """What a reader should know beside the colours."""
-    yield from states.notes(found)
-    if not found.maps:
-        return
-    head = found.request.head
-    if found.group > 1 and head is not None:
-        shared = found.shared(head)
-        others = ", ".join(str(each) for each in shared if each != head)
-        yield f"head {head} shares its keys and values with {others}"
-    elif found.group > 1:
-        kv_heads = found.heads // found.group
-        yield f"{found.heads} heads share {kv_heads} heads of keys and values, {found.group} each"
-    layer = found.request.layer
-    attending = [found.windows[at] for at in found.attending]
-    windows = {w for w in attending if w} if layer is None else {found.windows[layer]}
-    if windows - {None}:
-        some = " in some layers" if None in attending and layer is None else ""
-        widths = " or ".join(map(str, sorted(w for w in windows if w)))
-        yield f"a sliding window: a token sees the last {widths}{some}"
-    if found.sinks:
-        yield "each head has a sink, which takes a share and gives nothing: rows sum to less than 1"
 
 
 def _label(found: Attention, place: int, width: int) -> paint.Text:
@@ -242,6 +207,7 @@ def as_json(found: Attention) -> dict[str, Any]:
         "windows": list(found.windows),
         "sinks": found.sinks,
         "over": request.over,
+        "weigh": request.weigh,
         "attending": list(found.attending),
         "tokens": tokens_json(found.first, found.tokens),
         "maps": [
@@ -250,6 +216,7 @@ def as_json(found: Attention) -> dict[str, Any]:
                 "head": each.head,
                 "weights": each.weights,
                 "outside": each.outside,
+                **({"totals": each.totals} if each.totals else {}),
             }
             for each in found.maps
         ],

@@ -14,7 +14,7 @@ from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.tables import Column
-from gptcli.ui.terminal.visible import isolated, shortened, visible
+from gptcli.ui.terminal.visible import isolated, one_line, shortened, visible
 from gptcli.ui.terminal.writer import TerminalWriter, width_of
 from gptcli.ui.views import source
 from gptcli.ui.views.printing import caption, fitted
@@ -42,8 +42,8 @@ def show(stream: TextIO, lens: Lens) -> None:
         _band(stream, lens, band)
     caption(
         stream,
-        "each cell: what the stream would say after the layer, read out through final norm and"
-        " head; * where the last layer's answer first is rank 1",
+        f"each cell: what the stream would say after the layer, read out through {reader_of(lens)};"
+        " * where the last layer's answer first is rank 1",
     )
     if len(shown) < count:
         first, last = lens.first + shown.start, lens.first + count - 1
@@ -70,6 +70,13 @@ def rows(lens: Lens) -> Iterator[Row]:
             if each.tracked is not None:
                 cells += [str(each.tracked.rank), number(each.tracked.probability)]
             yield cells
+
+
+def reader_of(lens: Lens) -> str:
+    """What the streams go through."""
+    tuned = lens.request.tuned
+    whole = "final norm and head"
+    return whole if tuned is None else f"{one_line(tuned.name)} (a tuned lens), {whole}"
 
 
 def name_of(layer: int) -> str:
@@ -153,6 +160,7 @@ def as_json(found: Lens) -> dict[str, Any]:
         "prompt": found.request.prompt,
         "prompt_tokens": found.prompt_tokens,
         "layers": found.layers,
+        **({} if found.request.tuned is None else {"tuned": str(found.request.tuned)}),
         "tokens": tokens_json(found.first, found.tokens),
         "answers": [token_json(each) for each in found.answers],
         "first_at_layer": list(found.settled),

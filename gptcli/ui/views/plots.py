@@ -11,15 +11,16 @@ from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.shapes import Shapes
 from gptcli.ui.terminal.visible import plainly, shortened, visible
-from gptcli.ui.views.attention import name_of as map_name
+from gptcli.ui.views.attention_words import name_of as map_name
 from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
+from gptcli.ui.views.part_plots import parts
 from gptcli.ui.views.states import title
 from gptcli.ui.views.why_plot import why
 from gptcli.units import total_length
 
-__all__ = ["attention", "explanation", "lens", "neighbors", "shapes", "why"]
+__all__ = ["attention", "explanation", "lens", "neighbors", "parts", "shapes", "why"]
 
 _BLUES = "Blues"
 
@@ -123,7 +124,9 @@ def lens(found: Lens) -> bytes:
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.set_ylabel("after layer")
     drawn.figure.colorbar(image, ax=axes, shrink=0.6, label="probability")
-    return drawn.png("logit lens: what the stream would say (bold: the answer first is rank 1)")
+    kind = "logit" if found.request.tuned is None else "tuned"
+    said = "what the stream would say (bold: the answer first is rank 1)"
+    return drawn.png(f"{kind} lens: {said}")
 
 
 def neighbors(found: Neighbors) -> bytes:

@@ -123,7 +123,9 @@ def rows(found: Attention, token: int | None = None) -> Iterator[Row]:
             end = str(found.first + at), found.tokens[at].bytes
             for memory, length in zip(each.memories, lengths, strict=True):
                 name = "all" if memory is None else str(memory)
-                yield (str(each.layer), name, *end, "", "", "", number(length))
+                # A column more where weights have one.
+                blank = ("", "", *(("",) if found.request.weigh == "values" else ()))
+                yield (str(each.layer), name, *end, "", *blank, number(length))
 
 
 def as_json(found: Attention) -> list[dict[str, Any]]:

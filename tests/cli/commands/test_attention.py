@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gptcli.engine.arrays import host
+from gptcli.engine.probes.value_weights import ValueWeights
 from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
+from tests.opening import open_runner
 from tests.ui.screens import assert_unbroken, seen
 
 PROMPT = "the cat sat on the mat"
@@ -136,3 +139,62 @@ def test_too_many_weights_are_refused(attention, monkeypatch):
     monkeypatch.setattr("gptcli.backends.local.attention.MAX_WEIGHTS", 100)
     assert_one_line(attention(PROMPT), 2, "--window: would give")
     assert attention("--layer", "0", "--head", "0", "--window", ":5", PROMPT).code == 0
+
+
+def weighed(attention, *argv: str) -> dict:
+    return json.loads(attention("--json", "--weigh", "values", *argv, PROMPT).text)
+
+
+def test_weights_by_what_values_give(attention, tiny_model, tmp_path):
+    """Catches shares of another row, lengths that are lost on the way, and forms that differ."""
+    found = weighed(attention, "--npz", str(tmp_path / "a.npz"))
+    plain = json.loads(attention("--json", PROMPT).text)
+    runner = open_runner(tiny_model, dtype="float32", device="cpu")
+    ids = [each["id"] for each in found["tokens"]]
+    probe = ValueWeights(runner, range(len(ids)))
+    runner.prefill([ids], runner.new_state(), probe=probe)
+    moved = []
+    assert found["weigh"] == "values" and plain["weigh"] == "attention"
+    for each, other in zip(found["maps"], plain["maps"], strict=True):
+        want = host(probe.of(each["layer"]))[each["head"]]
+        weights, totals = np.array(each["weights"]), np.array(each["totals"])
+        np.testing.assert_allclose(weights * totals[:, None], want, atol=1e-6)
+        assert weights.sum(-1) == pytest.approx(1, abs=1e-5)
+        assert "totals" not in other
+        moved.append(np.abs(weights - other["weights"]).max())
+    assert max(moved) > 1e-2
+    rows = attention("--weigh", "values", PROMPT).text.splitlines()
+    heads, *rows = [line.split("\t") for line in rows]
+    assert heads[-2:] == ["weight", "length"]
+    first = found["maps"][0]
+    for row in rows[:20]:
+        query, key = int(row[2]), int(row[4])
+        assert float(row[6]) == pytest.approx(first["weights"][query][key], rel=1e-5)
+        want = first["weights"][query][key] * first["totals"][query]
+        assert float(row[7]) == pytest.approx(want, rel=1e-5)
+    arrays = np.load(tmp_path / "a.npz")
+    np.testing.assert_allclose(arrays["totals"], [each["totals"] for each in found["maps"]])
+
+
+def test_lengths_are_put_together_before_they_are_shared_out(attention):
+    """Catches a mean of shares, and a window that forgets what went before it."""
+    every = weighed(attention, "--layer", "1")["maps"]
+    lengths = [np.array(m["weights"]) * np.array(m["totals"])[:, None] for m in every]
+    (mean,) = weighed(attention, "--layer", "1", "--mean")["maps"]
+    want = np.mean(lengths, 0)
+    np.testing.assert_allclose(mean["weights"], want / want.sum(-1, keepdims=True), atol=1e-6)
+    (part,) = weighed(attention, "--layer", "1", "--head", "2", "--window", "3:6")["maps"]
+    whole = every[2]
+    np.testing.assert_allclose(part["totals"], whole["totals"][3:6], rtol=1e-5)
+    np.testing.assert_allclose(part["weights"], np.array(whole["weights"])[3:6, 3:6], atol=1e-6)
+    assert sum(part["weights"][0]) + part["outside"][0] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_weighed_views_say_so(attention, width, monkeypatch):
+    """Catches numbers that are taken for weights, and a line that breaks."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    for flags in ((), ("--layer", "1", "--head", "0"), ("--token", "-1")):
+        text = attention("--weigh", "values", *flags, PROMPT, terminal=True).text
+        assert_unbroken(text, width)
+        assert "weighed by values" in " ".join(seen(text, width))

@@ -60,14 +60,14 @@ def test_points_come_in_the_order_of_the_forward():
     """Catches a point that is missing, doubled or misplaced, and positions that are not wanted."""
     runner, recorder = small_runner(SETS[0], "float32"), Recorder(range(5, 20))
     runner.prefill([TEXT[:24]], runner.new_state(), chunk=8, probe=recorder)
-    points = ("queries", "keys", "heads", "attention", "mlp", "stream")
+    points = ("queries", "keys", "values", "heads", "attention", "mlp", "stream")
     order = [("embedding", -1), *((p, layer) for layer in range(SPEC.layers) for p in points)]
     assert [(point, layer) for point, layer, _, _ in recorder.shown] == 3 * order
     d = SPEC.head_dim
     for (first, end), part in zip(((5, 8), (8, 16), (16, 20)), np.arange(3), strict=True):
         shown = recorder.shown[part * len(order) : (part + 1) * len(order)]
         for point, _, start, array in shown:
-            if point == "keys":
+            if point in ("keys", "values"):
                 assert (start, array.shape) == (0, (1, SPEC.kv_heads, 8 * (part + 1), d))
             elif point == "queries":
                 assert (start, array.shape) == (first, (1, SPEC.heads, end - first, d))
@@ -77,7 +77,9 @@ def test_points_come_in_the_order_of_the_forward():
             assert array.dtype == np.float32 and np.isfinite(array).all()
 
 
-@pytest.mark.parametrize("point", ["queries", "heads", "keys", "mlp", "stream", "embedding"])
+@pytest.mark.parametrize(
+    "point", ["queries", "heads", "keys", "values", "mlp", "stream", "embedding"]
+)
 def test_only_what_is_wanted_is_shown(point):
     """Catches copies that nobody asked for, and one point that needs another to be right."""
     runner, alone = small_runner(SETS[0], "bfloat16"), Recorder(range(9), (point,))

@@ -16,6 +16,7 @@ from gptcli.engine.cpu.packing.memory import PackedWeights, reserve
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.model_struct import Weights
 from gptcli.engine.cpu.run.packed_model import Ids
+from gptcli.engine.cpu.run.parameters import rows_of
 from gptcli.engine.cpu.run.placed import Placed
 from gptcli.engine.host import traffic
 from gptcli.engine.model.angles import Floats, angles
@@ -140,19 +141,9 @@ class KernelModel:
         _check(result, count, "there are no streams")
         return logits
 
-    def embeddings(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Rows of the embedding, (n, width). Raises ValueError for ids that are none."""
-        out = np.empty((len(ids), self.spec.width), dtype=np.float32)
-        result = self.library.functions.kernels_rows(
-            self.library.instructions.encode(),
-            c.byref(self._weights.model.embedding),
-            ids.ctypes.data,
-            len(ids),
-            out.ctypes.data,
-            self.threads,
-        )
-        _check(result, len(ids), "a token is outside of the vocabulary")
-        return out
+    def rows(self, name: str, rows: Sequence[int] | None = None) -> NDArray[np.float32] | None:
+        """See `rows_of`."""
+        return rows_of(self.packed, self.library, self.threads, name, rows)
 
     @property
     def instructions(self) -> str:

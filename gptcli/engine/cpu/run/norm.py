@@ -10,7 +10,7 @@ from gptcli.engine.model.spec import NormSpec
 Floats = NDArray[np.float32]
 
 
-def normed(streams: Floats, norm: NormSpec, weight: Floats, bias: Floats | None) -> Floats:
+def normed(streams: Floats, norm: NormSpec, weight: Floats | None, bias: Floats | None) -> Floats:
     """Rows (n, width) as the norm makes them.
 
     weight: as it multiplies, what a checkpoint leaves out of it added.
@@ -18,5 +18,5 @@ def normed(streams: Floats, norm: NormSpec, weight: Floats, bias: Floats | None)
     if norm.kind == "layernorm":
         streams = streams - streams.mean(-1, keepdims=True)
     size = np.sqrt((streams * streams).mean(-1, keepdims=True) + np.float32(norm.eps))
-    found: Floats = streams / size * weight
+    found: Floats = streams / size if weight is None else streams / size * weight
     return found if bias is None else found + bias

@@ -68,8 +68,8 @@ class PackedModel(Protocol):
         """
         ...
 
-    def embeddings(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Rows of the embedding, (n, width), for n ids."""
+    def rows(self, name: str, rows: Sequence[int] | None = None) -> NDArray[np.float32] | None:
+        """Rows of a matrix, or numbers of a vector; None for no section of that name."""
         ...
 
     def unembed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:

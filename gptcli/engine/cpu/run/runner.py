@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gptcli.engine.arrays import Array
+from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING
 from gptcli.engine.cpu.packing.sections import shapes
 from gptcli.engine.cpu.run.changed import Changes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
@@ -63,13 +65,10 @@ class KernelRunner:
         *,
         cache: np.dtype[Any] | None = None,
     ) -> None:
-        self.notices = tuple(notices)
-        self.model = model
-        self.spec = spec
-        self._dtype_name = dtype_name
-        self.limit = limit
+        self.notices, self.limit = tuple(notices), limit
+        self.model, self.spec = model, spec
+        self._dtype_name, self._tells = dtype_name, tells
         self._like = np.empty(0, cache or cache_dtype(dtype_name))
-        self._tells = tells
         self.edits: tuple[Edit, ...] = ()
         self._changes: Changes | None = None
 
@@ -184,23 +183,25 @@ class KernelRunner:
 
     def normed(self, streams: NDArray[np.float32]) -> NDArray[np.float32]:
         """See Runner."""
-        norm, packed = self.spec.norm, self.model.packed
-        bias = packed.vector("final_norm.bias") if norm.bias else None
-        return normed(streams, norm, packed.vector("final_norm.weight"), bias)
+        weight, bias = (self.model.rows(f"final_norm.{name}") for name in ("weight", "bias"))
+        return normed(streams, self.spec.norm, weight, bias)
 
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """See Runner."""
-        return self.model.embeddings(np.array(ids, dtype=np.int32))
+        return np.asarray(self.weights(EMBEDDING, ids))
+
+    def weights(self, name: str, rows: Sequence[int] | None = None) -> Array | None:
+        """See Runner."""
+        return self.model.rows(self.model.packed.head if name == UNEMBEDDING else name, rows)
 
     def sinks(self, layer: int) -> NDArray[np.float32] | None:
         """See Runner."""
-        name = f"layers.{layer}.attention.sinks"
-        return self.model.packed.vector(name) if self.spec.sinks else None
+        return self.weights(f"layers.{layer}.attention.sinks")
 
     def layer_scale(self, layer: int) -> float:
         """See Runner."""
-        name = f"layers.{layer}.scale"
-        return float(self.model.packed.vector(name)[0]) if self.spec.layer_scales else 1.0
+        found = self.weights(f"layers.{layer}.scale")
+        return 1.0 if found is None else float(found[0])
 
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.cpu.binding import calls
-from gptcli.engine.cpu.run.codes import is_codes, keys_of_codes, rotated
+from gptcli.engine.cpu.run.codes import is_codes, keys_of_codes, rotated, values_of_codes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP, keys_of
 from gptcli.engine.model.mixers import Mixer, Recurrence
 from gptcli.engine.model.spec import ModelSpec
@@ -18,11 +18,12 @@ from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.formats.bfloat16 import as_float32
 
-#: Where a layer's points are in calls.LayerCopies, and that keys are not: they are in the state.
+#: Where a layer's points are in calls.LayerCopies, but those that are in the state.
 _POINTS: tuple[Point, ...] = (
-    *("queries", "keys", "state", "heads"),
+    *("queries", "keys", "values", "state", "heads"),
     *("attention", "shares", "mlp", "told", "stream"),
 )
+_IN_STATE: tuple[Point, ...] = ("keys", "values")
 #: As in source/recurrence.h.
 _BLOCK_VALUES = 32
 
@@ -56,24 +57,16 @@ class Shown:
         self.struct.embedding = self._address("embedding", -1)
         for index, layer in enumerate(self._layers):
             for point in _POINTS:
-                if point != "keys":
+                if point not in _IN_STATE:
                     setattr(layer, point, self._address(point, index))
 
     def show(self, state: ForwardState) -> None:
         """Hand over what was filled, in the order of the forward; `state` has the keys."""
         order = [(point, layer) for layer in range(self._spec.layers) for point in _POINTS]
         for point, layer in [("embedding", -1), *order] if self._positions else ():
-            if point == "keys":
+            if point in _IN_STATE:
                 if is_there(point, self._spec, layer) and self._probe.wants(point, layer):
-                    source, length = self._spec.source(layer), state.lengths[0]
-                    keys = state.layers[source].keys
-                    if is_codes(keys):
-                        keys = keys_of_codes(keys, length, self._spec.shapes[source].head_dim)
-                    elif self._spec.latents is None:
-                        keys = keys_of(keys, length)
-                    else:
-                        keys = as_float32(keys[:, :, :length])
-                    self._probe(point, layer, keys, 0)
+                    self._probe(point, layer, self._kept(point, layer, state), 0)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
                 if point == "queries":
@@ -83,6 +76,20 @@ class Shown:
                 elif point == "state":
                     array = np.sqrt(array.sum(axis=-1))
                 self._probe(point, layer, array, self._positions.start)
+
+    def _kept(self, point: Point, layer: int, state: ForwardState) -> NDArray[np.float32]:
+        """All keys or values so far, as they are kept."""
+        source, length = self._spec.source(layer), state.lengths[0]
+        features, kept = self._spec.shapes[source].head_dim, state.layers[source]
+        if point == "values":
+            if is_codes(kept.values):
+                return values_of_codes(kept.values, length, features)
+            return as_float32(kept.values[:, :, :length])
+        if is_codes(kept.keys):
+            return keys_of_codes(kept.keys, length, features)
+        if self._spec.latents is None:
+            return keys_of(kept.keys, length)
+        return as_float32(kept.keys[:, :, :length])
 
     def _address(self, point: Point, layer: int) -> Any:
         if not self._probe.wants(point, layer) or not is_there(point, self._spec, layer):
