@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gptcli import __version__
-from gptcli.cli.commands import ALSO, GROUPS, HELP, NAMES
+from gptcli.cli.commands import ALSO, GROUPS, HELP, INSIDE, NAMES
 from gptcli.cli.environment import Environment
 from gptcli.cli.flags import words
 from gptcli.cli.flags.flatten import flattened
@@ -111,6 +111,7 @@ def _command(name: str, file: str) -> Command:
     made = typer.main.get_command(tool)
     assert isinstance(made, TyperCommand | TyperGroup)
     made.name = name
+    made.rich_help_panel = "Inside a model" if file in INSIDE else None
     words.stay(made)
     return made
 

@@ -34,7 +34,7 @@ class Exports:
         if len(given) > 1:
             raise UsageError(given[0], f"cannot go to stdout beside {given[1]}")
         if self.png is not None:
-            from gptcli.ui.views.plots import check_installed
+            from gptcli.ui.views.figure import check_installed
 
             check_installed()
 

@@ -23,6 +23,7 @@ COMMAND_FILES = sorted((CLI / "commands").glob("*.py"))
 #: The same word for another thing, each in a command of its own.
 OTHER_THINGS = {
     "--min-p": "a tree has paths",
+    "--by": "what choices are ranked by, or what is left out of a prompt",
     "--layer": "a map of attention, or neighbours after a layer",
     "--depth": "how deep a tree is, or how much stands before what is measured",
     "--calibrate": "by a text of choose, or whether few-shot does",

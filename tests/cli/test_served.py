@@ -80,6 +80,8 @@ COMMANDS = [
     ["neighbors", "--json", "cat"],
     ["lens", PROMPT],
     ["lens", "--json", "--track", " the", PROMPT],
+    ["why", "--by", "word", PROMPT],
+    ["why", "--json", "--pairs", "--target", " sat", "the cat"],
 ]
 #: Those of which some or all is asked in this process.
 HERE = {"--steps"}

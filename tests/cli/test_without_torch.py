@@ -62,6 +62,7 @@ TEXTS = [
     ("top-k", "--stages", "the cat"),
     ("tree", "--depth", "2", "--width", "2", "the cat"),
     ("lens", "the cat sat"),
+    ("why", "the cat sat"),
     ("attention", "the cat sat"),
     ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
     ("explain", "--shapes", "the cat sat"),
@@ -70,6 +71,7 @@ TEXTS = [
 ]
 VIEWS = [
     ("lens", "--track", " cat", "the cat sat"),
+    ("why", "--pairs", "the cat sat"),
     ("attention", "--mean", "the cat sat"),
     ("explain", "--temp", "0", "the cat sat"),
     ("neighbors", "--from", "cat - dog + mat"),

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "neighbors": "neighbors -m {model} the",
     "attention": "attention -m {model} abc",
     "lens": "lens -m {model} abc",
+    "why": "why -m {model} abc",
     "bench": "bench -m {model} --measure prefill --prompt-tokens 4 --rounds 1",
     "sessions-list": "sessions list",
     "sessions-show": f"sessions show {SESSION}",

@@ -30,6 +30,7 @@ COMMANDS: dict[str, list[str]] = {
     "attention": ["attention", "the cat sat"],
     "lens": ["lens", "the cat sat"],
     "lens --json": ["lens", "--json", "the cat sat"],
+    "why": ["why", "the cat sat"],
     "attention --json": ["attention", "--json", "the cat sat"],
     "few-shot": ["few-shot", "--example", "a", "b", "-n", "2", "c"],
     "few-shot --label": ["few-shot", "--example", "a", "b", "--label", "b", "--label", "a", "c"],
@@ -58,7 +59,7 @@ def damaged(request: pytest.FixtureRequest, base_model: Path, tmp_path_factory) 
 
 
 #: By torch, whose logits go through the same questions: one of each way to come by them.
-TORCH = ["complete", "score", "tree", "attention", "lens", "top-k --lines"]
+TORCH = ["complete", "score", "tree", "attention", "lens", "why", "top-k --lines"]
 CASES = [*((what, "kernels") for what in COMMANDS), *((what, "torch") for what in TORCH)]
 
 

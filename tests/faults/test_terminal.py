@@ -221,6 +221,7 @@ WAYS: dict[str, Callable[[Around, str], str]] = {
     "neighbors": lambda a, p: shown("neighbors", "-m", a.model, p),
     "attention": lambda a, p: shown("attention", "-m", a.model, "--layer", "0", "--head", "0", p),
     "lens": lambda a, p: shown("lens", "-m", a.model, p),
+    "why": lambda a, p: shown("why", "-m", a.model, "--target", p, "--pairs", p + " a b"),
     "explain": lambda a, p: shown("explain", "-m", a.model, p),
     "chat-prompt": _history,
     "missing-file": lambda a, p: shown("complete", "-m", "echo", "-f", named(a.place, p)),

@@ -107,6 +107,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "neighbors": ("neighbors", "-m", ".", "hi"),
     "attention": ("attention", "-m", ".", "hi there", "--png", "a.png"),
     "lens": ("lens", "-m", ".", "hi", "--png", "a.png"),
+    "why": ("why", "-m", ".", "hi there", "--png", "a.png"),
     "bench": ("bench", "-m", ".", "--measure", "start", "--rounds", "1"),
     "sessions": ("sessions", "list"),
     "models list": ("models", "list"),

@@ -42,6 +42,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "NeighborsRequest": ("neighbors", "answer"),
     "AttentionRequest": ("attention", "answer"),
     "LensRequest": ("lens", "answer"),
+    "WhyRequest": ("why", "answer"),
     "BenchRequest": ("bench", "answer"),
     "EmbeddingRequest": ("embedding", "answer"),
     "BatchRequest": ("batch", "answer"),

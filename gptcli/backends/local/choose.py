@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from gptcli.backends.local.cut_after import Cut, cut_after, notices_of
 from gptcli.backends.local.drawing import PAUSE, Beside, Pause
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.backends.local.prompt_notices import plain_control_token
 from gptcli.backends.shares import calibrated_choices, shares
-from gptcli.errors import InputError
-from gptcli.plain import dataclass
-from gptcli.text.continuation import split_continuation
-from gptcli.text.cut import own_bytes
 from gptcli.types.choose import Choice, Choices, ChooseRequest, ScoredToken
-from gptcli.types.events import Notice
 
 
 def answer(model: OpenModel, request: ChooseRequest) -> Choices:
@@ -70,63 +65,20 @@ class _Asking:
             found = calibrated_choices(found, each)
         # sorted keeps the order of equals.
         ranked = sorted(found, key=lambda choice: -choice.score(request.by))
-        notices = tuple(_notices(model, request, cut))
+        notices = tuple(
+            notices_of(model, request.prompt, request.choices, cut, special=request.special)
+        )
         return Choices(request, tuple(ranked), len(cut.prompt), model.source, notices)
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """The tokens that all choices stand after, and those of each choice.
-
-    moved: the bytes of the prompt that went over to the choices, less its last white space.
-    invented: bytes of each choice's tokens that nobody wrote.
-    """
-
-    prompt: list[int]
-    rows: list[list[int]]
-    moved: int
-    invented: list[int]
 
 
 def _cut(
     model: OpenModel, request: ChooseRequest, prompt: str, texts: Sequence[str], subject: str
-) -> _Cut:
-    """Prompt and choices as tokens, each pair cut as one text.
-
-    Where a choice joins the prompt's last token, the border moves back for all choices, so that
-    all are compared from the same place: what they have in common changes no comparison.
-    """
-    split = [
-        split_continuation(model.tokenizer, prompt, text, special=request.special) for text in texts
-    ]
-    border = min(len(before) for before, _ in split)
-    before = split[0][0][:border]
-    rows = [[*ids[border:], *after] for ids, after in split]
-    for text, (_, after), row in zip(texts, split, rows, strict=True):
-        if not (text and after):
-            raise InputError(f"choice {text!r}", "adds no token to the prompt")
-        model.check_ids(row, f"choice {text!r}")
-    model.check_ids(before, subject)
-    prefix = model.tokenizer.prefix
-    ids = before if before[: len(prefix)] == prefix else [*prefix, *before]
-    if not ids:
-        raise InputError(
-            subject, "has no whole token before the choices", "give more text, at least a word"
-        )
-    for text, row in zip(texts, rows, strict=True):
-        model.check_length(len(ids) + len(row), f"{subject} with choice {text!r}")
-    whole = model.tokenizer.encode(prompt.rstrip(), special=request.special)
-    special = request.special
-    moved = len(own_bytes(model.tokenizer, prompt.rstrip(), whole, border, special=special))
-    invented = [
-        sum(map(len, map(model.tokenizer.bytes_of, row)))
-        - len(own_bytes(model.tokenizer, prompt + text, [*before, *row], border, special=special))
-        for text, row in zip(texts, rows, strict=True)
-    ]
-    return _Cut(ids, rows, moved, invented)
+) -> Cut:
+    names = [f"choice {text!r}" for text in texts]
+    return cut_after(model, prompt, texts, names, special=request.special, subject=subject)
 
 
-def _logprobs(model: OpenModel, cut: _Cut) -> list[list[float]]:
+def _logprobs(model: OpenModel, cut: Cut) -> list[list[float]]:
     from gptcli.engine.asking.continuations import logprobs_after
     from gptcli.engine.asking.prefix import PrefixCache
 
@@ -139,15 +91,3 @@ def _tokens(
 ) -> tuple[ScoredToken, ...]:
     pairs = zip(ids, logprobs, strict=True)
     return tuple(ScoredToken(model.token(token), logprob) for token, logprob in pairs)
-
-
-def _notices(model: OpenModel, request: ChooseRequest, cut: _Cut) -> Iterator[Notice]:
-    if not request.special:
-        for text in (request.prompt, *request.choices):
-            yield from plain_control_token(model.tokenizer, text)
-    if cut.moved:
-        last = "byte counts" if cut.moved == 1 else f"{cut.moved} bytes count"
-        text = f"joins the choices within a token; its last {last} with each"
-        yield Notice("prompt", text)
-    elif request.prompt[-1:].isalnum() and any(text[:1].isalnum() for text in request.choices):
-        yield Notice("choices", "follow the prompt without a space; begin them with one, or end it")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gptcli.backends.local.looking import check_rows, looked_at
+from gptcli.backends.local.looking import check_rows, looked_at, one_token
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.errors import InputError
 from gptcli.types.lens import Lens, LensRequest, Ranked, Reading
 
 
@@ -21,7 +20,11 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
 
     runner, layers = model.runner, model.runner.spec.layers
     check_rows(model, request.rows)
-    tracked = None if request.track is None else _one_token(model, request.track)
+    tracked = (
+        None
+        if request.track is None
+        else one_token(model, request.track, "--track", "can be tracked")
+    )
     looked = looked_at(model, request.prompt, request.window, special=request.special)
     streams = Streams(looked.positions)
     # What comes after the window changes nothing in it, and is not run.
@@ -66,13 +69,3 @@ def answer(model: OpenModel, request: LensRequest) -> Lens:
 def _settled(column: Sequence[Reading]) -> int:
     """The layer after which the last layer's answer first is rank 1; -1 is the embedding."""
     return next(layer for layer, each in enumerate(column, -1) if each.answer.rank == 1)
-
-
-def _one_token(model: OpenModel, text: str) -> int:
-    """Raises InputError for a text of no or of several tokens."""
-    ids = model.encode_part(text, special=True, subject="--track")
-    if len(ids) == 1:
-        return ids[0]
-    pieces = ", ".join(repr(model.token(each).text) for each in ids)
-    reason = f"is {len(ids)} tokens ({pieces}), and one can be tracked" if ids else "is empty"
-    raise InputError("--track", reason, "within a text, a word begins with a space")

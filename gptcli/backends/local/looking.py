@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.prompt_notices import plain_control_token
-from gptcli.errors import UsageError
+from gptcli.errors import InputError, UsageError
 from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 from gptcli.types.token import Token
@@ -53,3 +53,16 @@ def check_rows(model: OpenModel, rows: int) -> None:
     vocabulary = model.runner.spec.vocab
     if rows > vocabulary:
         raise UsageError("--rows", f"must be at most {vocabulary}, the number of tokens")
+
+
+def one_token(model: OpenModel, text: str, flag: str, can: str) -> int:
+    """The id of a text of one token. Raises InputError for one of none or several.
+
+    can: what can be done with one.
+    """
+    ids = model.encode_part(text, special=True, subject=flag)
+    if len(ids) == 1:
+        return ids[0]
+    pieces = ", ".join(repr(model.token(each).text) for each in ids)
+    reason = f"is {len(ids)} tokens ({pieces}), and one {can}" if ids else "is empty"
+    raise InputError(flag, reason, "within a text, a word begins with a space")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gptcli.types.chat import ChatForm
 
 #: Answered by an iterator.
-STREAMS = ("Request", "ChatRequest", "ExplainRequest", "FewShotQueries")
+STREAMS = ("Request", "ChatRequest", "ExplainRequest", "FewShotQueries", "WhyRequest")
 #: Answered at once.
 _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),

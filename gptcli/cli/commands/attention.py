@@ -95,7 +95,8 @@ def attention(
 
     Each row of a map is a token that looks, each column one that is looked at; a row shares 100 %
     out. One head is shown in full, several as small maps, a line for each layer; --mean and --max
-    make one map of them. A pipe gets a tab-separated row for each weight that is not 0.
+    make one map of them. A pipe gets a tab-separated row for each weight that is not 0. Where a
+    model looks is not what its answer hangs on: gptcli why measures that.
 
     A layer that carries a state from token to token in place of attention has no map: told is how
     long its state is behind each token, memory by memory (the Frobenius norm; of a short

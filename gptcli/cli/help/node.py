@@ -38,6 +38,12 @@ class Node:
             if isinstance(child, TyperCommand | TyperGroup) and not child.hidden
         ]
 
+    @property
+    def panel(self) -> str | None:
+        """Under what it stands where many commands are named, None for what stands by itself."""
+        panel = self.command.rich_help_panel
+        return panel if isinstance(panel, str) else None
+
     def leaves(self) -> Iterator[Node]:
         """The commands that do something: itself, or those of the group and its groups."""
         children = self.children()

@@ -18,6 +18,7 @@ _WIDEST = 100
 _INDENT = 30
 #: More than these leave no room on a screen for options as well.
 _COMMANDS = 12
+_OWN = "With commands of their own"
 #: How many examples -h has, and how long they may be.
 _EXAMPLES, _LONGEST = 2, 78
 
@@ -58,19 +59,20 @@ def _brief(node: Node, width: int) -> Iterator[Line]:
     children = list(node.children())
     crowded = len(children) > _COMMANDS
     # What has commands of its own has a screen of its own.
-    groups = [each.path[-1] for each in children if crowded and each.children()]
+    kinds = {each.path: _OWN if each.children() else each.panel for each in children if crowded}
     rows = [
         (" ".join(each.path[len(node.path) :]), each.summary)
         for each in children
-        if each.path[-1] not in groups
+        if not kinds.get(each.path)
     ]
     for option in node.options():
         said = node.said(option.name)
         if said is not None and said.brief and not crowded:
             rows.append((_term(node, option, all_names=False), said.brief))
     yield from _list(rows, width)
-    if groups:
-        yield from _paragraph(f"With commands of their own: {', '.join(groups)}.", width, "  ")
+    for kind in dict.fromkeys(filter(None, kinds.values())):
+        listed = ", ".join(path[-1] for path, its in kinds.items() if its == kind)
+        yield from _paragraph(f"{kind}: {listed}.", width, "  ")
     if node.examples():
         yield from [] if crowded else [("", "")]
         yield "Examples:", "bold"

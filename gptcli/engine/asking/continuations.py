@@ -9,6 +9,7 @@ from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.sampling import check_finite
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
+from gptcli.engine.state.model_state import ModelState
 
 #: What bounds a batch: rows, and bytes of their states, each row having a copy of the prompt's.
 ROWS = 32
@@ -29,13 +30,25 @@ def logprobs_after(
     batches on copies of what their prompts left behind. Raises NonFiniteError where the model
     gives no distribution.
     """
-    runner = prefix.runner
     state, logits = begin(prefix, prompts)
+    return logprobs_from(prefix.runner, state, logits, rows)
+
+
+def logprobs_from(
+    runner: Runner,
+    state: ModelState,
+    logits: Array,
+    rows: Sequence[Sequence[Sequence[int]]],
+) -> list[list[list[float]]]:
+    """The same after what a state holds, a prompt in each row, with the logits after each.
+
+    The state stays as it is.
+    """
     firsts = logprobs(logits, [[row[0] for row in each] for each in rows])
     flat = [row for each in rows for row in each]
     prompt_of = [at for at, each in enumerate(rows) for _ in each]
     found = [[logprob] for logprob in firsts]
-    for batch in _batches(runner, max(map(len, prompts)), flat):
+    for batch in _batches(runner, max(state.lengths), flat):
         # What stands before a token gives its logits, so the last token of a row is not run.
         longest = len(flat[batch[0]]) - 1
         step = max(TOKENS // len(batch), 1)

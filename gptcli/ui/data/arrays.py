@@ -12,6 +12,7 @@ from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.token import Token
+from gptcli.types.why import Odds, Why
 from gptcli.units import total_length as total
 
 Arrays = Mapping[str, Any]
@@ -94,6 +95,42 @@ def neighbors(found: Neighbors) -> Arrays:
         "cosines": [[near.cosine for near in each.found] for each in found.found],
         "distances": [each.distances for each in found.drifts],
     }
+
+
+def why(found: Why) -> Arrays:
+    """Log-probabilities before (2,) and after (parts, 2), the target's and the other's, NaN for
+    what is not known; changes (parts,); where pairs were wanted, interactions (parts, parts).
+
+    part_of: the part of each token, -1 for one that is never left out.
+    """
+    import numpy as np
+
+    asked, count, unknown = found.asked, len(found.asked.parts), float("nan")
+    changes = found.changes
+    part_of = np.full(len(asked.tokens), -1)
+    for at, each in enumerate(asked.parts):
+        part_of[each.first : each.first + len(each.tokens)] = at
+    after = np.full((count, 2), unknown)
+    for one in found.singles:
+        after[one.parts[0]] = _both(one.odds)
+    value: dict[str, Any] = {
+        **_tokens(0, asked.tokens),
+        "part_of": part_of,
+        "parts": [each.bytes.decode(errors="replace") for each in asked.parts],
+        "logprobs_before": _both(asked.odds),
+        "logprobs_after": after,
+        "changes": [changes.get(at, unknown) for at in range(count)],
+        "partial": found.partial,
+    }
+    if asked.request.pairs:
+        value["interactions"] = square = np.full((count, count), unknown)
+        for (i, j), interaction in found.interactions.items():
+            square[i, j] = square[j, i] = interaction
+    return value
+
+
+def _both(odds: Odds) -> tuple[float, float]:
+    return odds.target, float("nan") if odds.versus is None else odds.versus
 
 
 def explanation(rounds: Sequence[Round]) -> Arrays:

@@ -9,5 +9,6 @@ from gptcli.ui.pages.completion import completion
 from gptcli.ui.pages.explain import explanation, shapes
 from gptcli.ui.pages.lens import lens
 from gptcli.ui.pages.neighbors import neighbors
+from gptcli.ui.pages.why import why
 
-__all__ = ["attention", "completion", "explanation", "lens", "neighbors", "shapes"]
+__all__ = ["attention", "completion", "explanation", "lens", "neighbors", "shapes", "why"]

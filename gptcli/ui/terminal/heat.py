@@ -16,6 +16,7 @@ _RAMP = (235, 23, 29, 35, 71, 107, 143, 179, 221)
 _BLACK_FROM = 3
 #: From -1 over 0 to 1.
 _TWO_WAYS = (117, 75, 32, 25, 236, 94, 136, 172, 214)
+_MIDDLE = len(_TWO_WAYS) // 2
 _SHADES = " ░▒▓█"
 
 
@@ -45,7 +46,8 @@ class Heat:
     """Cells of a heat map for one stream."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.colour = has_colour(stream) and not few_colours(stream)
+        self._any = has_colour(stream)
+        self.colour = self._any and not few_colours(stream)
 
     def cell(self, share: float, width: int, text: str = "") -> tuple[str, str]:
         """(text, style) of a cell of so many cells; `text` must fit into it."""
@@ -55,6 +57,16 @@ class Heat:
         colour = step(_RAMP, share)
         front = "black" if _RAMP.index(colour) >= _BLACK_FROM else "white"
         return text.rjust(width), f"{front} on color({colour})"
+
+    def tint(self, share: float) -> str:
+        """The style of a text for a share from -1 to 1; none near 0, or where there are none."""
+        place = _place(share)
+        if not self._any or place == _MIDDLE:
+            return ""
+        if not self.colour:
+            return "black on yellow" if place > _MIDDLE else "black on cyan"
+        front = "white" if abs(place - _MIDDLE) == 1 else "black"
+        return f"{front} on color({_TWO_WAYS[place]})"
 
     def small(self, rows: Sequence[Sequence[float]]) -> list[paint.Text]:
         """A picture of shares, two rows of it in each line."""
@@ -104,7 +116,11 @@ class Heat:
 
 
 def _both_ways(share: float) -> int:
-    return _TWO_WAYS[round((share + 1) / 2 * (len(_TWO_WAYS) - 1))]
+    return _TWO_WAYS[_place(share)]
+
+
+def _place(share: float) -> int:
+    return round((share + 1) / 2 * (len(_TWO_WAYS) - 1))
 
 
 def pooled(rows: Sequence[Sequence[float]], side: int) -> list[list[float]]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
-import logging
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gptcli.errors import UsageError
 from gptcli.types.attention import Attention
 from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
@@ -17,65 +12,26 @@ from gptcli.types.neighbors import Neighbors
 from gptcli.types.shapes import Shapes
 from gptcli.ui.terminal.visible import plainly, shortened, visible
 from gptcli.ui.views.attention import name_of as map_name
+from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
 from gptcli.ui.views.states import title
+from gptcli.ui.views.why_plot import why
 from gptcli.units import total_length
 
-_DPI = 120
+__all__ = ["attention", "explanation", "lens", "neighbors", "shapes", "why"]
+
 _BLUES = "Blues"
-#: Fonts that may have what DejaVu lacks; those that are not there are passed over.
-_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Hiragino Sans GB", "SimHei")
-
-
-def check_installed() -> None:
-    """Raise UsageError where matplotlib is not there, before anything is computed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        hint = "pip install matplotlib, or gptcli[plot], which brings it"
-        raise UsageError("--png", "needs matplotlib, which is not installed", hint)
-
-
-class _Figure:
-    """A figure that needs no display, and its PNG."""
-
-    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1) -> None:
-        from matplotlib import font_manager, rcdefaults, rcParams
-        from matplotlib.figure import Figure
-
-        # It has obeyed a file matplotlibrc of the current directory, which may be a stranger's.
-        rcdefaults()
-        # It says aloud that a font has no bold face.
-        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-        there = {font.name for font in font_manager.fontManager.ttflist}
-        rcParams["font.family"] = [name for name in _FONTS if name in there]
-        # A dollar sign in a token begins no formula.
-        rcParams["text.parse_math"] = False
-        self.figure: Any = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-        self.axes: Any = self.figure.subplots(rows, columns, squeeze=False)
-
-    def png(self, title: str) -> bytes:
-        """The picture under a title."""
-        self.figure.suptitle(shortened(plainly(title), 90), fontsize=11)
-        file = io.BytesIO()
-        with warnings.catch_warnings():
-            # A character that no font has becomes a box.
-            warnings.filterwarnings("ignore", message="Glyph")
-            self.figure.savefig(file, format="png")
-        return file.getvalue()
-
-
-def _labels(first: int, texts: Sequence[str]) -> list[str]:
-    return [f"{at} {shortened(text, 12)}" for at, text in enumerate(texts, first)]
 
 
 def attention(found: Attention, token: int | None = None) -> bytes:
     """Many maps small, one in full, or a token's row as bars."""
-    labels = _labels(found.first, [visible(each.bytes) for each in found.tokens])
+    labels = labels_of(found.first, [visible(each.bytes) for each in found.tokens])
     if not found.maps:
         return _states(found, labels)
     if token is not None:
         each = found.maps[0]
-        drawn = _Figure(8, 0.26 * (token + 1) + 1.2)
+        drawn = Figure(8, 0.26 * (token + 1) + 1.2)
         axes = drawn.axes[0, 0]
         axes.barh(labels[: token + 1], each.weights[token][: token + 1], color="C0")
         axes.invert_yaxis()
@@ -83,7 +39,7 @@ def attention(found: Attention, token: int | None = None) -> bytes:
         return drawn.png(f"where {labels[token]} looks: {map_name(found, each)}")
     if len(found.maps) == 1:
         side = min(0.28 * len(labels) + 2.5, 20)
-        drawn = _Figure(side + 1, side)
+        drawn = Figure(side + 1, side)
         axes = drawn.axes[0, 0]
         image = axes.imshow(found.maps[0].weights, cmap=_BLUES, vmin=0, vmax=1, norm=None)
         axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
@@ -94,7 +50,7 @@ def attention(found: Attention, token: int | None = None) -> bytes:
     heads = sorted({each.head for each in found.maps if each.head is not None})
     below = bool(found.states)
     height = (len(layers) + 2 * below) * 0.9 + 1
-    drawn = _Figure(max(len(heads) * 0.9 + 1, 6 * below), height, len(layers) + below, len(heads))
+    drawn = Figure(max(len(heads) * 0.9 + 1, 6 * below), height, len(layers) + below, len(heads))
     if below:
         _below(drawn, found, labels)
     for each in found.maps:
@@ -112,7 +68,7 @@ def attention(found: Attention, token: int | None = None) -> bytes:
     return drawn.png("attention: layers down, heads across (colour: the root of the weight)")
 
 
-def _below(drawn: _Figure, found: Attention, labels: Sequence[str]) -> None:
+def _below(drawn: Figure, found: Attention, labels: Sequence[str]) -> None:
     """Lines for layers without attention, in the last row."""
     places = drawn.axes[-1, 0].get_gridspec()
     for axes in drawn.axes[-1]:
@@ -137,16 +93,16 @@ def _lengths(axes: Any, found: Attention, labels: Sequence[str]) -> None:
 
 
 def _states(found: Attention, labels: Sequence[str]) -> bytes:
-    drawn = _Figure(min(0.28 * len(labels) + 4, 20), 4)
+    drawn = Figure(min(0.28 * len(labels) + 4, 20), 4)
     _lengths(drawn.axes[0, 0], found, labels)
     return drawn.png(title(found, found.states[0]))
 
 
 def lens(found: Lens) -> bytes:
     """The grid, with the likeliest token of each place."""
-    labels = _labels(found.first, [visible(token.bytes) for token in found.tokens])
+    labels = labels_of(found.first, [visible(token.bytes) for token in found.tokens])
     names = [name_of(layer) for layer in range(-1, found.layers)]
-    drawn = _Figure(min(0.75 * len(labels) + 2, 40), min(0.24 * len(names) + 1.8, 40))
+    drawn = Figure(min(0.75 * len(labels) + 2, 40), min(0.24 * len(names) + 1.8, 40))
     axes = drawn.axes[0, 0]
     shares = [[each.top[0][1] for each in row] for row in found.grid]
     image = axes.imshow(shares, cmap=_BLUES, vmin=0, vmax=1, aspect="auto")
@@ -174,7 +130,7 @@ def neighbors(found: Neighbors) -> bytes:
     """Cosines as bars, a picture for each word; distances as lines."""
     count = len(found.found)
     total = count + bool(found.drifts)
-    drawn = _Figure(7, 0.24 * sum(len(each.found) + 3 for each in found.found) + 3, total, 1)
+    drawn = Figure(7, 0.24 * sum(len(each.found) + 3 for each in found.found) + 3, total, 1)
     for axes, each in zip(drawn.axes[:, 0], found.found, strict=False):
         # Two tokens may look alike, so places are numbers.
         places = range(len(each.found))
@@ -198,7 +154,7 @@ def neighbors(found: Neighbors) -> bytes:
 
 def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
     """For each round: what every block adds, and the probabilities at several temperatures."""
-    drawn = _Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
+    drawn = Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
     for (left, right), each in zip(drawn.axes, rounds, strict=True):
         colours = {"attention": "C0", "state": "C2", "mlp": "C1", "told": "C3"}
         kinds = {block.name for block in each.blocks}
@@ -234,7 +190,7 @@ def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
 
 def shapes(found: Shapes) -> bytes:
     """How the parameters are shared out over the parts."""
-    drawn = _Figure(8, 0.26 * len(found.parts) + 1.4)
+    drawn = Figure(8, 0.26 * len(found.parts) + 1.4)
     axes = drawn.axes[0, 0]
     axes.barh([part.name for part in found.parts], [part.parameters for part in found.parts])
     axes.invert_yaxis()

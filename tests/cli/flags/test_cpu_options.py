@@ -20,6 +20,7 @@ COMMANDS = {
     "top-k": ("top-k", "--json", "the cat"),
     "choose": ("choose", "--json", "the cat", "--choice", " sat", "--choice", " ran"),
     "score": ("score", "--json", "the cat sat"),
+    "why": ("why", "--json", "the cat"),
     "tree": ("tree", "--json", "--depth", "1", "the cat"),
 }
 

@@ -16,6 +16,7 @@ NASTY = '</script><img src=//x onerror=a()> &<!--"ש'
 VOID = {"meta", "link", "br"}
 VIEWS = {
     "lens": ("lens", "--track", "t", NASTY),
+    "why": ("why", "--pairs", "--target", "<b>", NASTY),
     "attention": ("attention", NASTY),
     "window": ("attention", "--window", "9:20", "--layer", "0", NASTY),
     "one-head": ("attention", "--layer", "1", "--head", "0", NASTY),

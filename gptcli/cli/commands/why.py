@@ -1,0 +1,149 @@
+"""`gptcli why`: on which parts of a prompt hangs what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Annotated, cast
+
+from gptcli.backends import Backend
+from gptcli.cli.environment import Environment
+from gptcli.cli.exports import Exports
+from gptcli.cli.flags.groups import but
+from gptcli.cli.flags.inside import Inside
+from gptcli.cli.flags.output import Output
+from gptcli.cli.flags.place import Here
+from gptcli.cli.flags.rows import Rows
+from gptcli.cli.flags.source import Source, checked
+from gptcli.cli.flags.target import Target
+from gptcli.cli.input.prompt import read_prompt
+from gptcli.cli.opening import open_for
+from gptcli.config import option
+from gptcli.plain import dataclass
+from gptcli.types.events import Progress
+from gptcli.types.why import Asked, By, Why, WhyRequest, Without
+from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.progress import watch_steps
+from gptcli.ui.views import why as view
+
+#: (what it is for, the command), for the man page.
+EXAMPLES = (
+    (
+        "On which tokens the answer hangs.",
+        'gptcli why --target " Paris" "The capital of France is"',
+    ),
+    (
+        "Why this one and not that one.",
+        'gptcli why --target " Paris" --versus " Rome" "The capital of France is"',
+    ),
+    ("Which sentences of a file.", "gptcli why --by sentence -f notes.txt"),
+    (
+        "Which two words do together what neither does.",
+        'gptcli why --by word --pairs "The capital of France is"',
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What is left out together, and what stands in its place."""
+
+    by: str = option(
+        "token",
+        "What is left out together: a token, word, sentence or line. A token is of that in which"
+        " its first letter is. Default: token.",
+        metavar="WHAT",
+        brief="Leave out a token, word, sentence or line.",
+        choices=("token", "word", "sentence", "line"),
+    )
+    replace: str | None = option(
+        None,
+        'Put this token in the place of each that would be left out (" _", " something"), so that'
+        " all others keep theirs.",
+        metavar="TOKEN",
+        brief="Replace by this token instead.",
+    )
+    pairs: bool = option(
+        False,
+        "Each two together as well, and by how much that is more than the two by themselves.",
+        brief="Each two together as well.",
+    )
+
+
+def why(
+    environment: Environment,
+    source: Source,
+    target: Target,
+    leaving: Leaving,
+    rows: Annotated[
+        Rows,
+        but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
+    ],
+    inside: Annotated[Inside, but(window=None)],
+    compute: Here,
+    output: Annotated[
+        Output,
+        but(
+            json="One JSON object of all numbers: target, versus, tokens, and parts, the strongest"
+            " first, with change, logprob and probability; pairs with interaction."
+        ),
+    ],
+) -> None:
+    """Show on which parts of a prompt the answer hangs.
+
+    Each part is left out of the prompt, by itself, and the target's log-probability is computed
+    anew (occlusion): "change" is what became of it, in nats, below 0 where the target hangs on the
+    part. Control tokens are never left out. With --pairs, "interaction" is the change without both
+    less the two changes without one of them. This is an experiment on the prompt; maps of
+    attention tell where the model looks, and are no attributions.
+
+    A terminal gets the prompt in colours and a table, the strongest first; a pipe gets a
+    tab-separated row for each part. Ctrl-C prints what is known by then.
+    """
+    exports = Exports(environment, inside, json=output.json)
+    target.check()
+    messages = output.messages(environment)
+    request = WhyRequest(
+        prompt=read_prompt(environment, source, messages),
+        target=target.target,
+        versus=target.versus,
+        by=cast(By, leaving.by),
+        replace=None if leaving.replace is None else checked(leaving.replace, "--replace"),
+        pairs=leaving.pairs,
+        special=source.special,
+    )
+    known: list[Asked | Without] = []
+    try:
+        watch_steps(_asking(open_for(compute, messages), request, known), messages)
+    finally:
+        # What was computed before something ended it is not thrown away.
+        if known:
+            _present(exports, known, messages, rows.rows)
+
+
+def _asking(
+    backend: Backend, request: WhyRequest, known: list[Asked | Without]
+) -> Generator[Progress, None, None]:
+    """Ask, and keep what comes as it comes."""
+    steps = 0
+    with closing(cast("Generator[Asked | Without]", backend.answer(request))) as parts:
+        for each in parts:
+            known.append(each)
+            if isinstance(each, Asked):
+                steps = each.steps
+            yield Progress(f"leaving out {request.by}s", len(known) - 1, steps)
+
+
+def _present(exports: Exports, known: list[Asked | Without], messages: Messages, rows: int) -> None:
+    asked, without = known[0], _without(known)
+    assert isinstance(asked, Asked)
+    found = Why(asked, tuple(without))
+    if found.partial:
+        messages.hint(f"partial: {len(found.without)} of {asked.steps} were computed")
+    exports.present(
+        "why", found, messages, lambda stream: view.show(stream, found, rows), view.as_json
+    )
+
+
+def _without(known: list[Asked | Without]) -> Iterator[Without]:
+    return (each for each in known if isinstance(each, Without))
