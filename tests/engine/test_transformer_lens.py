@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
+import transformers
 
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.edits import Edit
@@ -21,6 +23,9 @@ from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import GOLDENS, rows_of, runner_of
 
 bridges = pytest.importorskip("transformer_lens.model_bridge")
+
+#: Importing it takes longer than all that is tested.
+pytestmark = pytest.mark.slow
 
 CASES = ["gpt2/tied", "llama/head_dim"]
 #: What each of our points is called there.
@@ -37,8 +42,13 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 @cache
 def bridge_of(case: str) -> Any:
     model = oracle.open_model(GOLDENS / case)
+    # It wants one, and asks it for nothing.
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0, "<s>": 1}, unk_token="?"))
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words, eos_token="<s>", pad_token="<s>"
+    )
     return bridges.TransformerBridge.boot_transformers(
-        str(GOLDENS / case), hf_model=model, device="cpu"
+        str(GOLDENS / case), hf_model=model, tokenizer=tokenizer, device="cpu"
     )
 
 
@@ -78,7 +88,7 @@ def assert_same(case: str, through: str, ids: list[int], pairs: list[Any]) -> No
     found = [each for batch in effects(prefix, ids, tokens, variants) for each in batch]
     plain = theirs(case, ids, HOOKS["embedding"], lambda value: value)
     moved = 0
-    for (edit, hook, change), rows in zip(pairs, found, strict=True):
+    for (_, hook, change), rows in zip(pairs, found, strict=True):
         expected = theirs(case, ids, hook, change)
         np.testing.assert_allclose([row[0] for row in rows], expected, rtol=0, atol=1e-4)
         moved += bool(np.abs(expected - plain).max() > 1e-3)

@@ -56,7 +56,9 @@ def means(
 
     texts: ids, and how many of the first of them are left out of it, not all.
     """
-    sums = {(point, layer): np.zeros(features(point, runner.spec, layer)) for point, layer in places}
+    sums = {
+        (point, layer): np.zeros(features(point, runner.spec, layer)) for point, layer in places
+    }
     for ids, first in texts:
         found, _ = kept(runner, ids, places, range(first, len(ids)))
         for place in places:
