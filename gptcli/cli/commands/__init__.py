@@ -3,10 +3,11 @@
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
-    *("tree", "explain", "neighbors", "attention", "lens", "why", "bench", "serve"),
+    *("tree", "explain", "neighbors", "attention", "lens", "why", "ablate", "patch"),
+    *("bench", "serve"),
 )
 #: Those that look into a model, which are for the few: a screen names them in one line.
-INSIDE = ("neighbors", "attention", "lens", "why")
+INSIDE = ("neighbors", "attention", "lens", "why", "ablate", "patch")
 #: What a command is called that is not called as its file is.
 CALLED = {"top_k": "next"}
 #: Their files' names, which stay names of theirs, and are not listed a second time.
