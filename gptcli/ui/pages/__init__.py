@@ -4,11 +4,23 @@
 makes the parts of one view.
 """
 
+from gptcli.ui.pages.ablate import ablation
 from gptcli.ui.pages.attention import attention
 from gptcli.ui.pages.completion import completion
 from gptcli.ui.pages.explain import explanation, shapes
 from gptcli.ui.pages.lens import lens
 from gptcli.ui.pages.neighbors import neighbors
+from gptcli.ui.pages.patch import patching
 from gptcli.ui.pages.why import why
 
-__all__ = ["attention", "completion", "explanation", "lens", "neighbors", "shapes", "why"]
+__all__ = [
+    "ablation",
+    "attention",
+    "completion",
+    "explanation",
+    "lens",
+    "neighbors",
+    "patching",
+    "shapes",
+    "why",
+]

@@ -56,7 +56,7 @@ def _vector(part: Vector) -> Iterator[str]:
         for at, (share, value) in enumerate(zip(shares, part.values, strict=True))
     ]
     rows = [(str(at), spots[at : at + _LINE]) for at in range(0, len(spots), _LINE)]
-    yield grid(part.caption, (), rows).replace('class="grid"', 'class="grid strip"', 1)
+    yield grid(part.caption, (), rows, kind="strip")
 
 
 def _numbers(part: Numbers) -> str:

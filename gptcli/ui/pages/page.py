@@ -92,9 +92,14 @@ def grid(
     rows: Sequence[tuple[str, Sequence[Spot]]],
     *,
     foot: Sequence[tuple[str, Sequence[str]]] = (),
+    kind: str = "",
 ) -> str:
-    """A table of spots under heads (HTML), to be gone through with the arrow keys."""
-    lines = [f'<div class="scroll"><table class="grid" role="grid" aria-label="{text(label)}">']
+    """A table of spots under heads (HTML), to be gone through with the arrow keys.
+
+    kind: classes of it, "strip" for shares that may be below 0.
+    """
+    kinds = f"grid {kind}".strip()
+    lines = [f'<div class="scroll"><table class="{kinds}" role="grid" aria-label="{text(label)}">']
     if heads:
         cells = "".join(f'<th scope="col">{head}</th>' for head in heads)
         lines.append(f"<thead><tr><td></td>{cells}</tr></thead>")
@@ -150,4 +155,12 @@ def legend(low: str, high: str) -> str:
     return (
         f'<p class="legend"><span>{text(low)}</span><span class="ramp" role="img"'
         f' aria-label="colour scale"></span><span>{text(high)}</span></p>'
+    )
+
+
+def two_way_legend(largest: float) -> str:
+    """What colours mean from the harm of that size to the good."""
+    return (
+        f'<p class="legend"><span>{-largest:+.2f}</span><span class="ramp both" role="img"'
+        f' aria-label="colour scale"></span><span>{largest:+.2f}</span></p>'
     )
