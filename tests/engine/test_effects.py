@@ -19,7 +19,7 @@ from gptcli.engine.runner import Runner
 from tests.engine.cpu.helpers import SETS, kernels_of, needs_kernels
 from tests.engine.helpers import CASES, few_of, rows_of, runner_of
 
-FEW = ["gpt2/tied", "llama/tied", "qwen3_5_text/plain", "nemotron_h/mixture", "mixtral/plain"]
+FEW = ["gpt2/tied", "llama/tied", "qwen3_5_text/plain", "nemotron_h/mixture", "mixtral/all"]
 ROWS = [[5], [5, 6, 7]]
 
 

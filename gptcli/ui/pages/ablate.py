@@ -32,7 +32,10 @@ def ablation(found: Ablation) -> str:
         ]
         what = f"{found.asked.request.each}s"
         names = [f"<bdi>{text(head)}</bdi>" for head in heads]
-        parts += [two_way_legend(largest), grid(what, names, rows, kind="strip")]
+        parts += [
+            two_way_legend(f"{-largest:+.2f}", f"{largest:+.2f}"),
+            grid(what, names, rows, kind="strip signed"),
+        ]
     parts += [paragraph(line, "quiet") for line in notes(found)]
     parts.append(_table(found, largest))
     return page("Ablation: what the answer hangs on", found.source, parts)

@@ -158,9 +158,6 @@ def legend(low: str, high: str) -> str:
     )
 
 
-def two_way_legend(largest: float) -> str:
-    """What colours mean from the harm of that size to the good."""
-    return (
-        f'<p class="legend"><span>{-largest:+.2f}</span><span class="ramp both" role="img"'
-        f' aria-label="colour scale"></span><span>{largest:+.2f}</span></p>'
-    )
+def two_way_legend(low: str, high: str) -> str:
+    """What colours mean at the ends of a scale that has nothing in its middle."""
+    return legend(low, high).replace('class="ramp"', 'class="ramp both"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gptcli.types.patch import Direction, Patched, Patching
-from gptcli.ui.pages.page import Spot, grid, legend, page, paragraph, table, text
+from gptcli.ui.pages.page import Spot, grid, page, paragraph, table, text, two_way_legend
 from gptcli.ui.terminal.visible import plainly
 from gptcli.ui.views.patch import map_of, notes, place_of, title_of, told
 from gptcli.ui.views.patch_data import by_strength
@@ -35,7 +35,7 @@ def _direction(found: Patching, direction: Direction) -> list[str]:
     columns = zip(*heads, strict=True)
     over = ["<br>".join(f"<bdi>{text(each)}</bdi>" for each in column) for column in columns]
     rows = [(name, [_spot(found, name, each) for each in row]) for name, row in lines]
-    ends = ("as in its own run", "as in the other run")
+    ends = ("as in the other run", "farther away from it")
     order = by_strength(found, direction)[:_MOST]
     table_heads = ["layer", "position", "clean", "corrupt", "normalized", "probability"]
     if found.asked.request.at == "head":
@@ -50,8 +50,8 @@ def _direction(found: Patching, direction: Direction) -> list[str]:
     ]
     last = len(table_heads) - 1
     return [
-        legend(*ends),
-        grid(title_of(found, direction), over, rows, kind="strip"),
+        two_way_legend(*ends),
+        grid(title_of(found, direction), over, rows, kind="strip signed"),
         table(table_heads, cells, numbers=(0, last - 1, last)),
     ]
 

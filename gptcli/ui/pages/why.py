@@ -25,7 +25,7 @@ def why(found: Why) -> str:
         '<div class="text" tabindex="0" role="group" aria-label="tokens">',
         "".join(_pieces(found, largest)),
         "</div>",
-        two_way_legend(largest),
+        two_way_legend(f"{-largest:+.2f}", f"{largest:+.2f}"),
         "</div>",
         *(paragraph(line, "quiet") for line in notes(found)),
         _table(found, largest),

@@ -29,7 +29,7 @@ def ablation(found: Ablation) -> bytes:
         largest = scale(found)
         rows = [[_UNKNOWN if each is None else each for each in row] for _, row in lines]
         axes = drawn.axes[0, 0]
-        image = axes.imshow(rows, cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto")
+        image = axes.imshow(rows, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
         _ticks(axes, heads, [name for name, _ in lines])
         drawn.figure.colorbar(image, ax=axes, shrink=0.7, label="change")
     axes = drawn.axes[0, -1]
