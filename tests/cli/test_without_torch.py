@@ -63,6 +63,9 @@ TEXTS = [
     ("tree", "--depth", "2", "--width", "2", "the cat"),
     ("lens", "the cat sat"),
     ("why", "the cat sat"),
+    ("ablate", "the cat sat"),
+    ("ablate", "--off", "0", "-n", "2", "the cat sat"),
+    ("patch", "--clean", "the cat", "--corrupt", "a cat"),
     ("attention", "the cat sat"),
     ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
     ("explain", "--shapes", "the cat sat"),
@@ -72,6 +75,8 @@ TEXTS = [
 VIEWS = [
     ("lens", "--track", " cat", "the cat sat"),
     ("why", "--pairs", "the cat sat"),
+    ("ablate", "--each", "mlp", "the cat sat"),
+    ("patch", "--clean", "the cat", "--corrupt", "a cat"),
     ("attention", "--mean", "the cat sat"),
     ("explain", "--temp", "0", "the cat sat"),
     ("neighbors", "--from", "cat - dog + mat"),

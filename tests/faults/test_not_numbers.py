@@ -31,6 +31,8 @@ COMMANDS: dict[str, list[str]] = {
     "lens": ["lens", "the cat sat"],
     "lens --json": ["lens", "--json", "the cat sat"],
     "why": ["why", "the cat sat"],
+    "ablate": ["ablate", "the cat sat"],
+    "patch": ["patch", "--clean", "the cat sat", "--corrupt", "the dog sat"],
     "attention --json": ["attention", "--json", "the cat sat"],
     "few-shot": ["few-shot", "--example", "a", "b", "-n", "2", "c"],
     "few-shot --label": ["few-shot", "--example", "a", "b", "--label", "b", "--label", "a", "c"],

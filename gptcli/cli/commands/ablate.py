@@ -84,7 +84,15 @@ def ablate(
     ],
     inside: Annotated[Inside, but(window=_WINDOW)],
     compute: Here,
-    sampling: Annotated[SamplingWish, only("temperature", "top_k", "top_p", "seed")],
+    sampling: Annotated[
+        SamplingWish,
+        only(
+            "temperature",
+            "top_k",
+            "top_p",
+            seed="The same seed draws the same text, and the same tokens for --with resample.",
+        ),
+    ],
     output: Annotated[
         Output,
         but(

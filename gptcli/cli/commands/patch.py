@@ -25,6 +25,10 @@ from gptcli.ui.views import patch as view
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
     (
+        "Where two prompts part, with the token that is likeliest after the first.",
+        'gptcli patch --clean "2 + 2 =" --corrupt "2 + 3 ="',
+    ),
+    (
         "Where the country is, layer by layer and token by token.",
         'gptcli patch --clean "The capital of France is" --corrupt "The capital of Italy is"'
         ' --target " Paris" --versus " Rome"',

@@ -186,7 +186,7 @@ def test_the_likeliest_token_is_asked_about_and_named(ablate, base_model):
     found = answer(ablate, PROMPT)
     told = json.loads(run("top-k", "-m", str(base_model), "--json", "-k", "1", PROMPT).text)
     assert found["target"]["likeliest"] and found["each"] == "head" and found["with"] == "mean"
-    assert found["target"]["tokens"][0]["token"] == told["tokens"][0]["token"]
+    assert found["target"]["tokens"][0]["token"] == told["top_logprobs"][0]["token"]
 
 
 @pytest.mark.parametrize(

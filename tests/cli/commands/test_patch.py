@@ -121,7 +121,8 @@ def test_each_patch_is_what_it_is_by_itself(patch, base_model, at, more):
 def test_the_ends_of_the_scale(patch):
     """Catches a scale that is upside down: all of the stream at once is the other run."""
     prompts = ("--clean", "b c d", "--corrupt", "b x d")
-    found = answer(patch, "--together", *prompts, *BOTH)
+    # A second token of a target would meet keys of layers before the patched one.
+    found = answer(patch, "--together", *prompts)
     assert len(found["clean"]["tokens"]) == len(found["corrupt"]["tokens"])
     ends = {"denoise": 1.0, "noise": 0.0}
     for each in found["patches"]:

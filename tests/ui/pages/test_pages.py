@@ -16,6 +16,8 @@ NASTY = '</script><img src=//x onerror=a()> &<!--"ש'
 VOID = {"meta", "link", "br"}
 VIEWS = {
     "lens": ("lens", "--track", "t", NASTY),
+    "ablate": ("ablate", "--each", "position", "--target", "<b>", NASTY),
+    "patch": ("patch", "--clean", NASTY + "a", "--corrupt", NASTY + "b"),
     "why": ("why", "--pairs", "--target", "<b>", NASTY),
     "attention": ("attention", NASTY),
     "window": ("attention", "--window", "9:20", "--layer", "0", NASTY),
