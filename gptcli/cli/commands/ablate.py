@@ -73,7 +73,7 @@ def ablate(
     ],
     generation: Annotated[
         Generation,
-        but(
+        only(
             max_new_tokens={
                 "help": "Go on with the text for N tokens while --off is off, and print that alone;"
                 " -1 until the model ends or the context is full.",
@@ -120,8 +120,6 @@ def ablate(
         raise UsageError("-n", "goes on while parts are off: --off says which")
     if goes_on and (switching.each or target.target or target.versus or exports.any):
         raise UsageError("-n", "prints the text that comes: nothing else can be asked beside it")
-    if generation.stop and not goes_on:
-        raise UsageError("--stop", "needs -n")
     reference = switching.reference
     off = Off(
         parts=switching.off,
@@ -136,7 +134,6 @@ def ablate(
             prompt=prompt,
             sampling=sampling,
             max_new_tokens=generation.new_tokens(0),
-            stop=generation.stop,
             seed=off.seed,
             special=source.special,
         )

@@ -51,7 +51,6 @@ class Switching:
         None,
         "The reference text. Default: a short one of our own, in English.",
         metavar="FILE",
-        brief="The text of means and resampling.",
     )
 
     @property

@@ -312,7 +312,6 @@ def test_what_was_known_is_kept_when_it_is_ended(ablate, monkeypatch):
         (("--window", "99:", PROMPT), 2, "--window: holds none"),
         (("-n", "3", PROMPT), 2, "-n: goes on while parts are off"),
         (("-n", "3", "--off", "0", "--each", "mlp", PROMPT), 2, "-n: prints the text"),
-        (("--stop", "x", PROMPT), 2, "--stop: needs -n"),
         (("--reference", "/nowhere", PROMPT), 4, "/nowhere: "),
         (("--reference", "/dev/null", PROMPT), 4, "--reference: has too few tokens"),
         (("-m", "echo", PROMPT), 2, "echo: cannot have parts switched off"),
