@@ -105,7 +105,8 @@ def test_signatures_are_short() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 lines += node.body[0].lineno - node.lineno
-    assert lines < 530
+    # As many more as there are commands.
+    assert lines < 14 * len(COMMAND_FILES)
 
 
 def test_every_option_has_a_help_that_ends() -> None:

@@ -55,11 +55,49 @@ EXAMPLES = (
     ),
 )
 
-_WINDOW = {
-    "help": "The positions at which parts are off, from 0, STOP left out; below 0 from the end."
-    " `1:` leaves the first alone, on which much rests in many models. Default: all.",
-    "brief": "The positions at which parts are off.",
-}
+_Rows = Annotated[
+    Rows,
+    but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
+]
+_Further = Annotated[
+    Generation,
+    only(
+        max_new_tokens={
+            "help": "Go on with the text for N tokens while --off is off, and print that alone; -1"
+            " until the model ends or the context is full.",
+            "brief": "Go on for N tokens without them.",
+            "setting": False,
+        }
+    ),
+]
+_Inside = Annotated[
+    Inside,
+    but(
+        window={
+            "help": "The positions at which parts are off, from 0, STOP left out; below 0 from the"
+            " end. `1:` leaves the first alone, on which much rests in many models. Default: all.",
+            "brief": "",
+        }
+    ),
+]
+_Sampling = Annotated[
+    SamplingWish,
+    only(
+        *("top_k", "top_p"),
+        temperature={"brief": ""},
+        seed={
+            "help": "The same seed draws the same text, and the same tokens for --with resample.",
+            "brief": "",
+        },
+    ),
+]
+_Output = Annotated[
+    Output,
+    but(
+        json="One JSON object of all numbers: target, versus, tokens, and steps, the strongest"
+        " first, with parts, change, logprob and probability; with -n, as complete has it."
+    ),
+]
 
 
 def ablate(
@@ -67,39 +105,12 @@ def ablate(
     source: Source,
     switching: Switching,
     target: Target,
-    rows: Annotated[
-        Rows,
-        but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
-    ],
-    generation: Annotated[
-        Generation,
-        only(
-            max_new_tokens={
-                "help": "Go on with the text for N tokens while --off is off, and print that alone;"
-                " -1 until the model ends or the context is full.",
-                "brief": "Go on for N tokens without them.",
-                "setting": False,
-            }
-        ),
-    ],
-    inside: Annotated[Inside, but(window=_WINDOW)],
+    rows: _Rows,
+    generation: _Further,
+    inside: _Inside,
     compute: Here,
-    sampling: Annotated[
-        SamplingWish,
-        only(
-            "temperature",
-            "top_k",
-            "top_p",
-            seed="The same seed draws the same text, and the same tokens for --with resample.",
-        ),
-    ],
-    output: Annotated[
-        Output,
-        but(
-            json="One JSON object of all numbers: target, versus, tokens, and steps, the strongest"
-            " first, with parts, change, logprob and probability; with -n, as complete has it."
-        ),
-    ],
+    sampling: _Sampling,
+    output: _Output,
 ) -> None:
     """Show on which parts of the model the answer hangs.
 

@@ -29,6 +29,10 @@ EXAMPLES = (
         'gptcli patch --clean "2 + 2 =" --corrupt "2 + 3 ="',
     ),
     (
+        "Which heads tell one from the other.",
+        'gptcli patch --at head --clean "2 + 2 =" --corrupt "2 + 3 ="',
+    ),
+    (
         "Where the country is, layer by layer and token by token.",
         'gptcli patch --clean "The capital of France is" --corrupt "The capital of Italy is"'
         ' --target " Paris" --versus " Rome"',
@@ -95,35 +99,41 @@ class Patches:
     together: bool = option(
         False,
         "Those of all positions at once, where each is by itself otherwise.",
-        brief="All positions at once.",
     )
 
 
-_WINDOW = {
-    "help": "Positions of the clean prompt, from 0, STOP left out; below 0 from the end. Default:"
-    " all from the first on that can differ.",
-    "brief": "Positions of the clean prompt.",
-}
+_Rows = Annotated[
+    Rows,
+    but(rows={"help": "How many rows a table has on a terminal. Default: 10.", "default": 10}),
+]
+_Inside = Annotated[
+    Inside,
+    but(
+        window={
+            "help": "Positions of the clean prompt, from 0, STOP left out; below 0 from the end."
+            " Default: all from the first on that can differ.",
+            "brief": "",
+        }
+    ),
+]
+_Output = Annotated[
+    Output,
+    but(
+        json="One JSON object of all numbers: clean and corrupt with value, pairs of positions, and"
+        " patches with direction, layer, pair, head, normalized, value and logprob."
+    ),
+]
 
 
 def patch(
     environment: Environment,
     patches: Patches,
     target: Target,
-    rows: Annotated[
-        Rows,
-        but(rows={"help": "How many rows a table has on a terminal. Default: 10.", "default": 10}),
-    ],
+    rows: _Rows,
     special: Special,
-    inside: Annotated[Inside, but(window=_WINDOW)],
+    inside: _Inside,
     compute: Here,
-    output: Annotated[
-        Output,
-        but(
-            json="One JSON object of all numbers: clean and corrupt with value, pairs of positions,"
-            " and patches with direction, layer, pair, head, normalized, value and logprob."
-        ),
-    ],
+    output: _Output,
 ) -> None:
     """Put activations of one prompt into the run of another.
 

@@ -66,24 +66,28 @@ class Leaving:
     )
 
 
+_Rows = Annotated[
+    Rows,
+    but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
+]
+_Output = Annotated[
+    Output,
+    but(
+        json="One JSON object of all numbers: target, versus, tokens, and parts, the strongest"
+        " first, with change, logprob and probability; pairs with interaction."
+    ),
+]
+
+
 def why(
     environment: Environment,
     source: Source,
     target: Target,
     leaving: Leaving,
-    rows: Annotated[
-        Rows,
-        but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
-    ],
+    rows: _Rows,
     inside: Annotated[Inside, but(window=None)],
     compute: Here,
-    output: Annotated[
-        Output,
-        but(
-            json="One JSON object of all numbers: target, versus, tokens, and parts, the strongest"
-            " first, with change, logprob and probability; pairs with interaction."
-        ),
-    ],
+    output: _Output,
 ) -> None:
     """Show on which parts of a prompt the answer hangs.
 

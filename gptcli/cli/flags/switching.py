@@ -24,7 +24,7 @@ class Switching:
         "Every part of this kind by itself: head, layer, mlp, attention, expert or position."
         " Default: head, where --off names nothing.",
         metavar="KIND",
-        brief="Every head, layer, mlp, attention, expert, position.",
+        brief="Every head, layer, mlp, … by itself.",
         choices=("head", "layer", "mlp", "attention", "expert", "position"),
     )
     off: tuple[ModelPart, ...] = option(
@@ -33,7 +33,7 @@ class Switching:
         " expert:9.3; position:4 is what is read there. By themselves and together; with --each and"
         " with -n they are off all the time.",
         metavar="PART,…",
-        brief="Switch these off: 9.6 is a head, 9 a layer, mlp:9.",
+        brief="Switch these off: 9.6, a head; 9, a layer; mlp:9.",
         parse=_parts,
         joined=True,
     )
