@@ -65,7 +65,7 @@ TEXTS = [
     ("why", "the cat sat"),
     ("ablate", "the cat sat"),
     ("ablate", "--off", "0", "-n", "2", "the cat sat"),
-    ("patch", "--clean", "the cat", "--corrupt", "a cat"),
+    ("patch", "--at", "mlp", "--clean", "the cat", "--corrupt", "a cat"),
     ("attention", "the cat sat"),
     ("explain", "--steps", "2", "--temp", "0", "the cat sat"),
     ("explain", "--shapes", "the cat sat"),
