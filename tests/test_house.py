@@ -58,7 +58,7 @@ FLOORS = {
         {"environment", "guard"},
         {"help"},
         {"flags"},
-        {"input", "opening", "exports", "answer_log"},
+        {"input", "opening", "exports", "gathering", "answer_log"},
         {"repl", "batching", "colouring", "loom"},
         {"commands"},
         {"app", "direct"},

@@ -23,6 +23,8 @@ DRAWN = {
     "lens": ("table.grid tbody td[data-tip]", 60),
     "parts": ("table.signed tbody td[data-tip]", 8),
     "why": (".text [data-tip]", 20),
+    "ablate": ("table.grid td[data-tip]", 8),
+    "patch": ("table.grid td[data-tip]", 12),
     "attention": ("#overview button canvas", 8),
     "window": ("#map tbody tr:last-child td[data-tip]", 12),
     "one-head": ("#map td[data-tip]", 60),
@@ -87,7 +89,9 @@ def test_a_page_draws_and_asks_nobody(browser, view, tiny_model, tmp_path):
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("view", ["lens", "why", "one-head", "neighbors", "contexts", "explain"])
+@pytest.mark.parametrize(
+    "view", ["lens", "why", "ablate", "patch", "one-head", "neighbors", "contexts", "explain"]
+)
 def test_pointing_shows_the_numbers(browser, view, tiny_model, tmp_path):
     """Catches a tip that does not come, is off the window, or stays."""
     from selenium.webdriver import ActionChains

@@ -81,6 +81,9 @@ COMMANDS = [
     ["lens", PROMPT],
     ["lens", "--json", "--track", " the", PROMPT],
     ["why", "--by", "word", PROMPT],
+    ["ablate", "--each", "mlp", PROMPT],
+    ["ablate", "--off", "0.1,mlp:1", "-n", "4", "--temp", "0", PROMPT],
+    ["patch", "--json", "--at", "head", "--clean", "the cat", "--corrupt", "a cat"],
     ["why", "--json", "--pairs", "--target", " sat", "the cat"],
 ]
 #: Those of which some or all is asked in this process.

@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "attention": "attention -m {model} abc",
     "lens": "lens -m {model} abc",
     "why": "why -m {model} abc",
+    "ablate": "ablate -m {model} abc",
+    "patch": "patch -m {model} --clean abc --corrupt abd",
     "bench": "bench -m {model} --measure prefill --prompt-tokens 4 --rounds 1",
     "sessions-list": "sessions list",
     "sessions-show": f"sessions show {SESSION}",

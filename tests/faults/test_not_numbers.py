@@ -35,6 +35,8 @@ COMMANDS: dict[str, list[str]] = {
     "lens --json": ["lens", "--json", "the cat sat"],
     "activations": ["activations", "--prompts", "-", "-o", f"{tempfile.gettempdir()}/x.npz"],
     "why": ["why", "the cat sat"],
+    "ablate": ["ablate", "the cat sat"],
+    "patch": ["patch", "--clean", "the cat sat", "--corrupt", "the dog sat"],
     "attention --json": ["attention", "--json", "the cat sat"],
     "few-shot": ["few-shot", "--example", "a", "b", "-n", "2", "c"],
     "few-shot --label": ["few-shot", "--example", "a", "b", "--label", "b", "--label", "a", "c"],

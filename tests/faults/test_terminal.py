@@ -237,6 +237,10 @@ WAYS: dict[str, Callable[[Around, str], str]] = {
     "lens": lambda a, p: shown("lens", "-m", a.model, p),
     "loom": _tree,
     "why": lambda a, p: shown("why", "-m", a.model, "--target", p, "--pairs", p + " a b"),
+    "ablate": lambda a, p: shown("ablate", "-m", a.model, "--target", p, "--each", "position", p),
+    "patch": lambda a, p: shown(
+        "patch", "-m", a.model, "--target", p, "--clean", "a" + p, "--corrupt", "b" + p
+    ),
     "explain": lambda a, p: shown("explain", "-m", a.model, p),
     "chat-prompt": _history,
     "missing-file": lambda a, p: shown("complete", "-m", "echo", "-f", named(a.place, p)),

@@ -108,6 +108,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     "attention": ("attention", "-m", ".", "hi there", "--png", "a.png"),
     "lens": ("lens", "-m", ".", "hi", "--png", "a.png"),
     "why": ("why", "-m", ".", "hi there", "--png", "a.png"),
+    "ablate": ("ablate", "-m", ".", "hi there", "--png", "a.png"),
+    "patch": ("patch", "-m", ".", "--clean", "hi there", "--corrupt", "ho there"),
     "bench": ("bench", "-m", ".", "--measure", "start", "--rounds", "1"),
     "sessions": ("sessions", "list"),
     "models list": ("models", "list"),

@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gptcli.backends.local import memory
 from gptcli.backends.local.looking import one_token
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.backends.local.why_prompt import AskedPrompt, asked_prompt, parts_of
-from gptcli.types.choose import ScoredToken
+from gptcli.backends.local.targets import check_memory, scored, whole
+from gptcli.backends.local.why_prompt import asked_prompt, parts_of
 from gptcli.types.why import Asked, Odds, WhyRequest, Without
-from gptcli.units import counted
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.prefix import PrefixCache
@@ -31,20 +29,17 @@ def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
     put = None if request.replace is None else one_token(model, request.replace, *_REPLACE)
     known = asked_prompt(model, request)
     parts = parts_of(model, request, known)
-    _check_memory(model, known)
+    check_memory(model, known.ids, known.rows)
     prefix = PrefixCache(model.runner, comes_back=False)
-    rows, logprobs = _whole(prefix, request, known)
-    scored = [
-        tuple(ScoredToken(model.token(i), logprob) for i, logprob in zip(*each, strict=True))
-        for each in zip(rows, logprobs, strict=True)
-    ]
+    rows, logprobs = whole(prefix, known.ids, known.rows, likeliest=request.target is None)
+    target, *versus = scored(model, rows, logprobs)
     yield Asked(
         request=request,
         source=model.source,
         tokens=tuple(map(model.token, known.ids)),
         parts=tuple(parts),
-        target=scored[0],
-        versus=scored[1] if len(scored) > 1 else None,
+        target=target,
+        versus=versus[0] if versus else None,
         likeliest=request.target is None,
         put=None if put is None else model.token(put),
         notices=known.notices,
@@ -54,35 +49,6 @@ def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
 
 
 _REPLACE = ("--replace", "can stand for another")
-
-
-def _check_memory(model: OpenModel, known: AskedPrompt) -> None:
-    """Raise ResourceError where the prompt and a batch of its copies cannot fit."""
-    from gptcli.engine.asking.variants import largest_batch
-
-    runner = model.runner
-    tokens = len(known.ids) + max(map(len, known.rows), default=1)
-    rows = largest_batch(runner, tokens, rewinds=not runner.spec.carrying)
-    # Those of the texts after a batch are copies of it again, one batch at a time.
-    needed = runner.spec.cache_bytes(tokens, runner.facts.itemsize, 1 + 2 * rows)
-    needs = f"{counted(len(known.ids), 'token')} and copies of their states need"
-    memory.check("prompt", needs, needed, runner.facts.device)
-
-
-def _whole(
-    prefix: PrefixCache, request: WhyRequest, known: AskedPrompt
-) -> tuple[list[list[int]], list[list[float]]]:
-    """What follows, the target first, and its log-probabilities after the whole prompt."""
-    from gptcli.engine import arrays
-    from gptcli.engine.asking.continuations import logprobs_from
-    from gptcli.engine.asking.sampling import check_finite
-
-    rows, logits = known.rows, prefix.prefill(known.ids)
-    if request.target is None:
-        check_finite(logits)
-        (best,) = arrays.top_ids(logits, 1).tolist()
-        rows = [best, *rows]
-    return rows, logprobs_from(prefix.runner, prefix.state, logits, [rows])[0]
 
 
 def _without(

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from gptcli.backends.local.chat import LocalChat
-from gptcli.backends.local.cut_after import cut_after, notices_of
 from gptcli.backends.local.open_model import OpenModel
-from gptcli.backends.local.prompt_notices import plain_control_token, stray_space
+from gptcli.backends.local.targets import known_of, named
 from gptcli.errors import InputError, UsageError
 from gptcli.plain import dataclass
 from gptcli.text import units
@@ -42,28 +41,17 @@ class AskedPrompt:
 
 def asked_prompt(model: OpenModel, request: WhyRequest) -> AskedPrompt:
     """Raises the errors of `encode` and of `cut_after`, and those of a chat template."""
-    named = {"--target": request.target, "--versus": request.versus}
-    texts = {name: text for name, text in named.items() if text is not None}
     if request.as_chat:
-        return _message(model, request, texts)
-    prompt, special, following = request.prompt, request.special, [*texts.values()]
-    if texts:
-        cut = cut_after(model, prompt, following, [*texts], special=special, before="the target")
-        ids, own, rows = cut.prompt, cut.own, cut.rows
-        notices = [*notices_of(model, prompt, following, cut, special=special, what="target")]
-        prompt = prompt.rstrip()
-    else:
-        ids, rows = model.encode(prompt, special=special), []
-        own = len(model.tokenizer.encode(prompt, special=special))
-        notices = [*stray_space(model.tokenizer, prompt, "try without it")]
-        notices += [] if special else plain_control_token(model.tokenizer, prompt)
-    places: list[tuple[int, int] | None] = [None] * (len(ids) - own)
-    for token, start, end in model.tokenizer.cut(prompt, special=special)[:own]:
+        return _message(model, request)
+    special = request.special
+    known = known_of(model, request.prompt, request.target, request.versus, special=special)
+    places: list[tuple[int, int] | None] = [None] * (len(known.prompt) - known.own)
+    for token, start, end in model.tokenizer.cut(known.text, special=special)[: known.own]:
         places.append(None if model.tokenizer.is_special(token) else (start, end))
-    return AskedPrompt(ids, prompt, places, rows, tuple(notices))
+    return AskedPrompt(known.prompt, known.text, places, known.rows, known.notices)
 
 
-def _message(model: OpenModel, request: WhyRequest, texts: dict[str, str]) -> AskedPrompt:
+def _message(model: OpenModel, request: WhyRequest) -> AskedPrompt:
     """The prompt as a message of the user, in the document that the model would answer to."""
     form = model.kept(LocalChat).unthinking(ChatForm())
     document = form.document([Message("user", request.prompt)])
@@ -74,6 +62,7 @@ def _message(model: OpenModel, request: WhyRequest, texts: dict[str, str]) -> As
         raise InputError("prompt", f"does not stand in {form.description} as it was written")
     end = begin + len(content)
     inside = [begin <= start < stop <= end for start, stop in document.spans]
+    texts = named(request.target, request.versus)
     rows = [model.tokenizer.encode(text, inside=True) for text in texts.values()]
     for name, row in zip(texts, rows, strict=True):
         if not row:

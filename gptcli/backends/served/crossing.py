@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from gptcli.types.chat import ChatForm
 
 #: Answered by an iterator.
-STREAMS = ("Request", "ChatRequest", "ExplainRequest", "FewShotQueries", "WhyRequest")
+STREAMS = (
+    *("Request", "ChatRequest", "ExplainRequest", "FewShotQueries", "WhyRequest"),
+    *("AblateRequest", "AblatedCompletionRequest", "PatchRequest"),
+)
 #: Answered at once.
 _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),

@@ -4,10 +4,10 @@
 COMMANDS = (
     *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
     *("tree", "loom", "explain", "neighbors", "attention", "lens", "why", "activations"),
-    *("bench", "serve"),
+    *("ablate", "patch", "bench", "serve"),
 )
 #: Those that look into a model, which are for the few: a screen names them in one line.
-INSIDE = ("neighbors", "attention", "lens", "why", "activations")
+INSIDE = ("neighbors", "attention", "lens", "why", "ablate", "patch", "activations")
 #: What a command is called that is not called as its file is.
 CALLED = {"top_k": "next"}
 #: Their files' names, which stay names of theirs, and are not listed a second time.

@@ -78,6 +78,15 @@ class Sought:
             raise UsageError("--layer", "needs a context (--in)")
 
 
+_Output = Annotated[
+    Output,
+    but(
+        json="One JSON object of all numbers: words with neighbors and their cosine, drifts"
+        " between contexts."
+    ),
+]
+
+
 def neighbors(
     environment: Environment,
     sought: Sought,
@@ -85,13 +94,7 @@ def neighbors(
     special: Special,
     inside: Annotated[Inside, but(window=None)],
     compute: Here,
-    output: Annotated[
-        Output,
-        but(
-            json="One JSON object of all numbers: words with neighbors and their cosine, drifts"
-            " between contexts."
-        ),
-    ],
+    output: _Output,
 ) -> None:
     """Show the nearest neighbours of words among the model's tokens.
 

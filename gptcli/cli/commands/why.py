@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Sequence
 from typing import Annotated, cast
 
-from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.cli.flags.groups import but
@@ -16,15 +14,13 @@ from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source, checked
 from gptcli.cli.flags.target import Target
+from gptcli.cli.gathering import gathered
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
-from gptcli.types.events import Progress
 from gptcli.types.why import Asked, By, Why, WhyRequest, Without
-from gptcli.ui.terminal.messages import Messages
-from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import why as view
 
 #: (what it is for, the command), for the man page.
@@ -81,24 +77,28 @@ class Leaving:
     )
 
 
+_Rows = Annotated[
+    Rows,
+    but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
+]
+_Output = Annotated[
+    Output,
+    but(
+        json="One JSON object of all numbers: target, versus, tokens, and parts, the strongest"
+        " first, with change, logprob and probability; pairs with interaction."
+    ),
+]
+
+
 def why(
     environment: Environment,
     source: Source,
     target: Target,
     leaving: Leaving,
-    rows: Annotated[
-        Rows,
-        but(rows={"help": "How many rows a table has on a terminal. Default: 20.", "default": 20}),
-    ],
+    rows: _Rows,
     inside: Annotated[Inside, but(window=None)],
     compute: Here,
-    output: Annotated[
-        Output,
-        but(
-            json="One JSON object of all numbers: target, versus, tokens, and parts, the strongest"
-            " first, with change, logprob and probability; pairs with interaction."
-        ),
-    ],
+    output: _Output,
 ) -> None:
     """Show on which parts of a prompt the answer hangs.
 
@@ -128,38 +128,12 @@ def why(
         special=source.special,
         as_chat=leaving.as_chat,
     )
-    known: list[Asked | Without] = []
-    try:
-        watch_steps(_asking(open_for(compute, messages), request, known), messages)
-    finally:
-        # What was computed before something ended it is not thrown away.
-        if known:
-            _present(exports, known, messages, rows.rows)
 
+    def present(asked: Asked, without: Sequence[Without]) -> None:
+        found = Why(asked, tuple(without))
+        exports.present(
+            "why", found, messages, lambda stream: view.show(stream, found, rows.rows), view.as_json
+        )
 
-def _asking(
-    backend: Backend, request: WhyRequest, known: list[Asked | Without]
-) -> Generator[Progress, None, None]:
-    """Ask, and keep what comes as it comes."""
-    steps = 0
-    with closing(cast("Generator[Asked | Without]", backend.answer(request))) as parts:
-        for each in parts:
-            known.append(each)
-            if isinstance(each, Asked):
-                steps = each.steps
-            yield Progress(f"leaving out {request.by}s", len(known) - 1, steps)
-
-
-def _present(exports: Exports, known: list[Asked | Without], messages: Messages, rows: int) -> None:
-    asked, without = known[0], _without(known)
-    assert isinstance(asked, Asked)
-    found = Why(asked, tuple(without))
-    if found.partial:
-        messages.hint(f"partial: {len(found.without)} of {asked.steps} were computed")
-    exports.present(
-        "why", found, messages, lambda stream: view.show(stream, found, rows), view.as_json
-    )
-
-
-def _without(known: list[Asked | Without]) -> Iterator[Without]:
-    return (each for each in known if isinstance(each, Without))
+    parts = open_for(compute, messages).answer(request)
+    gathered(parts, lambda asked: asked.steps, f"leaving out {request.by}s", messages, present)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
@@ -16,6 +16,8 @@ ROWS = 32
 CACHE_BYTES = 512 << 20
 #: Tokens, padding included, that go through the decoder at once.
 TOKENS = 4 * CHUNK
+
+Through = Callable[[Sequence[int]], Runner]
 
 
 def logprobs_after(
@@ -39,10 +41,12 @@ def logprobs_from(
     state: ModelState,
     logits: Array,
     rows: Sequence[Sequence[Sequence[int]]],
+    through: Through | None = None,
 ) -> list[list[list[float]]]:
     """The same after what a state holds, a prompt in each row, with the logits after each.
 
-    The state stays as it is.
+    The state stays as it is. through: what runs rows that follow these prompts, by their places,
+    where that is not the same for all.
     """
     firsts = logprobs(logits, [[row[0] for row in each] for each in rows])
     flat = [row for each in rows for row in each]
@@ -57,7 +61,8 @@ def logprobs_from(
             end = start + step
             pieces = [flat[index][:-1][start:end] for index in batch]
             targets = [flat[index][start + 1 : end + 1] for index in batch]
-            parts = runner.logits_of_rows(pieces, branch, most=HEAD_ROWS)
+            own = runner if through is None else through([prompt_of[index] for index in batch])
+            parts = own.logits_of_rows(pieces, branch, most=HEAD_ROWS)
             values = _after(parts, targets)
             for index, ids in zip(batch, targets, strict=True):
                 found[index] += [next(values) for _ in ids]

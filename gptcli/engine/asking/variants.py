@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS, logprobs_from
+from gptcli.engine.asking.continuations import CACHE_BYTES, ROWS, Through, logprobs_from
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.runner import CHUNK, Runner
 from gptcli.plain import dataclass
@@ -44,19 +45,35 @@ def logprobs_of_variants(
     Their places must rise, none may be empty, and no row may be. What a variant has of the
     prompt's beginning is not computed again: it is that of `prefix`. Raises NonFiniteError.
     """
-    runner = prefix.runner
     longest = len(prompt) + max(map(len, rows))
-    for batch in _batches(runner, prompt, variants, longest, rewinds=prefix.state.rewinds):
+    for batch in batches(prefix, prompt, variants, longest):
         left = [each.of(prompt) for each in batch]
-        # Every row has to run a token of its own.
-        starts = [min(each.start, len(ids) - 1) for each, ids in zip(batch, left, strict=True)]
-        if not prefix.state.rewinds:
-            starts = [min(starts)] * len(starts)
-        state = prefix.copies(prompt[: max(starts)], len(batch))
-        state.truncate(starts)
-        rest = [ids[start:] for start, ids in zip(starts, left, strict=True)]
-        logits = runner.prefill(rest, state)
-        yield logprobs_from(runner, state, logits, [rows] * len(batch))
+        yield logprobs_of_branches(prefix, prompt, [each.start for each in batch], left, rows)
+
+
+def logprobs_of_branches(
+    prefix: PrefixCache,
+    prompt: Sequence[int],
+    starts: Sequence[int],
+    branches: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[int]],
+    through: Through | None = None,
+) -> list[list[list[float]]]:
+    """Of every token of each row after each branch of a prompt, run together.
+
+    A branch is as the prompt, which `prefix` computes, up to its start. through: see
+    `logprobs_from`; those of branches are their places. Raises NonFiniteError.
+    """
+    # Every row has to run a token of its own.
+    first = [min(start, len(ids) - 1) for start, ids in zip(starts, branches, strict=True)]
+    if not prefix.state.rewinds:
+        first = [min(first)] * len(first)
+    state = prefix.copies(prompt[: max(first)], len(first))
+    state.truncate(first)
+    rest = [ids[start:] for start, ids in zip(first, branches, strict=True)]
+    runner = prefix.runner if through is None else through(range(len(rest)))
+    logits = runner.prefill(rest, state)
+    return logprobs_from(prefix.runner, state, logits, [rows] * len(rest), through)
 
 
 def largest_batch(runner: Runner, tokens: int, *, rewinds: bool) -> int:
@@ -65,18 +82,25 @@ def largest_batch(runner: Runner, tokens: int, *, rewinds: bool) -> int:
     return max(min(ROWS if rewinds else _ABREAST, CACHE_BYTES // row), 1)
 
 
-def _batches(
-    runner: Runner,
-    prompt: Sequence[int],
-    variants: Iterable[Variant],
-    longest: int,
-    *,
-    rewinds: bool,
-) -> Iterator[list[Variant]]:
-    """Variants that run together: as few as fill a pass, so that what is done is soon told."""
-    most = largest_batch(runner, longest, rewinds=rewinds)
-    batch: list[Variant] = []
-    for each in variants:
+class _Begins(Protocol):
+    @property
+    def start(self) -> int: ...
+
+
+_Begun = TypeVar("_Begun", bound=_Begins)
+
+
+def batches(
+    prefix: PrefixCache, prompt: Sequence[int], items: Iterable[_Begun], longest: int
+) -> Iterator[list[_Begun]]:
+    """What begins at places of a prompt and runs together: as few as fill a pass, so that what is
+    done is soon told.
+
+    longest: tokens of the longest row.
+    """
+    most = largest_batch(prefix.runner, longest, rewinds=prefix.state.rewinds)
+    batch: list[_Begun] = []
+    for each in items:
         first = batch[0] if batch else each
         tokens = min(len(prompt) - first.start, CHUNK)
         if batch and (len(batch) == most or (len(batch) + 1) * tokens > CHUNK):

@@ -6,12 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gptcli.types.ablate import Ablation
 from gptcli.types.attention import Attention
 from gptcli.types.embedding import Embedding
 from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.parts import LogitParts
+from gptcli.types.patch import Patching
 from gptcli.types.token import Token
 from gptcli.types.why import Odds, Why
 from gptcli.units import total_length as total
@@ -144,6 +146,64 @@ def why(found: Why) -> Arrays:
         for (i, j), interaction in found.interactions.items():
             square[i, j] = square[j, i] = interaction
     return value
+
+
+def ablation(found: Ablation) -> Arrays:
+    """Log-probabilities before (2,) and after (steps, 2), the target's and the other's, NaN for
+    what is not known; changes (steps,); of steps of one part its layer and index, -1 for none.
+    """
+    import numpy as np
+
+    steps, unknown = found.asked.steps, float("nan")
+    after, changes = np.full((len(steps), 2), unknown), np.full(len(steps), unknown)
+    for each in found.found:
+        after[each.step], changes[each.step] = _both(each.odds), found.change(each)
+    single = [step[0] if len(step) == 1 else None for step in steps]
+    return {
+        **_tokens(0, found.asked.tokens),
+        "parts": [" + ".join(part.name for part in step) for step in steps],
+        "layers": [-1 if part is None or part.layer is None else part.layer for part in single],
+        "indices": [-1 if part is None or part.index is None else part.index for part in single],
+        "logprobs_before": _both(found.asked.odds),
+        "logprobs_after": after,
+        "changes": changes,
+        "partial": found.partial,
+    }
+
+
+def patching(found: Patching) -> Arrays:
+    """Normalized and log-probabilities (directions, layers, pairs, heads), the target's and the
+    other's in the last axis of the second; NaN for what is not known.
+
+    layers: -1 is the embedding; pairs: positions (clean, corrupt), none where all are put at once;
+    where heads are not apart there is one.
+    """
+    import numpy as np
+
+    asked, unknown = found.asked, float("nan")
+    layers = sorted({place.layer for place in asked.places})
+    heads = 1 + max(place.head or 0 for place in asked.places)
+    pairs = () if asked.request.together else asked.pairs
+    shape = (len(asked.request.directions), len(layers), max(len(pairs), 1), heads)
+    normalized, logprobs = np.full(shape, unknown), np.full((*shape, 2), unknown)
+    for each in found.found:
+        place, share = asked.places[each.place], found.share(each)
+        direction = asked.request.directions.index(each.direction)
+        at = direction, layers.index(place.layer), place.pair or 0, place.head or 0
+        normalized[at] = unknown if share is None else share
+        logprobs[at] = _both(each.odds)
+    return {
+        "clean_ids": [each.id for each in asked.clean],
+        "corrupt_ids": [each.id for each in asked.corrupt],
+        "directions": list(asked.request.directions),
+        "layers": layers,
+        "pairs": np.array(pairs, np.int64).reshape(-1, 2),
+        "normalized": normalized,
+        "logprobs": logprobs,
+        "clean_logprobs": _both(asked.odds),
+        "corrupt_logprobs": _both(asked.corrupt_odds),
+        "partial": found.partial,
+    }
 
 
 def _both(odds: Odds) -> tuple[float, float]:

@@ -4,6 +4,7 @@
 makes the parts of one view.
 """
 
+from gptcli.ui.pages.ablate import ablation
 from gptcli.ui.pages.attention import attention
 from gptcli.ui.pages.completion import completion
 from gptcli.ui.pages.explain import explanation, shapes
@@ -11,9 +12,11 @@ from gptcli.ui.pages.lens import lens
 from gptcli.ui.pages.loom import loom
 from gptcli.ui.pages.neighbors import neighbors
 from gptcli.ui.pages.parts import parts
+from gptcli.ui.pages.patch import patching
 from gptcli.ui.pages.why import why
 
 __all__ = [
+    "ablation",
     "attention",
     "completion",
     "explanation",
@@ -21,6 +24,7 @@ __all__ = [
     "loom",
     "neighbors",
     "parts",
+    "patching",
     "shapes",
     "why",
 ]

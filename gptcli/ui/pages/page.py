@@ -160,3 +160,8 @@ def legend(low: str, high: str, *, signed: bool = False) -> str:
         f'<p class="legend"><span>{text(low)}</span><span class="{ramp}" role="img"'
         f' aria-label="colour scale"></span><span>{text(high)}</span></p>'
     )
+
+
+def two_way_legend(low: str, high: str) -> str:
+    """What colours mean at the ends of a scale that has nothing in its middle."""
+    return legend(low, high).replace('class="ramp"', 'class="ramp both"')

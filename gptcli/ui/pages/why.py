@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from gptcli.types.why import Why, Without
-from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
+from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text, two_way_legend
 from gptcli.ui.terminal.visible import neutral, visible
 from gptcli.ui.views.why import notes, pieces, scale, told
 from gptcli.ui.views.why_data import by_strength
@@ -25,7 +25,7 @@ def why(found: Why) -> str:
         '<div class="text" tabindex="0" role="group" aria-label="tokens">',
         "".join(_pieces(found, largest)),
         "</div>",
-        _legend(largest),
+        two_way_legend(f"{-largest:+.2f}", f"{largest:+.2f}"),
         "</div>",
         *(paragraph(line, "quiet") for line in notes(found)),
         _table(found, largest),
@@ -64,13 +64,6 @@ def _tip(found: Why, each: Without) -> Iterator[str]:
         yield f"versus {percent(math.exp(before))} → {percent(math.exp(after))}"
 
 
-def _legend(largest: float) -> str:
-    return (
-        f'<p class="legend"><span>{-largest:+.2f}</span><span class="ramp both" role="img"'
-        f' aria-label="colour scale"></span><span>{largest:+.2f}</span></p>'
-    )
-
-
 def _table(found: Why, largest: float) -> str:
     heads = ["#", found.asked.request.by, "change", "", "probability without"]
     heads += ["versus without"] if found.asked.versus is not None else []
@@ -106,7 +99,6 @@ def _pairs(found: Why) -> Iterator[str]:
             spots.append(Spot("", share, f"{names[one]} × {names[other]}\n{value:+.3f}"))
         lines.append((f"<bdi>{text(names[one])}</bdi>", spots))
     heads = [f"<bdi>{text(name)}</bdi>" for name in names]
-    square = grid("interactions of two parts", heads, lines)
-    yield square.replace('class="grid"', 'class="grid square strip"', 1)
+    yield grid("interactions of two parts", heads, lines, kind="square strip")
     if count < len(found.asked.parts):
         yield paragraph(f"The first {count} of {len(found.asked.parts)} parts.", "quiet")

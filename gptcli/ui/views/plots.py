@@ -12,6 +12,7 @@ from gptcli.types.neighbors import Neighbors
 from gptcli.types.shapes import Shapes
 from gptcli.ui.terminal.visible import plainly, shortened, visible
 from gptcli.ui.views.attention_words import name_of as map_name
+from gptcli.ui.views.effects_plot import ablation, patching
 from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
@@ -20,7 +21,17 @@ from gptcli.ui.views.states import title
 from gptcli.ui.views.why_plot import why
 from gptcli.units import total_length
 
-__all__ = ["attention", "explanation", "lens", "neighbors", "parts", "shapes", "why"]
+__all__ = [
+    "ablation",
+    "attention",
+    "explanation",
+    "lens",
+    "neighbors",
+    "parts",
+    "patching",
+    "shapes",
+    "why",
+]
 
 _BLUES = "Blues"
 

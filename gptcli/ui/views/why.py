@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TextIO
 
-from gptcli.types.choose import ScoredToken
-from gptcli.types.why import Why, Without
+from gptcli.types.why import Why
 from gptcli.ui.data.writer import DataWriter
-from gptcli.ui.terminal.bars import bar
 from gptcli.ui.terminal.heat import Heat
 from gptcli.ui.terminal.pieces import has_colour, print_pieces
-from gptcli.ui.terminal.stream import variables_of
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import neutral, visible
-from gptcli.ui.terminal.writer import TerminalWriter, width_of
+from gptcli.ui.terminal.writer import TerminalWriter
+from gptcli.ui.views import odds
+from gptcli.ui.views.odds import blocks, style_of, text_of
 from gptcli.ui.views.printing import caption, fitted
 from gptcli.ui.views.source import where
 from gptcli.ui.views.surprisal import marked
 from gptcli.ui.views.whole import Whole
 from gptcli.ui.views.why_data import as_json, by_interaction, by_strength, rows
-from gptcli.units import counted, percent
+from gptcli.units import counted
 
-__all__ = ["as_json", "notes", "show", "told"]
+__all__ = ["as_json", "notes", "show", "text_of", "told"]
 
-_BAR = 24
 #: Shares of the largest change that the legend has colours of.
 _MARKS = (1.0, 0.5, 0.25)
 
@@ -57,25 +55,9 @@ def show(stream: TextIO, why: Why, most: int) -> None:
 
 def told(why: Why) -> Iterator[str]:
     """What is asked about, in words."""
-    asked = why.asked
-    target, odds = text_of(asked.target), asked.odds
-    which = "the likeliest token, follows" if asked.likeliest else "follows"
-    comma = "," if asked.likeliest else ""
-    yield f"{target}{comma} {which} with {_chance(odds.target)}"
-    if asked.versus is not None and odds.versus is not None:
-        yield f"{text_of(asked.versus)} follows with {_chance(odds.versus)}"
-        yield f"the difference of the log-probabilities is {odds.value:+.3f}"
+    yield from odds.told(why.asked)
     if why.partial:
-        yield f"partial: {len(why.without)} of {asked.steps} were computed"
-
-
-def _chance(logprob: float) -> str:
-    return f"{percent(math.exp(logprob))}, log-probability {logprob:.3f}"
-
-
-def text_of(tokens: Sequence[ScoredToken]) -> str:
-    """The text of tokens, made visible."""
-    return visible(b"".join(each.token.bytes for each in tokens))
+        yield f"partial: {len(why.without)} of {why.asked.steps} were computed"
 
 
 def notes(why: Why) -> Iterator[str]:
@@ -166,39 +148,20 @@ def _parts(stream: TextIO, why: Why, most: int) -> None:
     table: list[list[str | Cell]] = []
     for each in order[:most]:
         part, change = asked.parts[each.parts[0]], why.change(each)
-        style = _style(change)
+        style = style_of(change)
         table.append(
             [
                 str(part.first),
                 visible(part.bytes),
                 Cell(f"{change:+.3f}", style),
-                Cell(_blocks(stream, abs(change) / largest), style),
-                *_chances(each),
+                Cell(blocks(stream, abs(change) / largest), style),
+                *odds.percents(each.odds),
             ]
         )
     fitted(stream, columns, table)
     if len(order) > most:
         what = f"the {most} strongest of {counted(len(order), asked.request.by)}"
         caption(stream, f"{what}; -k shows more")
-
-
-def _chances(each: Without) -> list[str]:
-    found = [percent(math.exp(each.odds.target))]
-    versus = each.odds.versus
-    return found if versus is None else [*found, percent(math.exp(versus))]
-
-
-def _style(change: float) -> str:
-    return "yellow" if change < 0 else "cyan"
-
-
-def _blocks(stream: TextIO, share: float) -> str:
-    if not math.isfinite(share):
-        share = 1.0
-    width = min(_BAR, max(width_of(stream) // 4, 8))
-    if variables_of(stream).get("TERM") == "dumb":
-        return "#" * math.ceil(share * width)
-    return bar(share, width)
 
 
 def _pairs(stream: TextIO, why: Why, most: int) -> None:
@@ -215,7 +178,7 @@ def _pairs(stream: TextIO, why: Why, most: int) -> None:
     table: list[list[str | Cell]] = []
     for each, value in order[:most]:
         one, other = (parts[at] for at in each.parts)
-        style = _style(value)
+        style = style_of(value)
         table.append(
             [
                 f"{one.first}, {other.first}",
@@ -223,7 +186,7 @@ def _pairs(stream: TextIO, why: Why, most: int) -> None:
                 visible(other.bytes),
                 f"{why.change(each):+.3f}",
                 Cell(f"{value:+.3f}", style),
-                Cell(_blocks(stream, abs(value) / largest), style),
+                Cell(blocks(stream, abs(value) / largest), style),
             ]
         )
     fitted(stream, columns, table)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gptcli.types.choose import ScoredToken
-from gptcli.types.why import Odds, Part, Why, Without
-from gptcli.ui.data.values import finite, logprob_json, number, token_json, tokens_json
+from gptcli.types.why import Part, Why, Without
+from gptcli.ui.data.values import finite, number, token_json, tokens_json
 from gptcli.ui.data.writer import Row
-from gptcli.ui.views import source
+from gptcli.ui.views import odds, source
+from gptcli.ui.views.odds import size_of
 
 
 def by_strength(why: Why) -> list[Without]:
     """Single parts, the largest change first, of equals the one that stands first."""
-    return sorted(why.singles, key=lambda each: -_size(why.change(each)))
+    return sorted(why.singles, key=lambda each: -size_of(why.change(each)))
 
 
 def by_interaction(why: Why) -> list[tuple[Without, float]]:
     """Pairs with their interactions, the largest first."""
     interactions = why.interactions
     found = [(each, interactions[each.parts[0], each.parts[1]]) for each in why.pairs]
-    return sorted(found, key=lambda pair: -_size(pair[1]))
-
-
-def _size(value: float) -> float:
-    # What is no number, of two infinities, is the last.
-    return -1.0 if math.isnan(value) else abs(value)
+    return sorted(found, key=lambda pair: -size_of(pair[1]))
 
 
 def rows(why: Why) -> Iterator[Row]:
@@ -40,17 +34,16 @@ def rows(why: Why) -> Iterator[Row]:
     heads = ["position", "tokens", "text"]
     heads += ["other_position", "other_tokens", "other_text"] if paired else []
     heads += ["change", *(["interaction"] if paired else [])]
-    heads += ["probability_before", "probability_after", "logprob_before", "logprob_after"]
-    yield heads + ([f"versus_{name}" for name in heads[-4:]] if versus else [])
+    yield heads + odds.heads(versus=versus)
     for each in by_strength(why):
         numbers = [number(why.change(each)), *([""] if paired else [])]
-        yield [*_names(why, each.parts), *numbers, *_odds(asked.odds, each.odds)]
+        yield [*_names(why, each.parts), *numbers, *odds.cells(asked.odds, each.odds)]
     for each, interaction in by_interaction(why):
         numbers = [number(why.change(each)), number(interaction)]
-        yield [*_names(why, each.parts), *numbers, *_odds(asked.odds, each.odds)]
+        yield [*_names(why, each.parts), *numbers, *odds.cells(asked.odds, each.odds)]
     for parts in why.unknown:
         empty = [""] * (1 + paired)
-        yield [*_names(why, parts), *empty, *_odds(asked.odds, None)]
+        yield [*_names(why, parts), *empty, *odds.cells(asked.odds, None)]
 
 
 def _names(why: Why, parts: Sequence[int]) -> list[str | bytes]:
@@ -59,15 +52,6 @@ def _names(why: Why, parts: Sequence[int]) -> list[str | bytes]:
         part = why.asked.parts[at]
         found += [str(part.first), str(len(part.tokens)), part.bytes]
     return found + [""] * (3 if why.asked.request.pairs and len(parts) == 1 else 0)
-
-
-def _odds(before: Odds, after: Odds | None) -> Iterator[str]:
-    for name in ("target", "versus"):
-        one: float | None = getattr(before, name)
-        other: float | None = None if after is None else getattr(after, name)
-        if one is not None:
-            chances = [None if each is None else math.exp(each) for each in (one, other)]
-            yield from map(number, (*chances, one, other))
 
 
 def as_json(why: Why) -> dict[str, Any]:
@@ -84,8 +68,8 @@ def as_json(why: Why) -> dict[str, Any]:
         "as_chat": request.as_chat,
         "by": request.by,
         "replace": None if asked.put is None else token_json(asked.put),
-        "target": _following(asked.target) | {"likeliest": asked.likeliest},
-        "versus": None if asked.versus is None else _following(asked.versus),
+        "target": odds.following(asked.target) | {"likeliest": asked.likeliest},
+        "versus": None if asked.versus is None else odds.following(asked.versus),
         "value": finite(asked.odds.value),
         "partial": why.partial,
         "tokens": tokens_json(0, asked.tokens),
@@ -95,18 +79,6 @@ def as_json(why: Why) -> dict[str, Any]:
         ],
         "pairs": _pairs(why) if request.pairs else None,
     }
-
-
-def _following(tokens: Sequence[ScoredToken]) -> dict[str, Any]:
-    text = b"".join(each.token.bytes for each in tokens).decode(errors="replace")
-    logprob = math.fsum(each.logprob for each in tokens)
-    each = [logprob_json(each.token, each.logprob) for each in tokens]
-    return {"text": text, **_chance(logprob), "tokens": each}
-
-
-def _chance(logprob: float | None) -> dict[str, Any]:
-    chance = None if logprob is None else math.exp(logprob)
-    return {"logprob": finite(logprob), "probability": chance}
 
 
 def _single(why: Why, parts: Sequence[int], known: Without | None) -> dict[str, Any]:
@@ -120,15 +92,9 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _changed(why: Why, known: Without | None) -> dict[str, Any]:
-    odds = None if known is None else known.odds
-    versus = None
-    if why.asked.versus is not None:
-        versus = _chance(None if odds is None else odds.versus)
-    return {
-        "change": None if known is None else finite(why.change(known)),
-        "target": _chance(None if odds is None else odds.target),
-        "versus": versus,
-    }
+    after, versus = None if known is None else known.odds, why.asked.versus is not None
+    change = None if known is None else finite(why.change(known))
+    return {"change": change, **odds.both(after, versus=versus)}
 
 
 def _pairs(why: Why) -> list[dict[str, Any]]:

@@ -88,6 +88,7 @@ def test_an_adapter_changes_what_comes_and_apart_is_the_same(tiny_model, adapter
         ("attention", "--json"),
         ("lens", "--json"),
         ("why", "--json"),
+        ("ablate", "--json"),
     ],
 )
 def test_json_names_the_adapters(tiny_model, adapter, argv):

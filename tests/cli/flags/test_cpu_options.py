@@ -21,6 +21,7 @@ COMMANDS = {
     "choose": ("choose", "--json", "the cat", "--choice", " sat", "--choice", " ran"),
     "score": ("score", "--json", "the cat sat"),
     "why": ("why", "--json", "the cat"),
+    "ablate": ("ablate", "--json", "the cat"),
     "tree": ("tree", "--json", "--depth", "1", "the cat"),
 }
 

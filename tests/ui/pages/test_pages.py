@@ -17,6 +17,8 @@ VOID = {"meta", "link", "br"}
 VIEWS = {
     "lens": ("lens", "--track", "t", NASTY),
     "parts": ("lens", "--parts", "head", "--versus", "t", NASTY),
+    "ablate": ("ablate", "--each", "position", "--target", "<b>", NASTY),
+    "patch": ("patch", "--clean", NASTY + "a", "--corrupt", NASTY + "b"),
     "why": ("why", "--pairs", "--target", "<b>", NASTY),
     "attention": ("attention", NASTY),
     "window": ("attention", "--window", "9:20", "--layer", "0", NASTY),
