@@ -46,6 +46,8 @@ OTHER_THINGS = {
     "--parallel": "rows of a batch, or texts of a server, at once",
     "--template": "a prompt and flags of the settings file, or a form of few-shot's examples",
     "-k": "rows of a table, or ways on from a text",
+    "--at": "what activations are written of, or are patched",
+    "--position": "whose logit is taken apart, or which activations steer",
     "--all": "every token on a terminal, or models of other tools too",
 }
 

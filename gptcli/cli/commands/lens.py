@@ -15,6 +15,7 @@ from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
+from gptcli.cli.flags.target import Target
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
 from gptcli.config import option
@@ -54,7 +55,7 @@ class Tracking:
         None,
         "Read out by a tuned lens (arXiv:2303.08112) of this model: its translators in safetensors,"
         " named as in the params.pt that AlignmentResearch/tuned-lens writes. A pickle is not"
-        f" loaded; to make a file of it: {CONVERT}",
+        f" loaded. {CONVERT} makes a file of it.",
         metavar="FILE",
         brief="Read out by a tuned lens, of a safetensors file.",
     )
@@ -72,18 +73,6 @@ class Apart:
         choices=get_args(By),
         brief="What each part adds to a logit: head, mlp, layer.",
     )
-    target: str | None = option(
-        None,
-        "With --parts: whose logit, as the text of one token. Default: the likeliest.",
-        metavar="TOKEN",
-        brief="With --parts: whose logit.",
-    )
-    versus: str | None = option(
-        None,
-        "With --parts: the token whose logit is taken off.",
-        metavar="TOKEN",
-        brief="With --parts: less the logit of this token.",
-    )
     position: int | None = option(
         None,
         "With --parts: after which token, from 0, or below 0 from the end. Default: the last.",
@@ -91,11 +80,29 @@ class Apart:
     )
 
 
+_Target = Annotated[
+    Target,
+    but(
+        target={
+            "help": "With --parts: whose logit, as the text of one token. Default: the likeliest.",
+            "metavar": "TOKEN",
+            "brief": "With --parts: whose logit.",
+        },
+        versus={
+            "help": "With --parts: the token whose logit is taken off.",
+            "metavar": "TOKEN",
+            "brief": "With --parts: less the logit of this token.",
+        },
+    ),
+]
+
+
 def lens(
     environment: Environment,
     source: Source,
     tracking: Tracking,
     apart: Apart,
+    target: _Target,
     rows: Annotated[
         Rows,
         but(
@@ -138,8 +145,8 @@ def lens(
         parts = PartsRequest(
             prompt=read_prompt(environment, source, messages),
             by=cast(By, apart.parts),
-            target=apart.target,
-            versus=apart.versus,
+            target=target.target,
+            versus=target.versus,
             position=-1 if apart.position is None else apart.position,
             special=source.special,
         )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gptcli.backends.local import reference
-from gptcli.engine.asking import edits as batching
+from gptcli.engine.asking import variants as batching
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.edits import Edit
