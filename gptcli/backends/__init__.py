@@ -50,6 +50,8 @@ def open_backend(
             raise UsageError("--draft", "echo computes nothing")
         if "kv_dtype" in compute.by_hand:
             raise UsageError("--kv-dtype", "echo computes nothing")
+        if compute.steer:
+            raise UsageError("--steer", "echo computes nothing")
         from gptcli.backends.echo import EchoBackend
 
         return EchoBackend()

@@ -22,7 +22,16 @@ TIMEOUT, RETRIES = 600.0, 2
 CONCURRENCY = 8
 #: Flags that are about this machine.
 _LOCAL = (
-    *("adapter", "adapter_apart", "device", "dtype", "calibration", "threads", "activations"),
+    *(
+        "adapter",
+        "adapter_apart",
+        "steer",
+        "device",
+        "dtype",
+        "calibration",
+        "threads",
+        "activations",
+    ),
     *("exact_activations", "cpu_features", "ctx_size", "kv_dtype", *DRAFTING),
 )
 

@@ -12,25 +12,29 @@ from gptcli.chat.kept_settings import settings_of
 from gptcli.chat.sessions import Session
 from gptcli.errors import UsageError
 from gptcli.types.chat import ChatRequest
-from gptcli.types.models import AdapterRef
+from gptcli.types.models import AdapterRef, SteerRef
 
 
 class Keeping:
-    """Keeps a conversation, held with a model and adapters, in the session that is open, if any.
+    """Keeps a conversation, held with a model and what is added to it, in the session that is open,
+    if any.
 
     model: by a name that holds wherever the session goes on. `name` is that of the session.
     """
 
     def __init__(self, model: str = "", adapters: tuple[AdapterRef, ...] = ()) -> None:
-        self.held_with(model, adapters)
+        self.held_with(model, adapters, ())
         self.name: str | None = None
         self._created: str | None = None
         self._held = ExitStack()
 
-    def held_with(self, model: str, adapters: tuple[AdapterRef, ...]) -> None:
+    def held_with(
+        self, model: str, adapters: tuple[AdapterRef, ...], steering: tuple[SteerRef, ...]
+    ) -> None:
         """What answers from here on."""
         self.model = model
         self.adapters = tuple(replace(each, path=each.path.absolute()) for each in adapters)
+        self.steering = tuple(replace(each, path=each.path.absolute()) for each in steering)
 
     def open(self, name: str, take: Callable[[Session], None] | None = None) -> Session | None:
         """Go on with a session, which is ours alone from here on; None for a new one.
@@ -76,5 +80,5 @@ class Keeping:
             created=created or now,
             updated=now,
             messages=request.messages,
-            settings=settings_of(request, answers, self.adapters),
+            settings=settings_of(request, answers, self.adapters, self.steering),
         )

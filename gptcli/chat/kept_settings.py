@@ -13,6 +13,7 @@
     think, effort, template_set       true or false; a word; ["KEY=VALUE", …]
     transcript                        the five texts of a TranscriptForm
     adapters                          DIR=SCALE, absolute
+    steering                          FILE=SCALE@FROM:TO, absolute
 
 Sessions of before some of these were kept do not have them.
 """
@@ -28,7 +29,7 @@ from gptcli import config
 from gptcli.chat.sessions import Session
 from gptcli.errors import InputError
 from gptcli.types.chat import EFFORTS, OVERFLOWS, ChatForm, ChatRequest, TranscriptForm, variable
-from gptcli.types.models import AdapterRef
+from gptcli.types.models import AdapterRef, SteerRef
 from gptcli.types.samplers import samplers
 from gptcli.types.sampling import NUMBERS, SamplingWish
 
@@ -43,11 +44,14 @@ _LISTS: dict[str, Callable[[str], str]] = {
 
 
 def settings_of(
-    request: ChatRequest, answers: int, adapters: tuple[AdapterRef, ...] = ()
+    request: ChatRequest,
+    answers: int,
+    adapters: tuple[AdapterRef, ...] = (),
+    steering: tuple[SteerRef, ...] = (),
 ) -> dict[str, Any]:
     """The settings of a conversation in which so many answers were drawn since its seed was set.
 
-    adapters: by paths that hold from any directory.
+    adapters, steering: by paths that hold from any directory.
     """
     sampling, form = request.sampling, request.form
     found: dict[str, Any] = {
@@ -73,6 +77,8 @@ def settings_of(
         found["template_set"] = [f"{name}={value}" for name, value in form.variables]
     if adapters:
         found["adapters"] = [f"{each.path}={each.scale!r}" for each in adapters]
+    if steering:
+        found["steering"] = [each.name for each in steering]
     return found
 
 
@@ -110,6 +116,11 @@ def restored(request: ChatRequest, session: Session, said: Collection[str]) -> C
 def adapters_of(session: Session) -> tuple[AdapterRef, ...]:
     """The adapters that a session was held with. Raises InputError."""
     return _Kept(session, ()).each("adapters", AdapterRef.parse) or ()
+
+
+def steering_of(session: Session) -> tuple[SteerRef, ...]:
+    """The control vectors that a session was held with. Raises InputError."""
+    return _Kept(session, ()).each("steering", SteerRef.parse) or ()
 
 
 class _Kept:

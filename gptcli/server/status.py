@@ -44,8 +44,8 @@ def in_words(compute: Compute) -> str:
         if each.name in _UNTOLD or value == getattr(usual, each.name):
             continue
         flag = f"--{config.key_of(each.name)}"
-        if each.name == "adapter":
-            said += [f"{flag} {adapter.name}" for adapter in value]
+        if each.name in ("adapter", "steer"):
+            said += [f"{flag} {one.name}" for one in value]
         else:
             said.append(flag if value is True else f"{flag} {value}")
     return " ".join(said)

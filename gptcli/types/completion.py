@@ -111,7 +111,7 @@ class Usage:
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     reused_tokens of the prompt were in the KV cache already; prompt_cache tells what came from the
-    disk, None where no prompts are kept there. adapters are named as given.
+    disk, None where no prompts are kept there. adapters, steering: named as given.
     activations, server: as in `types.token.Source`. What a server does not tell is None: how many
     tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
     the server counts them. reasoning_tokens: of those of completion_tokens that were thought, marks
@@ -133,6 +133,7 @@ class Usage:
     uncertain: tuple[Uncertain, ...] = ()
     reused_tokens: int = 0
     adapters: tuple[str, ...] = ()
+    steering: tuple[str, ...] = ()
     activations: str | None = None
     reasoning_tokens: int = 0
     server: str | None = None

@@ -9,7 +9,7 @@ from gptcli.config import MOST, Limit, option
 from gptcli.plain import dataclass
 from gptcli.types import compute_words
 from gptcli.types.compute_words import DEVICES, DTYPES, KV_DTYPES
-from gptcli.types.models import AdapterRef
+from gptcli.types.models import AdapterRef, SteerRef
 from gptcli.types.secret import Secret
 
 #: The model that is used when nothing names one.
@@ -33,7 +33,7 @@ OPENAI = "openai"
 class Compute:
     """The model, what is added to it, and how and where it runs.
 
-    Adapters belong to one model, so that no setting names them. None: as many threads as there
+    What is added belongs to one model, so that no setting names it. None: as many threads as there
     are cores, as much context as the model has. by_hand: the fields that the command line gave,
     which are refused where they cannot be obeyed, as settings for this machine are not.
     """
@@ -64,6 +64,14 @@ class Compute:
         "Keep adapters beside the weights that they change, instead of adding them: less memory,"
         " slower.",
         panel=_PANEL,
+    )
+    steer: tuple[SteerRef, ...] = option(
+        (),
+        "Add a control vector, of steer make or of llama.cpp, to the stream behind its layers, or"
+        " behind FROM to TO of them, SCALE times. Repeatable; several add up.",
+        metavar="FILE[=SCALE][@FROM:TO]",
+        panel=_PANEL,
+        parse=SteerRef.parse,
     )
     device: str = option(
         "auto",
@@ -219,16 +227,24 @@ class Compute:
         return 0 if self.speculate == "off" else int(self.speculate)
 
     @property
+    def alone(self) -> Compute:
+        """The model without what is added to it."""
+        return replace(self, adapter=(), adapter_apart=False, steer=())
+
+    @property
+    def added(self) -> list[Path]:
+        """Where what is added is."""
+        return [each.path for each in self.adapter] + [each.path for each in self.steer]
+
+    @property
     def drafting(self) -> Compute | None:
         """With what the model that drafts runs, None where there is none."""
         if self.draft is None:
             return None
         return replace(
-            self,
+            self.alone,
             model=self.draft,
             dtype=self.draft_dtype,
-            adapter=(),
-            adapter_apart=False,
             calibration=None,
             ctx_size=None,
             draft=None,

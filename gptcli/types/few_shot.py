@@ -150,6 +150,7 @@ class FewShotUsage:
     seed: int
     sampling: Sampling | SamplingWish
     adapters: tuple[str, ...] = ()
+    steering: tuple[str, ...] = ()
     activations: str | None = None
     server: str | None = None
     prompt_cache: PromptCacheUse | None = None

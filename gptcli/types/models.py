@@ -1,11 +1,16 @@
-"""Models and adapters on this disk."""
+"""Models, adapters and control vectors on this disk."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.config import number_of
 from gptcli.plain import dataclass
+
+#: Behind which layers, at the end of a control vector's name.
+_LAYERS = re.compile(r"@([0-9]{0,4}):([0-9]{0,4})$")
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,60 @@ class AdapterRef:
 
         Raises ValueError for anything else.
         """
-        path, equals, scale = text.rpartition("=")
         try:
-            if not equals or Path(text).expanduser().is_dir():
-                return cls(Path(text).expanduser())
-            number = number_of(scale)
-            # Beyond what float32 weights can take, and NaN.
-            if not abs(number) <= 1e30 or not path:
-                raise ValueError
-            return cls(Path(path).expanduser(), number)
+            path, scale = _scaled(text, Path.is_dir)
+            return cls(Path(path).expanduser(), scale)
         except (ValueError, RuntimeError, OSError):
             raise ValueError(f"must be DIR or DIR=SCALE, not {text!r}") from None
+
+
+@dataclass(frozen=True)
+class SteerRef:
+    """A control vector's file, what its directions are multiplied by, and behind which layers they
+    are added: from the first to the last, None for as many as there are.
+    """
+
+    path: Path
+    scale: float = 1.0
+    first: int | None = None
+    last: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        scale = "" if self.scale == 1 else f"={self.scale!r}".removesuffix(".0")
+        ends = ["" if end is None else str(end) for end in (self.first, self.last)]
+        return f"{self.path}{scale}{'@' + ':'.join(ends) if any(ends) else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> SteerRef:
+        """FILE, FILE=SCALE, FILE@FROM:TO or both; a file whose name has such an end itself is one
+        all the same. Raises ValueError for anything else.
+        """
+        path, first, last = text, None, None
+        match = _LAYERS.search(text)
+        try:
+            if match is not None and not Path(text).expanduser().is_file():
+                path = text[: match.start()]
+                first, last = (int(end) if end else None for end in match.groups())
+            path, scale = _scaled(path, Path.is_file)
+            if first is not None and last is not None and first > last:
+                raise ValueError
+            return cls(Path(path).expanduser(), scale, first, last)
+        except (ValueError, RuntimeError, OSError):
+            raise ValueError(f"must be FILE[=SCALE][@FROM:TO], not {text!r}") from None
+
+
+def _scaled(text: str, is_there: Callable[[Path], bool]) -> tuple[str, float]:
+    """A path and the number behind its last =, 1 where it is all a path. Raises ValueError."""
+    path, equals, scale = text.rpartition("=")
+    if not equals or is_there(Path(text).expanduser()):
+        return text, 1.0
+    number = number_of(scale)
+    # Beyond what float32 weights can take, and NaN.
+    if not abs(number) <= 1e30 or not path:
+        raise ValueError
+    return path, number
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class Token:
 
 @dataclass(frozen=True)
 class Source:
-    """Which model computed the numbers, on what, in which precision, with which adapters.
+    """Which model computed the numbers, on what, in which precision, with which adapters, steered
+    by which control vectors, each named as given.
 
     activations: what they are rounded to where they meet the weights, None where dtype says it.
     server: which one computed them, where it was not this machine: device is "remote" then, and
@@ -37,3 +38,4 @@ class Source:
     adapters: tuple[str, ...] = ()
     activations: str | None = None
     server: str | None = None
+    steering: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -30,6 +31,7 @@ COMMANDS: dict[str, list[str]] = {
     "attention": ["attention", "the cat sat"],
     "lens": ["lens", "the cat sat"],
     "lens --json": ["lens", "--json", "the cat sat"],
+    "activations": ["activations", "--prompts", "-", "-o", f"{tempfile.gettempdir()}/x.npz"],
     "why": ["why", "the cat sat"],
     "attention --json": ["attention", "--json", "the cat sat"],
     "few-shot": ["few-shot", "--example", "a", "b", "-n", "2", "c"],

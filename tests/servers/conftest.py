@@ -19,6 +19,8 @@ from tests.servers import places
 
 #: What the servers call the model.
 NAME = "smollm2-f32"
+#: A control vector, how often it is added, and behind which layers, the last one too.
+STEERED = Path(__file__).parents[1] / "steering" / "joy.gguf", 0.4, (10, 18)
 #: Seconds until a server has to be ready; vLLM's CPU build imports for a minute.
 _READY = 300
 
@@ -56,13 +58,19 @@ def vllm_bfloat16(
 @pytest.fixture(scope="session")
 def llama_server(float32_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """llama-server in float32, its keys and values as well: its base URL."""
-    port = free_port()
-    command = [
-        *(str(places.llama("llama-server")), "-m", str(float32_gguf), "-a", NAME),
-        *("--port", str(port), "-c", "8192", "-np", "4", "--no-webui"),
-        *("-ctk", "f32", "-ctv", "f32", "-fa", "off"),
-    ]
-    with _running(command, port, tmp_path_factory.mktemp("llama"), {}) as url:
+    with _llama_server(float32_gguf, tmp_path_factory.mktemp("llama")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def steered_llama_server(
+    float32_gguf: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same, with a control vector behind some layers."""
+    vector, scale, (first, last) = STEERED
+    flags = ("--control-vector-scaled", f"{vector}:{scale}")
+    flags += ("--control-vector-layer-range", str(first), str(last))
+    with _llama_server(float32_gguf, tmp_path_factory.mktemp("llama-steered"), *flags) as url:
         yield url
 
 
@@ -75,6 +83,18 @@ def own(plain_default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     command = [sys.executable, "-m", "gptcli", "serve", "-m", str(home / NAME)]
     command += ["--dtype", "float32", "--port", str(port)]
     with _running(command, port, home, {"GPTCLI_DATA_DIR": str(home / "data")}) as url:
+        yield url
+
+
+@contextmanager
+def _llama_server(gguf: Path, home: Path, *flags: str) -> Iterator[str]:
+    port = free_port()
+    command = [
+        *(str(places.llama("llama-server")), "-m", str(gguf), "-a", NAME),
+        *("--port", str(port), "-c", "8192", "-np", "4", "--no-webui"),
+        *("-ctk", "f32", "-ctv", "f32", "-fa", "off", *flags),
+    ]
+    with _running(command, port, home, {}) as url:
         yield url
 
 

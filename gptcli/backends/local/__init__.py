@@ -46,6 +46,9 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "WhyRequest": ("why", "answer"),
     "BenchRequest": ("bench", "answer"),
     "EmbeddingRequest": ("embedding", "answer"),
+    "ActivationsRequest": ("activations", "answer"),
+    "SteeringRequest": ("steering", "answer"),
+    "SteeringReadRequest": ("steering_read", "answer"),
     "BatchRequest": ("batch", "answer"),
 }
 

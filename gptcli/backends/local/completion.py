@@ -156,6 +156,7 @@ class Completion:
             uncertain=tuple(self.uncertain),
             reused_tokens=drawing.reused,
             adapters=self.model.adapters,
+            steering=self.model.steering,
             activations=self.model.source.activations,
             reasoning_tokens=sum(sample.thought_tokens for sample in self.samples),
             drafts=drawing.drafts,

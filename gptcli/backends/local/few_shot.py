@@ -122,6 +122,7 @@ class FewShot:
             seed=seed,
             sampling=self._sampling.told,
             adapters=self._model.adapters,
+            steering=self._model.steering,
             activations=self._model.source.activations,
             drafts=self._drafts,
             constraint=self._use,

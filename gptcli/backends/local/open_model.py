@@ -52,6 +52,7 @@ class OpenModel:
         #: How many tokens of a text are drafted, None for as many as pay.
         self.drafts = compute.drafts
         self.adapters = tuple(adapter.name for adapter in compute.adapter)
+        self.steering = tuple(each.name for each in compute.steer)
         self._kept: dict[Callable[[OpenModel], Any], Any] = {}
         if weights:
             self.load()
@@ -86,17 +87,18 @@ class OpenModel:
         """Another runner of the same model, in another dtype.
 
         kv_dtype: as --kv-dtype names it, None for that of the model. Raises as
-        `open_runner` and `calibration.pieces` do.
+        `open_runner`, `steered` and `calibration.pieces` do.
         """
         from gptcli.engine.host import numpy_alone
 
         numpy_alone.load()
+        from gptcli.backends.local.steered import steered
         from gptcli.engine.open import open_runner
 
         texts = self._calibration if dtype in QUANTISED else ()
         kept = self._compute.kv_dtype if kv_dtype is None else kv_dtype
         compute = replace(self._compute, dtype=dtype, kv_dtype=kept)
-        return open_runner(self.described, compute, texts)
+        return steered(open_runner(self.described, compute, texts), compute.steer)
 
     @cached_property
     def prompts(self) -> KeptPrompts | None:
@@ -135,7 +137,8 @@ class OpenModel:
     def source(self) -> Source:
         """What to say about where numbers come from."""
         facts = self.runner.facts
-        return Source(self.name, facts.device, facts.dtype, self.adapters, facts.activations)
+        more = (self.adapters, facts.activations)
+        return Source(self.name, facts.device, facts.dtype, *more, steering=self.steering)
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

@@ -19,7 +19,7 @@ _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),
     *("DecodeRequest", "ChatDocumentRequest", "ChatNextTokensRequest", "FewShotDocumentRequest"),
     *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest", "AskRequest"),
-    "EmbeddingRequest",
+    *("EmbeddingRequest", "SteeringReadRequest"),
 )
 #: Queries, and characters of them, that are read before the first is answered. Where there are
 #: more, or some have yet to be waited for, they are answered here, as they come.
@@ -42,7 +42,8 @@ def crossing(question: Question[Any]) -> Crossing:
     """How a question crosses. One of an iterator must be asked by what this gives from then on.
 
     None to a server: a walk, which is a conversation; comparing dtypes, which opens other models;
-    measuring, which is about this process; and what names a file, which is this process's to read.
+    measuring, which is about this process; activations and what is made of them, which would cross
+    as so many numbers; and what names a file, which is this process's to read.
     """
     name = type(question).__name__
     if _names_file(question, name):

@@ -40,7 +40,7 @@ def offered(
     model = backend.model
     reference = resolve(compute.model)
     files = [model.path, *index.files_of(model.path)]
-    files += [adapter.path for adapter in compute.adapter]
+    files += compute.added
     if compute.calibration is not None and compute.dtype in QUANTISED:
         files.append(compute.calibration.expanduser())
     ref = _ref(reference) if isinstance(reference, Repo) else None

@@ -109,7 +109,7 @@ def name_of(compute: Compute) -> str:
 
 def _here(compute: Compute) -> str | None:
     """The working directory, where a name in the settings means something in it."""
-    files = [each.path for each in compute.adapter]
+    files = compute.added
     files += [compute.calibration] if compute.calibration is not None else []
     if all(path.is_absolute() for path in files) and not _means_a_file(compute.model):
         return None

@@ -12,13 +12,15 @@ from gptcli.batches.keys import digest
 from gptcli.config import key_of, options_of
 from gptcli.errors import GptcliError
 from gptcli.types.compute import DRAFTING, Compute
-from gptcli.types.models import AdapterRef
+from gptcli.types.models import AdapterRef, SteerRef
 
 #: How fast it runs, where, and who may ask, not what it says; the seed of a run has a place of its
 #: own.
 _WITHOUT_EFFECT = frozenset(
     ("threads", *DRAFTING, "no_server", "seed", "api_key_file", "timeout", "show_thinking")
 )
+#: What is told by its name.
+_NAMED = (AdapterRef, SteerRef)
 #: What flags call it, where that is not the field's name.
 _FLAGS = {"choices": "choice", "examples": "example", "labels": "label"}
 
@@ -46,7 +48,9 @@ def said_by(request: Any, *but: str) -> dict[str, Any]:
 
 
 def content(compute: Compute) -> list[str]:
-    """Digests of the model's files and of its adapters', where they are on this disk."""
+    """Digests of the model's files, of its adapters' and of control vectors, where they are on this
+    disk.
+    """
     if compute.model == ECHO or is_elsewhere(compute):
         return []
     from gptcli import models
@@ -58,16 +62,16 @@ def content(compute: Compute) -> list[str]:
         # No name of a model here: of another place.
         found = None
     places = [] if found is None else [found.path]
-    return [content_of(place) for place in (*places, *(each.path for each in compute.adapter))]
+    return [content_of(place) for place in (*places, *compute.added)]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
-        if any(map(is_dataclass, value)) and not isinstance(value[0], AdapterRef):
+        if any(map(is_dataclass, value)) and not isinstance(value[0], _NAMED):
             return digest(value)
         return [_plain(each) for each in value]
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, AdapterRef):
+    if isinstance(value, _NAMED):
         return value.name
     return digest(value) if is_dataclass(value) else value

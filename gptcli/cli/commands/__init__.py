@@ -3,10 +3,11 @@
 #: A command is a file here, and the function in it that has the same name.
 COMMANDS = (
     *("complete", "chat", "ask", "few_shot", "top_k", "choose", "score", "embed", "tokens"),
-    *("tree", "loom", "explain", "neighbors", "attention", "lens", "why", "bench", "serve"),
+    *("tree", "loom", "explain", "neighbors", "attention", "lens", "why", "activations"),
+    *("bench", "serve"),
 )
 #: Those that look into a model, which are for the few: a screen names them in one line.
-INSIDE = ("neighbors", "attention", "lens", "why")
+INSIDE = ("neighbors", "attention", "lens", "why", "activations")
 #: What a command is called that is not called as its file is.
 CALLED = {"top_k": "next"}
 #: Their files' names, which stay names of theirs, and are not listed a second time.
@@ -18,6 +19,6 @@ NAMES = {
     for name in dict.fromkeys((CALLED.get(file) or file.replace("_", "-"), file.replace("_", "-")))
 }
 #: Files with a function `group`, and below it SUBCOMMANDS, each a function by its name.
-GROUPS = ("sessions", "templates", "config", "models")
+GROUPS = ("steer", "sessions", "templates", "config", "models")
 #: Also a command, but of no use to be listed: it tells of the others.
 HELP = "help"

@@ -163,7 +163,7 @@ def chat(
             request = restored(request, found, said)
             compute = goes_on(compute, found, said, messages)
         compute = settled(compute)
-        keeping.held_with(lasting(compute.model), compute.adapter)
+        keeping.held_with(lasting(compute.model), compute.adapter, compute.steer)
         backend = Timed(lambda: open_for(compute, messages, prompts=prompts))
         if scene is not None:
             # Kept with the first turn: what cannot even begin leaves no session behind.

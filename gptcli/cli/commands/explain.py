@@ -10,6 +10,7 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.inside import Inside
+from gptcli.cli.flags.layers import layers
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
@@ -30,16 +31,6 @@ EXAMPLES = (
     ("Three tokens, a few layers.", 'gptcli explain --steps 3 --layers 0,10,20 --seed 1 "I am"'),
     ("What the model is made of.", 'gptcli explain --shapes "The capital of France is"'),
 )
-
-
-def _layers(text: str) -> tuple[int, ...]:
-    """None of them for all."""
-    if text == "all":
-        return ()
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
-        raise ValueError(f"must be whole numbers with commas between them, or all, not {text!r}")
-    return tuple(sorted(set(map(int, parts))))
 
 
 def _language(text: str) -> str:
@@ -66,10 +57,10 @@ class Telling:
     )
     layers: tuple[int, ...] | None = option(
         None,
-        "The layers to tell of, from 0, or `all`. Default: all in --json, some elsewhere.",
-        metavar="L,L,…",
+        "The layers to tell of, from 0: 0,5-8, or `all`. Default: all in --json, else some.",
+        metavar="N,N-N,…",
         brief="The layers to tell of, or `all`.",
-        parse=_layers,
+        parse=layers,
         joined=True,
     )
     lang: str = option(

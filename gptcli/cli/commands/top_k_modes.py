@@ -96,7 +96,7 @@ class Look:
         if other_model is not None:
             # One model at a time: the first is let go before the second is loaded.
             backend.close()
-            compute = replace(self.compute, model=other_model, adapter=(), adapter_apart=False)
+            compute = replace(self.compute.alone, model=other_model)
             found.append(open_for(compute, self.messages).answer(request))
         for each in found:
             self.messages.notices(each.notices)

@@ -11,7 +11,8 @@ from gptcli.types.compute import DRAFTING, REMOTE, Compute
 Here = Annotated[Compute, but(**dict.fromkeys((*DRAFTING, *REMOTE)))]
 #: The same, without what is added to it.
 Bare = Annotated[
-    Compute, but(adapter=None, adapter_apart=None, **dict.fromkeys((*DRAFTING, *REMOTE)))
+    Compute,
+    but(adapter=None, adapter_apart=None, steer=None, **dict.fromkeys((*DRAFTING, *REMOTE))),
 ]
 #: For what only reads tokens, and writes no text.
 Reading = Annotated[Compute, but(**dict.fromkeys(DRAFTING))]

@@ -14,14 +14,16 @@ def kind_of(path: Path) -> str | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
-def told_kind(path: Path, said: str | None, flag: str) -> str:
+def told_kind(path: Path, said: str | None, flag: str, by: str = "") -> str:
     """The kind that was said, else that of the name, else lines.
+
+    by: the flag that says it, where it is not called as the file's own with -format behind it.
 
     Raises UsageError for the name of a JSON file, which as lines would be texts of JSON.
     """
     if said is None and path.suffix.lower() == ".json":
         hint = f"jq -c '.[]' {path} >rows.jsonl makes rows of an array; if it has an object on each"
-        hint += f" line: {flag}-format jsonl"
+        hint += f" line: {by or f'{flag}-format'} jsonl"
         raise UsageError(flag, f"{path} may be one JSON value, not a row a line", hint)
     return said or kind_of(path) or "lines"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gptcli.backends import ECHO
 from gptcli.chat import sessions
-from gptcli.chat.kept_settings import adapters_of
+from gptcli.chat.kept_settings import adapters_of, steering_of
 from gptcli.chat.sessions import Session
 from gptcli.cli.flags.chat import Chat
 from gptcli.errors import GptcliError, UsageError
@@ -48,7 +48,7 @@ def lasting(model: str) -> str:
 def goes_on(
     compute: Compute, session: Session, said: Collection[str], messages: Messages
 ) -> Compute:
-    """With the session's model and adapters, where nobody said otherwise."""
+    """With the session's model and what is added to it, where nobody said otherwise."""
     if "model" not in said and session.model:
         compute = replace(compute, model=session.model)
     elif session.model not in ("", compute.model, lasting(compute.model)):
@@ -56,4 +56,6 @@ def goes_on(
         return compute
     if "adapter" not in said:
         compute = replace(compute, adapter=adapters_of(session))
+    if "steer" not in said:
+        compute = replace(compute, steer=steering_of(session))
     return compute

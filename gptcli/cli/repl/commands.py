@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "set": "/set NAME VALUE changes a setting; /set alone lists them",
     "file": "/file NAME: the text of a file goes before the next message",
     "model": "/model NAME: another model goes on with the conversation",
+    "steer": "/steer FILE[=SCALE][@FROM:TO]: a control vector; + FILE adds one; off: none",
     "think": "on, off or auto; low, medium or high; show or hide what is thought",
     "show": "the conversation; /show prompt: the exact document; /show settings",
     "save": "/save FILE.json, /save FILE.md or /save NAME (a session); replaces nothing else",
@@ -188,6 +189,11 @@ class Commands:
             raise UsageError("/model", "there is but one here")
         else:
             self._messages.info(self._switching.change(self._talk, rest))
+
+    def _steer(self, rest: str) -> None:
+        if self._switching is None:
+            raise UsageError("/steer", "there is nothing here to steer")
+        self._messages.info(self._switching.steer(self._talk, rest))
 
     def _stats(self, _rest: str) -> None:
         usage = self._talk.last_usage

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptcli.chat import sessions
-from gptcli.chat.kept_settings import adapters_of
+from gptcli.chat.kept_settings import adapters_of, steering_of
 from gptcli.chat.sessions import Session
 from gptcli.chat.talk import Talk
 from gptcli.errors import InputError, UsageError
@@ -82,13 +82,15 @@ def load(talk: Talk, messages: Messages, name: str) -> None:
 
 
 def _go_on(talk: Talk, messages: Messages, session: Session) -> None:
-    """With the model and the adapters that are here, whatever others it was held with."""
-    keeping, adapters = talk.keeping, adapters_of(session)
+    """With the model, adapters and control vectors that are here, whatever it was held with."""
+    keeping, adapters, steering = talk.keeping, adapters_of(session), steering_of(session)
     talk.go_on(session)
     if session.model not in ("", keeping.model, talk.model):
         messages.hint(f"session {session.name}: was held with {session.model} until now")
     elif adapters != keeping.adapters:
         messages.hint(f"session {session.name}: was held with other adapters until now")
+    elif steering != keeping.steering:
+        messages.hint(f"session {session.name}: was steered otherwise until now")
 
 
 def _is_file(text: str) -> bool:

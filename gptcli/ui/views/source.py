@@ -38,6 +38,11 @@ class Computed(Protocol):
         """The adapters that were added to it."""
         ...
 
+    @property
+    def steering(self) -> tuple[str, ...]:
+        """The control vectors that were added to its stream."""
+        ...
+
 
 def fields(of: Computed) -> dict[str, Any]:
     """`model`, and what `run` tells."""
@@ -45,11 +50,12 @@ def fields(of: Computed) -> dict[str, Any]:
 
 
 def run(of: Computed) -> dict[str, Any]:
-    """`device` and `dtype`; `server`, `activations`, `adapters` where there is one to tell."""
+    """`device` and `dtype`; `server`, `activations`, `adapters`, `steering` where there are any."""
     found: dict[str, Any] = {"device": of.device, "dtype": of.dtype}
     found |= {"server": of.server} if of.server else {}
     found |= {"activations": of.activations} if of.activations else {}
-    return found | ({"adapters": list(of.adapters)} if of.adapters else {})
+    found |= {"adapters": list(of.adapters)} if of.adapters else {}
+    return found | ({"steering": list(of.steering)} if of.steering else {})
 
 
 def precision(of: Computed) -> str:
@@ -66,5 +72,5 @@ def where(of: Computed) -> str:
 
 
 def named(of: Computed) -> str:
-    """The model's name, and those of its adapters."""
-    return " + ".join((of.model, *of.adapters))
+    """The model's name, and those of its adapters and control vectors."""
+    return " + ".join((of.model, *of.adapters, *of.steering))

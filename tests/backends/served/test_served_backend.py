@@ -30,7 +30,7 @@ from gptcli.types.chat import ChatForm, ChatRequest, Message
 from gptcli.types.completion import Chunk, Request, Usage
 from gptcli.types.compute import DRAFTING, REMOTE, Compute
 from gptcli.types.few_shot import Example, FewShotQueries, FewShotRequest, Query
-from gptcli.types.models import AdapterRef
+from gptcli.types.models import AdapterRef, SteerRef
 from gptcli.types.next_tokens import NextTokensRequest, WalkRequest
 from gptcli.types.score import ScoreRequest, ScoreRowsRequest
 from gptcli.types.served import Busy, Greeting, Over, StatusRequest
@@ -487,6 +487,7 @@ OTHER = {
     "model": "gpt2",
     "adapter": (AdapterRef(Path("/a")),),
     "adapter_apart": True,
+    "steer": (SteerRef(Path("/a")),),
     "device": "cpu",
     "dtype": "int8",
     "calibration": Path("/text"),
@@ -506,6 +507,7 @@ def test_every_setting_has_a_server_of_its_own(monkeypatch, tmp_path):
     names = [place.name_of(Compute(**{name: value})) for name, value in OTHER.items()]
     names.append(place.name_of(Compute()))
     names.append(place.name_of(replace(Compute(), adapter=(AdapterRef(Path("/a"), 2.0),))))
+    names.append(place.name_of(replace(Compute(), steer=(SteerRef(Path("/a"), last=2),))))
     monkeypatch.setattr("gptcli.__version__", "0.0.0")
     names.append(place.name_of(Compute()))
     monkeypatch.undo()

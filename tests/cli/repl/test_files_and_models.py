@@ -25,6 +25,7 @@ from gptcli.types.compute import Compute
 from gptcli.types.models import AdapterRef
 from gptcli.types.prompt_cache import PromptCache
 from gptcli.ui.views.thinking import ThinkingView
+from tests.cli.flags.test_steer import write as write_vector
 from tests.cli.helpers import run
 from tests.cli.repl.test_repl import Typed
 from tests.cli.test_bad_input import assert_one_line
@@ -158,6 +159,29 @@ def test_adapters_stay_behind(type_: Type, chat_model: Path, tmp_path: Path) -> 
     assert f"{chat_model} goes on, without the adapters" in err
     kept = sessions.load("s")
     assert kept is not None and "adapters" not in kept.settings
+
+
+def test_a_chat_is_steered_and_goes_on_so(type_: Type, chat_model: Path, tmp_path: Path) -> None:
+    """Catches answers that are not steered, or still are; a vector that replaces where it was to be
+    added, a session that goes on without it, and a failure that leaves a chat of nobody."""
+    vector, model = tmp_path / "v.gguf", str(chat_model)
+    write_vector(vector, 1)
+    talk, err = type_("one", f"/steer {vector}=9", "/regen", "/steer", model=model, session="s")
+    assert err.count(f"gptcli: steered by {vector}=9\n") == 2
+    assert talk.last_usage is not None and talk.last_usage.steering == (f"{vector}=9",)
+    kept = sessions.load("s")
+    assert kept is not None and kept.settings["steering"] == [f"{vector}=9"]
+    argv = ("chat", "-m", model, "-n", "3", "--seed", "1", "--json")
+    steered = json.loads(run(*argv, "--session", "s", "two").text)
+    assert steered["steering"] == [f"{vector}=9"]
+    _, err = type_("/steer", f"/steer + {vector}@1:", f"/steer {vector}@9:", "/steer", model=model)
+    assert "nothing steers" in err and err.count(f"steered by {vector}@1:\n") == 2
+    assert "gptcli: error: --steer: " in err and "leaves nothing" in err
+    talk, err = type_(f"/steer {vector}", "/steer off", "one", f"/steer {vector}=x", model=model)
+    assert talk.last_usage is not None and not talk.last_usage.steering
+    assert "gptcli: error: /steer: must be FILE" in err
+    _, err = type_(f"/steer {vector}", f"/model {model}", "/steer", model=model)
+    assert f"{model} goes on, without what steers" in err and "nothing steers" in err
 
 
 def test_names_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
