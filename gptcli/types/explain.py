@@ -15,6 +15,14 @@ from gptcli.types.window import Window
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
 
+#: What is told of, in this order: the chapters of a round, and of its first what is held to it.
+STAGES = (
+    *("tokens", "embedding", "attention", "mlp", "layers", "unembedding", "softmax", "draw"),
+    *("again", "what-if"),
+)
+#: The last of them.
+WHAT_IF = STAGES[-1]
+
 #: "state": what a layer adds that carries one from token to token in place of attention; "told": of
 #: what it is told of the token by itself, where there is such.
 BlockName = Literal["attention", "state", "mlp", "told"]

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from gptcli.types.chat import ChatForm
 
 #: Answered by an iterator.
-STREAMS = ("Request", "ChatRequest", "ExplainRequest", "FewShotQueries", "WhyRequest")
+STREAMS = (
+    *("Request", "ChatRequest", "ExplainRequest", "PartsOffRequest", "FewShotQueries"),
+    "WhyRequest",
+)
 #: Answered at once.
 _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),
     *("DecodeRequest", "ChatDocumentRequest", "ChatNextTokensRequest", "FewShotDocumentRequest"),
     *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest", "AskRequest"),
-    *("EmbeddingRequest", "SteeringReadRequest"),
+    *("EmbeddingRequest", "SteeringReadRequest", "PartedRequest"),
 )
 #: Queries, and characters of them, that are read before the first is answered. Where there are
 #: more, or some have yet to be waited for, they are answered here, as they come.

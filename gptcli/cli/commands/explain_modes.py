@@ -8,25 +8,35 @@ from dataclasses import dataclass, replace
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
-from gptcli.types.explain import ExplainRequest, Round
+from gptcli.cli.flags.telling import Telling
+from gptcli.types.explain import WHAT_IF, ExplainRequest, Round
 from gptcli.types.shapes import ShapesRequest
+from gptcli.types.what_if import PartedRequest
+from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
+from gptcli.ui.views import what_if
 from gptcli.ui.views.chapter import Chapter
 from gptcli.ui.views.printing import caption
 from gptcli.ui.views.round_chapters import chapters
+from gptcli.ui.views.what_if import WhatIf
 from gptcli.ui.words import Words
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was asked for, and in which words to tell it. every: all layers, however many."""
+    """What was asked for, and in which words to tell it. every: all layers, however many.
+
+    what_if: the other walk, where there is one.
+    """
 
     environment: Environment
     request: ExplainRequest
     words: Words
+    telling: Telling
     every: bool
+    what_if: WhatIf | None = None
 
     def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
         """The rounds as they come; what a user should know first."""
@@ -36,20 +46,44 @@ class Run:
             yield each
 
     def chapters(self, each: Round) -> Iterator[Chapter]:
-        """A round in words."""
-        request = self.request
-        return chapters(
+        """A round in words: those of its chapters that are to be told."""
+        request, only = self.request, self.telling.only
+        found = chapters(
             each, self.words, prompt=request.prompt, seed=request.seed, every=self.every
         )
+        yield from (chapter for chapter in found if not only or chapter.key in only)
+        if self.what_if is not None and each.number == 1 and (not only or WHAT_IF in only):
+            yield what_if.chapter(each, self.what_if, self.words, every=self.every)
+
+    def rows(self, each: Round) -> Iterator[Row]:
+        """The same as rows."""
+        only = self.telling.only
+        yield from view.rows(each, only)
+        if self.what_if is not None and each.number == 1 and (not only or WHAT_IF in only):
+            yield from what_if.rows(each, self.what_if)
 
 
-def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, step: bool) -> None:
+def _with_other(backend: Backend, run: Run, messages: Messages) -> Run:
+    """The same with the walk of the replaced prompt, where a word is to be replaced."""
+    swap, request = run.telling.what_if, run.request
+    if swap is None:
+        return run
+    prompt = swap.of(request.prompt)
+    asked = PartedRequest(request.prompt, prompt, request.rows, request.window, request.special)
+    # First what is wrong with the two of them.
+    parted = backend.answer(asked)
+    (other,) = backend.answer(replace(request, prompt=prompt, steps=1))
+    return replace(run, what_if=WhatIf(swap.old, swap.new, prompt, other, parted))
+
+
+def walk(backend: Backend, run: Run, exports: Exports, messages: Messages) -> None:
     """Tell of every round, and write what is to be written."""
-    prompt, wanted = run.request.prompt, run.request.steps
+    prompt, wanted, step = run.request.prompt, run.request.steps, run.telling.step
+    run = _with_other(backend, run, messages)
     found = run.rounds(backend, messages)
     if exports.json:
         kept = list(found)
-        run.environment.data().json(view.as_json(prompt, run.request.seed, kept))
+        run.environment.data().json(view.as_json(prompt, run.request.seed, kept, run.what_if))
     elif step:
         kept = list(_paged(run, found))
     elif exports.to_stdout:
@@ -75,7 +109,7 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages, *, st
             run.words,
         ),
         png=lambda: plots.explanation(prompt, kept),
-        npz=lambda: arrays.npz(arrays.explanation(kept)),
+        npz=lambda: arrays.npz(arrays.explanation(kept, run.what_if and run.what_if.parted)),
     )
 
 
@@ -86,7 +120,7 @@ def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:
             view.show(stdout, each.number, run.chapters(each))
             stdout.flush()
         else:
-            run.environment.data().rows(view.rows(each))
+            run.environment.data().rows(run.rows(each))
         last = each
         yield each
     if last is not None and run.environment.on_terminal:
