@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from gptcli.types.explain import Block, Round
-from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
+from gptcli.ui.data.values import looks_json, number, token_json, tokens_json, valued_json
 from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
@@ -17,7 +17,7 @@ from gptcli.ui.terminal.tables import Cell, lines
 from gptcli.ui.terminal.visible import neutral, shortened
 from gptcli.ui.terminal.wrap import wrapped
 from gptcli.ui.terminal.writer import TerminalWriter, height_of, plain_console, width_of
-from gptcli.ui.views import next_tokens, source, what_if
+from gptcli.ui.views import contributions, next_tokens, source, what_if
 from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
 from gptcli.ui.views.what_if import WhatIf
@@ -181,6 +181,8 @@ def _rows(found: Round) -> Iterator[Row]:
         yield row("softmax", "probability", candidate.probability, at=last, token=text)
         yield row("draw", "probability", candidate.drawn, at=last, token=text)
     yield row("draw", "drawn", found.drawn.token.id, token=found.drawn.token.bytes)
+    for part, adds, layer, place, text in contributions.named_rows(found):
+        yield row("parts", part, adds, layer=layer, at=place, token=text)
 
 
 def as_json(
@@ -225,11 +227,12 @@ def _round(each: Round) -> dict[str, Any]:
             "drawn_probability": each.drawn.drawn,
             "ends": each.drawn.ends,
         },
+        "parts": contributions.as_json(each),
     }
 
 
 def _block(each: Block) -> dict[str, Any]:
-    looks = [{"position": at, **token_json(one), "weight": share} for at, one, share in each.looks]
+    looks = looks_json(each.looks)
     value: dict[str, Any] = {
         "layer": each.layer,
         "block": each.name,

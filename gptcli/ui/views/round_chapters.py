@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from gptcli.types.explain import Block, Round
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import plainly, visible
+from gptcli.ui.views import contributions
 from gptcli.ui.views.chapter import (
     Chapter,
     Meter,
@@ -40,6 +41,7 @@ def chapters(
     yield _unembedding(found, words)
     yield _softmax(found, words)
     yield _draw(found, words, seed)
+    yield contributions.chapter(found, words)
     yield _again(found, words, prompt)
 
 
