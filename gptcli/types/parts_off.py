@@ -18,27 +18,27 @@ MOST_TOKENS = 512
 class PartOff:
     """What follows where one block of a layer adds zero to the stream of every token.
 
-    says: the likeliest tokens; followed: the probability of the token that was asked about.
+    says: the likeliest tokens; followed: the probabilities of the tokens that were asked about.
     """
 
     layer: int
     name: BlockName
     says: tuple[tuple[Token, float], ...]
-    followed: float
+    followed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class PartsOffRequest(Question[Iterator[PartOff]]):
     """Each block of some layers switched off by itself, layer after layer.
 
-    drawn: ids of tokens that stand behind the prompt. follow: the id of the token whose probability
+    drawn: ids of tokens that stand behind the prompt. follow: the ids of tokens whose probability
     is told each time. layers: None for all. rows: how many of the likeliest to tell.
     """
 
     asks = "be looked into"
 
     prompt: str
-    follow: int
+    follow: tuple[int, ...]
     drawn: tuple[int, ...] = ()
     layers: tuple[int, ...] | None = None
     rows: int = 5

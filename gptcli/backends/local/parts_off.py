@@ -31,7 +31,7 @@ def answer(model: OpenModel, request: PartsOffRequest) -> Iterator[PartOff]:
     check_rows(model, request.rows)
     for layer in request.layers or ():
         check_layer(model, layer, "--layers")
-    model.check_vocabulary([request.follow, *request.drawn], "a token")
+    model.check_vocabulary([*request.follow, *request.drawn], "a token")
     ids = [*model.encode(request.prompt, special=request.special), *request.drawn]
     if len(ids) > MOST_TOKENS:
         reason = f"has {len(ids)} tokens, and parts are switched off for at most {MOST_TOKENS}"
@@ -47,7 +47,8 @@ def answer(model: OpenModel, request: PartsOffRequest) -> Iterator[PartOff]:
         for row, (tokens, (layer, name, _)) in enumerate(zip(best, names, strict=False)):
             shown = chances[row]
             says = tuple((model.token(token), float(shown[token])) for token in tokens)
-            yield PartOff(layer, name, says, float(shown[request.follow]))
+            followed = tuple(float(shown[token]) for token in request.follow)
+            yield PartOff(layer, name, says, followed)
 
 
 def _parts(spec: ModelSpec, layer: int) -> Iterator[tuple[int, BlockName, Point]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.cli.flags.telling import Telling
+from gptcli.types.events import Progress
 from gptcli.types.explain import WHAT_IF, ExplainRequest, Round
+from gptcli.types.parts_off import MOST_TOKENS, PartOff, PartsOffRequest
 from gptcli.types.shapes import ShapesRequest
 from gptcli.types.what_if import PartedRequest
 from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal.messages import Messages
+from gptcli.ui.terminal.progress import watch_steps
 from gptcli.ui.views import explain as view
 from gptcli.ui.views import shapes as shapes_view
 from gptcli.ui.views import what_if
@@ -92,25 +95,69 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages) -> No
         kept = list(_shown(run, found))
     if len(kept) < wanted and not step and not kept[-1].drawn.ends:
         messages.hint(f"prompt: the context is full after {len(kept)} of {wanted} steps")
-    if not exports.any:
-        return
+    off: list[list[PartOff]] = [[] for _ in kept]
+    try:
+        if exports.html is not None:
+            watch_steps(_switching_off(backend, run, kept, off), messages)
+    finally:
+        # What was computed before something ended it is on the page.
+        if exports.any:
+            _export(run, exports, messages, kept, off)
+
+
+def _export(
+    run: Run, exports: Exports, messages: Messages, kept: list[Round], off: list[list[PartOff]]
+) -> None:
     from gptcli.ui import pages
     from gptcli.ui.data import arrays
     from gptcli.ui.views import plots
 
     # A page has room for every layer.
-    whole = replace(run, every=True)
+    whole, prompt = replace(run, every=True), run.request.prompt
+
+    def html() -> str:
+        from gptcli.ui.pages.walk import Told
+
+        rounds = []
+        for each, parts in zip(kept, off, strict=True):
+            told = Told(each, tuple(parts))
+            if run.what_if is not None and each.number == 1:
+                names = run.what_if.old, run.what_if.new
+                told = replace(told, other=run.what_if.walk, names=names)
+            rounds.append((told, list(whole.chapters(each))))
+        return pages.explanation(prompt, rounds, run.words)
+
     exports.write(
         messages,
-        html=lambda: pages.explanation(
-            prompt,
-            kept[-1].distribution.source,
-            [list(whole.chapters(each)) for each in kept],
-            run.words,
-        ),
+        html=html,
         png=lambda: plots.explanation(prompt, kept),
         npz=lambda: arrays.npz(arrays.explanation(kept, run.what_if and run.what_if.parted)),
     )
+
+
+def _switching_off(
+    backend: Backend, run: Run, rounds: Sequence[Round], found: list[list[PartOff]]
+) -> Generator[Progress, None, None]:
+    """Ask what follows without each part, round after round, and keep what comes as it comes."""
+    request, drawn = run.request, list[int]()
+    steps = sum(len(each.blocks) for each in rounds if each.prompt_tokens <= MOST_TOKENS)
+    for each, kept in zip(rounds, found, strict=True):
+        token = each.drawn.token.id
+        if each.prompt_tokens > MOST_TOKENS or token is None:
+            return
+        likeliest = (one.token.id for one in each.distribution.candidates)
+        asked = PartsOffRequest(
+            prompt=request.prompt,
+            follow=(token, *(one for one in likeliest if one is not None)),
+            drawn=tuple(drawn),
+            layers=request.layers,
+            rows=request.rows,
+            special=request.special,
+        )
+        for part in backend.answer(asked):
+            kept.append(part)
+            yield Progress("switching parts off", sum(map(len, found)), steps)
+        drawn.append(token)
 
 
 def _shown(run: Run, rounds: Iterable[Round]) -> Iterator[Round]:

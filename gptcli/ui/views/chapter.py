@@ -17,7 +17,7 @@ LAYERS = 8
 
 @dataclass(frozen=True)
 class Meter:
-    """A cell that is a bar, filled to a share from 0 to 1."""
+    """A cell that is a bar, filled to a share from 0 to 1, or below 0 of what is taken away."""
 
     share: float
 

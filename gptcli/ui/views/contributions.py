@@ -43,7 +43,7 @@ def _table(every: Sequence[Contribution], words: Words) -> Numbers:
             "" if each.part.layer is None else str(each.part.layer),
             _name(each.part, words),
             f"{each.part.adds:+.2f}",
-            Meter(abs(each.part.adds) / largest),
+            Meter(each.part.adds / largest),
             listed([(token, share) for _, token, share in each.looks], "{:.0%}", 3),
         )
         for each in shown
@@ -51,7 +51,7 @@ def _table(every: Sequence[Contribution], words: Words) -> Numbers:
     if others:
         adds = sum(each.part.adds for each in others)
         name = Cell(words.phrase("part", "others", count=len(others)), "dim")
-        rows.append(("", name, f"{adds:+.2f}", Meter(min(abs(adds) / largest, 1.0)), ""))
+        rows.append(("", name, f"{adds:+.2f}", Meter(max(min(adds / largest, 1.0), -1.0)), ""))
     return Numbers(columns, tuple(rows))
 
 

@@ -63,7 +63,7 @@ def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[paint.Tex
 def _table(part: Numbers, width: int) -> list[paint.Text]:
     length = min(max(width // 4, 6), 30)
     cells: list[list[str | Cell]] = [
-        [bar(cell.share, length) if isinstance(cell, Meter) else cell for cell in row]
+        [bar(abs(cell.share), length) if isinstance(cell, Meter) else cell for cell in row]
         for row in part.rows
     ]
     return lines(part.columns, cells, width)
