@@ -101,6 +101,9 @@ def walk(backend: Backend, run: Run, exports: Exports, messages: Messages) -> No
             watch_steps(_switching_off(backend, run, kept, off), messages)
     finally:
         # What was computed before something ended it is on the page.
+        done, wanted = sum(map(len, off)), _parts_of(kept)
+        if exports.html is not None and done < wanted:
+            messages.hint(f"partial: {done} of {wanted} parts were switched off")
         if exports.any:
             _export(run, exports, messages, kept, off)
 
@@ -135,12 +138,17 @@ def _export(
     )
 
 
+def _parts_of(rounds: Sequence[Round]) -> int:
+    """How many parts are switched off, in all rounds that are not too long for it."""
+    return sum(len(each.blocks) for each in rounds if each.prompt_tokens <= MOST_TOKENS)
+
+
 def _switching_off(
     backend: Backend, run: Run, rounds: Sequence[Round], found: list[list[PartOff]]
 ) -> Generator[Progress, None, None]:
     """Ask what follows without each part, round after round, and keep what comes as it comes."""
     request, drawn = run.request, list[int]()
-    steps = sum(len(each.blocks) for each in rounds if each.prompt_tokens <= MOST_TOKENS)
+    steps = _parts_of(rounds)
     for each, kept in zip(rounds, found, strict=True):
         token = each.drawn.token.id
         if each.prompt_tokens > MOST_TOKENS or token is None:
