@@ -27,6 +27,14 @@ EXAMPLES = (
     ("Page by page, with the arrow keys.", 'gptcli explain --step "The capital of France is"'),
     ("In Chinese.", 'gptcli explain --lang zh "The capital of France is"'),
     ("Three tokens, a few layers.", 'gptcli explain --steps 3 --layers 0,10,20 --seed 1 "I am"'),
+    (
+        "What another word would change.",
+        'gptcli explain --what-if "machine learning=fashion" "She is a machine learning model"',
+    ),
+    (
+        "Which heads and MLPs spoke for the answer.",
+        'gptcli explain --temp 0 --only parts "The capital of France is"',
+    ),
     ("What the model is made of.", 'gptcli explain --shapes "The capital of France is"'),
 )
 
@@ -51,7 +59,8 @@ def explain(
         Output,
         but(
             json="One JSON object of all numbers: rounds with tokens, blocks of each layer,"
-            " distribution and drawn; with --shapes, parts and tensors."
+            " distribution, drawn and parts; what_if with --what-if; with --shapes, parts and"
+            " tensors."
         ),
     ],
 ) -> None:
@@ -60,8 +69,10 @@ def explain(
     The walk from text to the next token, every stage with the numbers of this very prompt and
     three lines of plain words: tokens; vectors, and their nearest neighbours; what attention (or
     a state in its place) and MLP add in each layer, and what the stream would say there; logits;
-    softmax at several temperatures; the draw; and then it starts again (--steps). A pipe gets a
-    tab-separated row for each number.
+    softmax at several temperatures; the draw; which parts spoke for it (direct logit attribution);
+    and then it starts again (--steps). With --what-if, the walk of the prompt with a word replaced
+    stands beside it. A pipe gets a tab-separated row for each number. A page (--html) has layers to
+    step through and parts to switch off.
     """
     exports = Exports(environment, inside, json=output.json)
     if telling.step:

@@ -13,7 +13,7 @@ from gptcli.types.events import Progress
 from gptcli.types.explain import WHAT_IF, ExplainRequest, Round
 from gptcli.types.parts_off import MOST_TOKENS, PartOff, PartsOffRequest
 from gptcli.types.shapes import ShapesRequest
-from gptcli.types.what_if import PartedRequest
+from gptcli.types.what_if import Parted, PartedRequest
 from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch_steps
@@ -40,6 +40,11 @@ class Run:
     telling: Telling
     every: bool
     what_if: WhatIf | None = None
+
+    @property
+    def parted(self) -> Parted | None:
+        """How far the two walks part."""
+        return None if self.what_if is None else self.what_if.parted
 
     def rounds(self, backend: Backend, messages: Messages) -> Iterator[Round]:
         """The rounds as they come; what a user should know first."""

@@ -89,6 +89,7 @@ class Telling:
         f"Tell of these stages alone: {', '.join(STAGES)}.",
         metavar="STAGE,…",
         brief="Tell of these stages alone.",
+        choices=STAGES,
         parse=_stages,
         joined=True,
     )
