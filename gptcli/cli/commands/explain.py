@@ -52,7 +52,7 @@ def explain(
             }
         ),
     ],
-    inside: Inside,
+    inside: Annotated[Inside, but(window={"brief": ""})],
     compute: Here,
     sampling: Annotated[SamplingWish, but(temperature={"brief": ""}, ban=None)],
     output: Annotated[

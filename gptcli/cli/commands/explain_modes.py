@@ -138,8 +138,8 @@ def _export(
     exports.write(
         messages,
         html=html,
-        png=lambda: plots.explanation(prompt, kept),
-        npz=lambda: arrays.npz(arrays.explanation(kept, run.what_if and run.what_if.parted)),
+        png=lambda: plots.explanation(prompt, kept, run.parted),
+        npz=lambda: arrays.npz(arrays.explanation(kept, run.parted)),
     )
 
 

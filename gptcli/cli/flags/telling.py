@@ -88,7 +88,6 @@ class Telling:
         frozenset(),
         f"Tell of these stages alone: {', '.join(STAGES)}.",
         metavar="STAGE,…",
-        brief="Tell of these stages alone.",
         choices=STAGES,
         parse=_stages,
         joined=True,
