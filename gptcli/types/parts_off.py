@@ -11,7 +11,7 @@ from gptcli.types.token import Token
 
 #: Tokens of a prompt for which each part's absence is computed at most: it takes as long as the
 #: prompt takes, once for every part.
-MOST_TOKENS = 512
+MOST_TOKENS = 256
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def test_each_part_off_is_an_edited_pass(backend):
     assert some.followed == pytest.approx(found[1].followed, rel=1e-4)
     with pytest.raises(UsageError, match="must be from 0 to 3, not 4"):
         list(backend.answer(replace(asked, layers=(4,))))
-    with pytest.raises(ContextError, match="at most 512"):
-        list(backend.answer(replace(asked, drawn=(7,) * 512)))
+    with pytest.raises(ContextError, match="at most 256"):
+        list(backend.answer(replace(asked, drawn=(7,) * 256)))
 
 
 def test_two_walks_through_the_blocks_that_are_there(backend):

@@ -9,7 +9,7 @@ from gptcli.backends import Backend
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.cli.flags.telling import Telling
-from gptcli.types.events import Progress
+from gptcli.types.events import Notice, Progress
 from gptcli.types.explain import WHAT_IF, ExplainRequest, Round
 from gptcli.types.parts_off import MOST_TOKENS, PartOff, PartsOffRequest
 from gptcli.types.shapes import ShapesRequest
@@ -150,10 +150,15 @@ def _parts_of(rounds: Sequence[Round]) -> int:
 
 def _switching_off(
     backend: Backend, run: Run, rounds: Sequence[Round], found: list[list[PartOff]]
-) -> Generator[Progress, None, None]:
+) -> Generator[Progress | Notice, None, None]:
     """Ask what follows without each part, round after round, and keep what comes as it comes."""
     request, drawn = run.request, list[int]()
     steps = _parts_of(rounds)
+    longest = rounds[-1].prompt_tokens
+    if longest > MOST_TOKENS:
+        yield Notice(
+            "--html", f"switches no parts off after {longest} tokens: at most {MOST_TOKENS}"
+        )
     for each, kept in zip(rounds, found, strict=True):
         token = each.drawn.token.id
         if each.prompt_tokens > MOST_TOKENS or token is None:

@@ -89,6 +89,7 @@ def test_a_long_prompt_is_not_run_again_and_again(paged, monkeypatch):
     done, page = paged("--temp", "0", PROMPT)
     (walked,) = json.loads(page.data)["walks"]
     assert done.code == 0 and "for prompts of 3 tokens at most" in page.texts
+    assert "--html: switches no parts off after" in done.err
     assert all("off" not in block for layer in walked["layers"] for block in layer["blocks"])
 
 
