@@ -30,6 +30,8 @@ COMMANDS: dict[str, list[str]] = {
     "explain": ["explain", "the cat"],
     "attention": ["attention", "the cat sat"],
     "lens": ["lens", "the cat sat"],
+    "lens --parts": ["lens", "--parts", "head", "the cat sat"],
+    "attention --weigh": ["attention", "--weigh", "values", "the cat sat"],
     "lens --json": ["lens", "--json", "the cat sat"],
     "activations": ["activations", "--prompts", "-", "-o", f"{tempfile.gettempdir()}/x.npz"],
     "why": ["why", "the cat sat"],

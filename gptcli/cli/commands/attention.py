@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
@@ -63,7 +63,7 @@ class Heads:
         "One map: the largest over the heads (and layers with attention) chosen.",
         "--max",
     )
-    weigh: Weigh = option(
+    weigh: str = option(
         "attention",
         "Multiply each weight by the length of what the value gives: values, behind the head's part"
         " of the output projection (arXiv:2004.10102). A token that is looked at and gives next to"
@@ -122,7 +122,7 @@ def attention(
         layer=heads.layer,
         head=heads.head,
         over=heads.over,
-        weigh=heads.weigh,
+        weigh=cast(Weigh, heads.weigh),
         prompt=read_prompt(environment, source, messages),
         window=inside.window,
         special=source.special,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 
 from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
@@ -64,7 +64,7 @@ class Tracking:
 class Apart:
     """A logit taken apart."""
 
-    parts: By | None = option(
+    parts: str | None = option(
         None,
         "Instead, what each part adds to the logit of the --target: head (each head and each MLP),"
         " mlp (attention and MLP of each layer) or layer. They add up to it.",
@@ -137,7 +137,7 @@ def lens(
                 raise UsageError(f"--{name}", "cannot be combined with --parts")
         parts = PartsRequest(
             prompt=read_prompt(environment, source, messages),
-            by=apart.parts,
+            by=cast(By, apart.parts),
             target=apart.target,
             versus=apart.versus,
             position=-1 if apart.position is None else apart.position,

@@ -58,6 +58,7 @@ class ValueWeights(AttentionWeights):
             latents = keys[0, :, :, : self._spec.latents.rank]
             self._compute(layer, queries, start, keys, self._lengths(layer, latents))
 
+    @arrays.quiet
     def _lengths(self, layer: int, kept: Array) -> Array:
         """‖W v‖ of each head, (heads, total), of what is kept of all tokens, (kv_heads, total, …).
 

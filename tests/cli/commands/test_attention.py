@@ -124,6 +124,7 @@ def test_lines_fit_the_terminal(attention, width, flags, colour, monkeypatch):
         (("--layer", "2", PROMPT), 2, "--layer: must be from 0 to 1, not 2"),
         (("--head", "4", PROMPT), 2, "--head: must be from 0 to 3, not 4"),
         (("--mean", "--max", PROMPT), 2, "--max: cannot be combined with --mean"),
+        (("--weigh", "keys", PROMPT), 2, "--weigh: must be one of attention, values"),
         (("--token", "dog", PROMPT), 4, "--token: 'dog' is no token"),
         (("--token", "99", PROMPT), 4, "--token: position 99"),
         (("-m", "echo", PROMPT), 2, "echo: cannot be looked into"),

@@ -91,7 +91,7 @@ def test_lines_fit_the_terminal(parts, width, by, colour, monkeypatch):
         (("head", "--position", "99", PROMPT), 2, "--position: 99 is not among"),
         (("head", "--track", "t", PROMPT), 2, "--track: cannot be combined with --parts"),
         (("head", "--window", "0:", PROMPT), 2, "--window: cannot be combined with --parts"),
-        (("neuron", PROMPT), 2, "--parts"),
+        (("neuron", PROMPT), 2, "--parts: must be one of head, mlp, layer"),
         (("head", "-m", "echo", PROMPT), 2, "echo: cannot be looked into"),
     ],
 )
