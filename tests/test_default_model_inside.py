@@ -12,6 +12,7 @@ from gptcli.types.lens import LensRequest
 from gptcli.types.neighbors import NeighborsRequest, Term
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.shapes import ShapesRequest
+from gptcli.types.what_if import PartedRequest
 
 PROMPT = "The capital of France is Paris and the capital of Spain is"
 
@@ -65,6 +66,37 @@ def test_explain_adds_up_and_draws_what_complete_draws(default_backend, oracle):
     text = "".join(each.text for each in default_backend.answer(request) if isinstance(each, Chunk))
     drawn = b"".join(each.drawn.token.bytes for each in rounds)
     assert drawn.decode() == text
+
+
+def test_attention_makes_a_model_another_one(default_backend, default_oracle):
+    """Catches streams that are held to each other at another token, layer or prompt."""
+    texts = ["She is a machine learning model", "She is a fashion model"]
+    found = default_backend.answer(PartedRequest(*texts))
+    last = found.aligned[-1]
+    assert last.token.text == " model" and last.start == pytest.approx(1, abs=1e-6)
+    ends = []
+    for text in texts:
+        ids = torch.tensor([default_backend._open.tokenizer.encode(text)])
+        with torch.no_grad():
+            out = default_oracle(ids, output_hidden_states=True)
+        ends.append(torch.stack([each[0, -1] for each in out.hidden_states[1:-1]]))
+    theirs = torch.cosine_similarity(*ends, dim=-1)
+    assert (torch.tensor(last.cosines[:-1]) - theirs).abs().max() < 1e-4
+    assert min(last.cosines) < 0.8 < last.cosines[1]
+    chances = {each.token.text: (each.probability, each.other) for each in found.expected}
+    assert chances[" who"][1] > 10 * chances[" who"][0]
+    assert chances[" trained"][0] > 10 * chances[" trained"][1]
+
+
+def test_the_head_that_looks_at_france_speaks_for_paris(default_backend):
+    """Catches a head that is told of by the number of another, and parts of another token."""
+    wish = SamplingWish(temperature=0.0)
+    (found,) = default_backend.answer(ExplainRequest("The capital of France is", wish))
+    assert found.drawn.token.text == " Paris"
+    head = next(each for each in found.contributions if each.part.head is not None)
+    assert head.part.adds > 1 and head.looks[0][1].text == " France"
+    total = sum(each.part.adds for each in found.contributions)
+    assert total == pytest.approx(found.drawn.logit, abs=1e-4)
 
 
 def test_neighbours_mean_something(default_backend):

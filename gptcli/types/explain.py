@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gptcli.types.next_tokens import Candidate, Distribution
+from gptcli.types.parts import AddedPart
 from gptcli.types.question import Question
 from gptcli.types.sampling import SamplingWish
 from gptcli.types.token import Token
@@ -14,6 +15,14 @@ from gptcli.types.window import Window
 
 #: The temperatures at which the last softmax is shown.
 TEMPERATURES = (0.2, 0.7, 1.0, 1.5)
+
+#: What is told of, in this order: the chapters of a round, and of its first what is held to it.
+STAGES = (
+    *("tokens", "embedding", "attention", "mlp", "layers", "unembedding", "softmax", "draw"),
+    *("parts", "again", "what-if"),
+)
+#: The last of them.
+WHAT_IF = STAGES[-1]
 
 #: "state": what a layer adds that carries one from token to token in place of attention; "told": of
 #: what it is told of the token by itself, where there is such.
@@ -74,6 +83,17 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What a part adds to the logit of the token that was drawn; see AddedPart.
+
+    looks: of the strongest heads, where that one head looks, as Block.looks.
+    """
+
+    part: AddedPart
+    looks: tuple[tuple[int, Token, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Round:
     """One time through the model, from the ids to the token that is drawn.
 
@@ -82,7 +102,8 @@ class Round:
     is computed. vector: the last position's embedding, feature by feature; final: its stream
     after the last layer; sum_error: the largest difference between that and the embedding with
     every update added. distribution has the logits, at TEMPERATURES as well, and the sampler.
-    text: what was drawn in the rounds before.
+    text: what was drawn in the rounds before. contributions: of all parts, those that add or take
+    most first, to the logit of what is drawn; they add up to it, as it is before a soft cap.
     """
 
     number: int
@@ -99,6 +120,7 @@ class Round:
     distribution: Distribution
     drawn: Candidate
     text: str
+    contributions: tuple[Contribution, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ PROMPT = "The capital of France is Paris and the capital of Spain is"
 CONTEXTS = ("--in", "a machine learning model", "--in", "a fashion model")
 #: (command line, the part of the page that is at the top, height)
 PAGES = {
-    "explain": (("explain", "--seed", "1", PROMPT), "section:nth-of-type(2)", 780),
+    "explain": (("explain", "--temp", "0", "The capital of France is"), "h1", 960),
     "neighbors": (("neighbors", "model", *CONTEXTS), "h1", 330),
     "attention": (("attention", PROMPT), "h1", 960),
     "lens": (("lens", "--track", " Madrid", PROMPT), "h1", 960),
@@ -41,6 +41,11 @@ def make(directory: Path) -> None:
             browser.get(path.as_uri())
             if name == "attention":
                 browser.execute_script("document.querySelectorAll('#overview button')[103].click()")
+            if name == "explain":
+                # Where the answer comes from: attention of layer 23 looks at France.
+                browser.execute_script(
+                    "document.querySelectorAll('section.off tbody td')[23].click()"
+                )
             browser.execute_script(f"document.querySelector('{top}').scrollIntoView()")
             browser.save_screenshot(str(PLACE / f"{name}.png"))
     finally:

@@ -31,6 +31,7 @@ DRAWN = {
     "neighbors": (".bar", 20),
     "contexts": (".chart > span", 3),
     "explain": ("table.strip td[data-tip]", 32),
+    "what-if": ("section.walk .side", 4),
     "explain-zh": ("table.strip td[data-tip]", 32),
     "shapes": ("table.plain tr", 12),
     "complete": (".text [data-tip]", 20),
@@ -46,6 +47,8 @@ def browser(request, tmp_path_factory) -> Iterator[Any]:
     chromium = open_chromium("--window-size=1200,900", f"--user-data-dir={profile}")
     set_scheme(chromium, request.param)
     chromium.scheme = request.param
+    # What its own first page still asks for is no page's of ours.
+    chromium.get("about:blank")
     yield chromium
     chromium.quit()
 
@@ -165,3 +168,48 @@ def test_a_head_is_chosen_and_shown(browser, tiny_model, tmp_path):
             for cell in last.find_elements("css selector", "td[data-tip]")
         ]
         assert tips == pytest.approx([w * 100 for w in expected["weights"][-1]], abs=0.011)
+
+
+def test_layers_are_stepped_through_and_parts_switched_off(browser, tiny_model, tmp_path):
+    """Catches a button, a key or a slider that leads elsewhere, and numbers of another part."""
+    from selenium.webdriver import ActionChains, Keys
+
+    opened(browser, "what-if", tiny_model, tmp_path)
+    page = json.loads(browser.execute_script("return document.getElementById('data').textContent"))
+    (walk,) = page["walks"]
+    (section,) = find(browser, "section.walk")
+    (slider,) = find(browser, "section.walk input")
+    before, after = find(browser, "section.walk [data-step]")
+
+    def layer() -> str:
+        return section.find_element("css selector", "output").text
+
+    assert layer() == walk["layers"][1]["name"] and not after.is_enabled()
+    before.click()
+    assert layer() == walk["layers"][0]["name"] and not before.is_enabled()
+    ActionChains(browser).move_to_element(find(browser, "h1")[0]).click().perform()
+    ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
+    assert layer() == walk["layers"][1]["name"]
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert layer() == walk["layers"][0]["name"]
+    assert len(find(browser, ".compared .bar.without")) == 0
+    for place, block in enumerate(walk["layers"][0]["blocks"]):
+        find(browser, "button.switch")[place].send_keys("\n")
+        pressed = [each.get_attribute("aria-pressed") for each in find(browser, "button.switch")]
+        assert pressed == [str(at == place).lower() for at in range(2)]
+        lines = [each.text.split() for each in find(browser, ".compared .share")]
+        expected = {one[0]: one[2] for one in block["off"]}
+        assert {line[0]: line[-1] for line in lines} == expected
+        assert block["without"] in find(browser, ".compared .legend")[0].text
+    # A cell of the table leads to its part.
+    cell = find(browser, "section.off tbody tr")[0].find_elements("css selector", "td")[1]
+    browser.execute_script("arguments[0].focus()", cell)
+    cell.send_keys("\n")
+    assert layer() == walk["layers"][1]["name"]
+    assert find(browser, "button.switch")[0].get_attribute("aria-pressed") == "true"
+    # On a narrow window, too, nothing is wider than it.
+    size = browser.get_window_size()
+    browser.set_window_size(500, 900)
+    narrow = "return document.documentElement.scrollWidth <= innerWidth"
+    assert browser.execute_script(narrow)
+    browser.set_window_size(size["width"], size["height"])

@@ -16,7 +16,7 @@ from gptcli.ui.terminal.wrap import wrapped
 from gptcli.ui.words import LANGUAGES, Words
 
 STAGES = ["tokens", "embedding", "attention", "mlp", "layers", "unembedding"]
-STAGES += ["softmax", "draw", "again", "shapes"]
+STAGES += ["softmax", "draw", "parts", "again", "what-if", "shapes"]
 
 
 def texts(language: str) -> dict[str, str]:

@@ -38,6 +38,8 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "FewShotQueries": ("few_shot", "answer"),
     "FewShotDocumentRequest": ("few_shot", "document"),
     "ExplainRequest": ("explain", "answer"),
+    "PartedRequest": ("what_if", "answer"),
+    "PartsOffRequest": ("parts_off", "answer"),
     "ShapesRequest": ("shapes", "answer"),
     "NeighborsRequest": ("neighbors", "answer"),
     "AttentionRequest": ("attention", "answer"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from gptcli.backends.local.explained_facts import facts_of
 from gptcli.backends.local.looking import check_layer, looked_at
 from gptcli.backends.local.next_tokens import LocalWalk
 from gptcli.backends.local.open_model import OpenModel
@@ -14,12 +15,13 @@ from gptcli.types.explain import (
     TEMPERATURES,
     Block,
     BlockName,
+    Contribution,
     Embedded,
     ExplainRequest,
-    Facts,
     Round,
 )
-from gptcli.types.next_tokens import NextTokensRequest
+from gptcli.types.next_tokens import Candidate, NextTokensRequest
+from gptcli.types.parts import AddedPart
 from gptcli.types.token import Token
 
 if TYPE_CHECKING:
@@ -89,16 +91,17 @@ class _Rounds:
         ids, last = self._ids, range(len(self._ids) - 1, len(self._ids))
         # The last position is always looked at, whatever the window.
         wanted = range(self._positions.start, len(ids))
-        streams = Streams(wanted)
+        streams, here = Streams(wanted), Streams(last, heads=True)
         seen = AttentionWeights(self._runner, last)
         spec = self._runner.spec
         carried = StateLengths(spec, last)
-        walk.probe = Together(streams, seen, carried)
+        walk.probe = Together(streams, here, seen, carried)
         distribution = walk.look()
+        drawn = walk.draw()
         embedding, final = streams.embedding[-1], streams.after(spec.layers - 1)[-1]
         return Round(
             number=number,
-            facts=_facts(spec),
+            facts=facts_of(spec),
             prompt_tokens=len(ids),
             tokens=tuple(self._model.token(ids[at]) for at in self._positions),
             first=self._positions.start,
@@ -109,8 +112,9 @@ class _Rounds:
             final_norm=float(length(final)),
             sum_error=_sum_error(streams, self._runner),
             distribution=distribution,
-            drawn=walk.draw(),
+            drawn=drawn,
             text=walk.taken.decode(errors="replace"),
+            contributions=tuple(self._contributions(here, seen, drawn)),
         )
 
     def _embedded(self, streams: Streams) -> tuple[Embedded, ...]:
@@ -150,6 +154,22 @@ class _Rounds:
                 looks=self._looks(seen.of(layer)) if name == "attention" else (),
                 state=tuple(carried.of(layer)[-1].tolist()) if name == "state" else (),
             )
+
+    def _contributions(
+        self, streams: Streams, seen: AttentionWeights, drawn: Candidate
+    ) -> Iterator[Contribution]:
+        from gptcli.engine.probes.parts import parts_of
+
+        assert drawn.token.id is not None
+        found = parts_of(self._runner, streams, drawn.token.id).parts
+        attending = self._runner.spec.attending
+        strongest = sorted(found, key=lambda each: -abs(each.adds))
+        for place, each in enumerate(strongest):
+            looks: tuple[tuple[int, Token, float], ...] = ()
+            if place < 2 * self._request.rows and each.head is not None and each.layer in attending:
+                looks = self._looks(seen.of(each.layer)[each.head][None])
+            layer = None if each.layer < 0 else each.layer
+            yield Contribution(AddedPart(each.name, layer, each.head, each.adds), looks)
 
     def _says(self, streams: list[Array]) -> list[Scored]:
         """All of them at once, so that the head is gone through once."""
@@ -214,28 +234,3 @@ def _sum_error(streams: Streams, runner: Runner) -> float:
 
     last = streams.after(runner.spec.layers - 1)[-1]
     return float(abs(streams.added_up(runner)[-1] - float32(last)).max())
-
-
-def _facts(spec: ModelSpec) -> Facts:
-    if spec.learned_positions:
-        positions = "table"
-    elif spec.alibi is not None:
-        positions = "distance"
-    else:
-        turned = any(each.rope for each in spec.each_layer)
-        positions = "rotation" if turned else "none"
-    return Facts(
-        width=spec.width,
-        layers=spec.layers,
-        attending=len(spec.attending),
-        carrying=len(spec.carrying),
-        heads=spec.heads,
-        group=spec.group,
-        head_dim=spec.head_dim,
-        hidden=spec.hidden,
-        vocabulary=spec.vocab,
-        tied=spec.tied,
-        side_by_side=spec.blocks != "serial",
-        experts=spec.experts.count if spec.experts else 0,
-        positions=positions,  # type: ignore[arg-type]
-    )

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 #: Answered by an iterator.
 STREAMS = (
-    *("Request", "ChatRequest", "ExplainRequest", "FewShotQueries", "WhyRequest"),
-    *("AblateRequest", "AblatedCompletionRequest", "PatchRequest"),
+    *("Request", "ChatRequest", "ExplainRequest", "PartsOffRequest", "FewShotQueries"),
+    *("WhyRequest", "AblateRequest", "AblatedCompletionRequest", "PatchRequest"),
 )
 #: Answered at once.
 _WHOLE = (
     *("NextTokensRequest", "ScoreRequest", "ChooseRequest", "TreeRequest", "TokensRequest"),
     *("DecodeRequest", "ChatDocumentRequest", "ChatNextTokensRequest", "FewShotDocumentRequest"),
     *("ShapesRequest", "NeighborsRequest", "AttentionRequest", "LensRequest", "AskRequest"),
-    *("EmbeddingRequest", "SteeringReadRequest"),
+    *("EmbeddingRequest", "SteeringReadRequest", "PartedRequest"),
 )
 #: Queries, and characters of them, that are read before the first is answered. Where there are
 #: more, or some have yet to be waited for, they are answered here, as they come.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from gptcli.cli.commands import explain_modes
@@ -10,18 +9,17 @@ from gptcli.cli.environment import Environment
 from gptcli.cli.exports import Exports
 from gptcli.cli.flags.groups import but
 from gptcli.cli.flags.inside import Inside
-from gptcli.cli.flags.layers import layers
 from gptcli.cli.flags.output import Output
 from gptcli.cli.flags.place import Here
 from gptcli.cli.flags.rows import Rows
 from gptcli.cli.flags.source import Source
+from gptcli.cli.flags.telling import Telling
 from gptcli.cli.input.prompt import read_prompt
 from gptcli.cli.opening import open_for
-from gptcli.config import MOST, Limit, option
 from gptcli.errors import UsageError
 from gptcli.types.explain import ExplainRequest
 from gptcli.types.sampling import SamplingWish, seed_of
-from gptcli.ui.words import LANGUAGES, Words
+from gptcli.ui.words import Words
 
 #: (what it is for, the command), for the man page.
 EXAMPLES = (
@@ -29,53 +27,16 @@ EXAMPLES = (
     ("Page by page, with the arrow keys.", 'gptcli explain --step "The capital of France is"'),
     ("In Chinese.", 'gptcli explain --lang zh "The capital of France is"'),
     ("Three tokens, a few layers.", 'gptcli explain --steps 3 --layers 0,10,20 --seed 1 "I am"'),
+    (
+        "What another word would change.",
+        'gptcli explain --what-if "machine learning=fashion" "She is a machine learning model"',
+    ),
+    (
+        "Which heads and MLPs spoke for the answer.",
+        'gptcli explain --temp 0 --only parts "The capital of France is"',
+    ),
     ("What the model is made of.", 'gptcli explain --shapes "The capital of France is"'),
 )
-
-
-def _language(text: str) -> str:
-    if text not in LANGUAGES:
-        raise ValueError(f"must be {' or '.join(LANGUAGES)}, not {text!r}")
-    return text
-
-
-@dataclass(frozen=True)
-class Telling:
-    """How much of the walk is told, in which words, and how."""
-
-    steps: int = option(
-        1,
-        "Go on with the token that is drawn, N times in all. Default: 1.",
-        metavar="N",
-        brief="Go on with the token that is drawn.",
-        limit=Limit(1, MOST),
-    )
-    step: bool = option(
-        False,
-        "One page at a time: arrow keys, space; q or Esc leaves.",
-        brief="One page at a time, with the arrow keys.",
-    )
-    layers: tuple[int, ...] | None = option(
-        None,
-        "The layers to tell of, from 0: 0,5-8, or `all`. Default: all in --json, else some.",
-        metavar="N,N-N,…",
-        brief="The layers to tell of, or `all`.",
-        parse=layers,
-        joined=True,
-    )
-    lang: str = option(
-        "en",
-        f"The language of the words: {' or '.join(LANGUAGES)}. Default: en.",
-        metavar="LANG",
-        brief=f"The language: {' or '.join(LANGUAGES)}.",
-        choices=LANGUAGES,
-        parse=_language,
-    )
-    shapes: bool = option(
-        False,
-        "Show instead the model's tensors and how many parameters each has, and the tensors that"
-        " the prompt makes.",
-    )
 
 
 def explain(
@@ -91,14 +52,15 @@ def explain(
             }
         ),
     ],
-    inside: Inside,
+    inside: Annotated[Inside, but(window={"brief": ""})],
     compute: Here,
     sampling: Annotated[SamplingWish, but(temperature={"brief": ""}, ban=None)],
     output: Annotated[
         Output,
         but(
             json="One JSON object of all numbers: rounds with tokens, blocks of each layer,"
-            " distribution and drawn; with --shapes, parts and tensors."
+            " distribution, drawn and parts; what_if with --what-if; with --shapes, parts and"
+            " tensors."
         ),
     ],
 ) -> None:
@@ -107,8 +69,10 @@ def explain(
     The walk from text to the next token, every stage with the numbers of this very prompt and
     three lines of plain words: tokens; vectors, and their nearest neighbours; what attention (or
     a state in its place) and MLP add in each layer, and what the stream would say there; logits;
-    softmax at several temperatures; the draw; and then it starts again (--steps). A pipe gets a
-    tab-separated row for each number.
+    softmax at several temperatures; the draw; which parts spoke for it (direct logit attribution);
+    and then it starts again (--steps). With --what-if, the walk of the prompt with a word replaced
+    stands beside it. A pipe gets a tab-separated row for each number. A page (--html) has layers to
+    step through and parts to switch off.
     """
     exports = Exports(environment, inside, json=output.json)
     if telling.step:
@@ -126,14 +90,15 @@ def explain(
         special=source.special,
         seed=seed_of(sampling),
     )
+    telling.check(request.prompt, json=output.json)
     run = explain_modes.Run(
-        environment, request, Words(telling.lang), every=telling.layers is not None
+        environment, request, Words(telling.lang), telling, every=telling.layers is not None
     )
     backend = open_for(compute, messages)
     if telling.shapes:
         explain_modes.shapes(backend, run, exports, messages)
     else:
-        explain_modes.walk(backend, run, exports, messages, step=telling.step)
+        explain_modes.walk(backend, run, exports, messages)
 
 
 def _check_step(environment: Environment, telling: Telling, exports: Exports) -> None:

@@ -15,6 +15,7 @@ from gptcli.types.neighbors import Neighbors
 from gptcli.types.parts import LogitParts
 from gptcli.types.patch import Patching
 from gptcli.types.token import Token
+from gptcli.types.what_if import Parted
 from gptcli.types.why import Odds, Why
 from gptcli.units import total_length as total
 
@@ -210,12 +211,14 @@ def _both(odds: Odds) -> tuple[float, float]:
     return odds.target, float("nan") if odds.versus is None else odds.versus
 
 
-def explanation(rounds: Sequence[Round]) -> Arrays:
+def explanation(rounds: Sequence[Round], parted: Parted | None = None) -> Arrays:
     """One row for each round; blocks in their order, attention before MLP.
 
-    Lengths of states (rounds, state_layers), all memories of a layer together.
+    Lengths of states (rounds, state_layers), all memories of a layer together. parted: what is told
+    of the prompt with a word replaced: positions (aligned, 2), cosines (aligned, 1 + layers).
     """
     first = rounds[0]
+    other = {} if parted is None else _parted(parted)
     every = [each.blocks for each in rounds]
     states = [[block.state for block in blocks if block.state] for blocks in every]
     return {
@@ -233,4 +236,15 @@ def explanation(rounds: Sequence[Round]) -> Arrays:
         "drawn_ids": [each.drawn.token.id for each in rounds],
         "state_layers": [block.layer for block in first.blocks if block.state],
         "state_lengths": [[total(each) for each in lengths] for lengths in states],
+        **other,
+    }
+
+
+def _parted(parted: Parted) -> Arrays:
+    aligned, expected = parted.aligned, parted.expected
+    return {
+        "what_if_positions": [[each.position, each.other_position] for each in aligned],
+        "what_if_cosines": [[each.start, *each.cosines] for each in aligned],
+        "what_if_expected_ids": [each.token.id for each in expected],
+        "what_if_probabilities": [[each.probability, each.other] for each in expected],
     }

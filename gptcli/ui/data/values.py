@@ -47,3 +47,8 @@ def logprob_json(token: Token, logprob: float | None) -> dict[str, Any]:
         "logprob": finite(logprob),
         "bytes": found["bytes"],
     }
+
+
+def looks_json(looks: Sequence[tuple[int, Token, float]]) -> list[dict[str, Any]]:
+    """Where attention looks: positions, their tokens, and the share of each."""
+    return [{"position": at, **token_json(one), "weight": share} for at, one, share in looks]

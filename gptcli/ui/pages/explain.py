@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gptcli.types.shapes import Shapes
-from gptcli.types.token import Source
 from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text
+from gptcli.ui.pages.walk import Told, data, walk
 from gptcli.ui.terminal.heat import shares_of
 from gptcli.ui.terminal.tables import Cell
 from gptcli.ui.terminal.visible import plainly
@@ -17,18 +17,24 @@ from gptcli.ui.words import Words
 _LINE = 48
 
 
-def explanation(
-    prompt: str, source: Source, rounds: Sequence[Sequence[Chapter]], words: Words
-) -> str:
-    """The page of all rounds."""
+def explanation(prompt: str, rounds: Sequence[tuple[Told, Sequence[Chapter]]], words: Words) -> str:
+    """The page of all rounds: what can be stepped through, and the chapters below it."""
     parts = [paragraph(plainly(prompt), "prompt")]
-    for number, chapters in enumerate(rounds, 1):
+    for number, (told, chapters) in enumerate(rounds):
         if len(rounds) > 1:
-            parts.append(f"<h2>{text(words.label('round', number=number))}</h2>")
+            parts.append(f"<h2>{text(words.label('round', number=number + 1))}</h2>")
+        parts += walk(told, number, words)
         for place, each in enumerate(chapters, 1):
-            parts += _chapter(each, f"{number}.{place}  ")
-    title = words.label("explain")
-    return page(title, source, parts, lang=words.language)
+            parts += _chapter(each, f"{number + 1}.{place}  ")
+    found = [told for told, _ in rounds]
+    return page(
+        words.label("explain"),
+        found[-1].round.distribution.source,
+        parts,
+        data=data(found, words),
+        script="walk.js",
+        lang=words.language,
+    )
 
 
 def shapes(found: Shapes, chapter: Chapter, words: Words) -> str:
@@ -60,10 +66,11 @@ def _vector(part: Vector) -> Iterator[str]:
 
 
 def _numbers(part: Numbers) -> str:
+    caption = paragraph(part.caption, "quiet") if part.caption else ""
     heads = [text(column.head) for column in part.columns]
     right = [at for at, column in enumerate(part.columns) if column.right]
     rows = [[_cell(cell) for cell in row] for row in part.rows]
-    return table(heads, rows, numbers=right)
+    return caption + table(heads, rows, numbers=right)
 
 
 def _cell(cell: str | Cell | Meter) -> str:

@@ -18,12 +18,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def page(
-    title: str, source: Computed, parts: Iterable[str], *, data: Any = None, lang: str = "en"
+    title: str,
+    source: Computed,
+    parts: Iterable[str],
+    *,
+    data: Any = None,
+    script: str = "",
+    lang: str = "en",
 ) -> str:
-    """The whole file. data: what the script reads, as JSON."""
+    """The whole file. data: what scripts read, as JSON; script: the file of one more."""
     # No text in it may end the element that it stands in.
     stored = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     body = "\n".join(parts)
+    scripts = _asset("script.js") + (_asset(script) if script else "")
     return f"""<!doctype html>
 <html lang="{lang}">
 <head>
@@ -45,7 +52,7 @@ def page(
 <div id="tip" role="status" aria-live="polite" hidden></div>
 <script type="application/json" id="data">{stored}</script>
 <script>
-{_asset("script.js")}</script>
+{scripts}</script>
 </body>
 </html>
 """

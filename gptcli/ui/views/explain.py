@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from gptcli.types.explain import Block, Round
-from gptcli.ui.data.values import number, token_json, tokens_json, valued_json
+from gptcli.ui.data.values import looks_json, number, token_json, tokens_json, valued_json
 from gptcli.ui.data.writer import Row
 from gptcli.ui.terminal import paint
 from gptcli.ui.terminal.bars import bar
@@ -17,9 +17,10 @@ from gptcli.ui.terminal.tables import Cell, lines
 from gptcli.ui.terminal.visible import neutral, shortened
 from gptcli.ui.terminal.wrap import wrapped
 from gptcli.ui.terminal.writer import TerminalWriter, height_of, plain_console, width_of
-from gptcli.ui.views import next_tokens, source
+from gptcli.ui.views import contributions, next_tokens, source, what_if
 from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
 from gptcli.ui.views.source import where
+from gptcli.ui.views.what_if import WhatIf
 from gptcli.ui.words import Words
 from gptcli.units import total_length
 
@@ -52,6 +53,7 @@ def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[paint.Tex
             found += [paint.Text(line, style="dim") for line in wrapped(part.caption, width)]
             found += Heat(stream).strip(part.values, min(width, _WORDS))
         else:
+            found += [paint.Text(line, style="dim") for line in wrapped(part.caption, width)]
             found += _table(part, width)
     for note in chapter.notes:
         found += [paint.Text(line, style="dim") for line in wrapped(note, width)]
@@ -61,7 +63,7 @@ def chapter_lines(stream: TextIO, name: str, chapter: Chapter) -> list[paint.Tex
 def _table(part: Numbers, width: int) -> list[paint.Text]:
     length = min(max(width // 4, 6), 30)
     cells: list[list[str | Cell]] = [
-        [bar(cell.share, length) if isinstance(cell, Meter) else cell for cell in row]
+        [bar(abs(cell.share), length) if isinstance(cell, Meter) else cell for cell in row]
         for row in part.rows
     ]
     return lines(part.columns, cells, width)
@@ -133,8 +135,22 @@ def _page(screen: Sequence[paint.Text], foot: str, stream: TextIO) -> paint.Grou
     return paint.Group(*parts[-height_of(stream) :])
 
 
-def rows(found: Round) -> Iterator[Row]:
-    """A row for each number: `round stage layer position token name value`; heads first."""
+#: Stages whose rows say what is in a layer in their place.
+_SAME = {"state": "attention", "told": "mlp"}
+
+
+def rows(found: Round, only: Collection[str] = ()) -> Iterator[Row]:
+    """A row for each number: `round stage layer position token name value`; heads first.
+
+    only: of these stages, of none for all.
+    """
+    for place, row in enumerate(_rows(found)):
+        head = found.number == 1 and place == 0
+        if head or not only or _SAME.get(str(row[1]), row[1]) in only:
+            yield row
+
+
+def _rows(found: Round) -> Iterator[Row]:
     if found.number == 1:
         yield ("round", "stage", "layer", "position", "token", "name", "value")
 
@@ -165,12 +181,19 @@ def rows(found: Round) -> Iterator[Row]:
         yield row("softmax", "probability", candidate.probability, at=last, token=text)
         yield row("draw", "probability", candidate.drawn, at=last, token=text)
     yield row("draw", "drawn", found.drawn.token.id, token=found.drawn.token.bytes)
+    for part, adds, layer, place, text in contributions.named_rows(found):
+        yield row("parts", part, adds, layer=layer, at=place, token=text)
 
 
-def as_json(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, Any]:
-    """All rounds of a walk, and the text that was drawn."""
+def as_json(
+    prompt: str, seed: int, rounds: Sequence[Round], replaced: WhatIf | None = None
+) -> dict[str, Any]:
+    """All rounds of a walk, and the text that was drawn; what would be with a word replaced."""
     last = rounds[-1]
     text = last.text if last.drawn.ends else last.text + last.drawn.token.text
+    other = (
+        {} if replaced is None else {"what_if": what_if.as_json(replaced, _round(replaced.walk))}
+    )
     return {
         "object": "explanation",
         **source.fields(last.distribution.source),
@@ -179,6 +202,7 @@ def as_json(prompt: str, seed: int, rounds: Sequence[Round]) -> dict[str, Any]:
         "text": text,
         "facts": asdict(last.facts),
         "rounds": [_round(each) for each in rounds],
+        **other,
     }
 
 
@@ -203,11 +227,12 @@ def _round(each: Round) -> dict[str, Any]:
             "drawn_probability": each.drawn.drawn,
             "ends": each.drawn.ends,
         },
+        "parts": contributions.as_json(each),
     }
 
 
 def _block(each: Block) -> dict[str, Any]:
-    looks = [{"position": at, **token_json(one), "weight": share} for at, one, share in each.looks]
+    looks = looks_json(each.looks)
     value: dict[str, Any] = {
         "layer": each.layer,
         "block": each.name,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from gptcli.types.attention import Attention
-from gptcli.types.explain import Round
 from gptcli.types.lens import Lens
 from gptcli.types.neighbors import Neighbors
 from gptcli.types.shapes import Shapes
 from gptcli.ui.terminal.visible import plainly, shortened, visible
 from gptcli.ui.views.attention_words import name_of as map_name
 from gptcli.ui.views.effects_plot import ablation, patching
+from gptcli.ui.views.explain_plot import explanation
 from gptcli.ui.views.figure import Figure, labels_of
 from gptcli.ui.views.lens import name_of
 from gptcli.ui.views.neighbors import title_of
@@ -164,42 +164,6 @@ def neighbors(found: Neighbors) -> bytes:
         axes.set_ylabel("1 - cosine", fontsize=8)
         axes.legend(fontsize=7)
     return drawn.png("nearest tokens by cosine")
-
-
-def explanation(prompt: str, rounds: Sequence[Round]) -> bytes:
-    """For each round: what every block adds, and the probabilities at several temperatures."""
-    drawn = Figure(11, 3.2 * len(rounds) + 0.6, len(rounds), 2)
-    for (left, right), each in zip(drawn.axes, rounds, strict=True):
-        colours = {"attention": "C0", "state": "C2", "mlp": "C1", "told": "C3"}
-        kinds = {block.name for block in each.blocks}
-        # What is in attention's place has its place.
-        order = [("attention", "state"), ("mlp",), ("told",)]
-        bars = [names for names in order if kinds.intersection(names)]
-        share = 0.8 / max(1, len(bars))
-        for number, names in enumerate(bars):
-            for name in [name for name in names if name in kinds]:
-                blocks = [block for block in each.blocks if block.name == name]
-                at = [block.layer + share * (number + 0.5) - 0.4 for block in blocks]
-                norms = [block.norm for block in blocks]
-                left.bar(at, norms, share, color=colours[name], label=name)
-        left.set_xlabel("layer", fontsize=8)
-        left.set_ylabel("length of the update", fontsize=8)
-        left.legend(fontsize=7)
-        candidates = each.distribution.candidates
-        temperatures = each.distribution.temperatures
-        width = 0.8 / len(temperatures)
-        for number, (value, _) in enumerate(temperatures):
-            places = [
-                at + (number - len(temperatures) / 2) * width for at in range(len(candidates))
-            ]
-            shares = [one.at_temperatures[number] for one in candidates]
-            right.bar(places, shares, width, label=f"T={value:g}", align="edge")
-        shown = [shortened(visible(one.token.bytes), 12) for one in candidates]
-        right.set_xticks(range(len(shown)), shown, fontsize=8)
-        right.set_ylabel("probability", fontsize=8)
-        right.set_title(f"drawn: {visible(each.drawn.token.bytes)}", fontsize=9)
-        right.legend(fontsize=7)
-    return drawn.png(prompt)
 
 
 def shapes(found: Shapes) -> bytes:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gptcli.types.explain import Block, Round
-from gptcli.types.token import Token
 from gptcli.ui.terminal.tables import Cell, Column
 from gptcli.ui.terminal.visible import plainly, visible
-from gptcli.ui.views.chapter import Chapter, Meter, Numbers, Vector
+from gptcli.ui.views import contributions
+from gptcli.ui.views.chapter import (
+    Chapter,
+    Meter,
+    Numbers,
+    Vector,
+    chapter_of,
+    column,
+    listed,
+    some_layers,
+)
 from gptcli.ui.views.next_tokens import drawn_cell
 from gptcli.ui.views.sampling import in_words
 from gptcli.ui.words import Words
 from gptcli.units import percent, total_length
-
-#: How many layers are told of where nobody chose.
-_LAYERS = 8
 
 
 def chapters(
@@ -24,10 +30,7 @@ def chapters(
     """The chapters of a round in their order. every: all layers, however many."""
     yield _tokens(found, words)
     yield _embedding(found, words)
-    chosen = sorted({block.layer for block in found.blocks})
-    if not every and len(chosen) > _LAYERS:
-        last = len(chosen) - 1
-        chosen = [chosen[round(place * last / (_LAYERS - 1))] for place in range(_LAYERS)]
+    chosen = some_layers(found.blocks, every=every)
     notes = []
     if len(chosen) < len({block.layer for block in found.blocks}):
         notes.append(words.label("fewer", shown=len(chosen), count=found.facts.layers))
@@ -38,40 +41,22 @@ def chapters(
     yield _unembedding(found, words)
     yield _softmax(found, words)
     yield _draw(found, words, seed)
+    yield contributions.chapter(found, words)
     yield _again(found, words, prompt)
-
-
-def _chapter(
-    words: Words,
-    key: str,
-    facts: dict[str, object],
-    parts: Sequence[Numbers | Vector] = (),
-    notes: Sequence[str] = (),
-) -> Chapter:
-    lines = tuple(words.lines(key, **facts))
-    return Chapter(key, words.title(key), lines, tuple(parts), tuple(notes))
-
-
-def _column(words: Words, key: str, kind: str = "number", keep: int = 0) -> Column:
-    if kind == "token":
-        return Column(words.label(key), shrink=True, least=6, style="bold", keep=keep)
-    if kind == "list":
-        return Column(words.label(key), shrink=True, least=8, keep=keep)
-    return Column(words.label(key), right=True, style="cyan" if kind == "main" else "", keep=keep)
 
 
 def _tokens(found: Round, words: Words) -> Chapter:
     columns = (
-        _column(words, "position", keep=1),
-        _column(words, "token", "token"),
-        _column(words, "id"),
+        column(words, "position", keep=1),
+        column(words, "token", "token"),
+        column(words, "id"),
     )
     rows = tuple(
         (str(at), visible(each.bytes), str(each.id))
         for at, each in enumerate(found.tokens, found.first)
     )
     facts = {"count": found.prompt_tokens, "vocabulary": f"{found.facts.vocabulary:,}"}
-    return _chapter(words, "tokens", facts, [Numbers(columns, rows)], _window(found, words))
+    return chapter_of(words, "tokens", facts, [Numbers(columns, rows)], _window(found, words))
 
 
 def _window(found: Round, words: Words) -> list[str]:
@@ -83,12 +68,12 @@ def _window(found: Round, words: Words) -> list[str]:
 
 def _embedding(found: Round, words: Words) -> Chapter:
     columns = (
-        _column(words, "token", "token"),
-        _column(words, "length"),
-        _column(words, "nearest", "list"),
+        column(words, "token", "token"),
+        column(words, "length"),
+        column(words, "nearest", "list"),
     )
     rows = tuple(
-        (visible(each.token.bytes), f"{each.norm:.2f}", _list(each.near, "{:.2f}"))
+        (visible(each.token.bytes), f"{each.norm:.2f}", listed(each.near, "{:.2f}"))
         for each in found.embedded
     )
     # The vector is that of the last token of all, which a window may leave out.
@@ -100,26 +85,26 @@ def _embedding(found: Round, words: Words) -> Chapter:
         "positions": words.phrase("positions", found.facts.positions),
     }
     parts = (Numbers(columns, rows), Vector(caption, found.vector))
-    return _chapter(words, "embedding", facts, parts, _window(found, words))
+    return chapter_of(words, "embedding", facts, parts, _window(found, words))
 
 
 def _attention(
     found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]
 ) -> Chapter:
     columns = (
-        _column(words, "layer"),
-        _column(words, "adds"),
-        _column(words, "cosine", keep=2),
-        _column(words, "looks", "list"),
+        column(words, "layer"),
+        column(words, "adds"),
+        column(words, "cosine", keep=2),
+        column(words, "looks", "list"),
         Column(words.label("says"), shrink=True, least=6, style="bold", keep=1),
     )
     rows = []
     for each in blocks:
-        looks = _list([(token, share) for _, token, share in each.looks], "{:.0%}", 3)
+        looks = listed([(token, share) for _, token, share in each.looks], "{:.0%}", 3)
         if each.state:
             looks = words.label("state", length=f"{total_length(each.state):.4g}")
         cells = (str(each.layer), f"{each.norm:.2f}", f"{each.cosine:+.2f}", looks)
-        rows.append((*cells, _list(each.says, "{:.0%}", 1)))
+        rows.append((*cells, listed(each.says, "{:.0%}", 1)))
     known = found.facts
     shared = words.phrase("shared", "some", group=known.group) if known.group > 1 else ""
     where = "some" if known.attending < known.layers else "every"
@@ -129,18 +114,18 @@ def _attention(
         "shared": shared,
         "carried": words.phrase("carried", "some") if known.carrying else "",
     }
-    return _chapter(words, "attention", facts, [Numbers(columns, tuple(rows))], notes)
+    return chapter_of(words, "attention", facts, [Numbers(columns, tuple(rows))], notes)
 
 
 def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Chapter:
     columns = (
-        _column(words, "layer"),
-        _column(words, "adds"),
-        _column(words, "cosine", keep=1),
-        _column(words, "says", "list"),
+        column(words, "layer"),
+        column(words, "adds"),
+        column(words, "cosine", keep=1),
+        column(words, "says", "list"),
     )
     rows = tuple(
-        (str(each.layer), f"{each.norm:.2f}", f"{each.cosine:+.2f}", _list(each.says, "{:.0%}", 3))
+        (str(each.layer), f"{each.norm:.2f}", f"{each.cosine:+.2f}", listed(each.says, "{:.0%}", 3))
         for each in blocks
     )
     known = found.facts
@@ -151,16 +136,16 @@ def _mlp(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[st
         "experts": experts,
         "side": words.phrase("side", "some") if known.side_by_side else "",
     }
-    return _chapter(words, "mlp", facts, [Numbers(columns, rows)], notes)
+    return chapter_of(words, "mlp", facts, [Numbers(columns, rows)], notes)
 
 
 def _layers(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence[str]) -> Chapter:
     columns = (
-        _column(words, "layer"),
-        _column(words, "stream"),
+        column(words, "layer"),
+        column(words, "stream"),
         Column("", keep=1, style="cyan"),
-        _column(words, "says", "token"),
-        _column(words, "probability", "main"),
+        column(words, "says", "token"),
+        column(words, "probability", "main"),
     )
     largest = max((each.stream_norm for each in blocks), default=1.0) or 1.0
     rows = tuple(
@@ -174,15 +159,15 @@ def _layers(found: Round, words: Words, blocks: Sequence[Block], notes: Sequence
         for each in blocks
     )
     facts: dict[str, object] = {"layers": found.facts.layers}
-    return _chapter(words, "layers", facts, [Numbers(columns, rows)], notes)
+    return chapter_of(words, "layers", facts, [Numbers(columns, rows)], notes)
 
 
 def _unembedding(found: Round, words: Words) -> Chapter:
     columns = (
-        _column(words, "position", keep=1),
-        _column(words, "token", "token"),
-        _column(words, "id", keep=2),
-        _column(words, "logit", "main"),
+        column(words, "position", keep=1),
+        column(words, "token", "token"),
+        column(words, "id", keep=2),
+        column(words, "logit", "main"),
     )
     rows = tuple(
         (str(each.rank), visible(each.token.bytes), str(each.token.id), f"{each.logit:.3f}")
@@ -195,27 +180,27 @@ def _unembedding(found: Round, words: Words) -> Chapter:
     length = f"{found.final_norm:.1f}"
     caption = words.label("last_vector", length=length, width=found.facts.width)
     parts = (Vector(caption, found.final), Numbers(columns, rows))
-    return _chapter(words, "unembedding", facts, parts)
+    return chapter_of(words, "unembedding", facts, parts)
 
 
 def _softmax(found: Round, words: Words) -> Chapter:
     temperatures = found.distribution.temperatures
     heads = [words.label("temperature", value=f"{value:g}") for value, _ in temperatures]
-    columns = (_column(words, "token", "token"), *(Column(head, right=True) for head in heads))
+    columns = (column(words, "token", "token"), *(Column(head, right=True) for head in heads))
     rows: list[tuple[str | Cell | Meter, ...]] = [
         (visible(each.token.bytes), *map(percent, each.at_temperatures))
         for each in found.distribution.candidates
     ]
     entropies = (f"{spread.entropy:.2f}" for _, spread in temperatures)
     rows.append((Cell(words.label("entropy"), "dim"), *entropies))
-    return _chapter(words, "softmax", {}, [Numbers(columns, tuple(rows))])
+    return chapter_of(words, "softmax", {}, [Numbers(columns, tuple(rows))])
 
 
 def _draw(found: Round, words: Words, seed: int) -> Chapter:
     columns = (
         Column("", right=True),
-        _column(words, "token", "token"),
-        _column(words, "probability", "main"),
+        column(words, "token", "token"),
+        column(words, "probability", "main"),
         Column(words.label("drawn"), right=True, style="green"),
         Column("", keep=1, style="green"),
     )
@@ -240,17 +225,11 @@ def _draw(found: Round, words: Words, seed: int) -> Chapter:
         "probability": percent(taken.probability),
         "drawn": percent(taken.drawn),
     }
-    return _chapter(words, "draw", facts, [Numbers(columns, rows)])
+    return chapter_of(words, "draw", facts, [Numbers(columns, rows)])
 
 
 def _again(found: Round, words: Words, prompt: str) -> Chapter:
     ends = found.drawn.ends
     text = prompt + found.text + ("" if ends else found.drawn.token.text)
     state = words.phrase("state", "end" if ends else "more", text=plainly(text))
-    return _chapter(words, "again", {"state": state})
-
-
-def _list(pairs: Sequence[tuple[Token, float]], form: str, most: int = 5) -> str:
-    return "  ".join(
-        f"{visible(token.bytes)} {form.format(value)}" for token, value in pairs[:most]
-    )
+    return chapter_of(words, "again", {"state": state})

@@ -13,7 +13,7 @@ from tests.cli.helpers import run
 from tests.cli.test_bad_input import assert_one_line
 
 NASTY = '</script><img src=//x onerror=a()> &<!--"ש'
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input"}
 VIEWS = {
     "lens": ("lens", "--track", "t", NASTY),
     "parts": ("lens", "--parts", "head", "--versus", "t", NASTY),
@@ -27,6 +27,7 @@ VIEWS = {
     "contexts": ("neighbors", "script", "--in", NASTY, "--in", "a script"),
     "explain": ("explain", "--steps", "2", "--seed", "1", NASTY),
     "explain-zh": ("explain", "--lang", "zh", "--seed", "1", NASTY),
+    "what-if": ("explain", "--what-if", "img=</script><b>&'", "--temp", "0", NASTY),
     "shapes": ("explain", "--shapes", NASTY),
     "loom": ("loom", "--save", str(Path(__file__).with_name("tale.json"))),
     "complete": ("complete", "-n", "9", "--seed", "1", NASTY),
