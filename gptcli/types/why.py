@@ -21,7 +21,7 @@ By = Literal["token", "word", "sentence", "line"]
 
 
 @dataclass(frozen=True)
-class WhyRequest(Question[Iterator["Asked | Without"]]):
+class WhyRequest(Question[Iterator["AskedWhy | Without"]]):
     """What is asked first, then what is left of it without each part, in the order of the text.
 
     target: what follows the prompt, None for the token that the model finds likeliest; versus:
@@ -70,7 +70,7 @@ class Odds:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedWhy:
     """What is asked about: all tokens of the prompt and which parts of it are left out.
 
     target, versus: their tokens after the whole prompt, with log-probabilities. likeliest: nobody
@@ -116,7 +116,7 @@ class Without:
 class Why(Gathered):
     """The whole answer, or as much of it as there was time for."""
 
-    asked: Asked
+    asked: AskedWhy
     found: tuple[Without, ...]
 
     @property

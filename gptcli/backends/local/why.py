@@ -10,14 +10,14 @@ from gptcli.backends.local.looking import one_token
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.targets import check_memory, scored, whole
 from gptcli.backends.local.why_prompt import asked_prompt, parts_of
-from gptcli.types.why import Asked, Odds, WhyRequest, Without
+from gptcli.types.why import AskedWhy, Odds, WhyRequest, Without
 
 if TYPE_CHECKING:
     from gptcli.engine.asking.prefix import PrefixCache
     from gptcli.engine.asking.variants import Variant
 
 
-def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
+def answer(model: OpenModel, request: WhyRequest) -> Iterator[AskedWhy | Without]:
     """See WhyRequest.
 
     Raises InputError for a prompt of which nothing can be left out, for a target without a token
@@ -33,7 +33,7 @@ def answer(model: OpenModel, request: WhyRequest) -> Iterator[Asked | Without]:
     prefix = PrefixCache(model.runner, comes_back=False)
     rows, logprobs = whole(prefix, known.ids, known.rows, likeliest=request.target is None)
     target, *versus = scored(model, rows, logprobs)
-    yield Asked(
+    yield AskedWhy(
         request=request,
         source=model.source,
         tokens=tuple(map(model.token, known.ids)),

@@ -20,7 +20,7 @@ from gptcli.cli.opening import open_for
 from gptcli.config import option
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
-from gptcli.types.why import Asked, By, Why, WhyRequest, Without
+from gptcli.types.why import AskedWhy, By, Why, WhyRequest, Without
 from gptcli.ui.views import why as view
 
 #: (what it is for, the command), for the man page.
@@ -129,7 +129,7 @@ def why(
         as_chat=leaving.as_chat,
     )
 
-    def present(asked: Asked, without: Sequence[Without]) -> None:
+    def present(asked: AskedWhy, without: Sequence[Without]) -> None:
         found = Why(asked, tuple(without))
         exports.present(
             "why", found, messages, lambda stream: view.show(stream, found, rows.rows), view.as_json
