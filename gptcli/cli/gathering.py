@@ -4,42 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from gptcli.types.events import Progress
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import watch_steps
 
-T = TypeVar("T")
-
 
 def gathered(
     parts: Iterator[Any],
-    steps: Callable[[Any], int],
     label: str,
     messages: Messages,
     present: Callable[[Any, list[Any]], None],
 ) -> None:
     """Run an answer to its end, and `present` its first part and the others, at the end or before.
 
-    steps: how many others there are, by the first. What was computed before a signal or an error
+    The first tells their `count`. What was computed before a signal or an error
     ended it is not thrown away.
     """
     known: list[Any] = []
     try:
-        watch_steps(_watched(parts, steps, label, known), messages)
+        watch_steps(_watched(parts, label, known), messages)
     finally:
         if known:
-            total = steps(known[0])
+            total = known[0].count
             if len(known) <= total:
                 messages.hint(f"partial: {len(known) - 1} of {total} were computed")
             present(known[0], known[1:])
 
 
-def _watched(
-    parts: Iterator[Any], steps: Callable[[Any], int], label: str, known: list[Any]
-) -> Generator[Progress, None, None]:
+def _watched(parts: Iterator[Any], label: str, known: list[Any]) -> Generator[Progress, None, None]:
     with closing(cast("Generator[Any]", parts)) as answer:
         for each in answer:
             known.append(each)
-            yield Progress(label, len(known) - 1, steps(known[0]))
+            yield Progress(label, len(known) - 1, known[0].count)

@@ -9,6 +9,7 @@ from gptcli.plain import dataclass
 from gptcli.types.choose import ScoredToken
 from gptcli.types.completion import Event, Request
 from gptcli.types.events import Notice
+from gptcli.types.gathered import Gathered
 from gptcli.types.model_part import Kind, ModelPart
 from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
@@ -88,6 +89,11 @@ class AblateAsked:
     notices: tuple[Notice, ...] = ()
 
     @property
+    def count(self) -> int:
+        """How many steps there are."""
+        return len(self.steps)
+
+    @property
     def odds(self) -> Odds:
         """Those while nothing but `always` is off."""
         return Odds(total(self.target), None if self.versus is None else total(self.versus))
@@ -102,26 +108,11 @@ class Ablated:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Gathered):
     """The whole answer, or as much of it as there was time for."""
 
     asked: AblateAsked
     found: tuple[Ablated, ...]
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What a user should know."""
-        return self.asked.notices
-
-    @property
-    def source(self) -> Source:
-        """Who computed it."""
-        return self.asked.source
-
-    @property
-    def partial(self) -> bool:
-        """Whether it was cut off before all was known."""
-        return len(self.found) < len(self.asked.steps)
 
     def parts(self, each: Ablated) -> tuple[ModelPart, ...]:
         """What was off in it beside what always is."""

@@ -8,6 +8,7 @@ from typing import Literal
 from gptcli.plain import dataclass
 from gptcli.types.choose import ScoredToken
 from gptcli.types.events import Notice
+from gptcli.types.gathered import Gathered
 from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 from gptcli.types.why import Odds, total
@@ -86,7 +87,7 @@ class PatchAsked:
         return Odds(total(self.target), None if self.versus is None else total(self.versus))
 
     @property
-    def steps(self) -> int:
+    def count(self) -> int:
         """How many patches there are."""
         return len(self.places) * len(self.request.directions)
 
@@ -106,26 +107,11 @@ class Patched:
 
 
 @dataclass(frozen=True)
-class Patching:
+class Patching(Gathered):
     """The whole answer, or as much of it as there was time for."""
 
     asked: PatchAsked
     found: tuple[Patched, ...]
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What a user should know."""
-        return self.asked.notices
-
-    @property
-    def source(self) -> Source:
-        """Who computed it."""
-        return self.asked.source
-
-    @property
-    def partial(self) -> bool:
-        """Whether it was cut off before all was known."""
-        return len(self.found) < self.asked.steps
 
     def share(self, each: Patched) -> float | None:
         """See PatchAsked: 0 is the corrupt run, 1 the clean one."""

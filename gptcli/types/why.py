@@ -10,6 +10,7 @@ from typing import Literal
 from gptcli.plain import dataclass
 from gptcli.types.choose import ScoredToken
 from gptcli.types.events import Notice
+from gptcli.types.gathered import Gathered
 from gptcli.types.question import Question
 from gptcli.types.token import Source, Token
 
@@ -92,7 +93,7 @@ class Asked:
         return Odds(total(self.target), None if self.versus is None else total(self.versus))
 
     @property
-    def steps(self) -> int:
+    def count(self) -> int:
         """How many prompts with something left out there are."""
         count = len(self.parts)
         return count + (math.comb(count, 2) if self.request.pairs else 0)
@@ -112,36 +113,21 @@ class Without:
 
 
 @dataclass(frozen=True)
-class Why:
+class Why(Gathered):
     """The whole answer, or as much of it as there was time for."""
 
     asked: Asked
-    without: tuple[Without, ...]
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """What a user should know."""
-        return self.asked.notices
-
-    @property
-    def source(self) -> Source:
-        """Who computed it."""
-        return self.asked.source
-
-    @property
-    def partial(self) -> bool:
-        """Whether it was cut off before all was known."""
-        return len(self.without) < self.asked.steps
+    found: tuple[Without, ...]
 
     @property
     def singles(self) -> tuple[Without, ...]:
         """Those without one part."""
-        return tuple(each for each in self.without if len(each.parts) == 1)
+        return tuple(each for each in self.found if len(each.parts) == 1)
 
     @property
     def pairs(self) -> tuple[Without, ...]:
         """Those without two."""
-        return tuple(each for each in self.without if len(each.parts) == 2)
+        return tuple(each for each in self.found if len(each.parts) == 2)
 
     def change(self, of: Without) -> float:
         """By how much the value changed; below 0 where the target hangs on what was left out."""
@@ -166,7 +152,7 @@ class Why:
     def unknown(self) -> list[tuple[int, ...]]:
         """The parts, and pairs of them, that were not come to."""
         places = range(len(self.asked.parts))
-        known = {each.parts for each in self.without}
+        known = {each.parts for each in self.found}
         wanted: list[tuple[int, ...]] = [(at,) for at in places]
         wanted += [*combinations(places, 2)] if self.asked.request.pairs else []
         return [each for each in wanted if each not in known]

@@ -173,7 +173,7 @@ def ablate(
 
     parts = open_for(compute, messages).answer(question)
     label = f"switching off {question.each}s" if question.each else "switching off"
-    gathered(parts, lambda asked: len(asked.steps), label, messages, present)
+    gathered(parts, label, messages, present)
 
 
 def _go_on(

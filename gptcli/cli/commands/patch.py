@@ -175,4 +175,4 @@ def patch(
         )
 
     parts = open_for(compute, messages).answer(request)
-    gathered(parts, lambda asked: asked.steps, f"patching {request.at}", messages, present)
+    gathered(parts, f"patching {request.at}", messages, present)

@@ -136,4 +136,4 @@ def why(
         )
 
     parts = open_for(compute, messages).answer(request)
-    gathered(parts, lambda asked: asked.steps, f"leaving out {request.by}s", messages, present)
+    gathered(parts, f"leaving out {request.by}s", messages, present)

@@ -58,7 +58,7 @@ def told(found: Ablation) -> Iterator[str]:
         before = odds.chance(asked.whole.target)
         yield f"with {name_of(asked.always)} off; with nothing off, {before}"
     if found.partial:
-        yield f"partial: {len(found.found)} of {len(asked.steps)} were computed"
+        yield f"partial: {len(found.found)} of {asked.count} were computed"
 
 
 def notes(found: Ablation) -> Iterator[str]:

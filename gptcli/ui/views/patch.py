@@ -64,7 +64,7 @@ def told(found: Patching) -> Iterator[str]:
     values = f"{clean.value:+.3f} in the clean run, {corrupt.value:+.3f} in the corrupt one"
     yield f"the {of} is {values}"
     if found.partial:
-        yield f"partial: {len(found.found)} of {asked.steps} were computed"
+        yield f"partial: {len(found.found)} of {asked.count} were computed"
 
 
 def title_of(found: Patching, direction: Direction) -> str:

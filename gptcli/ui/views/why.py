@@ -57,7 +57,7 @@ def told(why: Why) -> Iterator[str]:
     """What is asked about, in words."""
     yield from odds.told(why.asked)
     if why.partial:
-        yield f"partial: {len(why.without)} of {why.asked.steps} were computed"
+        yield f"partial: {len(why.found)} of {why.asked.count} were computed"
 
 
 def notes(why: Why) -> Iterator[str]:
