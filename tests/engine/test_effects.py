@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gptcli.engine.asking import edits as editing
+from gptcli.engine.asking import variants as editing
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.edits import Edit

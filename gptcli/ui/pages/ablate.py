@@ -34,7 +34,7 @@ def ablation(found: Ablation) -> str:
         names = [f"<bdi>{text(head)}</bdi>" for head in heads]
         parts += [
             legend(f"{-largest:+.2f}", f"{largest:+.2f}", signed=True),
-            grid(what, names, rows, kind="strip signed"),
+            grid(what, names, rows, kind="signed"),
         ]
     parts += [paragraph(line, "quiet") for line in notes(found)]
     parts.append(_table(found, largest))

@@ -51,7 +51,7 @@ def _direction(found: Patching, direction: Direction) -> list[str]:
     last = len(table_heads) - 1
     return [
         legend(*ends, signed=True),
-        grid(title_of(found, direction), over, rows, kind="strip signed"),
+        grid(title_of(found, direction), over, rows, kind="signed"),
         table(table_heads, cells, numbers=(0, last - 1, last)),
     ]
 
