@@ -91,7 +91,7 @@ def told(call: dict[str, Any]) -> dict[str, Any]:
     return {name: getattr(value, "__dict__", value) for name, value in kept.items()}
 
 
-@pytest.mark.parametrize("file", sorted({*COMMANDS} - {"few_shot", "ask", "activations"}))
+@pytest.mark.parametrize("file", sorted({*COMMANDS} - {"few_shot", "ask", "activations", "patch"}))
 def test_every_flag_is_what_typer_makes_of_it(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a default, a number or a path that a command gets otherwise than by Typer."""
     recorded = Recorded(monkeypatch, file)

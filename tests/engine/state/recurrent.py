@@ -94,7 +94,17 @@ class RecurrentLlama(NumpyLlama):
     """See KernelModel. What runs beside the layers is one state more."""
 
     def forward(
-        self, tokens, rows, positions, layers, wanted, shown=None, *, table=None, slots=None
+        self,
+        tokens,
+        rows,
+        positions,
+        layers,
+        wanted,
+        shown=None,
+        *,
+        edits=None,
+        table=None,
+        slots=None,
     ):
         *kept, running = layers
         table = self.weights["embedding.weight"]
