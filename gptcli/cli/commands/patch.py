@@ -140,7 +140,8 @@ def patch(
     Activation patching: the model runs the corrupt prompt, but for one place, at which it has what
     it had in the clean run, or the other way round. "normalized" is the target's log-probability,
     or with --versus the difference, on a scale on which the corrupt run is 0 and the clean run is
-    1. Without --target the token is asked about that is likeliest after the clean prompt.
+    1. Without --target the token is asked about that is likeliest after the clean prompt. Of a
+    target of several tokens the later ones still see the prompt that runs: 1 is not reached then.
 
     A terminal gets a map, layers down and positions or heads across, and a table for each
     direction; a pipe gets a tab-separated row for each patch. Ctrl-C prints what is known by then.
