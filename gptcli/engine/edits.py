@@ -7,7 +7,8 @@ instead), moved along a direction (factor 1), weakened or strengthened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,14 @@ def that_change(edits: Iterable[Edit], spec: ModelSpec) -> tuple[Edit, ...]:
     return tuple(each for each in found if each.factor != 1 or each.add is not None)
 
 
-def digest(edits: Iterable[Edit]) -> str:
-    """What they are, in 64 hex digits."""
-    found = hashlib.sha256()
+def in_rows(variants: Iterable[Sequence[Edit]]) -> list[Edit]:
+    """The edits of each variant in a row of its own, the first in row 0."""
+    return [replace(edit, row=row) for row, edits in enumerate(variants) for edit in edits]
+
+
+def digest(edits: Iterable[Edit], of: str = "") -> str:
+    """What they are, and what they change, in 64 hex digits."""
+    found = hashlib.sha256(of.encode())
     for each in edits:
         found.update(repr((*_place(each), each.factor)).encode())
         found.update(b"" if each.add is None else np.ascontiguousarray(each.add).tobytes())

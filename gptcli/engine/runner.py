@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gptcli.engine.arrays import Array
-from gptcli.engine.edits import Edit
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.state.paged_state import PagedState
@@ -16,6 +15,7 @@ from gptcli.plain import dataclass
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
+    from gptcli.engine.edits import Edit
     from gptcli.engine.probe import Probe
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
@@ -78,7 +78,7 @@ class Runner(Protocol):
         ...
 
     def edited(self, edits: Sequence[Edit]) -> Runner:
-        """The same model, whose passes change this and nothing else on their way.
+        """The same model, whose passes change this on their way, behind what they change already.
 
         States of both are of one kind. Raises ValueError for what the model does not have.
         """

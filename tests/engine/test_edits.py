@@ -66,11 +66,10 @@ def test_the_kernels_change_what_torch_changes(case):
             assert np.abs(found[0][1] - plain).max() > 1e-4, place
 
 
+@needs_kernels
 @every_way
 def test_what_is_put_in_its_own_place_changes_no_bit(case):
     """Catches an update that is rounded otherwise where it is changed, and what is not changed."""
-    if not SETS:
-        pytest.skip("the kernels were not built")
     runner, row = kernels_of(case), rows_of(case)[0][:9]
     spec, plain, there = runner.spec, said(runner, [row]), shown(runner, row)
     for point, at in places(spec):
@@ -137,6 +136,21 @@ def test_steps_are_changed_as_prompts_are(through):
     rows = [host(each) for each in runner.logits_of_rows([row], runner.new_state())]
     for found in (stepped, paged, every, parts[-1][-1], rows[-1][-1]):
         np.testing.assert_allclose(found, want, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("through", ["torch", *["kernels"] * bool(SETS)])
+def test_edits_come_behind_others_and_at_their_places_alone(through):
+    """Catches edits that take others away, and no position that is read as all of them."""
+    plain = runner_of("llama/tied") if through == "torch" else kernels_of("llama/tied")
+    row = rows_of("llama/tied")[0][:8]
+    first = Edit("mlp", 0, positions=range(8), factor=0.5)
+    second = Edit("mlp", 0, part=range(3), factor=0.0)
+    nowhere = plain.edited([Edit("stream", 0, positions=range(0), factor=0.0)])
+    assert np.array_equal(said(nowhere, [row]), said(plain, [row]))
+    one_by_one = plain.edited([first]).edited([second])
+    assert one_by_one.edits == (first, second)
+    assert np.array_equal(said(one_by_one, [row]), said(plain.edited([first, second]), [row]))
+    assert not np.array_equal(said(one_by_one, [row]), said(plain.edited([second]), [row]))
 
 
 def test_no_change_is_no_edit():

@@ -46,9 +46,7 @@ def together(runner: Runner, prompt: list[int], variants: list[Variant]) -> list
 def alone(runner: Runner, prompt: list[int], variants: list[Variant]) -> list[Any]:
     """The slow way: each in a state of its own, from its first token on."""
     return [
-        logprobs_after(PrefixCache(runner.edited([*runner.edits, *each.edits])), [prompt], [[row]])[
-            0
-        ][0]
+        logprobs_after(PrefixCache(runner.edited(each.edits)), [prompt], [[row]])[0][0]
         for each in variants
         for row in ROWS
     ]

@@ -49,7 +49,7 @@ def answer(model: OpenModel, request: AblateRequest) -> Iterator[AblateAsked | A
     switches = Switches(model, request.off, parts, len(known.prompt), longest)
     reference = switches.reference
     base = _edits(switches, always)
-    prefix = PrefixCache(plain.edited([*plain.edits, *base]), comes_back=False)
+    prefix = PrefixCache(plain.edited(base), comes_back=False)
     rows, logprobs = whole(prefix, known.prompt, known.rows, likeliest=request.target is None)
     untouched: Odds | None = None
     if base:

@@ -92,13 +92,17 @@ class OpenModel:
         from gptcli.engine.host import numpy_alone
 
         numpy_alone.load()
-        from gptcli.backends.local.steered import steered
         from gptcli.engine.open import open_runner
 
         texts = self._calibration if dtype in QUANTISED else ()
         kept = self._compute.kv_dtype if kv_dtype is None else kv_dtype
         compute = replace(self._compute, dtype=dtype, kv_dtype=kept)
-        return steered(open_runner(self.described, compute, texts), compute.steer)
+        runner = open_runner(self.described, compute, texts)
+        if not compute.steer:
+            return runner
+        from gptcli.backends.local.steered import steered
+
+        return steered(runner, compute.steer)
 
     @cached_property
     def prompts(self) -> KeptPrompts | None:

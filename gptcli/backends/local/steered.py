@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 
 def steered(runner: Runner, by: Sequence[SteerRef]) -> Runner:
-    """The same model, with what the control vectors add to its stream; itself for none.
+    """The same model, with what the control vectors add to its stream.
 
     Raises ModelError for a file that is none, or of a model of another width or of more layers, and
     UsageError where a range of layers leaves nothing of one.
     """
-    if not by:
-        return runner
     from gptcli.engine.edits import Edit
 
     total: dict[int, NDArray[np.float32]] = {}

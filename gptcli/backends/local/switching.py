@@ -182,6 +182,5 @@ class Switches:
 def switched_off(model: OpenModel, edits: Sequence[Edit]) -> OpenModel:
     """The same model, whose passes have these edits too; it drafts nothing and keeps no prompts."""
     other = copy(model)
-    runner = model.runner.edited([*model.runner.edits, *edits])
-    other.__dict__.update(runner=runner, prompts=None, draft=None, _kept={})
+    other.__dict__.update(runner=model.runner.edited(edits), prompts=None, draft=None, _kept={})
     return other

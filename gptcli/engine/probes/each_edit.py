@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.variants import largest_batch
-from gptcli.engine.edits import Edit
+from gptcli.engine.edits import Edit, in_rows
 from gptcli.engine.runner import CHUNK, Runner
 
 
@@ -20,6 +19,5 @@ def logits_with(runner: Runner, ids: Sequence[int], edits: Sequence[Edit]) -> It
     most = max(min(most, CHUNK // len(ids)), 1)
     for start in range(0, len(edits), most):
         batch = edits[start : start + most]
-        own = [replace(edit, row=row) for row, edit in enumerate(batch)]
-        edited = runner.edited([*runner.edits, *own])
+        edited = runner.edited(in_rows([edit] for edit in batch))
         yield edited.prefill([ids] * len(batch), edited.new_state(len(batch)))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.asking.variants import batches, logprobs_of_branches
-from gptcli.engine.edits import Edit
+from gptcli.engine.edits import Edit, in_rows
 from gptcli.engine.runner import Runner
 from gptcli.plain import dataclass
 
@@ -51,9 +50,4 @@ class _Through:
         self._runner, self._batch = runner, batch
 
     def __call__(self, variants: Sequence[int]) -> Runner:
-        own = [
-            replace(edit, row=row)
-            for row, at in enumerate(variants)
-            for edit in self._batch[at].edits
-        ]
-        return self._runner.edited([*self._runner.edits, *own])
+        return self._runner.edited(in_rows(self._batch[at].edits for at in variants))

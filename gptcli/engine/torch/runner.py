@@ -45,7 +45,7 @@ class TorchRunner:
     def edited(self, edits: Sequence[Edit]) -> TorchRunner:
         """See Runner."""
         other = copy(self)
-        other.edits = that_change(edits, self.spec)
+        other.edits = (*self.edits, *that_change(edits, self.spec))
         other._changes = Changes(other.edits) if other.edits else None
         return other
 

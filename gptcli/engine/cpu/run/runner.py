@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
@@ -15,11 +14,9 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import Array
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING
 from gptcli.engine.cpu.packing.sections import shapes
-from gptcli.engine.cpu.run.changed import Changes
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.norm import normed
 from gptcli.engine.cpu.run.packed_model import PackedModel
-from gptcli.engine.edits import Edit, digest, that_change
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
@@ -29,6 +26,8 @@ from gptcli.engine.state.pages import PAGE
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
+    from gptcli.engine.cpu.run.changed import Changes
+    from gptcli.engine.edits import Edit
     from gptcli.engine.probe import Probe
 
 #: What numpy calls keys and values where weights are floats; bfloat16 is held as uint16.
@@ -39,8 +38,8 @@ def cache_dtype(name: str, wanted: str = "auto") -> np.dtype[Any]:
     """What a model keeps keys and values in, by what its dtype is called, and by --kv-dtype.
 
     Where nothing is wanted, float32 where the weights are float32 or float16, bfloat16 where they
-    are, as torch does. Beside quantised weights float16: of two bytes it rounds
-    eight times as finely as bfloat16, which would be most of what is rounded there.
+    are, as torch does. Beside quantised weights float16: of two bytes it rounds eight times as
+    finely as bfloat16, which would be most of what is rounded there.
     """
     if wanted != "auto":
         return np.dtype("uint16" if wanted == "bfloat16" else wanted)
@@ -48,10 +47,8 @@ def cache_dtype(name: str, wanted: str = "auto") -> np.dtype[Any]:
 
 
 class KernelRunner:
-    """See Runner. limit: the context that the model was packed for; notices: of its packing.
-
-    cache: of what keys and values are, None for that of `cache_dtype`. tells: makes
-    the fingerprint, where somebody wants it.
+    """See Runner. limit: the context that the model was packed for; notices: of its packing; cache:
+    of what keys and values are, None for that of `cache_dtype`; tells: makes the fingerprint.
     """
 
     def __init__(
@@ -92,14 +89,18 @@ class KernelRunner:
         plain = None if self._tells is None else self._tells()
         if plain is None or not self.edits:
             return plain
-        return hashlib.sha256((plain + digest(self.edits)).encode()).hexdigest()
+        from gptcli.engine.edits import digest
+
+        return digest(self.edits, plain)
 
     def edited(self, edits: Sequence[Edit]) -> KernelRunner:
         """See Runner."""
-        other = copy(self)
+        from gptcli.engine.cpu.run.changed import Changes
+        from gptcli.engine.edits import that_change
+
+        other, every = copy(self), (*self.edits, *that_change(edits, self.spec))
         vars(other).pop("fingerprint", None)
-        other.edits = that_change(edits, self.spec)
-        other._changes = Changes(self.spec, other.edits) if other.edits else None
+        other.edits, other._changes = every, Changes(self.spec, every) if every else None
         return other
 
     def wait(self) -> None:
