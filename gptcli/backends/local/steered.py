@@ -30,8 +30,9 @@ def steered(runner: Runner, by: Sequence[SteerRef]) -> Runner:
         for layer, vector in _directions(runner, ref).items():
             # In llama.cpp's order, so that the same files are the same numbers.
             total[layer] = total[layer] + vector if layer in total else vector
-    found = [Edit("stream", layer, add=vector) for layer, vector in sorted(total.items())]
-    return runner.edited([each for each in found if each.add is not None and each.add.any()])
+    # What adds up to nothing is left out, so that no number goes through an addition of it.
+    edits = [Edit("stream", layer, add=each) for layer, each in sorted(total.items()) if each.any()]
+    return runner.edited(edits) if edits else runner
 
 
 def _directions(runner: Runner, ref: SteerRef) -> Directions:
