@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.points import Point
 
-__all__ = ["Point", "Probe", "Together"]
+__all__ = ["EachRow", "Point", "Probe", "Together", "Watching", "of_row"]
 
 
 class Probe(Protocol):
@@ -28,6 +29,24 @@ class Probe(Protocol):
         It may be shown more points and positions than it wants.
         """
         ...
+
+
+class EachRow:
+    """Probes that look on while a batch runs: each is shown its own row, as if that ran alone."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self.probes = tuple(probes)
+
+
+Watching = Probe | EachRow
+
+
+def of_row(watching: Watching, row: int, rows: int) -> Probe:
+    """The probe of a row. Raises ValueError where there is not one for each of so many rows."""
+    probes = watching.probes if isinstance(watching, EachRow) else (watching,)
+    if len(probes) != rows:
+        raise ValueError(f"{len(probes)} probes look on while {rows} rows run")
+    return probes[row]
 
 
 class Together:

@@ -16,7 +16,7 @@ from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
     from gptcli.engine.edits import Edit
-    from gptcli.engine.probe import Probe
+    from gptcli.engine.probe import Watching
 
 #: Tokens of a prompt that go through the decoder at once. It bounds the memory of a prefill and
 #: how long Ctrl-C waits, and is large enough to keep the matrix units busy.
@@ -54,7 +54,7 @@ class Runner(Protocol):
     what a user should know of how it came there.
 
     Logits are float32 arrays, of numpy or torch as the runner computes. Ids that are given with a
-    state are appended to its rows. A `probe` sees what happens inside, where one row runs.
+    state are appended to its rows. A `probe` sees what happens inside, of one row or of each.
     """
 
     spec: ModelSpec
@@ -117,12 +117,14 @@ class Runner(Protocol):
         ...
 
     def prefill(
-        self, rows: Sequence[Sequence[int]], state: ModelState, *, probe: Probe | None = None
+        self, rows: Sequence[Sequence[int]], state: ModelState, *, probe: Watching | None = None
     ) -> Array:
         """Run prompts, one per row of the state, none empty; logits after each, (batch, vocab)."""
         ...
 
-    def decode(self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None) -> Array:
+    def decode(
+        self, ids: Sequence[int], state: ModelState, *, probe: Watching | None = None
+    ) -> Array:
         """Append one id to every row of the state; logits of what follows, (batch, vocab)."""
         ...
 

@@ -21,21 +21,27 @@ POOLS: tuple[Pool, ...] = ("none", "mean", "last")
 
 
 @dataclass(frozen=True)
-class ActivationsRequest(Question[Iterator["ActivationRows"]]):
-    """A text. layers: behind or in which, each once; None for all that have the point.
+class NamedText:
+    """A text, and what an error calls it."""
 
-    special: names of control tokens in the text are read as these tokens. subject: what an error
-    calls the text.
+    text: str
+    subject: str = "text"
+
+
+@dataclass(frozen=True)
+class ActivationsRequest(Question[Iterator["ActivationRows"]]):
+    """Texts. layers: behind or in which, each once; None for all that have the point.
+
+    special: names of control tokens in the texts are read as these tokens.
     """
 
     asks = "show its activations"
 
-    text: str
+    texts: tuple[NamedText, ...]
     at: At = "stream"
     layers: tuple[int, ...] | None = None
     pool: Pool = "none"
     special: bool = False
-    subject: str = "text"
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ class ActivationRows:
     """Some rows of a text, in their order; of a text that is pooled, the one it has.
 
     ids: the tokens that they are of. values: (rows, layers, width), float32, little-endian.
-    layers: which ones, -1 for the embedding. notices: what a user should know of the text.
+    layers: which ones, -1 for the embedding. text: its number among those asked about; last: it has
+    no more. notices: what a user should know of the text.
     """
 
     source: Source
@@ -52,6 +59,8 @@ class ActivationRows:
     ids: tuple[int, ...]
     rows: int
     values: bytes
+    text: int
+    last: bool
     notices: tuple[Notice, ...] = ()
 
 

@@ -65,7 +65,9 @@ class PatchAsked:
     pairs: aligned positions of the clean and of the corrupt prompt, from the first on where the
     prompts differ in anything before it or there. places: those of each direction, in order.
     target, versus: their tokens with log-probabilities after the clean prompt. corrupt_odds: those
-    after the corrupt one. likeliest: nobody named the target.
+    after the corrupt one. likeliest: nobody named the target. with_target: what the tokens of the
+    target, or of what it is held to, have is put in along with the last pair, which stands at the
+    ends of both prompts: behind each the next one is read.
     """
 
     request: PatchRequest
@@ -79,6 +81,7 @@ class PatchAsked:
     corrupt_odds: Odds
     versus: tuple[ScoredToken, ...] | None = None
     likeliest: bool = False
+    with_target: bool = False
     notices: tuple[Notice, ...] = ()
 
     @property

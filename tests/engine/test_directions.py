@@ -10,8 +10,12 @@ from gptcli.engine.probes import activations as module
 from gptcli.engine.probes.activations import activations, layers_with
 from gptcli.engine.probes.directions import principal
 from gptcli.engine.probes.streams import Streams
+from gptcli.engine.runner import Runner
 from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import SPECS, rows_of, runner_of
+
+#: Where texts begin in a longer one, how many tokens they have, and from which on one looks.
+_TEXTS = [(0, 3, 0), (2, 4, 3), (1, 1, 0), (0, 19, 2), (4, 5, 1), (3, 7, 0), (0, 2, 0), (6, 2, 1)]
 
 
 @pytest.mark.parametrize("count", [1, 5, 40])
@@ -58,3 +62,35 @@ def test_one_point_of_some_layers_is_what_a_probe_of_all_sees(case, through, poi
     assert len(parts[0]) == 2
     expected = np.stack([host(seen(layer)) for layer in wanted], axis=1)
     np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize("through", ["torch", *["kernels"] * bool(SETS)])
+def test_texts_together_have_the_numbers_of_each_alone(through, monkeypatch):
+    """Catches numbers of a neighbour, texts in another order, and a batch whose keys and values, or
+    whose numbers, grow with the texts."""
+    case = "llama/tied"
+    runner = kernels_of(case) if through == "kernels" else runner_of(case)
+    row = list(rows_of(case)[0])
+    texts = [(row[at : at + count], first) for at, count, first in _TEXTS]
+    sizes, prefill = list[list[int]](), type(runner).prefill
+
+    def counted(self: Runner, rows, *more, **named):
+        sizes.append([len(each) for each in rows])
+        return prefill(self, rows, *more, **named)
+
+    monkeypatch.setattr(type(runner), "prefill", counted)
+    monkeypatch.setattr(module, "CHUNK", 12)
+    found = list(module.of_texts(runner, texts, "stream", (0, 1)))
+    if through == "torch":
+        assert max(map(len, sizes)) == 1
+    else:
+        assert max(map(len, sizes)) > 2
+        assert all(sum(each) <= 12 and len(each) * max(each) <= 24 for each in sizes)
+    expected = [
+        (number, part)
+        for number, (ids, first) in enumerate(texts)
+        for part in activations(runner, ids, "stream", (0, 1), first=first)
+    ]
+    assert [number for number, _ in found] == [number for number, _ in expected]
+    for (_, one), (_, other) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)

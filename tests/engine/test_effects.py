@@ -34,6 +34,9 @@ def variants_of(runner: Runner) -> list[Variant]:
                 own = None if point == "shares" else add
                 where = [None, range(4, 99), range(7, 8)]
                 found += [Variant((Edit(point, at, None, p, None, 0.0, own),)) for p in where]
+                # Beside it, what is changed while the second row follows, in its first token.
+                more = Edit(point, at, None, range(13, 14), None, 0.0, own)
+                found.append(Variant(found[-1].edits, ((), (more,))))
     return sorted(found, key=lambda each: each.start)
 
 
@@ -46,9 +49,9 @@ def together(runner: Runner, prompt: list[int], variants: list[Variant]) -> list
 def alone(runner: Runner, prompt: list[int], variants: list[Variant]) -> list[Any]:
     """The slow way: each in a state of its own, from its first token on."""
     return [
-        logprobs_after(PrefixCache(runner.edited(each.edits)), [prompt], [[row]])[0][0]
+        logprobs_after(PrefixCache(runner.edited([*each.edits, *more])), [prompt], [[row]])[0][0]
         for each in variants
-        for row in ROWS
+        for row, more in zip(ROWS, each.after or ((), ()), strict=True)
     ]
 
 
@@ -60,8 +63,8 @@ def flat(found: list[Any]) -> list[Any]:
 @few_of(CASES, FEW)
 @pytest.mark.parametrize("small", [False, True])
 def test_together_equals_alone_bit_for_bit(case, small, monkeypatch):
-    """Catches an edit in a neighbour's row, one that later tokens lose, and a shared beginning that
-    is longer than what is the same."""
+    """Catches an edit in a neighbour's row, one that later tokens lose or that another text after
+    the same prompt gets, and a shared beginning that is longer than what is the same."""
     if small:
         for name, value in [("ROWS", 3), ("CHUNK", 30)]:
             monkeypatch.setattr(editing, name, value)

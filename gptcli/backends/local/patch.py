@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gptcli.backends.local import memory
+from gptcli.backends.local.alignment import Pairs, Spans, pairs_of, spans_of
 from gptcli.backends.local.open_model import OpenModel
 from gptcli.backends.local.targets import Known, check_memory, known_of, scored, whole
-from gptcli.errors import InputError, UsageError
 from gptcli.plain import dataclass
-from gptcli.types.patch import Align, At, Direction, PatchAsked, Patched, PatchRequest, Place
+from gptcli.types.events import Notice
+from gptcli.types.patch import At, Direction, PatchAsked, Patched, PatchRequest, Place
 from gptcli.types.why import Odds
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from gptcli.engine.points import Point
     from gptcli.engine.probes.kept import Kept
 
-Pairs = Sequence[tuple[int, int]]
+    Stood = tuple[Kept, Spans]
+
+Rows = Sequence[Sequence[int]]
 
 
 def answer(model: OpenModel, request: PatchRequest) -> Iterator[PatchAsked | Patched]:
@@ -34,18 +37,21 @@ def answer(model: OpenModel, request: PatchRequest) -> Iterator[PatchAsked | Pat
 
     clean = _known(model, request, request.clean, "--clean")
     corrupt = _known(model, request, request.corrupt, "--corrupt")
-    pairs = _pairs(request, clean.prompt, corrupt.prompt)
-    runs = [_Run(PrefixCache(model.runner, comes_back=False), each) for each in (clean, corrupt)]
-    rows, logprobs = whole(
-        runs[0].prefix, clean.prompt, clean.rows, likeliest=request.target is None
-    )
-    runs[0].rows = rows
+    pairs = pairs_of(request, clean.prompt, corrupt.prompt)
+    prefix = PrefixCache(model.runner, comes_back=False)
+    rows, logprobs = whole(prefix, clean.prompt, clean.rows, likeliest=request.target is None)
     # After the other prompt the same is asked: a named text as it is cut there.
-    runs[1].rows = corrupt.rows if request.target is not None else [rows[0], *corrupt.rows]
+    others = corrupt.rows if request.target is not None else [rows[0], *corrupt.rows]
+    runs = [
+        _Run(prefix, clean, rows),
+        _Run(PrefixCache(model.runner, comes_back=False), corrupt, others),
+    ]
     places = tuple(_places(model, request.at, None if request.together else len(pairs)))
-    _check_memory(model, request.at, pairs)
+    with_target = pairs[-1] == (len(clean.prompt) - 1, len(corrupt.prompt) - 1)
+    with_target &= max(map(len, rows)) > 1 and others == rows
+    _check_memory(model, request.at, pairs, rows if with_target else [])
     target, *versus = scored(model, rows, logprobs)
-    yield PatchAsked(
+    asked = PatchAsked(
         request=request,
         source=model.source,
         layers=model.runner.spec.layers,
@@ -57,10 +63,12 @@ def answer(model: OpenModel, request: PatchRequest) -> Iterator[PatchAsked | Pat
         versus=versus[0] if versus else None,
         corrupt_odds=runs[1].odds(),
         likeliest=request.target is None,
-        notices=(*clean.notices, *corrupt.notices),
+        with_target=with_target,
+        notices=(*clean.notices, *corrupt.notices, *_unlike(rows, others)),
     )
+    yield asked
     for direction in request.directions:
-        yield from _patched(model, request.at, direction, runs, pairs, places)
+        yield from _patched(model, asked, direction, runs)
 
 
 @dataclass(eq=False)
@@ -69,12 +77,12 @@ class _Run:
 
     prefix: PrefixCache
     known: Known
-    rows: list[list[int]] | None = None
+    rows: list[list[int]]
 
     def odds(self) -> Odds:
         from gptcli.engine.asking.continuations import logprobs_after
 
-        (found,) = logprobs_after(self.prefix, [self.known.prompt], [self.rows or []])
+        (found,) = logprobs_after(self.prefix, [self.known.prompt], [self.rows])
         return Odds(*map(math.fsum, found))
 
 
@@ -84,51 +92,6 @@ def _known(model: OpenModel, request: PatchRequest, prompt: str, subject: str) -
     )
     check_memory(model, known.prompt, known.rows)
     return known
-
-
-def aligned(clean: Sequence[int], corrupt: Sequence[int], how: Align) -> list[tuple[int, int]]:
-    """Positions of two prompts that belong together, in their order.
-
-    "left" pairs them from the beginning, "right" from the end. "tokens" pairs what both begin with
-    and what both end with, and what is between from its beginning on as far as both have it.
-    """
-    short = min(len(clean), len(corrupt))
-    if how == "right":
-        return [(len(clean) - at, len(corrupt) - at) for at in range(short, 0, -1)]
-    if how == "left":
-        return [(at, at) for at in range(short)]
-    end = 0
-    begin = next((at for at in range(short) if clean[at] != corrupt[at]), short)
-    while end < short - begin and clean[-1 - end] == corrupt[-1 - end]:
-        end += 1
-    return [
-        *((at, at) for at in range(short - end)),
-        *aligned(clean, corrupt, "right")[short - end :],
-    ]
-
-
-def _pairs(request: PatchRequest, clean: list[int], corrupt: list[int]) -> Pairs:
-    """Aligned positions from the first on where anything differs."""
-    if clean == corrupt:
-        raise InputError("--corrupt", "is the same as --clean, token for token")
-    begin = next(
-        (at for at, (a, b) in enumerate(zip(clean, corrupt, strict=False)) if a != b),
-        min(len(clean), len(corrupt)),
-    )
-    every = aligned(clean, corrupt, request.align)
-    # At the same place, behind the same tokens, nothing can differ.
-    pairs = [(a, b) for a, b in every if a != b or a >= begin]
-    if not pairs:
-        hint = "--align right aligns their ends" if request.align != "right" else None
-        raise InputError("--corrupt", "has no position that could differ from --clean", hint)
-    if request.window.asked:
-        window = request.window.of(len(clean))
-        pairs = [(a, b) for a, b in pairs if a in window]
-        if not pairs:
-            first, last = min(a for a, _ in every), max(a for a, _ in every)
-            reason = f"holds no aligned position behind the first difference, of {first} to {last}"
-            raise UsageError("--window", reason)
-    return pairs
 
 
 _POINTS: Mapping[At, Point] = {
@@ -157,73 +120,89 @@ def _point(at: At, layer: int) -> tuple[Point, int]:
     return ("embedding", -1) if layer < 0 else (_POINTS[at], layer)
 
 
-def _check_memory(model: OpenModel, at: At, pairs: Pairs) -> None:
+def _check_memory(model: OpenModel, at: At, pairs: Pairs, behind: Rows) -> None:
     from gptcli.engine.points import features
 
     runner = model.runner
     points = {_point(at, place.layer) for place in _places(model, at, None)}
     kept = sum(features(point, runner.spec, layer) for point, layer in points)
-    tokens = max(a for a, _ in pairs) - min(a for a, _ in pairs) + 1
+    tokens = max(a for a, _ in pairs) - min(a for a, _ in pairs) + 1 + sum(map(len, behind))
     memory.check("--clean", "its activations need", 4 * kept * tokens, runner.facts.device)
 
 
+def _unlike(rows: Rows, others: Rows) -> Iterator[Notice]:
+    if rows != others and max(map(len, (*rows, *others))) > 1:
+        text = "is not of the same tokens after both prompts: none of its own are patched"
+        yield Notice("target", text)
+
+
 def _patched(
-    model: OpenModel,
-    at: At,
-    direction: Direction,
-    runs: Sequence[_Run],
-    pairs: Pairs,
-    places: Sequence[Place],
+    model: OpenModel, asked: PatchAsked, direction: Direction, runs: Sequence[_Run]
 ) -> Iterator[Patched]:
-    """Every place of a direction, in batches."""
+    """Every place of a direction: a row for each, of the tokens from its position on, in batches as
+    large as fill a pass; beside them the other prompt runs, and behind it each text that follows.
+    """
     from gptcli.engine.probes.effects import Variant, effects
     from gptcli.engine.probes.kept import kept
 
+    at, pairs = asked.request.at, asked.pairs
     origin, into = runs if direction == "denoise" else runs[::-1]
     own = list(pairs) if direction == "denoise" else [(b, a) for a, b in pairs]
-    reach = range(min(a for a, _ in own), max(a for a, _ in own) + 1)
-    points = {_point(at, place.layer) for place in places}
-    there, _ = kept(model.runner, origin.known.prompt, points, reach)
-    spans = _spans(own)
+    points = {_point(at, place.layer) for place in asked.places}
+    there, _ = kept(model.runner, origin.known.prompt, points, range(own[0][0], own[-1][0] + 1))
+    spans = spans_of(own)
+    behind = _behind(model, points, origin, into) if asked.with_target else []
 
-    def edits(place: Place) -> tuple[Edit, ...]:
+    def variant(place: Place) -> Variant:
         which = spans if place.pair is None else [(*own[place.pair], 1)]
-        return tuple(_edit(model, at, place, there, span) for span in which)
+        edits = _edits(model, at, place, (there, which))
+        if place.pair not in (None, len(own) - 1):
+            return Variant(edits)
+        return Variant(edits, tuple(_edits(model, at, place, each) for each in behind))
 
-    variants = (Variant(edits(place)) for place in places)
+    variants = map(variant, asked.places)
     number = 0
-    for batch in effects(into.prefix, into.known.prompt, into.rows or [], variants):
+    for batch in effects(into.prefix, into.known.prompt, into.rows, variants):
         for each in batch:
             yield Patched(direction, number, Odds(*map(math.fsum, each)))
             number += 1
 
 
-def _spans(pairs: Pairs) -> list[tuple[int, int, int]]:
-    """(from, to, how many) of pairs that stand next to each other in both."""
-    found: list[tuple[int, int, int]] = []
-    for a, b in pairs:
-        if found:
-            first, second, count = found[-1]
-            if (a, b) == (first + count, second + count):
-                found[-1] = (first, second, count + 1)
-                continue
-        found.append((a, b, 1))
+def _behind(
+    model: OpenModel, points: Collection[tuple[Point, int]], origin: _Run, into: _Run
+) -> list[Stood]:
+    """What stood in the tokens of each text behind the prompt that what is put comes from.
+
+    But in the last of them, behind which nothing is read.
+    """
+    from gptcli.engine.probes.kept import kept
+
+    found: list[Stood] = []
+    first = len(origin.known.prompt)
+    for row in into.rows:
+        ids = [*origin.known.prompt, *row[:-1]]
+        spans = [(first, len(into.known.prompt), len(row) - 1)] if row[1:] else []
+        found.append((kept(model.runner, ids, points, range(first, len(ids)))[0], spans))
     return found
 
 
-def _edit(model: OpenModel, at: At, place: Place, there: Kept, span: tuple[int, int, int]) -> Edit:
+def _edits(model: OpenModel, at: At, place: Place, stood: Stood) -> tuple[Edit, ...]:
     import numpy as np
 
     from gptcli.engine.edits import Edit
     from gptcli.engine.points import heads_of
 
-    first, second, count = span
+    there, spans = stood
     point, layer = _point(at, place.layer)
     part = None
     if place.head is not None:
         _, size = heads_of(model.runner.spec, layer)
         part = range(place.head * size, (place.head + 1) * size)
     cut = slice(None) if part is None else slice(part.start, part.stop)
-    begin = first - there.positions.start
-    add = np.ascontiguousarray(there.of((point, layer))[begin : begin + count, cut])
-    return Edit(point, layer, None, range(second, second + count), part, 0.0, add)
+
+    def edit(first: int, second: int, count: int) -> Edit:
+        begin = first - there.positions.start
+        add = np.ascontiguousarray(there.of((point, layer))[begin : begin + count, cut])
+        return Edit(point, layer, None, range(second, second + count), part, 0.0, add)
+
+    return tuple(edit(*span) for span in spans)

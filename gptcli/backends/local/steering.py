@@ -88,21 +88,23 @@ def _between(
     """The mean over the texts of one side less that over those of the other, (layers, width)."""
     import numpy as np
 
-    from gptcli.engine.probes.activations import activations
+    from gptcli.engine.probes.activations import of_texts
 
-    done, total, means = 0, sum(map(len, sides)), []
-    for texts in sides:
+    before, total, means = 0, sum(map(len, sides)), []
+    for side in sides:
+        # Of all tokens the first is left out: where it has nothing before it to look at, its
+        # stream is many times as long as any other, whatever the text says.
+        last = request.position == "last"
+        texts = [(ids, len(ids) - 1 if last else min(1, len(ids) - 1)) for ids in side]
         mean = np.zeros((len(layers), model.runner.spec.width))
-        for ids in texts:
-            yield Progress(_LABEL, done, total)
-            # Of all tokens the first is left out: where it has nothing before it to look at, its
-            # stream is many times as long as any other, whatever the text says.
-            first = len(ids) - 1 if request.position == "last" else min(1, len(ids) - 1)
-            for part in activations(model.runner, ids, "stream", layers, first=first):
-                mean += part.sum(0, dtype=np.float64) / (len(ids) - first)
-            done += 1
+        yield Progress(_LABEL, before, total)
+        for number, part in of_texts(model.runner, texts, "stream", layers):
+            ids, first = texts[number]
+            mean += part.sum(0, dtype=np.float64) / (len(ids) - first)
+            yield Progress(_LABEL, before + number, total)
         means.append(mean / len(texts))
-    yield Progress(_LABEL, done, total)
+        before += len(side)
+    yield Progress(_LABEL, before, total)
     return means[0] - means[1], (len(sides[0]), len(sides[1]))
 
 
@@ -125,15 +127,15 @@ def _common(
     pairs = list(zip(*sides, strict=True))
     shape = (len(layers), width)
     with tempfile.TemporaryFile() as file:
-        for number, pair in enumerate(pairs):
+        yield Progress(_LABEL, 0, 2 * len(pairs))
+        for number, part in _differences(model, pairs, layers, last=request.position == "last"):
+            try:
+                file.write(part.data)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise ResourceError(tempfile.gettempdir(), reason) from None
+            count += len(part)
             yield Progress(_LABEL, 2 * number, 2 * len(pairs))
-            for part in _differences(model, pair, layers, last=request.position == "last"):
-                try:
-                    file.write(part.data)
-                except OSError as error:
-                    reason = error.strerror or str(error)
-                    raise ResourceError(tempfile.gettempdir(), reason) from None
-                count += len(part)
         yield Progress(_LABEL, 2 * len(pairs), 2 * len(pairs))
         file.flush()
         every = np.memmap(file, np.float32, "r", shape=(count, *shape))
@@ -151,21 +153,28 @@ def _column(every: Floats, place: int) -> Iterator[Floats]:
 
 
 def _differences(
-    model: OpenModel, pair: Sequence[list[int]], layers: tuple[int, ...], *, last: bool
-) -> Iterator[Floats]:
-    """Parts of (positions, layers, width): of the last tokens, or of all, spaces among them."""
-    from gptcli.engine.probes.activations import activations
+    model: OpenModel,
+    pairs: Sequence[Sequence[list[int]]],
+    layers: tuple[int, ...],
+    *,
+    last: bool,
+) -> Iterator[tuple[int, Floats]]:
+    """The number of a pair and parts of (positions, layers, width): of the last tokens, or of all,
+    spaces among them.
+    """
+    from gptcli.engine.probes.activations import of_texts
 
-    if not last:
-        longest = max(map(len, pair))
-        space = model.encode_part(" ")[-1:]
-        pair = [ids + space * (longest - len(ids)) for ids in pair]
-    sides = [
-        activations(model.runner, ids, "stream", layers, first=len(ids) - 1 if last else 0)
-        for ids in pair
-    ]
-    for plus, minus in zip(*sides, strict=True):
-        yield plus - minus
+    space = model.encode_part(" ")[-1:]
+
+    def texts(side: int) -> Iterator[tuple[list[int], int]]:
+        for pair in pairs:
+            ids = pair[side]
+            more = 0 if last else max(map(len, pair)) - len(ids)
+            yield ids + space * more, len(ids) - 1 if last else 0
+
+    sides = [of_texts(model.runner, texts(side), "stream", layers) for side in range(2)]
+    for (number, plus), (_, minus) in zip(*sides, strict=True):
+        yield number, plus - minus
 
 
 def _checked(model: OpenModel, vectors: Doubles, request: SteeringRequest) -> Floats:

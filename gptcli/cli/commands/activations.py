@@ -109,7 +109,7 @@ def activations(
     messages = output.messages(environment)
     rows = text_rows(environment, looking.prompts, "--prompts", texts)
     request = ActivationsRequest(
-        text="",
+        texts=(),
         at=cast(At, looking.at),
         layers=layers.layers or None,
         pool=cast(Pool, looking.pool),

@@ -12,11 +12,18 @@ from gptcli.cli.input.text_rows import TextRow
 from gptcli.errors import GptcliError, ResourceError
 from gptcli.formats.growing.growing_file import Form, GrowingFile, growing
 from gptcli.signals import EndedError
-from gptcli.types.activations import ActivationRows, ActivationsRequest, ActivationsWritten
+from gptcli.types.activations import (
+    ActivationRows,
+    ActivationsRequest,
+    ActivationsWritten,
+    NamedText,
+)
 from gptcli.ui.terminal.messages import Messages
 from gptcli.ui.terminal.progress import counting_rows
 from gptcli.ui.views.source import precision
 
+#: Texts that are asked about at once.
+_TEXTS = 64
 _ENDED = (KeyboardInterrupt, EndedError, GptcliError)
 #: A text and some of its rows; those of a text follow each other, and behind them stands None.
 _Part = tuple[TextRow, ActivationRows | None]
@@ -127,12 +134,30 @@ def _fill(
 
 def _parts(writing: Writing, rows: Iterator[TextRow], messages: Messages) -> Iterator[_Part]:
     told = False
-    for row in rows:
-        request = replace(writing.request, text=row.text, subject=row.subject)
-        for part in writing.backend.answer(request):
+    for texts in _some(rows):
+        named = tuple(NamedText(row.text, row.subject) for row in texts)
+        for part in writing.backend.answer(replace(writing.request, texts=named)):
             # Of a million texts with the same word in them one line is enough.
             if part.notices and not told:
                 messages.notices(part.notices)
                 told = True
-            yield row, part
-        yield row, None
+            yield texts[part.text], part
+            if part.last:
+                yield texts[part.text], None
+
+
+def _some(rows: Iterator[TextRow]) -> Iterator[list[TextRow]]:
+    """Rows that are asked about at once; those before one that cannot be read come first."""
+    texts: list[TextRow] = []
+    try:
+        for row in rows:
+            texts.append(row)
+            if len(texts) == _TEXTS:
+                yield texts
+                texts = []
+    except GptcliError:
+        if texts:
+            yield texts
+        raise
+    if texts:
+        yield texts

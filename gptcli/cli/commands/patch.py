@@ -120,7 +120,8 @@ _Output = Annotated[
     Output,
     but(
         json="One JSON object of all numbers: clean and corrupt with value, pairs of positions, and"
-        " patches with direction, layer, pair, head, normalized, value and logprob."
+        " patches with direction, layer, pair, head, normalized, value and logprob; with_target:"
+        " tokens of the target are patched along with the last pair."
     ),
 ]
 
@@ -140,8 +141,10 @@ def patch(
     Activation patching: the model runs the corrupt prompt, but for one place, at which it has what
     it had in the clean run, or the other way round. "normalized" is the target's log-probability,
     or with --versus the difference, on a scale on which the corrupt run is 0 and the clean run is
-    1. Without --target the token is asked about that is likeliest after the clean prompt. Of a
-    target of several tokens the later ones still see the prompt that runs: 1 is not reached then.
+    1. Without --target the token is asked about that is likeliest after the clean prompt. Where a
+    target has several tokens, their log-probabilities are summed up, each after those before it;
+    what the other run has at them is put in along with that of the last position, as each of them
+    is where the next one is read.
 
     A terminal gets a map, layers down and positions or heads across, and a table for each
     direction; a pipe gets a tab-separated row for each patch. Ctrl-C prints what is known by then.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
@@ -17,7 +18,13 @@ CACHE_BYTES = 512 << 20
 #: Tokens, padding included, that go through the decoder at once.
 TOKENS = 4 * CHUNK
 
-Through = Callable[[Sequence[int]], Runner]
+
+class Through(Protocol):
+    """What runs prompts, by their places, or of each of them the row of that number behind it."""
+
+    def __call__(self, prompts: Sequence[int], rows: Sequence[int] | None = None) -> Runner:
+        """A runner for a batch of these, in this order."""
+        ...
 
 
 def logprobs_after(
@@ -45,23 +52,23 @@ def logprobs_from(
 ) -> list[list[list[float]]]:
     """The same after what a state holds, a prompt in each row, with the logits after each.
 
-    The state stays as it is. through: what runs rows that follow these prompts, by their places,
-    where that is not the same for all.
+    The state stays as it is. through: what runs rows, where that is not the same for all.
     """
     firsts = logprobs(logits, [[row[0] for row in each] for each in rows])
     flat = [row for each in rows for row in each]
-    prompt_of = [at for at, each in enumerate(rows) for _ in each]
+    places = [(at, number) for at, each in enumerate(rows) for number in range(len(each))]
     found = [[logprob] for logprob in firsts]
     for batch in _batches(runner, max(state.lengths), flat):
         # What stands before a token gives its logits, so the last token of a row is not run.
         longest = len(flat[batch[0]]) - 1
         step = max(TOKENS // len(batch), 1)
-        branch = state.picked([prompt_of[index] for index in batch]) if longest else state
+        prompts, numbers = zip(*(places[index] for index in batch), strict=True)
+        branch = state.picked(list(prompts)) if longest else state
         for start in range(0, longest, step):
             end = start + step
             pieces = [flat[index][:-1][start:end] for index in batch]
             targets = [flat[index][start + 1 : end + 1] for index in batch]
-            own = runner if through is None else through([prompt_of[index] for index in batch])
+            own = runner if through is None else through(prompts, numbers)
             parts = own.logits_of_rows(pieces, branch, most=HEAD_ROWS)
             values = _after(parts, targets)
             for index, ids in zip(batch, targets, strict=True):

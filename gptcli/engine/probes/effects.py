@@ -13,9 +13,13 @@ from gptcli.plain import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """What one run changes beside what all do; rows of its edits say nothing."""
+    """What one run changes beside what all do; rows of its edits say nothing.
+
+    after: what more it changes behind the prompt while each of the rows follows; empty for nothing.
+    """
 
     edits: tuple[Edit, ...]
+    after: tuple[tuple[Edit, ...], ...] = ()
 
     @property
     def start(self) -> int:
@@ -44,10 +48,17 @@ def effects(
 
 
 class _Through:
-    """What runs rows that follow variants, named by their places in a batch."""
+    """See continuations: prompts are variants, by their places in a batch."""
 
     def __init__(self, runner: Runner, batch: Sequence[Variant]) -> None:
         self._runner, self._batch = runner, batch
 
-    def __call__(self, variants: Sequence[int]) -> Runner:
-        return self._runner.edited(in_rows(self._batch[at].edits for at in variants))
+    def __call__(self, prompts: Sequence[int], rows: Sequence[int] | None = None) -> Runner:
+        """A runner with the edits of each in a row of its own."""
+        numbers = rows if rows is not None else [None] * len(prompts)
+        own = (self._edits(self._batch[at], row) for at, row in zip(prompts, numbers, strict=True))
+        return self._runner.edited(in_rows(own))
+
+    def _edits(self, variant: Variant, row: int | None) -> tuple[Edit, ...]:
+        more = () if row is None or not variant.after else variant.after[row]
+        return (*variant.edits, *more)

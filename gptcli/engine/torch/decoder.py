@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptcli.engine.model.spec import ModelSpec
-from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
@@ -17,6 +16,7 @@ from gptcli.engine.torch.masks import slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
+from gptcli.engine.torch.shown import Shown
 from gptcli.engine.torch.table import Table
 
 
@@ -68,19 +68,19 @@ class Decoder(nn.Module):
         ids: Tensor,
         state: ForwardState,
         counts: list[int] | None = None,
-        probe: Probe | None = None,
+        shown: Shown | None = None,
         changes: Changes | None = None,
     ) -> Tensor:
         """The residual stream after the last layer, (batch, time, width), before the final norm.
 
         ids: (batch, time), appended to `state`, which must have room (`ForwardState.reserve`).
         counts: how many ids of each row are real, where rows are padded on the right.
-        Points: "embedding", those of each Layer, "stream" after each. The start that a probe is
-        told is that of the first row. changes: what is changed at these points.
+        Points: "embedding", those of each Layer, "stream" after each. shown: who looks on there;
+        changes: what is changed there.
         """
         time = ids.size(1)
         at = state.positions(time, ids.device)
-        outside = Given(-1, state, None, None, {}, probe, changes)
+        outside = Given(-1, state, None, None, {}, shown, changes)
         stream = outside.passing("embedding", self._embedded(ids, at))
         turns = [
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
@@ -99,7 +99,7 @@ class Decoder(nn.Module):
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
             own = None if told is None else told[:, :, index]
-            given = Given(index, state, masks[sight], turn, lent, probe, changes)
+            given = Given(index, state, masks[sight], turn, lent, shown, changes)
             stream = given.passing("stream", layer(stream, given, own))
         state.advance([time] * ids.size(0) if counts is None else counts)
         return stream

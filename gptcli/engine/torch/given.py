@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from gptcli.engine.points import Point
-from gptcli.engine.probe import Probe
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.rope import Rotation
+from gptcli.engine.torch.shown import Shown
 
 #: Keys and values of the layers whose others read, by layer; what is None is not there yet.
 Lent = dict[int, Any]
@@ -29,7 +29,7 @@ class Given:
     mask: Tensor | None
     turn: Rotation | None
     lent: Lent
-    probe: Probe | None = None
+    shown: Shown | None = None
     changes: Changes | None = None
 
     @property
@@ -37,11 +37,10 @@ class Given:
         """The layer's own state."""
         return self.state.layers[self.layer]
 
-    def show(self, point: Point, numbers: Tensor, start: int | None = None) -> None:
-        """Tell the probe, where there is one. start: see Probe; None: where new tokens stand."""
-        if self.probe is not None:
-            at = self.state.lengths[0] if start is None else start
-            self.probe(point, self.layer, numbers, at)
+    def show(self, point: Point, numbers: Tensor) -> None:
+        """Tell who looks on, where somebody does."""
+        if self.shown is not None:
+            self.shown(point, self.layer, numbers)
 
     def passing(self, point: Point, numbers: Tensor) -> Tensor:
         """Numbers (b, t, features) of new tokens as they go on from a point: changed, and shown."""

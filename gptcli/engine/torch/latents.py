@@ -61,9 +61,9 @@ class LatentAttention(nn.Module):
             turned, beside = rotate(turned, *given.turn), rotate(beside, *given.turn)
         key = torch.cat((self.latent_norm(latent), beside), -1)
         keys, _ = given.kept.append(key, key[..., :0], given.state.lengths)
-        if given.probe is not None:
+        if given.shown is not None:
             given.show("queries", self.absorbed(plain, turned))
-            given.show("keys", keys, 0)
+            given.show("keys", keys)
         # To make keys and values of all latents costs a token alone far more than it saves.
         attend_ = self.attend_absorbed if x.size(1) == 1 else self.attend_expanded
         gathered = attend_(plain, turned, keys, given.mask)

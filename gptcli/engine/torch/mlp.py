@@ -117,7 +117,7 @@ class Mixture(nn.Module):
         if given.changes is not None:
             by = given.changes.factors(given.layer, x, count, given.state)
             shares = shares if by is None else shares * by.flatten(0, 1).gather(-1, chosen)
-        if given.probe is not None:
+        if given.shown is not None:
             every = shares.new_zeros((len(shares), count)).scatter(-1, chosen, shares)
             given.show("shares", every.view(*x.shape[:2], count))
         return shares

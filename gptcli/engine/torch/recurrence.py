@@ -48,11 +48,11 @@ class ShortConvMixer(nn.Module):
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Points: "state" and "heads"."""
-        kept, state, probe = given.kept, given.state, given.probe
+        kept, state, shown = given.kept, given.state, given.shown
         inputs, memory = kept.read()
         value = (self.before(x) * self.value(x)).float()
         inputs, seen = _with_inputs(inputs, value, state)
-        if probe is not None and probe.wants("state", given.layer):
+        if shown is not None and shown.wants("state", given.layer):
             squares = seen[:, 1:].square().sum(dim=-1)
             lengths = squares.unfold(1, self.spec.taps - 1, 1).sum(dim=-1).sqrt()
             given.show("state", lengths[:, :, None])
@@ -84,7 +84,7 @@ class RecurrenceMixer(nn.Module):
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Points: "state" and "heads"."""
-        spec, kept, state, probe = self.spec, given.kept, given.state, given.probe
+        spec, kept, state, shown = self.spec, given.kept, given.state, given.shown
         inputs, memory = kept.read()
         names = ("query", "key", "value")
         new = [scaled(getattr(self, name)(x), spec.scale(i)) for i, name in enumerate(names)]
@@ -108,7 +108,7 @@ class RecurrenceMixer(nn.Module):
         by_key = (self._by_key(each, 2) for each in (value, decay, strength))
         corrects, memory = self.strength is not None, self._by_key(memory, 1)
         tokens = Tokens(query, key, *by_key)
-        if probe is not None and probe.wants("state", given.layer):
+        if shown is not None and shown.wants("state", given.layer):
             # Beside the pass, token by token: what is shown changes nothing by a bit.
             lengths, now = list[Tensor](), memory
             for t in range(x.size(1)):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gptcli.engine.edits import Edit, that_change
 from gptcli.engine.host import traffic
-from gptcli.engine.probe import Probe
+from gptcli.engine.probe import Watching
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
@@ -23,11 +23,12 @@ from gptcli.engine.state.pages import PAGE
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.parameters import rows_of
+from gptcli.engine.torch.shown import Shown
 from gptcli.types.events import Notice
 
 
 class TorchRunner:
-    """See Runner. Probes are shown the tensors of all rows. `limit` is at most the model's own."""
+    """See Runner. `limit` is at most the model's own."""
 
     def __init__(
         self, decoder: Decoder, limit: int | None = None, notices: Sequence[Notice] = ()
@@ -129,7 +130,7 @@ class TorchRunner:
         state: ModelState,
         *,
         chunk: int = CHUNK,
-        probe: Probe | None = None,
+        probe: Watching | None = None,
     ) -> Tensor:
         """See Runner. Longer prompts go through in chunks.
 
@@ -150,7 +151,7 @@ class TorchRunner:
 
     @torch.inference_mode()
     def all_logits(
-        self, row: Sequence[int], state: ModelState, *, probe: Probe | None = None
+        self, row: Sequence[int], state: ModelState, *, probe: Watching | None = None
     ) -> Tensor:
         """See Runner."""
         return self.decoder.logits(self._forward([row], [len(row)], state, probe)[0])
@@ -174,7 +175,7 @@ class TorchRunner:
 
     @torch.inference_mode()
     def decode(
-        self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
+        self, ids: Sequence[int], state: ModelState, *, probe: Watching | None = None
     ) -> Tensor:
         """See Runner."""
         stream = self._forward([[token] for token in ids], [1] * len(ids), state, probe)
@@ -234,7 +235,7 @@ class TorchRunner:
         pieces: Sequence[Sequence[int]],
         counts: list[int],
         state: ForwardState,
-        probe: Probe | None = None,
+        probe: Watching | None = None,
         rows: Sequence[int] | None = None,
     ) -> Tensor:
         """rows: which of the batch these are, None for all."""
@@ -245,5 +246,6 @@ class TorchRunner:
         changes = self._changes
         if changes is not None and rows is not None:
             changes = changes.of_rows(rows)
-        stream: Tensor = self.decoder(ids, state, counts, probe, changes)
+        shown = None if probe is None else Shown(probe, state.lengths, counts)
+        stream: Tensor = self.decoder(ids, state, counts, shown, changes)
         return stream

@@ -84,6 +84,8 @@ def notes(found: Patching) -> Iterator[str]:
     if request.at == "stream":
         yield "a row is the stream behind a layer; embed is the embedding, before the first"
     yield RULES[request.align]
+    if asked.with_target:
+        yield "with the last position go the tokens that follow: behind each the next is read"
     skipped = min(len(asked.clean), len(asked.corrupt)) - len(asked.pairs)
     if skipped:
         yield f"{counted(len(asked.pairs), 'pair')} of positions; before these nothing differs"

@@ -98,6 +98,7 @@ def as_json(found: Patching) -> dict[str, Any]:
         "align": request.align,
         "pairs": [{"clean": one, "corrupt": other} for one, other in asked.pairs],
         "together": request.together,
+        "with_target": asked.with_target,
         "partial": found.partial,
         "patches": [
             {

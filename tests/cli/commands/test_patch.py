@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gptcli.backends.local.patch import aligned
+from gptcli.backends.local.alignment import aligned
 from gptcli.engine.asking.continuations import logprobs_after
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.edits import Edit
@@ -48,11 +48,19 @@ def answer(patch: Callable[..., Done], *argv: str) -> dict[str, Any]:
     return json.loads(done.text)
 
 
-def odds(runner: Runner, ids: list[int], found: dict[str, Any]) -> dict[str, float]:
-    """The slow way: by the scorer of choices, in a state of its own."""
+def odds(
+    runner: Runner, ids: list[int], found: dict[str, Any], change: Any = lambda row: ()
+) -> dict[str, float]:
+    """The slow way: by the scorer of choices, in a state of its own.
+
+    change: what is edited while a row follows.
+    """
     names = [name for name in ("target", "versus") if found[name]]
     rows = [[each["id"] for each in found[name]["tokens"]] for name in names]
-    scored = [logprobs_after(PrefixCache(runner), [ids], [[row]])[0][0] for row in rows]
+    scored = [
+        logprobs_after(PrefixCache(runner.edited(change(row))), [ids], [[row]])[0][0]
+        for row in rows
+    ]
     return {name: math.fsum(each) for name, each in zip(names, scored, strict=True)}
 
 
@@ -75,27 +83,31 @@ def assert_slow(runner: Runner, found: dict[str, Any]) -> None:
                 "clean",
             )
         )
-        layer = each["layer"]
-        point: Any = "embedding" if layer < 0 else POINTS[found["at"]]
-        there = kept(runner, texts[origin], [(point, layer)])[0].of((point, layer))
-        part = range(there.shape[1])
-        if each["head"] is not None:
-            _, size = heads_of(runner.spec, layer)
-            part = range(each["head"] * size, (each["head"] + 1) * size)
-        pairs = found["pairs"] if each["pair"] is None else [found["pairs"][each["pair"]]]
-        edits = [
-            Edit(
-                point,
-                layer,
-                None,
-                range(pair[into], pair[into] + 1),
-                part,
-                0.0,
-                there[pair[origin], part.start : part.stop].copy(),
-            )
-            for pair in pairs
-        ]
-        after = odds(runner.edited(edits), texts[into], found)
+        ends = {name: len(ids) for name, ids in texts.items()}
+
+        def change(row, each=each, origin=origin, into=into, ends=ends):
+            layer = each["layer"]
+            point: Any = "embedding" if layer < 0 else POINTS[found["at"]]
+            ids = [*texts[origin], *row[:-1]]
+            there = kept(runner, ids, [(point, layer)])[0].of((point, layer))
+            part = range(there.shape[1])
+            if each["head"] is not None:
+                _, size = heads_of(runner.spec, layer)
+                part = range(each["head"] * size, (each["head"] + 1) * size)
+            every = found["pairs"]
+            pairs = every if each["pair"] is None else [every[each["pair"]]]
+            places = [(pair[origin], pair[into]) for pair in pairs]
+            if places[-1] == (ends[origin] - 1, ends[into] - 1):
+                places += [(ends[origin] + at, ends[into] + at) for at in range(len(row) - 1)]
+            return [
+                Edit(
+                    *(point, layer, None, range(to, to + 1), part, 0.0),
+                    there[of, part.start : part.stop].copy(),
+                )
+                for of, to in places
+            ]
+
+        after = odds(runner, texts[into], found, change)
         for name, logprob in after.items():
             assert each[name]["logprob"] == pytest.approx(logprob, abs=5e-5)
         share = (value(after) - values["corrupt"]) / (values["clean"] - values["corrupt"])
@@ -118,15 +130,28 @@ def test_each_patch_is_what_it_is_by_itself(patch, base_model, at, more):
     )
 
 
-def test_the_ends_of_the_scale(patch):
-    """Catches a scale that is upside down: all of the stream at once is the other run."""
-    prompts = ("--clean", "b c d", "--corrupt", "b x d")
-    # A second token of a target would meet keys of layers before the patched one.
-    found = answer(patch, "--together", *prompts)
+@pytest.mark.parametrize("more", [(), ("--together",)])
+def test_the_ends_of_the_scale(patch, more):
+    """Catches a scale that is upside down, and tokens of a target that meet the other run's keys:
+    all of the stream at once, or the last of it where the answer is read, is the other run."""
+    found = answer(patch, *more, *PROMPTS, *BOTH)
     assert len(found["clean"]["tokens"]) == len(found["corrupt"]["tokens"])
+    assert found["with_target"] and len(found["target"]["tokens"]) > 1
+    last = {"layer": found["layers"] - 1, "pair": len(found["pairs"]) - 1}
     ends = {"denoise": 1.0, "noise": 0.0}
-    for each in found["patches"]:
+    patches = [each for each in found["patches"] if more or last.items() <= each.items()]
+    assert len(patches) == (2 * (found["layers"] + 1) if more else 2)
+    for each in patches:
         assert each["normalized"] == pytest.approx(ends[each["direction"]], abs=1e-4)
+
+
+def test_a_target_cut_otherwise_after_the_other_prompt(patch):
+    """Catches what one token has that is put where another stands."""
+    argv = ("--clean", "the old ca", "--corrupt", "the big do", "--target", "t now")
+    done = patch("--json", "--together", "--align", "right", *argv)
+    found = json.loads(done.text)
+    assert not found["with_target"] and len(found["target"]["tokens"]) > 1
+    assert "the same tokens after both prompts" in done.err
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from gptcli.types.events import Notice
 if TYPE_CHECKING:
     from gptcli.engine.cpu.run.changed import Changes
     from gptcli.engine.edits import Edit
-    from gptcli.engine.probe import Probe
+    from gptcli.engine.probe import Watching
 
 
 class KernelRunner:
@@ -120,7 +120,7 @@ class KernelRunner:
         state: ModelState,
         *,
         chunk: int = CHUNK,
-        probe: Probe | None = None,
+        probe: Watching | None = None,
     ) -> NDArray[np.float32]:
         """See Runner. At most `chunk` tokens go through at once, of all rows together."""
         last = np.cumsum([len(row) for row in rows]) - 1
@@ -128,7 +128,7 @@ class KernelRunner:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def decode(
-        self, ids: Sequence[int], state: ModelState, *, probe: Probe | None = None
+        self, ids: Sequence[int], state: ModelState, *, probe: Watching | None = None
     ) -> NDArray[np.float32]:
         """See Runner."""
         if probe is not None or self._changes is not None:
@@ -201,15 +201,13 @@ class KernelRunner:
         state: ForwardState,
         wanted: NDArray[np.int64],
         most: int,
-        probe: Probe | None = None,
+        probe: Watching | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """The logits of the wanted tokens, in parts, one for every `most` tokens that are run.
 
         The rows stand one after another: a row's later tokens may run in a later call than its
         first, next to the first tokens of another row.
         """
-        if probe is not None and len(rows) > 1:
-            raise ValueError(f"a probe looks on while one row runs, and not {len(rows)}")
         counts, changes = [len(row) for row in rows], self._changes
         state.reserve(counts)
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
@@ -222,10 +220,11 @@ class KernelRunner:
             here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, start + most)]
             shown = None
             if probe is not None:
-                from gptcli.engine.cpu.run.shown import Shown
+                from gptcli.engine.cpu.run.shown import Shown, looking_on
 
-                first = int(positions[start])
-                shown = Shown(self.spec, probe, range(first, first + len(tokens[part])))
+                shown = Shown(
+                    self.spec, looking_on(probe, row_of[part], positions[part], len(rows))
+                )
             taken = np.bincount(row_of[part], minlength=len(rows)).tolist()
             state.under_way = taken
             logits = self.model.forward(
