@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench.peers.cases import Comparison, MeasureError, Side
@@ -32,12 +34,26 @@ class Figures:
     values: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def run(comparisons: Sequence[Comparison], rounds: int) -> Iterator[Figure]:
-    """Measure one after the other. A failure ends no round: that figure is missing."""
+def run(
+    comparisons: Sequence[Comparison],
+    rounds: int,
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Figure]:
+    """Measure one after the other. A failure ends no round: that figure is missing.
+
+    After `seconds` nothing begins, nor does what took so long in the round before that it would
+    end later: then the rounds are over.
+    """
+    end, took = clock() + seconds, dict.fromkeys(map(id, comparisons), 0.0)
     for number in range(1, rounds + 1):
         for comparison in comparisons:
+            start = clock()
+            if start + took[id(comparison)] > end:
+                return
             for side in comparison.sides:
                 yield _figure(number, comparison, side)
+            took[id(comparison)] = clock() - start
 
 
 def _figure(number: int, comparison: Comparison, side: Side) -> Figure:
