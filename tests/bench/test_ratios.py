@@ -135,6 +135,10 @@ def test_what_would_end_too_late_does_not_begin():
     figures = list(rounds.run([one, other], 3, 359.0, lambda: next(now)))
     assert [figure.value for figure in figures] == [1, 4, 7, 1, 2, 5, 8, 1]
     assert list(rounds.run([one], 1, -1.0)) == []
+    # What was never measured may take as long as the longest so far.
+    now = iter([0.0, 0.0, 100.0, 100.0])
+    both = [compared([1], [4])[0], other]
+    assert [each.value for each in rounds.run(both, 1, 199.0, lambda: next(now))] == [1, 4]
 
 
 def test_the_best_of_a_peer_is_that_of_each_round():

@@ -17,6 +17,7 @@ QUICK = {
     "peers": ["llama.cpp"],
     "measures": ["prefill", "decode", "start"],
     "threads": [2],
+    "new_tokens": 64,
     "rounds": 3,
     "minutes": 5.0,
 }

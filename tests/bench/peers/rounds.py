@@ -42,14 +42,16 @@ def run(
 ) -> Iterator[Figure]:
     """Measure one after the other. A failure ends no round: that figure is missing.
 
-    After `seconds` nothing begins, nor does what took so long in the round before that it would
-    end later: then the rounds are over.
+    After `seconds` nothing begins, nor does what would end later if it took as long as in the
+    round before, or, in the first, as the longest so far: then the rounds are over.
     """
-    end, took = clock() + seconds, dict.fromkeys(map(id, comparisons), 0.0)
+    end = clock() + seconds
+    took: dict[int, float] = {}
     for number in range(1, rounds + 1):
         for comparison in comparisons:
             start = clock()
-            if start + took[id(comparison)] > end:
+            longest = max(took.values(), default=0.0)
+            if start + took.get(id(comparison), longest) > end:
                 return
             for side in comparison.sides:
                 yield _figure(number, comparison, side)
