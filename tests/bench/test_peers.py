@@ -12,6 +12,7 @@ import pytest
 
 from tests.bench.peers import bounds, in_python, llama_cpp, ours
 from tests.bench.peers.cases import Case, MeasureError
+from tests.bench.peers.libraries import LIBRARIES
 from tests.bench.peers.process import Finished, run
 from tests.bench.peers.targets import target
 from tests.bench.peers.workers.job import Job, ids, measured
@@ -231,7 +232,7 @@ def test_what_memory_is_held_to(tiny_model, tmp_path):
         assert math.isclose(bounds.allowed(Places(tmp_path), dtype), wanted, rel_tol=1e-12)
 
 
-class Library:
+class Timed:
     """A model that generates a token in a tenth of a second, after one that takes a whole one."""
 
     def __init__(self) -> None:
@@ -247,7 +248,7 @@ class Library:
 
 def test_workers_time_decoding_after_the_first_token():
     """Catches a rate that has reading the prompt in it, and a prompt that is still in a cache."""
-    library = Library()
+    library = Timed()
     job = Job("decode", "model", "tokenizer", "int8", 2, 1, 16, 128, "")
     assert measured(job, library) == pytest.approx(10)
     (warm, _), (prompts, new_tokens) = library.calls
@@ -261,9 +262,9 @@ def test_workers_time_the_whole_call_of_a_batch(monkeypatch):
     """Catches a rate of one row, or of the prompts' tokens."""
     monkeypatch.setattr("time.perf_counter", lambda: 0.0)
     job = Job("batch", "model", "tokenizer", "int8", 2, 16, 16, 64, "")
-    assert measured(job, Library()) == pytest.approx(16 * 64 / 7.3)
+    assert measured(job, Timed()) == pytest.approx(16 * 64 / 7.3)
     job = Job("prefill", "model", "tokenizer", "int8", 2, 1, 512, 1, "")
-    assert measured(job, Library()) == pytest.approx(512)
+    assert measured(job, Timed()) == pytest.approx(512)
 
 
 def test_a_worker_gets_the_job_it_was_sent(monkeypatch, tmp_path):
@@ -277,7 +278,8 @@ def test_a_worker_gets_the_job_it_was_sent(monkeypatch, tmp_path):
     monkeypatch.setattr(in_python, "run", fake)
     places = Places(tmp_path)
     places.ctranslate2("int8").mkdir()
-    peer = in_python.PythonPeer(in_python.LIBRARIES[1], Path("python"), new_tokens=5)
+    (library,) = (each for each in LIBRARIES if each.name == "ctranslate2")
+    peer = in_python.PythonPeer(library, Path("python"), new_tokens=5)
     assert peer.measure(Case("decode", "bfloat16", 2, 16), places) is None
     assert peer.measure(Case("decode", "float32", 2, 16), places) is None
     measure = peer.measure(Case("decode", "int8", 2, 16), places)

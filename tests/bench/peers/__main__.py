@@ -1,8 +1,9 @@
-"""gptcli beside its peers: `python -m tests.bench.peers --work DIR --llama-bench FILE`.
+"""gptcli beside its peers: `python -m tests.bench.peers --work DIR --llama-bin DIR`.
 
 Prints a Markdown table of medians and of ratios gptcli / other, and a JSON line last. The weights
 come from `python -m tests.bench.weights --work DIR`, or for types of files, which both run as they
-are (`--dtypes Q4_K_M,Q6_K`), from `python -m tests.bench.weights.equal_files`. Progress goes to
+are (`--dtypes Q4_K_M,Q6_K`), from `python -m tests.bench.weights.equal_files`. Peers in Python get
+environments of their own from PyPI, and what they need is converted, once. Progress goes to
 stderr; Ctrl-C and SIGTERM end the rounds, and what was measured is printed.
 """
 
@@ -10,63 +11,43 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import statistics
+import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
 
+from tests import environments
 from tests.bench.peers import rounds, table
-from tests.bench.peers.cases import MEASURES, NEW_TOKENS, OURS, MeasureError, Peer
-from tests.bench.peers.in_python import LIBRARIES, PythonPeer
-from tests.bench.peers.llama_cpp import LlamaCpp, Programs
+from tests.bench.peers.cases import OURS, MeasureError, Peer
+from tests.bench.peers.in_python import PythonPeer
+from tests.bench.peers.libraries import LIBRARIES, convert
+from tests.bench.peers.llama_cpp import LlamaCpp
+from tests.bench.peers.options import arguments, programs
 from tests.bench.peers.ours import Gptcli
 from tests.bench.peers.plan import Wish, cases, comparisons, too_deep
+from tests.bench.peers.targets import has_avx512
 from tests.bench.weights import sizes
-from tests.bench.weights.places import GGML_TYPES, Places, is_file_type
-
-_PEERS = ("llama.cpp", *(library.name for library in LIBRARIES))
+from tests.bench.weights.places import Places, is_file_type
 
 
-def words(text: str) -> list[str]:
-    """A list with commas."""
-    return [word for word in text.split(",") if word]
-
-
-def numbers(text: str) -> list[int]:
-    """A list of numbers with commas."""
-    return [int(word) for word in words(text)]
-
-
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.peers",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--work", type=Path, required=True, metavar="DIR", help="the folder of the weights")
-    add("--model", default="smollm2", help="smollm2, gpt2-124m, llama-1b, or a folder as theirs")
-    add("--peers", type=words, default=list(_PEERS), metavar=",".join(_PEERS))
-    add("--measures", type=words, default=list(MEASURES), metavar=",".join(MEASURES))
-    add("--dtypes", type=words, default=list(GGML_TYPES), metavar=",".join((*GGML_TYPES, "Q4_K_M")))
-    add("--threads", type=numbers, default=[1, 2], metavar="1,2")
-    add("--depths", type=numbers, default=[16, 1000], metavar="16,1000")
-    add("--new-tokens", type=int, default=NEW_TOKENS, help="where decoding is timed")
-    add("--rounds", type=int, default=5)
-    add("--llama-bench", type=Path, metavar="FILE")
-    add("--llama-bench-avx2", type=Path, metavar="FILE", help="of a build without AVX-512")
-    add("--llama-batched-bench", type=Path, metavar="FILE")
-    add("--llama-completion", type=Path, metavar="FILE")
-    add("--llama-server", type=Path, metavar="FILE")
-    add("--peer-python", type=Path, default=Path(sys.executable), metavar="FILE")
-    given = parser.parse_args()
-    for name, known in (("peers", _PEERS), ("measures", MEASURES)):
-        unknown = [word for word in getattr(given, name) if word not in known]
-        if unknown:
-            parser.error(f"--{name}: {', '.join(unknown)}: not one of {', '.join(known)}")
-    return given
+def in_python(given: argparse.Namespace, places: Places) -> Iterator[Peer]:
+    """Those that are wanted, each with its environment and weights; of others it is said why."""
+    folder = given.environments or given.work / "environments"
+    for library in LIBRARIES:
+        if library.name not in given.peers:
+            continue
+        tell(f"{library.name}: {library.environment.python(folder)}")
+        try:
+            python = environments.made(library.environment, folder)
+            for path in convert(library, places, given.dtypes, python):
+                tell(f"{library.name}: {path}")
+        except (environments.MakingError, subprocess.CalledProcessError) as error:
+            tell(f"{library.name}: {error}")
+        else:
+            yield PythonPeer(library, python, given.new_tokens)
 
 
 def installed(peers: Sequence[Peer]) -> dict[str, Peer]:
@@ -88,7 +69,8 @@ def tell(text: str) -> None:
 def main() -> None:
     """Rounds, then the table."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    given = arguments()
+    began = time.monotonic()
+    given = arguments(__doc__ or "")
     places = Places(given.work / given.model)
     model = places.folder.name
     for dtype in given.dtypes:
@@ -96,16 +78,9 @@ def main() -> None:
         if not needed.exists():
             sys.exit(f"{needed}: no weights: make them by python -m tests.bench.weights")
     ours = Gptcli(given.work / "gptcli-data", given.new_tokens)
-    programs = Programs(
-        given.llama_bench,
-        given.llama_completion,
-        given.llama_batched_bench,
-        given.llama_bench_avx2,
-        given.llama_server,
-    )
-    everyone: list[Peer] = [LlamaCpp(programs, given.new_tokens)]
-    everyone += [PythonPeer(each, given.peer_python, given.new_tokens) for each in LIBRARIES]
-    peers = installed([peer for peer in everyone if peer.name in given.peers])
+    llama = LlamaCpp(programs(given), given.new_tokens)
+    everyone = [llama] if llama.name in given.peers else []
+    peers = installed([*everyone, *in_python(given, places)])
     wish = Wish(given.measures, given.dtypes, given.threads, given.depths, given.new_tokens)
     plan = list(comparisons(wish, places, ours, list(peers.values())))
     room = sizes.read(places).context
@@ -120,7 +95,8 @@ def main() -> None:
     try:
         for dtype in given.dtypes:
             ours.warm(places, dtype)
-        for figure in rounds.run(plan, given.rounds):
+        left = math.inf if given.minutes is None else 60 * given.minutes
+        for figure in rounds.run(plan, given.rounds, left - (time.monotonic() - began)):
             figures.append(figure)
             case = figure.comparison.case
             shown = figure.failure or f"{figure.value:.6g}"
@@ -131,7 +107,7 @@ def main() -> None:
         tell("broken off: what there is follows")
     except MeasureError as error:
         sys.exit(f"{OURS}: {error}")
-    rows = [(row, each) for each in rounds.collect(figures) for row in table.rows(model, each)]
+    rows = list(table.rows(model, rounds.collect(figures), avx512=has_avx512()))
     who = [f"{OURS} {ours.version()}", *peers]
     print(f"{model}, {given.rounds} rounds: {', '.join(who)}\n")
     print(table.markdown([row for row, _ in rows]))

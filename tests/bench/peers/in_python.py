@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.peers.cases import (
@@ -19,56 +17,12 @@ from tests.bench.peers.cases import (
     Measure,
     MeasureError,
 )
+from tests.bench.peers.libraries import Library
 from tests.bench.peers.process import Finished, run
 from tests.bench.peers.workers.job import Job
 from tests.bench.weights.places import Places
 
 _ROOT = Path(__file__).parents[3]
-#: Measures of programs, which libraries are not.
-_NOT_THEIRS = ("long", "avx2", "warm", "served")
-
-
-@dataclass(frozen=True)
-class Library:
-    """A peer: its distribution's name, its worker, and where its weights of a dtype lie.
-
-    weights: dtype → how to find them; dtypes that it does not have are not there.
-    """
-
-    name: str
-    distribution: str
-    worker: str
-    weights: Mapping[str, Callable[[Places], Path]]
-
-
-LIBRARIES = (
-    Library(
-        "transformers",
-        "transformers",
-        "with_transformers",
-        dict.fromkeys(("float32", "bfloat16"), lambda places: places.checkpoint),
-    ),
-    Library(
-        "ctranslate2",
-        "ctranslate2",
-        "with_ctranslate2",
-        {
-            "float32": lambda places: places.ctranslate2("float32"),
-            "int8": lambda places: places.ctranslate2("int8"),
-        },
-    ),
-    Library(
-        "openvino",
-        "openvino-genai",
-        "with_openvino",
-        {
-            "float32": lambda places: places.openvino("float32"),
-            "bfloat16": lambda places: places.openvino("bfloat16"),
-            "int8": lambda places: places.openvino("int8"),
-            "int4": lambda places: places.openvino("int4"),
-        },
-    ),
-)
 
 
 class PythonPeer:
@@ -86,7 +40,9 @@ class PythonPeer:
     def measure(self, case: Case, places: Places) -> Measure | None:
         """None for a dtype that it does not have, or whose weights were not made."""
         find = self._library.weights.get(case.dtype)
-        if find is None or not find(places).exists() or case.measure in _NOT_THEIRS:
+        if find is None or case.measure not in self._library.measures:
+            return None
+        if not find(places).exists():
             return None
         job = self._job(case, find(places), places.checkpoint / "tokenizer.json")
         if case.measure == "start":

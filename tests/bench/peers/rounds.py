@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench.peers.cases import Comparison, MeasureError, Side
@@ -32,12 +34,28 @@ class Figures:
     values: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def run(comparisons: Sequence[Comparison], rounds: int) -> Iterator[Figure]:
-    """Measure one after the other. A failure ends no round: that figure is missing."""
+def run(
+    comparisons: Sequence[Comparison],
+    rounds: int,
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Figure]:
+    """Measure one after the other. A failure ends no round: that figure is missing.
+
+    After `seconds` nothing begins, nor does what would end later if it took as long as in the
+    round before, or, in the first, as the longest so far: then the rounds are over.
+    """
+    end = clock() + seconds
+    took: dict[int, float] = {}
     for number in range(1, rounds + 1):
         for comparison in comparisons:
+            start = clock()
+            longest = max(took.values(), default=0.0)
+            if start + took.get(id(comparison), longest) > end:
+                return
             for side in comparison.sides:
                 yield _figure(number, comparison, side)
+            took[id(comparison)] = clock() - start
 
 
 def _figure(number: int, comparison: Comparison, side: Side) -> Figure:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tests.bench.peers.best import best
 from tests.bench.peers.cases import OURS, Case
 from tests.bench.peers.ratios import Ratio, median, ratio
 from tests.bench.peers.rounds import Figures
@@ -48,19 +49,23 @@ class Row:
         }
 
 
-def rows(model: str, figures: Figures) -> Iterator[Row]:
-    """A row for every other side."""
-    case, values = figures.comparison.case, figures.values
-    for side in figures.comparison.others:
-        theirs = values[side.name]
-        yield Row(
-            case,
-            side.name,
-            median(values[OURS]),
-            median(theirs),
-            ratio(values[OURS], theirs),
-            target(model, case, side.name),
-        )
+#: A row, and the figures that it is made of.
+Written = tuple[Row, Figures]
+
+
+def rows(model: str, found: Sequence[Figures], *, avx512: bool = False) -> Iterator[Written]:
+    """A row for every other side of every comparison, and for the best of one of them."""
+    for each in found:
+        for side in each.comparison.others:
+            yield _row(model, each, side.name, avx512), each
+    for name, each in best(found):
+        yield _row(model, each, name, avx512), each
+
+
+def _row(model: str, figures: Figures, other: str, avx512: bool) -> Row:
+    case, ours, theirs = figures.comparison.case, figures.values[OURS], figures.values[other]
+    bound = target(model, case, other, avx512=avx512)
+    return Row(case, other, median(ours), median(theirs), ratio(ours, theirs), bound)
 
 
 def markdown(found: Sequence[Row]) -> str:

@@ -1,6 +1,6 @@
 """Makes the weights that are measured: `python -m tests.bench.weights --work DIR`.
 
-What is there already stays. Peers' own formats need the environment that they are installed in.
+What is there already stays. Peers' own formats are made by those that are measured.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench.weights import checkpoints, converters, gguf_files
+from tests.bench.weights import checkpoints, gguf_files
 from tests.bench.weights.places import GGML_TYPES, Places
 
 
@@ -22,8 +22,6 @@ def main() -> None:
     parser.add_argument("--dtypes", default=",".join(GGML_TYPES))
     parser.add_argument("--gpt2-tokenizer", type=Path, metavar="DIR", help="vocab.json, merges.txt")
     parser.add_argument("--llama-quantize", type=Path, metavar="FILE")
-    parser.add_argument("--ctranslate2-python", type=Path, metavar="FILE")
-    parser.add_argument("--openvino-python", type=Path, metavar="FILE", help="with optimum-intel")
     given = parser.parse_args()
     for model in given.models.split(","):
         places = Places(given.work / model)
@@ -31,12 +29,6 @@ def main() -> None:
         _checkpoint(places, checkpoints.RECIPES[model], given.gpt2_tokenizer)
         for dtype in given.dtypes.split(","):
             _gguf(places, dtype, checkpoints.RECIPES[model].pre, given.llama_quantize)
-            if given.ctranslate2_python and converters.ctranslate2(
-                places, dtype, given.ctranslate2_python
-            ):
-                _say(places.ctranslate2(dtype))
-            if given.openvino_python and converters.openvino(places, dtype, given.openvino_python):
-                _say(places.openvino(dtype))
 
 
 def _checkpoint(places: Places, recipe: checkpoints.Recipe, tokenizer: Path | None) -> None:
