@@ -27,6 +27,7 @@ from tests.engine.helpers import (
     GOLDENS,
     SPECS,
     WAYS,
+    every_state,
     every_way,
     exact_runner_of,
     few_of,
@@ -167,7 +168,7 @@ def test_the_last_read_out_is_what_the_model_says(case, through):
     assert equal(logits, runner.prefill([row], runner.new_state()))
 
 
-@every_way
+@every_state
 @pytest.mark.parametrize("chunk", [4])
 @both
 def test_a_window_is_a_part_of_the_whole(case, chunk, through):
@@ -186,7 +187,7 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
         assert equal(streams.after(layer), every.after(layer)[9:23])
 
 
-@every_way
+@every_state
 @both
 def test_decode_steps_are_probed_as_well(case, through):
     """Catches a step whose mask or place is that of a prefill.

@@ -28,6 +28,7 @@ from gptcli.types.neighbors import Term
 from gptcli.types.next_tokens import Whole
 from gptcli.types.score import Score
 from gptcli.types.secret import Secret
+from tests.sweeps import in_turn
 
 #: What is no value, but something that is under way: whoever sends questions has ways of its own.
 UNDER_WAY = {"Asked", "Told", "BatchRequest", "ScoreRows", "Row"}
@@ -98,7 +99,7 @@ def whole(kind: type, depth: int = 0) -> st.SearchStrategy[Any]:
     return st.builds(kind, **parts)
 
 
-@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+@in_turn("kind", classes())
 def test_every_class_comes_back_exactly(kind):
     """Catches a class that cannot be written, or loses something: a whole number made a float, a
     class that is derived from the hint's, halves of characters, a NaN.
