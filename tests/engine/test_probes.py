@@ -26,6 +26,7 @@ from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import (
     GOLDENS,
     SPECS,
+    STATES,
     WAYS,
     every_state,
     every_way,
@@ -103,7 +104,7 @@ def test_four_kinds_of_attention_are_among_the_cases():
     assert any(spec.alibi for spec in specs.values())
 
 
-@few_of((case for case in MADE if MADE[case].attention == "eager"), WAYS)
+@few_of((case for case in MADE if MADE[case].attention == "eager"), STATES)
 @pytest.mark.parametrize("chunk", [7])
 @both
 def test_attention_weights_equal_transformers(case, chunk, through):

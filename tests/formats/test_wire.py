@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 import math
@@ -34,7 +35,8 @@ from tests.sweeps import in_turn
 UNDER_WAY = {"Asked", "Told", "BatchRequest", "ScoreRows", "Row"}
 
 
-def classes() -> list[type]:
+@functools.cache
+def classes() -> tuple[type, ...]:
     """Every dataclass of gptcli.types."""
     found = []
     for each in pkgutil.iter_modules(gptcli.types.__path__):
@@ -46,7 +48,7 @@ def classes() -> list[type]:
             and dataclasses.is_dataclass(kind)
             and kind.__module__ == module.__name__
         ]
-    return [kind for kind in found if kind.__name__ not in UNDER_WAY]
+    return tuple(kind for kind in found if kind.__name__ not in UNDER_WAY)
 
 
 def error(kind: type, *parts: Any) -> errors.GptcliError:
@@ -57,6 +59,7 @@ ERRORS = [each for each in vars(errors).values() if isinstance(each, type)]
 TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=5)
 
 
+@functools.cache
 def made(hint: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """Any value that a type hint allows, by rules of its own, not the writer's."""
     origin, inside = get_origin(hint), get_args(hint)
@@ -93,6 +96,7 @@ def made(hint: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     return st.one_of(*(st.deferred(lambda kind=kind: whole(kind, depth)) for kind in kinds))
 
 
+@functools.cache
 def whole(kind: type, depth: int = 0) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind, localns={})
     parts = {f.name: made(hints[f.name], depth + 1) for f in dataclasses.fields(kind)}
