@@ -42,6 +42,29 @@ _TEXT = "the cat sat on the mat and the dog sat on the log, then they all sat to
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where nothing is asked for, what is on request is not even made: two of five tests are."""
+    if metafunc.config.option.markexpr:
+        return
+    left, item = {*ON_REQUEST, SLOW}, metafunc.definition
+    whole = any(mark.name in left for mark in item.iter_markers())
+    for at, mark in enumerate(item.own_markers):
+        if mark.name != "parametrize" or isinstance(mark.kwargs.get("ids"), list | tuple):
+            continue
+        names, values = mark.args[0], list(mark.args[1])
+        kept = [each for each in values if not any(mark.name in left for mark in marks_of(each))]
+        # One is left for what is counted as deselected.
+        kept = values[:1] if whole or not kept else kept
+        made = pytest.mark.parametrize(names, kept, *mark.args[2:], **mark.kwargs)
+        item.own_markers[at] = made.mark
+
+
+def marks_of(value: object) -> tuple[pytest.Mark | pytest.MarkDecorator, ...]:
+    """Of one of the values that a test is parametrised by."""
+    return tuple(getattr(value, "marks", ())) if type(value).__name__ == "ParameterSet" else ()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what needs the default model by the fixtures it names; leave out what is on request."""
     left = set()

@@ -65,34 +65,51 @@ def published(rows: np.ndarray, heads: int) -> np.ndarray:
     return rows.reshape(heads, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
-@pytest.fixture(scope="module")
-def blocks(spec: ModelSpec, tensors: dict[str, gguf.ReaderTensor]) -> dict[str, np.ndarray]:
-    """Our names → what the gguf package makes of the file's blocks."""
+class Blocks(dict[str, np.ndarray]):
+    """Our names → what the gguf package makes of the file's blocks, which takes it long: of those
+    that are asked for.
+    """
 
-    def numbers(name: str) -> np.ndarray:
-        tensor = tensors[f"{name}.weight"]
+    def __init__(self, tensors: dict[str, gguf.ReaderTensor]) -> None:
+        self.tensors = tensors
+
+    def __missing__(self, name: str) -> np.ndarray:
+        found = self._numbers(name.removesuffix(".weight"))
+        self[name] = found
+        return found
+
+    def _numbers(self, ours: str) -> np.ndarray:
+        if ours == "unembedding":
+            return self["embedding.weight"]
+        whole = {"embedding": "token_embd", "final_norm": "output_norm"}
+        if ours in whole:
+            return self._stored(whole[ours])
+        _, layer, ours = ours.split(".", 2)
+        if ours in NORMS:
+            return self._stored(f"blk.{layer}.{NORMS[ours]}")
+        theirs, heads = MATRICES[ours]
+        return published(self._stored(f"blk.{layer}.{theirs}"), heads)
+
+    def _stored(self, name: str) -> np.ndarray:
+        tensor = self.tensors[f"{name}.weight"]
         return gguf.quants.dequantize(tensor.data, tensor.tensor_type)
 
-    embedding = numbers("token_embd")
-    found = {
-        "embedding.weight": embedding,
-        "unembedding.weight": embedding,
-        "final_norm.weight": numbers("output_norm"),
-    }
-    for layer in range(spec.layers):
-        for ours, (theirs, heads) in MATRICES.items():
-            matrix = published(numbers(f"blk.{layer}.{theirs}"), heads)
-            found[f"layers.{layer}.{ours}.weight"] = matrix
-        for ours, theirs in NORMS.items():
-            found[f"layers.{layer}.{ours}.weight"] = numbers(f"blk.{layer}.{theirs}")
-    return found
+
+@pytest.fixture(scope="module")
+def blocks(tensors: dict[str, gguf.ReaderTensor]) -> Blocks:
+    return Blocks(tensors)
 
 
-def test_numbers_are_bit_for_bit_the_files(packed, spec, blocks):
-    """Catches a default model that was quantised again, or one of its blocks at another place."""
+@pytest.mark.parametrize("layers", [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_numbers_are_bit_for_bit_the_files(packed, spec, blocks, layers):
+    """Catches a default model that was quantised again, or one of its blocks at another place.
+
+    Of few layers the last ones: what is at another place shifts what comes behind it.
+    """
+    skipped = tuple(f"layers.{layer}." for layer in range(spec.layers - layers))
     compared = 0
     for name, (section, at) in packed.places.items():
-        if section.form != "matrix":
+        if section.form != "matrix" or name.startswith(skipped):
             continue
         wanted = blocks[name]
         which = np.arange(section.rows)
@@ -100,7 +117,7 @@ def test_numbers_are_bit_for_bit_the_files(packed, spec, blocks):
         assert np.array_equal(ours.view(np.uint32), wanted.view(np.uint32)), name
         compared += 1
     # The head is the embedding: that is there once.
-    assert compared == 7 * spec.layers + 1
+    assert compared == 7 * layers + 1
 
 
 class BlocksLlama(NumpyLlama):
@@ -109,7 +126,7 @@ class BlocksLlama(NumpyLlama):
     met: as what they meet activations.
     """
 
-    def __init__(self, spec: ModelSpec, blocks: dict[str, np.ndarray], met: Met) -> None:
+    def __init__(self, spec: ModelSpec, blocks: Blocks, met: Met) -> None:
         self.spec, self.met, self.calls = replace(spec, tied=False), met, []
         self.weights = blocks
 
@@ -124,7 +141,7 @@ class BlocksLlama(NumpyLlama):
         return rounded_activations(x, self.met)
 
 
-@pytest.mark.parametrize("layers", [1, 30])
+@pytest.mark.parametrize("layers", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_logits_are_those_of_a_slow_reference(packed, spec, blocks, default_model, layers):
     """Catches arithmetic that strays, at sizes that tiny models do not have.
 
@@ -143,10 +160,13 @@ def test_logits_are_those_of_a_slow_reference(packed, spec, blocks, default_mode
     for met in Met:
         model = KernelModel(packed, open_library(), threads=2, met=met)
         (ours[met],) = Session(model).run([ids])
+        if met is Met.INT16:
+            # Held to what is not rounded.
+            continue
         kept, at = Session(model), np.arange(len(ids))
         slow = BlocksLlama(spec, blocks, met)
         theirs[met] = slow.forward(np.array(ids), 0 * at, at, kept.layers, at)
-    apart = {met: np.abs(ours[met] - theirs[met]) for met in Met}
+    apart = {met: np.abs(ours[met] - theirs[met]) for met in theirs}
     noise = np.abs(theirs[Met.FLOAT32] - theirs[Met.INT8])
     assert apart[Met.FLOAT32].max() <= 1e-3
     # Sixteen bits round by a 258th of what eight do.

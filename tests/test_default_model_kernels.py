@@ -25,7 +25,7 @@ from tests.engine.cpu.helpers import needs_kernels
 from tests.engine.cpu.test_quantised_forward import rounded
 from tests.engine.helpers import generate
 from tests.opening import load, open_kernels, open_runner
-from tests.test_default_model import PROMPTS, TOKENS
+from tests.test_default_model import PROMPTS, TOKENS, of_prompts
 
 pytestmark = needs_kernels
 
@@ -56,15 +56,8 @@ def slow_bfloat16(default_model) -> TorchRunner:
     return TorchRunner(load(default_model, device="cpu", dtype="bfloat16").decoder.float())
 
 
-@pytest.mark.parametrize(
-    ("prompt", "exact"),
-    [
-        *((each, False) for each in PROMPTS[:3]),
-        *(pytest.param(each, False, marks=pytest.mark.faults) for each in PROMPTS[3:]),
-        (PROMPTS[0], True),
-        pytest.param(PROMPTS[1], True, marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("prompt", of_prompts(PROMPTS[0]))
 def test_every_token_of_a_greedy_text_is_the_best_of_the_reference(
     prompt, exact, kernels, slow_bfloat16, tokenizer
 ):

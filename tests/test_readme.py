@@ -88,10 +88,12 @@ def test_command_of_the_readme(
     script = binaries / "gptcli"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gptcli "$@"\n')
     script.chmod(0o755)
-    # Its models are shared between runs, the sessions that commands keep are not.
-    data = tmp_path / "data"
+    # Its models are shared between runs, packed as well, the sessions that commands keep are not.
+    data, shared = tmp_path / "data", Path(os.environ["GPTCLI_DATA_DIR"])
     data.mkdir()
-    (data / "models").symlink_to(Path(os.environ["GPTCLI_DATA_DIR"]) / "models")
+    for name in ("models", "packed"):
+        (shared / name).mkdir(exist_ok=True)
+        (data / name).symlink_to(shared / name)
     path = f"{binaries}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],

@@ -9,14 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import pytest
-
 from gptcli.cli import app as app_module
 from gptcli.cli.commands import COMMANDS
 from gptcli.cli.flags import settings
 from gptcli.cli.flags.groups import names_of
 from gptcli.cli.flags.help import Help
 from gptcli.config import options_of
+from tests.sweeps import in_turn
 
 CLI = Path(app_module.__file__).parent
 COMMAND_FILES = sorted((CLI / "commands").glob("*.py"))
@@ -125,7 +124,7 @@ def test_every_option_has_a_help_that_ends() -> None:
             assert not said.brief or said.brief.endswith((".", ".)"))
 
 
-@pytest.mark.parametrize("path", sorted(CLI.rglob("*.py")), ids=lambda p: str(p.relative_to(CLI)))
+@in_turn("path", sorted(CLI.rglob("*.py")))
 def test_streams_and_variables_are_the_environments(path: Path) -> None:
     """Catches a command that reads or writes what a test cannot give it."""
     if path.name in ("environment.py", "boundary.py"):

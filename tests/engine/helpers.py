@@ -18,10 +18,11 @@ from gptcli.engine.asking.generate import Generation
 from gptcli.engine.asking.prefix import PrefixCache
 from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import family_of, read_spec
+from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.types.sampling import Sampling
-from tests.engine.mechanisms import cover, mechanisms
+from tests.engine.mechanisms import cover, mechanisms, over_time, storing
 from tests.opening import load
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -38,6 +39,15 @@ SPECS = _specs()
 WAYS = cover({case: mechanisms(spec) for case, spec in SPECS.items()})
 
 
+def rules_of(case: str) -> Rules:
+    """How its checkpoint has what becomes a parameter."""
+    return family_of(ConfigFields("", {"model_type": case.split("/")[0]})).rules(SPECS[case])
+
+
+#: They have every way to store a parameter: names are other data in the same places.
+STORED = cover({case: storing(rules_of(case)) for case in CASES})
+
+
 def few_of(cases: Iterable[str], few: Collection[str], *, of: str = "case") -> pytest.MarkDecorator:
     """A test of each: those of few in every run, the others under the marker `families`."""
     others = {case: pytest.param(case, marks=pytest.mark.families) for case in cases}
@@ -46,6 +56,10 @@ def few_of(cases: Iterable[str], few: Collection[str], *, of: str = "case") -> p
 
 #: A test of the golden checkpoints, of which WAYS are enough for every run.
 every_way = few_of(CASES, WAYS)
+#: They have every way in which tokens come to one another.
+STATES = cover({case: over_time(spec) for case, spec in SPECS.items()})
+#: A test of what comes before a token: of states, chunks, rows and positions.
+every_state = few_of(CASES, STATES)
 
 
 def by_rules(families: Iterable[str]) -> list[str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Set
 
+from gptcli.engine.model.latents import Latents
 from gptcli.engine.model.layer_shape import LayerShape
-from gptcli.engine.model.mixers import Recurrence
+from gptcli.engine.model.mixers import Recurrence, ShortConv
+from gptcli.engine.model.rotations import DynamicScaling, LongRopeScaling, Temperature
 from gptcli.engine.model.rules import Rules
 from gptcli.engine.model.spec import LayerSpec, ModelSpec
 
@@ -63,6 +65,25 @@ def mechanisms(spec: ModelSpec) -> frozenset[Mechanism]:
     if spec.head_norm:
         found.add(("heads' norm", spec.head_norm.over, spec.head_norm.norm.kind))
     return frozenset(found)
+
+
+#: What tells of what a token leaves behind for others, and of how they come to it.
+_OVER_TIME = {
+    *(LayerSpec, Recurrence, ShortConv, Latents),
+    *(DynamicScaling, LongRopeScaling, Temperature, "mixing", "heads", "rope"),
+}
+_OF_A_MODEL = {"alibi", "learned_positions", "sinks", "attention_softcap"}
+
+
+def over_time(spec: ModelSpec) -> frozenset[Mechanism]:
+    """Those by which a token has to do with others: what is a token's own is no matter of states,
+    chunks, rows and positions.
+    """
+    return frozenset(
+        each
+        for each in mechanisms(spec)
+        if each[0] in _OVER_TIME or (each[0] is ModelSpec and each[1] in _OF_A_MODEL)
+    )
 
 
 def storing(rules: Rules) -> frozenset[Mechanism]:

@@ -15,7 +15,7 @@ from gptcli.engine.runner import Runner
 from gptcli.engine.state.pages import PagedRow
 from tests.engine.cpu.helpers import SETS, every_set, kernels_of, needs_kernels
 from tests.engine.cpu.test_probed import KINDS, small_runner
-from tests.engine.helpers import Recorder, every_way, rows_of, runner_of
+from tests.engine.helpers import Recorder, every_state, every_way, rows_of, runner_of
 
 
 def places(spec: ModelSpec) -> list[tuple[Point, int]]:
@@ -67,7 +67,7 @@ def test_the_kernels_change_what_torch_changes(case):
 
 
 @needs_kernels
-@every_way
+@every_state
 def test_what_is_put_in_its_own_place_changes_no_bit(case):
     """Catches an update that is rounded otherwise where it is changed, and what is not changed."""
     runner, row = kernels_of(case), rows_of(case)[0][:9]
@@ -79,7 +79,7 @@ def test_what_is_put_in_its_own_place_changes_no_bit(case):
         assert np.array_equal(said(runner.edited([own]), [row]), plain), (point, at)
 
 
-@every_way
+@every_state
 def test_a_probe_sees_what_was_changed(case):
     """Catches a point that is shown before it is changed, and numbers that are others at it."""
     runners: list[Runner] = [runner_of(case), *[kernels_of(case)] * bool(SETS)]

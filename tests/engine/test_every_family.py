@@ -10,11 +10,9 @@ import pytest
 import torch
 
 from gptcli.backends.local.merging import merge
-from gptcli.engine.model.config_fields import ConfigFields
-from gptcli.engine.model.families import family_of, supported
-from gptcli.engine.model.rules import Rules
+from gptcli.engine.model.families import supported
 from gptcli.types.models import AdapterRef, ModelDir
-from tests.engine.helpers import CASES, GOLDENS, SPECS, by_rules, few_of, whole
+from tests.engine.helpers import CASES, GOLDENS, by_rules, few_of, rules_of, whole
 from tests.engine.mechanisms import cover, storing
 from tests.engine.weights import adapters, packed
 from tests.engine.weights.test_lora import apart_by, logits
@@ -33,11 +31,6 @@ _CHOSEN = {
 def _is_tied(case: str) -> bool:
     config = json.loads((GOLDENS / case / "config.json").read_text())
     return bool(config.get("tie_word_embeddings"))
-
-
-def rules_of(case: str) -> Rules:
-    family = family_of(ConfigFields("", {"model_type": case.split("/")[0]}))
-    return family.rules(SPECS[case])
 
 
 _WHOLE = [case for case in CASES if (GOLDENS / case / "model.safetensors").exists()]

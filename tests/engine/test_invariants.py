@@ -18,7 +18,15 @@ from torch import Tensor
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.mlp import Mixture
 from gptcli.engine.torch.runner import TorchRunner
-from tests.engine.helpers import GOLDENS, Recorder, every_way, rows_of, runner_of, whole
+from tests.engine.helpers import (
+    GOLDENS,
+    Recorder,
+    every_state,
+    every_way,
+    rows_of,
+    runner_of,
+    whole,
+)
 from tests.opening import load
 
 #: float32 sums in another order. The largest seen is 1.1e-5, on logits of up to seven.
@@ -53,7 +61,7 @@ def test_token_by_token_equals_whole(case):
     assert cache.lengths == [len(row)]
 
 
-@every_way
+@every_state
 @pytest.mark.parametrize("chunk", [1, 7, 39])
 def test_chunked_prefill_equals_whole(case, chunk):
     """Catches a later chunk that is masked or placed as if it were the first."""
@@ -63,7 +71,7 @@ def test_chunked_prefill_equals_whole(case, chunk):
     assert cache.lengths == [len(row) for row in rows]
 
 
-@every_way
+@every_state
 @pytest.mark.parametrize("chunk", [4, 512])
 def test_row_of_a_ragged_batch_equals_row_alone(case, chunk):
     """Catches padding that is seen, or rows that read each other's slots, during and after it.
@@ -84,7 +92,7 @@ def test_row_of_a_ragged_batch_equals_row_alone(case, chunk):
     assert cache.lengths == [n + 12 for _, n in texts]
 
 
-@every_way
+@every_state
 def test_row_of_an_equal_batch_equals_row_alone(case):
     """Catches the faster way for equal rows mixing rows or heads up."""
     runner, rows = runner_of(case), rows_of(case)
@@ -96,7 +104,7 @@ def test_row_of_an_equal_batch_equals_row_alone(case):
     near(logits, torch.stack([w[39] for w in whole(case)]))
 
 
-@every_way
+@every_state
 def test_selected_rows_go_on_as_if_alone(case):
     """Catches a pick that moves keys without lengths, or lets copies of a row share memory."""
     runner, (a, b) = runner_of(case), rows_of(case)
@@ -119,7 +127,7 @@ def test_selected_rows_go_on_as_if_alone(case):
     )
 
 
-@every_way
+@every_state
 def test_expanded_rows_equal_separate_rows(case):
     """Catches copies of one prefill that write into each other."""
     runner, (a, b) = runner_of(case), rows_of(case)
@@ -134,7 +142,7 @@ def test_expanded_rows_equal_separate_rows(case):
         near(logits[row], runner.all_logits([*a[:10], *end], runner.new_state())[-1])
 
 
-@every_way
+@every_state
 @pytest.mark.parametrize("ragged", [False, True])
 def test_truncate_and_continue_equals_fresh(case, ragged):
     """Catches keys of a forgotten text that are still seen."""
@@ -155,7 +163,7 @@ def test_truncate_and_continue_equals_fresh(case, ragged):
     near(logits[1], runner.all_logits([*b[: lengths[1]], *a[20:29]], runner.new_state())[-1])
 
 
-@every_way
+@every_state
 def test_restore_and_continue_equals_fresh(case):
     """Catches a snapshot that copies keys which still stand there, or is taken once they do not."""
     runner, (a, b) = runner_of(case), rows_of(case)
@@ -200,7 +208,7 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
     assert torch.equal(runner.decoder.logits(stream)[0], logits)
 
 
-@every_way
+@every_state
 def test_probed_prefill_and_decode_equal_unprobed(case):
     """Catches a probe that is dropped on the way, or that takes another way through the maths."""
     runner, rows = runner_of(case), rows_of(case)
@@ -216,7 +224,7 @@ def test_probed_prefill_and_decode_equal_unprobed(case):
     assert len(probe.shown) == 4 * len(places_of(case))
 
 
-@every_way
+@every_state
 def test_growth_changes_nothing(case, monkeypatch):
     """Catches a cache that loses, moves or shows the wrong slots when it grows."""
     runner, (a, b) = runner_of(case), rows_of(case)
@@ -238,7 +246,7 @@ def test_growth_changes_nothing(case, monkeypatch):
     assert torch.equal(grown, ungrown)
 
 
-@every_way
+@every_state
 def test_full_context_works_and_one_more_is_refused(case):
     """Catches an off-by-one at the end of the context, where positions run out."""
     runner = runner_of(case)
@@ -257,7 +265,7 @@ def test_full_context_works_and_one_more_is_refused(case):
     near(runner.decode(ids[-1:], stepped)[0], whole_text[-1])
 
 
-@every_way
+@every_state
 def test_ragged_rows_up_to_the_full_context(case):
     """Catches padding of a short row that is refused, or looked up, beyond the last position."""
     runner, (a, b) = runner_of(case), rows_of(case)

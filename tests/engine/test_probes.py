@@ -26,7 +26,9 @@ from tests.engine.cpu.helpers import SETS, kernels_of
 from tests.engine.helpers import (
     GOLDENS,
     SPECS,
+    STATES,
     WAYS,
+    every_state,
     every_way,
     exact_runner_of,
     few_of,
@@ -102,7 +104,7 @@ def test_four_kinds_of_attention_are_among_the_cases():
     assert any(spec.alibi for spec in specs.values())
 
 
-@few_of((case for case in MADE if MADE[case].attention == "eager"), WAYS)
+@few_of((case for case in MADE if MADE[case].attention == "eager"), STATES)
 @pytest.mark.parametrize("chunk", [7])
 @both
 def test_attention_weights_equal_transformers(case, chunk, through):
@@ -167,7 +169,7 @@ def test_the_last_read_out_is_what_the_model_says(case, through):
     assert equal(logits, runner.prefill([row], runner.new_state()))
 
 
-@every_way
+@every_state
 @pytest.mark.parametrize("chunk", [4])
 @both
 def test_a_window_is_a_part_of_the_whole(case, chunk, through):
@@ -186,7 +188,7 @@ def test_a_window_is_a_part_of_the_whole(case, chunk, through):
         assert equal(streams.after(layer), every.after(layer)[9:23])
 
 
-@every_way
+@every_state
 @both
 def test_decode_steps_are_probed_as_well(case, through):
     """Catches a step whose mask or place is that of a prefill.

@@ -13,7 +13,7 @@ from gptcli.engine.probes.attention import AttentionWeights
 from gptcli.engine.probes.value_weights import ValueWeights, has_lengths
 from gptcli.engine.runner import Runner
 from tests.engine.cpu.helpers import SETS, kernels_of
-from tests.engine.helpers import SPECS, WAYS, Recorder, few_of, rows_of, runner_of
+from tests.engine.helpers import SPECS, STATES, Recorder, few_of, rows_of, runner_of
 
 both = pytest.mark.parametrize("through", ["torch", *["kernels"] * bool(SETS)])
 #: Those that have attention.
@@ -35,7 +35,7 @@ def values_of(runner: Runner, there: dict, layer: int) -> np.ndarray:
     return values.repeat(count // len(values), axis=0)
 
 
-@few_of(ATTENDING, WAYS)
+@few_of(ATTENDING, STATES)
 @both
 def test_values_are_those_that_heads_gather(case, through):
     """Catches values of other positions, heads or layers, and those before their norm."""
@@ -53,7 +53,7 @@ def test_values_are_those_that_heads_gather(case, through):
             assert np.abs(found - last).max() > 1e-3
 
 
-@few_of([case for case in ATTENDING if has_lengths(SPECS[case])], WAYS)
+@few_of([case for case in ATTENDING if has_lengths(SPECS[case])], STATES)
 @both
 def test_weights_are_times_lengths(case, through, monkeypatch):
     """Catches columns of another head, values that other heads share, and a window or chunk whose

@@ -173,7 +173,17 @@ def expected(oracle: Any, messages: list[Message], *, answer: bool) -> Any:
         return str(error)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+#: Each scheme, its options, and tokens that show; the others run by `-m slow`, as the oracle does.
+FEW = ("qwen3", "deepseek-r1", "llama-2", "mistral-v3", "gemma", "gemma-3", "phi-3", "phi-4")
+FEW += ("gpt-oss", "filters")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        each if each in FEW else pytest.param(each, marks=pytest.mark.slow) for each in FAMILIES
+    ],
+)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """(name, directory, tokenizer, form)."""
     directory = directory_of(request.param, tmp_path_factory.mktemp("documents") / "m")

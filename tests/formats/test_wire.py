@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 import math
@@ -28,12 +29,14 @@ from gptcli.types.neighbors import Term
 from gptcli.types.next_tokens import Whole
 from gptcli.types.score import Score
 from gptcli.types.secret import Secret
+from tests.sweeps import in_turn
 
 #: What is no value, but something that is under way: whoever sends questions has ways of its own.
 UNDER_WAY = {"Asked", "Told", "BatchRequest", "ScoreRows", "Row"}
 
 
-def classes() -> list[type]:
+@functools.cache
+def classes() -> tuple[type, ...]:
     """Every dataclass of gptcli.types."""
     found = []
     for each in pkgutil.iter_modules(gptcli.types.__path__):
@@ -45,7 +48,7 @@ def classes() -> list[type]:
             and dataclasses.is_dataclass(kind)
             and kind.__module__ == module.__name__
         ]
-    return [kind for kind in found if kind.__name__ not in UNDER_WAY]
+    return tuple(kind for kind in found if kind.__name__ not in UNDER_WAY)
 
 
 def error(kind: type, *parts: Any) -> errors.GptcliError:
@@ -56,6 +59,7 @@ ERRORS = [each for each in vars(errors).values() if isinstance(each, type)]
 TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=5)
 
 
+@functools.cache
 def made(hint: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """Any value that a type hint allows, by rules of its own, not the writer's."""
     origin, inside = get_origin(hint), get_args(hint)
@@ -92,13 +96,14 @@ def made(hint: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     return st.one_of(*(st.deferred(lambda kind=kind: whole(kind, depth)) for kind in kinds))
 
 
+@functools.cache
 def whole(kind: type, depth: int = 0) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind, localns={})
     parts = {f.name: made(hints[f.name], depth + 1) for f in dataclasses.fields(kind)}
     return st.builds(kind, **parts)
 
 
-@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+@in_turn("kind", classes())
 def test_every_class_comes_back_exactly(kind):
     """Catches a class that cannot be written, or loses something: a whole number made a float, a
     class that is derived from the hint's, halves of characters, a NaN.

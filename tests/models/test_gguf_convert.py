@@ -217,6 +217,7 @@ def test_other_architectures_are_named(tmp_path: Path, turn) -> None:
         turn(tmp_path / "x.gguf")
 
 
+@pytest.mark.slow
 def test_default_model_has_one_dtype(default_model: Path, tmp_path: Path, drain) -> None:
     """Norms stored in another dtype than before, or a tensor lost."""
     drain(convert(default_model / "model.gguf", tmp_path, "tiny", "a test"))

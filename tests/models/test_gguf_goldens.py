@@ -17,7 +17,7 @@ from tests.cli.helpers import run
 from tests.engine.helpers import GOLDENS, copy_case
 from tests.golden_cases import CASES
 from tests.models import gguf_export
-from tests.models.test_gguf_families import BY_LOGITS, imported
+from tests.models.test_gguf_families import BY_LOGITS, UNTESTED, imported
 from tests.opening import load
 from tests.tasks import ended
 
@@ -78,18 +78,6 @@ UNHELD = {
     "smollm3/no_rope": "no rotary positions in every second layer",
     "smollm3/options": "no rotary positions in some layers",
     "starcoder2/options": "a window",
-}
-
-UNTESTED = {
-    "falcon",
-    "gemma2",
-    "gemma3_text",
-    "gpt_oss",
-    "minicpm3",
-    "phi",
-    "qwen3_moe",
-    "smollm3",
-    "qwen2_moe",
 }
 
 

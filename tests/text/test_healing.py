@@ -8,6 +8,7 @@ import random
 import pytest
 
 from gptcli.text.healing import TokenIndex, heal
+from tests.sweeps import in_turn
 from tests.text.tokenizers_for_tests import byte_level, saved, sentence_piece
 
 #: A vocabulary over three bytes, one of them the largest there is; two tokens look alike.
@@ -16,7 +17,7 @@ TOKENS = list(enumerate(WORDS))
 TEXTS = [bytes(t) for n in range(1, 5) for t in itertools.product(b"ab\xff", repeat=n)]
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@in_turn("text", TEXTS)
 def test_lookups_equal_a_scan(text):
     """Catches a border of the sorted tokens that is off, mostly at 0xFF and at equals."""
     index = TokenIndex(TOKENS)
@@ -52,7 +53,7 @@ def walks(healing, tokens: list[tuple[int, bytes]], drawn: bytes = b"") -> set[t
 
 
 @pytest.mark.parametrize("gap", [False, True], ids=["every byte", "a byte that no token spells"])
-@pytest.mark.parametrize("text", TEXTS)
+@in_turn("text", TEXTS)
 def test_the_constraint_lets_through_what_spells_the_text(text, gap):
     """Catches a token that contradicts the text, one that is forgotten, and a dead end."""
     tokens = [(i, w) for i, w in TOKENS if not (gap and w == b"b")]

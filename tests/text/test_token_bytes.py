@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gptcli.formats.tokenizer_json.byte_letters import byte_of_character
 from gptcli.text.token_bytes import byte_level, scheme, sentence_piece
+from tests.sweeps import in_turn
 
 
 def test_the_table_is_a_bijection_on_all_bytes():
@@ -38,7 +39,7 @@ def test_byte_level_characters_outside_of_the_table():
     assert byte_level("<｜end▁｜>") == "<｜end▁｜>".encode()
 
 
-@pytest.mark.parametrize("byte", range(256))
+@in_turn("byte", range(256))
 def test_sentence_piece_bytes(byte):
     """Catches a byte taken as a character, in either way to write it."""
     assert sentence_piece(f"<0x{byte:02X}>") == bytes([byte])

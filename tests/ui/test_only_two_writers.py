@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gptcli
+from tests.sweeps import in_turn
 
 PACKAGE = Path(gptcli.__file__).parent
 #: The only files that hold a stream: what is between it and all others, the writers, and messages
@@ -53,7 +54,7 @@ def other_writing(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in WRITERS])
+@in_turn("name", [name for name in FILES if name not in WRITERS])
 def test_nothing_else_writes(name):
     """Catches a third writer: in the locale's encoding, or with control characters in effect."""
     assert other_writing((PACKAGE / name).read_text()) == []

@@ -58,7 +58,7 @@ def test_every_bit_is_the_same(case):
     token that depend on those beside it: with windows, mixtures and latents, however is drawn.
     """
     all_of_them = Drafts()
-    for wish, seed in product(WISHES, (0, 7)):
+    for wish, seed in product(WISHES, (0, 7) if case == CASE else (7,)):
         expected, _ = text(0, case, sampling=wish, seed=seed, logprobs=2)
         for count in (1, 2, 7):
             found, drafts = text(count, case, sampling=wish, seed=seed, logprobs=2)
@@ -170,14 +170,12 @@ def test_drafts_of_a_model(draft):
     """
     all_of_them = Drafts()
     for wish, seed in product(WISHES[:4], (0, 7)):
+        draws = Draws(wish, 24, seed=seed, drafts=0, logprobs=2)
+        alone = list(Generation(PrefixCache(kernels_of(CASE)), [prompt_of(CASE)[:5]], draws))
         for count in (1, 4, None):
             prefix = PrefixCache(kernels_of(CASE), drafter=Drafter(kernels_of(draft), 61))
-            draws = Draws(wish, 24, seed=seed, drafts=count, logprobs=2)
-            found = Generation(prefix, [prompt_of(CASE)[:5]], draws)
-            alone = Generation(
-                PrefixCache(kernels_of(CASE)), [prompt_of(CASE)[:5]], replace(draws, drafts=0)
-            )
-            assert list(found) == list(alone), (wish, seed, count)
+            found = Generation(prefix, [prompt_of(CASE)[:5]], replace(draws, drafts=count))
+            assert list(found) == alone, (wish, seed, count)
             all_of_them += found.drafts or Drafts()
     assert 0 < all_of_them.kept <= all_of_them.drafted
     assert draft == CASE or all_of_them.kept < all_of_them.drafted

@@ -58,7 +58,7 @@ def test_an_interruption_leaves_it_usable(case, at, monkeypatch):
     """Catches a cache that counts what was not stored, or is half grown, after Ctrl-C."""
     runner, (a, _) = runner_of(case), rows_of(case)
     monkeypatch.setattr("gptcli.engine.state.model_state.GROWTH", 2)
-    for calls in range(1, 9):
+    for calls in range(1, 6):
         prefix = PrefixCache(runner)
         prefix.prefill(a[:5])
         of = prefix.state.layers[-1] if at == "append" else prefix.state

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from gptcli.engine.state.model_state import new_state
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.errors import UsageError
 from tests.engine.helpers import runner_of
+from tests.sweeps import in_turn
 
 
 def _sets() -> list[str]:
@@ -40,27 +40,8 @@ def _sets() -> list[str]:
 SETS = _sets()
 
 
-def every_set(test: Callable[..., None]) -> Callable[..., None]:
-    """A test that is done for each set of instructions that this processor has, in turn.
-
-    They are thousands, and would otherwise take longer to be counted than to be run.
-    """
-
-    @functools.wraps(test)
-    def run(**given: Any) -> None:
-        for instructions in SETS:
-            try:
-                test(instructions=instructions, **given)
-            except Exception as error:
-                error.add_note(f"with the instructions of {instructions}")
-                raise
-
-    asked = signature(test)
-    others = [each for name, each in asked.parameters.items() if name != "instructions"]
-    run.__signature__ = asked.replace(parameters=others)  # type: ignore[attr-defined]
-    return run
-
-
+#: A test that is done for each set of instructions that this processor has.
+every_set = in_turn("instructions", SETS)
 needs_kernels = pytest.mark.skipif(not SETS, reason="the kernels were not built")
 
 F32 = Kinds.all(Kind.FLOAT32)

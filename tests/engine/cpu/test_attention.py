@@ -55,6 +55,14 @@ every_cache = pytest.mark.parametrize(
 )
 
 
+#: Each norm with each size, and between them both kinds of pairs and each cache.
+HEADS = [
+    (over, *size, (i + j) % 2 == 1, (np.float32, np.uint16, np.float16)[(i + 2 * j) % 3])
+    for i, over in enumerate((None, "head", "each_head", "width", "behind"))
+    for j, size in enumerate([(20, 20), (21, 6), (64, 64), (80, 32)])
+]
+
+
 def held(numbers: np.ndarray, dtype: Any) -> np.ndarray:
     """Numbers as a cache of such a dtype has them."""
     return as_bfloat16(numbers) if dtype is np.uint16 else numbers.astype(dtype)
@@ -152,11 +160,8 @@ def test_attention_equals_numpy(spec, pieces, threads, dtype, instructions):
 
 
 @every_set
-@pytest.mark.parametrize("over", [None, "head", "each_head", "width", "behind"])
-@pytest.mark.parametrize("interleaved", [False, True])
-@pytest.mark.parametrize(("head_dim", "dim"), [(20, 20), (21, 6), (64, 64), (80, 32)])
-@every_cache
-def test_heads_are_normed_turned_and_kept(over, interleaved, head_dim, dim, dtype, instructions):
+@pytest.mark.parametrize(("over", "head_dim", "dim", "interleaved", "dtype"), HEADS)
+def test_heads_are_normed_turned_and_kept(over, head_dim, dim, interleaved, dtype, instructions):
     """Catches a head's weight used for another, pairs taken wrongly, a key in another's place.
 
     behind: each head is normed once it has turned.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from tests.engine.cpu.helpers import (
     SETS,
@@ -13,7 +12,7 @@ from tests.engine.cpu.helpers import (
     needs_kernels,
     parameters_of,
 )
-from tests.engine.helpers import CASES, every_way, rows_of, runner_of, whole
+from tests.engine.helpers import every_state, every_way, rows_of, runner_of, whole
 
 pytestmark = needs_kernels
 
@@ -29,7 +28,7 @@ def near(ours: np.ndarray, expected) -> None:
 
 
 @every_set
-@pytest.mark.parametrize("case", CASES)
+@every_way
 def test_all_positions_equal_torch(case, instructions):
     """Catches any slip in the maths of a stage, or a parameter in another's place."""
     for number, row in enumerate(rows_of(case)):
@@ -38,7 +37,7 @@ def test_all_positions_equal_torch(case, instructions):
 
 
 @every_set
-@every_way
+@every_state
 def test_chunks_equal_the_whole(case, instructions):
     """Catches wrong positions or windows where earlier tokens are in the cache."""
     row = rows_of(case)[0]
@@ -50,7 +49,7 @@ def test_chunks_equal_the_whole(case, instructions):
 
 
 @every_set
-@every_way
+@every_state
 def test_rows_of_unequal_length_equal_rows_alone(case, instructions):
     """Catches rows that see each other's keys, in prefills, decoding, and both in one call."""
     a, b = rows_of(case)

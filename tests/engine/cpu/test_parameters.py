@@ -21,7 +21,7 @@ from gptcli.engine.torch.decoder import Decoder
 from gptcli.errors import ModelError
 from gptcli.formats.bfloat16 import as_bfloat16
 from tests.engine.cpu.helpers import needs_kernels, parameters_of
-from tests.engine.helpers import CASES, GOLDENS, SPECS, WAYS, copy_case
+from tests.engine.helpers import CASES, GOLDENS, SPECS, STORED, WAYS, copy_case, few_of
 from tests.opening import load, open_kernels, parameters, spec_of
 
 #: MXFP4 is dequantised by torch alone.
@@ -56,10 +56,11 @@ def test_shapes_are_the_decoders():
 
 
 @needs_kernels
-@pytest.mark.parametrize("case", PLAIN)
+@few_of(PLAIN, {*WAYS, *STORED})
 def test_packed_as_from_torch(case):
     """Catches a tensor cut, turned, stacked or rounded otherwise than by torch, in any family.
 
+    In every run those that have between them all ways to store a parameter, and all parameters.
     Of int4, some are in bfloat16, some in 8 bits: what is no float32 is read alike for all.
     """
     assert_same(GOLDENS / case, ("float32", "int4") if case in WAYS else ("float32",))

@@ -19,6 +19,7 @@ from gptcli.engine.cpu.packing.section import Kinds
 from tests.engine.cpu import codes, ggml, reference, stages
 from tests.engine.cpu.helpers import every_set, needs_kernels
 from tests.engine.cpu.small import SPEC, small_parameters
+from tests.sweeps import in_turn
 
 pytestmark = needs_kernels
 #: Those that floats are packed into.
@@ -53,7 +54,7 @@ def numbers(seed: int, *shape: int) -> np.ndarray:
 @every_set
 @every_kind
 @every_met
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(shape=shapes, seed=seeds)
 def test_products_equal_numpy(shape, seed, kind, met, instructions):
     """Catches a wrong lane, tail, scale, zero point or padding in a layout or its kernel."""
@@ -81,7 +82,7 @@ def panels_of(kind: Kind, rows: int, columns: int, seed: int = 1) -> tuple[np.nd
 
 
 @every_set
-@every_met
+@in_turn("met", Met)
 @pytest.mark.parametrize("kind", list(Kind), ids=name_of)
 def test_a_token_gives_the_same_bytes_alone_and_among_others(kind, met, instructions):
     """Catches sums whose order depends on how many tokens share a load of the weights."""
@@ -92,7 +93,7 @@ def test_a_token_gives_the_same_bytes_alone_and_among_others(kind, met, instruct
 
 
 @every_set
-@every_met
+@in_turn("met", Met)
 @pytest.mark.parametrize("kind", list(Kind), ids=name_of)
 def test_any_number_of_tokens_fits(kind, met, instructions):
     """Catches an array of fixed length that more tokens overflow, with some sets sooner."""
@@ -137,8 +138,8 @@ def test_blocks_are_kept_bit_for_bit(kind, instructions):
 @every_set
 @every_coded_kind
 @every_met
-@pytest.mark.parametrize("columns", [256, 320, 1024])
-@pytest.mark.parametrize("count", [1, 5, 50])
+@in_turn("columns", [256, 320, 1024])
+@in_turn("count", [1, 5, 50])
 def test_products_of_blocks(kind, met, columns, count, instructions):
     """Catches a wrong order of columns, scale, offset or minimum, alone or in a span of 256."""
     if columns % block_of(kind):

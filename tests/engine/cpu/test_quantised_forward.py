@@ -35,7 +35,7 @@ from tests.engine.cpu.helpers import (
 )
 from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import CASES, SPECS, WAYS, few_of, rows_of, runner_of
-from tests.engine.mechanisms import cover, mechanisms
+from tests.engine.mechanisms import cover, mechanisms, over_time
 from tests.golden_cases import CASES as MADE
 
 pytestmark = needs_kernels
@@ -146,7 +146,7 @@ def test_activations_of_16_bits(case, instructions):
 
 
 @every_set
-@few_of(CLEAR, CLEAR_WAYS)
+@few_of(CLEAR, cover({case: over_time(spec) for case, spec in CLEAR.items()}))
 def test_keys_and_values_in_two_bytes(case, instructions):
     """Catches keys and values read or written as another type, or at another place.
 

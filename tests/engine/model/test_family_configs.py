@@ -17,6 +17,7 @@ from gptcli.errors import ModelError
 from tests.engine.helpers import CASES, GOLDENS
 from tests.golden_cases import CASES as MADE
 from tests.golden_cases import FULL, SLIDING
+from tests.sweeps import in_turn
 
 Fields = dict[str, Any]
 
@@ -59,7 +60,7 @@ def flat(fields: Fields) -> Fields:
 NESTED_ONLY = ("gemma4", "laguna")
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith(NESTED_ONLY)])
+@in_turn("case", [case for case in CASES if not case.startswith(NESTED_ONLY)])
 def test_flat_fields_mean_the_same(case):
     """Catches a rope, a window or a fraction that is read in one of two spellings only."""
     fields = fields_of(case)
@@ -93,7 +94,7 @@ def test_rules_stand_for_lists_that_are_absent(case):
     assert spec_of(less) == spec_of(fields)
 
 
-@pytest.mark.parametrize("case", CASES)
+@in_turn("case", CASES)
 def test_configs_read_back_as_they_were_made(case):
     """Catches a field of a golden that transformers saves under a name that we do not read.
 

@@ -12,6 +12,7 @@ from gptcli.engine.model.config_fields import ConfigFields
 from gptcli.engine.model.families import read_spec, supported
 from gptcli.engine.model.not_supported import NOT_SUPPORTED, reasons
 from gptcli.errors import ModelError
+from tests.sweeps import in_turn
 
 
 def test_no_name_both_runs_and_is_refused() -> None:
@@ -21,7 +22,7 @@ def test_no_name_both_runs_and_is_refused() -> None:
     assert all(len(reason) < 100 and reason[-1] != "." for reason in reasons())
 
 
-@pytest.mark.parametrize("name", NOT_SUPPORTED)
+@in_turn("name", NOT_SUPPORTED)
 def test_the_reason_comes_before_all_else(name: str) -> None:
     """Catches a field of another kind of model that is refused in place of the kind."""
     fields = {"model_type": name, "is_encoder_decoder": True}

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from gptcli.ui.terminal.tables import Column
 from gptcli.ui.views.printing import fitted
+from tests.sweeps import in_turn
 
 
 class _Terminal(io.StringIO):
@@ -16,7 +17,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("width", range(6, 60))
+@in_turn("width", range(6, 60))
 @pytest.mark.parametrize("cut", ["cut by logit-bias", "cut by presence/frequency-penalty", "9%"])
 def test_no_row_is_wider_than_the_terminal(width, cut, monkeypatch):
     """Catches a column that may neither go nor shrink, and pushes every row over the edge."""

@@ -22,7 +22,7 @@ from gptcli.ui.terminal.writer import width_of
 from gptcli.ui.views import comparison, next_tokens, prompt_lines, walk
 from gptcli.ui.views.sampling import in_words
 
-WIDTHS = [*range(20, 30), 33, 37, 40, 47, 52, 59, 60, 72, 80, 100, 120, 160, 200]
+WIDTHS = [20, 23, 26, 29, 33, 40, 47, 59, 60, 80, 120, 200]
 #: CJK, emoji, combining, right to left, controls, broken UTF-8, wide and long.
 TOKENS = [
     b" Paris",

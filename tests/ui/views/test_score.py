@@ -20,7 +20,7 @@ from gptcli.ui.views import tokens as tokens_view
 from gptcli.ui.views.surprisal import characters
 from tests.ui.screens import assert_unbroken, seen, written
 
-WIDTHS = [20, 21, 30, 40, 60, 80, 132, 200]
+WIDTHS = [20, 30, 60, 80, 200]
 TERMS = ["xterm-256color", "xterm", "dumb"]
 #: Wide, joined, combining, right-to-left and control characters, halves of characters, long words.
 PIECES = [
