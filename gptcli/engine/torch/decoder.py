@@ -58,6 +58,8 @@ class Decoder(nn.Module):
         weight = self.embedding.weight
         self.frequencies = [inverse_frequencies(r, weight.device, context) for r in self.ropes]
         self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
+        if self.layer_inputs is not None:
+            self.layer_inputs.prepare()
         if self.spec.alibi is not None:
             self.slopes = {
                 heads: slopes(heads, weight.device) * self.spec.alibi for _, _, heads in self.sights
@@ -86,7 +88,7 @@ class Decoder(nn.Module):
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
-        total = max(state.lengths) + time
+        total = state.reach(time)
         masks = [visible(at, total, window, chunk) for window, chunk, _ in self.sights]
         if self.slopes:
             masks = [
