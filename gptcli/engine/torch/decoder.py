@@ -13,7 +13,7 @@ from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
-from gptcli.engine.torch.masks import slopes, visible, with_distance
+from gptcli.engine.torch.masks import added, slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
@@ -95,6 +95,9 @@ class Decoder(nn.Module):
                 with_distance(mask, at, total, self.slopes[heads], stream.dtype)
                 for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
             ]
+        elif state.fixed:
+            # Here once, which attention would do in each layer.
+            masks = [None if mask is None else added(mask, stream.dtype) for mask in masks]
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}
         lent: Lent = dict.fromkeys(read)

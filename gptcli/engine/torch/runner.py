@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from gptcli.engine.edits import Edit, that_change
-from gptcli.engine.host import traffic
 from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
@@ -19,8 +18,10 @@ from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
 from gptcli.engine.state.static_state import StaticState
+from gptcli.engine.torch.chain import StepChain
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
+from gptcli.engine.torch.facts import facts_of
 from gptcli.engine.torch.graphs import capture_for
 from gptcli.engine.torch.parameters import rows_of
 from gptcli.engine.torch.step import Capture, Steps
@@ -62,21 +63,7 @@ class TorchRunner:
     @cached_property
     def facts(self) -> RunnerFacts:
         """See Runner."""
-        # A tied table is read in full by the head.
-        rows = {"positions.weight", "layer_inputs.table.weight"}
-        rows |= set() if self.spec.tied else {"embedding.weight"}
-        parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
-        return RunnerFacts(
-            device=str(self.device),
-            dtype=str(self.dtype).removeprefix("torch."),
-            activations=None,
-            itemsize=self.dtype.itemsize,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
-            instructions=None,
-            weight_bytes=traffic.weight_bytes(
-                self.spec, (part for part in parts if part[0] not in rows)
-            ),
-        )
+        return facts_of(self.decoder)
 
     @property
     def fingerprint(self) -> None:
@@ -115,6 +102,14 @@ class TorchRunner:
     ) -> Tensor:
         """See Runner. Rows of one id run together, the others one by one: nothing is padded."""
         return Together(self.decoder, self._steps_now, self._forward).run(rows, state, wanted)
+
+    def chain(self, state: ModelState) -> StepChain | None:
+        """See Runner."""
+        steps = self._steps_now
+        # Apple's GPUs have no float64, which draws are made in.
+        if steps is None or self.device.type == "mps" or not state.rewinds:
+            return None
+        return StepChain(steps, state, self.device)
 
     @property
     def _steps_now(self) -> Steps | None:
