@@ -7,6 +7,7 @@ import torch
 from gptcli.engine.host import traffic
 from gptcli.engine.runner import RunnerFacts
 from gptcli.engine.torch.decoder import Decoder
+from gptcli.engine.torch.packed import Packed
 
 
 def facts_of(decoder: Decoder) -> RunnerFacts:
@@ -16,10 +17,12 @@ def facts_of(decoder: Decoder) -> RunnerFacts:
     rows = {"positions.weight", "layer_inputs.table.weight"}
     rows |= set() if spec.tied else {"embedding.weight"}
     parts = ((name, p.nbytes) for name, p in decoder.named_parameters())
+    name = str(weight.dtype).removeprefix("torch.")
+    bits = {each.bits for each in decoder.modules() if isinstance(each, Packed)}
     return RunnerFacts(
         device=str(weight.device),
-        dtype=str(weight.dtype).removeprefix("torch."),
-        activations=None,
+        dtype=f"int{min(bits)}" if bits else name,
+        activations=name if bits else None,
         itemsize=weight.dtype.itemsize,
         threads=torch.get_num_threads() if weight.device.type == "cpu" else None,
         instructions=None,

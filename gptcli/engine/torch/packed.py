@@ -123,9 +123,10 @@ _OPS = {
 def is_there(name: str, device: torch.device) -> bool:
     """Whether this torch has a kernel for weights of that name on a device."""
     op = _OPS[name][device.type != "cpu"]
-    key = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}.get(device.type)
-    known = hasattr(torch.ops.aten, op) and key is not None
-    if not known or not torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{op}", key):
+    if not hasattr(torch.ops.aten, op):
+        return False
+    key = device.type.upper()
+    if not torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{op}", key):
         return False
     # Its tensor cores came with Ampere.
     needs = name == "int4" and device.type == "cuda"
@@ -162,7 +163,6 @@ def _parameter(shape: tuple[int, ...], dtype: torch.dtype) -> nn.Parameter:
 
 
 def _at_least(scales: Tensor, dtype: torch.dtype) -> Tensor:
-    """Scales in a dtype, rounded up so that no code passes its end; never 0."""
-    found = scales.clamp(min=torch.finfo(torch.float16).tiny).to(dtype)
-    more = torch.nextafter(found, torch.full_like(found, torch.inf))
-    return torch.where(found.float() < scales, more, found)
+    """Scales rounded up to a dtype, so that no code passes its end; never 0."""
+    limits = torch.finfo(dtype)
+    return (scales.clamp(min=limits.tiny) * (1 + limits.eps / 2)).to(dtype)

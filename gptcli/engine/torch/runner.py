@@ -23,7 +23,7 @@ from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.facts import facts_of
 from gptcli.engine.torch.graphs import capture_for
-from gptcli.engine.torch.parameters import rows_of
+from gptcli.engine.torch.parameters import rows_of, shapes_of
 from gptcli.engine.torch.step import Capture, Steps
 from gptcli.engine.torch.together import Together
 from gptcli.types.events import Notice
@@ -228,7 +228,7 @@ class TorchRunner:
 
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner. Adapters that are kept apart are parameters of their own."""
-        return ((name, tuple(each.shape)) for name, each in self.decoder.named_parameters())
+        return shapes_of(self.decoder)
 
     def _forward(
         self,
