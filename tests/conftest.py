@@ -34,7 +34,10 @@ FIRST = {"default_oracle", "default_backend"}
 #: Nothing listens here.
 NOWHERE = "http://127.0.0.1:9"
 #: Markers of tests that run only where their name is in what `-m` says.
-ON_REQUEST = ("install", "sanitizer", "browser", "faults", "families", "servers", "constraints")
+ON_REQUEST = (
+    *("install", "sanitizer", "browser", "faults", "families", "servers"),
+    *("constraints", "gpu"),
+)
 #: So is this one, but what is another's as well runs with that.
 SLOW = "slow"
 

@@ -186,9 +186,22 @@ def at_shares(chances: Array, shares: Sequence[float]) -> list[int]:
             sums = row[ids].astype(np.float64).cumsum()
             found.append(int(ids[sums.searchsorted(share * sums[-1], side="right")]))
         return found
-    # Apple's GPUs have no float64.
-    sums = (chances.cpu() if chances.device.type == "mps" else chances).double().cumsum(dim=-1)
-    at = sums.new_tensor(shares)[:, None] * sums[:, -1:]
     import torch
 
-    return list(map(int, torch.searchsorted(sums, at, right=True)[:, 0].tolist()))
+    # Apple's GPUs have no float64.
+    there = chances.cpu() if chances.device.type == "mps" else chances
+    at = torch.tensor(shares, dtype=torch.float64, device=there.device)
+    return list(map(int, places_at_shares(there, at).tolist()))
+
+
+def places_at_shares(chances: Array, shares: Array) -> Array:
+    """The same of tensors, as one (rows,), where they are; shares (rows,) are float64."""
+    import torch
+
+    sums = chances.double().cumsum(dim=-1)
+    return torch.searchsorted(sums, shares[:, None] * sums[:, -1:], right=True)[:, 0]
+
+
+def far(x: Array) -> bool:
+    """Whether it takes waiting for a GPU to look at a number of these."""
+    return str(x.device) != "cpu"

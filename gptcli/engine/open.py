@@ -22,12 +22,15 @@ def open_runner(
 
     texts: pieces of the calibration text of `compute`, as ids.
     """
-    if not compute.adapter and is_cpu(compute.device):
+    on_cpu = is_cpu(compute.device)
+    if on_cpu and not compute.adapter:
         found = open_kernels(described, compute, texts)
         if found is not None:
             return found
     of_kernels = {
-        "--dtype": compute.dtype if compute.dtype in QUANTISED else None,
+        # A GPU has kernels of its own, where torch has.
+        "--dtype": compute.dtype if on_cpu and compute.dtype in QUANTISED else None,
+        "--calibration": None if compute.calibration is None else str(compute.calibration),
         "--kv-dtype": compute.kv_dtype if compute.kv_dtype != "auto" else None,
     }
     for flag, name in of_kernels.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
@@ -47,6 +47,22 @@ class RunnerFacts:
     weight_bytes: int
     alike: bool = False
     kv_dtype: str | None = None
+
+
+class Chain(Protocol):
+    """What goes on with tokens that stand where they were drawn, on a device, waiting for none."""
+
+    def next(self, ids: Array) -> Array:
+        """Append ids (rows,) to the rows of the state; logits of what follows, (rows, vocab)."""
+        ...
+
+    def put(self, numbers: Sequence[Sequence[float]]) -> Array:
+        """Numbers as float64 on the device, without waiting for what it does."""
+        ...
+
+    def fetch(self, numbers: Array) -> Callable[[], list[Any]]:
+        """Begin to bring numbers back; what waits for them, and has them as lists."""
+        ...
 
 
 class Runner(Protocol):
@@ -126,6 +142,10 @@ class Runner(Protocol):
         self, ids: Sequence[int], state: ModelState, *, probe: Watching | None = None
     ) -> Array:
         """Append one id to every row of the state; logits of what follows, (batch, vocab)."""
+        ...
+
+    def chain(self, state: ModelState) -> Chain | None:
+        """What appends to a state that can go back; None where nothing is won by not waiting."""
         ...
 
     def all_logits(self, row: Sequence[int], state: ModelState) -> Array:

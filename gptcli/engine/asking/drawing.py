@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from random import Random
 
 from gptcli.engine import arrays
@@ -12,13 +14,31 @@ from gptcli.engine.asking.sampling import adjustments, distribution
 from gptcli.types.sampling import Sampling
 
 
-def generators(seed: int, count: int) -> list[Random]:
+class Chances(Random):
+    """Uniform numbers in their order, of which some may be looked at before they are drawn."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._seen = deque[float]()
+
+    def random(self) -> float:
+        """The next number."""
+        return self._seen.popleft() if self._seen else super().random()
+
+    def ahead(self, count: int) -> list[float]:
+        """The next numbers, which stay the next ones."""
+        while len(self._seen) < count:
+            self._seen.append(super().random())
+        return list(islice(self._seen, count))
+
+
+def generators(seed: int, count: int) -> list[Chances]:
     """The source of uniform numbers of each sample: sample i has seed + i, after 2³² - 1 comes 0.
 
     Python's own, since it promises the same numbers for a seed in every version to come, and they
     are the same wherever the logits are.
     """
-    return [Random((seed + i) % 2**32) for i in range(count)]
+    return [Chances((seed + i) % 2**32) for i in range(count)]
 
 
 def next_ids(

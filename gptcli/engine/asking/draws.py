@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
-from random import Random
 from typing import TYPE_CHECKING
 
 from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.asking.constraining.masking import masked
-from gptcli.engine.asking.drawing import next_ids
+from gptcli.engine.asking.drawing import Chances, next_ids
 from gptcli.engine.asking.history import History
 from gptcli.engine.asking.raw_logprobs import Alternative, among_all, logprobs_of
 from gptcli.engine.asking.taking_back import Ban, Held, Pending, uncertain
@@ -99,7 +98,7 @@ class Text:
     draws: Draws
     sample: int
     history: History
-    generator: Random = field(repr=False)
+    generator: Chances = field(repr=False)
     guard: Guard | None = None
     pending: Pending[Drawn] = field(default_factory=Pending, repr=False)
 
@@ -109,7 +108,7 @@ class Text:
         return None if self.guard is None else self.guard.mask
 
 
-def begun(draws: Draws, sample: int, prompt: Sequence[int], generator: Random) -> Text:
+def begun(draws: Draws, sample: int, prompt: Sequence[int], generator: Chances) -> Text:
     """A sample of which nothing is drawn yet."""
     guard = None if draws.grammar is None else draws.grammar.begin()
     return Text(draws, sample, History(list(prompt)), generator, guard)

@@ -126,6 +126,9 @@ def top_p(logits: Array, p: float) -> Array:
     Nucleus sampling (arXiv:1904.09751). Looks at the best few candidates and only sorts on where
     their mass does not reach p; `top_p_by_sorting` is the obvious form that it must equal.
     """
+    if arrays.far(logits):
+        # To ask whether few are enough takes longer there than to sort all.
+        return top_p_by_sorting(logits, p)
     vocab = logits.shape[-1]
     total = arrays.logsumexp(logits)[..., None]
     k = min(_TOP_P_FIRST, vocab)

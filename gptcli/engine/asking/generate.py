@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from gptcli.engine.arrays import Array
 from gptcli.engine.asking.ahead import Ahead, Source, StateTail
@@ -15,6 +16,10 @@ from gptcli.engine.asking.prefix import PrefixCache, begin
 from gptcli.engine.asking.raw_logprobs import Read, read
 from gptcli.engine.state.model_state import ModelState
 from gptcli.types.drafts import ALONE, STATES, Drafts
+
+# Only who draws on a GPU loads how.
+if TYPE_CHECKING:
+    from gptcli.engine.asking.chained import Chained
 
 
 class Generation:
@@ -96,8 +101,12 @@ class Generation:
         self._state, logits = begin(self._prefix, [text.history.prompt for text in texts])
         if self._reused is None:
             self._reused = self._prefix.reused
+        chained = self._chained(texts, logits)
         while True:
-            drawn = [token for some in draw_rows(texts, logits) for token in some]
+            if chained is None:
+                drawn = [token for some in draw_rows(texts, logits) for token in some]
+            else:
+                drawn = chained.draw()
             yield drawn
             over = {token.sample for token in drawn if token.ends}
             over |= {each.sample for each in texts if len(each.history.generated) >= limit}
@@ -109,9 +118,27 @@ class Generation:
                 return
             self._cut_back(texts)
             if alive != rows:
-                self._state.pick([rows.index(sample) for sample in alive])
+                places = [rows.index(sample) for sample in alive]
+                self._state.pick(places)
                 texts = [self._texts[sample] for sample in alive]
-            logits = self._next(texts, limit)
+                if chained is not None:
+                    chained.pick(places)
+            if chained is None:
+                logits = self._next(texts, limit)
+
+    def _chained(self, texts: Sequence[Text], logits: Array) -> Chained | None:
+        """What draws where the logits are, where that can be and is won by."""
+        draws, chain = self._draws, self._prefix.runner.chain(self._state)
+        if chain is None or not (draws.drafts == 0 or self._why_not):
+            return None
+        from gptcli.engine.asking.chained import Chained
+        from gptcli.engine.asking.on_device import can_be_drawn
+
+        if not can_be_drawn(draws):
+            return None
+        own = self._state is self._prefix.state
+        ran = self._prefix.ids.extend if own else lambda _: None
+        return Chained(chain, texts, logits, draws.max_new_tokens, ran)
 
     def _cut_back(self, texts: Sequence[Text]) -> None:
         """Take out of the state what was taken back of the texts."""

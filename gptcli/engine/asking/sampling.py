@@ -139,6 +139,13 @@ def _stage(
             yield "xtc", filters.xtc(logits, sampling.xtc_threshold, happens)
 
 
+def filtered(name: str, logits: Array, sampling: Sampling) -> Array:
+    """Logits after a sampler that looks at nothing but them."""
+    for _, made in _stage(name, logits, sampling, (), ()):
+        logits = made
+    return logits
+
+
 def _repeat(logits: Array, sampling: Sampling, histories: Sequence[History]) -> Array:
     logits = penalties.repeat_penalty(
         logits, sampling.repeat_penalty, histories, last=sampling.repeat_last

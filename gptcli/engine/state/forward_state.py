@@ -17,6 +17,9 @@ class ForwardState(ABC):
     layer may keep. table, slots: see the kernels' `forward`, None where rows stand in one piece.
     """
 
+    #: Whether one forward is as the next: positions stand where it computes, and what they reach
+    #: over is the same, so that what was recorded of one can be done again.
+    fixed = False
     #: Of whatever kind each is: what a forward does with it, the layer itself knows.
     layers: list[Any]
     under_way: list[int] | None
@@ -58,6 +61,10 @@ class ForwardState(ABC):
     def taken(self, time: int) -> list[int]:
         """How many of the next `time` tokens of each row are no padding."""
         return self.under_way or [time] * self.batch
+
+    def reach(self, time: int) -> int:
+        """Over how many positions the next `time` tokens look, seen or not."""
+        return max(self.lengths) + time
 
     def positions(self, time: int, device: Any) -> Array:
         """Where the next `time` tokens will stand: (time,) for equal rows, else (batch, time)."""

@@ -14,37 +14,37 @@ class Joint:
     """Both as a forward has them, wherever they stand; see KeysValues and RecurrentState."""
 
     def __init__(self, attention: Any, mixer: Any) -> None:
-        self._attention, self._mixer = attention, mixer
+        self.attention, self.mixer = attention, mixer
         self.append = attention.append
         self.read, self.write = mixer.read, mixer.write
 
     @property
     def keys(self) -> Array:
         """Those of attention."""
-        return self._attention.keys
+        return self.attention.keys
 
     @property
     def values(self) -> Array:
         """Those of attention."""
-        return self._attention.values
+        return self.attention.values
 
     @property
     def inputs(self) -> Array:
         """Those of the mixer."""
-        return self._mixer.inputs
+        return self.mixer.inputs
 
     @property
     def memory(self) -> Array:
         """Those of the mixer."""
-        return self._mixer.memory
+        return self.mixer.memory
 
 
 class JointState(Joint):
     """See LayerState."""
 
     rewinds = False
-    _attention: KeysValues
-    _mixer: RecurrentState
+    attention: KeysValues
+    mixer: RecurrentState
 
     def __init__(self, attention: KeysValues, mixer: RecurrentState) -> None:
         super().__init__(attention, mixer)
@@ -52,38 +52,38 @@ class JointState(Joint):
     @property
     def bytes(self) -> int:
         """See LayerState."""
-        return self._attention.bytes + self._mixer.bytes
+        return self.attention.bytes + self.mixer.bytes
 
     @property
     def by_position(self) -> tuple[Array, ...]:
         """See LayerState."""
-        return self._attention.by_position
+        return self.attention.by_position
 
     @property
     def by_row(self) -> tuple[Array, ...]:
         """See LayerState."""
-        return self._mixer.by_row
+        return self.mixer.by_row
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState."""
-        self._attention.reserve(used, capacity)
+        self.attention.reserve(used, capacity)
 
     def can_truncate(self, before: Sequence[int], after: Sequence[int]) -> bool:
         """See LayerState."""
-        return self._mixer.can_truncate(before, after)
+        return self.mixer.can_truncate(before, after)
 
     def truncate(self, before: Sequence[int], after: Sequence[int]) -> None:
         """See LayerState."""
-        self._mixer.truncate(before, after)
+        self.mixer.truncate(before, after)
 
     def picked(self, rows: Array) -> JointState:
         """See LayerState."""
-        return JointState(self._attention.picked(rows), self._mixer.picked(rows))
+        return JointState(self.attention.picked(rows), self.mixer.picked(rows))
 
     def apart(self, rows: Array) -> RecurrentState:
         """See LayerState: keys and values stay where they are."""
-        return self._mixer.picked(rows)
+        return self.mixer.picked(rows)
 
     def restored(self, apart: RecurrentState) -> JointState:
         """See LayerState."""
-        return JointState(self._attention, apart)
+        return JointState(self.attention, apart)

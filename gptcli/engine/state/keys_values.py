@@ -58,13 +58,17 @@ class KeysValues:
             self.values[:, :, start:end] = value
         else:
             xp = namespace(key)
-            starts = indices(lengths, key)[:, None]
-            # Indexing with the two index arrays apart puts them first: (batch, time, heads, dim).
-            at = starts + xp.arange(time, dtype=xp.int64, device=key.device)
-            rows = indices(range(len(lengths)), key)[:, None]
-            self.keys[rows, :, at] = key.swapaxes(1, 2)
-            self.values[rows, :, at] = value.swapaxes(1, 2)
+            steps = xp.arange(time, dtype=xp.int64, device=key.device)
+            self.place(key, value, indices(lengths, key)[:, None] + steps)
         return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def place(self, key: Array, value: Array, at: Array) -> None:
+        """Store (batch, kv_heads, time, head_dim) at positions (batch, time)."""
+        xp = namespace(key)
+        rows = xp.arange(key.shape[0], dtype=xp.int64, device=key.device)[:, None]
+        # Indexing with the two index arrays apart puts them first: (batch, time, heads, dim).
+        self.keys[rows, :, at] = key.swapaxes(1, 2)
+        self.values[rows, :, at] = value.swapaxes(1, 2)
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState. An interruption leaves it usable, and perhaps half grown."""

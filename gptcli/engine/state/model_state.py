@@ -95,7 +95,7 @@ class ModelState(ForwardState):
         if needed > self.capacity:
             # Said first: an interruption may leave some layers grown, and the next call goes on.
             self._grows = True
-            wanted = max(needed, min(rounded_up(needed, GROWTH), self.limit))
+            wanted = max(needed, min(self.room(needed), self.limit))
             self.capacity = rounded_up(wanted, self.group)
         if self._grows:
             # Layer by layer, so that only one layer is ever held twice.
@@ -103,6 +103,10 @@ class ModelState(ForwardState):
                 layer.reserve(used, self.capacity)
             self._grows = False
         self.under_way = counts
+
+    def room(self, needed: int) -> int:
+        """For how many tokens to make room where so many are to stand in a row."""
+        return rounded_up(needed, GROWTH)
 
     def advance(self, counts: list[int]) -> None:
         """See ForwardState."""
@@ -190,7 +194,13 @@ class ModelState(ForwardState):
 
 
 def new_state(
-    spec: ModelSpec, batch: int, like: Array, *, limit: int | None = None, group: int = 1
+    spec: ModelSpec,
+    batch: int,
+    like: Array,
+    *,
+    limit: int | None = None,
+    group: int = 1,
+    kind: type[ModelState] = ModelState,
 ) -> ModelState:
     """The empty state of a model for `batch` rows, of at most `limit` tokens or its context.
 
@@ -205,4 +215,4 @@ def new_state(
         mixer = RecurrentState(each.mixer, batch, like, multiple=group)
         layers.append(JointState(attention, mixer) if each.attends else mixer)
     most = min(limit or spec.context, spec.context)
-    return ModelState(layers, batch, like, limit=most, group=group)
+    return kind(layers, batch, like, limit=most, group=group)

@@ -12,7 +12,7 @@ from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
-from gptcli.engine.torch.masks import slopes, visible, with_distance
+from gptcli.engine.torch.masks import added, slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
@@ -58,6 +58,8 @@ class Decoder(nn.Module):
         weight = self.embedding.weight
         self.frequencies = [inverse_frequencies(r, weight.device, context) for r in self.ropes]
         self.scale = torch.tensor(self.spec.embedding_scale, dtype=weight.dtype).item()
+        if self.layer_inputs is not None:
+            self.layer_inputs.prepare()
         if self.spec.alibi is not None:
             self.slopes = {
                 heads: slopes(heads, weight.device) * self.spec.alibi for _, _, heads in self.sights
@@ -86,13 +88,16 @@ class Decoder(nn.Module):
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
-        total = max(state.lengths) + time
+        total = state.reach(time)
         masks = [visible(at, total, window, chunk) for window, chunk, _ in self.sights]
         if self.slopes:
             masks = [
                 with_distance(mask, at, total, self.slopes[heads], stream.dtype)
                 for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
             ]
+        elif state.fixed:
+            # Here once, which attention would do in each layer.
+            masks = [None if mask is None else added(mask, stream.dtype) for mask in masks]
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}
         lent: Lent = dict.fromkeys(read)

@@ -25,12 +25,17 @@ class ToldToLayers(nn.Module):
         self.project = nn.Linear(spec.width, spec.layers * inputs.size, bias=False)
         self.norm = Norm(spec.norm, inputs.size)
         self.width_scale = spec.width**-0.5
+        self.scale = math.sqrt(inputs.size)
+
+    def prepare(self) -> None:
+        """Round as the model's dtype does, once its weights are in place."""
+        scale = torch.tensor(math.sqrt(self.size), dtype=self.table.weight.dtype)
+        self.scale = scale.item()
 
     def forward(self, ids: Tensor, embedded: Tensor) -> Tensor:
         """(b, t) and their embeddings (b, t, width) → (b, t, layers, size)."""
         shape = (*ids.shape, self.layers, self.size)
-        scale = torch.tensor(math.sqrt(self.size), dtype=self.table.weight.dtype).item()
-        looked_up = F.embedding(ids, self.table.weight).view(shape) * scale
+        looked_up = F.embedding(ids, self.table.weight).view(shape) * self.scale
         projected = (self.project(embedded) * self.width_scale).view(shape)
         return (self.norm(projected) + looked_up) * 2**-0.5  # type: ignore[no-any-return]
 

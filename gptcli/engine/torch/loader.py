@@ -6,18 +6,20 @@ import platform
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from gptcli import units
 from gptcli.engine.describe import Described
 from gptcli.engine.host import memory
 from gptcli.engine.runner import context_in_use
+from gptcli.engine.torch import packed
 from gptcli.engine.torch.adapters import attach, can_stand_apart
 from gptcli.engine.torch.plan import plan
 from gptcli.engine.torch.runner import TorchRunner
 from gptcli.engine.weights.dequantised import dequantised_mxfp4
 from gptcli.errors import ResourceError, UsageError
 from gptcli.formats import ggml_blocks
-from gptcli.types.compute import Compute
+from gptcli.types.compute import QUANTISED, Compute
 from gptcli.types.events import Notice
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -39,10 +41,17 @@ def pick_device(name: str) -> torch.device:
     return torch.device(kind, int(number)) if number else torch.device(kind)
 
 
-def pick_dtype(name: str, stored: torch.dtype, device: torch.device) -> torch.dtype:
-    """`auto` is what the file holds, where the device computes in it well, else float32."""
+def pick_dtype(
+    name: str, stored: torch.dtype, device: torch.device, *, bits: str | None = None
+) -> torch.dtype:
+    """`auto` is what the file holds, where the device computes in it well, else float32.
+
+    bits: beside weights of fewer, which a GPU meets in bfloat16.
+    """
     if name != "auto":
         return _DTYPES[name]
+    if bits is not None and _does_well(device, torch.bfloat16):
+        return torch.bfloat16
     if stored == torch.float32 or _does_well(device, stored):
         return stored
     return torch.float32
@@ -82,7 +91,11 @@ def load(described: Described, compute: Compute) -> TorchRunner:
     decoder, adapted = planned.decoder, planned.adapted
     limit = context_in_use(decoder.spec, compute.ctx_size)
     target = pick_device(compute.device)
-    kind = pick_dtype(compute.dtype, planned.source.dtype, target)
+    bits = compute.dtype if compute.dtype in QUANTISED else None
+    _check_bits(bits, compute, target)
+    kind = pick_dtype("auto" if bits else compute.dtype, planned.source.dtype, target, bits=bits)
+    name = bits or str(kind).removeprefix("torch.")
+    layers = {} if bits is None else packed.replace(decoder, bits, kind, target)
     tokens = memory.least_tokens(limit)
     shapes = dict(planned.shapes)
     if target.type == "cpu" and kind == planned.source.dtype:
@@ -91,14 +104,18 @@ def load(described: Described, compute: Compute) -> TorchRunner:
     memory.check(
         str(place),
         decoder.spec,
-        kind.itemsize * sum(shape.numel() for shape in shapes.values()),
+        sum(
+            shape.numel() * (layers[each].bits if each in layers else 8 * kind.itemsize) // 8
+            for each, shape in shapes.items()
+        ),
         scratch=memory.scratch_bytes(decoder.spec, tokens, kind.itemsize),
-        dtype=str(kind).removeprefix("torch."),
+        dtype=name,
         item=kind.itemsize,
         context=limit,
         device=str(target),
     )
-    state, beside = {}, []
+    state: dict[str, Tensor] = {}
+    beside = []
     try:
         for placement in planned.placements:
             read = planned.source.read
@@ -108,24 +125,38 @@ def load(described: Described, compute: Compute) -> TorchRunner:
             tensors = [read(stored.name) for stored in placement.stored]
             unpacked = partial(dequantised_mxfp4, placement.stored, kind)
             dtype = torch.float32 if placement.layout.rule.exact else kind
-            for name, part in placement.layout.cut(tensors, planned.shapes, unpacked):
-                state[name] = part.to(target, dtype)
+            for each, part in placement.layout.cut(tensors, planned.shapes, unpacked):
+                if each in layers:
+                    codes = layers[each].packed(part.to(target, torch.float32), kind)
+                    state |= zip((each, f"{each.removesuffix('weight')}scales"), codes, strict=True)
+                else:
+                    state[each] = part.to(target, dtype)
         decoder.load_state_dict(state, assign=True)
         for placement, updates in beside:
             attach(decoder, placement, updates, planned.shapes)
     except torch.OutOfMemoryError:
         raise ResourceError(str(place), f"does not fit into the memory of {target}") from None
-    return TorchRunner(decoder.eval(), limit, _notices(described, kind))
+    return TorchRunner(decoder.eval(), limit, _notices(described, kind, name))
 
 
-def _notices(described: Described, kind: torch.dtype) -> list[Notice]:
+def _check_bits(bits: str | None, compute: Compute, target: torch.device) -> None:
+    """Raise UsageError where weights of so few bits cannot be."""
+    if bits is None:
+        return
+    if compute.adapter and compute.adapter_apart:
+        raise UsageError("--adapter-apart", f"stands beside no weights of {bits}")
+    if not packed.is_there(bits, target):
+        reason = f"{bits} is not available on {target}: this torch has no kernel for it there"
+        raise UsageError("--dtype", reason)
+
+
+def _notices(described: Described, kind: torch.dtype, name: str) -> list[Notice]:
     """What blocks of a GGUF file become, since torch computes with none."""
     stored = described.stored
     blocks = [each for each in stored.tensors.values() if ggml_blocks.are_blocks(each.kind)]
     if not blocks:
         return []
     before = units.size(sum(each.size for each in blocks))
-    after = units.size(kind.itemsize * sum(each.elements for each in blocks))
-    name = str(kind).removeprefix("torch.")
-    text = f"runs by torch, where {before} of blocks take {after} in {name}"
-    return [Notice(str(stored.files[0]), text)]
+    after = f"{units.size(kind.itemsize * sum(each.elements for each in blocks))} in {name}"
+    after = f"become {name} of another form" if name in QUANTISED else f"take {after}"
+    return [Notice(str(stored.files[0]), f"runs by torch, where {before} of blocks {after}")]

@@ -26,6 +26,12 @@ def visible(at: Tensor, total: int, window: int | None, chunk: int | None = None
     return seen.unsqueeze(-3) if at.dim() == 2 else seen[None, None]
 
 
+def added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask of `visible` as numbers to add to the scores: 0, and -inf where none may look."""
+    numbers = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return numbers.masked_fill(~mask, -torch.inf)
+
+
 def slopes(heads: int, device: torch.device) -> Tensor:
     """How steeply each head's scores fall with distance, (heads,), float32.
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import cached_property
-from itertools import accumulate
 
 import array_api_compat.torch  # noqa: F401 - what `arrays` uses, imported along with torch
 import torch
 from torch import Tensor
 
 from gptcli.engine.edits import Edit, that_change
-from gptcli.engine.host import traffic
 from gptcli.engine.probe import Watching
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
 from gptcli.engine.state.paged_state import PagedState
 from gptcli.engine.state.pages import PAGE
+from gptcli.engine.state.static_state import StaticState
+from gptcli.engine.torch.chain import StepChain
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
-from gptcli.engine.torch.parameters import rows_of
+from gptcli.engine.torch.facts import facts_of
+from gptcli.engine.torch.graphs import capture_for
+from gptcli.engine.torch.parameters import rows_of, shapes_of
 from gptcli.engine.torch.shown import Shown
+from gptcli.engine.torch.step import Capture, Steps
+from gptcli.engine.torch.together import Together
 from gptcli.types.events import Notice
 
 
@@ -31,8 +34,14 @@ class TorchRunner:
     """See Runner. `limit` is at most the model's own."""
 
     def __init__(
-        self, decoder: Decoder, limit: int | None = None, notices: Sequence[Notice] = ()
+        self,
+        decoder: Decoder,
+        limit: int | None = None,
+        notices: Sequence[Notice] = (),
+        *,
+        capture: Capture | None = None,
     ) -> None:
+        """capture: of its steps, None for what its device does best."""
         self.notices = tuple(notices)
         self.decoder = decoder
         self.spec = decoder.spec
@@ -42,6 +51,8 @@ class TorchRunner:
         self.edits: tuple[Edit, ...] = ()
         self._changes: Changes | None = None
         decoder.prepare(self.limit)
+        capture = capture or capture_for(self.device, self.spec)
+        self._steps = None if capture is None else Steps(decoder, capture)
 
     def edited(self, edits: Sequence[Edit]) -> TorchRunner:
         """See Runner."""
@@ -53,21 +64,7 @@ class TorchRunner:
     @cached_property
     def facts(self) -> RunnerFacts:
         """See Runner."""
-        # A tied table is read in full by the head.
-        rows = {"positions.weight", "layer_inputs.table.weight"}
-        rows |= set() if self.spec.tied else {"embedding.weight"}
-        parts = ((name, p.nbytes) for name, p in self.decoder.named_parameters())
-        return RunnerFacts(
-            device=str(self.device),
-            dtype=str(self.dtype).removeprefix("torch."),
-            activations=None,
-            itemsize=self.dtype.itemsize,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else None,
-            instructions=None,
-            weight_bytes=traffic.weight_bytes(
-                self.spec, (part for part in parts if part[0] not in rows)
-            ),
-        )
+        return facts_of(self.decoder)
 
     @property
     def fingerprint(self) -> None:
@@ -92,7 +89,8 @@ class TorchRunner:
 
     def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        return new_state(self.spec, batch, self.decoder.embedding.weight, limit=self.limit)
+        like, kind = self.decoder.embedding.weight, StaticState if self._steps else ModelState
+        return new_state(self.spec, batch, like, limit=self.limit, kind=kind)
 
     def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:
         """See Runner."""
@@ -104,24 +102,20 @@ class TorchRunner:
         self, rows: Sequence[Sequence[int]], state: PagedState, wanted: Sequence[int]
     ) -> Tensor:
         """See Runner. Rows of one id run together, the others one by one: nothing is padded."""
-        held, ends = state.rows, list(accumulate(map(len, rows)))
-        single = [at for at, row in enumerate(rows) if len(row) == 1]
-        groups = [single, *([at] for at, row in enumerate(rows) if len(row) > 1)]
-        streams: dict[int, Tensor] = {}
-        try:
-            for group in filter(None, groups):
-                state.rows = [held[at] for at in group]
-                pieces = [rows[at] for at in group]
-                found = self._forward(pieces, list(map(len, pieces)), state, rows=group)
-                streams |= zip(group, found, strict=True)
-        finally:
-            state.rows = held
-        places = [(bisect_right(ends, place), place) for place in wanted]
-        picked = [streams[at][place - ends[at]] for at, place in places]  # from the row's end
-        return self.decoder.logits(torch.stack(picked)) if picked else self._no_logits()
+        return Together(self.decoder, self._steps_now, self._forward).run(rows, state, wanted)
 
-    def _no_logits(self) -> Tensor:
-        return torch.empty((0, self.spec.vocab), dtype=torch.float32, device=self.device)
+    def chain(self, state: ModelState) -> StepChain | None:
+        """See Runner."""
+        steps = self._steps_now
+        # Apple's GPUs have no float64, which draws are made in.
+        if steps is None or self.device.type == "mps" or not state.rewinds:
+            return None
+        return StepChain(steps, state, self.device)
+
+    @property
+    def _steps_now(self) -> Steps | None:
+        """Steps, where they do what a pass does now."""
+        return None if self._changes is not None else self._steps
 
     @torch.inference_mode()
     def prefill(
@@ -178,6 +172,13 @@ class TorchRunner:
         self, ids: Sequence[int], state: ModelState, *, probe: Watching | None = None
     ) -> Tensor:
         """See Runner."""
+        if probe is None and self._steps_now is not None:
+            state.reserve([1] * len(ids))
+            step = self._steps_now.of(state)
+            if step is not None:
+                logits = step.run(ids, state.lengths).clone()
+                state.advance([1] * len(ids))
+                return logits
         stream = self._forward([[token] for token in ids], [1] * len(ids), state, probe)
         return self.decoder.logits(stream[:, -1])
 
@@ -228,7 +229,7 @@ class TorchRunner:
 
     def shapes(self) -> Iterable[tuple[str, tuple[int, ...]]]:
         """See Runner. Adapters that are kept apart are parameters of their own."""
-        return ((name, tuple(each.shape)) for name, each in self.decoder.named_parameters())
+        return shapes_of(self.decoder)
 
     def _forward(
         self,

@@ -90,6 +90,9 @@ class KernelRunner:
         other.edits, other._changes = every, Changes(self.spec, every) if every else None
         return other
 
+    def chain(self, state: ModelState) -> None:
+        """See Runner: nobody waits here."""
+
     def wait(self) -> None:
         """See Runner: a call into the kernels returns when all is done."""
 

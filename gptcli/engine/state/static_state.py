@@ -1,0 +1,34 @@
+"""A state whose shapes stay as they are for long: room in a few sizes, all of which is looked over.
+
+What a GPU is told to do for a token is then the same for the next one, and can be recorded.
+"""
+
+from __future__ import annotations
+
+from gptcli.engine.state.model_state import GROWTH, ModelState
+
+
+class StaticState(ModelState):
+    """See ModelState. Where no token stands are zeros whenever a forward begins."""
+
+    _stale = False
+
+    def room(self, needed: int) -> int:
+        """See ModelState: twice as much each time, so that there are few sizes."""
+        return GROWTH << max(0, (needed - 1) // GROWTH).bit_length()
+
+    def reserve(self, counts: list[int]) -> None:
+        """See ModelState."""
+        super().reserve(counts)
+        if not self._stale:
+            return
+        # Not what an earlier text left: a masked NaN would still poison the sums of this one.
+        for layer in self.layers:
+            for array in layer.by_position:
+                for row, length in enumerate(self.lengths):
+                    array[row, :, length:] = 0
+        self._stale = False
+
+    def _go_back(self, lengths: list[int]) -> None:
+        super()._go_back(lengths)
+        self._stale = True
