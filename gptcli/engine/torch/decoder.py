@@ -13,7 +13,7 @@ from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
-from gptcli.engine.torch.masks import slopes, visible, with_distance
+from gptcli.engine.torch.masks import places, slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
@@ -86,23 +86,35 @@ class Decoder(nn.Module):
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
-        total = max(state.lengths) + time
-        masks = [visible(at, total, window, chunk) for window, chunk, _ in self.sights]
-        if self.slopes:
-            masks = [
-                with_distance(mask, at, total, self.slopes[heads], stream.dtype)
-                for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
-            ]
+        masks: dict[object, Tensor | None] = {}
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}
         lent: Lent = dict.fromkeys(read)
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
             own = None if told is None else told[:, :, index]
-            given = Given(index, state, masks[sight], turn, lent, probe, changes)
+            origins = state.origins(self.spec.source(index))
+            seen = sight, None if origins is None else tuple(origins)
+            if seen not in masks:
+                masks[seen] = self._mask(sight, at, state, origins)
+            begins = origins[0] if origins else 0
+            given = Given(index, state, masks[seen], turn, lent, probe, changes, begins)
             stream = given.passing("stream", layer(stream, given, own))
         state.advance([time] * ids.size(0) if counts is None else counts)
         return stream
+
+    def _mask(
+        self, sight: int, at: Tensor, state: ForwardState, origins: list[int] | None
+    ) -> Tensor | None:
+        """What layers of a sight add to their scores, or may see, of keys from the origins on."""
+        window, chunk, heads = self.sights[sight]
+        starts = origins or [0] * state.batch
+        longest = max(n - start for n, start in zip(state.lengths, starts, strict=True))
+        keys = places(longest + at.size(-1), origins, at.device)
+        mask = visible(at, keys, window, chunk)
+        if not self.slopes:
+            return mask
+        return with_distance(mask, at, keys, self.slopes[heads], self.embedding.weight.dtype)
 
     def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
         stream = F.embedding(ids, self.embedding.weight)

@@ -21,7 +21,8 @@ Lent = dict[int, Any]
 class Given:
     """The layer's number, where it stands in the text, who looks on, and what is changed.
 
-    mask, turn: see masks and rope, None where all is seen, or nothing turns.
+    mask, turn: see masks and rope, None where all is seen, or nothing turns. begins: where the
+    first row's keys and values begin that the layer meets.
     """
 
     layer: int
@@ -31,6 +32,7 @@ class Given:
     lent: Lent
     probe: Probe | None = None
     changes: Changes | None = None
+    begins: int = 0
 
     @property
     def kept(self) -> Any:

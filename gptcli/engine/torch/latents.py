@@ -63,7 +63,7 @@ class LatentAttention(nn.Module):
         keys, _ = given.kept.append(key, key[..., :0], given.state.lengths)
         if given.probe is not None:
             given.show("queries", self.absorbed(plain, turned))
-            given.show("keys", keys, 0)
+            given.show("keys", keys, given.begins)
         # To make keys and values of all latents costs a token alone far more than it saves.
         attend_ = self.attend_absorbed if x.size(1) == 1 else self.attend_expanded
         gathered = attend_(plain, turned, keys, given.mask)

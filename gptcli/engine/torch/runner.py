@@ -18,8 +18,8 @@ from gptcli.engine.probe import Probe
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import PAGE
 from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.parameters import rows_of

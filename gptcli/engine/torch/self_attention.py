@@ -59,8 +59,8 @@ class Attention(nn.Module):
         else:
             keys, values = given.lent[self.reads]
         given.show("queries", q)
-        given.show("keys", keys, 0)
-        given.show("values", values, 0)
+        given.show("keys", keys, given.begins)
+        given.show("values", values, given.begins)
         scale = self.spec.attention_scale
         if self.written_out:
             softcap = self.spec.attention_softcap

@@ -21,8 +21,8 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import PAGE
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class KernelRunner:
         if probe is not None and len(rows) > 1:
             raise ValueError(f"a probe looks on while one row runs, and not {len(rows)}")
         counts, changes = [len(row) for row in rows], self._changes
-        state.reserve(counts)
+        left = counts
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
         row_of = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
         # A token's place in its row is its place among all, less where its row begins.
@@ -240,7 +240,8 @@ class KernelRunner:
                 first = int(positions[start])
                 shown = Shown(self.spec, probe, range(first, first + len(tokens[part])))
             taken = np.bincount(row_of[part], minlength=len(rows)).tolist()
-            state.under_way = taken
+            state.reserve(taken, left)
+            left = [count - some for count, some in zip(left, taken, strict=True)]
             logits = self.model.forward(
                 tokens[part],
                 row_of[part],
@@ -250,6 +251,7 @@ class KernelRunner:
                 None if shown is None else shown.struct,
                 edits=None if changes is None else changes.of(row_of[part], positions[part]),
                 table=state.table,
+                near=state.near,
                 slots=state.slots,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.

@@ -66,7 +66,8 @@ class Shown:
         for point, layer in [("embedding", -1), *order] if self._positions else ():
             if point in _IN_STATE:
                 if is_there(point, self._spec, layer) and self._probe.wants(point, layer):
-                    self._probe(point, layer, self._kept(point, layer, state), 0)
+                    (origin,) = state.origins(self._spec.source(layer)) or (0,)
+                    self._probe(point, layer, self._kept(point, layer, state, origin), origin)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))[None]
                 if point == "queries":
@@ -77,9 +78,11 @@ class Shown:
                     array = np.sqrt(array.sum(axis=-1))
                 self._probe(point, layer, array, self._positions.start)
 
-    def _kept(self, point: Point, layer: int, state: ForwardState) -> NDArray[np.float32]:
-        """All keys or values so far, as they are kept."""
-        source, length = self._spec.source(layer), state.lengths[0]
+    def _kept(
+        self, point: Point, layer: int, state: ForwardState, origin: int
+    ) -> NDArray[np.float32]:
+        """All keys or values so far that are still there, as they are kept."""
+        source, length = self._spec.source(layer), state.lengths[0] - origin
         features, kept = self._spec.shapes[source].head_dim, state.layers[source]
         if point == "values":
             if is_codes(kept.values):
