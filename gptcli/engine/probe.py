@@ -16,7 +16,7 @@ class Probe(Protocol):
 
     @property
     def positions(self) -> range:
-        """Those of the row that it wants to see; of keys, all before them too."""
+        """Those of the row that it wants to see; of keys, all before them too that are there."""
         ...
 
     def wants(self, point: Point, layer: int) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gptcli.engine.arrays import Array
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import PAGE
 from gptcli.errors import UsageError
 from gptcli.plain import dataclass
 from gptcli.types.events import Notice

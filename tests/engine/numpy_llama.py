@@ -68,6 +68,7 @@ class NumpyLlama:
         *,
         edits: object = None,
         table: np.ndarray | None = None,
+        near: object = None,
         slots=None,
     ) -> np.ndarray:
         self.calls.append((len(tokens), len(wanted)))

@@ -191,8 +191,8 @@ class _Batch:
 def pages(model: OpenModel) -> int:
     """How many pages of keys and values all texts may take together."""
     from gptcli.engine.asking.running_batch import ROWS
-    from gptcli.engine.state.paged_state import kept_states
-    from gptcli.engine.state.pages import PAGE
+    from gptcli.engine.state.page_memory import PAGE
+    from gptcli.engine.state.paged_state import kept_states, pages_in
 
     facts, spec = model.runner.facts, model.runner.spec
     free = available_bytes(facts.device)
@@ -200,4 +200,4 @@ def pages(model: OpenModel) -> int:
     # A text of the whole context always has room, as it has alone.
     least = -(-model.runner.limit // PAGE)
     room = max(0, room - (ROWS + kept_states(spec)) * spec.row_bytes)
-    return max(room // max(1, PAGE * spec.token_bytes(facts.itemsize)), least)
+    return max(pages_in(spec, facts.itemsize, room, model.runner.limit), least)

@@ -33,7 +33,7 @@ def _drafter(model: OpenModel) -> Drafter | None:
 
     common = _common(model, draft)
     for each in (model, draft):
-        if not each.runner.new_state().rewinds:
+        if not each.runner.new_state().steady:
             raise UsageError("--draft", f"{each.name}: {STATES}")
     if model.drafts is None and not model.runner.facts.alike:
         raise UsageError("--draft", ALONE)

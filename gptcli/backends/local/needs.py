@@ -159,7 +159,7 @@ def needs(
         context=context,
         dtype=wanted,
         weights=weights,
-        cache=context * spec.token_bytes(of_cache),
+        cache=spec.cache_bytes(context, of_cache) - spec.row_bytes,
         each_token=spec.token_bytes(of_cache),
         state=spec.row_bytes,
         scratch=scratch,

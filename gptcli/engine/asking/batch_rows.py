@@ -9,8 +9,8 @@ from typing import Any
 from gptcli.engine.asking.batch_row import Piece, Row, cuts
 from gptcli.engine.asking.joined import Joined
 from gptcli.engine.prompts.common import common_length
+from gptcli.engine.state.page_memory import NoPagesError
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import NoPagesError
 from gptcli.errors import GptcliError, ResourceError
 
 

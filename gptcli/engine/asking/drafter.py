@@ -32,7 +32,9 @@ class Drafter:
         known = min(common_length(self._ids, ids), len(ids) - 1)
         # Ids before the state, each time: it may hold more than was noted, but never less.
         self._ids = self._ids[:known]
-        self._state.truncate([known])
+        if not self._state.truncate([known]):
+            self._ids, known = [], 0
+            self._state.clear()
         if len(ids) - known > FEW and len(ids) < self._runner.limit:
             self._go_on(ids[known:-1])
 

@@ -185,6 +185,6 @@ class Generation:
 
 def _why_not(prefix: PrefixCache, draws: Draws) -> str:
     """Why nothing is drafted, in words; empty where that may be."""
-    if not prefix.state.rewinds:
+    if not prefix.state.steady:
         return STATES
     return ALONE if draws.drafts is None and not prefix.runner.facts.alike else ""

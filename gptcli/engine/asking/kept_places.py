@@ -30,11 +30,6 @@ class Place:
         """How many tokens stand before it."""
         return self.snapshot.lengths[0]
 
-    @property
-    def bytes(self) -> int:
-        """What it holds on the device."""
-        return self.snapshot.bytes + (0 if self.logits is None else int(self.logits.nbytes))
-
 
 class KeptPlaces:
     """Those of one text, first to last, in bounded memory. weights: the bytes of the model's."""
@@ -48,8 +43,10 @@ class KeptPlaces:
 
     @property
     def bytes(self) -> int:
-        """What all of them hold on the device."""
-        return sum(each.bytes for each in self._places)
+        """What all of them hold on the device, what several hold counted once."""
+        parts = {id(part): part for each in self._places for part in each.snapshot.parts}
+        logits = (each.logits for each in self._places if each.logits is not None)
+        return sum(part.bytes for part in parts.values()) + sum(int(x.nbytes) for x in logits)
 
     @property
     def end(self) -> int:

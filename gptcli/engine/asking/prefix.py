@@ -49,6 +49,8 @@ class PrefixCache:
         self.state = runner.new_state()
         self.kept = kept
         self._keeps = (comes_back or kept is not None) and not self.state.rewinds
+        # Places together then hold about what the text does.
+        self._every = max(CHUNK, self.state.span)
         self.ids: list[int] = []
         #: How many tokens of the last prompt, or of what the last prompts share, were here already;
         #: what came from the disk was not.
@@ -99,23 +101,24 @@ class PrefixCache:
         """Append a token to what is held; logits of what follows, (1, vocab)."""
         logits = self.runner.decode([token], self.state, probe=probe)
         self.ids.append(token)
-        if len(self.ids) - self.places.end >= CHUNK:
+        if len(self.ids) - self.places.end >= self._every:
             self._keep()
         return logits
 
     def decode_all(self, ids: Sequence[int]) -> Array:
         """Append tokens to what is held; logits after each, (ids, vocab).
 
-        No place is kept: for states that can go back.
+        Places are kept before them only, since some may be taken back: for steady states.
         """
+        if len(self.ids) - self.places.end >= self._every:
+            self._keep()
         logits = self.runner.all_logits(ids, self.state)
         self.ids += ids
         return logits
 
     def cut(self, length: int) -> None:
-        """Hold the first `length` ids only, in a state that can go back."""
-        self.ids = self.ids[:length]
-        self.state.truncate([length])
+        """Hold the first `length` ids only."""
+        self.go_back(self.ids[:length])
 
     def go_back(self, ids: Sequence[int]) -> None:
         """Hold exactly these ids, with which what is held begins."""
@@ -194,9 +197,10 @@ class PrefixCache:
         """fork: of how many of these ids another text had the same, to which no place was near."""
         if len(self.ids) > self.places.end:
             self._keep(end=True)  # where an answer ended
-        start, end = 0, len(ids)
-        borders = set(range(CHUNK, end, CHUNK)) if self._keeps else set()
-        if self._keeps and end >= LEAST:
+        start, end, tail = 0, len(ids), len(self.ids) + len(ids) - TAIL
+        borders = set(range(self._every, end, self._every)) if self._keeps else set()
+        near_end = self._keeps and end >= LEAST
+        if near_end and not self.state.steady:
             borders.add(end - TAIL)
         if self._keeps and LEAST <= fork < end:
             borders.add(fork)
@@ -207,6 +211,8 @@ class PrefixCache:
             start = border
         logits = self.runner.prefill([ids[start:]], self.state, probe=probe)
         self.ids += ids[start:]
+        if near_end and self.state.steady and tail > self.places.end:
+            self.places.add(Place(self.state.snapshot([tail])))
         self._keep(end=True, logits=logits)
         return logits
 

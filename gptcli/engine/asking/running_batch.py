@@ -21,7 +21,7 @@ from gptcli.engine.asking.joined import Joined
 from gptcli.engine.asking.joining import Tell, row_of_look, rows_after, rows_of_text
 from gptcli.engine.asking.raw_logprobs import Read
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, Runner
-from gptcli.engine.state.pages import PAGE
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.errors import GptcliError
 
 T = TypeVar("T")

@@ -66,10 +66,12 @@ def logprobs_of_branches(
     """
     # Every row has to run a token of its own.
     first = [min(start, len(ids) - 1) for start, ids in zip(starts, branches, strict=True)]
-    if not prefix.state.rewinds:
+    if not prefix.state.steady:
         first = [min(first)] * len(first)
     state = prefix.copies(prompt[: max(first)], len(first))
-    state.truncate(first)
+    if not state.truncate(first):
+        first = [min(first)] * len(first)
+        state = prefix.copies(prompt[: first[0]], len(first))
     rest = [ids[start:] for start, ids in zip(first, branches, strict=True)]
     runner = prefix.runner if through is None else through(range(len(rest)))
     logits = runner.prefill(rest, state)
@@ -98,7 +100,7 @@ def batches(
 
     longest: tokens of the longest row.
     """
-    most = largest_batch(prefix.runner, longest, rewinds=prefix.state.rewinds)
+    most = largest_batch(prefix.runner, longest, rewinds=prefix.state.steady)
     batch: list[_Begun] = []
     for each in items:
         first = batch[0] if batch else each

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gptcli.engine.cpu.binding.abi import Met
 
 #: Grows whenever what a state holds, or how it lies in memory, changes.
-STATES = 1
+STATES = 2
 
 
 def fingerprint(

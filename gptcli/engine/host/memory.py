@@ -88,7 +88,8 @@ def check(
     least = weights + spec.cache_bytes(least_tokens(context), item) + scratch
     if available is None or least <= available:
         return
-    cache = f"{size(context * spec.token_bytes(item))} for the KV cache of {context} tokens"
+    kept = spec.cache_bytes(context, item) - spec.row_bytes
+    cache = f"{size(kept)} for the KV cache of {context} tokens"
     if spec.row_bytes:
         cache = f"{cache}, {size(spec.row_bytes)} for the states of a text"
     needs = f"{size(weights)} of memory for its weights in {dtype} and {cache}"

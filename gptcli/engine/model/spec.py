@@ -11,6 +11,7 @@ from gptcli.engine.model.layer_inputs import LayerInputs
 from gptcli.engine.model.layer_shape import LayerShape
 from gptcli.engine.model.mixers import Mixer, state_numbers
 from gptcli.engine.model.rotations import Rope, Temperature
+from gptcli.engine.model.sight import Sight
 from gptcli.plain import dataclass
 
 NormKind = Literal["layernorm", "rmsnorm"]
@@ -84,6 +85,15 @@ class LayerSpec:
     def keeps(self) -> bool:
         """Whether it has keys and values of its own."""
         return self.attends and self.reads is None
+
+    @property
+    def sight(self) -> Sight:
+        """How far back its attention sees."""
+        return Sight(self.window, self.chunk)
+
+    def held(self, tokens: int) -> int:
+        """For how many of so many tokens its own keys and values have room."""
+        return tokens if self.mixer is not None else self.sight.held(tokens)
 
     @property
     def attends(self) -> bool:
@@ -205,6 +215,11 @@ class ModelSpec:
         """The layers that carry a state from token to token in place of attention."""
         return tuple(i for i, each in enumerate(self.each_layer) if each.mixer is not None)
 
+    def near(self, limit: int) -> tuple[int, ...]:
+        """The layers that need not hold all of a text of `limit` tokens."""
+        pairs = enumerate(self.each_layer)
+        return tuple(i for i, each in pairs if each.keeps and each.held(limit) < limit)
+
     def kept(self, element_size: int) -> tuple[int, ...]:
         """How many bytes a token leaves behind in the KV cache of each layer."""
         pairs = zip(self.each_layer, self.shapes, strict=True)
@@ -222,7 +237,9 @@ class ModelSpec:
 
     def cache_bytes(self, tokens: int, element_size: int, batch: int = 1) -> int:
         """Bytes of the state of `batch` rows of `tokens` tokens each."""
-        return batch * (tokens * self.token_bytes(element_size) + self.row_bytes)
+        pairs = zip(self.each_layer, self.kept(element_size), strict=True)
+        kept = sum(each.held(tokens) * size for each, size in pairs)
+        return batch * (kept + self.row_bytes)
 
     def token_bytes(self, element_size: int) -> int:
         """Bytes that a token leaves behind in the KV cache of all layers."""

@@ -49,7 +49,7 @@ class AttentionWeights:
         if point == "queries":
             self._queries = array, start
         elif point == "keys" and self._queries is not None:
-            self._meet(layer, *self._queries, array)
+            self._meet(layer, *self._queries, from_the_first(array, start))
             self._queries = None
 
     def _meet(self, layer: int, queries: Array, start: int, keys: Array) -> None:
@@ -103,6 +103,17 @@ class AttentionWeights:
         self._parts.setdefault(layer, []).append(part)
         before = xp.sum(found[0, :, :, : self._first_key], axis=-1)
         self._sums.setdefault(layer, []).append(before)
+
+
+def from_the_first(array: Array, start: int) -> Array:
+    """Keys or values (b, heads, n, features) of a layer that has them from a position on.
+
+    Zeros for those before it, which nobody sees any more: (b, heads, start + n, features).
+    """
+    if start == 0:
+        return array
+    missing = arrays.zeros((*array.shape[:2], start, array.shape[3]), array)
+    return namespace(array).concat((missing, array), axis=2)
 
 
 def distances(spec: ModelSpec, layer: int, positions: range, total: int) -> Floats:

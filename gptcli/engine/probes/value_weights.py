@@ -12,7 +12,7 @@ from gptcli.engine import arrays
 from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.points import Point, heads_of
-from gptcli.engine.probes.attention import AttentionWeights
+from gptcli.engine.probes.attention import AttentionWeights, from_the_first
 from gptcli.engine.runner import Runner
 
 #: Bytes of an output projection that are held in float32 at once, and positions whose values are.
@@ -48,7 +48,8 @@ class ValueWeights(AttentionWeights):
         """See Probe."""
         super().__call__(point, layer, array, start)
         if point == "values" and layer in self._layers and self._waiting is not None:
-            self._compute(layer, *self._waiting, self._lengths(layer, array[0]))
+            lengths = self._lengths(layer, from_the_first(array, start)[0])
+            self._compute(layer, *self._waiting, lengths)
             self._waiting = None
 
     def _meet(self, layer: int, queries: Array, start: int, keys: Array) -> None:

@@ -36,6 +36,11 @@ class ForwardState(ABC):
         return None
 
     @property
+    def near(self) -> Array | None:
+        """The same for layers that do not see all, None where they have no pages of their own."""
+        return None
+
+    @property
     def slots(self) -> Array | None:
         """Which of the mixers' states each row has, (rows,), int32; None: that of its number."""
         return None
@@ -51,12 +56,20 @@ class ForwardState(ABC):
         return len(set(self.lengths)) <= 1
 
     @abstractmethod
-    def reserve(self, counts: list[int]) -> None:
-        """Make room for `counts[row]` more tokens in each row."""
+    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
+        """Make room for a forward of `counts[row]` more tokens in each row.
+
+        ahead: how many will come in all, in this forward and in those after it.
+        """
 
     @abstractmethod
     def advance(self, counts: list[int]) -> None:
         """Count the tokens that every layer has now taken in, row by row."""
+
+    def origins(self, layer: int) -> list[int] | None:
+        """Where each row's keys begin that a layer has; None where all are there, or none."""
+        found = getattr(self.layers[layer], "origins", None)
+        return None if found is None else found.tolist()
 
     def taken(self, time: int) -> list[int]:
         """How many of the next `time` tokens of each row are no padding."""

@@ -18,6 +18,8 @@ class Joint:
         self.append = attention.append
         self.read, self.write = mixer.read, mixer.write
 
+    origins, near = None, False
+
     @property
     def keys(self) -> Array:
         """Those of attention."""
@@ -42,7 +44,7 @@ class Joint:
 class JointState(Joint):
     """See LayerState."""
 
-    rewinds = False
+    rewinds = steady = False
     attention: KeysValues
     mixer: RecurrentState
 
@@ -58,11 +60,6 @@ class JointState(Joint):
     def by_position(self) -> tuple[Array, ...]:
         """See LayerState."""
         return self.attention.by_position
-
-    @property
-    def by_row(self) -> tuple[Array, ...]:
-        """See LayerState."""
-        return self.mixer.by_row
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState."""

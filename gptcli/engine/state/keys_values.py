@@ -5,8 +5,12 @@ Of numpy or torch, as its owner computes; numpy holds bfloat16 as the uint16 of 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gptcli.engine.arrays import Array, indices, namespace, rounded_up, zeros
 from gptcli.engine.model.layer_shape import LayerShape
@@ -23,7 +27,11 @@ class KeysValues:
     group: the positions whose keys are kept together, and moved whole.
     """
 
-    rewinds = True
+    rewinds = steady = True
+    #: See WindowedKeysValues: None where all positions are there.
+    origins: NDArray[np.int32] | None = None
+    #: See PagedLayer.
+    near = False
 
     def __init__(self, shape: LayerShape, batch: int, like: Array, *, group: int = 1) -> None:
         self._group = group
@@ -40,11 +48,6 @@ class KeysValues:
     def by_position(self) -> tuple[Array, ...]:
         """See LayerState."""
         return self.keys, self.values
-
-    @property
-    def by_row(self) -> tuple[Array, ...]:
-        """See LayerState: nothing."""
-        return ()
 
     def append(self, key: Array, value: Array, lengths: Sequence[int]) -> tuple[Array, Array]:
         """Store (batch, kv_heads, time, head_dim) after each row's end; give all keys and values.
@@ -85,8 +88,7 @@ class KeysValues:
 
     def picked(self, rows: Array) -> Self:
         """See LayerState."""
-        xp, other = namespace(self.keys), object.__new__(type(self))
-        other._group = self._group
+        xp, other = namespace(self.keys), copy.copy(self)
         other.keys = xp.take(self.keys, rows, axis=0)
         other.values = xp.take(self.values, rows, axis=0)
         return other

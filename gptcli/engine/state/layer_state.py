@@ -16,9 +16,15 @@ class LayerState(Protocol):
 
     @property
     def rewinds(self) -> bool:
-        """Whether it can go back to any length, also out of a forward that was interrupted.
+        """Whether it can go back to any length."""
+        ...
 
-        If so, what it keeps of a token stays as it is whatever comes after it.
+    @property
+    def steady(self) -> bool:
+        """Whether what it keeps of a token stays as it is whatever comes after it.
+
+        If so, it can go back by at least `sight.BACK` tokens, also out of a forward that was
+        interrupted.
         """
         ...
 
@@ -30,11 +36,6 @@ class LayerState(Protocol):
     @property
     def by_position(self) -> tuple[Array, ...]:
         """What it keeps of each position: arrays (batch, heads, capacity, features)."""
-        ...
-
-    @property
-    def by_row(self) -> tuple[Array, ...]:
-        """What it keeps of a row, however long that is: arrays (batch, …)."""
         ...
 
     def reserve(self, used: int, capacity: int) -> None:
@@ -56,10 +57,33 @@ class LayerState(Protocol):
         """A copy of these rows, (n,), in this order; a row may be named more than once."""
         ...
 
-    def apart(self, rows: Array) -> LayerState | None:
-        """A copy of what of these rows cannot go back by itself, None where all of it can."""
+    def apart(self, rows: Array) -> Apart | None:
+        """What of these rows cannot go back by itself, None where all of it can: a copy, or what
+        stays as it is. The rows are all that there are, in their order.
+        """
         ...
 
     def restored(self, apart: Any) -> LayerState:
         """This state, gone back to when `apart` was made, which is its own from now on."""
+        ...
+
+
+class Apart(LayerState, Protocol):
+    """What a layer needs to come back to a place, see `LayerState.apart`."""
+
+    @property
+    def part(self) -> LayerState:
+        """What is held for it: several places may share it."""
+        ...
+
+    def kept(self, length: int) -> list[Array]:
+        """What of one row of that length goes on the disk: arrays that are each in one piece."""
+        ...
+
+    def kept_bytes(self, length: int) -> int:
+        """How many bytes that is."""
+        ...
+
+    def blank(self, length: int) -> Apart:
+        """One like this in which `kept` is still to be filled."""
         ...

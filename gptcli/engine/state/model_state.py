@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gptcli.engine.arrays import Array, indices, rounded_up
 from gptcli.engine.host.memory import LEAST_TOKENS
@@ -16,8 +16,9 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.joint_state import JointState
 from gptcli.engine.state.keys_values import KeysValues
-from gptcli.engine.state.layer_state import LayerState
+from gptcli.engine.state.layer_state import Apart, LayerState
 from gptcli.engine.state.recurrent_state import RecurrentState
+from gptcli.engine.state.windowed import WindowedKeysValues
 from gptcli.plain import dataclass
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
@@ -28,17 +29,25 @@ NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
 
 @dataclass(eq=False)
 class Snapshot:
-    """A place that a state can come back to. bytes: what it holds on the device.
+    """A place that a state can come back to.
 
-    layers: copies of what of the layers cannot go back by itself, None where all can. fits:
-    whether the state still holds the tokens that it held then; not so once it has gone back
-    behind them.
+    layers: what of the layers cannot go back by itself, None where all can. fits: whether the state
+    still holds the tokens that it held then; not so once it has gone back behind them.
     """
 
     lengths: list[int]
-    layers: list[LayerState | None]
-    bytes: int
+    layers: list[Apart | None]
     fits: bool = True
+
+    @property
+    def bytes(self) -> int:
+        """What it holds on the device, perhaps along with others."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def parts(self) -> list[LayerState]:
+        """What it holds, each of which others may hold too."""
+        return [layer.part for layer in self.layers if layer is not None]
 
 
 class ModelState(ForwardState):
@@ -65,6 +74,8 @@ class ModelState(ForwardState):
         self.under_way: list[int] | None = None
         self._like, self.group = like, group
         self._grows = False
+        #: For how many tokens more no layer has to move what it holds.
+        self._free = 0
         self._snapshots: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
     @property
@@ -82,16 +93,29 @@ class ModelState(ForwardState):
         """Whether it can always go back, to any length."""
         return all(layer.rewinds for layer in self.layers)
 
-    def reserve(self, counts: list[int]) -> None:
-        """Make room for `counts[row]` more tokens in each row, the rows padded to the largest.
+    @property
+    def steady(self) -> bool:
+        """Whether it can always go back by some tokens; see LayerState."""
+        return all(layer.steady for layer in self.layers)
+
+    @property
+    def span(self) -> int:
+        """How many tokens of a row a place keeps by itself at the least: 0 where that is no matter
+        of tokens.
+        """
+        return max((each.sight.reach or 0 for each in self._windows()), default=0)
+
+    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
+        """See ForwardState. The rows are padded to the largest.
 
         Raises ValueError beyond the limit: whoever calls has counted before, so that is a bug.
         """
-        real = max(n + count for n, count in zip(self.lengths, counts, strict=True))
+        ahead = ahead or counts
+        real = max(n + count for n, count in zip(self.lengths, ahead, strict=True))
         if real > self.limit:
             raise ValueError(f"{real} tokens do not fit into a cache of {self.limit}")
         used = max(self.lengths)
-        needed = used + max(counts)
+        needed = used + max(ahead)
         if needed > self.capacity:
             # Said first: an interruption may leave some layers grown, and the next call goes on.
             self._grows = True
@@ -102,6 +126,7 @@ class ModelState(ForwardState):
             for layer in self.layers:
                 layer.reserve(used, self.capacity)
             self._grows = False
+        self._hold(max(counts))
         self.under_way = counts
 
     def room(self, needed: int) -> int:
@@ -116,9 +141,9 @@ class ModelState(ForwardState):
     def can_truncate(self, lengths: Sequence[int]) -> bool:
         """Whether every layer can go back to where no row is longer than its number here."""
         after = self._shorter(lengths)
-        if self.under_way is not None and any(after):
+        if self.under_way is not None and any(after) and not self.steady:
             # Some layers may have taken in tokens that are not counted.
-            return self.rewinds
+            return False
         return all(layer.can_truncate(self.lengths, after) for layer in self.layers)
 
     def truncate(self, lengths: Sequence[int]) -> bool:
@@ -139,12 +164,14 @@ class ModelState(ForwardState):
         """Forget all tokens, which is always possible."""
         self.truncate([0] * self.batch)
 
-    def snapshot(self) -> Snapshot:
-        """This place, to come back to. A layer that can go back by itself is not copied."""
+    def snapshot(self, lengths: Sequence[int] | None = None) -> Snapshot:
+        """This place, to come back to. A layer that can go back by itself is not copied.
+
+        lengths: those of a place before it, to which the state, which is steady, could go back.
+        """
         every = self._rows(range(self.batch))
         layers = [layer.apart(every) for layer in self.layers]
-        size = sum(layer.bytes for layer in layers if layer is not None)
-        found = Snapshot(list(self.lengths), layers, size)
+        found = Snapshot(list(self.lengths if lengths is None else lengths), layers)
         self._snapshots.add(found)
         return found
 
@@ -154,7 +181,7 @@ class ModelState(ForwardState):
             return False
         self._go_back(snapshot.lengths)
         # What was copied may have had less room.
-        self._grows = True
+        self._grows, self._free = True, 0
         every = self._rows(range(self.batch))
         for index, (layer, kept) in enumerate(zip(self.layers, snapshot.layers, strict=True)):
             if kept is None:
@@ -164,9 +191,16 @@ class ModelState(ForwardState):
         self._lengths, self.under_way = list(snapshot.lengths), None
         return True
 
+    def at(self, length: int, like: Snapshot) -> Snapshot:
+        """A place of one row, to be filled with what its layers keep; like: any of this state."""
+        layers = [None if each is None else each.blank(length) for each in like.layers]
+        found = Snapshot([length], layers)
+        self._snapshots.add(found)
+        return found
+
     def pick(self, rows: list[int]) -> None:
         """Keep these rows only, in this order; a row may be named more than once."""
-        self._snapshots = weakref.WeakSet()
+        self._snapshots, self._free = weakref.WeakSet(), 0
         self._lengths = [self._lengths[row] for row in rows]
         index = self._rows(rows)
         for at, layer in enumerate(self.layers):
@@ -178,6 +212,19 @@ class ModelState(ForwardState):
         other.layers = list(self.layers)
         other.pick(rows)
         return other
+
+    def _hold(self, count: int) -> None:
+        """Make room for `count` more tokens of each row in layers that do not hold all."""
+        left, self._free = self._free - count, 0
+        if left < 0:
+            for window in self._windows():
+                window.hold(self.lengths, count)
+            left = min((each.free(self.lengths) for each in self._windows()), default=self.limit)
+            left -= count
+        self._free = left
+
+    def _windows(self) -> Iterator[WindowedKeysValues]:
+        return (layer for layer in self.layers if isinstance(layer, WindowedKeysValues))
 
     def _shorter(self, lengths: Sequence[int]) -> list[int]:
         return [min(pair) for pair in zip(self.lengths, lengths, strict=True)]
@@ -206,13 +253,17 @@ def new_state(
 
     like, group: see KeysValues; a mixer's features are padded to as much.
     """
+    most = min(limit or spec.context, spec.context)
     layers: list[LayerState] = []
+    near = spec.near(most)
     for each, shape in zip(spec.each_layer, spec.shapes, strict=True):
+        if len(layers) in near:
+            layers.append(WindowedKeysValues(shape, batch, like, each.sight, group=group))
+            continue
         attention = KeysValues(shape if each.keeps else NOTHING, batch, like, group=group)
         if each.mixer is None:
             layers.append(attention)
             continue
         mixer = RecurrentState(each.mixer, batch, like, multiple=group)
         layers.append(JointState(attention, mixer) if each.attends else mixer)
-    most = min(limit or spec.context, spec.context)
     return kind(layers, batch, like, limit=most, group=group)

@@ -13,8 +13,8 @@ import numpy as np
 
 from gptcli.engine.arrays import Array, indices, namespace
 from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.page_memory import NO_PAGE, LayerPages, gathered, scattered
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import NO_PAGE, LayerPages, gathered, scattered
 
 #: Pages of a row by which there come to be more.
 _LEAST = 4
@@ -72,7 +72,7 @@ class PagedStepState(ForwardState):
         """See ForwardState."""
         return self.at[:, None]
 
-    def reserve(self, counts: list[int]) -> None:
+    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
         """See ForwardState: there have to be pages already."""
 
     def advance(self, counts: list[int]) -> None:

@@ -21,7 +21,7 @@ class RecurrentState:
     multiple: what each part of the features, and a memory's values, are padded to.
     """
 
-    rewinds = False
+    rewinds = steady = False
 
     def __init__(self, mixer: Mixer, batch: int, like: Array, *, multiple: int = 1) -> None:
         xp = namespace(like)
@@ -40,9 +40,23 @@ class RecurrentState:
         return ()
 
     @property
-    def by_row(self) -> tuple[Array, ...]:
-        """See LayerState."""
-        return self.inputs, self.memory
+    def part(self) -> Self:
+        """See Apart: a copy is nobody else's."""
+        return self
+
+    def kept(self, length: int) -> list[Array]:
+        """See Apart."""
+        return [self.inputs, self.memory]
+
+    def kept_bytes(self, length: int) -> int:
+        """See Apart."""
+        return self.bytes
+
+    def blank(self, length: int) -> Self:
+        """See Apart."""
+        xp, other = namespace(self.inputs), object.__new__(type(self))
+        other.inputs, other.memory = xp.zeros_like(self.inputs), xp.zeros_like(self.memory)
+        return other
 
     def reserve(self, used: int, capacity: int) -> None:
         """See LayerState: there is room for all lengths."""

@@ -17,9 +17,9 @@ class StaticState(ModelState):
         """See ModelState: twice as much each time, so that there are few sizes."""
         return GROWTH << max(0, (needed - 1) // GROWTH).bit_length()
 
-    def reserve(self, counts: list[int]) -> None:
+    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
         """See ModelState."""
-        super().reserve(counts)
+        super().reserve(counts, ahead)
         if not self._stale:
             return
         # Not what an earlier text left: a masked NaN would still poison the sums of this one.

@@ -47,7 +47,7 @@ class StepState(ForwardState):
         """See ForwardState."""
         return self.at[:, None]
 
-    def reserve(self, counts: list[int]) -> None:
+    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
         """See ForwardState: there has to be room already."""
 
     def advance(self, counts: list[int]) -> None:
@@ -57,7 +57,11 @@ class StepState(ForwardState):
 
 def arrays_of(state: ModelState) -> list[Array]:
     """All that the layers of a state keep."""
-    return [array for layer in state.layers for array in (*layer.by_position, *layer.by_row)]
+    found = [array for layer in state.layers for array in layer.by_position]
+    for layer in state.layers:
+        mixer = layer.mixer if isinstance(layer, JointState) else layer
+        found += mixer.read() if isinstance(mixer, RecurrentState) else ()
+    return found
 
 
 class _StepKeysValues:

@@ -36,7 +36,8 @@ class StoredState:
         self._positions = rounded_up(tokens, state.group)
         self._blocks = -(-self._positions // BLOCK)
         self._widths = [strip.shape[-1] * strip.itemsize for strip in _strips(state)]
-        self._place = sum(each.nbytes for each in _of_row(state.snapshot())) if places else 0
+        kept = [each for each in state.snapshot().layers if each is not None] if places else []
+        self._each = [sum(each.kept_bytes(place) for each in kept) for place in self.places]
 
     @property
     def checks(self) -> int:
@@ -46,7 +47,7 @@ class StoredState:
     @property
     def size(self) -> int:
         """How many bytes there are."""
-        found: int = self._positions * sum(self._widths) + len(self.places) * self._place
+        found: int = self._positions * sum(self._widths) + sum(self._each)
         return found
 
     def write(
@@ -79,7 +80,7 @@ class StoredState:
         length; None, and a state to be thrown away, where a checksum is wrong. Raises OSError.
         """
         reach = min(rounded_up(wanted, BLOCK), self.tokens)
-        state.reserve([reach])
+        state.reserve([0], [reach])
         positions = min(rounded_up(wanted, BLOCK), self._positions)
         reading = _Reading(file, checks)
         at, check = begin, 0
@@ -88,15 +89,14 @@ class StoredState:
                 reading.add(at + start * width, [data], check + start // BLOCK)
             at += self._positions * width
             check += self._blocks
-        found = list[Snapshot]()
-        for length in self.places:
+        found, none = list[Snapshot](), state.snapshot()
+        for length, size in zip(self.places, self._each, strict=True):
             if length > wanted:
                 break
-            snapshot = state.snapshot()
+            snapshot = state.at(length, none)
             reading.add(at, list(map(_bytes, _of_row(snapshot))), check)
-            snapshot.lengths = [length]
             found.append(snapshot)
-            at, check = at + self._place, check + 1
+            at, check = at + size, check + 1
         if not reading.done():
             return None
         state.advance([wanted])
@@ -123,7 +123,7 @@ def _blocks(strip: NDArray[Any], positions: int) -> Iterator[tuple[int, memoryvi
 def _of_row(snapshot: Snapshot) -> list[NDArray[Any]]:
     """What the layers of a place keep of a row."""
     kept = [layer for layer in snapshot.layers if layer is not None]
-    return [array for layer in kept for array in layer.by_row]
+    return [array for layer in kept for array in layer.kept(snapshot.lengths[0])]
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:

@@ -12,7 +12,7 @@ from gptcli.engine.torch.changed import Changes
 from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
-from gptcli.engine.torch.masks import added, slopes, visible, with_distance
+from gptcli.engine.torch.masks import added, places, slopes, visible, with_distance
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
 from gptcli.engine.torch.scaled import scaled
@@ -88,26 +88,38 @@ class Decoder(nn.Module):
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
-        total = state.reach(time)
-        masks = [visible(at, total, window, chunk) for window, chunk, _ in self.sights]
-        if self.slopes:
-            masks = [
-                with_distance(mask, at, total, self.slopes[heads], stream.dtype)
-                for mask, (_, _, heads) in zip(masks, self.sights, strict=True)
-            ]
-        elif state.fixed:
-            # Here once, which attention would do in each layer.
-            masks = [None if mask is None else added(mask, stream.dtype) for mask in masks]
+        masks: dict[object, Tensor | None] = {}
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}
         lent: Lent = dict.fromkeys(read)
         for index, (layer, (rope, sight)) in enumerate(zip(self.layers, self.uses, strict=True)):
             turn = None if rope is None else turns[rope]
             own = None if told is None else told[:, :, index]
-            given = Given(index, state, masks[sight], turn, lent, shown, changes)
+            origins = state.origins(self.spec.source(index))
+            seen = sight, None if origins is None else tuple(origins)
+            if seen not in masks:
+                masks[seen] = self._mask(sight, at, state, origins)
+            given = Given(index, state, masks[seen], turn, lent, shown, changes, origins)
             stream = given.passing("stream", layer(stream, given, own))
         state.advance([time] * ids.size(0) if counts is None else counts)
         return stream
+
+    def _mask(
+        self, sight: int, at: Tensor, state: ForwardState, origins: list[int] | None
+    ) -> Tensor | None:
+        """What layers of a sight add to their scores, or may see, of keys from the origins on."""
+        window, chunk, heads = self.sights[sight]
+        time = at.size(-1)
+        # (batch or 1, time) queries meet keys up to the end of the longest row.
+        begun = zip(state.lengths, origins, strict=True) if origins else ()
+        total = max((n - start for n, start in begun), default=0) + time
+        keys = places(total if origins else state.reach(time), origins, at.device)
+        mask = visible(at, keys, window, chunk)
+        dtype = self.embedding.weight.dtype
+        if self.slopes:
+            return with_distance(mask, at, keys, self.slopes[heads], dtype)
+        # Here once, which attention would do in each layer, where it cannot be seen what is masked.
+        return added(mask, dtype) if state.fixed and mask is not None else mask
 
     def _embedded(self, ids: Tensor, at: Tensor) -> Tensor:
         stream = F.embedding(ids, self.embedding.weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ Lent = dict[int, Any]
 class Given:
     """The layer's number, where it stands in the text, who looks on, and what is changed.
 
-    mask, turn: see masks and rope, None where all is seen, or nothing turns.
+    mask, turn: see masks and rope, None where all is seen, or nothing turns. origins: where keys
+    and values of each row begin that the layer meets, None: with its text.
     """
 
     layer: int
@@ -31,6 +33,7 @@ class Given:
     lent: Lent
     shown: Shown | None = None
     changes: Changes | None = None
+    origins: Sequence[int] | None = None
 
     @property
     def kept(self) -> Any:
@@ -40,7 +43,7 @@ class Given:
     def show(self, point: Point, numbers: Tensor) -> None:
         """Tell who looks on, where somebody does."""
         if self.shown is not None:
-            self.shown(point, self.layer, numbers)
+            self.shown(point, self.layer, numbers, self.origins)
 
     def passing(self, point: Point, numbers: Tensor) -> Tensor:
         """Numbers (b, t, features) of new tokens as they go on from a point: changed, and shown."""

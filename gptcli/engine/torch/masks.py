@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
-def visible(at: Tensor, total: int, window: int | None, chunk: int | None = None) -> Tensor | None:
-    """Which of `total` keys each query may see, (batch or 1, 1, time, total), True where it may.
+def visible(
+    at: Tensor, keys: Tensor, window: int | None, chunk: int | None = None
+) -> Tensor | None:
+    """Which keys each query may see, (batch or 1, 1, time, total), True where it may.
 
-    `at` holds the queries' positions, (time,) or (batch, time). None where no mask is needed: a
-    single query that sees all, or queries that are all there is and see what is before them.
+    at, keys: their positions, (time,) or (batch, time), and (total,) or (batch, 1, total), as
+    `places` gives them. None where no mask is needed: a single query that sees all, or queries that
+    are all there is and see what is before them.
     """
-    time = at.size(-1)
+    time, total = at.size(-1), keys.size(-1)
     unlimited = total <= min(total if each is None else each for each in (window, chunk))
-    if at.dim() == 1 and unlimited and time in (1, total):
+    if at.dim() == keys.dim() == 1 and unlimited and time in (1, total):
         return None
-    keys = torch.arange(total, device=at.device)
     queries = at.unsqueeze(-1)
     seen = keys <= queries
     if window is not None:
         seen &= keys > queries - window
     if chunk is not None:
         seen &= keys >= queries - queries % chunk
-    return seen.unsqueeze(-3) if at.dim() == 2 else seen[None, None]
+    return seen.unsqueeze(-3) if seen.dim() == 3 else seen[None, None]
+
+
+def places(total: int, origins: Sequence[int] | None, device: torch.device) -> Tensor:
+    """Where `total` keys stand, from 0 or from each row's origin on."""
+    keys = torch.arange(total, device=device)
+    if origins is None or not any(origins):
+        return keys
+    return torch.tensor(origins, device=device)[:, None, None] + keys
 
 
 def added(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -46,15 +58,15 @@ def slopes(heads: int, device: torch.device) -> Tensor:
 
 
 def with_distance(
-    mask: Tensor | None, at: Tensor, total: int, slopes: Tensor, dtype: torch.dtype
+    mask: Tensor | None, at: Tensor, keys: Tensor, slopes: Tensor, dtype: torch.dtype
 ) -> Tensor:
     """The mask of `visible` as numbers to add to the scores, (batch or 1, heads, time, total).
 
     A key loses slope · distance, which is exact for near keys in every dtype; -inf where a query
     may not look.
     """
-    distance = torch.arange(total, device=at.device) - at.unsqueeze(-1)  # at most 0 where seen
-    distance = distance.unsqueeze(-3) if at.dim() == 2 else distance[None, None]
+    distance = keys - at.unsqueeze(-1)  # at most 0 where seen
+    distance = distance.unsqueeze(-3) if distance.dim() == 3 else distance[None, None]
     bias = slopes.view(1, -1, 1, 1) * distance
     seen = distance <= 0 if mask is None else mask
     return bias.masked_fill(~seen, -torch.inf).to(dtype)

@@ -15,8 +15,8 @@ from gptcli.engine.probe import Watching
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import PAGE
 from gptcli.engine.state.static_state import StaticState
 from gptcli.engine.torch.chain import StepChain
 from gptcli.engine.torch.changed import Changes
@@ -89,7 +89,9 @@ class TorchRunner:
 
     def new_state(self, batch: int = 1) -> ModelState:
         """See Runner."""
-        like, kind = self.decoder.embedding.weight, StaticState if self._steps else ModelState
+        # What holds a window has it elsewhere from time to time, which no recorded step can follow.
+        still = self._steps is not None and not self.spec.near(self.limit)
+        like, kind = self.decoder.embedding.weight, StaticState if still else ModelState
         return new_state(self.spec, batch, like, limit=self.limit, kind=kind)
 
     def new_pages(self, pages: int, *, size: int = PAGE) -> PagedState:

@@ -29,12 +29,17 @@ class Shown:
         """Whether anybody has a use for this."""
         return any(probe.wants(point, layer) for probe, *_ in self._rows)
 
-    def __call__(self, point: Point, layer: int, numbers: Tensor) -> None:
-        """Show numbers, (b, t, …), of queries (b, heads, t, …), of keys and values of all t."""
+    def __call__(
+        self, point: Point, layer: int, numbers: Tensor, origins: Sequence[int] | None = None
+    ) -> None:
+        """Show numbers, (b, t, …), of queries (b, heads, t, …), of keys and values of all t that
+        are there, from each row's origin on.
+        """
         for probe, row, start, count in self._rows:
             own = numbers[row : row + 1]
             if point in _ALL_SO_FAR:
-                probe(point, layer, own[:, :, : start + count], 0)
+                begin = origins[row] if origins else 0
+                probe(point, layer, own[:, :, : start + count - begin], begin)
             elif point == "queries":
                 probe(point, layer, own[:, :, :count], start)
             else:

@@ -99,7 +99,7 @@ class Steps:
 
     def of_pages(self, state: PagedState) -> Step | None:
         """That of `state.rows`, which have their pages, and perhaps of the last of them again."""
-        if state.pool.slots is not None:
+        if state.pool.slots is not None or state.pool.near is not None:
             return None
         sizes = self._of_pages.setdefault(state, {})
         for size in [size for size, (pages, _) in sizes.items() if not pages.fits(state)]:

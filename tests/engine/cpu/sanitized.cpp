@@ -280,10 +280,11 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
     }
     for (int i = 0; i < (int)tokens.size(); i += 3) wanted.push_back(i);
     std::vector<float> logits(wanted.size() * m.vocab);
-    Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), batch, capacity, cache, 200,
-                 tokens.data(), rows.data(), positions.data(), wanted.data(), keys.data(), values.data(), logits.data(), nullptr};
+    std::vector<Kept> kept(m.layers);
+    for (int i = 0; i < m.layers; i++) kept[i] = {keys[i], values[i], nullptr, batch, capacity, 0};
+    Call call = {(int32_t)tokens.size(), (int32_t)wanted.size(), 2, paged ? 3 : 0, cache, 200,
+                 tokens.data(), rows.data(), positions.data(), wanted.data(), kept.data(), {paged ? table[0] : nullptr, nullptr}, logits.data(), nullptr};
     call.inputs = all_inputs, call.memory = all_memory, call.slot_count = 2;
-    if (paged) call.table = table[0], call.table_rows = 2, call.row_pages = 3;
     Shown shown(m, call.count / 3, call.count);
     if ((probed = !probed)) call.probe = &shown.probe;
     if (kernels_forward(opened, &call) != 0) abort();

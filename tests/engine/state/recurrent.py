@@ -26,7 +26,7 @@ from tests.opening import load
 class RunningSum:
     """See LayerState. `sums` (batch, width) forgets slowly."""
 
-    rewinds = False
+    rewinds = steady = False
 
     def __init__(self, sums: Array) -> None:
         self.sums = sums
@@ -54,6 +54,10 @@ class RunningSum:
 
     def restored(self, apart: RunningSum) -> RunningSum:
         return apart
+
+    @property
+    def part(self) -> RunningSum:
+        return self
 
     def take(self, row: int, number: Array) -> Array:
         self.sums[row] = self.sums[row] * 0.9375 + number
@@ -104,6 +108,7 @@ class RecurrentLlama(NumpyLlama):
         *,
         edits=None,
         table=None,
+        near=None,
         slots=None,
     ):
         *kept, running = layers

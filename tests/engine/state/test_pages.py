@@ -7,7 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from gptcli.engine.state.pages import NO_PAGE, NoPagesError, PagedRow, PagePool, gathered
+from gptcli.engine.state.page_memory import NO_PAGE, NoPagesError, gathered
+from gptcli.engine.state.pages import PagedRow, PagePool
 from tests.engine.helpers import runner_of
 
 SHAPES = runner_of("llama/tied").spec.shapes

@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 from gptcli.engine.cpu.binding import calls
 
 #: Grows whenever a struct's fields, or what they mean, change; library.cpp has it too.
-VERSION = 17
+VERSION = 18
 
 
 class Kind(IntEnum):

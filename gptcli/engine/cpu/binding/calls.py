@@ -69,21 +69,29 @@ class Squares(c.Structure):
     _fields_ = (("layer", c.c_void_p), ("head", c.c_void_p))
 
 
+class Kept(c.Structure):
+    """Keys and values of one layer."""
+
+    _fields_ = (
+        *((name, c.c_void_p) for name in ("keys", "values", "origins")),
+        *((name, c.c_int32) for name in ("batch", "capacity", "near")),
+    )
+
+
 class Call(c.Structure):
     """One forward."""
 
     _fields_ = (
         *(
             (name, c.c_int32)
-            for name in ("count", "wanted_count", "batch", "capacity", "cache_kind", "angles")
+            for name in ("count", "wanted_count", "row_count", "row_pages", "cache_kind", "angles")
         ),
         *(
             (name, c.c_void_p)
-            for name in ("tokens", "rows", "positions", "wanted", "keys", "values", "logits")
+            for name in ("tokens", "rows", "positions", "wanted", "kept", "table", "near", "logits")
         ),
         ("probe", c.POINTER(Copies)),
         ("squares", c.POINTER(Squares)),
-        *(("table", c.c_void_p), ("table_rows", c.c_int32), ("row_pages", c.c_int32)),
         *((name, c.c_void_p) for name in ("inputs", "memory", "slots")),
         ("slot_count", c.c_int32),
         ("edits", c.POINTER(CallEdits)),
@@ -107,5 +115,5 @@ class Quantising(c.Structure):
 
 STRUCTS = (
     *(LayerCopies, Copies, Edit, Edits, LayerEdits, CallEdits),
-    *(LayerSquares, Squares, Call, Quantising),
+    *(LayerSquares, Squares, Kept, Call, Quantising),
 )

@@ -61,6 +61,7 @@ class KernelModel:
         self._angles: dict[object, tuple[Floats, Floats]] = {}
         self._call = calls.Call()
         self._placed: Placed | None = None
+        self._rows = 0
         self._opened = library.functions.kernels_open(
             c.byref(self._weights.model), library.instructions.encode(), self.threads
         )
@@ -85,6 +86,7 @@ class KernelModel:
         *,
         edits: calls.CallEdits | None = None,
         table: NDArray[np.int32] | None = None,
+        near: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run n tokens through all layers; logits of those `wanted`, (len(wanted), vocab).
@@ -94,17 +96,19 @@ class KernelModel:
         layers: keys and values, laid out as source/cache.h says, which are written to; of mixers a
         RecurrentState, padded to KEY_GROUP. wanted: below n. shown: where to copy what a probe
         wants. squares: what those of all that matrices read are added to. edits: what is changed on
-        the way. table: (rows, pages), which pages hold each row's positions; slots: (rows), which
-        of the mixers' states each row has, where that is not the one of its number. Raises
-        ValueError for what does not fit or a closed model, MemoryError.
+        the way. table: (rows, pages), which pages hold each row's positions; near: the same of
+        layers that do not see all; slots: (rows), which of the mixers' states each row has, where
+        that is not the one of its number. Raises ValueError for what does not fit or a closed
+        model, MemoryError.
         """
         if not self._opened:
             raise ValueError("the model was closed")
         call, count, asked = self._call, len(tokens), len(wanted)
         if not len(rows) == len(positions) == count or count == 0:
             raise ValueError(f"{count} tokens, {len(rows)} rows, {len(positions)} positions")
-        if table is not None and (table.dtype != np.int32 or not table.flags.c_contiguous):
-            raise ValueError("a table of pages must be a contiguous array of int32")
+        for each in (table, near):
+            if each is not None and (each.dtype != np.int32 or not each.flags.c_contiguous):
+                raise ValueError("a table of pages must be a contiguous array of int32")
         self._move_weights()
         if (needed := int(max(positions)) + 1) > call.angles:
             self._grow_angles(needed)
@@ -119,8 +123,9 @@ class KernelModel:
         call.probe = None if shown is None else c.pointer(shown)
         call.squares = None if squares is None else c.pointer(squares)
         call.edits = None if edits is None else c.pointer(edits)
-        call.table = None if table is None else table.ctypes.data
-        call.table_rows, call.row_pages = (0, 0) if table is None else table.shape
+        for name, each in (("table", table), ("near", near)):
+            setattr(call, name, None if each is None else each.ctypes.data)
+        call.row_count, call.row_pages = (self._rows, 0) if table is None else table.shape
         call.slots = None if slots is None else slots.ctypes.data
         result = self.library.functions.kernels_forward(self._opened, c.byref(call))
         _check(result, count, "a token, row or position is outside of the model or the cache")
@@ -205,18 +210,22 @@ class KernelModel:
             raise ValueError(f"states of {len(layers)} layers for {self.spec.layers}")
         call = self._call
         attends = [i for i, each in enumerate(self.spec.each_layer) if each.keeps]
-        # Where no layer has a cache, there is room for all positions.
-        call.capacity, call.batch = -(-self.context // KEY_GROUP) * KEY_GROUP, 1 << 30
+        # Where no layer has a cache, there is room for all rows.
+        self._rows = 1 << 30
         if attends:
-            call.batch, _, call.capacity, _ = layers[attends[0]].keys.shape
             dtype = layers[attends[0]].keys.dtype
             if dtype not in _CACHES:
                 raise ValueError(f"keys and values cannot be {dtype}")
             call.cache_kind = _CACHES[dtype]
+            self._rows = min(len(layers[at].keys) for at in attends)
         for at in attends:
-            shape = (call.batch, self.spec.shapes[at].kv_heads, call.capacity)
+            batch, _, capacity, _ = layers[at].keys.shape
+            shape = (batch, self.spec.shapes[at].kv_heads, capacity)
             widths = [(*shape, width) for width in self.spec.shapes[at].widths(dtype.itemsize)]
             _check_arrays((layers[at].keys, layers[at].values), widths, dtype)
+            origins = layers[at].origins
+            if origins is not None and (origins.shape, origins.dtype) != ((batch,), np.int32):
+                raise ValueError(f"the origins of {batch} rows must be as many of int32")
         call.slot_count = 0
         recurrent = list[int]()
         for at, each in enumerate(self.spec.each_layer):
@@ -230,7 +239,7 @@ class KernelModel:
         # An interruption must leave no pointers that are taken for those of other arrays.
         self._placed = None
         placed = Placed(layers, attends, recurrent)
-        for name in ("keys", "values", "inputs", "memory"):
+        for name in ("kept", "inputs", "memory"):
             setattr(call, name, c.addressof(getattr(placed, name)))
         self._placed = placed
 

@@ -56,15 +56,16 @@ class PackedModel(Protocol):
         *,
         edits: calls.CallEdits | None = None,
         table: NDArray[np.int32] | None = None,
+        near: NDArray[np.int32] | None = None,
         slots: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Run tokens of some rows; logits after the wanted ones, (wanted, vocab), a new array.
 
         Each token has a row of the state and a position there; those of a row stand together, in
         order, without gaps. Their keys and values are written into those of `layers`, where those
-        of all positions before them are. wanted: rising places in `tokens`, perhaps none. shown:
-        where to copy what a probe wants to see.
-        edits: what is changed on the way. table, slots: see ForwardState.
+        of all positions before them are that they see. wanted: rising places in `tokens`, perhaps
+        none. shown: where to copy what a probe wants to see.
+        edits: what is changed on the way. table, near, slots: see ForwardState.
         """
         ...
 

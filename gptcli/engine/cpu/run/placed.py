@@ -8,6 +8,8 @@ from operator import attrgetter, call, is_
 from typing import Any
 from weakref import ref
 
+from gptcli.engine.cpu.binding import calls
+
 _KEYS, _VALUES = attrgetter("keys"), attrgetter("values")
 _INPUTS, _MEMORY = attrgetter("inputs"), attrgetter("memory")
 
@@ -26,11 +28,10 @@ class Placed:
         self._count = len(layers)
         self._arrays = [list(map(ref, arrays)) for arrays in self._of(layers)]
         pointers = c.c_void_p * len(layers)
-        self.keys, self.values = pointers(), pointers()
+        self.kept = (calls.Kept * len(layers))()
         self.inputs, self.memory = pointers(), pointers()
         for at in self._attends:
-            self.keys[at] = layers[at].keys.ctypes.data
-            self.values[at] = layers[at].values.ctypes.data
+            self.kept[at] = _kept(layers[at])
         for at in recurrent:
             self.inputs[at] = layers[at].inputs.ctypes.data
             self.memory[at] = layers[at].memory.ctypes.data
@@ -51,3 +52,11 @@ class Placed:
             yield map(_MEMORY, states)
         yield map(_KEYS, attends)
         yield map(_VALUES, attends)
+        yield (each.origins for each in attends if each.origins is not None)
+
+
+def _kept(layer: Any) -> calls.Kept:
+    keys, values, origins = layer.keys, layer.values, layer.origins
+    first = None if origins is None else origins.ctypes.data
+    batch, _, capacity, _ = keys.shape
+    return calls.Kept(keys.ctypes.data, values.ctypes.data, first, batch, capacity, int(layer.near))

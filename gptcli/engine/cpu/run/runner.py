@@ -22,8 +22,8 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.runner import CHUNK, HEAD_ROWS, RunnerFacts
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.model_state import ModelState, new_state
+from gptcli.engine.state.page_memory import PAGE
 from gptcli.engine.state.paged_state import PagedState
-from gptcli.engine.state.pages import PAGE
 from gptcli.types.events import Notice
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class KernelRunner:
         first, next to the first tokens of another row.
         """
         counts, changes = [len(row) for row in rows], self._changes
-        state.reserve(counts)
+        left = counts
         tokens = np.fromiter(chain.from_iterable(rows), np.int32, sum(counts))
         row_of = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
         # A token's place in its row is its place among all, less where its row begins.
@@ -229,7 +229,8 @@ class KernelRunner:
                     self.spec, looking_on(probe, row_of[part], positions[part], len(rows))
                 )
             taken = np.bincount(row_of[part], minlength=len(rows)).tolist()
-            state.under_way = taken
+            state.reserve(taken, left)
+            left = [count - some for count, some in zip(left, taken, strict=True)]
             logits = self.model.forward(
                 tokens[part],
                 row_of[part],
@@ -239,6 +240,7 @@ class KernelRunner:
                 None if shown is None else shown.struct,
                 edits=None if changes is None else changes.of(row_of[part], positions[part]),
                 table=state.table,
+                near=state.near,
                 slots=state.slots,
             )
             # Counted call by call, so that an interruption leaves what was stored before it.

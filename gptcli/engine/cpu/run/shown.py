@@ -98,7 +98,10 @@ class Shown:
             if point in _IN_STATE:
                 for each in self._looking:
                     if is_there(point, self._spec, layer) and each.probe.wants(point, layer):
-                        each.probe(point, layer, self._kept(point, layer, state, each.row), 0)
+                        origins = state.origins(self._spec.source(layer))
+                        begin = origins[each.row] if origins else 0
+                        numbers = self._kept(point, layer, state, each.row, begin)
+                        each.probe(point, layer, numbers, begin)
             elif (point, layer) in self._arrays:
                 array = self._arrays.pop((point, layer))
                 for each in self._looking:
@@ -119,9 +122,11 @@ class Shown:
             )
         return np.sqrt(array.sum(axis=-1)) if point == "state" else array
 
-    def _kept(self, point: Point, layer: int, state: ForwardState, row: int) -> NDArray[np.float32]:
-        """All keys or values of a row so far, as they are kept."""
-        source, length = self._spec.source(layer), state.lengths[row]
+    def _kept(
+        self, point: Point, layer: int, state: ForwardState, row: int, begin: int
+    ) -> NDArray[np.float32]:
+        """All keys or values of a row so far that are still there, as they are kept."""
+        source, length = self._spec.source(layer), state.lengths[row] - begin
         features, kept = self._spec.shapes[source].head_dim, state.layers[source]
         own = slice(row, row + 1)
         if point == "values":

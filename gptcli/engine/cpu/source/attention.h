@@ -5,14 +5,6 @@
 // thread takes all stretches of a query or many threads take some, so the numbers are the same.
 #pragma once
 
-// Which positions a query sees, first ≤ p < end.
-struct Seen { int first, end; };
-static inline Seen seen_from(int position, const LayerWeights &w) {
-  const int near = w.window && position + 1 > w.window ? position + 1 - w.window : 0;
-  const int begins = w.chunk ? position - position % w.chunk : 0;
-  return {near > begins ? near : begins, position + 1};
-}
-
 static inline Floats load_cached(const float *at, int n) { return load_part(at, n); }
 static inline Floats load_cached(const CachedBFloat16 *at, int n) { return load_bfloat16_part(&at->bits, n); }
 static inline Floats load_cached(const CachedFloat16 *at, int n) { return load_half_part(&at->bits, n); }
@@ -220,14 +212,15 @@ static void attend_stretch(const Step &s, const Scratch &own, const Unit &u, flo
   const int64_t step = partial_stride(w);
   const int last = u.item.position + u.item.count;
   const int end = begin + STRETCH < last ? begin + STRETCH : last;
-  const auto from = [&](void *const *cache, int64_t each, int position) {
-    return (const T *)cache[w.cache] + cached_at(*s.call, w, u.item.row, u.kv_head, position, each);
+  const Kept &kept = s.call->kept[w.cache];
+  const auto from = [&](const void *cache, int64_t each, int position) {
+    return (const T *)cache + cached_at(*s.call, w, u.item.row, u.kv_head, position, each);
   };
   const bool codes = SAME<T, CachedInt8>;
   const int64_t key = codes ? key_bytes(w) : w.head_dim, value = codes ? value_bytes(w) : w.head_dim;
-  const T *keys = from(s.call->keys, key, begin), *next = nullptr;
-  const T *values = w.latents.rank ? keys : from(s.call->values, value, begin);
-  if (end < last) next = from(s.call->keys, key, end);
+  const T *keys = from(kept.keys, key, begin), *next = nullptr;
+  const T *values = w.latents.rank ? keys : from(kept.values, value, begin);
+  if (end < last) next = from(kept.keys, key, end);
   meet_keys(w, own, keys, values, end - begin, queries);
   for (int q = 0; q < queries; q++) {
     const int head = u.kv_head * shared + q % shared, position = u.item.position + q / shared;

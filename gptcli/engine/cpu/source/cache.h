@@ -1,4 +1,5 @@
-// The KV cache: for each layer (batch, kv_heads, capacity, head_dim) numbers of one type.
+// The KV cache: for each layer (batch, kv_heads, capacity, head_dim) numbers of one type. A layer that does
+// not see all that was before has only what it may yet see.
 //
 // Values stand position by position. Keys stand in groups of 16 positions, so that the scores of
 // 16 positions are sums of whole vectors; a key group takes the memory of its 16 positions:
@@ -20,8 +21,11 @@ static inline int64_t value_bytes(const LayerWeights &w) { return head_stride(w)
 
 // Where a row's key or value of a head and position begins: counted in numbers, of which each position has `each`.
 static inline int64_t cached_at(const Call &c, const LayerWeights &w, int row, int head, int position, int64_t each) {
-  const int64_t page = c.table ? c.table[(int64_t)row * c.row_pages + position / c.capacity] : row;
-  return ((page * w.kv_heads + head) * c.capacity + (c.table ? position % c.capacity : position)) * each;
+  const Kept &k = c.kept[w.cache];
+  const int32_t *table = c.tables[k.near];
+  const int64_t page = table ? table[(int64_t)row * c.row_pages + position / k.capacity] : row;
+  const int at = table ? position % k.capacity : k.origins ? position - k.origins[row] : position;
+  return ((page * w.kv_heads + head) * k.capacity + at) * each;
 }
 
 // What is read soon: a stretch of a head is too short for the processor to find out by itself.

@@ -99,8 +99,8 @@ static void place_heads(const Step &s, const Team &team, int layer) {
     for (int h = 0; codes && h < w.kv_heads; h++) rotate_features(k + h * w.head_dim, w.head_dim);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
-      keep_key(*s.call, w, (T *)s.call->keys[layer], (int)t, k);
-      keep_value(*s.call, w, (T *)s.call->values[layer], (int)t, v);
+      keep_key(*s.call, w, (T *)s.call->kept[layer].keys, (int)t, k);
+      keep_value(*s.call, w, (T *)s.call->kept[layer].values, (int)t, v);
     });
   }
 }

@@ -89,7 +89,7 @@ static void place_latents(const Step &s, const Team &team, int layer) {
     turn(key + l.rank, t);
     as_cached(s.call->cache_kind, [&](auto number) {
       using T = decltype(number);
-      keep_value(*s.call, w, (T *)s.call->keys[layer], (int)t, key);
+      keep_value(*s.call, w, (T *)s.call->kept[layer].keys, (int)t, key);
     });
   }
   team.wait();

@@ -32,7 +32,7 @@ struct Opened {
 
 // What Python's side has to have too: a number that grows whenever a struct's fields or what they
 // mean change, and the structs' sizes.
-static const int32_t SIZES[] = {17,
+static const int32_t SIZES[] = {18,
                                 sizeof(Matrix),
                                 sizeof(Norm),
                                 sizeof(Recurrent),
@@ -47,6 +47,7 @@ static const int32_t SIZES[] = {17,
                                 sizeof(CallEdits),
                                 sizeof(LayerSquares),
                                 sizeof(Squares),
+                                sizeof(Kept),
                                 sizeof(Call),
                                 sizeof(Quantising)};
 
@@ -98,21 +99,41 @@ static bool sound_states(const Model &m, const Call &call, int64_t rows) {
   return true;
 }
 
+// Keys and values of one layer: each token has a place, and so has what it sees of its row.
+static bool sound_kept(const LayerWeights &w, const Call &call, const Kept &kept) {
+  const int32_t *table = call.tables[kept.near];
+  if (!kept.keys || kept.capacity % 16) return false;
+  if (table) {
+    if (kept.capacity < STRETCH || kept.capacity % STRETCH) return false;
+    for (int64_t i = 0; i < (int64_t)call.row_count * call.row_pages; i++) {
+      if (table[i] < 0 || table[i] >= kept.batch) return false;
+    }
+  } else if (call.row_count > kept.batch) {
+    return false;
+  }
+  for (int32_t i = 0; i < call.count; i++) {
+    const int32_t at = call.positions[i], origin = kept.origins ? kept.origins[call.rows[i]] : 0;
+    const int64_t places = table ? (int64_t)call.row_pages * kept.capacity : kept.capacity;
+    if (at - origin >= places || origin < 0 || origin % STRETCH) return false;
+    if (seen_from(at, w).first < origin) return false;
+  }
+  return true;
+}
+
 // Every index that the stages follow is looked at here, once.
 static bool sound(const Model &m, const Call &call) {
-  if (call.count < 1 || call.wanted_count < 0 || call.capacity % 16) return false;
+  if (call.count < 1 || call.wanted_count < 0 || call.row_count < 0 || call.row_pages < 0) return false;
   if (call.cache_kind < CACHE_FLOAT32 || call.cache_kind > CACHE_INT8) return false;
   for (int32_t i = 0; call.cache_kind == CACHE_INT8 && i < m.layers; i++) if (m.layer[i].latents.rank) return false;
-  if (call.table && (call.capacity < STRETCH || call.capacity % STRETCH)) return false;
-  const int64_t rows = call.table ? call.table_rows : call.batch;
-  const int64_t places = call.table ? (int64_t)call.row_pages * call.capacity : call.capacity;
+  const int32_t rows = call.row_count;
   for (int32_t i = 0; i < call.count; i++) {
     const int32_t at = call.positions[i];
     if (call.tokens[i] < 0 || call.tokens[i] >= m.vocab || call.rows[i] < 0 || call.rows[i] >= rows) return false;
-    if (at < 0 || at >= places || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
+    if (at < 0 || at >= call.angles || (m.positions && at >= m.positions_count)) return false;
   }
-  for (int64_t i = 0; call.table && i < rows * call.row_pages; i++) {
-    if (call.table[i] < 0 || call.table[i] >= call.batch) return false;
+  for (int32_t i = 0; i < m.layers; i++) {
+    const LayerWeights &w = m.layer[i];
+    if (w.mixer == ATTENTION && w.cache == i && !sound_kept(w, call, call.kept[i])) return false;
   }
   for (int32_t i = 0; i < call.wanted_count; i++) if (call.wanted[i] < 0 || call.wanted[i] >= call.count) return false;
   if (call.probe && (call.probe->first < 0 || call.probe->end > call.count)) return false;

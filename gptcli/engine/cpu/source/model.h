@@ -162,19 +162,27 @@ struct Squares {
 // What keys and values are kept as.
 enum CacheKind : int32_t { CACHE_FLOAT32 = 0, CACHE_BFLOAT16 = 1, CACHE_FLOAT16 = 2, CACHE_INT8 = 3 };
 
-// One forward. Keys and values: (batch, kv_heads, capacity, head_dim) of each layer, or what codes.h
-// has in place of head_dim, as cache.h says, where the table is null. With a table these are `batch` pages of `capacity` positions, of
-// which each of its rows has some: position p is in page table[row][p / capacity].
+// Keys and values of one layer: (batch, kv_heads, capacity, head_dim), or what codes.h has in place of
+// head_dim, as cache.h says. Where the call has no tables, position p of a row is the one of number p -
+// origins[row]. With tables these are `batch` pages of `capacity` positions, of which each of the
+// call's rows has some: position p is in page table[row][p / capacity].
+struct Kept {
+  void *keys, *values;
+  const int32_t *origins;  // (rows), multiples of 64; null: 0
+  int32_t batch, capacity;
+  int32_t near;  // which table: of layers that see all, or of those that do not
+};
+
+// One forward, of tokens in some of row_count rows.
 struct Call {
-  int32_t count, wanted_count, batch, capacity, cache_kind, angles;  // angles: rows of cos, sin
+  int32_t count, wanted_count, row_count, row_pages, cache_kind, angles;  // angles: rows of cos, sin
   const int32_t *tokens, *rows, *positions;  // (count)
   const int32_t *wanted;                     // (wanted_count), which tokens have logits, ascending
-  void *const *keys, *const *values;         // (layers)
+  const Kept *kept;                          // (layers)
+  const int32_t *tables[2];                  // (row_count, row_pages), or null
   float *logits;                             // (wanted_count, vocab)
   const Copies *probe;                        // or null
   const Squares *squares;                     // or null
-  const int32_t *table;                       // (table_rows, row_pages), or null
-  int32_t table_rows, row_pages;
   // The states of mixers, float32, each of `slot_count`: inputs (taps - 1, features that are filtered)
   // and memory (heads, key_dim, value_dim rounded up to 16), of each layer, or null.
   void *const *inputs, *const *memory;

@@ -46,6 +46,14 @@ static inline Parts parts_of(const LayerWeights &w) {
   return {{&w.query, &w.key, &w.value, &w.output_gate, &w.step, &w.strength}};
 }
 
+// Which positions a query sees, first ≤ p < end.
+struct Seen { int first, end; };
+static inline Seen seen_from(int position, const LayerWeights &w) {
+  const int near = w.window && position + 1 > w.window ? position + 1 - w.window : 0;
+  const int begins = w.chunk ? position - position % w.chunk : 0;
+  return {near > begins ? near : begins, position + 1};
+}
+
 // How many heads of queries share a head of keys and values.
 static inline int sharing(const LayerWeights &w) { return w.kv_heads ? w.heads / w.kv_heads : 0; }
 // Floats of a head; of one with its highest score and its sum before.
