@@ -93,6 +93,7 @@ class Stage:
         call, at = model._call, numbers.ctypes.data
         call.count, call.wanted_count = count, 0
         call.tokens, call.rows, call.positions = at, at + 4 * count, at + 8 * count
+        call.row_count = len(self.kept.keys)
         functions = model.library.functions
         # Once for its memory alone: the stage number is none.
         assert not functions.kernels_stage(model._opened, c.byref(call), 4, 0)

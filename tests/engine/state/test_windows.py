@@ -146,8 +146,8 @@ def test_an_interruption_leaves_it_usable(name, at, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(WindowedKeysValues, "hold", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            prefix.prefill(IDS[:180])
-    for prompt in (IDS[:190], (*IDS[:97], *IDS[:20])):
+            prefix.prefill(IDS[:250])
+    for prompt in (IDS[:260], (*IDS[:97], *IDS[:20])):
         close(prefix.prefill(prompt), [whole(name, tuple(prompt))[-1]])
 
 
