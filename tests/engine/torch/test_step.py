@@ -166,6 +166,8 @@ def test_a_prefix_is_kept_and_gone_back_to():
 
 
 @pytest.mark.slow
+# Of torch about itself, while its compiler begins.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("case", [PLAIN, "gemma2/capped"])
 def test_a_compiled_step_equals_an_eager_one_and_is_compiled_once(case):
     """Catches what a compiler bakes in, and one graph more for each position of a text."""
