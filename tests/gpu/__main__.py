@@ -73,7 +73,7 @@ class Figures:
         return {"tokens_per_second": theirs, "ratio": self._rate / theirs}
 
     def _packed(self, name: str) -> dict[str, Any]:
-        made = random_decoder(self._wish.shape, self._dtype, self._wish.device)
+        made = random_decoder(self._wish.shape, self._dtype, self._wish.device, join=False)
         self._decoder = pack(made, name)
         return self._decoded()
 

@@ -47,7 +47,9 @@ def spec_of(shape: str) -> ModelSpec:
     return read_spec(ConfigFields(shape, config_of(shape)))[1]
 
 
-def random_decoder(shape: str, dtype: torch.dtype, device: torch.device) -> Decoder:
+def random_decoder(
+    shape: str, dtype: torch.dtype, device: torch.device, *, join: bool = True
+) -> Decoder:
     """Weights as small as those that training begins with; norms leave all as it is."""
     with torch.device("meta"):
         decoder = Decoder(spec_of(shape)).requires_grad_(False)
@@ -55,6 +57,8 @@ def random_decoder(shape: str, dtype: torch.dtype, device: torch.device) -> Deco
     torch.manual_seed(0)
     for name, each in decoder.named_parameters():
         each.fill_(1.0) if name.endswith("norm.weight") else each.normal_(0, 0.02)
+    if join:
+        decoder.join()
     return decoder.eval()
 
 

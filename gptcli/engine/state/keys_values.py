@@ -65,10 +65,14 @@ class KeysValues:
             self.place(key, value, indices(lengths, key)[:, None] + steps)
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def place(self, key: Array, value: Array, at: Array) -> None:
-        """Store (batch, kv_heads, time, head_dim) at positions (batch, time)."""
-        xp = namespace(key)
-        rows = xp.arange(key.shape[0], dtype=xp.int64, device=key.device)[:, None]
+    def place(self, key: Array, value: Array, at: Array, rows: Array | None = None) -> None:
+        """Store (batch, kv_heads, time, head_dim) at positions (batch, time).
+
+        rows: the numbers of the rows, (batch, 1), where somebody has them.
+        """
+        if rows is None:
+            xp = namespace(key)
+            rows = xp.arange(key.shape[0], dtype=xp.int64, device=key.device)[:, None]
         # Indexing with the two index arrays apart puts them first: (batch, time, heads, dim).
         self.keys[rows, :, at] = key.swapaxes(1, 2)
         self.values[rows, :, at] = value.swapaxes(1, 2)

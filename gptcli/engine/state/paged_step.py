@@ -37,6 +37,7 @@ class PagedStepState(ForwardState):
     def __init__(self, state: PagedState, at: Array, table: Array) -> None:
         self._like, self.at, self.pages = at, at, table
         self._size = state.pool.size
+        self.numbers = namespace(at).arange(at.shape[0], dtype=at.dtype, device=at.device)
         self.layers = [_StepPages(each, self) for each in state.pool.layers]
         self.arrays = _arrays_of(state)
         self.under_way: list[int] | None = None
@@ -89,7 +90,7 @@ class _StepPages:
     def append(self, key: Array, value: Array, _: Sequence[int]) -> tuple[Array, Array]:
         """See PagedLayer."""
         table, at = self._state.pages, self._state.at
-        rows = namespace(at).arange(at.shape[0], dtype=at.dtype, device=at.device)
+        rows = self._state.numbers
         end = self._state.reach(1)
         for pages, new in ((self._pages.keys, key), (self._pages.values, value)):
             scattered(pages, table, at, rows, new[:, :, 0])

@@ -5,7 +5,11 @@ What a GPU is told to do for a token is then the same for the next one, and can 
 
 from __future__ import annotations
 
+from gptcli.engine.arrays import rounded_up
 from gptcli.engine.state.model_state import GROWTH, ModelState
+
+#: Tokens by which room grows at most: what is not used is looked over as well.
+_MOST = 32 * GROWTH
 
 
 class StaticState(ModelState):
@@ -14,7 +18,9 @@ class StaticState(ModelState):
     _stale = False
 
     def room(self, needed: int) -> int:
-        """See ModelState: twice as much each time, so that there are few sizes."""
+        """See ModelState: twice as much each time, at most _MOST more, so that sizes are few."""
+        if needed > _MOST:
+            return rounded_up(needed, _MOST)
         return GROWTH << max(0, (needed - 1) // GROWTH).bit_length()
 
     def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:

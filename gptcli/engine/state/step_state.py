@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gptcli.engine.arrays import Array
+from gptcli.engine.arrays import Array, namespace
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.joint_state import Joint, JointState
 from gptcli.engine.state.keys_values import KeysValues
@@ -24,7 +24,8 @@ class StepState(ForwardState):
 
     def __init__(self, state: ModelState, at: Array) -> None:
         self._like, self.at, self._capacity = at, at, state.capacity
-        self.layers = [_step_of(layer, at) for layer in state.layers]
+        rows = namespace(at).arange(at.shape[0], dtype=at.dtype, device=at.device)[:, None]
+        self.layers = [_step_of(layer, at, rows) for layer in state.layers]
         self.under_way: list[int] | None = None
         #: What it reads and writes, as it was when this was made.
         self.arrays = arrays_of(state)
@@ -67,8 +68,8 @@ def arrays_of(state: ModelState) -> list[Array]:
 class _StepKeysValues:
     """See KeysValues."""
 
-    def __init__(self, layer: KeysValues, at: Array) -> None:
-        self._layer, self.at = layer, at
+    def __init__(self, layer: KeysValues, at: Array, rows: Array) -> None:
+        self._layer, self.at, self._rows = layer, at, rows
 
     @property
     def keys(self) -> Array:
@@ -80,7 +81,7 @@ class _StepKeysValues:
 
     def append(self, key: Array, value: Array, _: Sequence[int]) -> tuple[Array, Array]:
         """See KeysValues; all there is room for comes back."""
-        self._layer.place(key, value, self.at[:, None])
+        self._layer.place(key, value, self.at[:, None], self._rows)
         return self._layer.keys, self._layer.values
 
 
@@ -100,7 +101,9 @@ class _StepMixer:
         self.memory[...] = memory
 
 
-def _step_of(layer: Any, at: Array) -> Any:
+def _step_of(layer: Any, at: Array, rows: Array) -> Any:
     if isinstance(layer, JointState):
-        return Joint(_StepKeysValues(layer.attention, at), _StepMixer(layer.mixer))
-    return _StepMixer(layer) if isinstance(layer, RecurrentState) else _StepKeysValues(layer, at)
+        return Joint(_StepKeysValues(layer.attention, at, rows), _StepMixer(layer.mixer))
+    if isinstance(layer, RecurrentState):
+        return _StepMixer(layer)
+    return _StepKeysValues(layer, at, rows)

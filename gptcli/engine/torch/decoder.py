@@ -13,9 +13,11 @@ from gptcli.engine.torch.given import Given, Lent
 from gptcli.engine.torch.layer_inputs import ToldToLayers
 from gptcli.engine.torch.layers import Layer
 from gptcli.engine.torch.masks import added, places, slopes, visible, with_distance
+from gptcli.engine.torch.mlp import MLP
 from gptcli.engine.torch.norm import Norm
-from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies
+from gptcli.engine.torch.rope import Rotation, amplitude, angles, inverse_frequencies, whole
 from gptcli.engine.torch.scaled import scaled
+from gptcli.engine.torch.self_attention import Attention
 from gptcli.engine.torch.shown import Shown
 from gptcli.engine.torch.table import Table
 
@@ -40,6 +42,9 @@ class Decoder(nn.Module):
         self.head_bias = nn.Parameter(torch.empty(spec.vocab)) if spec.head_bias else None
         # Layers that turn alike, or see equally far, share what is computed for that.
         self.ropes = list(dict.fromkeys(each.rope for each in spec.each_layer if each.rope))
+        # By which of them all features of heads turn, half with half.
+        dims = set() if spec.latents else {shape.head_dim for shape in spec.shapes}
+        self.halves = [not rope.interleaved and dims == {rope.dim} for rope in self.ropes]
         # What a layer sees: how far, and where distance counts, with so many heads.
         heads = [0 if spec.alibi is None else shape.heads for shape in spec.shapes]
         layers = zip(spec.each_layer, heads, strict=True)
@@ -65,6 +70,15 @@ class Decoder(nn.Module):
                 heads: slopes(heads, weight.device) * self.spec.alibi for _, _, heads in self.sights
             }
 
+    def join(self) -> None:
+        """Have layers that read the same do it together, where a device's time goes by what it is
+        told. No weight may be changed afterwards.
+        """
+        for layer in self.layers:
+            for each in (layer.attention, layer.mlp):
+                if isinstance(each, Attention | MLP):
+                    each.join()
+
     def forward(
         self,
         ids: Tensor,
@@ -88,6 +102,10 @@ class Decoder(nn.Module):
             Rotation(*angles(each, at, stream.dtype, amplitude(rope)), rope.interleaved)
             for each, rope in zip(self.frequencies, self.ropes, strict=True)
         ]
+        if state.fixed:
+            # What a device is told to do takes it longer than these sums.
+            pairs = zip(turns, self.halves, strict=True)
+            turns = [whole(turn) if halves else turn for turn, halves in pairs]
         masks: dict[object, Tensor | None] = {}
         told = None if self.layer_inputs is None else self.layer_inputs(ids, stream)
         read = {each.reads for each in self.spec.each_layer if each.reads is not None}

@@ -23,6 +23,7 @@ def facts_of(decoder: Decoder) -> RunnerFacts:
         device=str(weight.device),
         dtype=f"int{min(bits)}" if bits else name,
         activations=name if bits else None,
+        kv_dtype=name if bits else None,
         itemsize=weight.dtype.itemsize,
         threads=torch.get_num_threads() if weight.device.type == "cpu" else None,
         instructions=None,

@@ -134,6 +134,10 @@ def load(described: Described, compute: Compute) -> TorchRunner:
         decoder.load_state_dict(state, assign=True)
         for placement, updates in beside:
             attach(decoder, placement, updates, planned.shapes)
+        if target.type == "cuda":
+            # Convolutions of float32 would be rounded to 10 bits, which nobody has asked for.
+            torch.backends.cudnn.allow_tf32 = False
+            decoder.join()
     except torch.OutOfMemoryError:
         raise ResourceError(str(place), f"does not fit into the memory of {target}") from None
     return TorchRunner(decoder.eval(), limit, _notices(described, kind, name))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from gptcli.engine.model.experts import Experts, Groups
 from gptcli.engine.model.spec import Activation, ModelSpec
 from gptcli.engine.torch.given import Given
+from gptcli.engine.torch.joined import Joined, joined
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.scaled import scaled
 
@@ -40,13 +41,21 @@ class MLP(nn.Module):
         self.activation = ACTIVATIONS[spec.activation]
         self.limit, self.offset = spec.gate_limit, spec.up_offset
         self.gate_scale, self.out_scale = spec.gate_scale, spec.mlp_out_scale
+        self._joined: Joined | None = None
+
+    def join(self) -> None:
+        """From now on widen by gate and up together. Weights must stay what they are."""
+        self._joined = None if self.gate is None else joined(self.gate, self.up)
 
     def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
         """(…, width) → (…, width). share: what x is multiplied by first, where there is no bias."""
-        up = self.up(x) if share is None else self.up(x) * share
-        if self.gate is None:
-            return scaled(self.down(self.activation(up)), self.out_scale)
-        gate = self.gate(x) if share is None else self.gate(x) * share
+        if self._joined is not None and share is None:
+            gate, up = self._joined(x).split(self._joined.sizes, dim=-1)
+        else:
+            up = self.up(x) if share is None else self.up(x) * share
+            if self.gate is None:
+                return scaled(self.down(self.activation(up)), self.out_scale)
+            gate = self.gate(x) if share is None else self.gate(x) * share
         gate = scaled(gate, self.gate_scale)
         if self.limit is not None:
             gate, up = gate.clamp(max=self.limit), up.clamp(-self.limit, self.limit)

@@ -19,11 +19,15 @@ from gptcli.engine.model.rotations import (
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of some positions, (1 or batch, 1, time, dim / 2), and their pairing."""
+    """Cosines and sines of some positions, (1 or batch, 1, time, dim / 2), and their pairing.
+
+    whole: they are of all features, see `whole`.
+    """
 
     cos: Tensor
     sin: Tensor
     interleaved: bool = False
+    whole: bool = False
 
 
 def inverse_frequencies(rope: Rope, device: torch.device, context: int) -> Tensor:
@@ -124,8 +128,21 @@ def angles(
     return cos.to(dtype), sin.to(dtype)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool = False) -> Tensor:
+def whole(turn: Rotation) -> Rotation:
+    """The same for features that all turn, (…, dim): a feature's partner has its sine's sign.
+
+    The same products are added up, by a third of the operations.
+    """
+    cos, sin = turn.cos, turn.sin
+    return Rotation(torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1), whole=True)
+
+
+def rotate(
+    x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool = False, whole: bool = False
+) -> Tensor:
     """Rotate the first 2 * cos.size(-1) features of (batch, heads, time, head_dim)."""
+    if whole:
+        return torch.addcmul(x * cos, x.roll(x.size(-1) // 2, -1), sin)
     half = cos.size(-1)
     rest = x[..., 2 * half :]
     if interleaved:

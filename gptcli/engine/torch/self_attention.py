@@ -12,6 +12,7 @@ from gptcli.engine.model.rotations import Temperature
 from gptcli.engine.model.spec import HeadNorm, LayerSpec, ModelSpec
 from gptcli.engine.torch.attention import attend, attend_written_out
 from gptcli.engine.torch.given import Given
+from gptcli.engine.torch.joined import Joined, joined
 from gptcli.engine.torch.norm import Norm
 from gptcli.engine.torch.rope import Rotation, rotate
 from gptcli.engine.torch.scaled import scaled
@@ -45,15 +46,26 @@ class Attention(nn.Module):
         self.sinks = nn.Parameter(torch.empty(shape.heads)) if spec.sinks else None
         self.norm_after_rope = spec.head_norm is not None and spec.head_norm.after_rope
         self.written_out = spec.sinks or spec.attention_softcap is not None
+        self._joined: Joined | None = None
+
+    def join(self) -> None:
+        """From now on project together in recorded steps. Weights must stay what they are."""
+        self._joined = joined(self.query, self.key, self.value)
 
     def forward(self, x: Tensor, given: Given) -> Tensor:
         """(b, t, width) → (b, t, width). Points: "queries", "keys", "values", "heads"."""
-        q = self._placed(self.query(x), self.query_norm, given.turn)  # (b, h, t, d)
+        new: tuple[Tensor, Tensor] | None = None
+        if self._joined is not None and given.state.fixed:
+            q, key, value = self._together(self._joined, x, given.turn)
+            new = key, value
+        else:
+            q = self._placed(self.query(x), self.query_norm, given.turn)  # (b, h, t, d)
         if self.temperature is not None:
             at = given.state.positions(x.size(1), x.device)
             q = q * _sharpening(self.temperature, at).to(q.dtype)
         if self.reads is None:
-            keys, values = given.kept.append(*self._kept(x, given.turn), given.state.lengths)
+            new = new or self._kept(x, given.turn)
+            keys, values = given.kept.append(*new, given.state.lengths)
             if given.layer in given.lent:
                 given.lent[given.layer] = keys, values
         else:
@@ -80,10 +92,31 @@ class Attention(nn.Module):
         """Keys and values of tokens, (b, kv_heads, t, d) each."""
         assert self.key is not None
         projected = self.key(x)
-        values = self._heads(projected if self.value is None else self.value(x), None)
+        values = self._values(projected if self.value is None else self.value(x))
+        return self._placed(projected, self.key_norm, turn), values
+
+    def _together(
+        self, joined: Joined, x: Tensor, turn: Rotation | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of tokens."""
+        every = joined(x)
+        query, key, value = every.split(joined.sizes, dim=-1)
+        if turn is None or self.query_norm is not None or self.key_norm is not None:
+            return (
+                self._placed(query, self.query_norm, turn),
+                self._placed(key, self.key_norm, turn),
+                self._values(value),
+            )
+        both = every[..., : -value.size(-1)]
+        turned = rotate(self._heads(both, None), *turn)
+        heads = query.size(-1) // self.head_dim
+        return turned[:, :heads], turned[:, heads:], self._values(value)
+
+    def _values(self, projected: Tensor) -> Tensor:
+        values = self._heads(projected, None)
         if self.spec.value_norm is not None:
             values = F.rms_norm(values, values.shape[-1:], eps=self.spec.value_norm)
-        return self._placed(projected, self.key_norm, turn), values
+        return values
 
     def _placed(self, x: Tensor, norm: Norm | None, turn: Rotation | None) -> Tensor:
         """Heads of what was projected, normed and turned by where they stand."""

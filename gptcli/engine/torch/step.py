@@ -41,9 +41,7 @@ class Step:
         self._decoder, self._capture = decoder, capture
         self._again: Callable[[], Tensor] | None = None
         self._ends: list[int] | None = None
-        self._warm = False
-        #: Whether it is done as it was recorded.
-        self.captured = False
+        self._warm = self._tried = False
 
     def run(self, ids: Sequence[int] | Tensor, ends: Sequence[int]) -> Tensor:
         """Logits after ids (batch,) that stand at `ends`, (batch, vocab), until it runs again."""
@@ -56,18 +54,21 @@ class Step:
         return logits
 
     def _ready(self) -> Callable[[], Tensor]:
-        if self._again is not None:
-            return self._again
-        if not self._warm:
-            self._warm = True
-            return self.forward
-        try:
-            self._again = self._capture(self.forward)
-            self.captured = self._again != self.forward
-        except RuntimeError:
-            # What cannot be recorded, or finds no memory for that, is done as it is.
-            self._again = self.forward
-        return self._again
+        if self._warm and not self._tried:
+            self._tried = True
+            try:
+                made = self._capture(self.forward)
+            except RuntimeError:
+                # What cannot be recorded, or finds no memory for that, is done as it is.
+                made = self.forward
+            self._again = None if made == self.forward else made
+        self._warm = True
+        return self._again or self.forward
+
+    @property
+    def captured(self) -> bool:
+        """Whether it is done as it was recorded."""
+        return self._again is not None
 
     def forward(self) -> Tensor:
         """What is recorded: a function of `ids`, `state.at` and what the state's layers keep."""

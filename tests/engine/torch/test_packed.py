@@ -77,7 +77,8 @@ def test_a_packed_model_is_near_the_one_it_was_made_of(name, tmp_path):
     found = some.all_logits(row, some.new_state())
     error = (found - expected).square().mean().sqrt() / expected.std()
     assert 0 < error < (0.03 if name == "int8" else 0.3)
-    assert some.facts.dtype == name and some.facts.activations == "float32"
+    assert some.facts.dtype == name
+    assert some.facts.activations == some.facts.kv_dtype == "float32"
     assert some.facts.weight_bytes < exact.facts.weight_bytes * (0.6 if name == "int8" else 0.5)
     assert dict(some.shapes()) == dict(exact.shapes())
     at = "layers.0.mlp.up.weight"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ from tests.engine.helpers import Recorder, every_way, rows_of, runner_of
 from tests.engine.torch.recording import Recording
 
 #: Of the same sums over more places, of which the others are nothing; and of many tokens at once.
-NEAR, WHOLE = 5e-6, 2e-5
+NEAR, WHOLE = 1e-5, 2e-5
 PLAIN = "llama/tied"
 
 
@@ -28,7 +30,9 @@ def static(case: str) -> tuple[TorchRunner, Recording]:
     """The same model as a GPU has it."""
     runner, recording = runner_of(case), Recording()
     capture = as_it_is if runner.spec.mixtures else recording
-    return TorchRunner(runner.decoder, runner.limit, capture=capture), recording
+    decoder = copy.deepcopy(runner.decoder)
+    decoder.join()
+    return TorchRunner(decoder, runner.limit, capture=capture), recording
 
 
 @every_way
@@ -72,6 +76,13 @@ def test_a_step_is_recorded_anew_where_its_room_has_grown_or_its_rows_have_chang
         logits = fixed.decode([b[at]], state)
     assert recording.made[-1].times == 2
     near(logits[0], runner.all_logits(b[:39], runner.new_state())[-1])
+
+
+def test_room_comes_in_few_sizes():
+    """Catches a graph for every few tokens, or room for twice a very long text."""
+    state = static(PLAIN)[0].new_state()
+    rooms = [state.room(needed) for needed in (1, 256, 257, 5000, 8192, 8193, 20_000)]
+    assert rooms == [256, 256, 512, 8192, 8192, 16_384, 24_576]
 
 
 def test_what_a_text_left_behind_its_end_poisons_no_other():
@@ -152,3 +163,23 @@ def test_a_prefix_is_kept_and_gone_back_to():
         for token in row[30:33]:
             logits = prefix.decode(token)
         near(logits[0], runner.all_logits([*text, *row[30:33]], runner.new_state())[-1])
+
+
+@pytest.mark.slow
+# Of torch about itself, while its compiler begins.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("case", [PLAIN, "gemma2/capped"])
+def test_a_compiled_step_equals_an_eager_one_and_is_compiled_once(case):
+    """Catches what a compiler bakes in, and one graph more for each position of a text."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    runner, row = runner_of(case), rows_of(case)[0]
+    compiled = TorchRunner(
+        copy.deepcopy(runner.decoder),
+        runner.limit,
+        capture=lambda function: torch.compile(function, backend="inductor", fullgraph=True),
+    )
+    states = runner.new_state(), compiled.new_state()
+    for token in row[:20]:
+        near(compiled.decode([token], states[1]), runner.decode([token], states[0]))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
