@@ -27,6 +27,7 @@ from gptcli.types.completion import (
 )
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling
+from gptcli.types.token import Source
 
 A = TypeVar("A")
 
@@ -100,9 +101,7 @@ def _completed(request: Request) -> Iterator[Event]:
     yield Usage(
         prompt_tokens=len(words),
         completion_tokens=count,
-        model="echo",
-        device="none",
-        dtype="none",
+        source=Source("echo", "none", "none"),
         seed=request.seed,
         samples=request.samples,
         sampling=Sampling(),

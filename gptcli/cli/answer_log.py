@@ -58,7 +58,7 @@ class AnswerLog:
         found |= {name: plain(value) for name, value in more.items() if value is not None}
         found["settings"] = settings_of(request)
         if usage is not None:
-            found |= {"device": usage.device, "dtype": usage.dtype}
+            found |= {"device": usage.source.device, "dtype": usage.source.dtype}
             found["settings"] |= {"sampling": sampling.as_json(usage.sampling)}
         try:
             append(self._file, f"{json_line(found)}\n".encode())

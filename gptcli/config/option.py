@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import Field, field, fields
+from functools import cache
 from typing import Any
 
 from gptcli.config.limit import Limit
@@ -73,6 +74,7 @@ def field_of(group: type, name: str) -> Field[Any]:
     return _by_name(group)[name][0]
 
 
+@cache
 def _by_name(group: type) -> dict[str, tuple[Field[Any], Option]]:
     return {each.name: (each, said) for each, said in options_of(group)}
 

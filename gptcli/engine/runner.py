@@ -30,7 +30,8 @@ class RunnerFacts:
     """What a runner says of itself, for labels, benches and what has to fit into memory.
 
     device, dtype: where and in what it computes, as --device and --dtype name it. activations: what
-    these are where they meet the weights, None where the dtype says it. itemsize: bytes of a number
+    these are where they meet the weights, kv_dtype: what keys and values are kept in, both None
+    where the dtype says it. itemsize: bytes of a number
     in the KV cache; of one byte they are codes, see `LayerShape.widths`. threads: how many of a CPU
     compute, None on a GPU. instructions: the kernels' set, None where
     torch computes. weight_bytes: what a token of one row reads, see `traffic`.
@@ -45,6 +46,7 @@ class RunnerFacts:
     instructions: str | None
     weight_bytes: int
     alike: bool = False
+    kv_dtype: str | None = None
 
 
 class Runner(Protocol):

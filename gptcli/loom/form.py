@@ -26,6 +26,8 @@ from gptcli.types.token import Source
 
 VERSION = 1
 _IDS, _SEEDS = 2**31, 2**32
+#: What a source says besides where there is something to say: in a word, and in a list of names.
+_MAY_BE_SAID, _ADDED = ("activations", "server", "kv_dtype"), ("adapters", "steering")
 
 
 def as_json(tale: Tale) -> dict[str, Any]:
@@ -88,9 +90,9 @@ def _way_json(way: Way) -> dict[str, Any]:
 
 def _source_json(source: Source) -> dict[str, Any]:
     found: dict[str, Any] = {"model": source.model, "device": source.device, "dtype": source.dtype}
-    more = {"activations": source.activations, "server": source.server}
-    found |= {name: value for name, value in more.items() if value is not None}
-    return found | ({"adapters": list(source.adapters)} if source.adapters else {})
+    more = {name: getattr(source, name) for name in _MAY_BE_SAID}
+    more |= {name: list(getattr(source, name)) for name in _ADDED}
+    return found | {name: value for name, value in more.items() if value}
 
 
 def decode(data: bytes, subject: str) -> Tale:
@@ -214,13 +216,15 @@ class _Reader:
     def _source(self, value: Any) -> Source:
         if not isinstance(value, dict):
             raise self.wrong("holds a judge that is no object")
-        adapters = tuple(self._name(each) for each in self.items(value, "adapters", 1000, ()))
-        dtype, activations, server = (
-            None if value.get(name) is None else self._name(value[name])
-            for name in ("dtype", "activations", "server")
-        )
+        found = {
+            name: None if value.get(name) is None else self._name(value[name])
+            for name in ("dtype", *_MAY_BE_SAID)
+        }
         model, device = (self._name(value.get(name)) for name in ("model", "device"))
-        return Source(model, device, dtype, adapters, activations, server)
+        adapters, steering = (
+            tuple(self._name(each) for each in self.items(value, name, 1000, ())) for name in _ADDED
+        )
+        return Source(model, device, **found, adapters=adapters, steering=steering)
 
     def _name(self, value: Any) -> str:
         if isinstance(value, str):

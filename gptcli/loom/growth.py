@@ -47,11 +47,7 @@ class Growth:
         if isinstance(event, Notice):
             return event
         if isinstance(event, Usage):
-            source = Source(
-                *(event.model, event.device, event.dtype),
-                *(event.adapters, event.activations, event.server),
-            )
-            self._way = Way(source, {**self._wish.settings, **self._wish.settled(event)})
+            self._way = Way(event.source, {**self._wish.settings, **self._wish.settled(event)})
         if isinstance(event, Chunk):
             infos = [piece for info in event.tokens if (piece := _piece(info))]
             end = None if event.ending is None else _piece(event.ending, ends=True)

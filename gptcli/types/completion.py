@@ -12,6 +12,7 @@ from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
+from gptcli.types.token import Source
 
 #: What `bytes` means where a field has that name.
 _Bytes = bytes
@@ -111,19 +112,16 @@ class Usage:
     counts tokens of text: an end token is not one of them, nor is a token that only draws anew
     what was taken back of the prompt. `uncertain` tells of the completions that ended so.
     reused_tokens of the prompt were in the KV cache already; prompt_cache tells what came from the
-    disk, None where no prompts are kept there. adapters, steering: named as given.
-    activations, server: as in `types.token.Source`. What a server does not tell is None: how many
-    tokens there were, and of `sampling` it knows what it was asked for. There end tokens count as
-    the server counts them. reasoning_tokens: of those of completion_tokens that were thought, marks
+    disk, None where no prompts are kept there. What a server does not tell is None: how many tokens
+    there were, and of `sampling` it knows what it was asked for. There end tokens count as the
+    server counts them. reasoning_tokens: of those of completion_tokens that were thought, marks
     included. drafts: None where nothing was to be drafted. constraint: None where the text could be
     any.
     """
 
     prompt_tokens: int | None
     completion_tokens: int | None
-    model: str
-    device: str
-    dtype: str | None
+    source: Source
     seed: int
     samples: int
     sampling: Sampling | SamplingWish
@@ -132,11 +130,7 @@ class Usage:
     peak_memory: int | None = None
     uncertain: tuple[Uncertain, ...] = ()
     reused_tokens: int = 0
-    adapters: tuple[str, ...] = ()
-    steering: tuple[str, ...] = ()
-    activations: str | None = None
     reasoning_tokens: int = 0
-    server: str | None = None
     prompt_cache: PromptCacheUse | None = None
     drafts: Drafts | None = None
     constraint: ConstraintUse | None = None

@@ -16,6 +16,7 @@ from gptcli.types.events import Notice
 from gptcli.types.prompt_cache import PromptCacheUse
 from gptcli.types.question import Question
 from gptcli.types.sampling import Sampling, SamplingWish
+from gptcli.types.token import Source
 
 Order = Literal["given", "random", "similar"]
 ORDERS: tuple[Order, ...] = ("given", "random", "similar")
@@ -135,8 +136,7 @@ class Answer:
 class FewShotUsage:
     """What all the answers took. Seconds are wall-clock, computed_tokens what was really run.
 
-    server, dtype, sampling: as in Usage, where a server answered; prompt_cache, too. drafts,
-    constraint: of all answers.
+    sampling, prompt_cache: as in Usage. drafts, constraint: of all answers.
     """
 
     queries: int
@@ -144,15 +144,9 @@ class FewShotUsage:
     computed_tokens: int
     completion_tokens: int
     seconds: float
-    model: str
-    device: str
-    dtype: str | None
+    source: Source
     seed: int
     sampling: Sampling | SamplingWish
-    adapters: tuple[str, ...] = ()
-    steering: tuple[str, ...] = ()
-    activations: str | None = None
-    server: str | None = None
     prompt_cache: PromptCacheUse | None = None
     drafts: Drafts | None = None
     constraint: ConstraintUse | None = None

@@ -27,9 +27,9 @@ class Source:
     """Which model computed the numbers, on what, in which precision, with which adapters, steered
     by which control vectors, each named as given.
 
-    activations: what they are rounded to where they meet the weights, None where dtype says it.
-    server: which one computed them, where it was not this machine: device is "remote" then, and
-    dtype None, since nobody says it.
+    activations: what they are rounded to where they meet the weights, kv_dtype: what keys and
+    values are kept in, None where dtype says it. server: which one computed them, where it was not
+    this machine: device is "remote" then, and dtype None, since nobody says it.
     """
 
     model: str
@@ -39,3 +39,4 @@ class Source:
     activations: str | None = None
     server: str | None = None
     steering: tuple[str, ...] = ()
+    kv_dtype: str | None = None

@@ -26,7 +26,8 @@ def tale() -> Tale:
     found.edit(two, " hid")
     found.mark(two)
     found.judge(found.add(0, " mine"), [Piece(b" mine", -9.5)], Source("j", "cpu", "int8", ("a",)))
-    (at,) = found.begin(two, 1, replace(WAY, source=Source("o", "", None, ("a",), "int8", "s")))
+    far = Source("o", "", None, ("a",), "int8", "s", ("v",), "f16")
+    (at,) = found.begin(two, 1, replace(WAY, source=far))
     found.grow(at, "é", [Piece(b"\xc3", -1.5), Piece(b"\xa9", -0.0), Piece(b"<e>", -2.0, True)])
     found.settle()
     return found

@@ -47,7 +47,12 @@ def _compare(
     count = len(found)
     return DtypeComparison(
         exact=model.source,
-        source=replace(model.source, dtype=other.facts.dtype, activations=other.facts.activations),
+        source=replace(
+            model.source,
+            dtype=other.facts.dtype,
+            activations=other.facts.activations,
+            kv_dtype=other.facts.kv_dtype,
+        ),
         tokens=count,
         context_tokens=planned.before,
         windows=len(planned.windows),

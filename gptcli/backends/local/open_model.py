@@ -141,8 +141,15 @@ class OpenModel:
     def source(self) -> Source:
         """What to say about where numbers come from."""
         facts = self.runner.facts
-        more = (self.adapters, facts.activations)
-        return Source(self.name, facts.device, facts.dtype, *more, steering=self.steering)
+        return Source(
+            self.name,
+            facts.device,
+            facts.dtype,
+            self.adapters,
+            facts.activations,
+            steering=self.steering,
+            kv_dtype=facts.kv_dtype,
+        )
 
     @cached_property
     def vocabulary(self) -> tuple[bytes, ...]:

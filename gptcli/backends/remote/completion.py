@@ -130,9 +130,7 @@ class Streamed:
         return Usage(
             prompt_tokens=told["prompt"],
             completion_tokens=told["completion"],
-            model=self._model.place.name,
-            device="remote",
-            dtype=None,
+            source=self._model.source,
             seed=self._request.seed,
             samples=self._samples,
             sampling=self._request.sampling,
@@ -140,7 +138,6 @@ class Streamed:
             decode_seconds=decode_seconds,
             reused_tokens=told["cached"] or 0,
             reasoning_tokens=told["reasoning"] or 0,
-            server=self._model.answered_by,
             constraint=self._constraint(),
         )
 

@@ -113,12 +113,9 @@ class _FewShot:
             computed_tokens=prompt - reused,
             completion_tokens=sum(each.completion_tokens for each in answers),
             seconds=seconds,
-            model=self._model.place.name,
-            device="remote",
-            dtype=None,
+            source=self._model.source,
             seed=self._request.seed,
             sampling=self._request.sampling,
-            server=self._model.answered_by,
             constraint=ConstraintUse(unfinished=tuple(self._cut)) if self._cut else None,
         )
 

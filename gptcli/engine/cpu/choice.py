@@ -15,7 +15,7 @@ from gptcli.engine.cpu.packing.chosen import Chosen, Known, chosen_kinds
 from gptcli.engine.cpu.packing.memory import places
 from gptcli.engine.cpu.packing.origin import origin_of, packed_path
 from gptcli.engine.cpu.packing.section import LAYER_TABLE
-from gptcli.engine.cpu.run.runner import cache_dtype
+from gptcli.engine.cpu.run.cache_dtype import cache_dtype
 from gptcli.engine.cpu.run.struct_sizes import scratch_bytes
 from gptcli.engine.describe import Described
 from gptcli.engine.model.spec import ModelSpec

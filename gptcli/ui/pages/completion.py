@@ -45,7 +45,7 @@ def completion(
         )
     )
     frame = [f'<div class="coloured by-{begin.name}">', *parts, "</div>"]
-    return page("Completion, token by token", usage, frame)
+    return page("Completion, token by token", usage.source, frame)
 
 
 def _has(measure: Measure, pieces: Sequence[Piece]) -> bool:

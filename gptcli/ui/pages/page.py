@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from gptcli.types.token import Token
+from gptcli.types.token import Source, Token
 from gptcli.ui.terminal.visible import visible
-from gptcli.ui.views.source import Computed, where
+from gptcli.ui.views.source import where
 
 #: Nothing may be loaded from anywhere, whatever a token spells.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -19,7 +19,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 def page(
     title: str,
-    source: Computed,
+    source: Source,
     parts: Iterable[str],
     *,
     data: Any = None,

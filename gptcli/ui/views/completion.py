@@ -249,6 +249,6 @@ def usage_json(usage: Usage) -> dict[str, Any]:
                 ),
             },
             "sampling": as_json(usage.sampling),
-            **source.run(usage),
+            **source.run(usage.source),
         }
     )

@@ -47,7 +47,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
     if usage.completion_tokens:
         yield "generated", counted(usage.completion_tokens, "token")
     yield "seconds", f"{usage.seconds:.1f}"
-    yield "model", f"{source.named(usage)}, {source.precision(usage)}, seed {usage.seed}"
+    yield "model", f"{source.where(usage.source)}, seed {usage.seed}"
 
 
 def _accuracies(found: Accuracies) -> str:

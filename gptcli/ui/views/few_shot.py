@@ -122,7 +122,7 @@ def stats_lines(usage: FewShotUsage) -> list[str]:
     saved = usage.prompt_tokens - usage.computed_tokens
     cache = usage.prompt_cache
     return [
-        f"model: {source.named(usage)} ({source.precision(usage)})",
+        f"model: {source.named(usage.source)} ({source.precision(usage.source)})",
         f"queries: {usage.queries} in {seconds(usage.seconds)} ({rate:.1f} a second)",
         f"prompts: {counted(usage.prompt_tokens, 'token')}, {saved} shared and computed once",
         *([] if cache is None else [of_prompt_cache(cache)]),
@@ -141,6 +141,6 @@ def usage_json(usage: FewShotUsage) -> dict[str, Any]:
         "computed_tokens": usage.computed_tokens,
         "completion_tokens": usage.completion_tokens,
         "seconds": usage.seconds,
-        **source.run(usage),
+        **source.run(usage.source),
         "sampling": sampling_json(usage.sampling),
     }

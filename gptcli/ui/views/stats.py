@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from gptcli.types.completion import Usage
 from gptcli.types.prompt_cache import PromptCacheUse
+from gptcli.types.token import Source
 from gptcli.ui.views import sampling, source
 from gptcli.units import counted, seconds, size
 
 
 def of_reading(
-    of: source.Computed, tokens: int | None, taken: float, load_seconds: float | None = None
+    of: Source, tokens: int | None, taken: float, load_seconds: float | None = None
 ) -> list[str]:
     """The same of an answer for which tokens were only read, in so many seconds."""
     prompt = f"prompt: {counted(tokens, 'token')} in {seconds(taken)}"
@@ -20,7 +21,7 @@ def of_reading(
 
 def lines(usage: Usage, load_seconds: float | None = None) -> list[str]:
     """A few short lines, each sensible by itself; without load_seconds nothing about loading."""
-    found = [_model(usage, load_seconds)]
+    found = [_model(usage.source, load_seconds)]
     prompt = f"prompt: {counted(usage.prompt_tokens, 'token')}"
     if usage.reused_tokens:
         prompt += f" ({usage.reused_tokens} of them reused)"
@@ -58,6 +59,6 @@ def of_prompt_cache(use: PromptCacheUse) -> str:
     return f"prompt cache: {read}{kept}"
 
 
-def _model(of: source.Computed, load_seconds: float | None) -> str:
+def _model(of: Source, load_seconds: float | None) -> str:
     ready = "" if load_seconds is None else f", ready in {seconds(load_seconds)}"
     return f"model: {source.named(of)} ({source.precision(of)}){ready}"

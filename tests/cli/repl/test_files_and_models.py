@@ -118,7 +118,7 @@ def test_another_model_goes_on(type_: Type, chat_model: Path, base_model: Path) 
     assert contents(talk, "assistant")[0] == " one two one"
     assert contents(talk, "assistant")[1] != " three three three"
     assert f"gptcli: {model} goes on\n" in err and f"gptcli: {model}; /model NAME" in err
-    assert talk.last_usage is not None and talk.last_usage.model != "echo"
+    assert talk.last_usage is not None and talk.last_usage.source.model != "echo"
     kept = sessions.load("s")
     assert kept is not None and kept.model == model and len(kept.messages) == 4
     talk, err = type_(f"/model {base_model}", "four", on=talk)
@@ -168,7 +168,7 @@ def test_a_chat_is_steered_and_goes_on_so(type_: Type, chat_model: Path, tmp_pat
     write_vector(vector, 1)
     talk, err = type_("one", f"/steer {vector}=9", "/regen", "/steer", model=model, session="s")
     assert err.count(f"gptcli: steered by {vector}=9\n") == 2
-    assert talk.last_usage is not None and talk.last_usage.steering == (f"{vector}=9",)
+    assert talk.last_usage is not None and talk.last_usage.source.steering == (f"{vector}=9",)
     kept = sessions.load("s")
     assert kept is not None and kept.settings["steering"] == [f"{vector}=9"]
     argv = ("chat", "-m", model, "-n", "3", "--seed", "1", "--json")
@@ -178,7 +178,7 @@ def test_a_chat_is_steered_and_goes_on_so(type_: Type, chat_model: Path, tmp_pat
     assert "nothing steers" in err and err.count(f"steered by {vector}@1:\n") == 2
     assert "gptcli: error: --steer: " in err and "leaves nothing" in err
     talk, err = type_(f"/steer {vector}", "/steer off", "one", f"/steer {vector}=x", model=model)
-    assert talk.last_usage is not None and not talk.last_usage.steering
+    assert talk.last_usage is not None and not talk.last_usage.source.steering
     assert "gptcli: error: /steer: must be FILE" in err
     _, err = type_(f"/steer {vector}", f"/model {model}", "/steer", model=model)
     assert f"{model} goes on, without what steers" in err and "nothing steers" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from gptcli.engine.state import model_state
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.pages import PagedRow
 from gptcli.errors import UsageError
+from tests.cli.helpers import run
 from tests.engine.cpu.helpers import every_set, needs_kernels
 from tests.engine.cpu.small import SPEC, small_model
 from tests.engine.helpers import GOLDENS, rows_of, runner_of, whole
@@ -139,3 +141,22 @@ def test_what_cannot_be_kept_so_is_refused(case, flags, reason):
     """Catches a flag that is not obeyed and says nothing."""
     with pytest.raises(UsageError, match=reason):
         open_kernels(GOLDENS / case, kv_dtype="int8", **flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), None),
+        (("--kv-dtype", "float32"), None),
+        (("--kv-dtype", "int8"), "int8"),
+        (("--kv-dtype", "bfloat16"), "bfloat16"),
+    ],
+)
+def test_what_they_are_kept_in_is_said_where_it_is_another(tiny_model, flags, said):
+    """Catches numbers of a cache that rounds which look like those of one that does not."""
+    given = ("-m", str(tiny_model), "--dtype", "float32", *flags, "the cat sat")
+    rank = json.loads(run("top-k", "--json", *given).text)
+    whole = json.loads(run("complete", "--json", "-n", "2", *given).text)
+    assert rank.get("kv_dtype") == whole.get("kv_dtype") == said
+    stats = run("complete", "--stats", "-n", "2", *given).err
+    assert (f"float32 with keys and values in {said} on cpu" in stats) == (said is not None)

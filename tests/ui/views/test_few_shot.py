@@ -8,6 +8,7 @@ from gptcli.evaluation.accuracy import evaluate
 from gptcli.types.evaluation import Accuracies, Outcome
 from gptcli.types.few_shot import Answer, Example, FewShotUsage, Judged, LabelShare, LeftOut, Report
 from gptcli.types.sampling import Sampling
+from gptcli.types.token import Source
 from gptcli.ui.views import evaluation, few_shot
 from tests.ui.screens import assert_unbroken, seen, written
 
@@ -57,7 +58,7 @@ def report(classes: int) -> Report:
         Judged(f"row {n}", Outcome(names[n % classes], names[n * 7 % classes], 0.6, 0.3))
         for n in range(4 * classes)
     ]
-    usage = FewShotUsage(9, 900, 100, 30, 61.5, "m", "cpu", "float32", 7, Sampling())
+    usage = FewShotUsage(9, 900, 100, 30, 61.5, Source("m", "cpu", "float32"), 7, Sampling())
     left = tuple(
         LeftOut(Example(text, "out " * 9), 0.5, added, added_log)
         for text, added, added_log in zip(

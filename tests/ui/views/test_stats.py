@@ -8,6 +8,7 @@ from gptcli import units
 from gptcli.types.completion import Usage
 from gptcli.types.drafts import STATES, Drafts
 from gptcli.types.sampling import Sampling
+from gptcli.types.token import Source
 from gptcli.ui.views import stats
 
 
@@ -40,9 +41,7 @@ def usage(**fields: object) -> Usage:
     given = {
         "prompt_tokens": 10,
         "completion_tokens": 5,
-        "model": "m",
-        "device": "cpu",
-        "dtype": "float32",
+        "source": Source("m", "cpu", "float32"),
         "seed": 3,
         "samples": 1,
         "sampling": Sampling(),

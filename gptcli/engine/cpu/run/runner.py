@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gptcli.engine.arrays import Array
 from gptcli.engine.cpu.packing.section import EMBEDDING, UNEMBEDDING
 from gptcli.engine.cpu.packing.sections import shapes
+from gptcli.engine.cpu.run.cache_dtype import cache_dtype, said
 from gptcli.engine.cpu.run.key_groups import KEY_GROUP
 from gptcli.engine.cpu.run.norm import normed
 from gptcli.engine.cpu.run.packed_model import PackedModel
@@ -30,25 +31,10 @@ if TYPE_CHECKING:
     from gptcli.engine.edits import Edit
     from gptcli.engine.probe import Probe
 
-#: What numpy calls keys and values where weights are floats; bfloat16 is held as uint16.
-_CACHES = {"float32": "float32", "float16": "float32", "bfloat16": "uint16"}
-
-
-def cache_dtype(name: str, wanted: str = "auto") -> np.dtype[Any]:
-    """What a model keeps keys and values in, by what its dtype is called, and by --kv-dtype.
-
-    Where nothing is wanted, float32 where the weights are float32 or float16, bfloat16 where they
-    are, as torch does. Beside quantised weights float16: of two bytes it rounds eight times as
-    finely as bfloat16, which would be most of what is rounded there.
-    """
-    if wanted != "auto":
-        return np.dtype("uint16" if wanted == "bfloat16" else wanted)
-    return np.dtype(_CACHES.get(name, "float16"))
-
 
 class KernelRunner:
     """See Runner. limit: the context that the model was packed for; notices: of its packing; cache:
-    of what keys and values are, None for that of `cache_dtype`; tells: makes the fingerprint.
+    of what keys and values are, None for the dtype's own; tells: makes the fingerprint.
     """
 
     def __init__(
@@ -81,6 +67,7 @@ class KernelRunner:
             instructions=self.model.instructions,
             weight_bytes=self.model.weight_bytes,
             alike=True,
+            kv_dtype=said(self._dtype_name, self._like.dtype),
         )
 
     @cached_property
