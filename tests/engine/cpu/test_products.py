@@ -138,10 +138,10 @@ def test_blocks_are_kept_bit_for_bit(kind, instructions):
 @every_set
 @every_coded_kind
 @every_met
-@in_turn("columns", [256, 320, 1024])
+@in_turn("columns", [256, 320, 1280])
 @in_turn("count", [1, 5, 50])
 def test_products_of_blocks(kind, met, columns, count, instructions):
-    """Catches a wrong order of columns, scale, offset or minimum, alone or in a span of 256."""
+    """Catches a wrong order of columns, scale, offset or minimum, alone or in any span."""
     if columns % block_of(kind):
         return
     panels, weights = panels_of(kind, 35, columns)

@@ -53,7 +53,8 @@ static inline Floats softcapped(Floats x, float cap) {
   return cap == 0.0f ? x : splat(cap) * tanh(x / splat(cap));
 }
 
-static inline Floats activated(Floats x, int32_t activation) {
+// By its address: a struct of two registers that is handed over by value is pushed in pieces and waited for.
+static inline Floats activated(const Floats &x, int32_t activation) {
   switch (activation) {
     case GELU:  // F.gelu(x)
       return splat(0.5f) * x * (splat(1.0f) + erf(x * splat(0.70710678f)));

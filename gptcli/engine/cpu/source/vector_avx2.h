@@ -9,7 +9,7 @@
 struct Floats { __m256 a, b; };
 struct Ints { __m256i a, b; };
 
-constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6;
+constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6, MANY_WORDS = 6;
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 #ifdef __AVXVNNI__
@@ -163,10 +163,10 @@ static inline Ints dot_words(Ints sum, Ints weights, Ints x) {
   return {_mm256_dpwssd_avx_epi32(sum.a, weights.a, x.a), _mm256_dpwssd_avx_epi32(sum.b, weights.b, x.a)};
 }
 #else
-// One product after the other is added: compilers would make a tree of many, and run out of registers.
+// One product after the other is added, where the sum is: compilers would make a tree of many and run out of registers,
+// or copy each sum.
 static inline __m256i added(__m256i sum, __m256i product) {
-  sum = _mm256_add_epi32(sum, product);
-  asm("" : "+x"(sum));
+  asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(product));
   return sum;
 }
 static inline __m256i added_pairs(__m256i sum, __m256i pairs) { return added(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); }

@@ -8,7 +8,7 @@
 struct Floats { __m512 v; };
 struct Ints { __m512i v; };
 
-constexpr int TILE = 6, CHAINS = 4, PANELS = 2, MANY = 6, MANY_CODES = 6;
+constexpr int TILE = 6, CHAINS = 4, PANELS = 2, MANY = 6, MANY_CODES = 6, MANY_WORDS = 6;
 constexpr int QUERIES = 4, CHUNKS = 4;
 #ifdef __AVX512BF16__
 #define HAS_BFLOAT16_PAIRS

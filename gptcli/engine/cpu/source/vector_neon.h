@@ -9,7 +9,7 @@
 struct Floats { float32x4_t v[4]; };
 struct Ints { int32x4_t v[4]; };
 
-constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6, MANY_CODES = 3;
+constexpr int TILE = 3, CHAINS = 2, PANELS = 1, MANY = 6, MANY_CODES = 3, MANY_WORDS = 3;
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves
 constexpr int BYTE_START = 0;           // dot_bytes takes the 128 off by itself

@@ -13,7 +13,7 @@ struct Ints { LaneInts v; };      // 16 int32, or 64 bytes, four to a lane
 
 // How many tokens go through a panel of weights at once, and how many sums each keeps apart; where there
 // are many, how many go through how many panels, of floats and of codes.
-constexpr int TILE = 2, CHAINS = 2, PANELS = 1, MANY = 2, MANY_CODES = 2;
+constexpr int TILE = 2, CHAINS = 2, PANELS = 1, MANY = 2, MANY_CODES = 2, MANY_WORDS = 2;
 // Attention: how many queries, and how many times 16 features of values, are in registers at once.
 constexpr int QUERIES = 2, CHUNKS = 2;
 constexpr bool BFLOAT16_PAIRS = false;  // whether there is dot_halves

@@ -2,11 +2,11 @@
 //
 // A form has VECTORS, of weights in a chunk; row(x, token), where its numbers are; kept<K, i>(chunk), a
 // vector of a kind's weights, which `add` multiplies with what stands at that place of the row; start,
-// what a group's sum begins with so that an offset is taken off.
+// what a group's sum begins with so that an offset is taken off; MOST<GROUP>, how many tokens meet spans at once.
 #pragma once
 #include "bits.h"
 
-constexpr int SPAN = 256;  // columns that are unpacked at once
+constexpr int SPAN = 512 / PANELS;  // columns that are unpacked at once, at most
 
 struct Rounded {
   const int32_t *x;
@@ -17,7 +17,7 @@ struct Rounded {
 
 template <class X>
 static inline Rounded rounded_row(const Reading &from, const X *x, int32_t token) {
-  const int64_t at = token * from.stride;
+  const uint64_t at = (uint64_t)token * (uint64_t)from.stride;
   return {(const int32_t *)(x + at), from.scales + at / 32, from.sums + at / 16, from.sums_of_16 + at / 16, from.sums_of_32 + at / 32};
 }
 
@@ -43,6 +43,7 @@ struct WholeNumbers {
 
 struct Bytes : WholeNumbers {
   static constexpr int VECTORS = 8;
+  template <int> static constexpr int MOST = MANY_CODES;
   static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.bytes, token); }
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return K::template code<I>(chunk); }
   // WIDE: codes beyond what dot_nibbles takes; dot_bytes takes 128 + BYTE_START off by itself.
@@ -57,6 +58,8 @@ struct Bytes : WholeNumbers {
 
 struct Words : WholeNumbers {
   static constexpr int VECTORS = 16;
+  // More of them leave no registers for what is scaled: a price for each group.
+  template <int GROUP> static constexpr int MOST = GROUP == 32 ? MANY_WORDS : MANY_CODES;
   static Row row(const Reading &from, int32_t token) { return rounded_row(from, from.words, token); }
   // With the offset taken off already.
   template <class K, int I> static Ints kept(const uint8_t *chunk) { return minus_words(K::template pair<I>(chunk), K::OFFSET); }
@@ -66,6 +69,7 @@ struct Words : WholeNumbers {
 
 struct FloatingPoint {
   static constexpr int VECTORS = 32;
+  template <int> static constexpr int MOST = MANY_CODES;
   struct Row { const float *x, *sums_of_16, *sums_of_32; };
   using Part = Floats;
   static Row row(const Reading &from, int32_t token) {
@@ -108,6 +112,8 @@ APART static void add_spans(const Span<Form> *spans, int offset, int first, int 
   }
   for (int c = 0; c < chunks; c++) {
     const int chunk = first + c;
+    // Rows stand in the second cache, too many at once for the processor to see that each is read on.
+    TOKENS(t) __builtin_prefetch(rows[t].x + (chunk + 2) * Form::VECTORS);
     TIMES(g, GROUPS) {
       typename Form::Part part[T][P];
       TOKENS(t) TIMES(p, P) part[t][p] = Form::template start<WIDE, GROUP>(rows[t], chunk, g, offset);

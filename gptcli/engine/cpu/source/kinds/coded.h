@@ -146,18 +146,20 @@ struct Coded {
                            Floats *out) {
     Span<Form> spans[P];
     for (int i = 0; i < P * count; i++) out[i] = splat(0.0f);
+    constexpr int MOST = Form::template MOST<B::GROUP>;
     columns = (columns + 31) / 32 * 32;
-    for (int k = 0; k < columns; k += SPAN) {
-      const int here = columns - k < SPAN ? columns - k : SPAN;
+    const int part = part_of_columns(columns, SPAN, B::NUMBERS);
+    for (int k = 0; k < columns; k += part) {
+      const int here = columns - k < part ? columns - k : part;
       for (int p = 0; p < P; p++) unpack(panel + p * next, k, here, spans[p]);
-      for (int i = 0; i < count; i += MANY_CODES) {
+      for (int i = 0; i < count; i += MOST) {
         const auto add = [&](auto panels, auto tokens, int p) {
-          add_spans<Form, B::GROUP, B::MINIMUMS, WIDE, panels.value, tokens.value>(spans + p, B::OFFSET, k / 32, here / 32, x, which + i,
+          add_spans<Form, B::GROUP, B::MINIMUMS, WIDE && SAME<Form, Bytes>, panels.value, tokens.value>(spans + p, B::OFFSET, k / 32, here / 32, x, which + i,
                                                                                     out + p * count + i, count);
         };
         const int left = count - i;
-        if (P > 1 && left >= MANY_CODES) add(Number<P>{}, Number<MANY_CODES>{}, 0);
-        else for (int p = 0; p < P; p++) of_tokens<MANY_CODES>(left < MANY_CODES ? left : MANY_CODES, [&](auto tokens) { add(Number<1>{}, tokens, p); });
+        if (P > 1 && left >= MOST) add(Number<P>{}, Number<MOST>{}, 0);
+        else for (int p = 0; p < P; p++) of_tokens<MOST>(left < MOST ? left : MOST, [&](auto tokens) { add(Number<1>{}, tokens, p); });
       }
     }
   }

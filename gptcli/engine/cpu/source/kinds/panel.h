@@ -35,7 +35,12 @@ static inline void of_tokens(int tokens, Visit visit) {
 
 // Columns of panels that stay in the nearest cache while all tokens meet them.
 constexpr int NEAR_COLUMNS = 128;
-// Tokens that meet panels together: a multiple of every TILE, MANY and MANY_CODES.
+// Columns of a row's parts, which are all alike, multiples of `multiple`: each begins and ends with all sums.
+static inline int part_of_columns(int columns, int most, int multiple) {
+  const int parts = (columns + most - 1) / most;
+  return (int)up((columns + parts - 1) / parts, multiple);
+}
+// Tokens that meet panels together: a multiple of every TILE, MANY, MANY_CODES and MANY_WORDS.
 constexpr int MOST_TOKENS = 96;
 // From so many tokens on two panels share what they read of each, or floats are met some columns after the other.
 constexpr int SHARED_FROM = 4;
