@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptcli.engine.probe import EachRow
 from gptcli.engine.torch.decoder import Decoder
 from gptcli.engine.torch.mlp import Mixture
 from gptcli.engine.torch.runner import TorchRunner
@@ -212,16 +213,20 @@ def test_probed_equals_unprobed_and_the_stream_is_the_sum_of_its_updates(case):
 def test_probed_prefill_and_decode_equal_unprobed(case):
     """Catches a probe that is dropped on the way, or that takes another way through the maths."""
     runner, rows = runner_of(case), rows_of(case)
-    probe = Recorder(range(10), POINTS)
+    one, other = (Recorder(range(10), POINTS) for _ in range(2))
+    probe = EachRow([one, other])
     caches = runner.new_state(2), runner.new_state(2)
     ragged = [rows[0][:9], rows[1][:5]]
     probed = runner.prefill(ragged, caches[0], chunk=4, probe=probe)
     assert torch.equal(probed, runner.prefill(ragged, caches[1], chunk=4))
-    begun = [(at, t.size(1)) for point, _, at, t in probe.shown if point == "embedding"]
-    assert begun == [(0, 4), (4, 4), (8, 1)]
+    begun = [
+        [(at, t.size(1)) for point, _, at, t in each.shown if point == "embedding"]
+        for each in (one, other)
+    ]
+    assert begun == [[(0, 4), (4, 4), (8, 1)], [(0, 4), (4, 1)]]
     probed = runner.decode([3, 4], caches[0], probe=probe)
     assert torch.equal(probed, runner.decode([3, 4], caches[1]))
-    assert len(probe.shown) == 4 * len(places_of(case))
+    assert [len(each.shown) / len(places_of(case)) for each in (one, other)] == [4, 3]
 
 
 @every_state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptcli.engine.arrays import Array
-from gptcli.engine.state.model_state import Snapshot
+from gptcli.engine.state.snapshot import Snapshot
 from gptcli.plain import dataclass
 
 #: What bounds them: how many, and their bytes, which are few beside those of the weights: of large

@@ -16,7 +16,8 @@ from gptcli.engine.prompts import prompt_file
 from gptcli.engine.prompts.bounds import END, trim
 from gptcli.engine.prompts.common import common_length
 from gptcli.engine.prompts.prompt_file import Head, Whose
-from gptcli.engine.state.model_state import ModelState, Snapshot
+from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.snapshot import Snapshot
 from gptcli.formats import packed_header
 from gptcli.plain import dataclass
 from gptcli.types.events import Notice

@@ -28,7 +28,8 @@ from typing import BinaryIO
 import numpy as np
 
 from gptcli import atomic
-from gptcli.engine.state.model_state import ModelState, Snapshot
+from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.snapshot import Snapshot
 from gptcli.engine.state.stored_state import StoredState
 from gptcli.formats import packed_header
 from gptcli.formats.packed_header import BEGIN, PROMPT

@@ -16,38 +16,15 @@ from gptcli.engine.model.spec import ModelSpec
 from gptcli.engine.state.forward_state import ForwardState
 from gptcli.engine.state.joint_state import JointState
 from gptcli.engine.state.keys_values import KeysValues
-from gptcli.engine.state.layer_state import Apart, LayerState
+from gptcli.engine.state.layer_state import LayerState
 from gptcli.engine.state.recurrent_state import RecurrentState
+from gptcli.engine.state.snapshot import Snapshot
 from gptcli.engine.state.windowed import WindowedKeysValues
-from gptcli.plain import dataclass
 
 #: Tokens by which room for them grows, so that a token costs no copy of what is there.
 GROWTH = LEAST_TOKENS
 #: Of a layer in which tokens do not meet, or which meets keys and values of another.
 NOTHING = LayerShape(heads=0, kv_heads=0, head_dim=0, hidden=0)
-
-
-@dataclass(eq=False)
-class Snapshot:
-    """A place that a state can come back to.
-
-    layers: what of the layers cannot go back by itself, None where all can. fits: whether the state
-    still holds the tokens that it held then; not so once it has gone back behind them.
-    """
-
-    lengths: list[int]
-    layers: list[Apart | None]
-    fits: bool = True
-
-    @property
-    def bytes(self) -> int:
-        """What it holds on the device, perhaps along with others."""
-        return sum(part.bytes for part in self.parts)
-
-    @property
-    def parts(self) -> list[LayerState]:
-        """What it holds, each of which others may hold too."""
-        return [layer.part for layer in self.layers if layer is not None]
 
 
 class ModelState(ForwardState):

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptcli.engine.arrays import rounded_up
-from gptcli.engine.state.model_state import ModelState, Snapshot
+from gptcli.engine.state.model_state import ModelState
+from gptcli.engine.state.snapshot import Snapshot
 
 #: Positions of a strip that have one checksum: a beginning is read no further than the next border.
 BLOCK = 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,15 +138,11 @@ def test_what_is_done_is_kept_when_it_is_stopped(activations, monkeypatch, stop,
     answer = LocalBackend.answer
 
     def stopping(self, question):
-        parts = answer(self, question)
-        if question.text != TEXTS[1]:
-            return parts
-
-        def some():
-            yield next(parts)
-            raise stop
-
-        return some()
+        for part in answer(self, question):
+            half = question.texts[part.text].text == TEXTS[1]
+            yield replace(part, last=not half)
+            if half:
+                raise stop
 
     monkeypatch.setattr(LocalBackend, "answer", stopping)
     done, found = activations(code=code)

@@ -125,7 +125,7 @@ def test_the_last_stream_reads_out_as_the_logits(dtype, instructions):
 def test_what_does_not_fit_is_refused():
     """Catches memory that is written beyond its end."""
     runner = small_runner(SETS[0], "float32")
-    with pytest.raises(ValueError, match="one row"):
+    with pytest.raises(ValueError, match="1 probes look on while 2 rows run"):
         runner.prefill([TEXT[:3]] * 2, runner.new_state(2), probe=Recorder(range(3)))
     with pytest.raises(ValueError, match="shape"):
         runner.logits_of_streams(np.zeros((2, SPEC.width + 1), np.float32))

@@ -23,12 +23,11 @@ def masks_of(t: int, total: int) -> list[Tensor | None]:
     """All kinds: none where none is needed, a window, ragged rows, a bias with distance."""
     at = torch.arange(total - t, total)
     ragged = torch.stack((at, torch.arange(t) + max(0, total - t - 3)))
-    plain = visible(at, total, None)
-    bias = with_distance(plain, at, total, slopes(6, at.device), torch.float32)
-    each = with_distance(
-        visible(ragged, total, 4), ragged, total, slopes(6, at.device), torch.float32
-    )
-    return [plain, visible(at, total, 3), visible(ragged, total, None), bias, each]
+    keys, steep = torch.arange(total), slopes(6, at.device)
+    plain = visible(at, keys, None)
+    bias = with_distance(plain, at, keys, steep, torch.float32)
+    each = with_distance(visible(ragged, keys, 4), ragged, keys, steep, torch.float32)
+    return [plain, visible(at, keys, 3), visible(ragged, keys, None), bias, each]
 
 
 def one_by_one(
@@ -120,10 +119,11 @@ def test_slopes_equal_transformers(heads):
 def test_a_bias_falls_with_distance_for_each_row():
     """Catches a bias from the start of the row, which grows beyond what bfloat16 can tell apart."""
     at = torch.tensor([[2, 3], [0, 1]])
-    bias = with_distance(visible(at, 4, None), at, 4, torch.tensor([1.0, 0.5]), torch.float32)
+    keys = torch.arange(4)
+    bias = with_distance(visible(at, keys, None), at, keys, torch.tensor([1.0, 0.5]), torch.float32)
     assert bias.shape == (2, 2, 2, 4)
     assert bias[0, 0].tolist() == [[-2, -1, 0, -math.inf], [-3, -2, -1, 0]]
     assert bias[1, 1].tolist() == [[0] + [-math.inf] * 3, [-0.5, 0, -math.inf, -math.inf]]
     far = torch.tensor([100_000])
-    half = with_distance(None, far, 100_001, torch.tensor([0.5]), torch.bfloat16)
+    half = with_distance(None, far, torch.arange(100_001), torch.tensor([0.5]), torch.bfloat16)
     assert half[0, 0, 0, -4:].tolist() == [-1.5, -1, -0.5, 0]
