@@ -28,7 +28,7 @@ class AttentionRequest(Question["Attention"]):
 
     In a layer that carries a state, head is one of its memories, and over makes one of them.
     weigh: "values" multiplies each weight by the length of the value behind its head's part of the
-    output projection.
+    output projection, and of the gain of a norm behind it, whose scale only `totals` would show.
     special: control tokens in the prompt are obeyed.
     """
 

@@ -69,6 +69,10 @@ def test_weights_are_times_lengths(case, through, monkeypatch):
         values = values_of(runner, recorder.by_place, layer)
         _, size = heads_of(runner.spec, layer)
         out = host(runner.weights(f"layers.{layer}.attention.out.weight"))
+        gain = runner.weights(f"layers.{layer}.attention_post_norm.weight")
+        if gain is not None:
+            assert runner.spec.norm.kind == "rmsnorm"
+            out = np.diag(host(gain).ravel()) @ out
         alone = host(plain.of(layer))
         want = np.zeros_like(alone)
         for head, query, key in np.ndindex(*alone.shape):

@@ -21,8 +21,12 @@ _POSITIONS = 256
 
 
 def has_lengths(spec: ModelSpec) -> bool:
-    """Whether what a value gives is the same for all who look at it: a gate makes it differ."""
-    return spec.attention_gate is None
+    """Whether what a value gives is the same for all who look at it: a gate makes it differ.
+
+    Behind a norm it is so but for a scale, where that norm takes no mean away.
+    """
+    straight = spec.norms == "before" or spec.norm.kind == "rmsnorm"
+    return spec.attention_gate is None and straight
 
 
 class ValueWeights(AttentionWeights):
@@ -86,15 +90,22 @@ class ValueWeights(AttentionWeights):
 
 
 def _products(runner: Runner, layer: int, like: Array) -> Array:
-    """Wᵀ W of each head, (heads, size, size), where W is (width, size)."""
+    """Wᵀ W of each head, (heads, size, size), where W is (width, size).
+
+    A norm behind the projection is in W, but for its scale: that is the same for all that a token
+    looks at, and so says nothing of their shares.
+    """
     xp, spec = namespace(like), runner.spec
     count, size = heads_of(spec, layer)
-    rows = max(_BYTES // (4 * count * size), 1)
+    at, width = f"layers.{layer}.attention", spec.width
+    step = max(_BYTES // (4 * count * size), 1)
+    spans = [range(start, min(start + step, width)) for start in range(0, width, step)]
+    gain = runner.weights(f"{at}_post_norm.weight")
     total = None
-    for start in range(0, spec.width, rows):
-        end = min(start + rows, spec.width)
-        part = runner.weights(f"layers.{layer}.attention.out.weight", range(start, end))
-        by_head = xp.permute_dims(xp.reshape(part, (end - start, count, size)), (1, 0, 2))
+    for rows in spans:
+        part = runner.weights(f"{at}.out.weight", rows)
+        part = part if gain is None else part * xp.reshape(gain, (-1, 1))[rows.start : rows.stop]
+        by_head = xp.permute_dims(xp.reshape(part, (len(rows), count, size)), (1, 0, 2))
         found = xp.matmul(xp.matrix_transpose(by_head), by_head)
         total = found if total is None else total + found
     return total
