@@ -33,7 +33,7 @@ def ablation(found: Ablation) -> str:
         what = f"{found.asked.request.each}s"
         names = [f"<bdi>{text(head)}</bdi>" for head in heads]
         parts += [
-            legend(f"{-largest:+.2f}", f"{largest:+.2f}", signed=True),
+            legend(f"{-largest:+.2f}", f"{largest:+.2f}", "falling"),
             grid(what, names, rows, kind="signed"),
         ]
     parts += [paragraph(line, "quiet") for line in notes(found)]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 from gptcli.types.token import Source, Token
 from gptcli.ui.terminal.visible import visible
@@ -15,6 +15,9 @@ from gptcli.ui.views.source import where
 
 #: Nothing may be loaded from anywhere, whatever a token spells.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+#: A colour that grows; that of shares below 0 to that of those above, in a grid that is signed; the
+#: same from what is above on; and for texts, that have no colour in the middle.
+Ramp = Literal["one", "signed", "falling", "both"]
 
 
 def page(
@@ -160,15 +163,9 @@ def meter(share: float, tip: str, *, signed: bool = False) -> str:
     )
 
 
-def legend(low: str, high: str, *, signed: bool = False) -> str:
-    """What the colours of a grid mean at their two ends."""
-    ramp = "ramp signed" if signed else "ramp"
+def legend(low: str, high: str, ramp: Ramp = "one") -> str:
+    """What the colours of a scale mean at its two ends."""
     return (
-        f'<p class="legend"><span>{text(low)}</span><span class="{ramp}" role="img"'
+        f'<p class="legend"><span>{text(low)}</span><span class="ramp {ramp}" role="img"'
         f' aria-label="colour scale"></span><span>{text(high)}</span></p>'
     )
-
-
-def two_way_legend(low: str, high: str) -> str:
-    """What colours mean at the ends of a scale that has nothing in its middle."""
-    return legend(low, high).replace('class="ramp"', 'class="ramp both"')

@@ -21,7 +21,7 @@ def parts(found: LogitParts) -> str:
     if layers:
         largest = words.largest_of(found)
         ends = f"{-largest:.2g}", f"{largest:+.2g} (the colour is the root)"
-        lines += ["<h2>Heads</h2>", legend(*ends, signed=True), _map(layers, largest)]
+        lines += ["<h2>Heads</h2>", legend(*ends, "signed"), _map(layers, largest)]
     strongest = found.strongest[:_LISTED]
     lines.append(f"<h2>{'The strongest parts' if len(found.parts) > _LISTED else 'Parts'}</h2>")
     most = abs(strongest[0].adds) or 1.0

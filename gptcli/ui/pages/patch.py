@@ -50,7 +50,7 @@ def _direction(found: Patching, direction: Direction) -> list[str]:
     ]
     last = len(table_heads) - 1
     return [
-        legend(*ends, signed=True),
+        legend(*ends, "falling"),
         grid(title_of(found, direction), over, rows, kind="signed"),
         table(table_heads, cells, numbers=(0, last - 1, last)),
     ]

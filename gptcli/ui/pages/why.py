@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from gptcli.types.why import Why, Without
-from gptcli.ui.pages.page import Spot, grid, meter, page, paragraph, table, text, two_way_legend
+from gptcli.ui.pages.page import Spot, grid, legend, meter, page, paragraph, table, text
 from gptcli.ui.terminal.visible import neutral, visible
 from gptcli.ui.views.why import notes, pieces, scale, told
 from gptcli.ui.views.why_data import by_strength
@@ -25,7 +25,7 @@ def why(found: Why) -> str:
         '<div class="text" tabindex="0" role="group" aria-label="tokens">',
         "".join(_pieces(found, largest)),
         "</div>",
-        two_way_legend(f"{-largest:+.2f}", f"{largest:+.2f}"),
+        legend(f"{-largest:+.2f}", f"{largest:+.2f}", "both"),
         "</div>",
         *(paragraph(line, "quiet") for line in notes(found)),
         _table(found, largest),

@@ -62,6 +62,23 @@ class Page(HTMLParser):
             self.texts += data
 
 
+@pytest.mark.parametrize(
+    "view", [("ablate", "--each", "head", "--target", "t"), ("lens", "--parts", "head")]
+)
+def test_a_scale_has_the_colours_of_what_it_names(view, tiny_model, tmp_path):
+    """Catches a scale whose left end has the colour of the numbers that its right end names."""
+    path = tmp_path / "page.html"
+    command, *rest = view
+    assert run(command, "-m", str(tiny_model), "--html", str(path), *rest, "the cat").code == 0
+    text = path.read_text(encoding="utf-8")
+    low, ramp = re.findall(r'"legend"><span>([^<]*)</span><span class="ramp (\w+)"', text)[0]
+    (left,) = re.findall(rf"\.ramp\.{ramp} .*to right, var\(--(\w+)\)", text)
+    spots = re.findall(r'<td(?: class="([a-z ]*)")? tabindex="-1" style="--v:([\d.]+)"[^>]*>', text)
+    tips = re.findall(r'style="--v:[\d.]+" data-tip="[^"]* ([-+][\d.e-]+)"', text)
+    below = {"below" in kinds for (kinds, _), tip in zip(spots, tips, strict=True) if tip[0] == "-"}
+    assert low[0] == "-" and below == {left == "minus"}
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_page_is_one_file_in_which_texts_stay_texts(view, tiny_model, tmp_path):
     """Catches markup made of a prompt, something that is loaded, and broken nesting."""
