@@ -129,9 +129,11 @@ class Decoder(nn.Module):
         window, chunk, heads = self.sights[sight]
         time = at.size(-1)
         # (batch or 1, time) queries meet keys up to the end of the longest row.
-        begun = zip(state.lengths, origins, strict=True) if origins else ()
-        total = max((n - start for n, start in begun), default=0) + time
-        keys = places(total if origins else state.reach(time), origins, at.device)
+        total = state.reach(time)
+        if origins is not None:
+            held = [n - begin for n, begin in zip(state.lengths, origins, strict=True)]
+            total = max(held) + time
+        keys = places(total, origins, at.device)
         mask = visible(at, keys, window, chunk)
         dtype = self.embedding.weight.dtype
         if self.slopes:
