@@ -182,7 +182,7 @@ struct Small {
       // Neither layer is the larger one in all that it has.
       w.heads = i ? 9 : 6, w.kv_heads = i ? 3 : 2, w.head_dim = i ? 7 : 10, w.hidden = i ? 20 : 50, w.attention_scale = 0.3f;
       const int q = w.heads * w.head_dim, kv = w.kv_heads * w.head_dim, dim = w.head_dim / 2 * 2;
-      w.mixer = ATTENTION, w.thinks = 1, w.parts[0] = w.gathered = q, w.parts[1] = w.parts[2] = kv;
+      w.cache = i, w.mixer = ATTENTION, w.thinks = 1, w.parts[0] = w.gathered = q, w.parts[1] = w.parts[2] = kv;
       w.out_scale = w.mlp_scale = 1.0f;
       for (float &scale : w.part_scales) scale = 1.0f;
       w.attention_norm.weight = floats(m.width, 1.0f), w.mlp_norm.weight = floats(m.width, 1.0f);
@@ -241,13 +241,27 @@ struct Shown {
     const int rows = end - first, width = rows * m.width;
     for (int i = 0; i < m.layers; i++) {
       const int queries = rows * m.layer[i].heads * m.layer[i].head_dim;
-      layers.push_back({floats(queries), floats(width), floats(width), floats(width)});
+      layers.push_back({floats(queries), floats(width), floats(width), nullptr, floats(width), floats(queries)});
     }
     probe = {first, end, floats(width), layers.data()};
   }
 };
 
-// All logits of some prefills and single tokens, of two rows; every other step is looked into.
+// Something is changed at every point: of all tokens, and of the first one.
+struct Changed {
+  const float added[3] = {0.25f, -0.5f, 1.0f};
+  const Edit edits[2] = {{added, -1, 1, 3, 0.5f}, {nullptr, 0, 0, 4, 0.75f}}, share = {nullptr, -1, 0, 1, 0.5f};
+  std::vector<LayerEdits> layers;
+  CallEdits call;
+
+  Changed(const Model &m, bool mixture) {
+    const Edits each = {edits, 2};
+    layers.assign(m.layers, {each, each, each, {}, each, {&share, mixture}});
+    call = {each, layers.data()};
+  }
+};
+
+// All logits of some prefills and single tokens, of two rows; every other step is looked into, and changed.
 // Keys and values stand in one piece, or in pages that are not in order.
 static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32_t met, int threads, CacheKind cache,
                               bool paged = false) {
@@ -286,7 +300,8 @@ static std::vector<float> run(const char *set, int32_t kind, bool mixture, int32
                  tokens.data(), rows.data(), positions.data(), wanted.data(), kept.data(), {paged ? table[0] : nullptr, nullptr}, logits.data(), nullptr};
     call.inputs = all_inputs, call.memory = all_memory, call.slot_count = 2;
     Shown shown(m, call.count / 3, call.count);
-    if ((probed = !probed)) call.probe = &shown.probe;
+    const Changed changed(m, mixture);
+    if ((probed = !probed)) call.probe = &shown.probe, call.edits = &changed.call;
     if (kernels_forward(opened, &call) != 0) abort();
     if (probed) {
       for (const auto &numbers : shown.memory) for (float x : numbers) if (!isfinite(x)) abort();
