@@ -24,7 +24,7 @@ DRAWN = {
     "parts": ("table.signed tbody td[data-tip]", 8),
     "why": (".text [data-tip]", 20),
     "ablate": ("table.grid td[data-tip]", 8),
-    "patch": ("table.grid td[data-tip]", 12),
+    "patch": ("table.grid td[data-tip]", 6),
     "attention": ("#overview button canvas", 8),
     "window": ("#map tbody tr:last-child td[data-tip]", 12),
     "one-head": ("#map td[data-tip]", 60),
