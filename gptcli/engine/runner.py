@@ -31,10 +31,10 @@ class RunnerFacts:
 
     device, dtype: where and in what it computes, as --device and --dtype name it. activations: what
     these are where they meet the weights, kv_dtype: what keys and values are kept in, both None
-    where the dtype says it. itemsize: bytes of a number
-    in the KV cache; of one byte they are codes, see `LayerShape.widths`. threads: how many of a CPU
-    compute, None on a GPU. instructions: the kernels' set, None where
-    torch computes. weight_bytes: what a token of one row reads, see `traffic`.
+    where the dtype says it. itemsize: bytes of a number in the KV cache; of one byte they are
+    codes, see `LayerShape.widths`. threads: how many of a CPU compute, None on a GPU. instructions:
+    the kernels' set, None where torch computes. weight_bytes: what a token of one row reads, see
+    `traffic`.
     alike: whether a token has the same numbers alone and among others, to the last bit.
     """
 

@@ -13,12 +13,12 @@ from gptcli.engine.state.recurrent_state import RecurrentState
 class Joint:
     """Both as a forward has them, wherever they stand; see KeysValues and RecurrentState."""
 
+    origins, near = None, False
+
     def __init__(self, attention: Any, mixer: Any) -> None:
         self.attention, self.mixer = attention, mixer
         self.append = attention.append
         self.read, self.write = mixer.read, mixer.write
-
-    origins, near = None, False
 
     @property
     def keys(self) -> Array:

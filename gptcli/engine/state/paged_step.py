@@ -7,12 +7,11 @@ last one again, which computes the same and writes it to the same place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gptcli.engine.arrays import Array, indices, namespace
-from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.fixed_state import FixedState
 from gptcli.engine.state.page_memory import NO_PAGE, LayerPages, gathered, scattered
 from gptcli.engine.state.paged_state import PagedState
 
@@ -29,18 +28,16 @@ def room_of(state: PagedState) -> tuple[int, int]:
     return _power(len(state.rows)), max(_LEAST, _power(widest))
 
 
-class PagedStepState(ForwardState):
-    """See ForwardState. at: where the rows end, (rows,); table: their pages, (rows, pages)."""
-
-    fixed = True
+class PagedStepState(FixedState):
+    """See FixedState. table: the rows' pages, (rows, pages)."""
 
     def __init__(self, state: PagedState, at: Array, table: Array) -> None:
-        self._like, self.at, self.pages = at, at, table
+        super().__init__(at)
+        self.pages = table
         self._size = state.pool.size
         self.numbers = namespace(at).arange(at.shape[0], dtype=at.dtype, device=at.device)
         self.layers = [_StepPages(each, self) for each in state.pool.layers]
         self.arrays = _arrays_of(state)
-        self.under_way: list[int] | None = None
 
     def fits(self, state: PagedState) -> bool:
         """Whether the pages stand where they stood when this was made."""
@@ -55,30 +52,9 @@ class PagedStepState(ForwardState):
         table[len(state.rows) :] = table[len(state.rows) - 1]
         self.pages[...] = indices(table, self.pages)
 
-    @property
-    def lengths(self) -> Sequence[int]:
-        """See ForwardState: none is known here."""
-        return ()
-
-    @property
-    def batch(self) -> int:
-        """See ForwardState."""
-        return int(self.at.shape[0])
-
     def reach(self, time: int) -> int:
         """See ForwardState: over all the pages."""
         return int(self.pages.shape[1]) * self._size
-
-    def positions(self, time: int, device: Any) -> Array:
-        """See ForwardState."""
-        return self.at[:, None]
-
-    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
-        """See ForwardState: there have to be pages already."""
-
-    def advance(self, counts: list[int]) -> None:
-        """See ForwardState."""
-        self.at += 1
 
 
 class _StepPages:

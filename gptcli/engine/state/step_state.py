@@ -1,7 +1,6 @@
 """What a forward of one token a row sees of a state whose arrays stay where they are.
 
-It is a function of arrays alone: no length is told, a row's end is a number on the device, and what
-attention looks over is all the room that there is.
+What attention looks over is all the room that there is.
 """
 
 from __future__ import annotations
@@ -10,50 +9,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from gptcli.engine.arrays import Array, namespace
-from gptcli.engine.state.forward_state import ForwardState
+from gptcli.engine.state.fixed_state import FixedState
 from gptcli.engine.state.joint_state import Joint, JointState
 from gptcli.engine.state.keys_values import KeysValues
 from gptcli.engine.state.model_state import ModelState
 from gptcli.engine.state.recurrent_state import RecurrentState
 
 
-class StepState(ForwardState):
-    """See ForwardState. at: where the rows end, (batch,), int64, which each forward moves on."""
-
-    fixed = True
+class StepState(FixedState):
+    """See FixedState."""
 
     def __init__(self, state: ModelState, at: Array) -> None:
-        self._like, self.at, self._capacity = at, at, state.capacity
+        super().__init__(at)
+        self._capacity = state.capacity
         rows = namespace(at).arange(at.shape[0], dtype=at.dtype, device=at.device)[:, None]
         self.layers = [_step_of(layer, at, rows) for layer in state.layers]
-        self.under_way: list[int] | None = None
         #: What it reads and writes, as it was when this was made.
         self.arrays = arrays_of(state)
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """See ForwardState: none is known here."""
-        return ()
-
-    @property
-    def batch(self) -> int:
-        """See ForwardState."""
-        return int(self.at.shape[0])
 
     def reach(self, time: int) -> int:
         """See ForwardState: over all the room."""
         return self._capacity
-
-    def positions(self, time: int, device: Any) -> Array:
-        """See ForwardState."""
-        return self.at[:, None]
-
-    def reserve(self, counts: list[int], ahead: list[int] | None = None) -> None:
-        """See ForwardState: there has to be room already."""
-
-    def advance(self, counts: list[int]) -> None:
-        """See ForwardState."""
-        self.at += 1
 
 
 def arrays_of(state: ModelState) -> list[Array]:
@@ -70,14 +46,6 @@ class _StepKeysValues:
 
     def __init__(self, layer: KeysValues, at: Array, rows: Array) -> None:
         self._layer, self.at, self._rows = layer, at, rows
-
-    @property
-    def keys(self) -> Array:
-        return self._layer.keys
-
-    @property
-    def values(self) -> Array:
-        return self._layer.values
 
     def append(self, key: Array, value: Array, _: Sequence[int]) -> tuple[Array, Array]:
         """See KeysValues; all there is room for comes back."""

@@ -21,12 +21,8 @@ class StepChain:
     @torch.inference_mode()
     def next(self, ids: Tensor) -> Tensor:
         """See Chain."""
-        counts = [1] * self._state.batch
-        self._state.reserve(counts)
-        step = self._steps.of(self._state)
-        assert step is not None, "a state of another runner"
-        logits = step.run(ids, self._state.lengths).clone()
-        self._state.advance(counts)
+        logits = self._steps.next(ids, self._state)
+        assert logits is not None, "a state of another runner"
         return logits
 
     def put(self, numbers: Sequence[Sequence[float]]) -> Tensor:

@@ -6,6 +6,7 @@ stand for is exact in the dtype that they are computed in.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -18,7 +19,7 @@ GROUP = 32
 FEW = 8
 
 
-class Packed(nn.Module):
+class Packed(nn.Module, ABC):
     """In place of a linear layer (columns → rows). scales: see below."""
 
     weight: nn.Parameter
@@ -36,9 +37,9 @@ class Packed(nn.Module):
         found = found.view(*x.shape[:-1], self.rows)
         return found if self.bias is None else found + self.bias
 
+    @abstractmethod
     def product(self, x: Tensor) -> Tensor:
         """(n, columns) → (n, rows), without the bias."""
-        raise NotImplementedError
 
     def widened(self) -> Tensor:
         """What the weights stand for, (rows, columns)."""

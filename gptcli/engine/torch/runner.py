@@ -175,11 +175,8 @@ class TorchRunner:
     ) -> Tensor:
         """See Runner."""
         if probe is None and self._steps_now is not None:
-            state.reserve([1] * len(ids))
-            step = self._steps_now.of(state)
-            if step is not None:
-                logits = step.run(ids, state.lengths).clone()
-                state.advance([1] * len(ids))
+            logits = self._steps_now.next(ids, state)
+            if logits is not None:
                 return logits
         stream = self._forward([[token] for token in ids], [1] * len(ids), state, probe)
         return self.decoder.logits(stream[:, -1])

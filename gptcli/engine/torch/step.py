@@ -88,6 +88,17 @@ class Steps:
         self._of_state: weakref.WeakKeyDictionary[ModelState, Step] = weakref.WeakKeyDictionary()
         self._of_pages: weakref.WeakKeyDictionary[PagedState, _Sizes] = weakref.WeakKeyDictionary()
 
+    def next(self, ids: Sequence[int] | Tensor, state: ModelState) -> Tensor | None:
+        """Append ids (batch,) to a state; logits of what follows, None where it has no step."""
+        counts = [1] * state.batch
+        state.reserve(counts)
+        step = self.of(state)
+        if step is None:
+            return None
+        logits = step.run(ids, state.lengths).clone()
+        state.advance(counts)
+        return logits
+
     def of(self, state: ModelState) -> Step | None:
         """That of a state which has room for a token more in each row; None where it has none."""
         if not isinstance(state, StaticState):
